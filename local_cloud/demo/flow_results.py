@@ -254,7 +254,7 @@ def left_off(ends: Sequence[FlowResult]) -> list[str]:
     Nothing in the demo is refused so that no look of the app could have seen it.
     """
     return [
-        f"{end.environment} / {end.title}: NEITHER IS ON. {end.explanation}"
+        f"{end.environment} / {end.title}: Original and copy are both off. {end.explanation}"
         for end in ends
         if end.was_on and "on" not in {end.original, end.copy}
     ]

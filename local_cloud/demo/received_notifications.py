@@ -22,7 +22,11 @@ PEOPLE = {
 #: the next look is told no more: whoever orders this sees to it that it lasts (`hear_of_plan`).
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
 #: What everybody has to be told of in the scenario: its title begins so.
-_EXPECTED = ("A plan of ", r"\d flows? blocked in Operations", "The work in Operations has ended")
+_EXPECTED = (
+    "A plan for ",
+    r"\d flows? blocked in Operations",
+    "The remediation in Operations is complete",
+)
 _REJECTED = "notification rejected | "
 
 

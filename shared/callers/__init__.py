@@ -1,7 +1,7 @@
-"""The kinds of place that hold trigger URLs or flow ids: one file for each.
+"""The caller kinds: places that hold trigger URLs or flow ids, one file each.
 
-What a kind needs of the world it says by the parameters of its constructor: their names are those
-of `PlatformPorts`, and `settings`.
+The parameters of a kind's constructor name the ports that it needs, as in `PlatformPorts`, or
+`settings`.
 """
 
 import inspect
@@ -14,10 +14,10 @@ from shared.settings import Settings
 
 def caller_kinds(ports: PlatformPorts, settings: Settings) -> dict[str, CallerKind]:
     """Return every kind by its name."""
-    return {kind.kind: _built(kind, ports, settings) for kind in kinds_in(__name__)}
+    return {kind.kind: _build(kind, ports, settings) for kind in kinds_in(__name__)}
 
 
-def _built(kind: type[Any], ports: PlatformPorts, settings: Settings) -> CallerKind:
+def _build(kind: type[Any], ports: PlatformPorts, settings: Settings) -> CallerKind:
     needs = inspect.signature(kind).parameters
     built: CallerKind = kind(
         **{name: settings if name == "settings" else getattr(ports, name) for name in needs}

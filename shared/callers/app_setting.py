@@ -1,8 +1,8 @@
-"""Settings of App Service and Functions apps as callers.
+"""Read and write settings of App Service and Functions apps as callers.
 
-The platform writes all settings of an app at once and offers no ETag (platform.md#app-settings). So
-a write compares before and after, and `resource` is the app: the lease that the step holds on it
-keeps other jobs out.
+The platform writes all settings of an app at once and has no ETag (platform.md#app-settings). So a
+write compares before and after, and the caller's `resource` is the app, whose lease keeps other
+jobs out.
 """
 
 import json
@@ -27,7 +27,7 @@ _SECRET_URI = re.compile(
     r"SecretUri=https://(?P<vault>[^/.]+)[^/]*/secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
     re.IGNORECASE,
 )
-#: What lets the app in: infra/modules/caller-group.bicep.
+#: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
     fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
     resource_type="Microsoft.Web/sites",
@@ -42,9 +42,9 @@ _NEEDS = RequiredPermissions(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretReference:
-    """What `@Microsoft.KeyVault(…)` names."""
+    """The parts of `@Microsoft.KeyVault(…)`."""
 
-    #: Name of the vault, lower case.
+    #: Name of the vault, in lower case.
     vault: str
     name: str
     #: Empty: the newest.
@@ -55,9 +55,9 @@ class SecretReference:
 class _Watched:
     """The secrets of the watched vaults."""
 
-    #: Vault and name in lower case → URL of the vault, and name.
+    #: URL of the vault and name of the secret, by vault and name in lower case.
     places: Mapping[tuple[str, str], tuple[str, str]]
-    #: Vaults, in lower case, that let the app list nothing.
+    #: Vaults, in lower case, whose secrets the app may not list.
     closed: Mapping[str, PlatformError]
 
 
@@ -69,28 +69,29 @@ class AppSettingCallers:
 
     kind = "app_setting"
     is_json = False
-    #: A write restarts the app.
+    #: A write restarts the app, so no old value remains.
     old_value_lifetime = timedelta(0)
     is_environment_only = False
     is_assessed_separately = False
     required_permissions = _NEEDS
 
     def __init__(self, app_settings: AppSettings, secrets: Secrets) -> None:
-        """`secrets` tells what a reference that is pinned to a version holds."""
+        """`secrets` reads the values of references with a fixed version."""
         self._settings = app_settings
         self._secrets = secrets
 
     async def find(
         self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- apps lie outside them
+        environments: Sequence[Environment],  # noqa: ARG002 -- apps are outside environments
         search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
-        """Yield every setting with a trigger URL in it, or pinned to a secret that has one.
+        """Yield every setting with a trigger URL, or with a reference to a fixed version of a
+        secret with one.
 
-        A reference that follows its secret is no caller: the secret is.
+        A reference without a version is no caller: its secret is.
         """
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         watched: _Watched | None = None
         sites = await self._settings.sites()
         readings = left_with_readings(search, sites, _site_id, self._read_site)
@@ -99,41 +100,41 @@ class AppSettingCallers:
                 try:
                     settings = await reading
                 except NotFound:
-                    continue  # deleted since it was listed
+                    continue  # deleted after it was listed
                 except PlatformError as err:
-                    refusals.add(f"app {site.name}", err)
+                    unreadable.add(f"app {site.name}", err)
                     continue
                 for name, value in settings.items():
                     reference = read_reference(value)
                     if reference and reference.version:
-                        watched = await self._watched() if watched is None else watched
+                        watched = await self._list_watched_secrets() if watched is None else watched
                         try:
-                            value = await self._pinned(reference, watched)
+                            value = await self._read_pinned(reference, watched)
                         except PlatformError as err:
-                            refusals.add(f"secret {reference.name} in {reference.vault}", err)
+                            unreadable.add(f"secret {reference.name} in {reference.vault}", err)
                             continue
                     for caller in callers_in(value, _place(site, name, reference)):
                         yield caller
-        refusals.tell()
+        unreadable.tell()
 
     async def _read_site(self, site: Site) -> Mapping[str, str]:
         return await self._settings.read(site.id)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the setting, with a digest of all settings as its ETag; raises `NotFound`."""
+        """Return the setting, with a digest of all settings as its ETag. Raises `NotFound`."""
         try:
             return (await self.read_all([caller]))[caller.address]
         except KeyError:
-            raise NotFound(f"There is no {caller.label} any more") from None
+            raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace one setting among all, as `write_all` does."""
+        """Replace one setting, as `write_all` does."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return settings of one app by address, all with a digest of all settings as their ETag.
+        """Return settings of one app by address, with a digest of all settings as their ETag.
 
-        Those that are gone are left out.
+        Missing settings are omitted.
         """
         try:
             settings = await self._settings.read(_site_of(callers))
@@ -142,11 +143,11 @@ class AppSettingCallers:
         return _values(settings, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Replace some settings of one app among all: one restart.
+        """Replace some settings of one app, with one restart.
 
-        Raises `Conflict` if any of its settings changed meanwhile, `NotFound` if the app is gone. A
-        `Conflict` after the write means that another writer's dictionary may have been lost or
-        won: reading again shows which.
+        Raises `Conflict` if any of its settings was changed since the read, and `NotFound` if the
+        app does not exist. After a `Conflict` from the second read, the app's or the other writer's
+        settings may be lost: read again.
         """
         callers = [caller for caller, _ in values]
         site_id, label = _site_of(callers), callers[0].label
@@ -158,12 +159,12 @@ class AppSettingCallers:
         for caller, value in values:
             now = current.get(caller.address)
             if now is None or value.etag not in {"", now.etag}:
-                raise Conflict(f"The settings around the {label} were changed")
+                raise Conflict(f"The settings beside the {label} were changed")
         await self._settings.write(site_id, wanted)
         if await self._settings.read(site_id) != wanted:
-            raise Conflict(f"The settings around the {label} were changed by somebody else")
+            raise Conflict(f"The settings beside the {label} were changed by somebody else")
 
-    async def _watched(self) -> _Watched:
+    async def _list_watched_secrets(self) -> _Watched:
         places: dict[tuple[str, str], tuple[str, str]] = {}
         closed: dict[str, PlatformError] = {}
         async for vault_url in self._secrets.vaults():
@@ -175,25 +176,25 @@ class AppSettingCallers:
                 closed[vault] = err
         return _Watched(places, closed)
 
-    async def _pinned(self, reference: SecretReference, watched: _Watched) -> str:
-        """Return what the secret holds now: the nearest there is to what the pinned version does.
+    async def _read_pinned(self, reference: SecretReference, watched: _Watched) -> str:
+        """Return the current value of the secret, the nearest to that of the fixed version.
 
-        Only in a watched vault: a setting may name any address, and a token must not follow it
-        there. The port reads current versions; a URL that only an old version holds is not found.
+        Only for watched vaults: a setting may name any address, and the app must not send a token
+        there. The port reads current versions, so a URL in an old version is not found.
         """
-        if refusal := watched.closed.get(reference.vault):
-            raise refusal
+        if error := watched.closed.get(reference.vault):
+            raise error
         place = watched.places.get((reference.vault, reference.name.lower()))
         if place is None:
             return ""
         try:
             return (await self._secrets.read(*place)).value
         except NotFound:
-            return ""  # deleted since it was listed
+            return ""  # deleted after it was listed
 
 
 def read_reference(value: str) -> SecretReference | None:
-    """Return the secret that a setting's value refers to, None if it is a value itself."""
+    """Return the secret that a setting's value refers to; None if it is no reference."""
     reference = _REFERENCE.fullmatch(value)
     if reference is None:
         return None
@@ -223,8 +224,8 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
         label=f"setting {name} of the app {site.name}",
         resource_id=f"app_setting/{site.id}".lower(),
         manual=(
-            "It is pinned to one version of a Key Vault secret: refer to the secret without a"
-            " version, or to the version that has the new URL."
+            "It refers to a fixed version of a Key Vault secret. Refer to the secret without a "
+            "version, or to the version with the new URL."
             if pinned
             else ""
         ),

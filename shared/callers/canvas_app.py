@@ -1,9 +1,7 @@
-"""Canvas apps as callers. No interface points an app at another flow: its maker does.
+"""Read canvas apps as callers. Only an app's maker can change which flow it calls.
 
-An app names the flows that it runs by their ids. Which ones its document tells; whether the flow
-service's name of a flow or its Dataverse id stands there is not documented, so both are looked for.
-
-See platform.md#canvas-apps.
+An app names its flows by id. It is not documented whether that is the flow service's name or the
+Dataverse id, so both are searched for. See platform.md#canvas-apps.
 """
 
 import json
@@ -23,8 +21,8 @@ from shared.reason import Reason
 
 KIND = "canvas_app"
 BY_ITS_MAKER = (
-    "Its maker opens the app in Power Apps Studio, removes the old flow, adds its copy (the flow of"
-    " the same name that ends in (CMK)), and publishes the app."
+    "Ask its maker to open the app in Power Apps Studio, remove the original, add its copy (the "
+    "flow of the same name that ends in (CMK)), and publish the app."
 )
 
 
@@ -32,7 +30,7 @@ class CanvasAppCallers:
     """Implements `CallerKind`. Addresses are `environment/app`; nothing is ever written."""
 
     kind = KIND
-    #: What an app holds is told in the words in which a flow's definition calls a child flow.
+    #: The content is written in the format of a definition's child flow calls.
     is_json = True
     old_value_lifetime = timedelta(0)
     is_environment_only = True
@@ -40,7 +38,7 @@ class CanvasAppCallers:
     required_permissions = IN_POWER_PLATFORM
 
     def __init__(self, canvas_apps: CanvasApps) -> None:
-        """`canvas_apps` are read in an administrator's view."""
+        """`canvas_apps` reads apps as an administrator."""
         self._apps = canvas_apps
 
     async def find(
@@ -50,41 +48,41 @@ class CanvasAppCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every app that uses any flow."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         for environment in search.remaining(environments, environment_id):
             try:
                 apps = await self._apps.list_with_flows(environment.id)
             except PlatformError as err:
-                refusals.add(f"canvas apps of {environment.display_name}", err)
+                unreadable.add(f"canvas apps of {environment.display_name}", err)
                 continue
             except NotFound:
-                refusals.note(f"canvas apps of {environment.display_name} (no such list)")
+                unreadable.note(f"canvas apps of {environment.display_name} (no such list)")
                 continue
             for app in apps:
                 if app.gap:
-                    refusals.note(app.gap)
+                    unreadable.note(app.gap)
                 yield _caller(environment.id, app)
-        refusals.tell()
+        unreadable.tell()
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the flows that the app uses; raises `NotFound`, `JobBlocked` if they do not
-        show.
+        """Return the flows that the app uses. Raises `NotFound`, or `JobBlocked` if they cannot be
+        read.
         """
         home, _, name = caller.address.partition("/")
         try:
             app = await self._apps.get(home, name)
         except InvalidInput as err:
             raise JobBlocked(
-                f"Which flows the {caller.label} uses cannot be read: {err}",
+                f"The flows that the {caller.label} uses cannot be read: {err}",
                 instruction=f"{BY_ITS_MAKER} Then retry.",
                 code=Reason.MANUAL_CALLER,
             ) from err
         return CallerContent(text=_calls(app.flow_ids))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Refuse: an app cannot be written. Raises `JobBlocked`."""
+        """Raise `JobBlocked`, because an app cannot be written."""
         raise JobBlocked(
-            f"The {caller.label} cannot be pointed at another flow by the platform's interfaces.",
+            f"The app cannot change the {caller.label}: the platform has no API for that.",
             instruction=f"{BY_ITS_MAKER} Then retry.",
             code=Reason.MANUAL_CALLER,
         )

@@ -1,9 +1,7 @@
-"""Dataverse environment variables as callers: a value and a default are two places.
+"""Read and write Dataverse environment variables as callers: a value and a default are two places.
 
-Flows keep a variable's old value until they are saved (platform.md#stale-variables):
-`flows_to_save` names them.
-
-See platform.md#environment-variables.
+Flows use a variable's old value until they are saved (platform.md#stale-variables); `flows_to_save`
+lists them. See platform.md#environment-variables.
 """
 
 from collections import defaultdict
@@ -46,7 +44,9 @@ class EnvironmentVariableCallers:
         environments: Environments,
         settings: Settings,
     ) -> None:
-        """`workflows` tells who reads a variable; `environments` tells where Dataverse is."""
+        """`workflows` finds the flows that use a variable; `environments` finds
+        the Dataverse URL.
+        """
         self.old_value_lifetime = settings.variable_old_value_lifetime
         self._variables = environment_variables
         self._workflows = workflows
@@ -57,28 +57,29 @@ class EnvironmentVariableCallers:
         environments: Sequence[Environment],
         search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
-        """Yield every value and default with a trigger URL in it."""
+        """Yield every value and default with a trigger URL."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         for environment in search.remaining(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
             try:
-                for caller in await self._found(environment):
+                for caller in await self._find_in_environment(environment):
                     yield caller
             except PlatformError as err:
-                refusals.add(f"environment {environment.display_name}", err)
-        refusals.tell()
+                unreadable.add(f"environment {environment.display_name}", err)
+        unreadable.tell()
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value or default; raises `NotFound`."""
+        """Return the value or default. Raises `NotFound`."""
         _, part, variable = await self._place(caller)
         return _value(variable, part)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Set it if it still has the ETag; raises `Conflict`, `NotFound`.
+        """Write it if it still has the ETag. Raises `Conflict` and `NotFound`.
 
-        What stands there already is not written again: the write may have ended half-way.
+        An equal value is not written again, because the earlier write may have been interrupted
+        before its flows were saved.
         """
         environment, part, variable = await self._place(caller)
         if _value(variable, part).text != value.text:
@@ -92,12 +93,11 @@ class EnvironmentVariableCallers:
                 )
 
     async def flows_to_save(self, caller: Caller) -> FlowsToSave:
-        """Return the flows that use the variable.
-
-        Not those of managed solutions: `find` left a variable of theirs to a person.
+        """Return the flows that use the variable, except flows of managed solutions, whose
+        variables only a person changes.
         """
         environment, part, variable = await self._place(caller)
-        users = (await self._users(environment)).get(_key(variable), [])
+        users = (await self._read_users(environment)).get(_key(variable), [])
         return FlowsToSave(
             written_at=(
                 variable.value_modified_at if part == VALUE else variable.definition_modified_at
@@ -105,20 +105,20 @@ class EnvironmentVariableCallers:
             flows=[workflow for workflow in users if not workflow.is_managed],
         )
 
-    async def _found(self, environment: Environment) -> list[Caller]:
+    async def _find_in_environment(self, environment: Environment) -> list[Caller]:
         holding = [
             variable
             for variable in await self._variables.list(environment)
             if any(find_trigger_urls(text) for _, text in _texts(variable))
         ]
-        users = await self._users(environment, managed_only=True) if holding else {}
+        users = await self._read_users(environment, managed_only=True) if holding else {}
         return [
             caller
             for variable in holding
             for caller in _callers(environment, variable, users.get(_key(variable), []))
         ]
 
-    async def _users(
+    async def _read_users(
         self, environment: Environment, *, managed_only: bool = False
     ) -> dict[str, list[Workflow]]:
         """Return the flows that use each variable, by its schema name in lower case."""
@@ -134,7 +134,7 @@ class EnvironmentVariableCallers:
         for variable in await self._variables.list(environment):
             if variable.definition_id == definition_id:
                 return environment, part, variable
-        raise NotFound(f"There is no {caller.label} any more")
+        raise NotFound(f"The {caller.label} no longer exists")
 
 
 def _callers(
@@ -148,18 +148,18 @@ def _callers(
             label=f"{part} of the environment variable {variable.schema_name}",
             resource_id=f"environment_variable/{environment.id}/{variable.definition_id}",
             environment_id=environment.id,
-            manual=_reason(managed),
+            manual=_manual_reason(managed),
         )
         yield from callers_in(text, place)
 
 
-def _reason(managed: Sequence[str]) -> str:
-    """Say why a person has to change a variable: saving a managed flow would unhook it."""
+def _manual_reason(managed: Sequence[str]) -> str:
+    """Return why a person has to change a variable that a managed flow uses; empty: the app can."""
     if not managed:
         return ""
     return (
-        f"Flows of a managed solution use it and keep the old value: {', '.join(managed)}. Set the"
-        " new value, then turn each of them off and on while nobody calls it."
+        f"These flows of a managed solution use it and keep the old value: {', '.join(managed)}. "
+        "Set the new value, then turn each of them off and on while it receives no calls."
     )
 
 
@@ -173,7 +173,7 @@ def _value(variable: EnvironmentVariable, part: str) -> CallerContent:
         return CallerContent(text=variable.value, etag=variable.value_etag)
     if part == DEFAULT and variable.default_value is not None:
         return CallerContent(text=variable.default_value, etag=variable.definition_etag)
-    raise NotFound(f"The environment variable {variable.schema_name} has no {part} any more")
+    raise NotFound(f"The environment variable {variable.schema_name} no longer has a {part}")
 
 
 def _variables_of(workflow: Workflow) -> set[str]:
@@ -182,7 +182,7 @@ def _variables_of(workflow: Workflow) -> set[str]:
     try:
         definition = parse_client_data(workflow.client_data)
     except UnreadableDefinition:
-        return set()  # discovery reports it; such a flow does not run
+        return set()  # discovery reports it, and such a flow does not run
     return {name.lower() for name in definition.environment_variables}
 
 

@@ -1,4 +1,6 @@
-"""Cloud flows as callers: their HTTP actions hold trigger URLs, their child calls hold flow ids."""
+"""Read and write cloud flows as callers: HTTP actions hold trigger URLs, child flow calls hold flow
+ids.
+"""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -15,12 +17,13 @@ from shared.errors import PlatformError
 from shared.ports import Environments, Workflows
 
 MANAGED = (
-    "It is part of a managed solution: change it where the solution is made, and release it again."
+    "It is part of a managed solution. Change it in the environment where the solution is "
+    "developed, and import the solution again."
 )
 
 
 class FlowCallers:
-    """Implements `CallerKind`. The value is the whole `clientdata` of a flow."""
+    """Implements `CallerKind`. The content is the whole `clientdata` of a flow."""
 
     kind = "flow"
     is_json = True
@@ -30,7 +33,7 @@ class FlowCallers:
     required_permissions = IN_DATAVERSE
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
-        """`environments` tells where an environment's Dataverse is."""
+        """`environments` finds the Dataverse URL of an environment."""
         self._workflows = workflows
         self._environments = environments
 
@@ -39,9 +42,9 @@ class FlowCallers:
         environments: Sequence[Environment],
         search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
-        """Yield every cloud flow with a trigger URL or a child flow in it."""
+        """Yield every cloud flow with a trigger URL or a child flow call."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         for environment in search.remaining(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
@@ -50,28 +53,32 @@ class FlowCallers:
                     for caller in self.callers_in(environment, workflow):
                         yield caller
             except PlatformError as err:
-                refusals.add(f"environment {environment.display_name}", err)
-        refusals.tell()
+                unreadable.add(f"environment {environment.display_name}", err)
+        unreadable.tell()
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
-        """Yield a flow once for what the app can change in it, once for what a person has to."""
-        mentions = find_references(workflow.client_data, is_json=True)
-        filled_in = {mention.id for mention in mentions if not mention.is_replaceable}
-        ours = [mention for mention in mentions if mention.id not in filled_in]
-        theirs = [mention for mention in mentions if mention.id in filled_in]
+        """Yield a flow once for the references that the app can replace, and once for those that a
+        person has to.
+        """
+        references = find_references(workflow.client_data, is_json=True)
+        filled_in = {reference.id for reference in references if not reference.is_replaceable}
+        ours = [reference for reference in references if reference.id not in filled_in]
+        theirs = [reference for reference in references if reference.id in filled_in]
         managed = MANAGED if workflow.is_managed else ""
         for part, reason in ((ours, managed), (theirs, managed or FILLED_IN)):
             if part:
                 yield replace(
                     flow_caller(environment.id, workflow.workflow_id, workflow.name),
                     trigger_url_ids=_ids(part, FlowReferenceKind.TRIGGER_URL),
-                    retired_url_ids=frozenset(mention.id for mention in part if mention.is_retired),
+                    retired_url_ids=frozenset(
+                        reference.id for reference in part if reference.is_retired
+                    ),
                     child_flow_ids=_ids(part, FlowReferenceKind.CHILD_FLOW),
                     manual=reason,
                 )
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the definition; raises `NotFound`."""
+        """Return the definition. Raises `NotFound`."""
         environment, workflow_id = await self._place(caller)
         workflow = await self._workflows.get(environment, workflow_id)
         return CallerContent(
@@ -79,7 +86,7 @@ class FlowCallers:
         )
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Save the definition if the flow still has the ETag; raises `Conflict`, `NotFound`."""
+        """Save the definition if the flow still has the ETag. Raises `Conflict` and `NotFound`."""
         environment, workflow_id = await self._place(caller)
         change = WorkflowUpdate(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)
@@ -89,5 +96,5 @@ class FlowCallers:
         return await self._environments.get_cached(environment_id), workflow_id
 
 
-def _ids(mentions: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:
-    return frozenset(mention.id for mention in mentions if mention.kind is kind)
+def _ids(references: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:
+    return frozenset(reference.id for reference in references if reference.kind is kind)

@@ -1,4 +1,5 @@
-"""Key Vault secrets as callers: a write is a new version, content type and tags stay.
+"""Read and write Key Vault secrets as callers: a write adds a version and keeps content type and
+tags.
 
 See platform.md#key-vault-secrets.
 """
@@ -16,7 +17,7 @@ from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import Secrets
 from shared.settings import Settings
 
-#: What lets the app in: infra/modules/caller-group.bicep, or the vault's access policies.
+#: Granted by infra/modules/caller-group.bicep, or by the vault's access policies.
 _NEEDS = RequiredPermissions(
     fix="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
     " or give the app Get, List and Set on secrets where the vault has access policies.",
@@ -43,48 +44,48 @@ class KeyVaultSecretCallers:
     required_permissions = _NEEDS
 
     def __init__(self, secrets: Secrets, settings: Settings) -> None:
-        """`secrets` are those of the watched vaults.
+        """`secrets` reads the watched vaults.
 
-        Any app, watched or not, may read a secret through a reference: hence the `staleness`.
+        Any app may cache a secret that it refers to, hence the `staleness`.
         """
         self._secrets = secrets
         self.old_value_lifetime = settings.secret_old_value_lifetime
 
     async def find(
         self,
-        environments: Sequence[Environment],  # noqa: ARG002 -- vaults lie outside them
+        environments: Sequence[Environment],  # noqa: ARG002 -- vaults are outside environments
         search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
-        """Yield every secret whose current version has a trigger URL in it."""
+        """Yield every secret whose current version has a trigger URL."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
         secrets: list[tuple[str, str]] = []
         async for vault_url in self._secrets.vaults():
             try:
                 secrets += [(vault_url, name) async for name in self._secrets.list(vault_url)]
             except PlatformError as err:
-                refusals.add(f"secrets in {vault_url}", err)
+                unreadable.add(f"secrets in {vault_url}", err)
         readings = left_with_readings(search, secrets, "|".join, lambda it: self._secrets.read(*it))
         async with aclosing(readings):
             async for (vault_url, name), reading in readings:
                 try:
                     secret = await reading
                 except NotFound:
-                    continue  # deleted since it was listed
+                    continue  # deleted after it was listed
                 except PlatformError as err:
-                    refusals.add(f"secret {name} in {vault_url}", err)
+                    unreadable.add(f"secret {name} in {vault_url}", err)
                     continue
                 for caller in callers_in(secret.value, _caller(vault_url, name)):
                     yield caller
-        refusals.tell()
+        unreadable.tell()
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the current version; raises `NotFound`."""
+        """Return the current version. Raises `NotFound`."""
         secret = await self._secrets.read(*_place(caller))
         return CallerContent(text=secret.value, etag=secret.version, surrounding_digests={})
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Add a version if the current one is still `value.etag`; raises `Conflict`."""
+        """Add a version if the current one is still `value.etag`. Raises `Conflict`."""
         secret = await self._secrets.read(*_place(caller))
         if secret.value == value.text:
             return
@@ -93,7 +94,7 @@ class KeyVaultSecretCallers:
         await self._secrets.write(secret, value.text)
 
     async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
-        """Return the values of the versions that were added since then; raises `NotFound`."""
+        """Return the values of the versions that were added since then. Raises `NotFound`."""
         return await self._secrets.values_since(*_place(caller), since)
 
 

@@ -1,4 +1,6 @@
-"""What all searches for callers share: what a place holds, and what could not be looked into."""
+"""Share the parts of all caller searches: the references in a text, and places that could not be
+read.
+"""
 
 import asyncio
 from collections import deque
@@ -22,10 +24,11 @@ async def left_with_readings[T, R](
     key: Callable[[T], str],
     read: Callable[[T], Coroutine[Any, Any, R]],
 ) -> AsyncGenerator[tuple[T, Awaitable[R]]]:
-    """Yield what `search.left` does, each place with its reading; the next ones are under way.
+    """Yield the places of `search.left`, each with its read; the next reads are already in
+    progress.
 
-    A reading raises what `read` does when it is awaited. Close the generator: those that nobody
-    waits for are given up.
+    An awaited read raises the errors of `read`. Close the generator to cancel reads that are not
+    awaited.
     """
     following = iter(
         sorted((place for place in places if key(place) > search.continue_after), key=key)
@@ -43,14 +46,14 @@ async def left_with_readings[T, R](
 
 
 def environment_id(environment: Environment) -> str:
-    """Return the key that a search goes through environments by."""
+    """Return the key by which a search goes through environments."""
     return environment.id
 
 
 def callers_in(text: str, place: Caller) -> Iterator[Caller]:
-    """Yield a place once for the trigger URLs that can be replaced, once for the others.
+    """Yield a caller once for the trigger URLs that can be replaced, and once for the others.
 
-    `place` is the caller without ids; a reason it brings along (`manual`) holds for both.
+    `place` is the caller without ids; its `manual` reason applies to both.
     """
     matches = find_trigger_urls(text)
     filled_in = {match.url.workflow_id for match in matches if not match.is_replaceable}
@@ -68,23 +71,23 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCallers:
-    """Places that could not be read. The search goes on, and tells at its end."""
+    """Places that could not be read. The search continues and reports them at its end."""
 
     search: CallerSearchPosition
-    #: What would have let the app in, for the instruction.
+    #: How to give the app access, for the fix.
     remedy: str
 
-    def add(self, place: str, refusal: PlatformError) -> None:
-        """Note a place and the platform's reason."""
-        self.note(f"{place} ({refusal.code})")
+    def add(self, place: str, error: PlatformError) -> None:
+        """Record a place and the platform's error code."""
+        self.note(f"{place} ({error.code})")
 
     def note(self, text: str) -> None:
-        """Note what was not searched, in words; a place that is searched again tells it once."""
+        """Record what was not searched; repeated texts are recorded once."""
         if text not in self.search.unreadable:
             self.search.unreadable.append(text)
 
     def tell(self) -> None:
-        """Raise `JobBlocked` if anything was refused: the search is not complete."""
+        """Raise `JobBlocked` if any place could not be read, because the search is incomplete."""
         if self.search.unreadable:
             raise JobBlocked(
                 f"Not searched: {', '.join(self.search.unreadable)}",

@@ -1,4 +1,4 @@
-"""Whether the kill switch is on, and who turned it."""
+"""Define the kill switch, which stops every write of the app."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillSwitch:
-    """A switch: `kill-switch` on stops every write."""
+    """The state of the switch, and who set it."""
 
     name: str
     is_on: bool

@@ -1,4 +1,4 @@
-"""The lease of a shared resource, such as all settings of one app."""
+"""Define the lease of a shared resource, such as all settings of one app."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLease:
-    """Who may write one caller's resource, and until when."""
+    """The right of one job to write a resource, for a limited time."""
 
     id: str
     holder: str

@@ -1,40 +1,41 @@
-"""Which of several items somebody means who says an id, a name, or the beginning of an id."""
+"""Find the items that a person means by an id, a name, or the first characters of an id."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-#: As long as the beginning of an id has to be. Shorter ones are more likely a slip than meant.
+#: Least number of characters of an id. A shorter text is more likely a typing error.
 SHORTEST = 4
 _CLOSE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedItem:
-    """An item with the id that orders take, and its name for people."""
+    """An item with its id and its name for people."""
 
     id: str
     name: str
-    #: Ids that it has elsewhere.
+    #: Its ids in other services.
     others: tuple[str, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Return every id in small letters."""
+        """Return every id in lower case."""
         return tuple(one.lower() for one in (self.id, *self.others) if one)
 
     def __str__(self) -> str:
-        """Return how it is told: such as `Orders (8c2e3f7a-…)`."""
+        """Return name and id, such as `Orders (8c2e3f7a-…)`."""
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
 def find_by_id_or_name(
     wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True
 ) -> list[NamedItem]:
-    """Return the items of an id; if none has it, those of a name, else of the beginning of an id.
+    """Return the items with this id; else those with this name; else those whose id starts like
+    this.
 
-    A name in the same case goes before one in another. More than one: it is ambiguous.
-    `by_beginning` False: the beginning of an id is not enough.
+    A name in the same case wins over one in another case. More than one item means that the text is
+    ambiguous. `by_beginning` False: the first characters of an id are not enough.
     """
     text, every = wanted.strip().casefold(), list(items)
     if exact := [one for one in every if text in one.ids]:
@@ -47,7 +48,7 @@ def find_by_id_or_name(
 
 
 def find_similar(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
-    """Return the items whose name or id is most like what nothing is called, the closest first."""
+    """Return the items whose name or id is most similar to a text, the most similar first."""
     text = wanted.strip().casefold()
     by_word: dict[str, NamedItem] = {}
     for one in items:
@@ -58,14 +59,14 @@ def find_similar(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
 
 
 def did_you_mean(candidates: Sequence[NamedItem]) -> str:
-    """Return the question that names them; empty: there is none."""
+    """Return the question that suggests these items; empty if there are none."""
     return f"Did you mean {' or '.join(map(str, candidates))}?" if candidates else ""
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return for each id the beginning that no other of them has, of one length for all.
+    """Return for each id its first characters, of equal length, so that no two are the same.
 
-    It has at least eight characters, and `find_by_id_or_name` takes it.
+    They have at least eight characters, so that `find_by_id_or_name` accepts them.
     """
     every = sorted(set(ids))
     length = 8

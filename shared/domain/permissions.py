@@ -1,4 +1,4 @@
-"""What the app's identity has to be allowed in Azure, and whether it is."""
+"""Define the permissions that the app's identity needs in Azure, and check them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,20 +7,20 @@ from enum import Enum
 
 
 class PermissionLevel(Enum):
-    """How much of what it needs an identity has at one place."""
+    """How much of the required permissions an identity has on one resource."""
 
     FULL = "full"
-    PARTIAL = "partial"  #: some of it: it would begin, and be refused in the middle
-    NONE = "none"  #: no more than whoever reads the subscription
+    PARTIAL = "partial"  #: some of them, so that a change would fail half-way
+    NONE = "none"  #: at most those of a reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequiredPermissions:
-    """What a capability needs, and what gives it."""
+    """The permissions that a capability needs, and how to grant them."""
 
-    #: What to do where it is missing.
+    #: What to do if they are missing.
     fix: str
-    #: Azure's resources that it is about, and the version that lists them; empty: none of Azure.
+    #: The type of the affected Azure resources, and the API version that lists them; empty: none.
     resource_type: str = ""
     api_version: str = ""
     actions: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class RequiredPermissions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePermissions:
-    """What one role gives: patterns with `*`, in whatever case of their letters."""
+    """The permissions of one role: patterns with `*`, case-insensitive."""
 
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
@@ -41,24 +41,29 @@ IN_DATAVERSE = RequiredPermissions(
     fix="Add the app to the environment as an application user with the security roles System "
     "Administrator and Delegate."
 )
-#: Who lacks a role there is no co-owner of a flow, and reads no trigger URL.
+#: Without a role there, the service account cannot become co-owner or read trigger URLs.
 OPERATOR_IN_DATAVERSE = RequiredPermissions(
-    fix="Add the operator to the environment as a user with the security role Environment Maker."
+    fix=(
+        "Add the service account to the environment as a user with the security role Environment "
+        "Maker."
+    )
 )
-#: Reader, and Key Vault Reader, of a subscription: infra/modules/watched-subscription.bicep.
+#: Reader and Key Vault Reader on a subscription: infra/modules/watched-subscription.bicep.
 WATCHED = RequiredPermissions(
-    fix="Give the identity Reader and Key Vault Reader on the subscription, or take it out of "
-    "CMK_SUBSCRIPTION_IDS.",
+    fix=(
+        "Grant the identity Reader and Key Vault Reader on the subscription, or remove the "
+        "subscription from CMK_SUBSCRIPTION_IDS."
+    ),
     actions=(
         "Microsoft.Web/sites/read",
         "Microsoft.Authorization/roleAssignments/read",
-        # Where the firewall of a vault keeps the app out, keys are read through Resource Manager.
+        # If a vault's firewall denies the app, the app reads keys through Resource Manager.
         "Microsoft.KeyVault/vaults/keys/read",
         "Microsoft.KeyVault/vaults/keys/versions/read",
     ),
     data_actions=("Microsoft.KeyVault/vaults/keys/read",),
 )
-#: What lets the app open firewalls there: infra/modules/firewall-group.bicep.
+#: Allows the app to change firewalls: infra/modules/firewall-group.bicep.
 FIREWALL_GROUP = "Add its resource group to CMK_FIREWALL_RESOURCE_GROUP_IDS and deploy again."
 IN_POWER_PLATFORM = RequiredPermissions(
     fix="Register the app as an administrator of Power Platform: New-PowerAppManagementApp "
@@ -69,24 +74,27 @@ IN_POWER_PLATFORM = RequiredPermissions(
 def check_permissions(
     needs: RequiredPermissions, permissions: Sequence[RolePermissions]
 ) -> PermissionLevel:
-    """Return how much of it these permissions give. What only reads a resource is everybody's."""
+    """Return how much of the required permissions these roles grant.
+
+    Permissions that only read a resource do not count as a part, because every reader has them.
+    """
     roles = [(one.actions, one.not_actions) for one in permissions]
     data_roles = [(one.data_actions, one.not_data_actions) for one in permissions]
-    given = [
-        *(_is_given(one, roles) for one in needs.actions),
-        *(_is_given(one, data_roles) for one in needs.data_actions),
+    granted = [
+        *(_is_granted(one, roles) for one in needs.actions),
+        *(_is_granted(one, data_roles) for one in needs.data_actions),
     ]
-    if all(given):
+    if all(granted):
         return PermissionLevel.FULL
     own = [
-        is_given
-        for action, is_given in zip((*needs.actions, *needs.data_actions), given, strict=True)
+        is_granted
+        for action, is_granted in zip((*needs.actions, *needs.data_actions), granted, strict=True)
         if not action.endswith("/read")
     ]
     return PermissionLevel.PARTIAL if any(own) else PermissionLevel.NONE
 
 
-def _is_given(action: str, patterns: Iterable[tuple[Sequence[str], Sequence[str]]]) -> bool:
+def _is_granted(action: str, patterns: Iterable[tuple[Sequence[str], Sequence[str]]]) -> bool:
     return any(_matches(action, some) and not _matches(action, less) for some, less in patterns)
 
 
@@ -97,5 +105,5 @@ def _matches(action: str, patterns: Sequence[str]) -> bool:
 
 
 def resource_group(resource_id: str) -> str:
-    """Return the id of the group that a resource lies in, as it is written."""
+    """Return the id of a resource's resource group, in the same spelling."""
     return "/".join(resource_id.split("/")[:5])

@@ -1,55 +1,54 @@
-"""What each refusal of the platform means and what an administrator does about it.
+"""Explain the platform's error codes: what each means, and what an administrator does about it.
 
 See platform.md#error-body, #wrapped-errors. docs/runbook.md shows the same table. The platform
-wraps errors in others (`InvalidOpenApiFlow` quotes the code of what is wrong inside its message),
-writes messages in the language of the environment, and has refusals whose code no source publishes.
-So a refusal is known by its code, by a known code that its message quotes, or by the message's
-words.
+wraps errors in others (`InvalidOpenApiFlow` quotes another code in its message), translates
+messages into the language of the environment, and returns undocumented codes. So an error is
+recognized by its code, by a known code in its message, or by words in its message.
 """
 
 import re
 from dataclasses import dataclass
 
-#: Whoever turns a flow on, or names a connection in a reference, has to be allowed to use it.
+#: The user who turns a flow on, or names a connection in a reference, may not use that connection.
 CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
 #: An application turned a flow on as itself.
 NO_USER_DETAILS = "MissingUserDetails"
-#: Our own name: the operator is a co-owner, and may not ask for the URL (yet).
+#: The app's own code: the service account is a co-owner, and may not (yet) read the URL.
 NO_CO_OWNER = "NoCoOwner"
-#: Whoever is given a role has more rights already.
+#: The principal already has more rights than the new role.
 PERMISSION_DOWNGRADE = "PermissionDowngradeNotAllowed"
-#: The flow service answers, and leaves the definition out (platform.md#hidden-definitions).
+#: The app's own code: the flow service answers without the definition
+#: (platform.md#hidden-definitions).
 DEFINITION_NOT_SHOWN = "DefinitionNotShown"
-#: Dataverse: a text is longer than its column takes.
+#: Dataverse: a text is longer than its column.
 TOO_LONG = "0x80044331"
-#: Our own name: an operation names a connection reference that the platform does not find.
+#: The app's own code: an operation names a connection reference that the platform does not find.
 REFERENCE_NOT_FOUND = "ConnectionReferenceNotFound"
-#: Dataverse: an active row that is not published, among other things. It passes
+#: Dataverse: an active row is not published, among other causes. The error is transient
 #: (platform.md#unpublished-rows).
 NOT_PUBLISHED = "0x80040203"
-#: Codes by which the platform says that the app may not act for the owner
-#: (platform.md#impersonation).
+#: Codes for: the app may not act on behalf of the owner (platform.md#impersonation).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformErrorCode:
-    """One kind of refusal."""
+    """An error of the platform."""
 
     code: str
-    #: Other codes for the same, such as reasons why the platform suspends a flow
+    #: Other codes with the same meaning, such as reasons why the platform suspends a flow
     #: (platform.md#suspension-reasons).
     aliases: tuple[str, ...] = ()
     meaning: str
     instruction: str
-    #: Words of the message, for services that give another code, or none.
+    #: A pattern for the message, for services that return another code or none.
     message_patterns: str = ""
-    #: False: no source publishes the code; docs/verify-on-a-real-tenant.md has a line for it.
+    #: False: no source documents the code; docs/verify-on-a-real-tenant.md lists it.
     is_documented: bool = True
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Return all codes."""
+        """Return the code and its aliases."""
         return (self.code, *self.aliases)
 
 
@@ -75,8 +74,10 @@ REFUSALS = (
     PlatformErrorCode(
         code=CONNECTION_REFUSED,
         meaning="neither the flow's owner nor the app may use a connection of the flow",
-        instruction="Have the connection's owner share it ('Can use') with the flow's owner or "
-        "the app, or turn the copy on once; then retry.",
+        instruction=(
+            "Ask the connection's owner to share it ('Can use') with the flow's owner or the "
+            "app, or to turn the copy on once. Then retry."
+        ),
         message_patterns="cannot be used to activate this flow",
     ),
     PlatformErrorCode(
@@ -107,14 +108,17 @@ REFUSALS = (
     PlatformErrorCode(
         code="DlpViolation",
         aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
-        meaning="a data policy forbids a connector of the flow, an address, or a combination",
+        meaning=(
+            "a data policy forbids a connector of the flow, an endpoint, or a combination of "
+            "connectors"
+        ),
         instruction="Change the data policy, exempt the environment, or change the flow; then "
         "retry.",
         message_patterns=r"admin data policy|admin API policies",
     ),
     PlatformErrorCode(
         code="ListCallbackUrlOperationBlocked",
-        meaning="the platform gives no URL for this trigger",
+        meaning="the platform returns no URL for this trigger",
         instruction="Roll this job back, have the callers call a flow with an HTTP trigger, and "
         "exclude this flow.",
     ),
@@ -163,7 +167,7 @@ REFUSALS = (
     ),
     PlatformErrorCode(
         code=NOT_PUBLISHED,
-        meaning="the platform does not save the flow now: its active row is not published",
+        meaning="the platform does not save the flow, because its active row is not published",
         instruction="Turn the flow off and on in Power Automate, or publish all customizations "
         "of its solution; then retry.",
     ),
@@ -242,27 +246,28 @@ OTHER = PlatformErrorCode(
     "then retry.",
 )
 
-_BY_CODE = {code: refusal for refusal in REFUSALS for code in refusal.codes}
-#: Codes that leave it to the message what is wrong: it quotes another code, or says it in words.
-_VAGUE = frozenset(
+_BY_CODE = {code: error for error in REFUSALS for code in error.codes}
+#: Codes that do not say what is wrong: the message quotes another code or describes it.
+_UNSPECIFIC_CODES = frozenset(
     {"InvalidOpenApiFlow", "InvalidTemplate", "XrmApiRequestFailed"}
-    | {CONNECTION_REFUSED}  # of a connection, and of a flow (platform.md#denied-connections)
+    | {CONNECTION_REFUSED}  # for a connection and for a flow (platform.md#denied-connections)
 )
 _NOT_FOUND = re.compile(r"connection reference '[^']*' could not be found for the operation", re.I)
 _WORD = re.compile(r"\w+")
-#: How the platform names a connection: bare, or by its resource id (platform.md#activation-check).
+#: How the platform names a connection: by its name, or by its resource id
+#: (platform.md#activation-check).
 _CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?P<of>[^']+)')?")
 _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IGNORECASE)
 
 
 def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
-    """Return the kind of a refusal with this code and text; `OTHER` where it is none of ours."""
-    if _NOT_FOUND.search(message):  # its code is that of an older shape
+    """Return the known error for this code and message; `OTHER` if there is none."""
+    if _NOT_FOUND.search(message):  # its code is the same as for an older format
         return _BY_CODE[REFERENCE_NOT_FOUND]
-    if code in _BY_CODE and code not in _VAGUE:
+    if code in _BY_CODE and code not in _UNSPECIFIC_CODES:
         return _BY_CODE[code]
     for word in _WORD.findall(message):
-        if word in _BY_CODE and word not in _VAGUE:
+        if word in _BY_CODE and word not in _UNSPECIFIC_CODES:
             return _BY_CODE[word]
     by_words = (
         one
@@ -273,28 +278,30 @@ def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
 
 
 def instruction_for(code: str, message: str = "") -> str:
-    """Return what an administrator can do about a refusal with this code and text."""
+    """Return the fix for an error with this code and message."""
     return find_error_code(code, message).instruction
 
 
 def is_passing(code: str) -> bool:
-    """Say whether the platform accepts later what it refuses with this code."""
+    """Return whether a later try may succeed after this code."""
     return code == NOT_PUBLISHED
 
 
 def most_specific_code(code: str, message: str = "") -> str:
-    """Return the code that says most: the platform's own, or what its message is about."""
-    refusal = find_error_code(code, message)
-    return code if refusal is OTHER or code in refusal.codes else refusal.code
+    """Return the platform's code, or the one that its message describes if that is
+    more specific.
+    """
+    error = find_error_code(code, message)
+    return code if error is OTHER or code in error.codes else error.code
 
 
 def parse_connection(message: str) -> tuple[str, str]:
-    """Return the connection that a refusal names and its connector; empty where it does not."""
+    """Return the connection and its connector from an error message; empty if it names none."""
     named = _CONNECTION.search(message)
     return (named["name"], named["of"] or "") if named else ("", "")
 
 
 def parse_quoted_id(message: str) -> str:
-    """Return the first id in quotes of a message, in lower case; empty if there is none."""
+    """Return the first quoted id of a message, in lower case; empty if there is none."""
     named = _ID.search(message)
     return named["id"].lower() if named else ""

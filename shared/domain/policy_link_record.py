@@ -1,4 +1,4 @@
-"""How an environment was linked to a policy when it was last polled."""
+"""Define the policy link of an environment as last polled."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,14 +6,14 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLinkRecord:
-    """How an environment was linked when it was last polled."""
+    """The policy link of an environment as last polled."""
 
     environment_id: str
     policy_id: str
     status: str
-    #: When it was first seen under this policy.
+    #: When this policy was first read.
     first_seen_at: datetime
-    #: When it was first seen with this status, and what it was before.
+    #: When this status was first read, and the values before.
     status_changed_at: datetime | None = None
     previous_policy_id: str = ""
     previous_status: str = ""

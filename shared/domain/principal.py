@@ -1,36 +1,36 @@
-"""Who calls the API, and what they may do."""
+"""Define who sends a request to the API, and what they may do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a principal may do: app roles of the app's registration in Entra."""
+    """A role of a principal: an app role of the app registration in Entra."""
 
-    READER = "reader"  #: sees everything, changes nothing
-    OPERATOR = "operator"  #: orders, retries, undoes, stops
-    APPROVER = "approver"  #: approves what is to be written, and decides what may be
+    READER = "reader"  #: reads everything, changes nothing
+    OPERATOR = "operator"  #: starts, retries, rolls back and cancels
+    APPROVER = "approver"  #: approves plans and deletions, and changes settings
 
 
 class PrincipalKind(StrEnum):
-    """Who it is that calls."""
+    """The kind of a principal."""
 
     USER = "user"
     APPLICATION = "application"  #: an application or a managed identity
-    FUNCTION_KEY = "function_key"  #: whoever has the function key: nobody knows who
+    FUNCTION_KEY = "function_key"  #: an unknown holder of the function key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls, as far as the platform says it."""
+    """The sender of a request."""
 
-    #: For people; of a key's holder what they call themselves, empty where they do not.
+    #: For people; for a function key the name that its holder gives, or empty.
     name: str = ""
-    #: Object id in Entra; empty: it is not known who it is.
+    #: Object id in Entra; empty: unknown.
     id: str = ""
     roles: frozenset[Role]
     kind: PrincipalKind
 
     def may(self, role: Role) -> bool:
-        """Say whether it has the role. Whoever may do anything may read."""
+        """Return whether it has the role; every role includes reader."""
         return role in self.roles or (role is Role.READER and bool(self.roles))

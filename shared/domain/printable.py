@@ -1,24 +1,24 @@
-"""Makes text from others safe to display, in a terminal and on a page."""
+"""Make untrusted text safe to display in a terminal and on a page."""
 
 import unicodedata
 
 #: Control, format and surrogate characters, and the line separators of Unicode.
 _UNSAFE_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-#: Newlines and tabs are layout; joiners hold emoji and the letters of some scripts together.
+#: Newlines and tabs are layout; joiners are needed in emoji and some scripts.
 _SAFE = frozenset("\n\t\u200c\u200d")
-_INSTEAD = "\N{REPLACEMENT CHARACTER}"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: str) -> str:
-    """Return the text with a `�` for each character that could change how its surroundings look.
+    """Return the text with `�` instead of each character that could change how other text is shown.
 
     An escape sequence rewrites what a terminal shows, a bidirectional control reverses the text
-    that follows it, and half a surrogate pair cannot be encoded.
+    after it, and an unpaired surrogate cannot be encoded.
     """
     if text.isprintable():
         return text
     unsafe = [ord(one) for one in set(text) if _is_unsafe(one)]
-    return text.translate(dict.fromkeys(unsafe, _INSTEAD)) if unsafe else text
+    return text.translate(dict.fromkeys(unsafe, _REPLACEMENT)) if unsafe else text
 
 
 def _is_unsafe(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""What one delivery needs of a service whose calls are scarce, and who goes first."""
+"""Define the requests that an invocation needs from a service, and the queue of jobs that wait."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,54 +6,54 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDemand:
-    """The calls of one delivery, and its place among those that wait."""
+    """The requests of one invocation, and its rank in the queue."""
 
-    #: Whose they are: the id of a job.
+    #: The id of the job that needs them.
     job_id: str
-    #: As many as are expected; what was too many is given back, what is missing is waited for.
+    #: The expected number; unused requests are released, and missing ones are waited for.
     calls: int
-    #: Those of its later deliveries, which come before whoever goes after it.
+    #: Requests of its later invocations, which are served before jobs with a lower rank.
     later_requests: int = 0
-    #: The smaller goes first. Letters, digits and `-`.
+    #: The smallest value is served first. Letters, digits and `-`.
     priority: str
-    #: It may use what is kept for undo, swaps and the return of rights.
+    #: May use the part of the budget that is kept for rollbacks, cutovers and revoking grants.
     is_urgent: bool = False
-    #: The row that says what it waits for, and is due when it is to come: table, partition and key.
+    #: The row to wake when requests are available: table, partition and key.
     row: tuple[str, str, str] = ("", "", "")
 
     @property
     def queue_position(self) -> str:
-        """Return its place in the line: whose comes first goes first."""
+        """Return its sort key in the queue."""
         return f"{self.priority}-{self.job_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """Somebody in the line who was told to come later than when there will be calls."""
+    """A job in the queue whose wake-up is later than the time when requests are available."""
 
     row: tuple[str, str, str]
     queue_position: str
-    #: When there will be calls.
+    #: When requests are available.
     requests_available_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestQueueStatus:
-    """Who waits for calls of a service, and how fast the line moves."""
+    """The jobs that wait for requests to a service, and how fast they proceed."""
 
-    #: Where that is kept: table, partition and key.
+    #: The row of the queue: table, partition and key.
     row: tuple[str, str, str]
-    #: Jobs that were told to come again.
+    #: Number of waiting jobs.
     waiting: int
-    #: Calls that are allowed in a minute, as far as is known by now.
+    #: Requests allowed per minute, as currently known.
     requests_per_minute: int
-    #: Calls of 24 hours that are left, but for those kept for undo; None: they are not counted.
+    #: Requests left in 24 hours, without those kept for rollbacks; None: not counted.
     remaining_today: int | None = None
-    #: When the next call may be made of those that wait; None: nobody waits.
+    #: When the next waiting request may be sent; None: no job waits.
     next_at: datetime | None = None
-    #: When all that wait have had theirs; None: calls are plenty, and nobody stands in a line.
+    #: When all waiting jobs are served; None: no job has to wait.
     empty_at: datetime | None = None
-    #: Rows of budgets that could not be read, and were reset within a day.
+    #: Rows of the budget that could not be read and were reset in the last day.
     reset: tuple[tuple[str, str, str], ...] = ()
-    #: Places in the line that could not be read, and were removed just now.
+    #: Rows of the queue that could not be read and were just removed.
     removed: tuple[tuple[str, str, str], ...] = ()

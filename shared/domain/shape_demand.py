@@ -1,20 +1,22 @@
-"""What an environment demands of the definitions that are saved there."""
+"""Record that an environment rejects older connector formats in saved definitions."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-#: The demand comes and goes (platform.md#shape-demand): after this time the app saves a definition
-#: as it is.
+#: The platform's behaviour changes (platform.md#shape-demand), so after this time the app tries to
+#: save a definition unchanged.
 DEMAND_LASTS = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeDemand:
-    """An environment refused to save an older connector shape (platform.md#connector-shapes)."""
+    """An environment rejected a save in an older connector format
+    (platform.md#connector-shapes).
+    """
 
     environment_id: str
     seen: datetime
 
     def lasts(self, now: datetime) -> bool:
-        """Say whether a save there is converted before it is tried."""
+        """Return whether definitions are converted before they are saved there."""
         return now < self.seen + DEMAND_LASTS

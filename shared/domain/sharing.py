@@ -1,6 +1,6 @@
-"""Who a flow is shared with, as Dataverse keeps it, and what of that a copy still lacks.
+"""Compute whom a flow is shared with in Dataverse, and which shares its copy still lacks.
 
-Pure rules; the reads and the writes are in `steps/copying/share_copy.py`.
+`steps/copying/share_copy.py` reads and writes the shares.
 """
 
 from collections.abc import Collection, Iterable
@@ -21,8 +21,8 @@ _EDIT = _READ | {
     "ShareAccess",
     "AssignAccess",
 }
-#: Roles of the flow service (platform.md#flow-permissions) as rights of Dataverse. No source gives
-#: this table.
+#: Roles of the flow service (platform.md#flow-permissions) as rights of Dataverse. No source
+#: documents this mapping.
 _RIGHTS = {
     "owner": _EDIT,
     "canedit": _EDIT,
@@ -35,19 +35,19 @@ _RIGHTS = {
 class DataversePrincipal:
     """A row of Dataverse that a flow can be shared with."""
 
-    #: Logical name of its table: `systemuser`, `team`.
+    #: Logical name of its table: `systemuser` or `team`.
     table: str
-    #: Its id in lower case, which for all of these tables is an `ownerid`.
+    #: Its id in lower case, which is an `ownerid` for all of these tables.
     id: str
 
     def __str__(self) -> str:
-        """Return it as texts name it."""
+        """Return its name for texts."""
         return f"{'user' if self.table == USERS else self.table} {self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What one principal may do with a flow that is not its own."""
+    """The rights of a principal on a flow that it does not own."""
 
     principal: DataversePrincipal
     #: Names of Dataverse's access rights, such as `ReadAccess`.
@@ -65,22 +65,22 @@ class DataverseUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingShare:
-    """A share that a copy has not, or not with the same rights."""
+    """A share that a copy does not have, or has with other rights."""
 
     share: Share
-    #: The principal has other rights on the copy: they are replaced.
+    #: The principal has other rights on the copy, which are replaced.
     has_others: bool
 
 
 def rights_of(role: str) -> frozenset[str]:
-    """Return the rights that a role of the flow service stands for; of an unknown one, to read."""
+    """Return the rights of a flow service role; the right to read for an unknown role."""
     return _RIGHTS.get(role.lower(), _READ)
 
 
 def shares_to_copy(
     shares: Iterable[Share], left_out: Collection[DataversePrincipal]
 ) -> tuple[Share, ...]:
-    """Return what a copy is to be shared with, each principal once, in a fixed order."""
+    """Return the shares for a copy, each principal once, in a fixed order."""
     by_principal: dict[DataversePrincipal, Share] = {}
     for share in shares:
         if share.principal in left_out or not share.rights:
@@ -91,7 +91,7 @@ def shares_to_copy(
 
 
 def missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
-    """Return which of the wanted shares a copy lacks. Who else it is shared with stays as it is."""
+    """Return the wanted shares that a copy lacks; its other shares stay as they are."""
     rights = {share.principal: share.rights for share in held}
     return [
         MissingShare(share=share, has_others=share.principal in rights)
@@ -101,6 +101,6 @@ def missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[Missi
 
 
 def others_than(permissions: Iterable[FlowPermission], *entra_ids: str) -> list[FlowPermission]:
-    """Return the permissions of everybody but these, by Entra object id."""
+    """Return the permissions of all principals except these Entra object ids."""
     left_out = {one.lower() for one in entra_ids}
     return [one for one in permissions if one.principal_id.lower() not in left_out]

@@ -1,16 +1,16 @@
-"""Solutions of Dataverse that hold a flow, and which of them its copy has to join."""
+"""Find the solutions that contain a flow, and those that its copy has to join."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Dataverse keeps these by itself: `Active` and `Default` list every unmanaged component, `Basic`
-#: belongs to the platform. Who adds to them adds nothing, or is refused.
+#: Dataverse maintains these: `Active` and `Default` list every unmanaged component, and `Basic`
+#: belongs to the platform. Adding to them has no effect or fails.
 BUILT_IN = frozenset({"active", "default", "basic"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """One row of the table `solution`."""
+    """A row of the table `solution`."""
 
     id: str
     unique_name: str
@@ -19,7 +19,7 @@ class Solution:
 
     @property
     def takes_copies(self) -> bool:
-        """Say whether a copy may join: a managed one is changed where it is made.
+        """Return whether a copy may join; a managed solution is changed where it is developed.
 
         See platform.md#managed-flows.
         """

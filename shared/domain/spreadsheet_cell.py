@@ -1,9 +1,9 @@
-"""Text that a spreadsheet takes for text."""
+"""Escape text so that spreadsheets do not run it as a formula."""
 
-#: It takes what begins like this for a formula (OWASP, CSV injection).
+#: Spreadsheets take text that starts like this as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def spreadsheet_cell(text: str) -> str:
-    """Return a text for a CSV file; an apostrophe stands before what would be a formula."""
+    """Return a text for a CSV file, with an apostrophe before what would be a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,4 +1,4 @@
-"""When a timer last came to its end: one that stands still is noticed by that."""
+"""Record when a timer last completed, to detect one that has stopped."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerRun:
-    """The last run of a timer that came to its end."""
+    """The last completed run of a timer."""
 
     timer: str
     completed_at: datetime

@@ -1,9 +1,9 @@
-"""The kinds of firewall that the network check reads: one file for each."""
+"""The firewall kinds that the network check reads, one file each."""
 
 from shared.kind_discovery import kinds_in
 from shared.ports import FirewallKind, ResourceReader
 
 
 def firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
-    """Return every kind by its name: each is built on a reader, of a subscription or of files."""
+    """Return every kind by its name, reading from a subscription or from files."""
     return {kind.kind: kind(resources) for kind in kinds_in(__name__)}

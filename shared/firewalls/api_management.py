@@ -1,6 +1,6 @@
-"""Reads the `ip-filter` policies of API Management: of a service, and of each of its APIs.
+"""Read the `ip-filter` policies of API Management services and of their APIs.
 
-Those of products and operations are not read: docs/network.md says so.
+Policies of products and operations are not read (docs/network.md).
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ from shared.errors import NotFound
 from shared.ports import ResourceReader
 
 API_VERSION = "2022-08-01"
-OPENED_BY = "An ip-filter takes addresses and ranges, no service tags and no prefixes."
+OPENED_BY = "An ip-filter accepts addresses and ranges, but no service tags and no prefixes."
 _NO_POLICY = IpFilterPolicy(filters=(), has_base=True)
 
 
@@ -34,7 +34,7 @@ class ApiManagement:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every service, and each API that has filters of its own."""
+        """Return every service, and each API that has separate filters."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_each(listed, self._read_service)
         return [firewall for service in found for firewall in service]
@@ -47,12 +47,12 @@ class ApiManagement:
         try:
             apis = await self._resources.list_children(service_id, "apis", API_VERSION)
         except NotFound:
-            return []  # deleted since it was listed
-        common = await self._policy(service_id, whole.name)
+            return []  # deleted after it was listed
+        common = await self._read_policy(service_id, whole.name)
         found = [firewall_from_filters(whole, [common])]
 
         async def own_policy(api: Mapping[str, object]) -> IpFilterPolicy:
-            return await self._policy(text_at(api, "id") or "", text_at(api, "name") or "")
+            return await self._read_policy(text_at(api, "id") or "", text_at(api, "name") or "")
 
         for api, own in zip(apis, await read_each(apis, own_policy), strict=True):
             name = text_at(api, "name") or ""
@@ -61,31 +61,31 @@ class ApiManagement:
                 found.append(firewall_from_filters(part, [common, own] if own.has_base else [own]))
         return found
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the lines that an `ip-filter` gets more.
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the lines to add to an `ip-filter`.
 
-        Not the policy that they go into: policies may hold secrets.
+        The policy around them is not shown, because policies may hold secrets.
         """
-        ends = [*AddressRanges.of(gap.missing_prefixes).ends()]
+        ends = [*AddressRanges.of(issue.missing_prefixes).ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
-        service_id = placed(gap.resource_id)
-        scope = f"{service_id}/apis/{gap.part}" if gap.part else service_id
-        where = f'Into <ip-filter action="allow"> of the policy of {scope}:'
+        service_id = placed(issue.resource_id)
+        scope = f"{service_id}/apis/{issue.part}" if issue.part else service_id
+        where = f'Add to <ip-filter action="allow"> in the policy of {scope}:'
         into = [where, *(f"  {line}" for line in lines)]
         return FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
             azure_cli=_commands(scope, ends),
             bicep="".join(f"// {line}\n" for line in into),
             terraform="".join(f"# {line}\n" for line in into),
             notes=(
                 "Compare policy.json with new-policy.json before you send it.",
-                "The commands add to the first ip-filter that allows.",
+                "The commands add the ranges to the first ip-filter with the action allow.",
                 "A policy can hold secrets: delete both files afterwards.",
             ),
         )
 
-    async def _policy(self, scope_id: str, name: str) -> IpFilterPolicy:
+    async def _read_policy(self, scope_id: str, name: str) -> IpFilterPolicy:
         try:
             policy = await self._resources.get(scope_id, API_VERSION, "/policies/policy")
         except NotFound:

@@ -1,4 +1,4 @@
-"""Reads the access restrictions of App Service and Functions apps.
+"""Read the access restrictions of App Service and Functions apps.
 
 See platform.md#firewall-resources.
 """
@@ -42,13 +42,13 @@ from shared.reason import Reason
 
 RESOURCE_TYPE = "Microsoft.Web/sites"
 API_VERSION = "2023-12-01"
-#: Priority of the rule that the platform shows for "everything else".
-_LAST = 2147483647
-#: Of the first rule where there is none, as the portal proposes it.
-_FIRST = 300
-#: Members of a restriction that the app makes.
+#: Priority of the platform's rule for all other addresses.
+_DEFAULT_RULE_PRIORITY = 2147483647
+#: Priority of the first rule, as the portal proposes it.
+_FIRST_PRIORITY = 300
+#: Members of a restriction that the app writes.
 _WRITTEN = ("name", "ipAddress", "tag", "action", "priority")
-#: Rules that a site takes.
+#: Most rules of a site.
 MOST = 512
 _SCM = ".scm.azurewebsites.net"
 
@@ -69,11 +69,13 @@ class AppServices:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every app of the watched subscriptions, open ones too: they claim their hosts."""
+        """Return every app of the watched subscriptions, also open ones, which
+        claim their hosts.
+        """
         return await self._read(await self._resources.list(RESOURCE_TYPE, API_VERSION))
 
     async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
-        """Return the apps that answer to any of these hosts."""
+        """Return the apps that serve any of these hosts."""
         sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
         return await self._read(site for site in sites if _answers_to(site, hosts))
 
@@ -81,30 +83,40 @@ class AppServices:
         configured = await with_what_is_below(sites, self._config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return a restriction for each service tag that is missing, before those that deny it."""
-        site = await self._resources.get(gap.resource_id, API_VERSION)
-        config = await self._config(gap.resource_id)
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return an allowing restriction for each missing service tag, before
+        those that deny it.
+        """
+        site = await self._resources.get(issue.resource_id, API_VERSION)
+        config = await self._config(issue.resource_id)
         properties = mapping_at(config, "properties")
-        is_scm = gap.part == "scm" and not properties.get("scmIpSecurityRestrictionsUseMain")
+        is_scm = issue.part == "scm" and not properties.get("scmIpSecurityRestrictionsUseMain")
         member = f"{'scmIp' if is_scm else 'ip'}SecurityRestrictions"
-        there = [one for one in objects_at(properties, member) if one.get("priority") != _LAST]
-        if refusal := unordered(gap, ((one.get("name"), one.get("priority")) for one in there)):
-            return refusal
+        there = [
+            one
+            for one in objects_at(properties, member)
+            if one.get("priority") != _DEFAULT_RULE_PRIORITY
+        ]
+        if no_fix_reason := unordered(
+            issue, ((one.get("name"), one.get("priority")) for one in there)
+        ):
+            return no_fix_reason
         taken = [_priority(one) for one in there]
-        refusing = [
+        denying = [
             _priority(one)
             for one in there
-            if _title(one) in gap.rules and str(one.get("action")).lower() == "deny"
+            if _title(one) in issue.rules and str(one.get("action")).lower() == "deny"
         ]
-        before = min(refusing, default=max(taken, default=_FIRST - 1) + len(gap.missing_tags) + 1)
+        before = min(
+            denying, default=max(taken, default=_FIRST_PRIORITY - 1) + len(issue.missing_tags) + 1
+        )
         named = {_title(one): one for one in there}
         new: list[dict[str, object]] = []
-        for tag in gap.missing_tags:
+        for tag in issue.missing_tags:
             same = named.get(rule_name(tag))
             priority = _priority(same) if same else free_priority(taken, before, 1)
             if priority is None:
-                return no_fix(gap, f"priority_taken: none is free before {before}")
+                return no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)
             rule = {
                 "name": rule_name(tag),
@@ -113,35 +125,39 @@ class AppServices:
                 "action": "Allow",
                 "priority": priority,
             }
-            # One that is there and does let them in was made a moment ago: the gap was read before.
+            # A rule that already allows the tag was added after the issue was found.
             if same and (_entry(same) != _entry(rule) or priority > before):
                 name = rule["name"]
-                return no_fix(gap, f"name_taken: {gap.resource_name} has another rule {name}")
+                return no_fix(
+                    issue, (f"name_taken: {issue.resource_name} has a different rule named {name}")
+                )
             new.append(rule)
-        return no_fix_list_full(gap, len(there), len(new), MOST) or FirewallFix(
-            gap=gap.name,
-            summary=f"let {', '.join(gap.missing_tags)} in on {gap.firewall_name}, each by a"
-            " restriction",
-            azure_cli="\n".join(_command(gap, site, one, is_scm=is_scm) for one in new),
+        return no_fix_list_full(issue, len(there), len(new), MOST) or FirewallFix(
+            gap=issue.name,
+            summary=(
+                f"allow {', '.join(issue.missing_tags)} on {issue.firewall_name}, each with a "
+                "restriction"
+            ),
+            azure_cli="\n".join(_command(issue, site, one, is_scm=is_scm) for one in new),
             bicep=bicep_children(
                 f"{RESOURCE_TYPE}/config@{API_VERSION}",
-                gap.resource_name,
+                issue.resource_name,
                 {"web": {member: [*there, *new]}},
             ),
             terraform=terraform_part(
                 _terraform_type(site),
-                gap.resource_name,
+                issue.resource_name,
                 TerraformBlock("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
             ),
             opening=AddedEntries(
-                resource_id=gap.resource_id,
+                resource_id=issue.resource_id,
                 part=member,
                 entries=tuple(map(_entry, new)),
             ),
         )
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
-        """Return the restrictions of a site, in the members that this app writes."""
+        """Return the restrictions of a site, with only the members that the app writes."""
         there = await self._restrictions(opening)
         texts = frozenset(map(_entry, there))
         return ListEntries(texts=texts, etag=json.dumps(there, sort_keys=True))
@@ -149,10 +165,10 @@ class AppServices:
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace the list of restrictions, which has no ETag: it is read again right before.
+        """Replace the list of restrictions, which has no ETag, so it is read again right before.
 
-        What somebody writes between that read and the write is lost (docs/network.md). Raises
-        `JobBlocked` where nothing would be left: without a restriction a site is open to all.
+        A change between that read and the write is lost (docs/network.md). Raises `JobBlocked` if
+        no restriction would remain, because then the site would be open.
         """
         there = await self._restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.present.etag:
@@ -160,8 +176,8 @@ class AppServices:
         kept = [one for one in there if _entry(one) not in change.remove]
         if not kept and not change.add:
             raise JobBlocked(
-                "It is the only restriction: a site without any may be open to all.",
-                instruction="Give it another one first, or remove this by hand.",
+                "It is the only restriction, and a site without restrictions may be open to all.",
+                instruction="Add another restriction first, or remove this one yourself.",
                 code=Reason.FIREWALL_FIX_FAILED,
             )
         listed = [*kept, *map(json.loads, change.add)]
@@ -172,7 +188,7 @@ class AppServices:
     async def _restrictions(self, opening: AddedEntries) -> list[Mapping[str, object]]:
         config = await self._config(opening.resource_id)
         listed = objects_at(mapping_at(config, "properties"), opening.part)
-        return [one for one in listed if _priority(one) != _LAST]
+        return [one for one in listed if _priority(one) != _DEFAULT_RULE_PRIORITY]
 
     async def _config(self, site_id: str) -> Mapping[str, object]:
         return await self._resources.get(site_id, API_VERSION, "/config/web")
@@ -192,11 +208,13 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
     )
     if _is_closed(site, properties):
         return replace(whole, denies_all_public_access=True)
-    return _restricted(whole, properties, "ip")
+    return _with_restrictions(whole, properties, "ip")
 
 
 def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
-    """Return the restrictions of the site through which it is deployed; `…UseMain`: the same."""
+    """Return the restrictions of the deployment site; with `…UseMain` they are
+    those of the site.
+    """
     properties = mapping_at(config, "properties")
     main = read_site(site, config)
     scm = replace(
@@ -207,7 +225,7 @@ def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> F
     )
     if properties.get("scmIpSecurityRestrictionsUseMain") or _is_closed(site, properties):
         return scm
-    return _restricted(scm, properties, "scmIp")
+    return _with_restrictions(scm, properties, "scmIp")
 
 
 def _answers_to(site: Mapping[str, object], hosts: Collection[str]) -> bool:
@@ -215,16 +233,18 @@ def _answers_to(site: Mapping[str, object], hosts: Collection[str]) -> bool:
     return any(host in claimed for host in hosts)
 
 
-def _restricted(firewall: Firewall, properties: Mapping[str, object], prefix: str) -> Firewall:
-    """Return a firewall with the restrictions whose members begin with `ip` or `scmIp`."""
+def _with_restrictions(
+    firewall: Firewall, properties: Mapping[str, object], prefix: str
+) -> Firewall:
+    """Return a firewall with the restrictions whose members start with `ip` or `scmIp`."""
     member = f"{prefix}SecurityRestrictions"
     listed = properties.get(member)
     if not isinstance(listed, list | None):
         return replace(firewall, rules=unread_rules(member, listed))
     rules = sorted(map(as_mapping, listed or ()), key=_priority)
-    own = [rule for rule in rules if rule.get("priority") != _LAST]
+    own = [rule for rule in rules if rule.get("priority") != _DEFAULT_RULE_PRIORITY]
     action = (text_at(properties, f"{member}DefaultAction") or "").lower()
-    # As set, else denied as soon as there is any rule.
+    # As configured; by default other addresses are denied if there is any rule.
     is_denied = action == "deny" if action in {"allow", "deny"} else bool(own)
     return replace(
         firewall,
@@ -237,7 +257,7 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
     for rule in rules:
         access = (text_at(rule, "action") or "allow").lower()
         is_allow = access == "allow"
-        # A rule for a subnet matches what comes from inside a network: no flow does.
+        # A rule for a subnet matches only traffic from inside a network, where no flow is.
         if text_at(rule, "vnetSubnetResourceId"):
             continue
         narrows = bool(as_mapping(rule.get("headers")))
@@ -264,11 +284,11 @@ def _is_function_app(site: Mapping[str, object]) -> bool:
 
 
 def _command(
-    gap: FirewallIssue, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
+    issue: FirewallIssue, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
 ) -> str:
     options = {
-        **ResourceIdParts.of(gap.resource_id).options,
-        "name": gap.resource_name,
+        **ResourceIdParts.of(issue.resource_id).options,
+        "name": issue.resource_name,
         "rule-name": rule["name"],
         "action": rule["action"],
         "priority": rule["priority"],
@@ -292,12 +312,12 @@ def _block(rule: Mapping[str, object], *, is_scm: bool) -> TerraformBlock:
 
 
 def _sources(address: str) -> tuple[str, ...]:
-    """Split a rule's address: one tag, or up to eight prefixes with commas between."""
+    """Split a rule's address: one tag, or up to eight prefixes separated by commas."""
     return tuple(part.strip() for part in address.split(",") if part.strip())
 
 
 def _is_closed(site: Mapping[str, object], properties: Mapping[str, object]) -> bool:
-    """Say whether public access is off as a whole: then no restriction matters."""
+    """Return whether public access is off, so that restrictions have no effect."""
     shown = (mapping_at(site, "properties"), properties)
     return any((text_at(part, "publicNetworkAccess") or "").lower() == "disabled" for part in shown)
 
@@ -318,5 +338,5 @@ def _is_scm(host: str) -> bool:
 def _priority(rule: Mapping[str, object]) -> int:
     priority = rule.get("priority")
     if isinstance(priority, str):
-        return 0  # not written out: take it as the first, where a doubt weighs most
-    return priority if isinstance(priority, int) else _LAST
+        return 0  # computed by the template: count it as the first, to be safe
+    return priority if isinstance(priority, int) else _DEFAULT_RULE_PRIORITY

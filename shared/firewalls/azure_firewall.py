@@ -1,8 +1,7 @@
-"""Reads Azure Firewall, with rules of its own or those of a policy.
+"""Read Azure Firewall, with classic rules or those of a policy.
 
-A policy by itself is read where nobody can tell whose it is: a template need not say.
-
-See platform.md#firewall-resources.
+A policy without a firewall is read too, because a template need not say which firewall uses it. See
+platform.md#firewall-resources.
 """
 
 import json
@@ -26,22 +25,22 @@ from shared.errors import Conflict, NotFound
 from shared.ports import ResourceReader, ResourceWriter
 
 API_VERSION = "2023-09-01"
-#: The published list gives the tag the features API and NSG alone (platform.md#tag-features).
+#: The published list gives the tag only the features API and NSG (platform.md#tag-features).
 OPENED_BY = (
-    "Sources of Azure Firewall's rules are addresses: put these prefixes into an IP group and name"
-    " it as a source. PowerPlatformPlex is not published for Azure Firewall (no feature FW)."
+    "PowerPlatformPlex is not published for Azure Firewall (no feature FW). Add these prefixes "
+    "to an IP group, and use the group as a source."
 )
 
 type Document = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Surroundings:
-    """What the rules of any firewall may name, and what leads to it."""
+class _Context:
+    """The resources that rules refer to, and routes to the firewalls."""
 
     policies: Mapping[str, Document]
     ip_groups: Mapping[str, Sequence[str]]
-    #: Names by public address.
+    #: Host names by public address.
     hosts: Mapping[str, frozenset[str]]
     route_tables: Sequence[Document]
 
@@ -50,9 +49,9 @@ class _Surroundings:
 class _Found:
     """All that was read."""
 
-    #: Each place behind a firewall, and the rules about it.
+    #: Each destination behind a firewall, with its rules.
     places: list[tuple[Firewall, tuple[TrafficRule, ...]]] = field(default_factory=list)
-    #: By lower-case id: the rules that name an IP group, and the groups.
+    #: By lower-case id: the rules that use an IP group, and the IP groups.
     users: dict[str, set[User]] = field(default_factory=dict)
     ip_groups: dict[str, Document] = field(default_factory=dict)
 
@@ -73,21 +72,21 @@ class AzureFirewalls:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every firewall, one for each place that callers reach through it."""
+        """Return every firewall, once for each destination that callers reach through it."""
         return [one for one, _ in (await self._read()).places]
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the prefixes that an IP group gets more, or a group and a rule of their own."""
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the prefixes to add to an IP group, or a new group and rule."""
         found = await self._read()
         for one, rules in found.places:
-            if one.id == gap.firewall_id:
+            if one.id == issue.firewall_id:
                 return propose_azure_firewall_fix(
-                    gap, rules, found.users, found.ip_groups, API_VERSION
+                    issue, rules, found.users, found.ip_groups, API_VERSION
                 )
-        raise NotFound(f"{gap.firewall_name} is not there any more")
+        raise NotFound(f"{issue.firewall_name} no longer exists")
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
-        """Return the members of an IP group."""
+        """Return the addresses of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return ListEntries(
             texts=frozenset(map(json.dumps, _addresses(group))), etag=_version(group)
@@ -116,7 +115,7 @@ class AzureFirewalls:
         if not listed and not policies:
             return found
         found.ip_groups.update({_id(one): one for one in await self._list("ipGroups")})
-        around = _Surroundings(
+        context = _Context(
             policies=policies,
             ip_groups={key: members_of(one) for key, one in found.ip_groups.items()},
             hosts=dict(map(public_address, await self._list("publicIPAddresses"))),
@@ -125,21 +124,21 @@ class AzureFirewalls:
         alone = [one for key, one in policies.items() if key not in _used(listed, policies)]
         for resource in listed:
             policy_id = _policy_id(resource, "firewallPolicy")
-            found.places.extend(await self._read_one(resource, policy_id, around, found.users))
+            found.places.extend(await self._read_one(resource, policy_id, context, found.users))
         for policy in alone:
-            found.places.extend(await self._read_one(policy, _id(policy), around, found.users))
+            found.places.extend(await self._read_one(policy, _id(policy), context, found.users))
         return found
 
     async def _read_one(
         self,
         resource: Document,
         policy_id: str,
-        around: _Surroundings,
+        context: _Context,
         users: dict[str, set[User]],
     ) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
-        rules = RuleReader(ip_groups=around.ip_groups, users=users)
+        rules = RuleReader(ip_groups=context.ip_groups, users=users)
         if policy_id:
-            async for groups in self._groups(policy_id, around, rules):
+            async for groups in self._groups(policy_id, context, rules):
                 rules.read_groups(groups)
         else:
             rules.read_classic(resource)
@@ -153,26 +152,26 @@ class AzureFirewalls:
             default=RuleAction.DENY,
             is_ipv4_only=True,
             how_to_open=OPENED_BY,
-            protects=tuple(_guarded(_private_address(resource), around.route_tables)),
+            protects=tuple(_routed_subnets(_private_address(resource), context.route_tables)),
         )
-        return split_by_target(whole, rules.nat, rules.network, around.hosts)
+        return split_by_target(whole, rules.nat, rules.network, context.hosts)
 
     async def _groups(
-        self, policy_id: str, around: _Surroundings, rules: RuleReader
+        self, policy_id: str, context: _Context, rules: RuleReader
     ) -> AsyncIterator[list[Document]]:
-        """Yield the rule collection groups of a policy, those of the policies it inherits first."""
+        """Yield the rule collection groups of a policy, those of its base policies first."""
         chain: list[str] = []
         while policy_id and policy_id not in chain:
             chain.insert(0, policy_id)
-            policy_id = _policy_id(around.policies.get(policy_id, {}), "basePolicy")
+            policy_id = _policy_id(context.policies.get(policy_id, {}), "basePolicy")
         for one in chain:
-            if one not in around.policies:
+            if one not in context.policies:
                 rules.leave_unread(one, "a policy that cannot be read")
                 continue
             try:
                 yield await self._resources.list_children(one, "ruleCollectionGroups", API_VERSION)
             except NotFound:
-                rules.leave_unread(one, "groups that are not there")
+                rules.leave_unread(one, "rule collection groups that do not exist")
 
     async def _list(self, name: str) -> list[Document]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
@@ -184,7 +183,7 @@ def _addresses(group: Document) -> list[str]:
 
 
 def _version(group: Document) -> str:
-    """Return what changes with a group: its ETag, or its members where it shows none."""
+    """Return a value that changes with a group: its ETag, or its addresses if it has none."""
     return text_at(group, "etag") or json.dumps(_addresses(group))
 
 
@@ -197,11 +196,15 @@ def _policy_id(resource: Document, member: str) -> str:
 
 
 def _used(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
-    """Return the policies that firewalls and other policies have, and those that Azure tells of."""
+    """Return the policies used by firewalls or other policies, and those for which Azure lists
+    firewalls.
+    """
     used = {_policy_id(one, "firewallPolicy") for one in listed}
     used |= {_policy_id(one, "basePolicy") for one in policies.values()}
-    told = (key for key, one in policies.items() if "firewalls" in mapping_at(one, "properties"))
-    return used | {*told}
+    listed_by_azure = (
+        key for key, one in policies.items() if "firewalls" in mapping_at(one, "properties")
+    )
+    return used | {*listed_by_azure}
 
 
 def _private_address(firewall: Document) -> str | None:
@@ -214,7 +217,7 @@ def _private_address(firewall: Document) -> str | None:
     return text_at(mapping_at(properties, "hubIPAddresses"), "privateIPAddress")
 
 
-def _guarded(address: str | None, route_tables: Sequence[Document]) -> Iterator[str]:
+def _routed_subnets(address: str | None, route_tables: Sequence[Document]) -> Iterator[str]:
     """Yield the subnets, as `network/subnet`, whose routes lead to an address."""
     for table in route_tables:
         properties = mapping_at(table, "properties")

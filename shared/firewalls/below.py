@@ -1,4 +1,4 @@
-"""Reads what lies below each resource of a list: some side by side, as each is a call."""
+"""Read the child resources of each resource in a list, several at a time."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
@@ -12,9 +12,9 @@ type Resource = Mapping[str, object]
 async def with_what_is_below[R](
     resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
 ) -> list[tuple[Resource, R]]:
-    """Return each resource with what `read` returns for its id.
+    """Return each resource with the result of `read` for its id.
 
-    A resource that was deleted after it was listed is left out.
+    A resource that was deleted after it was listed is omitted.
     """
 
     async def read_one(resource: Resource) -> list[tuple[Resource, R]]:

@@ -1,4 +1,6 @@
-"""Reads the IP rules of Cosmos DB accounts: with a rule, or a network filter, others are out."""
+"""Read the IP rules of Cosmos DB accounts: with a rule, or a network filter, other addresses are
+denied.
+"""
 
 from collections.abc import Mapping
 
@@ -11,7 +13,7 @@ from shared.domain.network.ip_rules import restricted, service
 from shared.ports import ResourceReader
 
 API_VERSION = "2024-05-15"
-OPENED_BY = "An account's IP rules take IPv4 prefixes, no service tags."
+OPENED_BY = "An account's IP rules accept IPv4 prefixes, but no service tags."
 
 
 class CosmosAccounts:
@@ -25,36 +27,36 @@ class CosmosAccounts:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every account, open ones too: they claim their hosts."""
+        """Return every account, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return its list with the rules more: every tool writes it as a whole."""
-        account = await self._resources.get(gap.resource_id, API_VERSION)
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the list with the added rules, because every tool writes it as a whole."""
+        account = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(account, "properties"), "ipRules")
-        new = [{"ipAddressOrRange": prefix} for prefix in gap.missing_prefixes]
+        new = [{"ipAddressOrRange": prefix} for prefix in issue.missing_prefixes]
         listed = [*there, *new]
         addresses = [str(rule["ipAddressOrRange"]) for rule in listed]
-        options = ResourceIdParts.of(gap.resource_id).options
+        options = ResourceIdParts.of(issue.resource_id).options
         return FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
             azure_cli=az(
                 "cosmosdb update",
-                {**options, "name": gap.resource_name, "ip-range-filter": ",".join(addresses)},
+                {**options, "name": issue.resource_name, "ip-range-filter": ",".join(addresses)},
             ),
             bicep=bicep_part(
-                f"{self.resource_type}@{API_VERSION}", gap.resource_name, {"ipRules": listed}
+                f"{self.resource_type}@{API_VERSION}", issue.resource_name, {"ipRules": listed}
             ),
             terraform=terraform_part(
-                "azurerm_cosmosdb_account", gap.resource_name, ("ip_range_filter", addresses)
+                "azurerm_cosmosdb_account", issue.resource_name, ("ip_range_filter", addresses)
             ),
         )
 
 
 def read_account(account: Mapping[str, object]) -> Firewall:
-    """Return an account with its rules; each location has a host of its own."""
+    """Return an account with its rules; each location has its own host."""
     properties = mapping_at(account, "properties")
     locations = properties.get("locations")
     endpoints = [properties.get("documentEndpoint")] + [

@@ -1,4 +1,4 @@
-"""Reads the IP rules of key vaults."""
+"""Read the IP rules of key vaults."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,9 @@ from shared.ports import ResourceReader
 
 API_VERSION = "2026-02-01"
 MOST = 1000
-OPENED_BY = f"A vault's IP rules take IPv4 prefixes, no service tags; at most {MOST:,}."
+OPENED_BY = (
+    f"A vault accepts at most {MOST:,} IP rules, which are IPv4 prefixes and no service tags."
+)
 
 
 class KeyVaults:
@@ -36,34 +38,34 @@ class KeyVaults:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every vault, open ones too: they claim their hosts."""
+        """Return every vault, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_vault(one) for one in listed]
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the rules that its list gets more."""
-        vault = await self._resources.get(gap.resource_id, API_VERSION)
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the rules to add to its list."""
+        vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
-        there, name = objects_at(rules, "ipRules"), gap.resource_name
-        if refusal := no_fix_list_full(gap, len(there), len(gap.missing_prefixes), MOST):
-            return refusal
-        listed = [*there, *({"value": prefix} for prefix in gap.missing_prefixes)]
+        there, name = objects_at(rules, "ipRules"), issue.resource_name
+        if no_fix_reason := no_fix_list_full(issue, len(there), len(issue.missing_prefixes), MOST):
+            return no_fix_reason
+        listed = [*there, *({"value": prefix} for prefix in issue.missing_prefixes)]
         block = TerraformBlock(
             "network_acls",
             body=[
                 ("bypass", rules.get("bypass", "AzureServices")),
                 ("default_action", rules.get("defaultAction")),
                 ("ip_rules", [rule["value"] for rule in listed]),
-                "virtual_network_subnet_ids: as they are",
+                "virtual_network_subnet_ids: unchanged",
             ],
         )
-        options = ResourceIdParts.of(gap.resource_id).options
+        options = ResourceIdParts.of(issue.resource_id).options
         return FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
             azure_cli=az(
                 "keyvault network-rule add",
-                {**options, "name": name, "ip-address": gap.missing_prefixes},
+                {**options, "name": name, "ip-address": issue.missing_prefixes},
             ),
             bicep=bicep_part(
                 f"{self.resource_type}@{API_VERSION}",

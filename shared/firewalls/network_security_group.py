@@ -1,11 +1,9 @@
-"""Reads network security groups: the inbound rules that decide about HTTPS.
+"""Read network security groups: the inbound rules for HTTPS.
 
-Which hosts stand behind a group is told by the public addresses of the network interfaces that it,
-or its subnet, is attached to. Of those that come by another way (a load balancer, a gateway) the
-tag `cmkflow-hosts` on the group tells (`api.contoso.com,*.shop.contoso.com`); without either
-docs/network.md says whom it concerns.
-
-See platform.md#firewall-resources.
+The hosts behind a group are those with public addresses on network interfaces to which the group,
+or its subnet, is attached. For hosts behind a load balancer or a gateway, the tag `cmkflow-hosts`
+on the group lists them (`api.contoso.com,*.shop.contoso.com`). Without either, docs/network.md says
+which flows the group affects. See platform.md#firewall-resources.
 """
 
 import json
@@ -54,8 +52,8 @@ from shared.ports import ResourceReader, ResourceWriter
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
 API_VERSION = "2023-09-01"
-#: Priorities that a rule may have, and rules that a group takes.
-_FIRST, _LAST, MOST = 100, 4096, 1000
+#: Lowest and highest priority of a rule, and most rules of a group.
+_FIRST_PRIORITY, _LAST_PRIORITY, MOST = 100, 4096, 1000
 
 
 class NetworkSecurityGroups:
@@ -82,61 +80,65 @@ class NetworkSecurityGroups:
         if not listed:
             return []
         addresses = await self._list("publicIPAddresses")
-        machines = list(_machines(await self._list("networkInterfaces"), addresses))
+        machines = list(_public_interfaces(await self._list("networkInterfaces"), addresses))
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return a rule for each service tag that is missing, before those that refuse it."""
-        group = await self._resources.get(gap.resource_id, API_VERSION)
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return an allowing rule for each missing service tag, before those that deny it."""
+        group = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
         inbound = [rule for rule in there if _is_inbound(rule)]
         priorities = (
             (one.get("name"), mapping_at(one, "properties").get("priority")) for one in inbound
         )
-        if refusal := unordered(gap, priorities):
-            return refusal
-        refusing = [_priority(rule) for rule in inbound if rule.get("name") in gap.rules]
+        if no_fix_reason := unordered(issue, priorities):
+            return no_fix_reason
+        denying = [_priority(rule) for rule in inbound if rule.get("name") in issue.rules]
         taken = [_priority(rule) for rule in inbound]
-        before = min(refusing, default=_LAST + 1)
+        before = min(denying, default=_LAST_PRIORITY + 1)
         named = {str(rule.get("name")).lower(): rule for rule in there}
         rules: dict[str, Mapping[str, object]] = {}
-        for tag in gap.missing_tags:
-            name = rule_name(tag, gap.part)
+        for tag in issue.missing_tags:
+            name = rule_name(tag, issue.part)
             same = named.get(name.lower())
-            priority = _priority(same) if same else free_priority(taken, before, _FIRST)
+            priority = _priority(same) if same else free_priority(taken, before, _FIRST_PRIORITY)
             if priority is None:
-                return no_fix(gap, f"priority_taken: none is free before {before}")
+                return no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)
-            rules[name] = rule_for(tag, priority, gap.part)
-            # One that is there and does let them in was made a moment ago: the gap was read before.
+            rules[name] = rule_for(tag, priority, issue.part)
+            # A rule that already allows the tag was added after the issue was found.
             is_other = same and rule_to_json(name, rules[name]) != existing_rule_to_json(same)
             if same and (is_other or priority > before):
-                return no_fix(gap, f"name_taken: {gap.resource_name} has another rule {name}")
-        return no_fix_list_full(gap, len(there), len(rules), MOST) or FirewallFix(
-            gap=gap.name,
-            summary=f"let {', '.join(gap.missing_tags)} in on {gap.resource_name}, each by a rule",
-            azure_cli="\n".join(command(gap, name, rule) for name, rule in rules.items()),
-            bicep=bicep_children(
-                f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", gap.resource_name, rules
+                return no_fix(
+                    issue, (f"name_taken: {issue.resource_name} has a different rule named {name}")
+                )
+        return no_fix_list_full(issue, len(there), len(rules), MOST) or FirewallFix(
+            gap=issue.name,
+            summary=(
+                f"allow {', '.join(issue.missing_tags)} on {issue.resource_name}, each with a rule"
             ),
-            terraform=terraform(*(block(gap, name, rule) for name, rule in rules.items())),
+            azure_cli="\n".join(command(issue, name, rule) for name, rule in rules.items()),
+            bicep=bicep_children(
+                f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", issue.resource_name, rules
+            ),
+            terraform=terraform(*(block(issue, name, rule) for name, rule in rules.items())),
             opening=AddedEntries(
-                resource_id=gap.resource_id,
+                resource_id=issue.resource_id,
                 entries=tuple(rule_to_json(name, rule) for name, rule in rules.items()),
             ),
         )
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
-        """Return the rules of a group, in the members that this app writes."""
+        """Return the rules of a group, with only the members that the app writes."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return _entries(group)
 
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Make rules, and delete others: each is a resource of its own.
+        """Create rules and delete others; each rule is a separate resource.
 
-        A rule is made only where none of its name is. A delete names no ETag: the group is read
+        A rule is created only if none has its name. A delete has no ETag, so the group is read
         again right before.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
@@ -149,7 +151,7 @@ class NetworkSecurityGroups:
         for text in change.add:
             rule = as_mapping(json.loads(text))
             body = {"properties": {key: value for key, value in rule.items() if key != "name"}}
-            with suppress(AlreadyExists):  # somebody else has made it meanwhile: it is theirs
+            with suppress(AlreadyExists):  # somebody else created it in the meantime: it is theirs
                 await writer.put(f"{place}/{rule['name']}", API_VERSION, body, etag=None)
                 added.append(text)
         return added
@@ -162,23 +164,23 @@ class NetworkSecurityGroups:
 class PublicNetworkInterface:
     """A network interface with a public address."""
 
-    #: Its address inside, which rules may name as their destination.
+    #: Its private address, which rules may name as their destination.
     address: str
-    #: Its public address, and what that is called by.
+    #: Its public address and host names.
     hosts: frozenset[str]
-    #: Lower-case ids of the interface, of its subnet and of its group: one is attached to another.
+    #: Lower-case ids of the interface, its subnet and its group.
     places: frozenset[str]
 
 
 def read_group(
     resource: Mapping[str, object], machines: Sequence[PublicNetworkInterface] = ()
 ) -> list[Firewall]:
-    """Return a group as Azure Resource Manager, or a template, writes it: one or more firewalls.
+    """Return a group from Azure Resource Manager or a template as one or more firewalls.
 
-    Rules may name the system they lead to. Each such destination is a firewall of its own, beside
-    the one for all others: what is open towards one system says nothing about its neighbour. A
-    group whose hosts are told is one firewall, where rules for some destinations settle nothing. So
-    is each of the `machines` behind it: of these the destination is known.
+    Rules may name a destination. Each such destination is a separate firewall, beside the one for
+    all others, because a rule for one destination says nothing about another. A group whose hosts
+    are listed is one firewall, in which rules for some destinations are uncertain. Each of the
+    `machines` behind the group is a firewall with a known destination.
     """
     properties = mapping_at(resource, "properties")
     listed = [
@@ -218,7 +220,7 @@ def read_group(
     ]
 
 
-def _machines(
+def _public_interfaces(
     interfaces: Iterable[Mapping[str, object]], addresses: Iterable[Mapping[str, object]]
 ) -> Iterator[PublicNetworkInterface]:
     hosts = {_id(one): public_address(one)[1] for one in addresses}
@@ -262,7 +264,7 @@ def _firewall(resource: Mapping[str, object]) -> Firewall:
         name=name,
         hosts=tagged_hosts(as_mapping(resource.get("tags"))),
         rules=(),
-        # Azure's own last rule denies; a template does not write it down.
+        # Azure's last default rule denies; templates do not contain it.
         default=RuleAction.DENY,
     )
 
@@ -270,13 +272,13 @@ def _firewall(resource: Mapping[str, object]) -> Firewall:
 def _rules_towards(
     destination: str | None, inbound: Sequence[Mapping[str, object]]
 ) -> tuple[FirewallRule, ...]:
-    """Return the rules that concern a destination; None: every one that no rule names."""
-    reaches = [(rule, _reaches(rule, destination)) for rule in inbound]
+    """Return the rules for a destination; None: for all destinations that no rule names."""
+    reaches = [(rule, _covers(rule, destination)) for rule in inbound]
     return tuple(_rule(rule, is_whole=bool(whole)) for rule, whole in reaches if whole is not False)
 
 
-def _reaches(rule: Mapping[str, object], destination: str | None) -> bool | None:
-    """Say whether a rule leads to all of a destination; None: to a part, or nobody can tell."""
+def _covers(rule: Mapping[str, object], destination: str | None) -> bool | None:
+    """Return whether a rule covers all of a destination; None: a part of it, or unknown."""
     if _leads_everywhere(rule):
         return True
     if destination is None:
@@ -287,13 +289,13 @@ def _reaches(rule: Mapping[str, object], destination: str | None) -> bool | None
 def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
     properties = mapping_at(rule, "properties")
     access = (text_at(properties, "access") or "").lower()
-    source_ports = _both(properties, "sourcePortRange", "sourcePortRanges")
-    # Members of an application security group are inside the network: flows are not among them,
-    # so a rule whose source is one has no source here and matches nothing.
+    source_ports = _texts(properties, "sourcePortRange", "sourcePortRanges")
+    # Members of an application security group are inside the network, where no flow is. So a rule
+    # with such a source has no source here and matches nothing.
     return FirewallRule(
         name=text_at(rule, "name") or "",
         action=RuleAction.ALLOW if access == "allow" else RuleAction.DENY,
-        sources=tuple(_both(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
+        sources=tuple(_texts(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
         is_certain=is_whole
         and (not source_ports or "*" in source_ports)
         and access in {"allow", "deny"}
@@ -304,14 +306,14 @@ def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
 def _destinations(rule: Mapping[str, object]) -> list[str]:
     properties = mapping_at(rule, "properties")
     groups = objects_at(properties, "destinationApplicationSecurityGroups")
-    return _both(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
+    return _texts(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
         text_at(group, "id") or "" for group in groups
     ]
 
 
 def _leads_everywhere(rule: Mapping[str, object]) -> bool:
     listed = _destinations(rule)
-    # The network itself is all that stands behind a group.
+    # The network itself is everything behind a group.
     return leads_anywhere(listed) or "virtualnetwork" in map(str.lower, listed)
 
 
@@ -325,15 +327,15 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 
 
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
-    """Say whether a rule is about port 443; None: a port is not written out."""
-    ports = _both(properties, "destinationPortRange", "destinationPortRanges")
+    """Return whether a rule covers port 443; None: a port is not a literal."""
+    ports = _texts(properties, "destinationPortRange", "destinationPortRanges")
     return holds_port(ports, HTTPS)
 
 
-def _both(properties: Mapping[str, object], single: str, several: str) -> list[str]:
+def _texts(properties: Mapping[str, object], single: str, several: str) -> list[str]:
     listed = properties.get(several)
     values: list[object] = [properties.get(single)]
-    # A template may write `[parameters('…')]` where a list belongs.
+    # A template may have `[parameters('…')]` instead of a list.
     values += listed if isinstance(listed, list) else [listed]
     return [str(value) for value in values if value]
 
@@ -342,4 +344,4 @@ def _number(priority: object) -> int:
     try:
         return int(str(priority))
     except ValueError:
-        return 0  # not written out: take it as the first, where a doubt weighs most
+        return 0  # computed by the template: count it as the first, to be safe

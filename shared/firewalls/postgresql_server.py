@@ -1,4 +1,4 @@
-"""Reads the firewall rules of Azure Database for PostgreSQL: flexible servers, and single ones."""
+"""Read the firewall rules of Azure Database for PostgreSQL: flexible and single servers."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ class PostgresqlServers:
 
     kind = "postgresql_server"
     resource_type = "Microsoft.DBforPostgreSQL/flexibleServers"
-    #: Each type with the version of the API that has it.
+    #: Each resource type with its API version.
     _types = ((resource_type, "2022-12-01"), ("Microsoft.DBforPostgreSQL/servers", "2017-12-01"))
 
     def __init__(self, resources: ResourceReader) -> None:
@@ -30,7 +30,7 @@ class PostgresqlServers:
         found: list[Firewall] = []
         for resource_type, version in self._types:
             listed = await self._resources.list(resource_type, version)
-            rules_of = partial(self._rules, version)
+            rules_of = partial(self._read_rules, version)
             for server, rules in await with_what_is_below(listed, rules_of):
                 properties = mapping_at(server, "properties")
                 network = mapping_at(properties, "network") or properties
@@ -38,19 +38,19 @@ class PostgresqlServers:
                 found.append(database_server(self.kind, server, rules, access))
         return found
 
-    async def _rules(self, version: str, server_id: str) -> Sequence[Mapping[str, object]]:
+    async def _read_rules(self, version: str, server_id: str) -> Sequence[Mapping[str, object]]:
         return await self._resources.list_children(server_id, "firewallRules", version)
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return a rule for each range of addresses that is missing."""
-        is_flexible = "/flexibleservers/" in gap.resource_id.lower()
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return a rule for each missing range of addresses."""
+        is_flexible = "/flexibleservers/" in issue.resource_id.lower()
         resource_type, version = self._types[0 if is_flexible else 1]
         word = "flexible-server" if is_flexible else "server"
         terraform_type = f"azurerm_postgresql_{word.replace('-', '_')}_firewall_rule"
         return FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
-            azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", gap),
-            bicep=range_children(f"{resource_type}/firewallRules@{version}", gap),
-            terraform=range_blocks(terraform_type, gap),
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
+            azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", issue),
+            bicep=range_children(f"{resource_type}/firewallRules@{version}", issue),
+            terraform=range_blocks(terraform_type, issue),
         )

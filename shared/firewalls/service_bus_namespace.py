@@ -1,4 +1,4 @@
-"""Reads the IP rules of Service Bus namespaces."""
+"""Read the IP rules of Service Bus namespaces."""
 
 from collections.abc import Mapping
 
@@ -30,39 +30,41 @@ class ServiceBusNamespaces:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every namespace, open ones too: they claim their hosts."""
+        """Return every namespace, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        found = await with_what_is_below(listed, self._rule_set)
+        found = await with_what_is_below(listed, self._read_rule_set)
         return [namespace(self.kind, one, rules) for one, rules in found]
 
-    async def _rule_set(self, namespace_id: str) -> Mapping[str, object]:
+    async def _read_rule_set(self, namespace_id: str) -> Mapping[str, object]:
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the rules that its rule set gets more."""
-        rule_set = await self._rule_set(gap.resource_id)
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the rules to add to its rule set."""
+        rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")
-        if refusal := no_fix_list_full(gap, len(there), len(gap.missing_prefixes), MOST_RULES):
-            return refusal
-        masks = [*(str(rule["ipMask"]) for rule in there), *gap.missing_prefixes]
+        if no_fix_reason := no_fix_list_full(
+            issue, len(there), len(issue.missing_prefixes), MOST_RULES
+        ):
+            return no_fix_reason
+        masks = [*(str(rule["ipMask"]) for rule in there), *issue.missing_prefixes]
         block = TerraformBlock(
             "network_rule_set",
             body=[
                 ("default_action", rules.get("defaultAction")),
                 ("ip_rules", masks),
-                "network_rules: as they are",
+                "network_rules: unchanged",
             ],
         )
         listed = [{"ipMask": one, "action": "Allow"} for one in masks]
         return FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
-            azure_cli=rule_set_command("servicebus", gap),
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
+            azure_cli=rule_set_command("servicebus", issue),
             bicep=bicep_children(
                 f"{self.resource_type}/networkRuleSets@{API_VERSION}",
-                gap.resource_name,
+                issue.resource_name,
                 {"default": {**rules, "ipRules": listed}},
             ),
-            terraform=terraform_part("azurerm_servicebus_namespace", gap.resource_name, block),
+            terraform=terraform_part("azurerm_servicebus_namespace", issue.resource_name, block),
         )

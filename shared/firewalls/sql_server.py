@@ -1,4 +1,4 @@
-"""Reads the firewall rules of Azure SQL servers; those of a single database are not seen."""
+"""Read the firewall rules of Azure SQL servers, without those of single databases."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 
 API_VERSION = "2021-11-01"
-#: Rules that a server takes.
+#: Most rules of a server.
 MOST = 256
 
 
@@ -39,21 +39,21 @@ class SqlServers:
         """Return every server."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found: list[Firewall] = []
-        for server, rules in await with_what_is_below(listed, self._rules):
+        for server, rules in await with_what_is_below(listed, self._read_rules):
             access = mapping_at(server, "properties").get("publicNetworkAccess")
             found.append(database_server(self.kind, server, rules, access))
         return found
 
-    async def _rules(self, server_id: str) -> Sequence[Mapping[str, object]]:
+    async def _read_rules(self, server_id: str) -> Sequence[Mapping[str, object]]:
         return await self._resources.list_children(server_id, "firewallRules", API_VERSION)
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return a rule for each range of addresses that is missing."""
-        there = await self._rules(gap.resource_id)
-        return no_fix_list_full(gap, len(there), len([*ranges(gap)]), MOST) or FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
-            azure_cli=range_commands("sql server firewall-rule create", "server", gap),
-            bicep=range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", gap),
-            terraform=range_blocks("azurerm_mssql_firewall_rule", gap),
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return a rule for each missing range of addresses."""
+        there = await self._read_rules(issue.resource_id)
+        return no_fix_list_full(issue, len(there), len([*ranges(issue)]), MOST) or FirewallFix(
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
+            azure_cli=range_commands("sql server firewall-rule create", "server", issue),
+            bicep=range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", issue),
+            terraform=range_blocks("azurerm_mssql_firewall_rule", issue),
         )

@@ -1,7 +1,7 @@
-"""Reads the IP rules of storage accounts.
+"""Read the IP rules of storage accounts.
 
-They have no effect on callers in the account's own region, which come from private addresses
-(Microsoft: *Configure Azure Storage firewalls*): whether such a flow gets in cannot be told.
+They do not apply to callers in the account's own region, which use private addresses (Microsoft:
+*Configure Azure Storage firewalls*), so the result for such flows is unknown.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,8 +30,8 @@ _LONGEST_PREFIX = 30
 API_VERSION = "2023-05-01"
 MOST = 400
 OPENED_BY = (
-    "An account's IP rules take IPv4 prefixes up to /30 and single addresses, no service tags; at"
-    f" most {MOST}. They do not reach callers of the account's own region."
+    f"An account accepts at most {MOST} IP rules, which are IPv4 prefixes up to /30 or single "
+    "addresses, and no service tags. They do not apply to callers in the account's own region."
 )
 
 
@@ -46,45 +46,45 @@ class StorageAccounts:
         self._resources = resources
 
     async def read(self) -> list[Firewall]:
-        """Return every account, open ones too: they claim their hosts."""
+        """Return every account, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
 
-    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the rules that its list gets more; of one or two addresses it takes no prefix."""
-        account = await self._resources.get(gap.resource_id, API_VERSION)
+    async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
+        """Return the rules to add to its list; it accepts no prefix for one or two addresses."""
+        account = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
-        there, new = objects_at(rules, "ipRules"), [*_as_it_takes_them(gap.missing_prefixes)]
-        if refusal := no_fix_list_full(gap, len(there), len(new), MOST):
-            return refusal
+        there, new = objects_at(rules, "ipRules"), [*_accepted_addresses(issue.missing_prefixes)]
+        if no_fix_reason := no_fix_list_full(issue, len(there), len(new), MOST):
+            return no_fix_reason
         listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
         block = TerraformBlock(
             "network_rules",
             body=[
                 ("default_action", rules.get("defaultAction")),
                 ("ip_rules", [rule["value"] for rule in listed]),
-                "bypass, virtual_network_subnet_ids, private_link_access: as they are",
+                "bypass, virtual_network_subnet_ids, private_link_access: unchanged",
             ],
         )
-        options = ResourceIdParts.of(gap.resource_id).options
+        options = ResourceIdParts.of(issue.resource_id).options
         return FirewallFix(
-            gap=gap.name,
-            summary=describe_added_prefixes(gap),
+            gap=issue.name,
+            summary=describe_added_prefixes(issue),
             azure_cli=az(
                 "storage account network-rule add",
-                {**options, "account-name": gap.resource_name, "ip-address": new},
+                {**options, "account-name": issue.resource_name, "ip-address": new},
             ),
             bicep=bicep_part(
                 f"{self.resource_type}@{API_VERSION}",
-                gap.resource_name,
+                issue.resource_name,
                 {"networkAcls": {**rules, "ipRules": listed}},
             ),
-            terraform=terraform_part("azurerm_storage_account", gap.resource_name, block),
-            notes=("The rules do not reach flows that run in the account's own region.",),
+            terraform=terraform_part("azurerm_storage_account", issue.resource_name, block),
+            notes=("The rules do not apply to flows that run in the account's own region.",),
         )
 
 
-def _as_it_takes_them(prefixes: Iterable[str]) -> Iterator[str]:
+def _accepted_addresses(prefixes: Iterable[str]) -> Iterator[str]:
     for prefix in prefixes:
         network = IPv4Network(prefix)
         yield from map(str, network) if network.prefixlen > _LONGEST_PREFIX else (prefix,)
@@ -108,7 +108,7 @@ def read_account(account: Mapping[str, object]) -> Firewall:
     if not firewall.rules or firewall.default is not RuleAction.DENY or not region:
         return firewall
     own = FirewallRule(
-        name=f"rules do not reach callers in {region}",
+        name=f"rules do not apply to callers in {region}",
         action=RuleAction.DENY,
         sources=(f"{AZURE}.{region}",),
         is_certain=False,

@@ -1,1 +1,1 @@
-"""Durable jobs: rows that are the truth, messages that only say "look at this row"."""
+"""Durable jobs: the row is the state, and a message only says which row to read."""

@@ -1,11 +1,12 @@
-"""Which rows the timer has to look at by now: an index, by time, of the rows that are due.
+"""Find the rows that are due, through an index by time: the wake-ups.
 
-It may have too much, never too little. Whoever makes a row due that was not (a new row, an order, a
-wake-up) writes a reminder before the row; a step needs none, for its row was due before. Only the
-timer moves reminders to when a row is to be looked at next, and drops those of rows with nothing to
-do; a new one is looked at for as long as whoever wrote it may be frozen before it writes the row.
-What is watched (`JobKind.is_watched`) came to be so by a delivery, hence has a reminder, and keeps
-it; whoever else takes a row that may have none, and lends a flow, writes one.
+The index may have too many entries, never too few. Whoever makes a row due earlier (a new row, a
+command, a wake-up) writes a wake-up before the row; a step needs none, because its row was due
+before. Only the timer moves wake-ups to later times and removes those of rows with nothing to do. A
+new wake-up is checked for as long as its writer may be suspended before it writes the row.
+
+A watched row (`JobKind.is_watched`) got that way in an invocation, so it has a wake-up and keeps
+it. Other code that leases a row without one, and makes a grant, writes a wake-up.
 """
 
 from collections.abc import Sequence
@@ -30,15 +31,15 @@ from shared.reason import Reason
 from shared.rows import StoredItem, sortable_time
 from shared.services import Services
 
-#: In one batch; each is two of a hundred operations.
-_MOVES = 50
-#: What is watched is looked at so often at least.
-_SELDOM = timedelta(hours=1)
+#: Wake-ups per batch; each needs two of a hundred operations.
+_BATCH_SIZE = 50
+#: Longest time between two checks of a watched row.
+_MAX_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Move:
-    """What becomes of a reminder after a look; None: it is dropped."""
+    """What to do with a wake-up after a check; `new` None: remove it."""
 
     old: WakeUp
     new: WakeUp | None
@@ -49,41 +50,43 @@ class DueScanResult:
     """What the timer has found."""
 
     overdue: int = 0
-    #: Rows that are watched, and are not due.
+    #: Watched rows that are not due.
     flows: list[StoredItem[FlowJob]] = field(default_factory=list)
     expiring_plans: list[StoredItem[EnvironmentJob]] = field(default_factory=list)
-    #: Ids of remediations, of which whoever started them may have died before the last job.
+    #: Ids of remediations whose start may have crashed before the last job was created.
     unstarted_remediations: set[str] = field(default_factory=set)
 
     def add(self, kept: StoredItem[Any]) -> None:
-        """Take a watched row."""
+        """Add a watched row."""
         (self.flows if isinstance(kept.item, FlowJob) else self.expiring_plans).append(kept)
 
 
 async def send_due_messages(services: Services) -> DueScanResult:
     """Send the messages of rows that are due soon or overdue; return what else there is to do.
 
-    A row that cannot be read or worked on is told of, and holds up no other.
+    A row that cannot be read or processed is reported and blocks no other.
     """
     table = services.tables.wake_ups
     found = table.scan("wake_up", before=sortable_time(services.now))
-    due = [one async for row in found if (one := await _reminder(services, row))]
-    looked = DueScanResult()
-    moves = [await _look(services, reminder, looked) for reminder in due]
-    for batch in batched(moves, _MOVES, strict=False):
+    due = [one async for row in found if (one := await _restore_unreadable(services, row))]
+    result = DueScanResult()
+    moves = [await _check_wake_up(services, wake_up, result) for wake_up in due]
+    for batch in batched(moves, _BATCH_SIZE, strict=False):
         await _write(services, batch)
-    return looked
+    return result
 
 
-async def _reminder(services: Services, found: StoredItem[WakeUp] | UnreadableRow) -> WakeUp | None:
-    """Return a reminder; of one that cannot be read the key says all that is needed."""
+async def _restore_unreadable(
+    services: Services, found: StoredItem[WakeUp] | UnreadableRow
+) -> WakeUp | None:
+    """Return a wake-up; one that cannot be read is restored from its key."""
     if not isinstance(found, UnreadableRow):
         return found.item
     await tell_unreadable(services, found)
-    return _of_key(services, found)
+    return _parse_key(services, found)
 
 
-def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
+def _parse_key(services: Services, found: UnreadableRow) -> WakeUp | None:
     at, *row = found.row[2].split("~")
     with suppress(ValueError):
         table, partition, key = row
@@ -93,24 +96,24 @@ def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
 
 
 async def count_overdue_rows(services: Services) -> int:
-    """Return how many rows the timer should have looked at minutes ago."""
+    """Return the number of rows that the timer should have checked minutes ago."""
     late = sortable_time(services.now - SOON)
     found = services.tables.wake_ups.scan("wake_up", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
 async def reminded_rows(services: Services) -> set[RowName]:
-    """Return the names of the rows that the timer looks at, now or later."""
+    """Return the names of all rows that have a wake-up."""
     reminded = set[RowName]()
     async for one in services.tables.wake_ups.scan("wake_up"):
-        reminder = _of_key(services, one) if isinstance(one, UnreadableRow) else one.item
-        if reminder:
-            reminded.add(reminder.row)
+        wake_up = _parse_key(services, one) if isinstance(one, UnreadableRow) else one.item
+        if wake_up:
+            reminded.add(wake_up.row)
     return reminded
 
 
 async def restore_wake_ups(services: Services) -> None:
-    """Write the reminders that are missing: rows of an earlier version have none."""
+    """Write missing wake-ups: rows of an earlier version have none."""
     table = services.tables.wake_ups
     there = {one.item.row async for one in readable(services, table.scan("wake_up"))}
     for kind in _kinds(services).values():
@@ -122,40 +125,42 @@ async def restore_wake_ups(services: Services) -> None:
 
 
 async def promote_waiters(services: Services) -> RequestQueueStatus:
-    """Have those that wait for calls come sooner where there will be some; returns their line.
+    """Make jobs in the request queue due earlier if requests will be available; return the queue.
 
-    So nobody in the line sleeps on when those before it give up, or need less than they said.
+    Otherwise they would wait although jobs before them have stopped or need less.
     """
     kinds = _kinds(services)
 
     async def come(turn: QueuedJob) -> bool:
         table, *place = turn.row
         if table not in kinds:
-            return False  # of an earlier version: it comes by itself
+            return False  # of an earlier version: its own wake-up continues it
         async with one_row(services, turn.row):
-            return await _comes(services, kinds[table], (place[0], place[1]), turn)
+            return await _make_due(services, kinds[table], (place[0], place[1]), turn)
         return True
 
     return await services.request_budget.promote_waiters(come)
 
 
-async def _comes[J: DurableJob[Any]](
+async def _make_due[J: DurableJob[Any]](
     services: Services, kind: JobKind[J], place: tuple[str, str], turn: QueuedJob
 ) -> bool:
-    """Make a row due by the time of its turn; say whether it waits for that."""
+    """Make a row due when its requests are available; return whether it waits for them."""
     waits = False
 
-    def called(job: J) -> J | None:
+    def made_due(job: J) -> J | None:
         nonlocal waits
-        need = None if kind.is_ended(job) else kind.request_demand(job)
+        demand = None if kind.is_ended(job) else kind.request_demand(job)
         waits = (
-            job.due is not None and need is not None and need.queue_position == turn.queue_position
+            job.due is not None
+            and demand is not None
+            and demand.queue_position == turn.queue_position
         )
         sleeps = waits and job.code == Reason.THROTTLED and not job.is_leased(services.now)
         is_late = job.due is not None and job.due > turn.requests_available_at
         return replace(job, due=turn.requests_available_at) if sleeps and is_late else None
 
-    await kind.order(services, place, called)
+    await kind.order(services, place, made_due)
     return waits
 
 
@@ -164,84 +169,89 @@ def _kinds(services: Services) -> dict[str, JobKind[Any]]:
     return {kind.table(services.tables).name: kind for kind in kinds}
 
 
-async def _look(services: Services, reminder: WakeUp, looked: DueScanResult) -> _Move:
-    async with one_row(services, reminder.row):
-        table, *place = reminder.row
+async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanResult) -> _Move:
+    async with one_row(services, wake_up.row):
+        table, *place = wake_up.row
         kind = _kinds(services)[table]
         kept = await kind.table(services.tables).get(*place)
         if kept is None:
             if kind is ENVIRONMENT:
-                looked.unstarted_remediations.add(place[0])
-            return _later(services, reminder, due=None)
-        return await _looked(services, kind, reminder, kept, looked)
-    return _Move(old=reminder, new=replace(reminder, wake_at=services.now + SOON))
+                result.unstarted_remediations.add(place[0])
+            return _postpone(services, wake_up, due=None)
+        return await _check_row(services, kind, wake_up, kept, result)
+    return _Move(old=wake_up, new=replace(wake_up, at=services.now + SOON))
 
 
-def _later(services: Services, reminder: WakeUp, *, due: datetime | None) -> _Move:
-    """Look at a row again when it is due soon; before that if it may have been about to change."""
-    settled = reminder.written_at + services.settings.in_flight_timeout
+def _postpone(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
+    """Move a wake-up to when the row is due; earlier if its writer may have yet to
+    write the row.
+    """
+    settled = wake_up.written_at + services.settings.in_flight_timeout
     if services.now < settled and (due is None or settled < due - SOON):
-        return _Move(old=reminder, new=replace(reminder, wake_at=settled))
-    return _Move(old=reminder, new=replace(reminder, wake_at=due - SOON) if due else None)
+        return _Move(old=wake_up, new=replace(wake_up, wake_at=settled))
+    return _Move(old=wake_up, new=replace(wake_up, wake_at=due - SOON) if due else None)
 
 
 def _watched_after(job: DurableJob[Any], now: datetime) -> timedelta:
-    """Return when to look again at a row that is not due: the rarer the longer it stands."""
-    stands = now - job.history[-1].at if job.history else timedelta(0)
-    return max(SOON, min(stands / 10, _SELDOM))
+    """Return when to check a row again that is not due: less often the longer it
+    has not changed.
+    """
+    unchanged_for = now - job.history[-1].at if job.history else timedelta(0)
+    return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))
 
 
-async def _looked[J: DurableJob[Any]](
+async def _check_row[J: DurableJob[Any]](
     services: Services,
     kind: JobKind[J],
-    reminder: WakeUp,
+    wake_up: WakeUp,
     kept: StoredItem[J],
-    looked: DueScanResult,
+    result: DueScanResult,
 ) -> _Move:
-    """Send the message of a row where it has none, or it was lost."""
+    """Send the message of a row if it has none, or if the message was lost."""
     now, settings, job, due = services.now, services.settings, kept.item, kept.item.due
 
     def again(at: datetime) -> _Move:
-        return _Move(old=reminder, new=replace(reminder, wake_at=at))
+        return _Move(old=wake_up, new=replace(wake_up, wake_at=at))
 
     if job.leased_until and job.is_leased(now):
         return again(job.leased_until + settings.overdue_delay)
     if due is None or due > now + SOON:
-        later = _later(services, reminder, due=due)
+        later = _postpone(services, wake_up, due=due)
         if not kind.is_watched(job):
             return later
-        looked.add(kept)
+        result.add(kept)
         at = now + _watched_after(job, now)
         return again(min(at, later.new.wake_at) if later.new else at)
     if now < due + settings.overdue_delay:
         await kind.send(services, job)
         return again(due + settings.overdue_delay)
 
-    if reminder.message_sent_at and now - reminder.message_sent_at < reminder.message_sent_at - due:
-        return again(now + SOON)  # it may be the queue that is long: rarer and rarer
+    if wake_up.message_sent_at and now - wake_up.message_sent_at < wake_up.message_sent_at - due:
+        return again(now + SOON)  # the queue may be long: send less and less often
 
     def overdue(job: J) -> J | None:
         return job if job.due and not job.is_leased(services.now) else None
 
-    # A new attempt: the old message's id may be used up.
-    sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
-    looked.overdue += sent is not None
-    # A delivery after this may leave a row that is due later than soon, and has no message then.
-    new = replace(reminder, wake_at=now + SOON - settings.overdue_delay, message_sent_at=now)
-    return _Move(old=reminder, new=new)
+    # As a new attempt: the id of the old message may be used up.
+    sent = await kind.order(services, (wake_up.row[1], wake_up.row[2]), overdue)
+    result.overdue += sent is not None
+    # A later invocation may leave the row due after more than five minutes, and then it has no
+    # message.
+    new = replace(wake_up, wake_at=now + SOON - settings.overdue_delay, message_sent_at=now)
+    return _Move(old=wake_up, new=new)
 
 
 async def _write(services: Services, moves: Sequence[_Move]) -> None:
-    """Write the new reminders and remove the old ones, all at once."""
+    """Write the new wake-ups and remove the old ones in batches."""
     table = services.tables.wake_ups
-    # Several of one row become one: the last to be written.
+    # Several wake-ups of one row become one: the last written.
     last = sorted((one.new for one in moves if one.new), key=lambda one: one.written_at)
     new = {table.address(one): one for one in last}
     operations: list[Operation] = [one for batch in table.batches(*new.values()) for one in batch]
     operations += [table.removal(move.old) for move in moves]
     try:
         await table.store.write(*operations)
-    except NotFound:  # another instance's timer was here too
+    except NotFound:  # another instance's timer has moved it too
         for operation in operations:
             with suppress(NotFound):
                 await table.store.write(operation)

@@ -1,7 +1,7 @@
-"""Deliver, hold, write, wake and announce the rows of durable jobs.
+"""Run the steps of durable jobs: read, lease and write rows, and send their messages.
 
-Any delivery of an open row sends the row's next message before it is completed, so a message may
-be lost, doubled or late without harm; the timer that re-sends overdue rows covers the rest.
+Each invocation with an open row sends the row's next message before it completes, so a message may
+be lost, doubled or late without harm. The timer sends the messages of overdue rows again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -38,38 +38,38 @@ from shared.request_count import counted_in
 from shared.rows import StoredItem
 from shared.services import Services
 
-#: A message may come this much early: clocks differ.
+#: How early a message may arrive, because clocks differ.
 EARLY = timedelta(seconds=1)
-#: What is due later than this has no message: the timer sends it, by its reminder.
+#: A row that is due later has no message: the timer sends it, from its wake-up.
 SOON = timedelta(minutes=5)
-#: A job that waits for another is woken by it; this is for when all else failed.
+#: A job that waits for another is woken by it; this time is for when that fails.
 UNTIL_WOKEN = timedelta(days=1)
 
-#: Reasons of which people are told at once: nothing else would let them look.
-_TOLD = {Reason.INTERNAL_ERROR, Reason.BOTH_OFF}
+#: Reasons that are reported at once, because nobody would notice them otherwise.
+_ALERTED = {Reason.INTERNAL_ERROR, Reason.BOTH_OFF}
 
-_WITHOUT_A_WORD = (
-    "One delivery after the other ended without a word: the process died, or the function took"
-    " longer than it may."
+_STOPPED_WITHOUT_ERROR = (
+    "Several invocations in a row stopped without an error: the process crashed, or the function "
+    "reached its time limit."
 )
 
 type Outcome[J] = Callable[[Services, J, Exception], J | None]
 type Wait[J] = Callable[[Services, J], Awaitable[None]]
 
 
-async def _for_nothing[J](_: Services, __: J) -> None:
-    """Let the step begin."""
+async def _do_not_wait[J](_: Services, __: J) -> None:
+    """Do not wait before the step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind[J: DurableJob[Any]](JobRowKind[J]):
-    """One kind of durable job."""
+    """A kind of durable job."""
 
-    #: Its queue, and what a message calls the partition of the row; none: a timer looks at rows.
+    #: Its queue, and the name of the row's partition in a message; empty: a timer runs it instead.
     queue: str = ""
     partition: str = ""
-    #: Says whether the timer looks at a row although it is not due: it waits for another row, which
-    #: may have ended without a word, or has lent what it may have to return.
+    #: Returns whether the timer checks a row that is not due: it waits for another row that may
+    #: have ended without waking it, or has grants to revoke.
     is_watched: Callable[[J], bool] = lambda _: False
 
     async def deliver(
@@ -79,14 +79,14 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         step: Callable[[LeasedJob[J]], Awaitable[J]],
         *,
         outcome: Outcome[J] = apply_error,
-        waits: Wait[J] = _for_nothing,
+        waits: Wait[J] = _do_not_wait,
         begun: Callable[[J], J] = lambda job: job,
     ) -> tuple[J, J]:
-        """Look at a row and do what is due; returns it as it was before and as it is now.
+        """Run the due step of a row; return the row as it was before and as it is now.
 
-        `waits` raises `MustWait` while what the step waits for is not there: no call is taken for
-        that. `begun` makes of the row what it is while the step works, before anything can fail.
-        Raises `NotFound` if there is no such row; any other exception is a defect of ours.
+        `waits` raises `MustWait` while the step cannot start, before requests are reserved. `begun`
+        returns the row as it is while the step runs. Raises `NotFound` if there is no such row; any
+        other exception is an internal error.
         """
         while True:
             kept = await self.table(services.tables).get(*place)
@@ -105,31 +105,37 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             async with AsyncExitStack() as turn:
                 try:
                     await waits(services, before)
-                    need = self._needs(services, before)
-                    await turn.enter_async_context(services.request_budget.reserve(need))
-                except (MustWait, ThrottledError) as err:  # nothing was begun
-                    asleep = await self._asleep(services, kept, outcome(services, before, err))
-                    if asleep is None:
+                    demand = self._demand_of(services, before)
+                    await turn.enter_async_context(services.request_budget.reserve(demand))
+                except (MustWait, ThrottledError) as err:  # nothing was started
+                    waiting = await self._save_waiting(
+                        services, kept, outcome(services, before, err)
+                    )
+                    if waiting is None:
                         continue
-                    return before, asleep
+                    return before, waiting
                 try:
                     held = await self.claim(services, replace(kept, item=begun(before)))
                 except Conflict:
-                    continue  # whoever was faster may have changed what is to be done
+                    continue  # the other invocation may have changed what is due
                 try:
-                    after = await self._step(held, step, outcome)
+                    after = await self._run_step(held, step, outcome)
                 except LeaseLost:
-                    return before, before  # whoever has the row announces it
+                    return before, before  # the invocation with the lease sends the message
             await self.send(services, after)
             return before, after
 
-    def _needs(self, services: Services, job: J) -> RequestDemand | None:
-        need = self.request_demand(job)
-        return replace(need, row=self.table(services.tables).name_of(job)) if need else None
+    def _demand_of(self, services: Services, job: J) -> RequestDemand | None:
+        demand = self.request_demand(job)
+        return replace(demand, row=self.table(services.tables).name_of(job)) if demand else None
 
-    async def _asleep(self, services: Services, kept: StoredItem[J], job: J | None) -> J | None:
-        """Write when a row is to be looked at again, and announce it; None: somebody was faster."""
-        assert job is not None  # to wait is no defect
+    async def _save_waiting(
+        self, services: Services, kept: StoredItem[J], job: J | None
+    ) -> J | None:
+        """Write when a row is due again and send its message; None: another
+        invocation was faster.
+        """
+        assert job is not None  # waiting is not an internal error
         job = replace(job, message_number=job.message_number + 1, is_woken=False)
         try:
             await self.table(services.tables).replace(kept, job)
@@ -138,44 +144,44 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         await self.send(services, job)
         return job
 
-    async def _step(
+    async def _run_step(
         self, held: LeasedJob[J], step: Callable[[LeasedJob[J]], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
-        """Do one step and write its outcome; the lease ends with it."""
+        """Run one step and write its result, which releases the lease."""
         before, services = held.job, held.services
         try:
             if before.consecutive_crashes > services.settings.internal_error_max_attempts:
-                raise InternalErrorRepeated(_WITHOUT_A_WORD)
+                raise InternalErrorRepeated(_STOPPED_WITHOUT_ERROR)
             async with held.renewed():
                 with counted_in(held.calls):
                     job = await step(held)
         except LeaseLost:
             raise
-        except Exception as err:  # noqa: BLE001 -- the edge of a delivery
-            job = await self._after(held, err, outcome, crashes=before.consecutive_crashes)
+        except Exception as err:  # noqa: BLE001 -- the boundary of an invocation
+            job = await self._handle_error(held, err, outcome, crashes=before.consecutive_crashes)
         done = await held.end(job)
-        if done.code in _TOLD:
+        if done.code in _ALERTED:
             await tell(services, done.code, self.table(services.tables).name_of(done), done.reason)
         return done
 
-    async def _after(
+    async def _handle_error(
         self, held: LeasedJob[J], err: Exception, outcome: Outcome[J], *, crashes: int
     ) -> J:
-        """Return what becomes of the row after an error; raises a defect that is tried again."""
+        """Return the row after an error; raise an internal error that is tried again."""
         services = held.services
         after = outcome(services, held.job, err)
         if after is None and crashes >= services.settings.internal_error_max_attempts:
             after = outcome(services, held.job, InternalErrorRepeated(cause_of(err)))
         if after is None:
-            # At once, so that the broker's redelivery is the retry of a defect.
+            # Now, so that the broker's redelivery is the retry.
             await held.end(held.job, crashes=crashes)
             raise err
-        # What was not answered may have been done, or be done later.
-        unheard = isinstance(err, ServiceUnavailable)
-        return mark_write_in_flight(after, services.now + UNDER_WAY) if unheard else after
+        # A write without an answer may have taken effect, or may yet.
+        is_unanswered = isinstance(err, ServiceUnavailable)
+        return mark_write_in_flight(after, services.now + UNDER_WAY) if is_unanswered else after
 
     async def claim(self, services: Services, kept: StoredItem[J]) -> LeasedJob[J]:
-        """Take the row for one delivery; raises `Conflict` if somebody was faster."""
+        """Lease the row for one invocation. Raises `Conflict` if another was faster."""
         until = services.now + services.settings.job_lease_duration
         job = bump_fencing_token(kept.item, settles_after=services.settings.in_flight_timeout)
         job = replace(
@@ -191,9 +197,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         *,
         takes_over: bool = False,
     ) -> J | None:
-        """Write what an order makes of a row, and announce it; None: it makes nothing of it.
+        """Apply a command to a row and send its message; None: the command changes nothing.
 
-        `takes_over`: a delivery that holds the row may not write it any more.
+        `takes_over`: an invocation that has leased the row may no longer write it.
         """
 
         def change(job: J | None) -> J | None:
@@ -218,12 +224,12 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         code: str | None = None,
         even_blocked: bool = False,
     ) -> None:
-        """Have a job looked at now if it waits for the reason `code` (None: for any).
+        """Make a job due now if it waits for the reason `code` (None: for any).
 
         `even_blocked`: also if it is blocked for that reason.
         """
 
-        def awake(job: J | None) -> J | None:
+        def woken_up(job: J | None) -> J | None:
             if job is None:
                 return None
             if job.is_leased(services.now) and not job.needs_action:
@@ -234,19 +240,20 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 return replace(job, due=services.now, message_number=job.message_number + 1)
             if not even_blocked:
                 return None
-            back = resume(job, "What it waited for has happened.", now=services.now)
-            # Whoever holds a row that stands still returns its loans, as the next step would.
+            back = resume(job, "The reason no longer exists.", now=services.now)
+            # An invocation that holds a blocked row only revokes its grants, as the next step
+            # would.
             back = bump_fencing_token(back, settles_after=services.settings.in_flight_timeout)
             return replace(back, message_number=job.message_number + 1)
 
-        kept = await self.change(services, place, awake)
+        kept = await self.change(services, place, woken_up)
         if kept and not kept.item.is_leased(services.now):
             await self.send(services, kept.item)
 
     async def change(
         self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
     ) -> StoredItem[J] | None:
-        """Change a row as `Table.change` does, and write its reminder first where it needs one."""
+        """Change a row as `Table.change` does, after writing its wake-up if it needs one."""
 
         async def remind(before: J | None, after: J) -> None:
             was_due = before is not None and before.due and before.due <= services.now + SOON
@@ -256,7 +263,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         return await self.table(services.tables).change(*place, change, first=remind)
 
     async def schedule_wake_up(self, services: Services, *jobs: J) -> None:
-        """Have the timer look at rows from now on: before they are written, due as they were not.
+        """Write wake-ups for rows, before the rows are written with an earlier due time.
 
         See `shared/jobs/due_scan.py`.
         """
@@ -268,9 +275,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             )
 
     async def send(self, services: Services, *jobs: J) -> None:
-        """Send the messages that make somebody look at these rows when they are due, if soon.
+        """Send the messages of these rows if they are due soon.
 
-        While somebody holds a row, that is when the lease ends: whoever holds it may be dead.
+        For a leased row the message is due when the lease expires, because its holder may have
+        crashed.
         """
         messages = [message for job in jobs if (message := self._message(services, job))]
         if messages:
@@ -282,12 +290,13 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         if due is None or due > services.now + SOON or not self.queue:
             return None
         partition, key = self.table(services.tables).address(job)
-        # Not the id of the message that found the row held: it would be dropped as a duplicate.
+        # Not the id of the message that found the row leased, or it would be dropped as a
+        # duplicate.
         step = f"held/{job.fencing_token}" if held else f"{job.state}/{job.message_number}"
         return QueueMessage(
             queue=self.queue,
             message_id=f"{key}/{step}",
             body={self.partition: partition, "job": key},
-            # Not at once because it is nearly due: it would come back until it is.
+            # Not now because it is nearly due, or it would return until it is.
             due=None if due <= services.now else due,
         )

@@ -1,4 +1,4 @@
-"""What becomes of a row after an error: the one place where that is decided."""
+"""Update a job's row after an error. Every error is handled here."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from shared.services import Services
 
 
 def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
-    """Return the row after an expected error; None for a defect."""
+    """Return the row after an expected error; None for an internal error."""
     now, blocked = services.now, job.blocked_state
     text = redact(str(err))  # the platform may repeat what it was sent
     match err:
@@ -37,44 +37,46 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
                 job, blocked, err.reason, err.instruction, code=err.code, now=now
             )
         case PlatformError():
-            # Before the work began: of the environment, not of the flow.
-            remedy = instruction_for(err.code, redact(err.detail))
-            return stop_with_reason(job, blocked, text, remedy, code=err.code, now=now)
+            # Before the step started: an error of the environment, not of the flow.
+            fix = instruction_for(err.code, redact(err.detail))
+            return stop_with_reason(job, blocked, text, fix, code=err.code, now=now)
         case NotFound():
-            remedy = "See whether the environment is well, then retry."
+            fix = "Check whether the environment exists, then retry."
             return stop_with_reason(
-                job, blocked, text, remedy, code=Reason.DEPENDENCY_DELETED, now=now
+                job, blocked, text, fix, code=Reason.DEPENDENCY_DELETED, now=now
             )
         case InternalErrorRepeated():
-            remedy = Reason.INTERNAL_ERROR.instruction
+            fix = Reason.INTERNAL_ERROR.instruction
             return stop_with_reason(
-                job, job.failed_state, text, remedy, code=Reason.INTERNAL_ERROR, now=now
+                job, job.failed_state, text, fix, code=Reason.INTERNAL_ERROR, now=now
             )
         case _:
-            return _later(services, job, err, text)
+            return _wait_and_continue(services, job, err, text)
 
 
-def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text: str) -> J | None:
-    """Return the row after what passes by itself."""
+def _wait_and_continue[J: DurableJob[Any]](
+    services: Services, job: J, err: Exception, text: str
+) -> J | None:
+    """Return the row after an error that does not need a person."""
     now, settings = services.now, services.settings
     match err:
         case MustWait():
             later = wait_until(job, err.reason, until=max(err.until, now), now=now, code=err.code)
-            # Its calls were answered.
+            # Its requests were answered.
             return replace(later, consecutive_failures=0, instruction=err.instruction)
         case PlatformMigrationInProgress():
             until = now + settings.platform_migration_poll_interval
             return wait_until(
                 job,
-                "The environment is being migrated.",
+                "The platform is moving the environment's flows to the key.",
                 until=until,
                 now=now,
                 code=Reason.PLATFORM_MIGRATION_RUNNING,
             )
-        case UnreadableRow():  # of another job: whoever can read it will be deployed
+        case UnreadableRow():  # of another job: a version that can read it will be deployed
             until = now + settings.backoff_max_delay
             return wait_until(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
-        case ServiceOutage():  # not of this job: it waits, and all that wait come one by one
+        case ServiceOutage():  # not this job's fault: spread the jobs that wait
             wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job), share=1)
             return wait_until(job, text, until=now + wait, now=now, code=Reason.SERVICE_OUTAGE)
         case ThrottledError():
@@ -93,11 +95,11 @@ def _try_again[J: DurableJob[Any]](
     failures = job.consecutive_failures + 1
     if failures > settings.backoff_max_attempts:
         if isinstance(err, TokenRejected | RefusedForNow):
-            remedy = instruction_for(err.code)
-            return stop_with_reason(job, job.blocked_state, text, remedy, code=err.code, now=now)
-        remedy = Reason.RETRIES_EXHAUSTED.instruction
+            fix = instruction_for(err.code)
+            return stop_with_reason(job, job.blocked_state, text, fix, code=err.code, now=now)
+        fix = Reason.RETRIES_EXHAUSTED.instruction
         return stop_with_reason(
-            job, job.blocked_state, text, remedy, code=Reason.RETRIES_EXHAUSTED, now=now
+            job, job.blocked_state, text, fix, code=Reason.RETRIES_EXHAUSTED, now=now
         )
     asked = err.retry_after if isinstance(err, TransientError) else None
     wait = backoff_delay(

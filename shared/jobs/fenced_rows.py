@@ -1,9 +1,9 @@
-"""Rows beside a job's own that only the newest delivery of the job may write.
+"""Write rows beside a job's own row that only its newest invocation may write.
 
-Tables know ETags only. So a partition of a job's rows has one more, the fence, with the number of
-the lease that wrote last. Every write replaces it in the same batch; a delivery with a newer lease
-has put its own number there before it read anything, and an older one is refused. Where every
-older delivery has ended there is none to refuse: the number goes there with the first write.
+Tables only have ETags. So the partition of a job's rows has one more row, the fence, with the
+fencing token of the last writer. Every write replaces it in the same batch. An invocation with a
+newer lease writes its token there before it reads anything, so that an older one is rejected. If
+all older invocations have completed, the token is written with the first write.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,43 +26,47 @@ class FencedRows[T]:
         *,
         is_alone: bool = False,
     ) -> None:
-        """The job's id is the partition, its lease's number the number.
+        """`partition` is the job's id, `number` the fencing token of its lease.
 
-        Without a number: rows of several jobs, of which whoever takes them last is the newest.
-        `is_alone`: no older delivery is left that could write.
+        Without a number: rows of several jobs, and the last one to take them over is the newest.
+        `is_alone`: no older invocation can still write.
         """
         self.partition = partition
         self._store = table.store
         self._table = table
         self._number = number
         self._is_alone = is_alone
-        #: As this delivery has last written it.
+        #: As last written by this invocation.
         self._fence: StoreRow | None = None
-        #: What puts the number there, where it does not stand yet.
-        self._raising: InsertRow | ReplaceRow | None = None
+        #: The operation that writes the token, if it is not written yet.
+        self._pending_fence: InsertRow | ReplaceRow | None = None
 
     async def all(self) -> list[T]:
-        """Return the rows; who has an older lease writes none after this. Raises `LeaseLost`."""
+        """Return the rows; after that, no invocation with an older lease can write them. Raises
+        `LeaseLost`.
+        """
         if not self._is_alone or self._fence:
-            await self._raise_fence()
+            await self._write_fence()
             return await self._table.all(self.partition)
         rows = [row async for row in self._store.query(self._table.name, self.partition)]
-        self._raising = self._raised(next((row for row in rows if row.key == FENCE), None))
+        self._pending_fence = self._fence_operation(
+            next((row for row in rows if row.key == FENCE), None)
+        )
         found = self._table.readable(row for row in rows if row.key != FENCE)
         return [kept.item for kept in found]
 
     async def upsert(self, *items: T) -> None:
-        """Write rows; raises `LeaseLost`."""
+        """Write rows. Raises `LeaseLost`."""
         for batch in self._table.batches(*items):
             await self._write(*batch)
 
     async def delete(self, *items: T) -> None:
-        """Remove rows, whatever they hold; raises `LeaseLost`."""
+        """Remove rows, whatever their content. Raises `LeaseLost`."""
         await self._remove(self._table.removal(item) for item in items)
 
     async def clear(self, *, where: Sequence[Condition] = ()) -> None:
-        """Remove what a query finds, as `Table.clear` does; raises `LeaseLost`."""
-        await self._raise_fence()
+        """Remove the rows that a query finds, as `Table.clear` does. Raises `LeaseLost`."""
+        await self._write_fence()
         await self._remove(await self._table.removals(self.partition, where=where))
 
     async def _remove(self, removals: Iterable[DeleteRow]) -> None:
@@ -71,34 +75,36 @@ class FencedRows[T]:
                 await self._write(removal)
 
     async def _write(self, *operations: Operation) -> None:
-        raising, self._raising = self._raising, None
+        operation, self._pending_fence = self._pending_fence, None
         while True:
-            fence = raising or ReplaceRow(await self._raise_fence())
-            raising = None
+            fence = operation or ReplaceRow(await self._write_fence())
+            operation = None
             try:
                 self._fence, *_ = await self._store.write(fence, *operations)
             except Conflict:
-                self._fence = None  # somebody else's write, or one of ours that was not answered
+                self._fence = None  # another writer's, or an own write without an answer
                 continue
             return
 
-    async def _raise_fence(self) -> StoreRow:
+    async def _write_fence(self) -> StoreRow:
         while self._fence is None:
             row = await self._store.get(self._table.name, self.partition, FENCE)
-            raising = self._raised(row)
-            if row and raising.row.columns == row.columns:
+            operation = self._fence_operation(row)
+            if row and operation.row.columns == row.columns:
                 self._fence = row
                 break
             with suppress(Conflict):
-                (self._fence,) = await self._store.write(raising)
+                (self._fence,) = await self._store.write(operation)
                 self._number = _number(self._fence)
         return self._fence
 
-    def _raised(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
-        """Return what puts this delivery's number where `row` stands; raises `LeaseLost`."""
-        stands = _number(row) if row else 0
-        number = stands + 1 if self._number is None else self._number
-        if stands > number:
+    def _fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
+        """Return the operation that writes this invocation's token over `row`.
+        Raises `LeaseLost`.
+        """
+        current = _number(row) if row else 0
+        number = current + 1 if self._number is None else self._number
+        if current > number:
             raise LeaseLost
         if row:
             return ReplaceRow(replace(row, columns={"number": number}))
@@ -112,7 +118,7 @@ class FencedRows[T]:
 
 
 def _number(row: StoreRow) -> int:
-    """Return the number of a fence; one that cannot be read refuses nobody."""
+    """Return the token of a fence; one that cannot be read rejects nobody."""
     try:
         return int(row.columns["number"])
     except (KeyError, ValueError, OverflowError):

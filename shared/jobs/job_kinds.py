@@ -1,4 +1,4 @@
-"""The three kinds of durable job."""
+"""Define the three kinds of durable job."""
 
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -11,12 +11,14 @@ from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import ClearedBy, Reason
 
 
-def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
-    """Keep an order that is not carried out yet, who waits, and which remediation took it up."""
-    is_given_up = fresh.is_rolling_back and job.has_succeeded and job.requested is None
+def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
+    """Return the job with the fields that others may have changed in its row: command, waiting
+    jobs, remediation.
+    """
+    is_rollback_ended = fresh.is_rolling_back and job.has_succeeded and job.requested is None
     return replace(
         job,
-        requested=None if job.is_withdrawn or is_given_up else fresh.requested,
+        requested=None if job.is_withdrawn or is_rollback_ended else fresh.requested,
         accepts_replay=fresh.accepts_replay,
         waiting_job_ids=fresh.waiting_job_ids,
         remediation_id=fresh.remediation_id,
@@ -25,8 +27,8 @@ def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _is_flow_watched(job: FlowJob) -> bool:
-    waits = job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
-    return waits or (FLOW.is_ended(job) and job.has_loans_to_check)
+    is_waiting = job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
+    return is_waiting or (FLOW.is_ended(job) and job.has_loans_to_check)
 
 
 def _is_environment_watched(job: EnvironmentJob) -> bool:
@@ -41,7 +43,7 @@ FLOW: JobKind[FlowJob] = JobKind(
     partition="environment",
     request_demand=flow_job_demand,
     is_ended=lambda job: job.is_inactive and job.requested is None,
-    merge_concurrent=_with_orders,
+    merge_concurrent=_with_outside_changes,
     is_watched=_is_flow_watched,
 )
 ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(

@@ -1,4 +1,4 @@
-"""One delivery's hold on a row: its lease, what it writes, and what may come meanwhile."""
+"""Lease a job's row for one invocation: renew, stage, write and release it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,97 +22,99 @@ from shared.tables import Tables
 log = product_log(__name__)
 
 
-def _nothing_more[J: DurableJob[Any]](job: J, _: J) -> J:
+def _keep[J: DurableJob[Any]](job: J, _: J) -> J:
     return job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRowKind[J: DurableJob[Any]]:
-    """What is different in the rows of one kind of durable job."""
+    """The parts of a kind of durable job that concern its row."""
 
-    #: What the log calls it.
+    #: Its name in the log.
     title: str
     table: Callable[[Tables], Table[J]]
-    #: Says whether a delivery has nothing to do.
+    #: Returns whether an invocation has nothing to do.
     is_ended: Callable[[J], bool] = lambda job: job.is_inactive
-    #: Says which calls of the flow service the next delivery takes; none: it may begin at once.
+    #: Returns the requests to the flow service that the next invocation needs; None: it may start
+    #: now.
     request_demand: Callable[[J], RequestDemand | None] = lambda _: None
-    #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
-    merge_concurrent: Callable[[J, J], J] = _nothing_more
+    #: Takes over from the second job what others may write into a leased row, besides a wake-up.
+    merge_concurrent: Callable[[J, J], J] = _keep
 
 
 class LeasedJob[J: DurableJob[Any]]:
-    """One delivery's hold on a row."""
+    """A row that one invocation has leased."""
 
     def __init__(self, kind: JobRowKind[J], services: Services, kept: StoredItem[J]) -> None:
-        """Take a row that carries this delivery's lease."""
+        """Use a row that carries this invocation's lease."""
         self.services = services
         self._kind = kind
         self._kept = kept
         self._table = kind.table(services.tables)
         self._fenced: dict[str, FencedRows[Any]] = {}
         self._writing = asyncio.Lock()
-        #: Whether more is known than the row says.
+        #: Whether there are staged changes.
         self._is_ahead = False
-        #: Calls of this delivery, and how many of them stand in the history.
+        #: The requests of this invocation, and how many of them are in the history.
         self.calls = CallCount()
-        self._told = 0
+        self._recorded_calls = 0
 
     @property
     def job(self) -> J:
-        """Return the row as it was last written, with what was remembered since."""
+        """Return the row as last written, with the changes staged since."""
         return self._kept.item
 
     def stage(self, job: J) -> J:
-        """Have the row say so with its next write; a delivery that dies before finds it again.
+        """Stage a change of the row. The next write stores it.
 
-        Not for what is about to be done outside of the app: that is saved before.
+        An invocation that crashes before that write loses it, and the next invocation reads it
+        again. Not for what is about to be done outside the app: that is saved before.
         """
         before = self.job
-        # A renewal may have brought more since `job` was read.
-        calls = self.calls.made - self._told
-        known = self._known(with_request_count(job, before, calls), before)
+        # A renewal may have changed the row since `job` was read.
+        calls = self.calls.made - self._recorded_calls
+        known = self._merge(with_request_count(job, before, calls), before)
         self._kept, self._is_ahead = replace(self._kept, item=known), True
-        self._told = self.calls.made
+        self._recorded_calls = self.calls.made
         self._log(before, known)
         return known
 
     async def flush(self) -> None:
-        """Write what was remembered; raises `LeaseLost`."""
+        """Write the staged changes. Raises `LeaseLost`."""
         if self._is_ahead:
             await self.renew()
 
     async def save(self, job: J) -> J:
         """Write the row, and renew the lease.
 
-        What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
-        another delivery, or an order, has taken the row over.
+        Changes by others in the meantime are kept: a command, a wake-up, a new remediation. Raises
+        `LeaseLost` if another invocation, or a command, has taken the row over.
         """
         before = self.job
-        # Also what a renewal has brought since `job` was read.
+        # Including changes from a renewal since `job` was read.
         after = await self._write(
             lambda: self._kind.merge_concurrent(replace(job, consecutive_crashes=0), self.job),
-            self._leased,
+            self._with_lease,
         )
         self._log(before, after)
         return after
 
     async def record_progress(self) -> None:
-        """Note that the step has got further, where deliveries before this one have died."""
+        """Record that the step has made progress, if earlier invocations have crashed."""
         if self.job.consecutive_crashes > 1:
             await self.save(self.job)
 
     async def renew(self) -> None:
-        """Hold the row for longer; raises `LeaseLost`."""
-        await self._write(lambda: self.job, self._leased)
+        """Renew the lease. Raises `LeaseLost`."""
+        await self._write(lambda: self.job, self._with_lease)
 
     async def require_lease(self, needs: timedelta) -> None:
-        """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
+        """Return if a write that takes up to `needs` may start. Raises `LeaseLost`."""
         if not self.job.is_leased(self.services.now + needs):
             await self.renew()
 
     async def end(self, job: J, *, crashes: int = 0) -> J:
-        """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
+        """Write the result of a step and release the lease. Raises `LeaseLost`."""
 
         def ended(job: J) -> J:
             job = replace(
@@ -144,20 +146,20 @@ class LeasedJob[J: DurableJob[Any]]:
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
-        """Renew the lease while a step works: what it reads may take longer than one."""
-        beat = asyncio.ensure_future(self._beat())
+        """Renew the lease in the background while a step runs."""
+        renewal = asyncio.ensure_future(self._renew_regularly())
         try:
             yield
         finally:
-            beat.cancel()
+            renewal.cancel()
 
-    async def _beat(self) -> None:
+    async def _renew_regularly(self) -> None:
         while True:
             await asyncio.sleep(self.services.settings.job_lease_duration.total_seconds() / 3)
             try:
                 await self.renew()
             except LeaseLost:
-                return  # the step sees it at its next write
+                return  # the step notices it at its next write
             except CmkflowError as err:
                 log.warning("lease not renewed", extra={"text": err})
 
@@ -174,13 +176,13 @@ class LeasedJob[J: DurableJob[Any]]:
             extra={"job": identity, "environment": after.environment_id, "reason": after.reason},
         )
 
-    def _leased(self, job: J) -> J:
+    def _with_lease(self, job: J) -> J:
         return replace(
             job, leased_until=self.services.now + self.services.settings.job_lease_duration
         )
 
-    def _known(self, job: J, row: J) -> J:
-        """Return what is known, with what the row says of its lease and of what came."""
+    def _merge(self, job: J, row: J) -> J:
+        """Return the job with the row's lease and with changes by others."""
         return replace(
             self._kind.merge_concurrent(job, row),
             leased_until=row.leased_until,
@@ -191,27 +193,27 @@ class LeasedJob[J: DurableJob[Any]]:
     async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
         async with self._writing:
             before, made = self._kept, self.calls.made
-            job = with_request_count(what(), before.item, made - self._told)
+            job = with_request_count(what(), before.item, made - self._recorded_calls)
 
-            def signed(job: J, by: J) -> J:
+            def with_row_fields(job: J, by: J) -> J:
                 return last(replace(job, is_woken=by.is_woken, message_number=by.message_number))
 
             def merged(fresh: J | None) -> J:
                 if fresh is None or fresh.fencing_token != self.job.fencing_token:
                     raise LeaseLost
-                return signed(self._kind.merge_concurrent(job, fresh), fresh)
+                return with_row_fields(self._kind.merge_concurrent(job, fresh), fresh)
 
             try:
-                kept = await self._table.replace(before, signed(job, before.item))
+                kept = await self._table.replace(before, with_row_fields(job, before.item))
             except Conflict:
                 changed = await self._table.change(*self._table.address(job), merged)
                 if changed is None:
                     raise LeaseLost from None
                 kept = changed
-            # A renewal is written beside the step, which may know more by now.
+            # A renewal runs beside the step, which may have staged more by now.
             self._is_ahead = self._kept is not before
             if self._is_ahead:
-                self._kept = replace(kept, item=self._known(self.job, kept.item))
+                self._kept = replace(kept, item=self._merge(self.job, kept.item))
             else:
-                self._kept, self._told = kept, made
+                self._kept, self._recorded_calls = kept, made
             return kept.item

@@ -1,4 +1,4 @@
-"""Ask a question whose answer may stay out: the work goes on without it, and says so."""
+"""Read something that may fail: the work continues without the answer, and says so."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,12 +9,12 @@ from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, ThrottledError
 
-#: Seconds that one question may take. The host ends an HTTP request after 230 seconds, and an
-#: assessment asks four questions one after another beside a patient one.
+#: Seconds for one read. The host ends an HTTP request after 230 seconds, and an assessment makes
+#: four reads in a row beside one with retry.
 PATIENCE = 40.0
-#: The same in a delivery, which the host ends after ten minutes.
+#: The same in a queue invocation, which the host ends after ten minutes.
 PATIENCE_OF_A_DELIVERY = 100.0
-#: Seconds for a question that waits for the next minute's budget of calls.
+#: Seconds for a read that waits for the next minute's request budget.
 LONG_PATIENCE = 65.0
 
 
@@ -23,7 +23,7 @@ _patience = ContextVar("patience", default=PATIENCE)
 
 @contextmanager
 def patience_of_a_delivery() -> Iterator[None]:
-    """Let every question within take longer: nobody waits at the other end of a request."""
+    """Allow more time for the reads inside, because no HTTP client waits."""
     before = _patience.set(PATIENCE_OF_A_DELIVERY)
     try:
         yield
@@ -32,7 +32,7 @@ def patience_of_a_delivery() -> Iterator[None]:
 
 
 async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = None) -> T | NoAnswer:
-    """Return the answer, or why there is none. A defect of ours is raised all the same."""
+    """Return the answer, or why there is none. Internal errors are raised."""
     seconds = _patience.get() if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
@@ -44,14 +44,14 @@ async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = Non
 
 
 def no_answer(err: CmkflowError) -> NoAnswer:
-    """Return an error as what it is to somebody who goes on without the answer."""
+    """Return an error as a missing answer."""
     return NoAnswer(message=redact(str(err)), is_throttled=isinstance(err, ThrottledError))
 
 
 async def read_or_none_with_retry[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
-    """Return the answer; where a budget of calls is used up, wait and ask once more."""
+    """Return the answer; if the request budget is used up, wait and try once more."""
 
-    async def asked() -> T:
+    async def read_with_retry() -> T:
         try:
             return await question()
         except ThrottledError as err:
@@ -60,4 +60,4 @@ async def read_or_none_with_retry[T](question: Callable[[], Awaitable[T]]) -> T 
             await asyncio.sleep(err.retry_after.total_seconds())
             return await question()
 
-    return await read_or_none(asked(), seconds=LONG_PATIENCE)
+    return await read_or_none(read_with_retry(), seconds=LONG_PATIENCE)

@@ -1,4 +1,6 @@
-"""The one gate before every write: kill switch, the environment's mode, its window, its policy."""
+"""Check before every write: the kill switch, the approval policy, the maintenance window, the
+policy link.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,15 +16,15 @@ KILL_SWITCH = "kill-switch"
 
 
 async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
-    """Return what an administrator decided for an environment; by default read only."""
+    """Return the settings of an environment; by default it is read-only."""
     kept = await services.tables.environment_settings.get("environment", environment_id)
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
 async def kill_switch(services: Services) -> KillSwitch | None:
-    """Return the switch as it stands; None: nobody ever turned it, and it is off.
+    """Return the kill switch; None: it was never set and is off.
 
-    One that cannot be read counts as on, turned by nobody.
+    A row that cannot be read counts as on.
     """
     try:
         kept = await services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
@@ -39,16 +41,16 @@ async def check_write_allowed(
     anytime: bool = False,
     settings: EnvironmentSettings | None = None,
 ) -> None:
-    """Return if a write is allowed at this moment; else raise `MustWait` or `JobBlocked`.
+    """Return if a write is allowed now; else raise `MustWait` or `JobBlocked`.
 
-    `anytime` leaves the maintenance window out of account; `settings` as they were just read.
+    `anytime`: ignore the maintenance window. `settings`: as just read.
     """
     switch = await kill_switch(services)
     if switch and switch.is_on:
         until = services.now + services.settings.wait_poll_interval
-        text = "The kill switch is on: nothing is written."
+        text = "The kill switch is on: the app writes nothing."
         if not switch.by:
-            text = f"{switch.reason} It counts as on: nothing is written."
+            text = f"{switch.reason} It counts as on: the app writes nothing."
         raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
     settings = settings or await settings_of(services, environment_id)
     if settings.mode is ApprovalPolicy.READ_ONLY:
@@ -68,7 +70,7 @@ def reject_excluded_flow(settings: EnvironmentSettings, job: FlowJob) -> None:
     """Raise `JobBlocked` if an administrator has excluded the original of this job."""
     if job.names & settings.excluded_flows:
         raise JobBlocked(
-            f"{job.display_name} is excluded: the app does not touch it.",
+            f"{job.display_name} is excluded: the app does not change it.",
             code=Reason.FLOW_EXCLUDED,
         )
 
@@ -78,9 +80,9 @@ async def require_linked_environment(
 ) -> Environment:
     """Return the environment if it is still linked to this policy; else raise `MustWait`.
 
-    It goes by what was read within the last minute, unless it is to read the environment `anew`.
+    Uses what was read within the last minute, unless `anew`.
     """
-    environment = await _existing(services, environment_id, anew=anew)
+    environment = await _read_environment(services, environment_id, anew=anew)
     later = _later(services)
     link = environment.policy
     if link is None:
@@ -97,7 +99,9 @@ async def require_linked_environment(
         )
     if not environment.is_linked:
         raise MustWait(
-            f"The environment's policy is {link.status}.", until=later, code=Reason.KEY_NOT_APPLIED
+            (f"The status of the environment's policy is {link.status}."),
+            until=later,
+            code=Reason.KEY_NOT_APPLIED,
         )
     return environment
 
@@ -107,28 +111,31 @@ async def require_environment_without_key(
 ) -> Environment:
     """Return the environment of a job that prepares it for a key.
 
-    Raises `JobBlocked` once a policy is linked, unless what was done is to be undone
-    (`even_linked`).
+    Raises `JobBlocked` once a policy is linked, unless the job is rolled back (`even_linked`).
     """
-    environment = await _existing(services, environment_id)
+    environment = await _read_environment(services, environment_id)
     if environment.policy is not None and not even_linked:
         raise JobBlocked(
-            f"{environment.display_name} was linked to an encryption policy meanwhile.",
-            instruction="Cancel this job; what stays on Microsoft's key is copied by a remediation "
-            "in mode apply.",
+            f"{environment.display_name} was linked to an encryption policy in the meantime.",
+            instruction=(
+                "Cancel this job. A remediation in mode apply copies the flows that stay on "
+                "Microsoft's key."
+            ),
             code=Reason.KEY_ALREADY_APPLIED,
         )
     return environment
 
 
-async def _existing(services: Services, environment_id: str, *, anew: bool = False) -> Environment:
+async def _read_environment(
+    services: Services, environment_id: str, *, anew: bool = False
+) -> Environment:
     read = services.environments.get if anew else services.environments.get_cached
     try:
         return await read(environment_id)
     except NotFound as err:
         raise JobBlocked(
-            f"Environment {environment_id} is gone.",
-            instruction="Nothing is left to do there: cancel the job.",
+            f"Environment {environment_id} does not exist.",
+            instruction="Cancel the job.",
             code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err
 

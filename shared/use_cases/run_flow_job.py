@@ -297,10 +297,11 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
     if after.code == Reason.BOTH_OFF or is_accepted or not is_told:
         return replace(after, cutover_failure=job.cutover_failure) if after.due else after
     soon = now + next_poll_delay(services, since)
-    instruction = f"Turn {job.display_name} on by hand in Power Automate. {after.instruction}"
+    instruction = f"Turn {job.display_name} on in Power Automate. {after.instruction}"
     later = wait_until(
         job,
-        f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {job.display_name}, its copy."
+        f"Original and copy are both off since {since:%Y-%m-%d %H:%M} UTC: "
+        f"{job.display_name}, its copy."
         f" {after.reason}",
         until=min(after.due or soon, soon),
         now=now,

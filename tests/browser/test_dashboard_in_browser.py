@@ -104,7 +104,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.check()
 
             await visit.do("Roll back", "Originals turned on again")
-            await visit.see("Point it at the original again by hand, then retry.")
+            await visit.see("Change it to the original yourself, then retry.")
             await outside.publish(OLD_APP, job["original_id"])
             await visit.do("Retry")
             await visit.see("rolled back", within="#standing")
@@ -141,7 +141,7 @@ async def opened(visit: Visit) -> None:
     await gap.get_by_role("link", name="Show the change that closes it").click()
     await visit.see("Firewall fix")
     await visit.check()
-    await visit.do("Apply fix", "The app will let PowerPlatformPlex", "your name")
+    await visit.do("Apply fix", "The app will allow PowerPlatformPlex", "your name")
     await visit.see("Fixed 1 firewalls.", within="body")
     await visit.do("Retry blocked flows")
 

@@ -76,7 +76,7 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
     assert [name for name in calls if any(word in name for word in writes)] == []
     assert linked["phase"] == "after_key"
     assert {flow["workflow_id"] for flow in linked["flows"]} == set(flows)
-    assert "order a remediation" in linked["flows"][0]["recommendations"][0]
+    assert "tart a remediation" in linked["flows"][0]["recommendations"][0]
     for text in (printed, page.read_text(), log):
         assert not SIGNATURE.search(text)
 

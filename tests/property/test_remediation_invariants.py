@@ -299,7 +299,7 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
     unsettled: float,
     profile: Profile,
 ) -> None:
-    """A service gives no answer, done or not: in mode auto each job is retired all the same."""
+    """A service does not answer, done or not: in mode auto each job is retired all the same."""
 
     async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))

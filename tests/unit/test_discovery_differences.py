@@ -56,7 +56,7 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
     found = differences(known, FlowServiceListing(reported=reported, alone={"strange"}))
 
     assert len(found) == 4
-    assert found[0].startswith("1 flow is reported on Microsoft's key, but in no source")
+    assert found[0].startswith("1 flow is listed on Microsoft's key, but in no source")
     assert "gone (flow gone)" in found[0]
     assert "strange" in found[1]
     assert "off (flow off: off, on)" in found[2]

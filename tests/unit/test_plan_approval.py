@@ -136,12 +136,12 @@ def test_every_action_has_its_words() -> None:
         ({"callers": (), "writes": ()}, ()),
         ({"digest": "2"}, ("its definition was edited",)),
         ({"is_on": False, "pattern": MigrationMethod.COPY_OFF}, ("it was turned off",)),
-        ({"pattern": MigrationMethod.CUT_OVER}, ("it starts in another way",)),
+        ({"pattern": MigrationMethod.CUT_OVER}, ("its trigger changed",)),
         (
             {"action": PlannedAction.NEEDS_CHANGES, "writes": ()},
-            ("what is to be done: needs changes first, not copy",),
+            ("planned action: needs changes first, not copy",),
         ),
-        ({"display_name": "Other"}, ("it was called Flow a",)),
+        ({"display_name": "Other"}, ("it was named Flow a",)),
         (
             {
                 "callers": (SETTING, replace(SETTING, label="the new one")),
@@ -149,7 +149,7 @@ def test_every_action_has_its_words() -> None:
             },
             ("a new caller: the new one",),
         ),
-        ({"writes": ("turn the copy on", "dance")}, ("a new write: dance",)),
+        ({"writes": ("turn the copy on", "dance")}, ("a new planned change: dance",)),
     ],
 )
 def test_only_what_asks_for_more_is_a_change(

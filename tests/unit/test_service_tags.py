@@ -47,7 +47,7 @@ def test_the_file_and_the_answer_of_the_api_read_alike(number: object) -> None:
 @pytest.mark.parametrize("document", [None, [], {"values": []}, {"values": [{"name": "x"}]}, "x"])
 def test_what_is_no_list_of_service_tags_is_refused(document: object) -> None:
     """Else each tag would seem to have no addresses."""
-    with pytest.raises(ValueError, match="no list of service tags"):
+    with pytest.raises(ValueError, match="no service tag list"):
         read_service_tags(document)
 
 

@@ -92,7 +92,7 @@ def test_it_says_what_to_do_and_what_comes_by_itself(
     assert f"   Then: {BLOCKED['command']}\n" in text
     assert "It lapses in 6 days" in text
     assert "Still on Microsoft's key: 10" in text
-    assert "2 beyond the limit: order the next remediation" in text
+    assert "2 beyond the limit: start the next remediation" in text
     assert "1 a_newer_reason" in text
     assert re.search(r"updating_callers\s.*in 30 min", text)
 

@@ -84,5 +84,5 @@ def test_a_plan_that_is_being_removed_says_so_once() -> None:
     begun = being_removed(OLD, FIRST + 9 * DAY)
 
     assert begun.plan_kept is PlanKept.BEING_REMOVED
-    assert begun.findings[-1].startswith("Since 2026-03-10 only this summary")
+    assert begun.findings[-1].endswith("Only this summary is kept since 2026-03-10.")
     assert being_removed(begun, FIRST + 10 * DAY) == begun

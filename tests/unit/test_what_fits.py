@@ -74,7 +74,7 @@ async def test_an_environment_job_with_many_gaps_and_findings_can_be_kept() -> N
         (1000, MOST_FLOWS_OF_A_GAP)
     }
     assert "950 more firewalls" in stored.findings[-1]
-    assert "more findings are left out" in stored.findings[-2]
+    assert "more findings are not shown" in stored.findings[-2]
 
 
 def test_what_fits_is_shown_as_it_is() -> None:

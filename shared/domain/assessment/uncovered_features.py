@@ -67,7 +67,7 @@ def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             )
     covered = sum(one.uses_oauth is True for one in facts.connections)
     if covered:
-        yield ok(code, f"{_count(covered, 'connection')}  with OAuth: the key covers them.")
+        yield ok(code, f"{_count(covered, 'connection')} with OAuth: the key covers them.")
 
 
 def copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:

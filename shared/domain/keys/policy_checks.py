@@ -23,7 +23,7 @@ def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
                 "key has no effect."
             ),
             "Create a policy without a key version and move the environments to it: `cmkflow "
-            "keys check` shows the steps.",
+            "key check` shows the steps.",
         )
     if policy.principal_id is None:
         yield problem(

@@ -1,1 +1,3 @@
-"""Which firewalls let the addresses of flows under a customer-managed key in."""
+"""Find the firewalls that deny the addresses of flows with a customer-managed key, and propose
+fixes.
+"""

@@ -1,8 +1,9 @@
-"""How addresses get into Azure Firewall: by an IP group that is a source of the rule that leads on.
+"""Propose a change of Azure Firewall that allows addresses, through an IP group of the allowing
+rule.
 
-The smallest change is prefixes more in a group that already is, where no other rule names that
-group: what is put into it is let in, or kept out, by every rule that does. Else it is a group of
-its own, and a rule like the one that leads there.
+The smallest change adds prefixes to an existing group, if no other rule uses it: every rule with
+that group would allow or deny them too. Otherwise the change is a new group, and a new rule like
+the one that allows the destination.
 """
 
 import json
@@ -37,56 +38,68 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, leads_anywhere
 
 type Document = Mapping[str, object]
-#: Place, collection and name of a rule.
+#: Rule collection group, collection and name of a rule.
 type User = tuple[str, str, str]
 
-#: Addresses, ranges and prefixes that an IP group takes.
+#: Most addresses, ranges and prefixes in an IP group.
 MOST = 5000
 _GROUP = "Microsoft.Network/ipGroups"
-_BESIDE = "One part of the resource: put the rule beside those of the same collection in yours."
-_ONE_BY_ONE = "where a list of cidrs makes the group, add them there instead: both cannot be"
+_BESIDE = "One part of the resource: add the rule to the same collection in yours."
+_ONE_BY_ONE = (
+    "if your group has a list of cidrs, add them there instead: Terraform allows only one of both"
+)
 
 
 def propose_azure_firewall_fix(
-    gap: FirewallIssue,
+    issue: FirewallIssue,
     rules: Sequence[TrafficRule],
     users: Mapping[str, Collection[User]],
     groups: Mapping[str, Document],
     version: str,
 ) -> FirewallFix:
-    """Return the change for one place behind a firewall.
+    """Return the change for one destination behind a firewall.
 
-    `rules` are those about that place in their order, `users` the rules that name an IP group, of
-    every firewall that is read, `groups` the IP groups, both by lower-case id.
+    `rules` are those for the destination, in order. `users` are the rules of all firewalls that use
+    an IP group, and `groups` the IP groups; both by lower-case id.
     """
     leading = [rule for rule in rules if rule.access is RuleAction.ALLOW]
-    # A rule about this very place before those that may lead there.
-    leading.sort(key=lambda rule: ", ".join(rule.destinations) != gap.part)
+    # A rule for exactly this destination before those that may match it.
+    leading.sort(key=lambda rule: ", ".join(rule.destinations) != issue.part)
     if not leading:
-        return no_fix(gap, "no_way_in: no rule leads HTTPS there, so that none can be widened")
-    denying = [rule for rule in rules if rule.access is RuleAction.DENY and rule.name in gap.rules]
+        return no_fix(
+            issue,
+            ("no_way_in: no rule allows HTTPS to this destination, so there is no rule to extend"),
+        )
+    denying = [
+        rule for rule in rules if rule.access is RuleAction.DENY and rule.name in issue.rules
+    ]
     is_published = any(rule.translated for rule in leading)
     if denying and not is_published:
-        return no_fix(gap, f"denied_first: take them out of {denying[0].name}, which comes before")
-    notes = tuple(
-        f"{rule.name} may refuse them all the same: take them out of it too." for rule in denying
-    )
+        return no_fix(
+            issue,
+            (f"denied_first: remove the addresses from {denying[0].name}, which applies first"),
+        )
+    notes = tuple(f"{rule.name} may still deny them: remove them from it too." for rule in denying)
     own = {(rule.place, rule.collection, rule.name) for rule in leading}
     for one in (group for rule in leading for group in rule.ip_groups):
         is_alone = one in groups and set(users.get(one, ())) <= own
-        # A list that a template's parameter gives is not written out: nothing can be put into it.
-        if is_alone and _is_of(groups[one], leading[0]) and _members(groups[one]) is not None:
-            return _wider(gap, groups[one], version, notes)
-    return _another(gap, leading[0], version, notes)
+        # A list from a template's parameter is not in the template, so nothing can be added to it.
+        if (
+            is_alone
+            and _is_used_only_by(groups[one], leading[0])
+            and _group_addresses(groups[one]) is not None
+        ):
+            return _extend_group(issue, groups[one], version, notes)
+    return _add_group_and_rule(issue, leading[0], version, notes)
 
 
-def _members(group: Document) -> list[object] | None:
+def _group_addresses(group: Document) -> list[object] | None:
     listed = mapping_at(group, "properties").get("ipAddresses")
     return listed if isinstance(listed, list) else None
 
 
-def _is_of(group: Document, rule: TrafficRule) -> bool:
-    """Say whether Azure tells of no other firewall and no other policy that uses a group."""
+def _is_used_only_by(group: Document, rule: TrafficRule) -> bool:
+    """Return whether Azure shows no other firewall and no other policy that uses the group."""
     properties = mapping_at(group, "properties")
     listed = [properties.get(member) or () for member in ("firewalls", "firewallPolicies")]
     ids = [
@@ -101,13 +114,13 @@ def _is_of(group: Document, rule: TrafficRule) -> bool:
     return not policies and all(one == rule.place.lower() for one in ids)
 
 
-def _wider(
-    gap: FirewallIssue, group: Document, version: str, notes: tuple[str, ...]
+def _extend_group(
+    issue: FirewallIssue, group: Document, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
-    there = [*map(str, _members(group) or ())]
+    there = [*map(str, _group_addresses(group) or ())]
     group_id = text_at(group, "id") or ""
     name = ResourceIdParts.of(group_id)
-    new, own = gap.missing_prefixes, name.names[-1]
+    new, own = issue.missing_prefixes, name.names[-1]
     more = {member: group[member] for member in ("location", "tags") if group.get(member)}
     block = TerraformBlock(
         "resource",
@@ -119,10 +132,10 @@ def _wider(
             ("cidr", RawText("each.value")),
         ],
     )
-    return no_fix_list_full(gap, len(there), len(new), MOST) or FirewallFix(
-        gap=gap.name,
-        summary=f"{describe_added_prefixes(gap)}, by the IP group {own}",
-        # Unlike `az network ip-group`, this needs no extension.
+    return no_fix_list_full(issue, len(there), len(new), MOST) or FirewallFix(
+        gap=issue.name,
+        summary=f"{describe_added_prefixes(issue)}, in the IP group {own}",
+        # Unlike `az network ip-group`, this command needs no extension.
         azure_cli=az(
             "resource update",
             {"ids": placed(group_id), "add": ["properties.ipAddresses", *new]},
@@ -134,20 +147,20 @@ def _wider(
     )
 
 
-def _another(
-    gap: FirewallIssue, rule: TrafficRule, version: str, notes: tuple[str, ...]
+def _add_group_and_rule(
+    issue: FirewallIssue, rule: TrafficRule, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
-    """Return a group of its own, and a rule like `rule` whose source it is."""
-    place, group = ResourceIdParts.of(rule.place), f"{PREFIX}{gap.resource_name}"[:80]
+    """Return a fix with a new IP group and a rule like `rule` that has it as its source."""
+    place, group = ResourceIdParts.of(rule.place), f"{PREFIX}{issue.resource_name}"[:80]
     scope = placed(rule.place).partition("/providers/")[0]
     made = az(
         "network ip-group create",
-        {**place.options, "name": group, "ip-addresses": gap.missing_prefixes},
+        {**place.options, "name": group, "ip-addresses": issue.missing_prefixes},
     )
     bicep_group = bicep_resource(
         f"{_GROUP}@{version}",
         group,
-        {"ipAddresses": gap.missing_prefixes},
+        {"ipAddresses": issue.missing_prefixes},
         location=RawText("resourceGroup().location"),
     )
     terraform_group = TerraformBlock(
@@ -157,7 +170,7 @@ def _another(
             ("name", group),
             ("resource_group_name", place.group),
             "location: that of the resource group",
-            ("cidrs", gap.missing_prefixes),
+            ("cidrs", issue.missing_prefixes),
         ],
     )
     commands = (
@@ -166,22 +179,26 @@ def _another(
         _rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
     )
     return FirewallFix(
-        gap=gap.name,
+        gap=issue.name,
         summary=(
-            f"{describe_added_prefixes(gap)}, by an IP group of their own and a rule beside "
+            f"{describe_added_prefixes(issue)}, with a new IP group and a new rule beside "
             f"{rule.name}"
         ),
         azure_cli="\n".join(commands),
         bicep=f"{bicep_group}\n{_rule_part(rule, RawText(f'{label(group)}.id'), version)}",
         terraform=terraform(terraform_group, _rule_block(rule, label(group))),
-        notes=(*notes, *_anywhere(rule), "Only a person can make it: it is a rule of its own."),
+        notes=(
+            *notes,
+            *_any_destination_note(rule),
+            ("Only a person can make this change, because it is a new rule."),
+        ),
     )
 
 
-def _anywhere(rule: TrafficRule) -> tuple[str, ...]:
+def _any_destination_note(rule: TrafficRule) -> tuple[str, ...]:
     if not leads_anywhere(rule.destinations):
         return ()
-    return (f"{rule.name} leads anywhere: name what flows call as the destination.",)
+    return (f"{rule.name} allows any destination: enter the hosts that flows call instead.",)
 
 
 def _is_of_policy(rule: TrafficRule) -> bool:
@@ -210,7 +227,7 @@ def _document(rule: TrafficRule, group_id: object) -> Document:
 
 
 def _rule_part(rule: TrafficRule, group_id: RawText, version: str) -> str:
-    """Return the Bicep of the rule in the resource of its collection."""
+    """Return the rule as Bicep, inside the resource of its collection."""
     place, rules = ResourceIdParts.of(rule.place), [_document(rule, group_id)]
     if not _is_of_policy(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
@@ -251,7 +268,7 @@ def _rule_command(rule: TrafficRule, group_id: str) -> str:
 
 
 def _rule_block(rule: TrafficRule, group: str) -> TerraformBlock:
-    """Return the rule in the resource of its collection, beside what stands there."""
+    """Return the rule as Terraform, inside the resource of its collection."""
     is_policy, place = _is_of_policy(rule), ResourceIdParts.of(rule.place)
     word = "nat" if rule.translated else "network"
     destinations = ("destination_addresses", [*rule.destinations])

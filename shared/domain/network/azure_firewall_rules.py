@@ -1,8 +1,8 @@
-"""Rules of Azure Firewall, in the order in which they decide, from Resource Manager's documents.
+"""Parse Azure Firewall's rules from Resource Manager documents, in the order in which they apply.
 
-Rule collection groups come by priority, those of a base policy before all of its child's, their
-collections by priority, rules as they are listed (platform.md#firewall-resources). A classic
-firewall has collections only.
+Rule collection groups are sorted by priority, those of a base policy before those of its child;
+collections by priority; rules as listed (platform.md#firewall-resources). A classic firewall only
+has collections.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ _ACCESS = {"allow": RuleAction.ALLOW, "deny": RuleAction.DENY}
 class RuleReader:
     """Collects rules in the order in which they are read."""
 
-    #: Members of IP groups by lower-case id.
+    #: Addresses of IP groups by lower-case id.
     ip_groups: Mapping[str, Sequence[str]]
     nat: list[TrafficRule] = field(default_factory=list)
     network: list[TrafficRule] = field(default_factory=list)
-    #: What stands for rules that cannot be read: they may decide about anybody.
+    #: Placeholders for rules that cannot be read: they may allow or deny anything.
     unread: list[FirewallRule] = field(default_factory=list)
-    #: Rules that name an IP group, by its lower-case id: place, collection and name of each.
+    #: By lower-case id of an IP group: group, collection and name of the rules that use it.
     users: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
     def read_classic(self, firewall: Document) -> None:
@@ -42,11 +42,11 @@ class RuleReader:
                 self._read_collection(shown, kind, name, text_at(firewall, "id") or own)
 
     def read_groups(self, groups: Iterable[Document]) -> None:
-        """Read the rule collection groups of one policy; of its base policy first."""
+        """Read the rule collection groups of one policy; call it for a base policy first."""
         for group in sorted(groups, key=lambda one: _priority(mapping_at(one, "properties"))):
             properties = mapping_at(group, "properties")
             if "ruleCollections" not in properties and properties.get("rules"):
-                # An older version of the API, that templates still have, wrote them in another way.
+                # An older API version, which templates still use, has another format.
                 self.leave_unread(f"{text_at(group, 'name')}/rules", "older rules")
             own = text_at(group, "name") or ""
             for collection in self._by_priority(properties, "ruleCollections", own):
@@ -69,17 +69,17 @@ class RuleReader:
         action = (text_at(mapping_at(collection, "action"), "type") or "").lower()
         for rule in map(as_mapping, listed if isinstance(listed, list) else ()):
             rule_kind = kind or text_at(rule, "ruleType")
-            self._note_ip_groups(rule, place, name)
+            self._record_ip_groups(rule, place, name)
             if rule_kind == "NatRule":
-                found = self._rule(rule, RuleAction.ALLOW, _translated(rule))
+                found = self._parse_rule(rule, RuleAction.ALLOW, _translated_destination(rule))
                 self.nat.append(replace(found, place=place, collection=name))
             elif rule_kind == "NetworkRule" and action in _ACCESS:
-                found = self._rule(rule, _ACCESS[action], None)
+                found = self._parse_rule(rule, _ACCESS[action], None)
                 self.network.append(replace(found, place=place, collection=name))
             elif rule_kind != "ApplicationRule":
                 self.leave_unread(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
 
-    def _rule(
+    def _parse_rule(
         self, rule: Document, access: RuleAction, translated: TrafficDestination | None
     ) -> TrafficRule:
         return TrafficRule(
@@ -93,7 +93,7 @@ class RuleReader:
             ip_groups=tuple(map(str.lower, _texts(rule, "sourceIpGroups"))),
         )
 
-    def _note_ip_groups(self, rule: Document, place: str, collection: str) -> None:
+    def _record_ip_groups(self, rule: Document, place: str, collection: str) -> None:
         for end in ("source", "destination"):
             for group_id in _texts(rule, f"{end}IpGroups"):
                 user = (place, collection, text_at(rule, "name") or "")
@@ -108,24 +108,24 @@ class RuleReader:
             yield from _texts(rule, "destinationFqdns")
 
     def leave_unread(self, name: str, text: object) -> None:
-        """Note rules that cannot be read."""
+        """Record rules that cannot be read."""
         self.unread += unread_rules(name, text)
 
 
 def members_of(ip_group: Document) -> tuple[str, ...]:
-    """Return the addresses of an IP group: prefixes, and ranges as prefixes."""
+    """Return the addresses of an IP group as prefixes."""
     listed = _texts(mapping_at(ip_group, "properties"), "ipAddresses")
     return tuple(prefix for text in listed for prefix in as_prefixes(text))
 
 
-def _translated(rule: Document) -> TrafficDestination:
+def _translated_destination(rule: Document) -> TrafficDestination:
     address = text_at(rule, "translatedAddress") or text_at(rule, "translatedFqdn") or ""
     port = str(rule.get("translatedPort", ""))
     return TrafficDestination(addresses=(address,), port=int(port) if port.isdecimal() else None)
 
 
 def _priority_of(collection: Document) -> int:
-    """Return a collection's priority: of a classic one it is among its properties."""
+    """Return a collection's priority; a classic collection has it in its properties."""
     return _priority(
         collection if "priority" in collection else mapping_at(collection, "properties")
     )
@@ -137,6 +137,6 @@ def _priority(properties: Document) -> int:
 
 
 def _texts(document: Document, member: str) -> list[str]:
-    """Return a list of texts; a template may write an expression where the list belongs."""
+    """Return a list of texts; a template may have an expression instead of the list."""
     listed = document.get(member)
     return [str(one) for one in (listed if isinstance(listed, list) else [listed]) if one]

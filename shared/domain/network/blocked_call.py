@@ -1,8 +1,8 @@
-"""What runs of copies show where a firewall keeps their calls out.
+"""Detect calls that a firewall denied, from the runs of copies.
 
-The sentence is Microsoft's; the code beside it differs, so the text is what is looked for
-(platform.md#denied-calls). A firewall that drops packets
-instead shows as a time-out, which may have other causes too.
+The error message is Microsoft's. Its code varies, so the text is compared
+(platform.md#denied-calls). A firewall that drops packets causes a time-out, which may have other
+causes too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _TIMED_OUT_CODE = "actiontimedout"
 
 
 class BlockedCallSymptom(StrEnum):
-    """How a call that is kept out looks."""
+    """How a denied call appears in a run."""
 
     CONNECTION_REFUSED = "connection_refused"
     TIMED_OUT = "timed_out"
@@ -26,37 +26,37 @@ class BlockedCallSymptom(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedCall:
-    """A call of a copy that did not get through, and what stands in its way.
+    """A call of a copy that a firewall denied, or probably denied.
 
-    It stands until the copy's later runs get through, or somebody waives it by its name.
+    It counts until later runs of the copy succeed, or until somebody ignores it by name.
     """
 
     environment_id: str
-    #: `*` where only a run knows: the action's URI is an expression.
+    #: `*` if an expression computes the URI.
     host: str
-    #: The original's title, and the copy's Dataverse id.
+    #: The original's display name, and the copy's Dataverse id.
     display_name: str
     copy_id: str
     action: str
     run_id: str
-    #: When the run began.
+    #: When the run started.
     at: datetime
     symptom: BlockedCallSymptom
-    #: Which firewall lacks the addresses, and what to do; filled when it was looked for.
+    #: The firewall that denies the addresses and what to do; empty until it was checked.
     explanation: str = ""
     instruction: str = ""
-    #: Empty: it is settled, and what began up to `settled` does not count any more.
+    #: Empty: it is resolved, and runs that started before `settled` no longer count.
     code: str
     settled: datetime | None = None
 
     @property
     def counts_from(self) -> datetime:
-        """Return up to when runs are accounted for: only one that began later is news."""
+        """Return the time up to which runs were checked; only a later one is new."""
         return max(self.at, self.settled or self.at)
 
     @property
     def name(self) -> str:
-        """Return what it is waived by."""
+        """Return the name by which it can be ignored."""
         return f"refused_call:{self.host}"
 
     @property
@@ -67,7 +67,7 @@ class BlockedCall:
             if self.symptom is BlockedCallSymptom.CONNECTION_REFUSED
             else "timed out"
         )
-        where = "a host that only the run knew" if self.host == "*" else self.host
+        where = "a host that is known only at run time" if self.host == "*" else self.host
         return (
             f"The call of {where} by '{self.action}' in the copy of {self.display_name} {how}"
             f" ({self.at:%Y-%m-%d %H:%M} UTC). {self.explanation}".strip()
@@ -75,7 +75,7 @@ class BlockedCall:
 
 
 def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
-    """Return what a failed action shows of a firewall; None: it failed for another cause."""
+    """Return the symptom of a firewall in a failed action; None: it failed for another reason."""
     text = action.message.lower()
     if _REFUSED in text:
         return BlockedCallSymptom.CONNECTION_REFUSED
@@ -89,8 +89,8 @@ def symptoms_by_host(
 ) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
     """Return, by host, the actions of a failed run that show a symptom.
 
-    `hosts` are those of the copy's HTTP actions, by action. A time-out after which the copy has
-    succeeded was no firewall's: that would drop the later call too.
+    `hosts` are the hosts of the copy's HTTP actions, by action. A time-out does not count if the
+    copy succeeded in a later run, because a firewall would have dropped that call too.
     """
     got_through = any(one.started_at > run.started_at and one.has_succeeded for one in runs)
     found = {}

@@ -1,4 +1,4 @@
-"""Which hosts flows call, which resource answers there, and whose owner has to be asked."""
+"""Find out which hosts flows call, and which firewalls protect them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from shared.domain.network.host_matching import is_of_microsoft, protects_host
 class CalledHost:
     """A host that HTTP actions call."""
 
-    #: None: it is an expression; only a run knows it.
+    #: None: an expression computes it at run time.
     host: str | None
     #: Names of the flows that call it.
     flows: tuple[str, ...]
-    #: What stands before it; empty: it is another's, or nobody reads what is before it.
+    #: The firewalls that protect it; empty: none that the app can read.
     firewalls: tuple[Firewall, ...]
 
     @property
     def is_external(self) -> bool:
-        """Say whether its owner has to be asked to let the flows in."""
+        """Return whether the host's owner has to be asked to allow the flows."""
         return self.host is not None and not self.firewalls
 
 
 def targets(
     hosts_by_flow: Mapping[str, Collection[str | None]], firewalls: Sequence[Firewall]
 ) -> list[CalledHost]:
-    """Return the hosts in their order, expressions last.
+    """Return the called hosts in order, expressions last.
 
-    Hosts of Microsoft's own services are left out, unless a firewall is known to stand before one.
+    Hosts of Microsoft's services are omitted unless a known firewall protects them.
     """
     hosts = {host for called in hosts_by_flow.values() for host in called}
     found = [

@@ -1,4 +1,4 @@
-"""A firewall as the network check reads it: ordered rules about inbound sources."""
+"""Define a firewall for the network check: ordered rules for inbound sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
-#: Tag of a resource that lists the hosts behind it (docs/network.md).
+#: The tag of a resource that lists the hosts behind it (docs/network.md).
 HOSTS_TAG = "cmkflow-hosts"
 
 
@@ -19,46 +19,47 @@ class RuleAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRule:
-    """One rule, in the order in which the firewall applies it."""
+    """A rule, in the order in which the firewall applies it."""
 
     name: str
     action: RuleAction
     #: Address prefixes (`20.61.88.128/26`), service tags (`PowerPlatformPlex.WestEurope`), `*`.
     sources: tuple[str, ...]
-    #: False: it matches only part of a source's traffic (a destination, source ports, headers),
-    #: so that it settles nothing by itself.
+    #: False: it matches only part of a source's traffic (a destination, source ports, headers), so
+    #: that it decides nothing alone.
     is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firewall:
-    """One firewall in front of systems that flows may call."""
+    """A firewall in front of hosts that flows may call."""
 
-    #: Which file of `shared/firewalls/` read it: `network_security_group`, `app_service`.
+    #: Its firewall kind, named after a file of `shared/firewalls/`: `network_security_group`,
+    #: `app_service`.
     kind: str
-    #: Azure resource id, and behind `#` which part of the resource.
+    #: Azure resource id, and after `#` the part of the resource.
     id: str
     name: str
-    #: Lower-case host names it stands before; empty: not known.
+    #: Lower-case names of the hosts that it protects; empty: unknown.
     hosts: frozenset[str]
-    #: Inbound rules for HTTPS, first match decides.
+    #: Inbound rules for HTTPS; the first match decides.
     rules: tuple[FirewallRule, ...]
-    #: What happens to a source that no rule matches.
+    #: The action for a source that no rule matches.
     default: RuleAction
-    #: What has to let a source in too: rules that come after these, on the same way.
+    #: A further firewall on the same path, which has to allow a source too.
     behind: "Firewall | None" = None
-    #: True: what it stands before has no IPv6 address, so that nothing of IPv6 can be missing.
+    #: True: the protected hosts have no IPv6 address, so that no IPv6 address can be missing.
     is_ipv4_only: bool = False
-    #: How addresses are let in where no rule can name a service tag; empty: by the tag.
+    #: How addresses are allowed if no rule can name a service tag; empty: by the tag.
     how_to_open: str = ""
-    #: Subnets that send their packets through it.
+    #: Subnets whose traffic passes through it.
     protects: tuple[str, ...] = ()
-    #: Public access is off as a whole: no rule lets anybody in.
+    #: Public access is off: no rule allows any source.
     denies_all_public_access: bool = False
 
 
 def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
-    """Return rules for a list of rules that is not written out: it may let in or refuse anybody."""
+    """Return two rules for a list that cannot be read: it may allow or deny any source."""
     allow, deny = (
         FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction
     )
@@ -66,14 +67,18 @@ def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
 
 
 def tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
-    """Return the hosts that the tags of a resource list; tag names have no case in Azure."""
+    """Return the hosts listed in the tags of a resource; tag names are
+    case-insensitive in Azure.
+    """
     listed = next((tags[name] for name in tags if name.lower() == HOSTS_TAG), "")
     hosts = (host.strip().lower() for host in str(listed).replace(";", ",").split(","))
     return frozenset(host for host in hosts if host)
 
 
 def public_address(resource: Mapping[str, object]) -> tuple[str, frozenset[str]]:
-    """Return the address of a `Microsoft.Network/publicIPAddresses`, and what it is called by."""
+    """Return the address of a `Microsoft.Network/publicIPAddresses` resource, and
+    its host names.
+    """
     properties = mapping_at(resource, "properties")
     address = text_at(properties, "ipAddress") or ""
     name = text_at(mapping_at(properties, "dnsSettings"), "fqdn") or ""

@@ -1,8 +1,8 @@
-"""What a firewall does with addresses: ordered rules, the first match decides.
+"""Evaluate a firewall's rules for all addresses: ordered rules, the first match decides.
 
-Rules name service tags, prefixes, or things that nobody here can read. So there are three answers:
-let in, kept out, and cannot be told. A firewall is walked once, for every address there is; what it
-does with a tag in a region is then a comparison of two sets.
+Rules name service tags, prefixes, or sources that the app cannot evaluate, so there are three
+results: allowed, denied, and unknown. The rules are evaluated once, for every address. The result
+for a tag in a region is then a comparison of two sets.
 """
 
 from collections import defaultdict
@@ -19,67 +19,68 @@ from shared.domain.network.address_ranges import (
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.service_tags import ServiceTagList
 
-#: Sources that are the whole public Internet. An Azure rule for `0.0.0.0/0` is one
+#: Sources that mean the whole public internet. In Azure, a rule for `0.0.0.0/0` is one
 #: (platform.md#any-source).
 _ANYWHERE = frozenset({"*", "any", "internet", "0.0.0.0/0"})
-#: Tags of a network's inside: no flow sends from there.
-_INSIDE = frozenset({"virtualnetwork", "azureloadbalancer"})
-#: The tag that holds every public address of Azure.
+#: Tags for the inside of a network, from which no flow sends.
+_INTERNAL_TAGS = frozenset({"virtualnetwork", "azureloadbalancer"})
+#: The tag with every public address of Azure.
 _AZURE = "azurecloud"
-#: What decides when no rule does.
+#: The name of the action that applies when no rule matches.
 DEFAULT_RULE = "the default"
 
-#: Rules by name, each with the addresses that it has a say in.
+#: Rules by name, each with the addresses that it affects.
 type Says = tuple[tuple[str, AddressRanges], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallDecision:
-    """What a firewall does with all addresses there are; each is in one of the three sets."""
+    """The result for every address; each address is in one of the three sets."""
 
     allowed: AddressRanges
     denied: AddressRanges
-    #: Depends on a source that cannot be read, or on a rule that matches part of the traffic.
+    #: Depends on a source that cannot be evaluated, or on a rule that matches only part of the
+    #: traffic.
     doubtful: AddressRanges
-    #: Rules that deny addresses; `DEFAULT_RULE` among them.
+    #: Rules that deny addresses, including `DEFAULT_RULE`.
     denied_by: Says
     #: Rules that are not certain.
     doubted_for: Says
-    #: Nobody sends to it by IPv6, so that nothing of that can be missing.
+    #: Nothing reaches it by IPv6, so that no IPv6 address can be missing.
     is_ipv4_only: bool = False
 
     def counting(self, asked: AddressRanges) -> AddressRanges:
-        """Return those of some addresses that can meet it."""
+        """Return the addresses that can reach it."""
         return asked & IPV4 if self.is_ipv4_only else asked
 
     def is_without_addresses(self, asked: AddressRanges) -> bool:
-        """Say whether some addresses hold none that can meet it, so that nobody knows which do."""
+        """Return whether none of some addresses can reach it, so that the real ones are unknown."""
         return bool(asked) and not self.counting(asked)
 
 
 def rules_affecting(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
-    """Return the names of the rules that have a say in any of these addresses."""
+    """Return the names of the rules that affect any of these addresses."""
     return tuple(name for name, addresses in rules if addresses & asked)
 
 
 class RuleSources:
-    """What the sources of rules mean, by an edition of the list of service tags."""
+    """Resolves the sources of rules with one service tag list."""
 
     def __init__(self, tags: ServiceTagList, bases: Sequence[str]) -> None:
-        """`bases` are the tags that are asked about, as a whole and region by region."""
+        """`bases` are the checked tags, as a whole and by region."""
         self._tags = tags
-        self._called = defaultdict[str, list[str]](list)
+        self._names = defaultdict[str, list[str]](list)
         for base in bases:
             for tag in (base, *(f"{base}.{region}" for region in tags.regions(base))):
                 for name in tag_names_covering(tag):
-                    self._called[name].append(tag)
+                    self._names[name].append(tag)
         self._named: dict[str, AddressRanges | None] = {}
 
     def read(self, sources: Iterable[str]) -> tuple[AddressRanges, bool]:
-        """Return the addresses that sources stand for, and whether each of them can be read.
+        """Return the addresses of some sources, and whether all sources could be resolved.
 
-        A source that names a tag that is asked about, its global tag, or Azure as a whole stands
-        for all of the tag, even where the list gives it fewer addresses.
+        A source that names a checked tag, its global tag, or all of Azure counts as all of the tag,
+        even if the list has fewer addresses for it.
         """
         prefixes: list[str] = []
         parts: list[AddressRanges | None] = []
@@ -88,36 +89,39 @@ class RuleSources:
             if name not in _ANYWHERE and (name[:1].isdigit() or ":" in name):
                 prefixes.append(name)
             else:
-                parts.append(self._meaning(name))
+                parts.append(self._resolve(name))
         try:
             parts.append(AddressRanges.of(prefixes))
         except ValueError:
-            parts += map(_prefix, prefixes)
+            parts += map(_parse_prefix, prefixes)
         return union(part for part in parts if part is not None), None not in parts
 
-    def _meaning(self, name: str) -> AddressRanges | None:
+    def _resolve(self, name: str) -> AddressRanges | None:
         if name in _ANYWHERE:
             return EVERYWHERE
-        if name in _INSIDE:
+        if name in _INTERNAL_TAGS:
             return NOWHERE
         if name not in self._named:
-            tags = {name, *self._called.get(name, ())}
+            tags = {name, *self._names.get(name, ())}
             found = [ranges for tag in tags if (ranges := self._tags.addresses(tag)) is not None]
-            # Azure as a whole in a region where no tag has addresses: nothing of theirs.
+            # All of Azure in a region without addresses of the checked tags: none of their
+            # addresses.
             is_told = found or name.startswith(f"{_AZURE}.")
             self._named[name] = union(found) if is_told else None
         return self._named[name]
 
 
 def evaluate_rules(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
-    """Walk the rules of a firewall; what they let in has to pass those beyond it too."""
-    found = _walk(firewall, sources)
+    """Return the decision of a firewall and of those after it: all of them have to allow an
+    address.
+    """
+    found = _evaluate_own_rules(firewall, sources)
     if firewall.behind is not None:
-        found = _both(found, evaluate_rules(firewall.behind, sources))
+        found = _combine(found, evaluate_rules(firewall.behind, sources))
     return replace(found, is_ipv4_only=firewall.is_ipv4_only)
 
 
-def _both(own: FirewallDecision, beyond: FirewallDecision) -> FirewallDecision:
+def _combine(own: FirewallDecision, beyond: FirewallDecision) -> FirewallDecision:
     denied = own.denied | beyond.denied
     return FirewallDecision(
         allowed=own.allowed & beyond.allowed,
@@ -128,14 +132,14 @@ def _both(own: FirewallDecision, beyond: FirewallDecision) -> FirewallDecision:
     )
 
 
-def _walk(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
+def _evaluate_own_rules(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     undecided = EVERYWHERE
     allowed = denied = doubtful = maybe_allowed = maybe_denied = NOWHERE
     denied_by: list[tuple[str, AddressRanges]] = []
     doubted_for: list[tuple[str, AddressRanges]] = []
     default = FirewallRule(name=DEFAULT_RULE, action=firewall.default, sources=("*",))
     for rule in (*firewall.rules, default):
-        for matched, is_certain in _matches(rule, sources):
+        for matched, is_certain in _matched_addresses(rule, sources):
             matched &= undecided
             if not matched:
                 continue
@@ -164,16 +168,20 @@ def _walk(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
 
 
 def tag_names_covering(tag: str) -> tuple[str, ...]:
-    """Return what a rule that holds all of a tag may call it: itself, its global tag, all Azure."""
+    """Return the names by which a rule can cover all of a tag: itself, its global tag, all of
+    Azure.
+    """
     whole = tag.lower()
     base, _, region = whole.partition(".")
     return (whole, base, _AZURE, f"{_AZURE}.{region}") if region else (whole, _AZURE)
 
 
-def _matches(rule: FirewallRule, sources: RuleSources) -> Iterator[tuple[AddressRanges, bool]]:
-    """Yield addresses that a rule matches, and whether it matches all of their traffic.
+def _matched_addresses(
+    rule: FirewallRule, sources: RuleSources
+) -> Iterator[tuple[AddressRanges, bool]]:
+    """Yield the addresses that a rule matches, and whether it matches all of their traffic.
 
-    A source that cannot be read may be any address: it matches everything, uncertainly.
+    A source that cannot be resolved may be any address, so it matches all of them with uncertainty.
     """
     addresses, is_whole = sources.read(rule.sources)
     yield addresses, rule.is_certain
@@ -181,7 +189,7 @@ def _matches(rule: FirewallRule, sources: RuleSources) -> Iterator[tuple[Address
         yield EVERYWHERE, False
 
 
-def _prefix(text: str) -> AddressRanges | None:
+def _parse_prefix(text: str) -> AddressRanges | None:
     try:
         return AddressRanges.of([text])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the app put into a firewall, noted before it was: so that it can be taken out again."""
+"""Record what the app adds to a firewall, before the change, so that it can be reverted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ from shared.reason import Reason
 
 
 class FirewallFixState(StrEnum):
-    """How far a change of a firewall is."""
+    """How far the app's change of a firewall is."""
 
-    APPLYING = "applying"  #: noted; made, or about to be
+    APPLYING = "applying"  #: recorded; may be written already
     APPLIED = "applied"  #: read back
-    REVERTING = "reverting"  #: to be taken back
-    REVERTED = "reverted"  #: read back without it
+    REVERTING = "reverting"  #: being reverted
+    REVERTED = "reverted"  #: reverted and read back
 
     @property
     def is_under_way(self) -> bool:
-        """Say whether somebody has to look whether it came to its end."""
+        """Return whether the change is not completed."""
         return self in {FirewallFixState.APPLYING, FirewallFixState.REVERTING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFixRecord:
-    """The app's own entries in one list of one resource."""
+    """The app's entries in one list of one resource."""
 
-    #: What the gap is waived by.
+    #: The name by which the issue can be ignored.
     gap: str
     kind: str
     #: The firewall's name.
     firewall: str
-    #: All entries of the app that stand there, or may.
+    #: All entries that the app wrote, or may have written.
     opening: AddedEntries
     state: FirewallFixState
-    #: Environments whose flows it was made for.
+    #: The environments whose flows it was made for.
     environment_ids: tuple[str, ...]
     by: str
     at: datetime
-    #: When Azure first accepted the change without showing it since.
+    #: When Azure accepted the change; None: it was read back since.
     unseen_since: datetime | None = None
 
     @property
     def id(self) -> str:
-        """Return its key: one for each gap and each list that closes it."""
+        """Return its id: one for each issue and list."""
         parts = (self.gap, self.opening.resource_id.lower(), self.opening.part)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
 
     @property
     def code(self) -> str:
-        """Return why people are told of it, if it stands still; empty: it came to its end."""
+        """Return the reason code to report an interrupted change; empty: it is completed."""
         return Reason.FIREWALL_FIX_UNFINISHED if self.state.is_under_way else ""

@@ -1,4 +1,4 @@
-"""A change of a firewall in the languages that people write it in: Azure CLI, Bicep, Terraform."""
+"""Format firewall fixes as Azure CLI commands, Bicep and Terraform."""
 
 import re
 import shlex
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-#: What a text says that shows one part of a resource.
-MERGED = "One part of the resource: put it into yours, in place of the same part."
-#: What stands in ids and commands for what a template does not say.
+#: The comment of a text that shows one part of a resource.
+MERGED = "One part of the resource: replace the same part in yours."
+#: Placeholders in ids and commands for what a template does not contain.
 SUBSCRIPTION, GROUP = "<subscription>", "<resource group>"
 _STEP = "  "
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -16,7 +16,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class ResourceIdParts:
-    """The parts of an Azure resource id that commands ask for one by one."""
+    """The parts of an Azure resource id, as commands need them."""
 
     subscription: str
     group: str
@@ -25,7 +25,7 @@ class ResourceIdParts:
 
     @classmethod
     def of(cls, resource_id: str) -> "ResourceIdParts":
-        """Read an id; what it does not name, as in a template, stands in angle brackets."""
+        """Parse an id; missing parts, as in a template, become placeholders."""
         scope, _, path = resource_id.rpartition("!")[2].rpartition("/providers/")
         parts = scope.split("/")
         above = {kind.lower(): name for kind, name in pairwise(parts)}
@@ -37,12 +37,12 @@ class ResourceIdParts:
 
     @property
     def options(self) -> dict[str, str]:
-        """Return where it is, as options of the Azure CLI."""
+        """Return its location as options of the Azure CLI."""
         return {"subscription": self.subscription, "resource-group": self.group}
 
     @property
     def label(self) -> str:
-        """Return what Bicep and Terraform may call it."""
+        """Return its name as an identifier of Bicep and Terraform."""
         return label(self.names[-1])
 
 
@@ -55,15 +55,15 @@ def placed(resource_id: str) -> str:
 
 
 def label(name: str) -> str:
-    """Return a name as Bicep and Terraform take one: letters, digits and underscores."""
+    """Return a name as an identifier of Bicep and Terraform: letters, digits and underscores."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     return plain if _WORD.fullmatch(plain) else f"_{plain}"
 
 
 def az(command: str, options: Mapping[str, object], *again: tuple[str, object]) -> str:
-    """Return a command of the Azure CLI, an option a line; a list is one option's values.
+    """Return an Azure CLI command with one option per line; a list is one option's values.
 
-    `again` are options that may be given more than once.
+    `again` are options that may be repeated.
     """
     lines = [f"az {command}"]
     for name, value in (*options.items(), *again):
@@ -73,24 +73,24 @@ def az(command: str, options: Mapping[str, object], *again: tuple[str, object]) 
 
 
 def needs_extension(*names: str) -> str:
-    """Return a comment that names the extensions of the Azure CLI which commands need."""
+    """Return a comment that names the Azure CLI extensions that commands need."""
     commands = "; ".join(f"az extension add --name {name}" for name in names)
-    return f"# These commands need an extension of the Azure CLI: {commands}"
+    return f"# These commands need an Azure CLI extension: {commands}"
 
 
 def bicep_resource(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
-    """Return a whole resource; `kind` is its type and version."""
+    """Return a complete resource; `kind` is its type and version."""
     body = {"name": name, **more, "properties": properties}
     return f"resource {label(name)} '{kind}' = {_bicep(body)}\n"
 
 
 def bicep_part(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
-    """Return one part of a resource; `kind` is its type and version."""
+    """Return a part of a resource; `kind` is its type and version."""
     return f"// {MERGED}\n{bicep_resource(kind, name, properties, **more)}"
 
 
 def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str, object]]) -> str:
-    """Return whole resources by name, below one that is there; `kind` is their type and version."""
+    """Return complete child resources of an existing one; `kind` is their type and version."""
     own_type, _, version = kind.partition("@")
     above = f"{own_type.rpartition('/')[0]}@{version}"
     declared = [f"resource {label(parent)} '{above}' existing = {_bicep({'name': parent})}\n"]
@@ -105,7 +105,7 @@ def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class RawText:
-    """What stands in a text as it is: a name that something else has there."""
+    """Text that is inserted without quotes, such as a reference to another name."""
 
     text: str
 
@@ -137,7 +137,7 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TerraformBlock:
-    """A block of Terraform: its type, its labels, and what stands in it: arguments and blocks."""
+    """A Terraform block: its type, its labels, and its arguments and blocks."""
 
     kind: str
     labels: tuple[str, ...] = ()
@@ -150,12 +150,12 @@ def terraform(*blocks: TerraformBlock) -> str:
 
 
 def terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
-    """Return one part of a resource."""
+    """Return a part of a resource."""
     return terraform(TerraformBlock("resource", (kind, label(name)), [MERGED, part]))
 
 
 def toset(values: Sequence[str]) -> RawText:
-    """Return a list as a set, as `for_each` takes it."""
+    """Return a list as a set, as `for_each` requires."""
     return RawText(f"toset({_hcl(values, _STEP)})")
 
 

@@ -1,4 +1,4 @@
-"""What a firewall lacks, in words: what is kept out, by which rules, and what to let in."""
+"""Describe firewall issues: what is denied, by which rules, and what to allow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,55 +9,55 @@ from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecisi
 
 _SHOWN = 12
 _FLOWS_SHOWN = 5
-_NOT_KNOWN = "the flows' new addresses, which are not known here"
+_UNKNOWN_ADDRESSES = "the flows' new addresses, which this app does not know"
 _NOT_REQUIRED = (
-    " Microsoft's page on IP addresses asks for them beside PowerPlatformPlex; no flow waits for it"
-    " unless CMK_ADDITIONAL_REQUIRED_TAGS names them."
+    " Microsoft's page on IP addresses names these tags in addition to PowerPlatformPlex. They "
+    "block no flow unless they are in CMK_ADDITIONAL_REQUIRED_TAGS."
 )
 
 _NOT_LISTED = (
-    "Look for the IPv4 addresses in a newer list of service tags, or ask Microsoft for them; let"
-    " them in and waive the gap."
+    "Find the IPv4 addresses in a newer service tag list, or ask Microsoft for them. Allow them, "
+    "then ignore the issue."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallIssue:
-    """A firewall that refuses, or may refuse, what a copy sends."""
+    """A firewall that denies, or may deny, the calls of copies."""
 
-    #: What an administrator waives the gap by; the same in every check.
+    #: The name by which an administrator ignores the issue; the same in every check.
     name: str
-    #: Kind of the firewall; `geography` or `service_tag` where the check itself lacks knowledge,
-    #: `issue_for_external_host` where it is another's.
+    #: The firewall's kind; `geography` or `service_tag` if the app lacks information;
+    #: `external_target` for a host behind a firewall that the app cannot read.
     kind: str
     firewall_id: str
     firewall_name: str
-    #: False: of a tag that is told of and that no setting requires.
+    #: False: it concerns a tag that is reported but not required.
     is_required: bool = True
-    #: False: nothing proves that traffic is refused, nothing proves that it is let in.
+    #: False: it is unknown whether the firewall allows or denies the traffic.
     is_certain: bool
     missing_tags: tuple[str, ...]
     missing_prefixes: tuple[str, ...]
     text: str
     instruction: str
-    #: Rules that refuse what is missing, or leave it open; the default among them.
+    #: Rules that deny the missing addresses or leave them uncertain, including the default.
     rules: tuple[str, ...] = ()
-    #: Public access is off as a whole: no rule opens it.
+    #: Public access is off: no rule changes that.
     denies_all_public_access: bool = False
 
     @property
     def resource_id(self) -> str:
-        """Return the Azure resource that the firewall is, or is part of."""
+        """Return the Azure resource that the firewall is, or belongs to."""
         return self.firewall_id.partition("#")[0]
 
     @property
     def resource_name(self) -> str:
-        """Return what that resource is called."""
+        """Return the name of that resource."""
         return self.resource_id.rpartition("/")[2]
 
     @property
     def part(self) -> str:
-        """Return which part of the resource it is; empty: the whole."""
+        """Return the part of the resource; empty: the whole resource."""
         return self.firewall_id.partition("#")[2]
 
 
@@ -68,13 +68,14 @@ def find_firewall_issue(
     *,
     is_required: bool = True,
 ) -> FirewallIssue | None:
-    """Return what a firewall lacks of these tags, None if it lets all of them in."""
+    """Return the issue of a firewall with these tags; None: it allows all of them."""
     lacking = {
         tag: left
         for tag, whole in asked.items()
         if (left := admission.counting(whole) - admission.allowed)
     }
-    # Nobody knows which addresses of these come: whoever lets everybody in lets them in.
+    # The addresses of these tags are unknown, so only a firewall that allows all of IPv4 is sure to
+    # allow them.
     unlisted = tuple(
         tag
         for tag, whole in asked.items()
@@ -83,75 +84,81 @@ def find_firewall_issue(
     if not lacking and not unlisted:
         return None
     missing = union(lacking.values())
-    refusing = rules_affecting(admission.denied_by, missing & admission.denied)
+    denying = rules_affecting(admission.denied_by, missing & admission.denied)
     doubting = rules_affecting(admission.doubted_for, missing)
     if not lacking and not IPV4 - admission.denied:
-        refusing = (DEFAULT_RULE,)
+        denying = (DEFAULT_RULE,)
     tags = (*lacking, *unlisted)
-    texts = [_unlisted(firewall, unlisted)] if unlisted else []
+    texts = [_unlisted_text(firewall, unlisted)] if unlisted else []
     instructions = [_NOT_LISTED] if unlisted else []
-    if refusing or lacking:
-        said = _refusal(firewall, tags, refusing) if refusing else _doubt(firewall, tags, doubting)
-        texts.insert(0, said)
+    if denying or lacking:
+        reason = (
+            _denied_text(firewall, tags, denying)
+            if denying
+            else _uncertain_text(firewall, tags, doubting)
+        )
+        texts.insert(0, reason)
     if lacking:
-        instructions.insert(0, _instruction(firewall, tuple(lacking), missing, refusing))
+        instructions.insert(0, _fix_text(firewall, tuple(lacking), missing, denying))
     return FirewallIssue(
         name=f"{firewall.kind}:{firewall.id.lower()}",
         kind=firewall.kind,
         firewall_id=firewall.id,
         firewall_name=firewall.name,
         is_required=is_required,
-        is_certain=bool(refusing),
+        is_certain=bool(denying),
         missing_tags=tags,
         missing_prefixes=missing.prefixes(),
         text=" ".join(texts),
         instruction=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
-        rules=refusing + doubting,
+        rules=denying + doubting,
         denies_all_public_access=firewall.denies_all_public_access,
     )
 
 
-def _unlisted(firewall: Firewall, tags: Sequence[str]) -> str:
+def _unlisted_text(firewall: Firewall, tags: Sequence[str]) -> str:
     return (
-        f"{firewall.name} takes IPv4 addresses alone, and Microsoft's list of service tags has none"
-        f" of {', '.join(tags)}: which addresses flows come from there is not known."
+        f"{firewall.name} accepts only IPv4 addresses, and Microsoft's service tag list has none "
+        f"for {', '.join(tags)}. The addresses of these flows are unknown."
     )
 
 
-def _refusal(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
-    guarded = f" It guards {', '.join(firewall.protects)}." if firewall.protects else ""
+def _denied_text(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
+    guarded = f" It protects {', '.join(firewall.protects)}." if firewall.protects else ""
     return (
-        f"{firewall.name} refuses addresses of {', '.join(tags)} (by {', '.join(rules)}).{guarded}"
+        f"{firewall.name} denies addresses of {', '.join(tags)} (by {', '.join(rules)}).{guarded}"
     )
 
 
-def _doubt(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
+def _uncertain_text(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
     return (
-        f"Whether {firewall.name} lets in {', '.join(tags)} cannot be told: {', '.join(rules)} has"
-        " a source that cannot be read, or matches only part of the traffic."
+        f"Unknown whether {firewall.name} allows {', '.join(tags)}: {', '.join(rules)} has a "
+        "source that the app cannot evaluate, or matches only part of the traffic."
     )
 
 
-def _instruction(
-    firewall: Firewall, tags: Sequence[str], missing: AddressRanges, refusing: Sequence[str]
+def _fix_text(
+    firewall: Firewall, tags: Sequence[str], missing: AddressRanges, denying: Sequence[str]
 ) -> str:
     prefixes = missing.prefixes()
     shown = ", ".join(prefixes[:_SHOWN])
     more = f" and {len(prefixes) - _SHOWN} more" if len(prefixes) > _SHOWN else ""
-    rules = [name for name in refusing if any(name == rule.name for rule in firewall.rules)]
+    rules = [name for name in denying if any(name == rule.name for rule in firewall.rules)]
     before = f", before {', '.join(rules)}" if rules else ""
     allow = (
         f"Allow inbound HTTPS from the service tags {', '.join(tags)} on {firewall.name}{before}"
         f" (missing: {shown}{more})."
     )
-    only_v6 = "Only IPv6 is missing: it matters where the target has an IPv6 address."
+    only_v6 = "Only IPv6 addresses are missing, which matters only if the host has an IPv6 address."
     return " ".join(filter(None, (allow, firewall.how_to_open, only_v6 if missing <= IPV6 else "")))
 
 
 def issue_for_external_host(
     host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
 ) -> FirewallIssue:
-    """Return what the owner of a host has to let in that nothing which is read stands before."""
+    """Return the issue of a host for which the app knows no firewall: its owner has to allow the
+    flows.
+    """
     more = f" and {len(flows) - _FLOWS_SHOWN} more" if len(flows) > _FLOWS_SHOWN else ""
     return FirewallIssue(
         name=f"external_target:{host}",
@@ -162,36 +169,41 @@ def issue_for_external_host(
         is_certain=False,
         missing_tags=tuple(asked),
         missing_prefixes=union(asked.values()).prefixes(),
-        text=f"Nothing that this app reads answers for {host}, which"
+        text=f"The app reads no firewall of {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
-        instruction=f"Ask its owner to let in inbound HTTPS from {', '.join(asked) or _NOT_KNOWN}:"
-        " `cmkflow network called-hosts` writes the e-mail.",
+        instruction=(
+            f"Ask its owner to allow inbound HTTPS from {', '.join(asked) or _UNKNOWN_ADDRESSES}: "
+            "`cmkflow network called-hosts` writes the e-mail."
+        ),
     )
 
 
 def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
-    """Return that the list has no region of a geography."""
-    return _unknown(
+    """Return the issue that the service tag list has no region of a geography."""
+    return _unknown_issue(
         name=f"geography:{geography}",
-        text=f"The list of service tags has no region of {tag} whose name tells that it lies in the"
-        f" geography '{geography}'.",
-        instruction="Add what its regions are called to shared/domain/network/geographies.py, or"
-        " check the firewalls by hand and waive.",
+        text=(
+            f"No region of {tag} in the service tag list has a name that belongs to the geography "
+            f"'{geography}'."
+        ),
+        instruction=(
+            "Add the names of its regions to shared/domain/network/geographies.py. Or check the "
+            "firewalls manually and ignore the issue."
+        ),
     )
 
 
 def issue_for_unknown_tag(tag: str) -> FirewallIssue:
-    """Return that nobody knows the addresses of a tag."""
-    return _unknown(
+    """Return the issue that the addresses of a tag are unknown."""
+    return _unknown_issue(
         name=f"service_tag:{tag.lower()}",
-        text=f"The list of service tags does not hold {tag}, or not readably: its addresses are not"
-        " known.",
-        instruction="Check that the app may read service tags and that the list is current.",
+        text=f"The service tag list has no readable entry for {tag}, so its addresses are unknown.",
+        instruction="Check that the app may read service tags, and that the list is current.",
         tags=(tag,),
     )
 
 
-def _unknown(
+def _unknown_issue(
     *, name: str, text: str, instruction: str, tags: tuple[str, ...] = ()
 ) -> FirewallIssue:
     return FirewallIssue(

@@ -1,16 +1,16 @@
-"""Which Azure regions a Power Platform geography sends traffic from.
+"""Find the Azure regions from which flows of a Power Platform geography send.
 
 "All tags of the flow's Geo must be allow-listed regardless of target location"
-(platform.md#geography-tags), and no API tells the regions of a geography. Their names do:
-`GermanyWestCentral` is Germany, a point of the compass left out. So Microsoft's list of service
-tags brings new regions by itself; what its names do not say stands in the tables here, the one
-place to correct when a tenant says otherwise.
+(platform.md#geography-tags), and no API returns the regions of a geography. Their names do:
+`GermanyWestCentral` without the compass point is Germany. New regions in Microsoft's service tag
+list are therefore found automatically. Exceptions are in the tables of this module, the one place
+to correct.
 """
 
 import re
 from collections.abc import Iterable
 
-#: Where an enterprise policy can lie (platform.md#policy-regions).
+#: Possible locations of an enterprise policy (platform.md#policy-regions).
 GEOGRAPHIES = frozenset(
     {
         "asia",
@@ -33,32 +33,32 @@ GEOGRAPHIES = frozenset(
         "unitedstates",
     }
 )
-#: The admin API's longer names for what an enterprise policy calls by the shorter one.
+#: Longer names in the admin API, and the shorter ones in enterprise policies.
 _ALIASES = {"unitedkingdom": "uk", "unitedarabemirates": "uae"}
-#: What is left of a region's name where that is not the geography's.
+#: Names of regions, without compass points, that differ from their geography.
 _SHORT = {"us": "unitedstates", "africa": "southafrica"}
-#: A geography that is a region of another one.
-_INSIDE = {"singapore": "southeastasia"}
+#: A geography that is one region of another geography.
+_REGION_OF = {"singapore": "southeastasia"}
 _COMPASS = "(?:north|south|east|west|central)+"
 _NOT_THE_GEOGRAPHY = re.compile(rf"^{_COMPASS}|{_COMPASS}\d*$|\d+$")
 
 
 def canonical(geography: str) -> str:
-    """Return the name an enterprise policy uses for a geography, lower case."""
+    """Return the name of a geography in enterprise policies, in lower case."""
     name = geography.replace(" ", "").lower()
     return _ALIASES.get(name, name)
 
 
 def geography_of(region: str) -> str:
-    """Return the geography that a region's name tells: `EastUS2` lies in `unitedstates`."""
+    """Return the geography in a region's name: `EastUS2` is in `unitedstates`."""
     name = _NOT_THE_GEOGRAPHY.sub("", region.lower())
     return _SHORT.get(name, name)
 
 
 def regions_of(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the regions that belong to a geography, sorted; none: it is not known."""
+    """Return the regions that belong to a geography, sorted; none if it is unknown."""
     name = canonical(geography)
-    inside = _INSIDE.get(name)
+    inside = _REGION_OF.get(name)
     return tuple(
         sorted(
             region

@@ -1,9 +1,7 @@
-"""Lists of addresses that a service lets in, as most services of Azure write them.
+"""Evaluate the IP rules that most Azure services have.
 
-There is one list, no order, and an action for everybody else. Service tags cannot stand in it, and
-what the service answers at has no IPv6 address.
-
-See platform.md#ip-rules.
+There is one list without an order, and an action for all other addresses. It cannot contain service
+tags, and the service has no IPv6 address. See platform.md#ip-rules.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,18 +14,19 @@ from shared.domain.network.matching import as_prefixes
 
 type Document = Mapping[str, object]
 
-#: Every address of Azure, where a service writes it as the address 0.0.0.0.
+#: All addresses of Azure, which services write as the address 0.0.0.0.
 AZURE = "AzureCloud"
-SERVER_OPENED_BY = "A server's firewall rules are ranges of IPv4 addresses, no service tags."
-#: Rules that a namespace of Event Hubs or Service Bus takes.
+SERVER_OPENED_BY = "A server's firewall rules accept ranges of IPv4 addresses, but no service tags."
+#: Most rules of an Event Hubs or Service Bus namespace.
 MOST_RULES = 128
 NAMESPACE_OPENED_BY = (
-    f"A namespace's IP rules take IPv4 prefixes, no service tags; at most {MOST_RULES}."
+    f"A namespace accepts at most {MOST_RULES} IP rules, which are IPv4 prefixes and no "
+    "service tags."
 )
 
 
 def service(kind: str, resource: Document, urls: Iterable[object], opened_by: str) -> Firewall:
-    """Return what stands before a service that lets everybody in; `urls` are its endpoints."""
+    """Return the firewall of a service that allows all sources; `urls` are its endpoints."""
     name = text_at(resource, "name") or ""
     return Firewall(
         kind=kind,
@@ -42,10 +41,11 @@ def service(kind: str, resource: Document, urls: Iterable[object], opened_by: st
 
 
 def restricted(open_one: Firewall, access: object, default: object, rules: object) -> Firewall:
-    """Return a service with its rules.
+    """Return the service's firewall with its rules.
 
-    `access` is its public access, `default` what becomes of others, `rules` the list: each of them
-    with its address under one of several names. What is not written is as Azure makes it: open.
+    `access` is its public access, `default` the action for other addresses, and `rules` the list,
+    whose entries have the address under one of several names. A missing value means open, as in
+    Azure.
     """
     if _is(access, "disabled"):
         return replace(open_one, default=RuleAction.DENY, denies_all_public_access=True)
@@ -57,20 +57,20 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
         return replace(open_one, rules=unread_rules("defaultAction", default))
     if not isinstance(rules, list | None):
         return replace(open_one, default=RuleAction.DENY, rules=unread_rules("ipRules", rules))
-    allowed = tuple(_rule(as_mapping(rule)) for rule in rules or ())
+    allowed = tuple(_ip_rule(as_mapping(rule)) for rule in rules or ())
     return replace(open_one, default=RuleAction.DENY, rules=allowed)
 
 
 def allow(name: str, *sources: str) -> FirewallRule:
-    """Return a rule that lets addresses in."""
+    """Return a rule that allows addresses."""
     return FirewallRule(name=name, action=RuleAction.ALLOW, sources=sources)
 
 
 def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
-    """Return a namespace of Event Hubs or Service Bus with its default rule set.
+    """Return the firewall of an Event Hubs or Service Bus namespace with its default rule set.
 
-    Others are kept out as soon as there is one rule, and not before (Microsoft: *Allow access from
-    specific IP addresses*): a default action alone is a doubt.
+    Other addresses are denied only if there is at least one rule (Microsoft: *Allow access from
+    specific IP addresses*); a default action alone is uncertain.
     """
     shown = mapping_at(resource, "properties")
     properties = mapping_at(rule_set, "properties")
@@ -93,25 +93,27 @@ def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
 def database_server(
     kind: str, server: Document, rules: Iterable[Document], access: object
 ) -> Firewall:
-    """Return a database server with its rules: ranges, 0.0.0.0 alone for all of Azure."""
+    """Return the firewall of a database server with its rules: ranges, or 0.0.0.0
+    for all of Azure.
+    """
     host = mapping_at(server, "properties").get("fullyQualifiedDomainName")
     open_one = service(kind, server, [host], SERVER_OPENED_BY)
     closed = restricted(open_one, access, "Deny", None)
     if closed.rules or _is(access, "disabled"):
         return closed
-    return replace(closed, rules=tuple(_between(rule) for rule in rules))
+    return replace(closed, rules=tuple(_range_rule(rule) for rule in rules))
 
 
-def _between(rule: Document) -> FirewallRule:
+def _range_rule(rule: Document) -> FirewallRule:
     properties = mapping_at(rule, "properties")
     first, last = (str(properties.get(end)) for end in ("startIpAddress", "endIpAddress"))
     name = text_at(rule, "name") or first
-    if first == last == "0.0.0.0":  # noqa: S104 – what the service calls all of Azure
+    if first == last == "0.0.0.0":  # noqa: S104 – the service's name for all of Azure
         return allow(name, AZURE)
     return allow(name, *as_prefixes(f"{first}-{last}"))
 
 
-def _rule(rule: Document) -> FirewallRule:
+def _ip_rule(rule: Document) -> FirewallRule:
     written = (rule.get(name) for name in ("value", "ipMask", "ipAddressOrRange"))
     address = next((str(one) for one in written if one), "")
     return allow(address, AZURE if address == "0.0.0.0" else address)  # noqa: S104
@@ -123,8 +125,8 @@ def _hosts(urls: Iterable[object]) -> Iterable[str]:
         try:
             host = urlsplit(text if "//" in text else f"//{text}").hostname
         except ValueError:
-            continue  # no address
-        if host and "<" not in host:  # not what only a deployment decides
+            continue  # not an address
+        if host and "<" not in host:  # a placeholder of a template
             yield host.lower()
 
 

@@ -1,6 +1,6 @@
-"""Whether a rule is about some traffic: yes, no, or None: nobody can tell.
+"""Decide whether a rule matches some traffic: yes, no, or None if unknown.
 
-Firewalls write ports and addresses as texts: ranges, prefixes, names of groups, and in templates
+Firewalls write ports and addresses as ranges, prefixes and names of groups; templates also contain
 expressions that only a deployment evaluates.
 """
 
@@ -14,7 +14,7 @@ _ANYWHERE = frozenset({"*", "any", "0.0.0.0/0"})
 
 
 def any_of(answers: Iterable[bool | None]) -> bool | None:
-    """Return yes if one answer is yes, no if all of them are no."""
+    """Return True if one answer is True, False if all are False, else None."""
     found = [*answers]
     if True in found:
         return True
@@ -22,7 +22,7 @@ def any_of(answers: Iterable[bool | None]) -> bool | None:
 
 
 def all_of(answers: Iterable[bool | None]) -> bool | None:
-    """Return yes if all answers are yes, no if one of them is no."""
+    """Return True if all answers are True, False if one is False, else None."""
     found = [*answers]
     if False in found:
         return False
@@ -30,30 +30,30 @@ def all_of(answers: Iterable[bool | None]) -> bool | None:
 
 
 def holds_port(ranges: Iterable[str], port: int | None) -> bool | None:
-    """Say whether ports such as `443`, `400-500` and `*` hold a port; None: not known which."""
-    return any_of(_holds(one, port) for one in ranges)
+    """Return whether ports such as `443`, `400-500` and `*` include a port; None: unknown."""
+    return any_of(_includes_port(one, port) for one in ranges)
 
 
 def leads_anywhere(destinations: Iterable[str]) -> bool:
-    """Say whether these destinations are all that there are."""
+    """Return whether these destinations include every destination."""
     return any(one.lower() in _ANYWHERE for one in destinations)
 
 
 def covers(outer: Collection[str], inner: Collection[str]) -> bool | None:
-    """Say whether some destinations hold all of others."""
+    """Return whether some destinations include all of others; None: unknown."""
     if leads_anywhere(outer) or set(inner) <= set(outer):
         return True
     try:
         wide, narrow = AddressRanges.of(outer), AddressRanges.of(inner)
     except ValueError:
-        return None  # members of a group, or what a template leaves open
+        return None  # a name of a group, or an expression of a template
     if not narrow - wide:
         return True
     return None if narrow & wide else False
 
 
 def as_prefixes(text: str) -> tuple[str, ...]:
-    """Return a range such as `10.0.0.4-10.0.0.9` as prefixes; anything else as it is."""
+    """Return a range such as `10.0.0.4-10.0.0.9` as prefixes; anything else unchanged."""
     first, _, last = text.partition("-")
     try:
         ends = [ip_address(end.strip()) for end in (first, last)]
@@ -62,7 +62,7 @@ def as_prefixes(text: str) -> tuple[str, ...]:
         return (text,)
 
 
-def _holds(ports: str, port: int | None) -> bool | None:
+def _includes_port(ports: str, port: int | None) -> bool | None:
     first, _, last = ports.partition("-")
     if ports == "*":
         return True

@@ -1,10 +1,9 @@
-"""Whether the firewalls in front of a flow's targets let its copy through.
+"""Check whether the firewalls in front of the hosts that a flow calls allow its copy.
 
-After a customer-managed key is applied, HTTP actions come from the addresses of the service tag
-`PowerPlatformPlex` (platform.md#plex-tag). All regions of the
-environment's geography count, wherever the target is (platform.md#geography-tags). Microsoft's page
-on IP addresses asks for two tags more (platform.md#three-tags): they are told beside it, or
-required by a setting.
+After a customer-managed key is applied, HTTP actions send from the addresses of the service tag
+`PowerPlatformPlex` (platform.md#plex-tag). All regions of the environment's geography count,
+wherever the host is (platform.md#geography-tags). Microsoft's page on IP addresses names two more
+tags (platform.md#three-tags): they are reported, or required by a setting.
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
@@ -30,32 +29,32 @@ from shared.domain.network.geographies import canonical, regions_of
 from shared.domain.network.host_matching import ClaimedHosts, HostMatcher
 from shared.domain.network.service_tags import ServiceTagList
 
-#: The tag of the infrastructure under a customer-managed key.
+#: The service tag of flows with a customer-managed key.
 PROTECTED_TAG = "PowerPlatformPlex"
-#: The tags that Microsoft's page on IP addresses asks for beside it.
+#: The tags that Microsoft's page on IP addresses names in addition.
 TAGS_BESIDE = ("LogicApps", "PowerPlatformInfra")
-#: Tags of flow traffic: a firewall that admits any of them was configured for flows
+#: Tags of flow traffic: a firewall that allows any of them was configured for flows
 #: (platform.md#plex-tag).
 FLOW_TAGS = ("AzureConnectors", *TAGS_BESIDE, PROTECTED_TAG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Walked:
-    """What the rules of a firewall do; many firewalls have the same ones."""
+class _EvaluatedRules:
+    """The evaluated rules of a firewall; many firewalls share the same rules."""
 
     admission: FirewallDecision
-    #: It lets flows of the geography in. So the document words it: "If the firewall was previously
-    #: configured to allow flow HTTP actions, it's likely that the configuration needs to be
-    #: updated".
+    #: Whether it allows flows of the geography. Microsoft's document says: "If the firewall was
+    #: previously configured to allow flow HTTP actions, it's likely that the configuration needs to
+    #: be updated".
     is_for_flows: bool
 
 
-type _Gap = tuple[Firewall, _Walked, FirewallIssue]
+type _Issue = tuple[Firewall, _EvaluatedRules, FirewallIssue]
 type _Rules = tuple[object, ...]
 
 
 class NetworkCheck:
-    """What firewalls do with the flows of one geography."""
+    """The check of all firewalls for the flows of one geography."""
 
     def __init__(
         self,
@@ -64,79 +63,83 @@ class NetworkCheck:
         tags: ServiceTagList,
         also_required: Collection[str] = (),
     ) -> None:
-        """Walk the rules of each firewall once: what is asked afterwards compares sets.
+        """Evaluate each firewall's rules once; later questions only compare sets.
 
-        `also_required` are those of `TAGS_BESIDE` without which there is a gap too.
+        `also_required` are those of `TAGS_BESIDE` whose absence is an issue too.
         """
         listed = {tag: regions_of(geography, tags.regions(tag)) for tag in FLOW_TAGS}
         by_tag = {tag: _regional(tag, regions) for tag, regions in listed.items()}
         required = [PROTECTED_TAG, *also_required]
         beside = [tag for tag in TAGS_BESIDE if tag not in required]
-        self._unknown = list(_unknown(by_tag, required, geography, tags))
-        self._required = _known(by_tag, required, tags)
-        self._beside = _known(by_tag, beside, tags)
+        self._unknown_issues = list(_unknown_issues(by_tag, required, geography, tags))
+        self._required = _known_ranges(by_tag, required, tags)
+        self._beside = _known_ranges(by_tag, beside, tags)
         self._claimed = ClaimedHosts(firewalls)
-        of_flows = union(_known(by_tag, FLOW_TAGS, tags).values())
-        sources, called = RuleSources(tags, FLOW_TAGS), _called(listed.values())
-        walked: dict[_Rules, _Walked] = {}
-        self._walked: list[tuple[Firewall, _Walked]] = []
+        of_flows = union(_known_ranges(by_tag, FLOW_TAGS, tags).values())
+        sources, called = RuleSources(tags, FLOW_TAGS), _covering_names(listed.values())
+        evaluated: dict[_Rules, _EvaluatedRules] = {}
+        self._evaluated: list[tuple[Firewall, _EvaluatedRules]] = []
         for firewall in firewalls:
             rules = _rules_of(firewall)
-            if rules not in walked:
-                walked[rules] = _walk(firewall, evaluate_rules(firewall, sources), of_flows, called)
-            self._walked.append((firewall, walked[rules]))
+            if rules not in evaluated:
+                evaluated[rules] = _evaluate(
+                    firewall, evaluate_rules(firewall, sources), of_flows, called
+                )
+            self._evaluated.append((firewall, evaluated[rules]))
 
     def gaps(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
-        """Return what stands in the way of a flow that calls these hosts, then what is told beside.
+        """Return the issues of a flow that calls these hosts, first those that block it.
 
-        What cannot be told is a gap that is not certain.
+        An unknown result is an issue that is not certain.
         """
         calls = HostMatcher(hosts, self._claimed)
         if not calls.may_be_refused:
             return []
         found = (
-            gap
-            for firewall, walked, gap in (*self._gaps_of_required, *self._gaps_beside)
-            if calls.meet(firewall, is_for_flows=walked.is_for_flows)
+            issue
+            for firewall, evaluated, issue in (*self._required_issues, *self._additional_issues)
+            if calls.meet(firewall, is_for_flows=evaluated.is_for_flows)
         )
-        return [*self._unknown, *found]
+        return [*self._unknown_issues, *found]
 
     def lacking(self) -> list[FirewallIssue]:
-        """Return what is required and missing anywhere, whomever it concerns."""
-        return [*self._unknown, *(gap for _, _, gap in self._gaps_of_required)]
+        """Return every issue with a required tag, whichever flows it affects."""
+        return [*self._unknown_issues, *(issue for _, _, issue in self._required_issues)]
 
     def concerns(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
-        """Say whether a flow that calls these hosts goes, or may go, through a firewall."""
+        """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
         calls = HostMatcher(hosts, self._claimed)
         return calls.may_be_refused and any(
-            calls.meet(firewall, is_for_flows=walked.is_for_flows)
-            for firewall, walked in self._walked
+            calls.meet(firewall, is_for_flows=evaluated.is_for_flows)
+            for firewall, evaluated in self._evaluated
             if firewall.id.lower() == firewall_id.lower()
         )
 
     @cached_property
-    def _gaps_of_required(self) -> list[_Gap]:
-        return list(self._gaps_of(self._required, is_required=True))
+    def _required_issues(self) -> list[_Issue]:
+        return list(self._find_issues(self._required, is_required=True))
 
     @cached_property
-    def _gaps_beside(self) -> list[_Gap]:
-        return list(self._gaps_of(self._beside, is_required=False))
+    def _additional_issues(self) -> list[_Issue]:
+        return list(self._find_issues(self._beside, is_required=False))
 
-    def _gaps_of(self, tags: Mapping[str, AddressRanges], *, is_required: bool) -> Iterator[_Gap]:
-        """Yield each firewall that lacks something of these tags."""
+    def _find_issues(
+        self, tags: Mapping[str, AddressRanges], *, is_required: bool
+    ) -> Iterator[_Issue]:
+        """Yield each firewall that denies, or may deny, addresses of these tags."""
         complete: set[int] = set()
-        for firewall, walked in self._walked:
-            if id(walked) in complete:
+        for firewall, evaluated in self._evaluated:
+            if id(evaluated) in complete:
                 continue
-            if gap := find_firewall_issue(
-                firewall, walked.admission, tags, is_required=is_required
+            if issue := find_firewall_issue(
+                firewall, evaluated.admission, tags, is_required=is_required
             ):
-                yield firewall, walked, gap
-            else:  # so it is for all with these rules
-                complete.add(id(walked))
+                yield firewall, evaluated, issue
+            else:  # the same holds for all firewalls with these rules
+                complete.add(id(evaluated))
 
     def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
-        """Return the hosts that no firewall is known to stand before, with the flows' names."""
+        """Return an issue for each host that no known firewall protects, with the flows' names."""
         hosts = self._claimed.unchecked(flows_by_host)
         return [
             issue_for_external_host(host, flows_by_host[host], self._required) for host in hosts
@@ -147,22 +150,22 @@ def _regional(tag: str, regions: Iterable[str]) -> list[str]:
     return [f"{tag}.{region}" for region in regions]
 
 
-def _called(regions: Iterable[Iterable[str]]) -> set[str]:
-    """Return all that a rule may call the tags of flows in these regions."""
+def _covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
+    """Return all names by which a rule can cover the tags of flow traffic in these regions."""
     everywhere = {region for found in regions for region in found}
     regional = (name for tag in FLOW_TAGS for name in _regional(tag, everywhere))
     return {called for name in regional for called in tag_names_covering(name)}
 
 
 def _rules_of(firewall: Firewall) -> _Rules:
-    """Return what an admission is made of."""
+    """Return the parts of a firewall that decide its evaluation."""
     beyond = _rules_of(firewall.behind) if firewall.behind else ()
     return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
 
 
-def _walk(
+def _evaluate(
     firewall: Firewall, admission: FirewallDecision, of_flows: AddressRanges, called: Container[str]
-) -> _Walked:
+) -> _EvaluatedRules:
     names_them = any(
         source.strip().lower() in called
         for rule in firewall.rules
@@ -170,23 +173,23 @@ def _walk(
         for source in rule.sources
     )
     lets_in = bool(admission.allowed & admission.counting(of_flows))
-    return _Walked(admission=admission, is_for_flows=names_them or lets_in)
+    return _EvaluatedRules(admission=admission, is_for_flows=names_them or lets_in)
 
 
-def _known(
+def _known_ranges(
     by_tag: Mapping[str, Sequence[str]], tags: Iterable[str], listed: ServiceTagList
 ) -> dict[str, AddressRanges]:
     wanted = (name for tag in tags for name in by_tag[tag])
     return {name: found for name in wanted if (found := listed.addresses(name)) is not None}
 
 
-def _unknown(
+def _unknown_issues(
     by_tag: Mapping[str, Sequence[str]],
     required: Iterable[str],
     geography: str,
     listed: ServiceTagList,
 ) -> Iterable[FirewallIssue]:
-    """Yield what the check itself does not know, for every tag that is required."""
+    """Yield an issue for every required tag whose addresses are unknown."""
     for tag in required:
         if not listed.regions(tag):
             yield issue_for_unknown_tag(tag)

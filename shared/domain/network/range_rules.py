@@ -1,4 +1,4 @@
-"""Rules of database servers: each a name, a first and a last address, and a resource by itself."""
+"""Format the firewall rules of database servers: each has a name, a first and a last address."""
 
 from collections.abc import Iterator
 
@@ -16,36 +16,36 @@ from shared.domain.network.firewall_fix_text import (
 from shared.domain.network.firewall_issue import FirewallIssue
 
 
-def ranges(gap: FirewallIssue) -> Iterator[tuple[str, str, str]]:
-    """Yield name, first and last address of each rule that a server lacks."""
-    for first, last in AddressRanges.of(gap.missing_prefixes).ends():
+def ranges(issue: FirewallIssue) -> Iterator[tuple[str, str, str]]:
+    """Yield name, first and last address of each missing rule."""
+    for first, last in AddressRanges.of(issue.missing_prefixes).ends():
         yield f"{PREFIX}{first.replace('.', '-')}", first, last
 
 
-def range_commands(command: str, server: str, gap: FirewallIssue) -> str:
-    """Return a command of the Azure CLI for each rule; `server` is what it calls the server."""
-    options = {**ResourceIdParts.of(gap.resource_id).options, server: gap.resource_name}
+def range_commands(command: str, server: str, issue: FirewallIssue) -> str:
+    """Return an Azure CLI command for each rule; `server` is the option for the server's name."""
+    options = {**ResourceIdParts.of(issue.resource_id).options, server: issue.resource_name}
     return "\n".join(
         az(command, {**options, "name": name, "start-ip-address": first, "end-ip-address": last})
-        for name, first, last in ranges(gap)
+        for name, first, last in ranges(issue)
     )
 
 
-def range_children(kind: str, gap: FirewallIssue) -> str:
-    """Return Bicep for the rules; `kind` is their type and version."""
+def range_children(kind: str, issue: FirewallIssue) -> str:
+    """Return the rules as Bicep; `kind` is their type and version."""
     rules = {
-        name: {"startIpAddress": first, "endIpAddress": last} for name, first, last in ranges(gap)
+        name: {"startIpAddress": first, "endIpAddress": last} for name, first, last in ranges(issue)
     }
-    return bicep_children(kind, gap.resource_name, rules)
+    return bicep_children(kind, issue.resource_name, rules)
 
 
-def range_blocks(resource: str, gap: FirewallIssue) -> str:
-    """Return Terraform for the rules."""
+def range_blocks(resource: str, issue: FirewallIssue) -> str:
+    """Return the rules as Terraform."""
     if "flexible" in resource or "mssql" in resource:
-        owner: tuple[tuple[str, object], ...] = (("server_id", placed(gap.resource_id)),)
+        owner: tuple[tuple[str, object], ...] = (("server_id", placed(issue.resource_id)),)
     else:
-        group = ResourceIdParts.of(gap.resource_id).group
-        owner = (("resource_group_name", group), ("server_name", gap.resource_name))
+        group = ResourceIdParts.of(issue.resource_id).group
+        owner = (("resource_group_name", group), ("server_name", issue.resource_name))
     return terraform(
         *(
             TerraformBlock(
@@ -58,6 +58,6 @@ def range_blocks(resource: str, gap: FirewallIssue) -> str:
                     ("end_ip_address", last),
                 ],
             )
-            for name, first, last in ranges(gap)
+            for name, first, last in ranges(issue)
         )
     )

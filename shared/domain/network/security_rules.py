@@ -1,4 +1,4 @@
-"""Rules of network security groups that the app makes: what they are, and how people write them."""
+"""Format the rules that the app adds to network security groups."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from shared.domain.network.firewall_fix_text import (
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS
 
-#: Members of a rule that the app makes.
+#: Members of a rule that the app writes.
 _WRITTEN = (
     "access",
     "direction",
@@ -29,7 +29,7 @@ _WRITTEN = (
 
 
 def rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
-    """Return a rule that lets HTTPS of a service tag in; no destination: to all."""
+    """Return a rule that allows HTTPS from a service tag; no destination: to all."""
     is_group = "/" in destination and not destination[:1].isdecimal()
     towards: dict[str, object] = (
         {"destinationApplicationSecurityGroups": [{"id": placed(destination)}]}
@@ -49,24 +49,24 @@ def rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
 
 
 def rule_to_json(name: str, rule: Mapping[str, object]) -> str:
-    """Return a rule as JSON, in the members that the app writes."""
+    """Return a rule as JSON, with only the members that the app writes."""
     own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
     return json.dumps({"name": name, **own}, sort_keys=True)
 
 
 def existing_rule_to_json(rule: Mapping[str, object]) -> str:
-    """Return a rule of a group in the same form."""
+    """Return an existing rule of a group in the same format."""
     return rule_to_json(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
-def command(gap: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
-    """Return the command of the Azure CLI that makes a rule."""
+def command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
+    """Return the Azure CLI command that creates a rule."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return az(
         "network nsg rule create",
         {
-            **ResourceIdParts.of(gap.resource_id).options,
-            "nsg-name": gap.resource_name,
+            **ResourceIdParts.of(issue.resource_id).options,
+            "nsg-name": issue.resource_name,
             "name": name,
             "priority": rule["priority"],
             "direction": rule["direction"],
@@ -82,15 +82,15 @@ def command(gap: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
     )
 
 
-def block(gap: FirewallIssue, name: str, rule: Mapping[str, object]) -> TerraformBlock:
-    """Return the Terraform of a rule."""
+def block(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> TerraformBlock:
+    """Return a rule as Terraform."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return TerraformBlock(
         "resource",
         ("azurerm_network_security_rule", label(name)),
         [
-            ("resource_group_name", ResourceIdParts.of(gap.resource_id).group),
-            ("network_security_group_name", gap.resource_name),
+            ("resource_group_name", ResourceIdParts.of(issue.resource_id).group),
+            ("network_security_group_name", issue.resource_name),
             ("name", name),
             ("priority", rule["priority"]),
             ("direction", rule["direction"]),

@@ -1,4 +1,4 @@
-"""An edition of Microsoft's list as it was first seen, and what it changed for the tags in use."""
+"""Define a version of Microsoft's service tag list, and its changes for the tags in use."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from shared.domain.network.service_tags import (
     changes,
 )
 
-#: The tags whose changes are told.
+#: The tags whose changes are reported.
 WATCHED_TAGS = (PROTECTED_TAG, *TAGS_BESIDE)
-#: Prefixes of a change that a notice holds; the API has all of them.
-_TOLD = 20
+#: Most prefixes of a region in an alert; the API returns all of them.
+_MAX_PREFIXES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AffectedFirewall:
-    """A firewall that does not let addresses in which the list has more than before."""
+    """A firewall that denies addresses that are new in the list."""
 
-    #: As a gap is waived by.
+    #: The name by which the issue can be ignored.
     gap: str
     name: str
     missing: tuple[str, ...]
@@ -40,26 +40,26 @@ class AffectedRemediation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTagListVersion:
-    """One edition of the list."""
+    """A version of the service tag list."""
 
     change_number: int
-    #: When it was first seen, and when it was looked at last.
+    #: When it was first and last read.
     seen: datetime
     looked: datetime
-    #: Prefixes of the watched tags, by name, as they are published.
+    #: Prefixes of the watched tags by name, as published.
     prefixes: Mapping[str, tuple[str, ...]]
-    #: The number of the edition before; None: this was the first.
+    #: Number of the version before; None: this is the first.
     before: int | None = None
-    #: Differences to it, of the regions in use.
+    #: Changes since then, in the regions in use.
     changes: tuple[AddressRangeChange, ...] = ()
     firewalls: tuple[AffectedFirewall, ...] = ()
     plans: tuple[AffectedRemediation, ...] = ()
-    #: Why people are told of it; empty: nothing is open, or not any more.
+    #: The reason code to report it; empty: nothing needs action.
     code: str = ""
 
     @property
     def tags(self) -> ServiceTagList:
-        """Return the watched part of the list."""
+        """Return the watched tags of this version."""
         return ServiceTagList(
             (ServiceTag(name=name, prefixes=listed) for name, listed in self.prefixes.items()),
             self.change_number,
@@ -67,12 +67,12 @@ class ServiceTagListVersion:
 
     @property
     def added(self) -> AddressRanges:
-        """Return the addresses that it has more, in the regions in use."""
+        """Return the addresses that are new in the regions in use."""
         return AddressRanges.of(prefix for one in self.changes for prefix in one.added)
 
 
 def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVersion:
-    """Return what is kept of a list."""
+    """Return the version of a list, with its watched tags."""
     watched = tuple(tag.lower() for tag in WATCHED_TAGS)
     return ServiceTagListVersion(
         change_number=tags.change_number,
@@ -87,7 +87,7 @@ def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVer
 def changes_in_use(
     before: ServiceTagList, after: ServiceTagList, geographies: Collection[str]
 ) -> tuple[AddressRangeChange, ...]:
-    """Return how the watched tags changed in the regions of these geographies."""
+    """Return the changes of the watched tags in the regions of these geographies."""
     return tuple(
         change
         for tag in WATCHED_TAGS
@@ -96,30 +96,37 @@ def changes_in_use(
     )
 
 
-def describe_change(edition: ServiceTagListVersion) -> str:
-    """Return what people are told of a change, in words."""
+def describe_change(version: ServiceTagListVersion) -> str:
+    """Return the text that reports a change."""
     sentences = [
-        f"Microsoft's list of service tags went from {edition.before} to {edition.change_number}.",
-        *_said("Added", ((f"{one.tag}.{one.region}", one.added) for one in edition.changes)),
-        *_said("Removed", ((f"{one.tag}.{one.region}", one.removed) for one in edition.changes)),
+        (
+            f"Microsoft's service tag list changed from version {version.before} to "
+            f"{version.change_number}."
+        ),
+        *_prefix_sentences(
+            "Added", ((f"{one.tag}.{one.region}", one.added) for one in version.changes)
+        ),
+        *_prefix_sentences(
+            "Removed", ((f"{one.tag}.{one.region}", one.removed) for one in version.changes)
+        ),
     ]
-    if edition.firewalls:
-        names = ", ".join(one.name for one in edition.firewalls)
-        sentences.append(f"Of what was added these firewalls do not let all in: {names}.")
+    if version.firewalls:
+        names = ", ".join(one.name for one in version.firewalls)
+        sentences.append(f"These firewalls do not allow all added addresses: {names}.")
     else:
-        sentences.append("No firewall that was read keeps out what was added.")
+        sentences.append("No firewall that the app can read denies the added addresses.")
     sentences += [
-        f"Flows of the remediation {one.remediation_id} call through them: {one.flows}."
-        for one in edition.plans
+        f"Flows of remediation {one.remediation_id} that call through them: {one.flows}."
+        for one in version.plans
     ]
     return " ".join(sentences)
 
 
-def _said(word: str, by_region: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return a sentence of prefixes, cut after a few of each region."""
+def _prefix_sentences(word: str, by_region: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """Return a sentence with the prefixes, cut after some of each region."""
     parts = []
     for region, prefixes in by_region:
-        more = f" and {len(prefixes) - _TOLD} more" if len(prefixes) > _TOLD else ""
+        more = f" and {len(prefixes) - _MAX_PREFIXES} more" if len(prefixes) > _MAX_PREFIXES else ""
         if prefixes:
-            parts.append(f"{region} {', '.join(prefixes[:_TOLD])}{more}")
+            parts.append(f"{region} {', '.join(prefixes[:_MAX_PREFIXES])}{more}")
     return [f"{word}: {'; '.join(parts)}."] if parts else []

@@ -1,8 +1,9 @@
-"""Microsoft's list of service tags: the addresses of each tag, and how two editions of it differ.
+"""Parse Microsoft's service tag list: the addresses of each tag, and the changes between two
+versions.
 
-The discovery API and the downloadable file write it alike (platform.md#service-tag-api,
-#service-tag-file): numbers are texts in one and numbers in the other. A tag's addresses in one
-region are a tag of its own, such as `PowerPlatformPlex.WestEurope`.
+The discovery API and the downloadable file have the same format (platform.md#service-tag-api,
+#service-tag-file), except that one writes numbers as texts. A tag's addresses in one region are a
+separate tag, such as `PowerPlatformPlex.WestEurope`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,43 +15,43 @@ from shared.domain.network.address_ranges import NOWHERE, AddressRanges
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTag:
-    """One entry of the list."""
+    """An entry of the list."""
 
-    #: As Microsoft spells it: `PowerPlatformPlex.WestEurope`; without a region: the tag as a whole.
+    #: In Microsoft's spelling: `PowerPlatformPlex.WestEurope`; without a region, the whole tag.
     name: str
     prefixes: tuple[str, ...]
-    #: Where it can be used: `NSG`, `FW`, `UDR`, `API`; empty: not told.
+    #: Where it can be used: `NSG`, `FW`, `UDR`, `API`; empty: not in the list.
     features: tuple[str, ...] = ()
 
 
 class ServiceTagList:
-    """One edition of the list. Names of tags have no case."""
+    """A version of the list. Tag names are case-insensitive."""
 
     def __init__(self, tags: Iterable[ServiceTag], change_number: int = 0) -> None:
-        """`change_number` grows with each edition; 0: not told."""
+        """`change_number` grows with each version; 0: unknown."""
         self.change_number = change_number
         self._tags = {tag.name.lower(): tag for tag in tags}
-        # Of three thousand tags a check asks for a few: they are parsed when they are.
+        # A check uses a few of three thousand tags, so addresses are parsed on first use.
         self._addresses: dict[str, AddressRanges | None] = {}
 
     def __iter__(self) -> Iterator[ServiceTag]:
-        """Walk through the entries in their order in the list."""
+        """Yield the entries in the order of the list."""
         return iter(self._tags.values())
 
     def find(self, name: str) -> ServiceTag | None:
-        """Return the entry of this name."""
+        """Return the entry with this name; None if there is none."""
         return self._tags.get(name.lower())
 
     def addresses(self, name: str) -> AddressRanges | None:
-        """Return a tag's addresses; None: the list does not hold them, or they cannot be read."""
+        """Return a tag's addresses; None: they are not in the list, or cannot be parsed."""
         key = name.lower()
         if key not in self._addresses:
             tag = self._tags.get(key)
-            self._addresses[key] = _read(tag.prefixes) if tag else None
+            self._addresses[key] = _parse_addresses(tag.prefixes) if tag else None
         return self._addresses[key]
 
     def regions(self, tag: str) -> tuple[str, ...]:
-        """Return the regions that the list has entries of a tag for, as Microsoft spells them."""
+        """Return the regions for which the list has entries of a tag, in Microsoft's spelling."""
         start = f"{tag.lower()}."
         return tuple(
             one.name[len(start) :] for key, one in self._tags.items() if key[: len(start)] == start
@@ -59,47 +60,47 @@ class ServiceTagList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRangeChange:
-    """What one edition of the list has more and less than another, for a tag in one region."""
+    """The changes of a tag in one region between two versions of the list."""
 
     tag: str
-    #: As Microsoft spells it; empty: addresses that the tag has in no region.
+    #: In Microsoft's spelling; empty: addresses of the tag that are in no region.
     region: str
-    #: Prefixes as they are published, or parts of them where the rest was there before.
+    #: Prefixes as published, or parts of them if the rest was there before.
     added: tuple[str, ...]
     removed: tuple[str, ...]
 
 
 def read_service_tags(document: object) -> ServiceTagList:
-    """Return the list that a decoded document holds: a downloaded file, or an answer of the API.
+    """Return the list in a decoded document: a downloaded file, or a response of the API.
 
-    The list may lie anywhere inside, as in a recording. Raises `ValueError` where there is none.
+    The list may be nested at any depth, as in a recording. Raises `ValueError` if there is none.
     """
-    found = next(_lists_in(document), None)
+    found = next(_find_lists(document), None)
     if found is None:
-        raise ValueError("it holds no list of service tags as Microsoft publishes it")
+        raise ValueError("it contains no service tag list in Microsoft's format")
     number, values = found
-    return ServiceTagList([_tag(value) for value in values], number)
+    return ServiceTagList([_parse_tag(value) for value in values], number)
 
 
 def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[AddressRangeChange]:
-    """Return how a tag changed, region by region in the order of their names.
+    """Return the changes of a tag, by region in alphabetical order.
 
-    Sets of addresses are compared: a prefix that is now written as its two halves is no change.
-    Raises `ValueError` where prefixes cannot be read.
+    Sets of addresses are compared, so a prefix that is split into its halves is no change. Raises
+    `ValueError` if prefixes cannot be parsed.
     """
     regions = sorted({*before.regions(tag), *after.regions(tag)})
-    by_region = [_change(before, after, tag, region) for region in regions]
-    told = AddressRanges.of(p for one in by_region for p in (*one.added, *one.removed))
-    whole = _change(before, after, tag, "")
+    by_region = [_region_change(before, after, tag, region) for region in regions]
+    regional = AddressRanges.of(p for one in by_region for p in (*one.added, *one.removed))
+    whole = _region_change(before, after, tag, "")
     rest = replace(
         whole,
-        added=tuple(p for p in whole.added if not AddressRanges.of([p]) <= told),
-        removed=tuple(p for p in whole.removed if not AddressRanges.of([p]) <= told),
+        added=tuple(p for p in whole.added if not AddressRanges.of([p]) <= regional),
+        removed=tuple(p for p in whole.removed if not AddressRanges.of([p]) <= regional),
     )
     return [one for one in (*by_region, rest) if one.added or one.removed]
 
 
-def _change(
+def _region_change(
     before: ServiceTagList, after: ServiceTagList, tag: str, region: str
 ) -> AddressRangeChange:
     name = f"{tag}.{region}" if region else tag
@@ -120,7 +121,7 @@ def _addresses(tags: ServiceTagList, name: str) -> AddressRanges:
 
 
 def as_published(ranges: AddressRanges, tag: ServiceTag | None) -> tuple[str, ...]:
-    """Return addresses of a tag in the words of its prefixes: as they are, or parts of them."""
+    """Return a tag's addresses as its published prefixes, or as parts of them."""
     written: list[str] = []
     for prefix in tag.prefixes if tag and ranges else ():
         whole = AddressRanges.of([prefix])
@@ -129,33 +130,33 @@ def as_published(ranges: AddressRanges, tag: ServiceTag | None) -> tuple[str, ..
     return tuple(written)
 
 
-def _read(prefixes: Sequence[str]) -> AddressRanges | None:
+def _parse_addresses(prefixes: Sequence[str]) -> AddressRanges | None:
     try:
         return AddressRanges.of(prefixes)
     except ValueError:
         return None
 
 
-def _lists_in(value: object) -> Iterator[tuple[int, list[Mapping[str, object]]]]:
-    """Yield each list of service tags inside of a document, and its change number."""
+def _find_lists(value: object) -> Iterator[tuple[int, list[Mapping[str, object]]]]:
+    """Yield each service tag list in a document, and its change number."""
     if isinstance(value, list):
         for item in value:
-            yield from _lists_in(item)
+            yield from _find_lists(item)
     elif isinstance(value, dict):
         listed = value.get("values")
         entries = [as_mapping(one) for one in listed] if isinstance(listed, list) else []
         if entries and all("addressPrefixes" in mapping_at(one, "properties") for one in entries):
-            yield _number(value.get("changeNumber")), entries
+            yield _parse_number(value.get("changeNumber")), entries
         for member in value.values():
-            yield from _lists_in(member)
+            yield from _find_lists(member)
 
 
-def _number(written: object) -> int:
+def _parse_number(written: object) -> int:
     text = str(written)
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
-def _tag(value: Mapping[str, object]) -> ServiceTag:
+def _parse_tag(value: Mapping[str, object]) -> ServiceTag:
     properties = mapping_at(value, "properties")
     return ServiceTag(
         name=text_at(value, "name") or "",

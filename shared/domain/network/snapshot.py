@@ -1,4 +1,4 @@
-"""The network as it was read at one moment: all that verdicts about flows are made of."""
+"""Define a snapshot of the network, from which firewall issues are computed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -7,7 +7,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule
 from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 
-#: What a snapshot is written as: one that has other members is read by nobody.
+#: The fields of a stored snapshot; one with other fields is not read.
 SHAPE = " ".join(
     f"{kind.__name__}.{one.name}"
     for kind in (Firewall, FirewallRule, ServiceTag)
@@ -17,25 +17,25 @@ SHAPE = " ".join(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSnapshot:
-    """The firewalls of the watched subscriptions, and the service tags that decide about them."""
+    """The firewalls of the watched subscriptions, and the service tags that their rules need."""
 
     firewalls: tuple[Firewall, ...]
     tags: tuple[ServiceTag, ...]
 
     @property
     def service_tags(self) -> ServiceTagList:
-        """Return the tags as a list of them."""
+        """Return the tags as a list."""
         return ServiceTagList(self.tags)
 
 
 def build_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
-    """Return a snapshot: of three thousand tags those of flows, and those that rules name."""
-    named = {source.strip().lower() for one in firewalls for source in _sources(one)}
+    """Return a snapshot with the firewalls, and the tags of flow traffic or in rules."""
+    used_names = {source.strip().lower() for one in firewalls for source in _sources(one)}
     flows = {tag.lower() for tag in FLOW_TAGS}
     used = (
         tag
         for tag in tags
-        if (name := tag.name.lower()) in named or name.partition(".")[0] in flows
+        if (name := tag.name.lower()) in used_names or name.partition(".")[0] in flows
     )
     return NetworkSnapshot(firewalls=tuple(firewalls), tags=tuple(used))
 

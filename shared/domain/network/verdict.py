@@ -1,4 +1,4 @@
-"""What a firewall does with a service tag, in one word and in prefixes, each IP version apart."""
+"""Summarize what a firewall does with a service tag: a verdict and prefixes, by IP version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecisi
 
 
 class Verdict(StrEnum):
-    """Whether the addresses of a tag are let in."""
+    """Whether a firewall allows the addresses of a tag."""
 
     ALLOWED = "allowed"
     PARTLY_ALLOWED = "partly_allowed"
@@ -19,26 +19,26 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagVerdict:
-    """The verdict on one firewall and one tag."""
+    """The verdict for one firewall and one tag."""
 
     verdict: Verdict
-    #: By `ipv4` and `ipv6`, those versions in which the tag has addresses.
+    #: By `ipv4` and `ipv6`, for the versions in which the tag has addresses.
     by_version: Mapping[str, Verdict]
-    #: What is refused, or may be.
+    #: What is denied, or may be.
     missing: tuple[str, ...]
-    #: Which rules refuse it or leave it open; None: covered.
+    #: The rules that deny it or leave it uncertain; None: all is allowed.
     reason: str | None
 
 
 _REASONS_WITHOUT_ADDRESSES = {
     Verdict.ALLOWED: None,
     Verdict.DENIED: f"refused_by: {DEFAULT_RULE}",
-    Verdict.UNKNOWN: "no_ipv4: the list of service tags has no IPv4 addresses of it",
+    Verdict.UNKNOWN: "no_ipv4: the service tag list has no IPv4 addresses of it",
 }
 
 
 def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
-    """Return what a firewall does with the addresses of a tag."""
+    """Return the verdict of a firewall on the addresses of a tag."""
     verdict = verdict_on(admission, asked)
     if admission.is_without_addresses(asked):
         return TagVerdict(
@@ -59,10 +59,10 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
 
 
 def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
-    """Return what becomes of these addresses.
+    """Return the verdict on these addresses.
 
-    Where none of them can meet the firewall, which do is not known: it lets everybody in, nobody,
-    or it cannot be told.
+    If none of them can reach the firewall, the real ones are unknown, so the verdict is certain
+    only if the firewall allows all of IPv4, or denies all of it.
     """
     if admission.is_without_addresses(asked):
         if not IPV4 - admission.allowed:
@@ -79,8 +79,8 @@ def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
 
 
 def _reason(admission: FirewallDecision, missing: AddressRanges) -> str | None:
-    if refused := missing & admission.denied:
-        rules = rules_affecting(admission.denied_by, refused)
+    if denied := missing & admission.denied:
+        rules = rules_affecting(admission.denied_by, denied)
         return f"refused_by: {', '.join(dict.fromkeys(rules))}"
     if missing:
         rules = rules_affecting(admission.doubted_for, missing)

@@ -1,1 +1,1 @@
-"""From what was found to what is approved."""
+"""Plans: from discovery to approval."""

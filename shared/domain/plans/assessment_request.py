@@ -1,4 +1,4 @@
-"""An assessment that is made in the background: what it is about, and how far it has read."""
+"""Define a requested assessment, and how far it is."""
 
 import hashlib
 import json
@@ -10,19 +10,19 @@ from shared.domain.plans.discovery import DiscoverySource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentRequest:
-    """What an assessment is about, beside its environment."""
+    """The options of an assessment, besides its environment."""
 
-    #: Name or Azure resource id of the policy to be applied; empty: the environment's own.
+    #: Name or Azure resource id of the policy to apply; empty: the environment's current policy.
     policy: str = ""
-    #: Vault and name of a key that no policy names yet; both are empty, or neither.
+    #: Vault and name of a key that no policy names yet; both empty, or neither.
     vault: str = ""
     key: str = ""
-    #: A search for callers from then on is used again; None: they are searched anew.
+    #: A caller search that started since then is reused; None: callers are searched again.
     callers_since: datetime | None = None
 
     @property
     def digest(self) -> str:
-        """Return the same text for the same request, which may stand in the key of a row."""
+        """Return a hash of the options, for use in row keys."""
         since = self.callers_since.isoformat() if self.callers_since else ""
         parts = (self.policy.lower(), self.vault.lower(), self.key.lower(), since)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -35,8 +35,8 @@ class AssessmentProgress:
     began: datetime
     #: When the last page was read.
     read: datetime
-    #: Pages so far, of all lists, and flows that were read with their definitions.
+    #: Pages of all lists so far, and flows that were read with their definitions.
     pages: int
     flows: int
-    #: The list that the last page is of.
+    #: The list of the last page.
     source: DiscoverySource

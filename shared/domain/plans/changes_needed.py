@@ -1,4 +1,4 @@
-"""What a person has to change in flows before the app can migrate them: pure rules over plans."""
+"""List the flows that a person has to change before the app can migrate them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,11 @@ from shared.domain.plans.plan_item import PlanItem
 
 
 def waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
-    """Return the flows that a person has to change first, once for each environment."""
-    return [_waiting(plan) for plan in plans if plan.needs_changes]
+    """Return one pending action per environment with such flows."""
+    return [_pending_changes(plan) for plan in plans if plan.needs_changes]
 
 
-def _waiting(plan: CurrentPlan) -> PendingAction:
+def _pending_changes(plan: CurrentPlan) -> PendingAction:
     job, _ = plan.needs_changes[0]
     items = sorted((item for _, item in plan.needs_changes), key=lambda item: item.display_name)
     reasons = {item.explanation for item in items}
@@ -34,9 +34,9 @@ def _waiting(plan: CurrentPlan) -> PendingAction:
 
 
 def instructions_for(items: Sequence[PlanItem], command: str) -> str:
-    """Return what to change in each flow; flows with the same instruction are named together.
+    """Return what to change in each flow; flows with the same fix are named together.
 
-    `command` shows the flows that there is no room for.
+    `command` shows the flows that do not fit.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for item in items:
@@ -44,7 +44,7 @@ def instructions_for(items: Sequence[PlanItem], command: str) -> str:
     if len(alike) == 1:
         return items[0].instruction
     first = list(alike.items())[:NAMED]
-    lines = [f"{', '.join(titles)}: {instruction}" for instruction, titles in first]
+    lines = [f"{', '.join(titles)}: {fix}" for fix, titles in first]
     if more := len(items) - sum(len(titles) for _, titles in first):
         lines.append(f"For {counted(more, 'more flow')} see {command}.")
     return " ".join(lines)

@@ -1,4 +1,4 @@
-"""Which settings a notification channel has, and what makes a value of one unusable."""
+"""Define the settings of notification channels, and check their values."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ _REFERENCE = "@microsoft.keyvault("
 
 
 def check_address(setting: str, value: str, *, domain: str = "") -> str:
-    """Return the address; raises `UnusableSetting` if it is not https, or not of the domain."""
+    """Return the URL. Raises `UnusableSetting` if it is not HTTPS or not in the domain."""
     _check_is_resolved(setting, value)
     try:
         parts = urlsplit(value)
@@ -33,18 +33,18 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
         host, parts = "", urlsplit("")
     is_plain = value.isascii() and value.isprintable() and " " not in value
     if parts.scheme != "https" or not host or parts.username is not None or not is_plain:
-        raise _unusable(setting, "is not an https address", "Set it to an https address.")
+        raise _unusable(setting, "is not an HTTPS URL", "Set it to an HTTPS URL.")
     if domain and not f".{host}".endswith(f".{domain}"):
-        raise _unusable(setting, f"is not an address of {domain}", f"Set it to one of {domain}.")
+        raise _unusable(setting, f"is not a URL of {domain}", f"Set it to one of {domain}.")
     return value
 
 
 def check_key(setting: str, value: str) -> bytes:
-    """Return the signing key; raises `UnusableSetting` if it is no base64, or is too short."""
+    """Return the signing key. Raises `UnusableSetting` if it is not base64 or is too short."""
     _check_is_resolved(setting, value)
     wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."
     if not value:
-        raise _unusable(setting, "is empty, and the webhook has to be signed", wanted)
+        raise _unusable(setting, "is empty, but the webhook has to be signed", wanted)
     try:
         key = base64.b64decode(value.removeprefix(_KEY_PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -60,13 +60,16 @@ def settings_of(channel: str) -> str:
 
 
 def _check_is_resolved(setting: str, value: str) -> None:
-    """App Service passes a reference that it cannot resolve as it is written."""
+    """Raise `UnusableSetting` for a Key Vault reference, which App Service passes on if it cannot
+    resolve it.
+    """
     if value.strip().lower().startswith(_REFERENCE):
         raise _unusable(
             setting,
             "is a reference to Key Vault that App Service could not resolve",
-            "Give the app's identity the role Key Vault Secrets User on the vault, see that the "
-            "secret exists and that the vault's firewall lets the app in, then restart the app.",
+            "Grant the app's identity the role Key Vault Secrets User on the vault. Check that "
+            "the secret exists and that the vault's firewall allows the app, then restart the "
+            "app.",
         )
 
 

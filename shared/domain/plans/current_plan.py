@@ -1,4 +1,4 @@
-"""The plan that an environment has now, put together from its environment jobs."""
+"""Find the plan that currently applies to an environment."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,19 +12,19 @@ from shared.domain.plans.remediation import EnvironmentJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentPlan:
-    """What the environment jobs with the newest plans say of an environment."""
+    """The current plan of an environment, from its latest environment jobs."""
 
-    #: The newest first. The first of them has in `left` what all of them leave.
+    #: The newest first. Its `left` has the counts of all of them.
     environment_jobs: tuple[EnvironmentJob, ...]
     #: Flows that a person has to change, each with the environment job that planned it.
     needs_changes: tuple[tuple[EnvironmentJob, PlanItem], ...] = ()
 
 
 def newest_plans(environment_jobs: Iterable[EnvironmentJob]) -> dict[str, list[EnvironmentJob]]:
-    """Return the environment jobs whose plans hold now, by environment, the newest first.
+    """Return by environment the environment jobs whose plans currently apply, the newest first.
 
-    These are the last plan of the whole environment and the later ones of named flows. Plans that
-    write come before those that only look.
+    These are the last plan of the whole environment and later plans of named flows. If any of them
+    writes, plans that only read are omitted.
     """
     planned: dict[str, list[EnvironmentJob]] = defaultdict(list)
     for job in environment_jobs:
@@ -42,9 +42,9 @@ def newest_plans(environment_jobs: Iterable[EnvironmentJob]) -> dict[str, list[E
 def current_plan(
     jobs: Sequence[EnvironmentJob], items: Mapping[str, Sequence[PlanItem]]
 ) -> CurrentPlan:
-    """Return the plan of an environment; `items` has all items of each job, by the job's id.
+    """Return the current plan of an environment; `items` has the items of each job by job id.
 
-    With one job, `items` need only hold those that need changes.
+    With only one job, the items that need changes are enough.
     """
     planned: dict[str, tuple[EnvironmentJob, PlanItem]] = {}
     for job in jobs:

@@ -1,8 +1,8 @@
-"""Which flow runs which: the order of copying and retiring, families, cycles, missing children.
+"""Compute which flow runs which: the order of copying and retiring, dependent flows, call loops.
 
-A parent's copy is written against its children's copies, so children come first; a cycle or a
-child that nobody has is a finding to report, never a reason to stop. A flow that runs itself waits
-for nobody: its call of itself is none here.
+A parent's copy is written to run its children's copies, so children are copied first. A call loop
+or a missing child is reported as a finding and does not stop the plan. A flow that runs itself does
+not count as its own child.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,15 +11,18 @@ from graphlib import TopologicalSorter
 
 
 class DependencyGraph:
-    """Flows by id, each with the ids of the flows it calls. Immutable; order is deterministic."""
+    """Flows by id, each with the ids of the flows that it calls. Immutable, with a fixed order."""
 
     def __init__(self, children: Mapping[str, Iterable[str]]) -> None:
-        """Take every known flow as a key; a called id that is no key is a missing child."""
+        """`children` has every known flow as a key; a called id that is not a key is a missing
+        child.
+        """
         called = {flow: frozenset(ids) - {flow} for flow, ids in sorted(children.items())}
-        # Not the dictionary's keys: an intersection with those walks over all of them.
+        # A set of its keys, because an intersection with the dictionary's keys iterates over all of
+        # them.
         known = frozenset(called)
         self._children = {flow: ids & known for flow, ids in called.items()}
-        #: Ids of called flows that the graph does not contain, by the calling flow.
+        #: Ids of called flows that are not in the graph, by calling flow.
         self.missing = {flow: ids - known for flow, ids in called.items() if not ids <= known}
         parents: dict[str, set[str]] = {flow: set() for flow in called}
         for flow, ids in self._children.items():
@@ -28,47 +31,54 @@ class DependencyGraph:
         self._parents = {flow: frozenset(ids) for flow, ids in parents.items()}
 
     def children_of(self, flow: str) -> frozenset[str]:
-        """Flows it calls directly, without the missing ones."""
+        """Return the flows that it calls directly, without missing ones."""
         return self._children.get(flow, frozenset())
 
     def parents_of(self, flow: str) -> frozenset[str]:
-        """Flows that call it directly."""
+        """Return the flows that call it directly."""
         return self._parents.get(flow, frozenset())
 
     def ancestors_of(self, *flows: str) -> frozenset[str]:
-        """Every flow that reaches one of these by calls; the flows themselves only in a cycle."""
-        return _reached(flows, self._parents)
+        """Return every flow that reaches one of these by calls; the flows themselves only in a
+        loop.
+        """
+        return _reachable(flows, self._parents)
 
     def descendants_of(self, *flows: str) -> frozenset[str]:
-        """Every flow that these reach by calls; the flows themselves only in a cycle."""
-        return _reached(flows, self._children)
+        """Return every flow that these reach by calls; the flows themselves only in a loop."""
+        return _reachable(flows, self._children)
 
     @cached_property
     def leaves_first(self) -> tuple[str, ...]:
-        """Each flow once, after all it calls; the members of a cycle stand together, by id."""
+        """Return each flow once, after the flows that it calls; the flows of a loop together, by
+        id.
+        """
         return tuple(flow for group in self._groups for flow in group)
 
     @cached_property
     def call_loops(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of flows that call one another in a circle."""
+        """Return the groups of flows that call one another in a loop."""
         return tuple(group for group in self._groups if len(group) > 1)
 
     @cached_property
     def dependent_groups(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of flows connected by calls in either direction, a lone flow by itself."""
+        """Return the groups of flows connected by calls in either direction.
+
+        A flow without calls is a group alone.
+        """
         either_way = {flow: self._children[flow] | self._parents[flow] for flow in self._children}
         seen: set[str] = set()
-        families: list[tuple[str, ...]] = []
+        groups: list[tuple[str, ...]] = []
         for flow in self._children:
             if flow not in seen:
-                family = _reached([flow], either_way) | {flow}
-                seen |= family
-                families.append(tuple(sorted(family)))
-        return tuple(families)
+                group = _reachable([flow], either_way) | {flow}
+                seen |= group
+                groups.append(tuple(sorted(group)))
+        return tuple(groups)
 
     @cached_property
     def _groups(self) -> tuple[tuple[str, ...], ...]:
-        """Strongly connected groups, called ones before callers."""
+        """Return the strongly connected groups, called ones before callers."""
         group_of: dict[str, tuple[str, ...]] = {}
         for group in _strongly_connected(self._children, self._parents):
             group_of |= dict.fromkeys(group, group)
@@ -86,7 +96,7 @@ class DependencyGraph:
         return tuple(order)
 
 
-def _reached(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
+def _reachable(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
     found: set[str] = set()
     stack = list(start)
     while stack:
@@ -100,9 +110,12 @@ def _reached(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> frozen
 def _strongly_connected(
     forward: Mapping[str, frozenset[str]], backward: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, ...]]:
-    """Kosaraju's algorithm without recursion: a chain of calls may be thousands long."""
+    """Yield the strongly connected groups, by Kosaraju's algorithm without recursion.
+
+    A chain of calls may have thousands of flows.
+    """
     assigned: set[str] = set()
-    for root in reversed(_finished(forward)):
+    for root in reversed(_depth_first_order(forward)):
         if root in assigned:
             continue
         group = {root}
@@ -116,8 +129,8 @@ def _strongly_connected(
         yield tuple(sorted(group))
 
 
-def _finished(edges: Mapping[str, frozenset[str]]) -> list[str]:
-    """Flows in the order in which a depth-first walk leaves them."""
+def _depth_first_order(edges: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return the flows in the order in which a depth-first search leaves them."""
     order: list[str] = []
     seen: set[str] = set()
     for root in edges:

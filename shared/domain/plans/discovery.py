@@ -1,7 +1,7 @@
-"""What a discovery finds in one environment, and how it is kept while it is going on.
+"""Define the result of a discovery in one environment, and how its pages are stored.
 
-Each page of a source is kept as rows before the next one is asked for, so that a process that dies
-loses one page. The three ids of a flow stay apart: flow.py.
+Each page of a source is stored before the next one is read, so that a crash loses one page. The
+three ids of a flow stay apart: flow.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,41 +15,41 @@ from shared.domain.flow import FlowListEntry, WorkflowSummary
 from shared.domain.plans.discovery_differences import FlowServiceListing, differences
 from shared.domain.plans.flow_facts import FlowFacts
 
-#: Flows in one row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
+#: Flows per row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
 FLOWS_IN_A_ROW = 100
 #: A list whose last page is older is read again before a discovery ends.
 LONGEST = timedelta(hours=24)
 #: But not if reading these lists takes longer: a discovery with a small budget would never end.
 REFRESH_TAKES = LONGEST / 4
-#: One that stood still for so long was stopped by somebody, who may have changed things meanwhile.
-#: A process that died is followed when its lease of two minutes has passed.
+#: A discovery that made no progress for this long was stopped by somebody, and the environment may
+#: have changed. After a crash, another invocation continues within two minutes, when the lease
+#: expires.
 STANDSTILL = timedelta(minutes=30)
 _NO_CHILDREN: frozenset[str] = frozenset()
 
 
 class DiscoverySource(StrEnum):
-    """Where a discovery reads flows, in the order in which it does."""
+    """The sources of a discovery, in the order in which it reads them."""
 
-    MICROSOFT_KEY_LIST = (
-        "microsoft_key_list"  #: the flow service's list of flows that stay on Microsoft's key
-    )
-    MOVABLE = (
-        "movable"  #: of its list of all flows on Microsoft's key those that the migration will move
-    )
-    MICROSOFT_KEY = "microsoft_key"  #: its list of all flows on that key; only to assess
+    #: The list of flows that stay on Microsoft's key.
+    MICROSOFT_KEY_LIST = "microsoft_key_list"
+    #: Of all flows on Microsoft's key, those that the platform will move.
+    MOVABLE = "movable"
+    #: The list of all flows on Microsoft's key; only for assessments.
+    MICROSOFT_KEY = "microsoft_key"
     DATAVERSE = "dataverse"
-    SINGLE_FLOW = "single_flow"  #: one flow of the report that Dataverse does not have
-    ALL_FLOWS_LIST = "all_flows_list"  #: every flow by the flow service; only to reconcile
+    SINGLE_FLOW = "single_flow"  #: one listed flow that Dataverse does not have
+    ALL_FLOWS_LIST = "all_flows_list"  #: every flow of the flow service; only for a full comparison
 
 
-#: Problem of a flow whose definition the platform keeps from the app
+#: The problem of a flow whose definition the platform hides from the app
 #: (platform.md#hidden-definitions).
-NOT_SHOWN = "it is not shown to the app"
+NOT_SHOWN = "the platform does not show it to the app"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOnMicrosoftKey:
-    """A flow that the platform will not move under the key."""
+    """A flow that the platform will not move to the customer-managed key."""
 
     workflow_id: str
     flow_name: str
@@ -57,38 +57,38 @@ class FlowOnMicrosoftKey:
     is_on: bool
     is_managed: bool
     in_solution: bool
-    #: None: the definition cannot be read; `problem` says why.
+    #: None: the definition could not be read; `problem` says why.
     definition: DefinitionSummary | None
     unreadable_reason: str
     digest: str
-    #: What a conversion would change, of a flow that was read by itself; else the plan reads it.
+    #: The proposed conversion of a flow that was read alone; for other flows the plan reads it.
     proposal: ConversionPreview | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryPage:
-    """A row of a discovery that goes on: a page of a source, or a part of one."""
+    """A row of a discovery in progress: a page of a source, or a part of it."""
 
-    #: Or the name of a list that several jobs read together (key_report.py).
+    #: Or the name of a list that several jobs share (key_report.py).
     environment_job_id: str
     source: DiscoverySource
-    #: Counts the parts of a source from 0.
+    #: Number of the part within its source, from 0.
     sequence: int
     read_at: datetime
     #: False: more rows of the same page follow. A page without its last row is read again.
     ends_page: bool
-    #: Where the source goes on after this page, in the platform's own words; empty: it ends here.
+    #: The platform's cursor for the next page; empty: this is the last.
     cursor: str = ""
     reported: tuple[FlowListEntry, ...] = ()
     workflows: tuple[WorkflowSummary, ...] = ()
     flows_on_microsoft_key: tuple[FlowOnMicrosoftKey, ...] = ()
-    #: Child flows that a flow of the page runs, by Dataverse id; those that run none are left out.
+    #: Child flows of the page's flows, by Dataverse id; flows without any are omitted.
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    #: Flows of earlier pages that are gone, by Dataverse id.
+    #: Flows of earlier pages that no longer exist, by Dataverse id.
     deleted: tuple[str, ...] = ()
-    #: What an assessment keeps of each flow, in place of `held_back`.
+    #: The facts that an assessment stores for each flow instead of `held_back`.
     facts: tuple[FlowFacts, ...] = ()
-    #: Why the one flow of `reported` could not be read by itself; only to assess.
+    #: Why the one flow of `reported` could not be read; only for assessments.
     problem: str = ""
 
 
@@ -96,7 +96,7 @@ class DiscoveryPage:
 class DiscoveryPosition:
     """How far a source has been read."""
 
-    #: Of the part that comes next.
+    #: Number of the next part.
     number: int = 0
     cursor: str = ""
     is_read: bool = False
@@ -104,12 +104,12 @@ class DiscoveryPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryResult:
-    """What was found in one environment."""
+    """The result of a discovery in one environment."""
 
-    #: When the first of it was read.
+    #: When the first page was read.
     started_at: datetime
     flows_on_microsoft_key: tuple[FlowOnMicrosoftKey, ...]
-    #: Child flows that each flow of the environment runs, by Dataverse id.
+    #: Child flows of each flow of the environment, by Dataverse id.
     children: Mapping[str, frozenset[str]]
     #: Differences between the sources.
     findings: tuple[str, ...]
@@ -117,9 +117,9 @@ class DiscoveryResult:
 
 
 def whole_pages(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> list[DiscoveryPage]:
-    """Return the parts of a source up to the last whole page; what follows is read again.
+    """Return the parts of a source up to the last complete page; later ones are read again.
 
-    So is what follows a part that is gone: the sweep may have taken it for too old meanwhile.
+    Parts after a missing part do not count either: the daily check may have removed that part.
     """
     ours = sorted((one for one in parts if one.source is source), key=lambda one: one.sequence)
     ours = [part for place, part in enumerate(ours) if part.sequence == place]
@@ -128,7 +128,7 @@ def whole_pages(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> list
 
 
 def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> DiscoveryPosition:
-    """Return where to go on with a source."""
+    """Return where to continue with a source."""
     read = whole_pages(parts, source)
     if not read:
         return DiscoveryPosition()
@@ -137,7 +137,7 @@ def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> Disc
 
 
 def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
-    """Return whether a discovery has stood still for too long to continue it."""
+    """Return whether a discovery made no progress for too long to continue it."""
     times = [part.read_at for part in parts]
     return bool(times) and now - max(times) > STANDSTILL
 
@@ -158,13 +158,13 @@ def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[Disc
 def reported_in(
     parts: Iterable[DiscoveryPage], source: DiscoverySource
 ) -> dict[str, FlowListEntry]:
-    """Return the flows that a source of the flow service lists, by `identity`."""
+    """Return the flows in a list of the flow service, by `identity`."""
     pages = whole_pages(parts, source)
     return {flow.identity: flow for part in pages for flow in part.reported}
 
 
 def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
-    """Return the flows that Dataverse has, by their id; what was read later counts."""
+    """Return the flows in Dataverse by id; later pages replace earlier ones."""
     known: dict[str, WorkflowSummary] = {}
     for part in whole_pages(parts, DiscoverySource.DATAVERSE):
         known |= {flow.workflow_id: flow for flow in part.workflows}
@@ -174,14 +174,14 @@ def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
 
 
 def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
-    """Put together what all sources told; there is at least the report."""
+    """Return the result of all sources; the list of flows that stay was read."""
     alone = whole_pages(parts, DiscoverySource.SINGLE_FLOW)
     known, reported = known_in(parts), reported_in(parts, DiscoverySource.MICROSOFT_KEY_LIST)
     children: dict[str, frozenset[str]] = {}
     held_back: dict[str, FlowOnMicrosoftKey] = {}
     for part in [*whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
         for flow in (*(one.workflow_id for one in part.workflows), *part.deleted):
-            children.pop(flow, None)  # what was read later counts
+            children.pop(flow, None)  # later pages replace earlier ones
             held_back.pop(flow, None)
         children |= {one.workflow_id: _NO_CHILDREN for one in part.workflows}
         children |= part.children

@@ -1,7 +1,8 @@
-"""Where the sources of a discovery tell different things about a flow, in words.
+"""Describe where the sources of a discovery disagree about a flow.
 
-The report decides what is copied (platform.md#microsoft-key-list); a difference is for a person.
-Each kind of difference is one text, however many flows it is about: ten thousand would fit no row.
+The platform's list decides what is copied (platform.md#microsoft-key-list); a difference is
+reported to a person. Each kind of difference is one text for all its flows, because ten thousand
+texts would not fit a row.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -9,19 +10,19 @@ from dataclasses import dataclass
 
 from shared.domain.flow import FlowListEntry, WorkflowSummary
 
-#: Flows that are named of one kind of difference; the rest is counted.
+#: Most flows named in one text; the others are counted.
 NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowServiceListing:
-    """What the flow service tells of an environment, by the id that a flow has in Dataverse."""
+    """The flow service's lists for an environment, by the flows' ids in Dataverse."""
 
-    #: Its list of flows that stay on Microsoft's key.
+    #: The list of flows that stay on Microsoft's key.
     reported: Mapping[str, FlowListEntry]
-    #: Of these, the ones that Dataverse does not have and the flow service could show.
+    #: Those of them that Dataverse does not have and the flow service could show.
     alone: Collection[str] = ()
-    #: Its list of every flow; None: it was not asked (a full reconciliation is opt-in).
+    #: The list of every flow; None: it was not read (a full comparison is optional).
     everything: Mapping[str, FlowListEntry] | None = None
 
 
@@ -36,9 +37,9 @@ def differences(
         if identity not in known and identity not in listed.alone
     ]
     found = [
-        *_text("reported on Microsoft's key, but in no source: deleted meanwhile?", gone),
-        *_text(
-            "reported under a workflow id that Dataverse does not have; read by the flow service",
+        *_describe("listed on Microsoft's key, but in no source (deleted in the meantime?)", gone),
+        *_describe(
+            "listed with a workflow id that Dataverse does not have (read from the flow service)",
             [
                 reported[one]
                 for one in listed.alone
@@ -47,26 +48,32 @@ def differences(
         ),
     ]
     if listed.everything is None:
-        return (*found, *_between(known, reported, "the report of flows on Microsoft's key"))
+        return (
+            *found,
+            *_state_and_name_differences(known, reported, ("the list of flows on Microsoft's key")),
+        )
     everything = listed.everything
     here = {flow.flow_name.lower() for flow in everything.values()} | everything.keys()
     return (
         *found,
-        *_text(
+        *_describe(
             "in the flow service, but not in Dataverse",
             [flow for identity, flow in everything.items() if identity not in known],
         ),
-        *_text(
+        *_describe(
             "in Dataverse, but not in the flow service",
             [flow for identity, flow in known.items() if identity not in here],
         ),
-        *_text(
-            "reported on Microsoft's key, but not in the flow service's list of all flows",
+        *_describe(
+            "listed on Microsoft's key, but not in the flow service's list of all flows",
             [flow for identity, flow in reported.items() if identity not in everything],
         ),
-        *_between(known, everything, "the flow service"),
-        *_text(
-            "under another flow name than workflow id (nothing is wrong; both are used)",
+        *_state_and_name_differences(known, everything, "the flow service"),
+        *_describe(
+            (
+                "listed with a flow name that differs from the workflow id (both are used; no "
+                "action is required)"
+            ),
             [
                 flow
                 for flow in everything.values()
@@ -76,37 +83,37 @@ def differences(
     )
 
 
-def _between(
+def _state_and_name_differences(
     known: Mapping[str, WorkflowSummary], listed: Mapping[str, FlowListEntry], by: str
 ) -> Iterator[str]:
     both = [(known[identity], flow) for identity, flow in listed.items() if identity in known]
-    yield from _text(
-        f"in another state by Dataverse than by {by}",
+    yield from _describe(
+        f"in another state in Dataverse than in {by}",
         [flow for row, flow in both if flow.state and flow.state is not row.state],
         {row.workflow_id: f"{row.state}, {flow.state}" for row, flow in both},
     )
-    yield from _text(
-        f"under another title in Dataverse than in {by}",
+    yield from _describe(
+        f"named differently in Dataverse than in {by}",
         [flow for row, flow in both if flow.display_name and flow.display_name != row.name],
         {row.workflow_id: row.name for row, _ in both},
     )
 
 
-def _text(
+def _describe(
     what: str,
     flows: Collection[FlowListEntry | WorkflowSummary],
     details: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield one sentence for all the flows, if there are any."""
+    """Yield one sentence for all these flows, if there are any."""
     if not flows:
         return
-    names = sorted(_name(flow, details or {}) for flow in flows)
+    names = sorted(_format_flow(flow, details or {}) for flow in flows)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     count = "1 flow is" if len(names) == 1 else f"{len(names)} flows are"
     yield f"{count} {what}: {', '.join(names[:NAMED])}{more}."
 
 
-def _name(flow: FlowListEntry | WorkflowSummary, details: Mapping[str, str]) -> str:
+def _format_flow(flow: FlowListEntry | WorkflowSummary, details: Mapping[str, str]) -> str:
     if isinstance(flow, WorkflowSummary):
         return f"{flow.name} (workflow {flow.workflow_id})"
     ids = f"flow {flow.flow_name}"

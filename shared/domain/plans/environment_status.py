@@ -1,4 +1,4 @@
-"""The state of each environment, and the flows that the app continues without anybody."""
+"""Summarize each environment, and the flows that the app continues without a person."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,20 +16,20 @@ from shared.domain.plans.remediation import EnvironmentJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OngoingFlows:
-    """Flows of one environment that go on without anybody, by how far they got."""
+    """Flows of one environment that the app continues, by step."""
 
     environment_id: str
     environment_name: str
     reached: str
     count: int
-    #: When the first and the last of them are looked at next.
+    #: When the first and the last of them are checked next.
     first: datetime | None
     last: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentStatus:
-    """How far one environment is: its last job that writes, else its last."""
+    """The status of an environment, from its last job that writes, or else its last job."""
 
     environment_id: str
     environment_name: str
@@ -37,7 +37,7 @@ class EnvironmentStatus:
     state: str
     #: Its flows by state, blocked ones first.
     flows: Mapping[str, int]
-    #: Flows that stay on Microsoft's key as far as it has come by now, by why.
+    #: Flows that are not migrated so far, by reason.
     left: Mapping[NotMigratedReason, int]
 
 
@@ -47,10 +47,10 @@ def environment_statuses(
     jobs: Iterable[FlowJob],
     closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
 ) -> list[EnvironmentStatus]:
-    """Return how far each environment is; `environment_jobs` has the newest first.
+    """Return the status of each environment; `environment_jobs` has the newest first.
 
-    `plans` has the current plan of each environment that has one, `closed` how many flow jobs it
-    has that are closed and not among `jobs`.
+    `plans` has the current plan of each environment that has one. `closed` counts closed flow jobs
+    that are not among `jobs`.
     """
     newest: dict[str, EnvironmentJob] = {}
     for one in environment_jobs:
@@ -67,7 +67,7 @@ def environment_statuses(
             remediation_id=one.remediation_id,
             state=one.state,
             flows=by_state(by_environment[one.environment_id], closed.get(one.environment_id, {})),
-            left=_left(
+            left=_not_migrated(
                 plans.get(one.environment_id),
                 by_environment[one.environment_id],
                 closed.get(one.environment_id, {}),
@@ -77,19 +77,19 @@ def environment_statuses(
     ]
 
 
-def _left(
+def _not_migrated(
     plan: CurrentPlan | None, jobs: Iterable[FlowJob], closed: ClosedCounts
 ) -> dict[NotMigratedReason, int]:
-    """Return which flows of an environment are still on Microsoft's key."""
+    """Return how many flows of an environment are not migrated, by reason."""
     planned = plan.environment_jobs if plan else ()
     ids = {one.id for one in planned}
-    # The current plan has counted what the jobs of earlier ones left undone.
+    # The current plan has counted the flows that earlier jobs cancelled or rolled back.
     counted = [job for job in jobs if not job.is_withdrawn or job.environment_job_id in ids]
     return count_not_migrated(planned, counted, [closed.get(one, {}) for one in ids])
 
 
 def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
-    """Return how many jobs are in each state: those that need a person first, ends last."""
+    """Return the number of jobs in each state: blocked ones first, completed ones last."""
     count = Counter(job.state for job in jobs)
     for states in (states for counts in closed for states in counts.values()):
         for state, number in states.items():
@@ -102,7 +102,7 @@ def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
 
 
 def ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
-    """Return the flows that go on without anybody; what is looked at first stands first."""
+    """Return the flows that the app continues, those that are checked next first."""
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
         if not job.is_inactive:
@@ -113,13 +113,13 @@ def ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Ong
             environment_name=names.get(environment_id, ""),
             reached=reached,
             count=len(group),
-            first=min(_dues(group), default=None),
-            last=max(_dues(group), default=None),
+            first=min(_check_times(group), default=None),
+            last=max(_check_times(group), default=None),
         )
         for (environment_id, reached), group in groups.items()
     ]
     return sorted(found, key=lambda one: (one.first is None, one.first or 0, one.reached))
 
 
-def _dues(jobs: Sequence[FlowJob]) -> list[datetime]:
+def _check_times(jobs: Sequence[FlowJob]) -> list[datetime]:
     return [job.due for job in jobs if job.due]

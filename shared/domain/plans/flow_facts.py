@@ -1,4 +1,4 @@
-"""One cloud flow, as far as an assessment asks."""
+"""Define the facts about a flow that an assessment needs."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from shared.domain.definitions.flow_summary import DefinitionSummary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFacts:
-    """One cloud flow, as far as an assessment asks."""
+    """The facts about a flow that an assessment needs."""
 
-    #: Lower case; the flow name where the platform names no Dataverse row.
+    #: In lower case; the flow name if the platform shows no Dataverse row.
     workflow_id: str
     flow_name: str
     display_name: str
-    #: A person's name where it is known, else their id; empty: not shown.
+    #: The owner's name if known, else the id; empty: not shown.
     owner: str
     is_on: bool
     is_managed: bool
-    #: None: nobody told.
+    #: None: unknown.
     in_solution: bool | None
-    #: None: the definition cannot be read; `problem` says why.
+    #: None: the definition could not be read; `problem` says why.
     summary: DefinitionSummary | None
     problem: str = ""
-    #: Whether a connection is taken from whoever runs the flow.
+    #: Whether it uses a connection of the user who runs it.
     uses_invokers_connections: bool = False

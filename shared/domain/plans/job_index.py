@@ -1,7 +1,7 @@
-"""The index of jobs: which rows an answer has to read, and how many flow jobs there are besides.
+"""Index jobs: which rows a response has to read, and how many other flow jobs there are.
 
-An index row names a job; the row without a job counts the flow jobs of an environment that are
-closed and that no index row names. Each flow job is named or counted, never both.
+An index row names a job. The row without a job counts an environment's closed flow jobs that no
+index row names. Each flow job is either named or counted.
 """
 
 from collections import Counter
@@ -22,34 +22,34 @@ from shared.domain.plans.remediation import EnvironmentJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexRow:
-    """The name of a job that is open or current; or the counts of an environment's closed jobs."""
+    """The name of an open or current job, or the counts of an environment's closed jobs."""
 
     environment_id: str
-    #: Id of the flow job or the environment job; empty: this row has the counts.
+    #: Id of a flow job or an environment job; empty: this row has the counts.
     job_id: str = ""
-    #: Of an environment job, whose partition it is; empty: `job_id` is a flow job.
+    #: The partition of an environment job; empty: `job_id` is a flow job.
     remediation_id: str = ""
-    #: The flow job waits for a person, or did when its row was last compared.
+    #: The flow job needs a person, or did when the row was last compared.
     needs_person: bool = False
-    #: Since when its job need not be named; None: it has to be, or has not been compared.
+    #: Since when the job need not be named; None: it has to be, or was not compared yet.
     superfluous_since: datetime | None = None
     closed: ClosedCounts | None = None
 
     @property
     def kind(self) -> "NamedKind":
-        """Return what it names."""
+        """Return what the row names."""
         if not self.job_id:
             return NamedKind.COUNTS
         return NamedKind.ENVIRONMENT_JOB if self.remediation_id else NamedKind.FLOW_JOB
 
     @property
     def key(self) -> str:
-        """Return its row key, which tells all that is needed to find the job."""
+        """Return its row key, from which the job can be found."""
         return f"{self.kind}~{self.remediation_id}~{self.job_id}"
 
 
 class NamedKind(StrEnum):
-    """What an index row names; first part of its key."""
+    """What an index row names; the first part of its key."""
 
     COUNTS = "counts"
     ENVIRONMENT_JOB = "environment"
@@ -57,7 +57,7 @@ class NamedKind(StrEnum):
 
 
 def named_by(environment_id: str, key: str) -> IndexRow:
-    """Return the index row that has this key, as far as the key tells."""
+    """Return the index row with this key, without the fields that are not in the key."""
     remediation_id, _, job_id = key.partition("~")[2].partition("~")
     return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
 
@@ -77,23 +77,23 @@ def name_of_environment_job(job: EnvironmentJob) -> IndexRow:
 
 
 def needs_person(job: FlowJob) -> bool:
-    """Return whether a person is told of a flow job."""
+    """Return whether a person is notified of a flow job."""
     return job.needs_action or job.code in GO_ON_TRYING
 
 
 def is_closed(job: FlowJob) -> bool:
-    """Return whether nothing more happens with a flow job unless somebody orders it."""
+    """Return whether a flow job stays as it is unless a person acts."""
     is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE and job.requested is None
     return is_over and job.due is None and not (job.has_loans_to_check or needs_person(job))
 
 
 def counted_as(job: FlowJob) -> tuple[str, str]:
-    """Return under which environment job and state a closed flow job is counted."""
+    """Return the environment job and the state under which a closed flow job is counted."""
     return job.environment_job_id, str(job.state)
 
 
 def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
-    """Return whether a write may leave the index without a name or a mark that it needs."""
+    """Return whether the index needs a name, or a mark, before this write."""
     if before is None:
         return True
     if is_closed(before):
@@ -104,7 +104,7 @@ def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
 def with_closed(
     counts: ClosedCounts, added: Iterable[tuple[str, str]], *, times: int = 1
 ) -> dict[str, dict[str, int]]:
-    """Return the counts with so many jobs more, or less; what is zero is left out."""
+    """Return the counts with these jobs added `times` times, without zero counts."""
     total = Counter({(one, state): n for one, by in counts.items() for state, n in by.items()})
     for counted in added:
         total[counted] += times
@@ -118,10 +118,11 @@ def with_closed(
 def current_environment_jobs(
     jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime], now: datetime
 ) -> dict[str, EnvironmentJob]:
-    """Return the environment jobs that an answer about the present needs, by id.
+    """Return the environment jobs that a response about the present needs, by id.
 
-    Those that are open, or ended lately; those whose plans hold now; and of each environment the
-    last one, and the last that writes. `created`: when each remediation was started, by id.
+    These are open and recently completed jobs, those whose plans currently apply, and the last job,
+    and the last one that writes, of each environment. `created` has the start of each remediation
+    by id.
     """
     jobs = list(jobs)
     current = {one.id: one for one in jobs if not _is_history(one, now)}
@@ -136,7 +137,7 @@ def current_environment_jobs(
 def newest_first(
     jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime]
 ) -> list[EnvironmentJob]:
-    """Return environment jobs in the order in which their remediations were started."""
+    """Return environment jobs sorted by the start of their remediations, the newest first."""
 
     def age(job: EnvironmentJob) -> float:
         started = created.get(job.remediation_id)
@@ -150,17 +151,18 @@ def _is_history(job: EnvironmentJob, now: datetime) -> bool:
     return is_over and bool(job.history) and now - job.history[-1].at > ENDED_LATELY
 
 
-#: A job has to be closed for so long, from one comparison to another, before it is only counted:
-#: whoever named it to write it may be frozen that long in between.
+#: How long a job has to be closed between two comparisons before it is only counted: an invocation
+#: that named it before a write may be suspended that long.
 SETTLED_AFTER = timedelta(hours=1)
 
 
 def compared(
     row: IndexRow, *, is_needed: bool, needs_person: bool = False, now: datetime
 ) -> IndexRow | None:
-    """Return an index row after it was compared with its job; None: remove it.
+    """Return an index row after a comparison with its job; None: remove it.
 
-    A mark that the job needs is set at once; what it does not need goes `SETTLED_AFTER` later.
+    A missing mark is set at once; a name or mark that is no longer needed is removed after
+    `SETTLED_AFTER`.
     """
     is_superfluous = not is_needed or (row.needs_person and not needs_person)
     since = row.superfluous_since or now if is_superfluous else None

@@ -1,8 +1,7 @@
-"""The categories of flows that a key leaves behind: the rule, and all that is said of each.
+"""Define the Microsoft-key reasons: the rules by which flows stay, and their texts.
 
-A category is one entry of `MicrosoftKeyReason` with a `MicrosoftKeyRule`, of which no field has a
-default: who adds one and forgets what is said of it is told by the type checker, and at the first
-import.
+A reason is a member of `MicrosoftKeyReason` with a `MicrosoftKeyRule`. No field of it has a
+default, so that the type checker reports a missing text.
 """
 
 from collections.abc import Callable, Collection
@@ -17,32 +16,32 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedFlow:
-    """What the rule looks at."""
+    """The facts to which the rules apply."""
 
     definition: FlowDefinition | DefinitionSummary
-    #: None: nobody knows.
+    #: None: unknown.
     in_solution: bool | None
-    #: Workflow ids of flows that stay, and of those of which it is not known.
+    #: Workflow ids of flows that stay, and of flows that may stay.
     held_back: Collection[str]
     unknown: Collection[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrosoftKeyRule:
-    """One category of flows that stay on Microsoft's key."""
+    """The rule and the texts of one Microsoft-key reason."""
 
-    #: A few words, for tables.
+    #: A short name for tables.
     title: str
-    #: Whether a flow belongs to it; None: the definition does not tell.
+    #: Returns whether the rule applies to a flow; None: the definition does not show it.
     holds: Callable[[EvaluatedFlow], bool | None]
-    #: One sentence for a person: why such a flow stays.
+    #: Why such a flow stays, as one sentence.
     text: str
-    #: The same where it may stay; empty: a definition always tells.
+    #: Why it may stay; empty: a definition always shows it.
     in_doubt: str
-    #: What to do, the recommended way first: before the key is applied, and after it.
+    #: What to do, the preferred way first: before the key is applied, and after it.
     before: tuple[str, ...]
     after: tuple[str, ...]
-    #: What becomes of a flow that nothing spares the copy before the key.
+    #: What happens to a flow that was not changed before the key is applied.
     unprepared: str
 
 
@@ -54,7 +53,7 @@ def _is_started_by_teams(flow: EvaluatedFlow) -> bool | None:
     categories = set(flow.definition.trigger_categories)
     if categories & {TriggerCategory.TEAMS_WEBHOOK, TriggerCategory.TEAMS_MESSAGE_ACTION}:
         return True
-    # The document says "Teams trigger flows" and itemises nothing (platform.md#teams-triggers).
+    # Microsoft's document says "Teams trigger flows" without a list (platform.md#teams-triggers).
     return None if TriggerCategory.TEAMS_EVENT in categories else False
 
 
@@ -68,7 +67,7 @@ def _lists_flows_v1(flow: EvaluatedFlow) -> bool:
     return flow.definition.uses_list_flows_as_admin_v1
 
 
-def _runs_one_that_stays(flow: EvaluatedFlow) -> bool | None:
+def _runs_flow_that_stays(flow: EvaluatedFlow) -> bool | None:
     children = flow.definition.children
     if any(child in flow.held_back for child in children):
         return True
@@ -86,57 +85,47 @@ _HTTP_TRIGGER = MicrosoftKeyRule(
     in_doubt="",
     before=(
         (
-            "Nothing can be done before: it needs a copy with a new URL once the key is "
-            "applied. Put its URL where the app can change it (app setting, Key Vault)."
+            "It needs a copy with a new URL once the key is applied. To prepare, store its URL "
+            "where the app can change it (app setting, Key Vault)."
         ),
     ),
-    after=(
-        (
-            "Copy it (Save as), and give the systems that call it the URL of the copy: order "
-            "a remediation."
-        ),
-    ),
-    unprepared="Its URL changes with the key: it is copied after the key is applied.",
+    after=(("Start a remediation, which copies it and writes the copy's URL into its callers."),),
+    unprepared="It is copied after the key is applied, because its URL changes.",
 )
 _TEAMS_TRIGGER = MicrosoftKeyRule(
     title="Teams trigger",
     holds=_is_started_by_teams,
     text="A Teams trigger starts it.",
     in_doubt=(
-        "A Teams event starts it; Microsoft's documents do not say whether this trigger counts."
+        "A Teams event starts it; Microsoft's documents do not say whether such a flow stays."
     ),
-    before=(
-        (
-            "Nothing can be done before: it needs a copy once the key is applied. A webhook's "
-            "URL changes with it."
-        ),
-    ),
+    before=(("It needs a copy once the key is applied. The URL of a webhook changes then."),),
     after=(
-        ("Copy it (Save as), and let Teams and all callers use the copy: order a remediation."),
+        ("Start a remediation, which copies it. Then make Teams and all callers use the copy."),
     ),
-    unprepared="Teams starts it: it is copied after the key is applied.",
+    unprepared="It is copied after the key is applied, because Teams starts it.",
 )
 _POWER_APPS_V1_OUTSIDE_SOLUTION = MicrosoftKeyRule(
     title="Power Apps V1, in no solution",
     holds=_is_v1_outside_solution,
     text="It starts from the Power Apps V1 trigger and is in no solution.",
-    in_doubt=("It starts from the Power Apps V1 trigger: it stays unless it is in a solution."),
+    in_doubt=("It starts from the Power Apps V1 trigger, so it stays unless it is in a solution."),
     before=(
         (
             "Recommended: change its trigger to Power Apps (V2) before the key is applied, "
-            "together with the makers of its apps. The app changes it where the flow is "
-            "named: cmkflow remediation start ENVIRONMENT --mode prepare --flow ID."
+            "together with the makers of its canvas apps: `cmkflow remediation start ENVIRONMENT "
+            "--mode prepare --flow ID`."
         ),
         (
-            "Or have the app add it to a solution before the key is applied, which changes "
-            "neither flow nor app: cmkflow remediation start ENVIRONMENT --mode prepare."
+            "Or add it to a solution before the key is applied, which changes neither the flow "
+            "nor the canvas app: `cmkflow remediation start ENVIRONMENT --mode prepare`."
         ),
         (
-            "Or let the app copy it after the key is applied, and let the apps that run it "
-            "use the copy."
+            "Or start a remediation after the key is applied, which copies it. Then make the "
+            "canvas apps use the copy."
         ),
     ),
-    after=(("Copy it (Save as), and let the apps that run it use the copy: order a remediation."),),
+    after=(("Start a remediation, which copies it. Then make the canvas apps use the copy."),),
     unprepared="It is copied after the key is applied.",
 )
 _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
@@ -147,17 +136,16 @@ _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
     before=(
         (
             "Change the action List flows as Admin (V1) to V2 before the key is applied. V2 "
-            "returns fewer fields: the app shows the change, and makes it where nothing "
-            "misses them and the flow is named: "
-            "cmkflow remediation start ENVIRONMENT --mode prepare --flow ID."
+            "returns fewer fields; the plan shows the change. If the flow uses none of the "
+            "missing fields: `cmkflow remediation start ENVIRONMENT --mode prepare --flow ID`."
         ),
         "Or delete the action.",
     ),
     after=(
         (
-            "Change the action List flows as Admin (V1) to V2. V2 returns fewer fields: the "
-            "app shows the change, and makes it where nothing misses them and the flow is "
-            "named: cmkflow remediation start ENVIRONMENT --mode apply --flow ID."
+            "Change the action List flows as Admin (V1) to V2. V2 returns fewer fields; the plan "
+            "shows the change. If the flow uses none of the missing fields: `cmkflow remediation "
+            "start ENVIRONMENT --mode apply --flow ID`."
         ),
         "Or delete the action.",
     ),
@@ -165,49 +153,49 @@ _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
 )
 _PARENT_OF_MMK_FLOW = MicrosoftKeyRule(
     title="parent of such a flow",
-    holds=_runs_one_that_stays,
-    text="It runs a child flow that stays on the Microsoft-managed key.",
-    in_doubt="It runs a child flow of which this is not known.",
+    holds=_runs_flow_that_stays,
+    text="It runs a child flow that stays on Microsoft's key.",
+    in_doubt="It runs a child flow that may stay on Microsoft's key.",
     before=(
         (
-            "Settle the flows that it runs first: if they can move by themselves, it moves "
-            "with them. Else it is copied with its family."
+            "Change its child flows first: if the platform can move them, it moves this flow "
+            "too. Otherwise this flow is copied with them."
         ),
     ),
-    after=("Copy it with its family, the flows that it runs first: order a remediation.",),
-    unprepared=("It runs flows that stay: it moves with them, or is copied with them afterwards."),
+    after=("Start a remediation, which copies it after the flows that it runs.",),
+    unprepared=("It runs flows that stay. It moves when they do, or is copied with them."),
 )
 _UNEXPLAINED = MicrosoftKeyRule(
     title="no reason found",
     holds=_has_unknown_trigger,
-    text="The platform lists it as not migrated; nothing in its definition says why.",
-    in_doubt="Its trigger is none that the app knows, so whether it moves is not known.",
+    text="The platform lists it as not migrated, and its definition shows no reason.",
+    in_doubt="The app does not know its trigger, so it may stay.",
     before=(
         (
-            "Ask Microsoft's support why the flow cannot move; else copy it after the key is "
-            "applied."
+            "Ask Microsoft's support why the flow cannot move. Otherwise start a remediation "
+            "after the key is applied."
         ),
     ),
     after=(
         (
-            "Copy it (Save as): order a remediation. Ask Microsoft's support if the copy is "
-            "listed as well."
+            "Start a remediation, which copies it. Ask Microsoft's support if the copy is listed "
+            "too."
         ),
     ),
-    unprepared="Nothing says why it stays: it is copied after the key is applied.",
+    unprepared="It is copied after the key is applied. Why it stays is unknown.",
 )
 
 
 class MicrosoftKeyReason(StrEnum):
-    """What keeps a flow on the MMK (platform.md#flows-that-stay).
+    """A reason why a flow stays on Microsoft's key (platform.md#flows-that-stay).
 
-    A flow's own reason comes before that of its children.
+    A flow's own reason comes before that of its child flows.
     """
 
     category: MicrosoftKeyRule
 
     def __new__(cls, value: str, category: MicrosoftKeyRule) -> Self:
-        """Make the member: its value stands in rows, reports and the API."""
+        """Create the member. Its value is used in rows, reports and the API."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.category = category
@@ -221,5 +209,5 @@ class MicrosoftKeyReason(StrEnum):
     )
     LIST_FLOWS_AS_ADMIN_V1 = "list_flows_as_admin_v1", _LIST_FLOWS_AS_ADMIN_V1
     PARENT_OF_MICROSOFT_KEY_FLOW = "parent_of_microsoft_key_flow", _PARENT_OF_MMK_FLOW
-    #: the platform lists the flow and the definition does not say why
+    #: The platform lists the flow, and its definition shows no reason.
     UNKNOWN = "unknown", _UNEXPLAINED

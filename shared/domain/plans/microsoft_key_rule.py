@@ -1,8 +1,8 @@
-"""Why a flow stays on the Microsoft-managed key: the reason that the platform's list leaves out.
+"""Evaluate why a flow stays on Microsoft's key, which the platform's list does not say.
 
-`nonCmkMigratedFlows` names flows and gives no reason (platform.md#microsoft-key-list), so the
-documented rule is applied to definitions. Where the rule needs to know what a definition does not
-say, the answer is *unknown*.
+`nonCmkMigratedFlows` lists flows without a reason (platform.md#microsoft-key-list), so Microsoft's
+documented rules are applied to their definitions. Where a definition does not show enough, the
+result is unknown.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,13 +16,13 @@ from shared.domain.plans.microsoft_key_reason import EvaluatedFlow, MicrosoftKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrosoftKeyEvaluation:
-    """Whether a flow stays on the MMK, and why."""
+    """Whether a flow stays on Microsoft's key, and why."""
 
-    #: None: the definition alone cannot tell
+    #: None: unknown from the definition alone.
     stays_on_microsoft_key: bool | None
-    #: reasons that hold; where the answer is unknown, those that may hold
+    #: The reasons that apply; if the result is unknown, those that may apply.
     reasons: tuple[MicrosoftKeyReason, ...]
-    #: one sentence for a person
+    #: One sentence for people.
     text: str
 
 
@@ -33,16 +33,16 @@ def evaluate_flow(
     held_back_children: Collection[str] = (),
     unknown_children: Collection[str] = (),
 ) -> MicrosoftKeyEvaluation:
-    """Apply the documented rule to one flow.
+    """Apply the documented rules to one flow.
 
-    `in_solution` is None where nobody knows. `held_back_children` and `unknown_children` are
-    workflow ids; only those the definition calls count.
+    `in_solution` None: unknown. `held_back_children` and `unknown_children` are workflow ids; those
+    that the definition does not call are ignored.
     """
     if definition.format is DefinitionFormat.LOGIC_APP:
         return MicrosoftKeyEvaluation(
             stays_on_microsoft_key=False,
             reasons=(),
-            text="A Logic App: no key of Power Platform protects it.",
+            text="It is a Logic App, which no Power Platform key protects.",
         )
     flow = EvaluatedFlow(
         definition=definition,
@@ -56,17 +56,19 @@ def evaluate_flow(
     if in_doubt := [reason for reason, answer in answers.items() if answer is None]:
         return _may_stay(in_doubt)
     return MicrosoftKeyEvaluation(
-        stays_on_microsoft_key=False, reasons=(), text="It moves to the new key by itself."
+        stays_on_microsoft_key=False,
+        reasons=(),
+        text="The platform moves it to the customer-managed key.",
     )
 
 
 def explain_listed(
     definition: FlowDefinition | DefinitionSummary, assessment: MicrosoftKeyEvaluation
 ) -> MicrosoftKeyEvaluation:
-    """Return the assessment of a flow that the platform itself lists as not migrated.
+    """Return the evaluation of a flow that the platform lists as not migrated.
 
-    The list is the truth (platform.md#microsoft-key-list): what was in doubt is settled, and a flow
-    that the rule would let go is unexplained.
+    The list decides (platform.md#microsoft-key-list): a flow that may stay does stay, and one that
+    no rule explains is unexplained.
     """
     if assessment.stays_on_microsoft_key:
         return assessment
@@ -82,10 +84,10 @@ def evaluate_flows(
     in_solution: Mapping[str, bool | None],
     listed: Collection[str] = (),
 ) -> dict[str, MicrosoftKeyEvaluation]:
-    """Apply the rule to flows that may run one another, by lower-case workflow id.
+    """Apply the rules to flows that may run one another, by lower-case workflow id.
 
-    A child that is none of `definitions` is unknown, and so is its parent unless another reason
-    holds. `listed` are the ids of `nonCmkMigratedFlows`.
+    A child that is not in `definitions` is unknown, and so is its parent unless another reason
+    applies. `listed` are the ids in `nonCmkMigratedFlows`.
     """
     graph = DependencyGraph({flow: d.children for flow, d in definitions.items()})
     listed = frozenset(listed)

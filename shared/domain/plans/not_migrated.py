@@ -1,4 +1,4 @@
-"""Which flows a remediation leaves on Microsoft's key, and why: `completed` alone would hide it."""
+"""Count the flows that a remediation does not migrate, by reason."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,21 +10,21 @@ from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
-#: Closed flow jobs by environment job and state.
+#: Counts of closed flow jobs, by environment job and state.
 type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 
 def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
-    """Return how many flows of a plan get no job and stay, by why (`NotMigratedReason`)."""
-    return dict(Counter(str(why) for item in items if (why := _why(mode, item))))
+    """Return how many flows of a plan get no job and stay, by `NotMigratedReason`."""
+    return dict(Counter(str(why) for item in items if (why := _reason_for_item(mode, item))))
 
 
 def retired_originals(number: int) -> tuple[str, ...]:
-    """Say, as a finding, how many flows a plan does not list since their copies are in place."""
+    """Return a finding with the number of retired originals that a plan does not list."""
     if not number:
         return ()
     flows = "1 retired original is" if number == 1 else f"{number} retired originals are"
-    return (f"{flows} not listed here: the copies are in place, and the originals are off.",)
+    return (f"{flows} not listed: their copies have replaced them.",)
 
 
 def count_not_migrated(
@@ -32,11 +32,10 @@ def count_not_migrated(
     jobs: Iterable[FlowJob],
     closed: Iterable[Mapping[str, int]] = (),
 ) -> dict[NotMigratedReason, int]:
-    """Return how many flows are still on Microsoft's key, by why, in the order of
-    `NotMigratedReason`.
+    """Return how many flows are not migrated, in the order of `NotMigratedReason`.
 
-    `jobs` need not hold those that have reached what they were begun for. `closed` counts jobs
-    that are not among them, by state.
+    `jobs` need not contain those that reached their goal. `closed` counts jobs that are not among
+    them, by state.
     """
     count: Counter[NotMigratedReason] = Counter()
     for environment_job in environment_jobs:
@@ -44,8 +43,8 @@ def count_not_migrated(
             count[NotMigratedReason(why)] += number
         if environment_job.state is EnvironmentJobState.CANCELLED:
             count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting
-        count[_why_not_begun(environment_job)] += _not_begun(environment_job)
-    count.update(found for job in jobs if (found := _why_of_job(job)))
+        count[_reason_without_job(environment_job)] += _count_without_job(environment_job)
+    count.update(found for job in jobs if (found := _reason_for_job(job)))
     for states in closed:
         for state, number in states.items():
             if FLOW_STATES[FlowJobState(state)].is_withdrawn:
@@ -53,7 +52,7 @@ def count_not_migrated(
     return {why: count[why] for why in NotMigratedReason if count[why]}
 
 
-def _not_begun(job: EnvironmentJob) -> int:
+def _count_without_job(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a job and have none yet."""
     if job.state_properties.next_actor is NextActor.NONE or not job.mode.writes:
         return 0
@@ -62,7 +61,7 @@ def _not_begun(job: EnvironmentJob) -> int:
     return sum((job.counts or {}).get(action, 0) for action in PlannedAction if action.is_work)
 
 
-def _why_not_begun(job: EnvironmentJob) -> NotMigratedReason:
+def _reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
     if job.awaits_approval:
         return NotMigratedReason.AWAITING_APPROVAL
     if job.needs_action:
@@ -74,13 +73,13 @@ def _why_not_begun(job: EnvironmentJob) -> NotMigratedReason:
     return NotMigratedReason.IN_PROGRESS
 
 
-def _why(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
+def _reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
     if item.needs_changes:
         return NotMigratedReason.NEEDS_CHANGES
     return NotMigratedReason.DRY_RUN if item.action.is_work and not mode.writes else item.left
 
 
-def _why_of_job(job: FlowJob) -> NotMigratedReason | None:
+def _reason_for_job(job: FlowJob) -> NotMigratedReason | None:
     if job.needs_action:
         return (
             NotMigratedReason.FAILED

@@ -1,7 +1,7 @@
-"""What a channel sends to people: one notification per cause, and the state of each delivery.
+"""Decide which notifications a channel sends: one per pending action, and when to send it again.
 
-A channel that has accepted nothing since a delivery failed may be out of order: each run tries it.
-Once it has accepted something, what it still rejects has a back-off of its own.
+A channel that has accepted nothing since a failed delivery may be down, so each run tries it once.
+After it has accepted something, each rejected notification has a separate back-off.
 """
 
 from collections import Counter
@@ -14,59 +14,59 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.remediation import EnvironmentJob
 
-#: What still waits is told again; what has come to hold up more flows or rows, sooner.
+#: A pending action is notified again after a day; if it affects more flows or rows, after an hour.
 REPEATED_AFTER = timedelta(days=1)
 GROWN_AFTER = timedelta(hours=1)
-#: A plan is told of again so long before it lapses.
-_LAPSES_SOON = timedelta(days=1)
-#: For how long after its end an environment's work is told of: a channel may be out meanwhile.
+#: A plan is notified again this long before it expires.
+_EXPIRES_SOON = timedelta(days=1)
+#: How long a completed environment job is notified: a channel may be down in the meantime.
 ENDED_LATELY = timedelta(days=7)
-#: What comes by flows, one after the other, and is told together.
+#: Pending actions that arise flow by flow and are combined.
 _BY_FLOWS = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.LATE_CALLER})
-#: Characters of a text that is told, and of a name: a message of Teams may have 28 KB in all.
+#: Most characters of a text and of a name; a Teams message may have 28 KB in all.
 _LONGEST_TEXT = 2_000
 _LONGEST_NAME = 200
-#: Longest wait before a notification that was rejected is sent again.
+#: Longest delay before a rejected notification is sent again.
 _LONGEST_WAIT = timedelta(hours=1)
-#: Notifications that one channel gets in one run. There are fewer kinds of causes.
+#: Most notifications to one channel in one run. There are fewer kinds of pending actions.
 MOST_IN_A_RUN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One thing to tell; never holds a flow's URL."""
+    """A notification about a pending action; never holds a trigger URL."""
 
-    #: The same however often one delivery is tried: receivers tell repetitions by it.
+    #: Stays the same for each attempt, so that receivers can detect duplicates.
     id: str
-    #: What it is about, the same as long as that lasts: receivers group by it.
+    #: Stays the same as long as the action is pending, so that receivers can group by it.
     correlation_id: str
     pending_action: PendingAction
     created_at: datetime
-    #: Page of the app that shows more; empty: the app does not know its own address.
+    #: URL of the page with details; empty: the app does not know its own URL.
     link: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationDelivery:
-    """How far one channel is with one cause; the row is forgotten with the cause."""
+    """The delivery of one pending action to one channel; removed with the pending action."""
 
     pending_action_id: str
     channel: str
     first_seen_at: datetime
-    #: When it is sent, tried or told again.
+    #: When it is sent, or sent again.
     next_attempt_at: datetime
-    #: How often it was told, of how many flows or rows at last, and when.
+    #: How often it was sent; how many flows or rows the last one was about; and when that was.
     sent_count: int = 0
     reported_count: int = 0
     last_sent_at: datetime | None = None
-    #: How often in a row the channel did not take it.
+    #: How often in a row the channel did not accept it.
     consecutive_failures: int = 0
     error: str = ""
-    #: When the first of these failures was; None: it did not fail.
+    #: When the first of these failures was; None: none.
     failing_since: datetime | None = None
-    #: A run is sending it until then; None: none is.
+    #: Until when a run is sending it; None: none is.
     claimed_until: datetime | None = None
-    #: The channel asked that nothing be sent to it until then; None: it did not ask.
+    #: Until when the channel asked to get nothing; None: it did not ask.
     paused_until: datetime | None = None
 
     @property
@@ -75,9 +75,10 @@ class NotificationDelivery:
         return f"{self.pending_action_id}-{self.first_seen_at:%Y%m%dT%H%M%S}-{self.sent_count}"
 
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
-        """Say whether it is to be sent now. That work has ended is told once.
+        """Return whether it has to be sent now.
 
-        So are flows that need changes, until there are more of them.
+        Completed work is sent only once. Flows that need changes are sent once, until there are
+        more of them.
         """
         if self.sent_count and cause.cause is PendingActionKind.REMEDIATION_COMPLETED:
             return False
@@ -95,22 +96,24 @@ class NotificationDelivery:
         return is_grown or self.next_attempt_at <= now
 
     def failed_after(self, accepted: datetime | None) -> bool:
-        """Say whether it fails, and its channel has accepted nothing since; `accepted`: when."""
+        """Return whether it failed, and its channel has accepted nothing since; `accepted`: when it
+        last did.
+        """
         if self.failing_since is None:
             return False
         return accepted is None or accepted < self.failing_since
 
     def is_claimed(self, now: datetime) -> bool:
-        """Say whether a run is sending it."""
+        """Return whether a run is sending it."""
         return self.claimed_until is not None and self.claimed_until > now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToSend:
-    """What one channel is due to get, by the id of the cause, the most urgent first."""
+    """The pending actions to send to one channel, by id, the most urgent first."""
 
     due: tuple[str, ...]
-    #: What it rejected, and gets again once it has accepted something.
+    #: Rejected ones, to be sent again once the channel has accepted another.
     rejected: tuple[str, ...]
 
 
@@ -119,7 +122,9 @@ def to_send(
     deliveries: Mapping[str, NotificationDelivery],
     now: datetime,
 ) -> ToSend:
-    """Return what one channel is due to get; `deliveries` are those of the channel, by cause."""
+    """Return what to send to one channel; `deliveries` are those of the channel,
+    by pending action.
+    """
     if any(one.paused_until and one.paused_until > now for one in deliveries.values()):
         return ToSend(due=(), rejected=())
     accepted = max(
@@ -140,10 +145,9 @@ def to_send(
 def in_one_run(
     causes: Sequence[PendingAction], most: int
 ) -> tuple[list[PendingAction], list[PendingAction]]:
-    """Return which of these causes are sent one by one, and which together as a digest.
+    """Return which pending actions to send one by one, and which together as a digest.
 
-    `most` notifications in all. One of each kind of cause is sent by itself, so that whoever looks
-    for a kind finds it.
+    At most `most` notifications in all. One of each kind is sent alone, so that no kind is missed.
     """
     if len(causes) <= most:
         return list(causes), []
@@ -155,14 +159,14 @@ def in_one_run(
 
 
 def digest_of(causes: Sequence[PendingAction]) -> PendingAction:
-    """Return the cause that stands for all of these."""
+    """Return one pending action that summarizes all of these."""
     kinds = Counter(str(one.cause) for one in causes)
     named = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common())
     return PendingAction(
         cause=PendingActionKind.DIGEST,
         count=len(causes),
-        reason=f"By cause: {named}.",
-        instruction="The list shows each of them, with what to do.",
+        reason=f"By kind: {named}.",
+        instruction="The status lists each of them, with its fix.",
         command="cmkflow status",
     )
 
@@ -173,22 +177,26 @@ def actions_to_notify(
     stuck: Iterable[FlowJob],
     now: datetime,
 ) -> dict[str, PendingAction]:
-    """Return by its id each cause that people are told of."""
+    """Return the pending actions to notify, by id."""
     blocked = Counter(job.environment_job_id for job in stuck)
-    told = [
-        replace(one, cause=PendingActionKind.PLAN_EXPIRES_SOON) if _lapses_soon(one, now) else one
+    actions = [
+        replace(one, cause=PendingActionKind.PLAN_EXPIRES_SOON) if _expires_soon(one, now) else one
         for one in waiting
     ]
-    told += [_ended(job, blocked[job.id]) for job in environment_jobs if _ended_lately(job, now)]
-    return {one.id: one for one in told}
+    actions += [
+        _completed_work(job, blocked[job.id])
+        for job in environment_jobs
+        if _has_completed_recently(job, now)
+    ]
+    return {one.id: one for one in actions}
 
 
 def first_delivery(
     cause: PendingAction, channel: str, now: datetime, together: timedelta
 ) -> NotificationDelivery:
-    """Return the delivery of a cause that is seen for the first time.
+    """Return the delivery of a new pending action.
 
-    What comes within `together` of the first flow of a cause is told with it.
+    Flows that are added within `together` of the first one are sent with it.
     """
     due = now + together if cause.cause in _BY_FLOWS else now
     return NotificationDelivery(
@@ -197,24 +205,26 @@ def first_delivery(
 
 
 def shorten(cause: PendingAction) -> PendingAction:
-    """Return what is told of a cause; its page and the command line have the whole of it."""
+    """Return a pending action with shortened texts; its page and the command line show the full
+    ones.
+    """
     return replace(
         cause,
-        flows=tuple(_cut(one, _LONGEST_NAME) for one in cause.flows),
-        reason=_cut(cause.reason, _LONGEST_TEXT),
-        instruction=_cut(cause.instruction, _LONGEST_TEXT),
+        flows=tuple(_truncate(one, _LONGEST_NAME) for one in cause.flows),
+        reason=_truncate(cause.reason, _LONGEST_TEXT),
+        instruction=_truncate(cause.instruction, _LONGEST_TEXT),
     )
 
 
 def claimed(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
-    """Return a delivery that a run sends now; another run may send it from `until` on."""
+    """Return a delivery that a run is sending now; another run may send it from `until` on."""
     return replace(delivery, next_attempt_at=until, claimed_until=until)
 
 
 def record_accepted(
     delivery: NotificationDelivery, cause: PendingAction, now: datetime
 ) -> NotificationDelivery:
-    """Return a delivery that its channel has accepted."""
+    """Return the delivery after its channel accepted it."""
     return replace(
         delivery,
         sent_count=delivery.sent_count + 1,
@@ -236,10 +246,10 @@ def record_rejected(
     wait: timedelta,
     asked: timedelta | None = None,
 ) -> NotificationDelivery:
-    """Return a delivery that its channel has not accepted.
+    """Return the delivery after its channel did not accept it.
 
-    It is sent again after `wait`, which doubles with each try, up to an hour. `asked`: for so long
-    the channel wants nothing at all, up to an hour too.
+    It is sent again after `wait`, doubled with each try, up to an hour. `asked`: how long the
+    channel wants to get nothing, up to an hour too.
     """
     due = now + min(wait * 2 ** min(delivery.consecutive_failures, 20), _LONGEST_WAIT)
     return replace(
@@ -253,16 +263,16 @@ def record_rejected(
     )
 
 
-def _cut(text: str, most: int) -> str:
+def _truncate(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _lapses_soon(one: PendingAction, now: datetime) -> bool:
-    is_near = one.expires_at is not None and one.expires_at - now <= _LAPSES_SOON
+def _expires_soon(one: PendingAction, now: datetime) -> bool:
+    is_near = one.expires_at is not None and one.expires_at - now <= _EXPIRES_SOON
     return is_near and one.cause is PendingActionKind.PLAN_AWAITING_APPROVAL
 
 
-def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:
+def _has_completed_recently(job: EnvironmentJob, now: datetime) -> bool:
     is_over = job.state in {EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED}
     if not (is_over and job.mode.writes and job.history):
         return False
@@ -270,11 +280,11 @@ def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:
 
 
 def _had_work(job: EnvironmentJob) -> bool:
-    """Say whether anything was planned: an environment with nothing to do is no news."""
+    """Return whether anything was planned; an environment with nothing to do is not notified."""
     return any((job.counts or {}).values())
 
 
-def _ended(job: EnvironmentJob, blocked: int) -> PendingAction:
+def _completed_work(job: EnvironmentJob, blocked: int) -> PendingAction:
     left = sum((job.left or {}).values()) + blocked
     return PendingAction(
         cause=PendingActionKind.REMEDIATION_COMPLETED,
@@ -283,6 +293,6 @@ def _ended(job: EnvironmentJob, blocked: int) -> PendingAction:
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
         reason=job.reason,
-        instruction="See why each flow stays on Microsoft's key." if left else "",
+        instruction="Read why each flow was not migrated." if left else "",
         command=f"cmkflow remediation show {job.remediation_id}",
     )

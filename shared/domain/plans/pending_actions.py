@@ -1,4 +1,4 @@
-"""What waits for a person, grouped by cause, and what goes on by itself: pure rules over rows."""
+"""Group what only a person can do into pending actions, by reason."""
 
 import shlex
 from collections import Counter, defaultdict
@@ -15,45 +15,47 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
-#: Of the flows that one cause holds up, so many are named.
+#: Most flows that a pending action names.
 NAMED = 5
 
 
 class PendingActionKind(StrEnum):
-    """What makes something wait for a person; what cannot wait stands first."""
+    """The kind of a pending action, the most urgent first."""
 
     BOTH_OFF = "both_off"
-    KILL_SWITCH_ON = "kill_switch_on"  #: it stops every write
+    KILL_SWITCH_ON = "kill_switch_on"  #: the kill switch stops every write
     FLOWS_BLOCKED = "flows_blocked"  #: flows that are blocked or failed
-    ENVIRONMENT_BLOCKED = "environment_blocked"  #: an environment whose work is blocked or failed
-    PLAN_AWAITING_APPROVAL = "plan_awaiting_approval"  #: a plan that nobody has approved yet
-    LATE_CALLER = "late_caller"  #: somebody still calls originals whose callers have moved
+    ENVIRONMENT_BLOCKED = "environment_blocked"  #: an environment job that is blocked or failed
+    PLAN_AWAITING_APPROVAL = "plan_awaiting_approval"  #: a plan that awaits approval
+    LATE_CALLER = "late_caller"  #: originals still receive calls after their callers were updated
     NEEDS_CHANGES = "needs_changes"  #: flows that a person has to change before a new remediation
-    ALERT = "alert"  #: rows that people were told of
-    UNPROCESSED_MESSAGES = "unprocessed_messages"  #: parked, or given up by the broker
-    CHANNEL_FAILING = "channel_failing"  #: notifications that a channel has not taken
-    WAKE_UP = "wake_up"  #: overdue rows that the timer does not look at
-    DAILY_CHECK_MISSING = "daily_check_missing"  #: the daily look has not come to its end
-    # What people are told of, and what is no item of its own to whoever looks:
-    PLAN_EXPIRES_SOON = (
-        "plan_expires_soon"  #: a plan that nobody has approved, a day before it lapses
-    )
-    REMEDIATION_COMPLETED = "remediation_completed"  #: an environment's work has ended
-    DIGEST = "digest"  #: more causes at once than are sent one by one
+    ALERT = "alert"  #: rows with an alert
+    #: Messages in the poison queue or the dead-letter queue.
+    UNPROCESSED_MESSAGES = "unprocessed_messages"
+    CHANNEL_FAILING = "channel_failing"  #: notifications that a channel has not accepted
+    WAKE_UP = "wake_up"  #: overdue rows without a wake-up
+    DAILY_CHECK_MISSING = "daily_check_missing"  #: the daily check has not completed
+    # Only for notifications, not part of the status:
+    PLAN_EXPIRES_SOON = "plan_expires_soon"  #: a plan that expires within a day
+    REMEDIATION_COMPLETED = "remediation_completed"  #: an environment job has completed
+    DIGEST = "digest"  #: more pending actions than are sent one by one
 
 
-#: With these codes a job goes on trying by itself, and needs a person all the same.
+#: Reason codes with which a job continues to try, although a person has to act.
+
+
+#: Reason codes with which a job continues to try, although a person has to act.
 GO_ON_TRYING: Mapping[str, PendingActionKind] = {
     Reason.BOTH_OFF: PendingActionKind.BOTH_OFF,
     Reason.LATE_CALLER: PendingActionKind.LATE_CALLER,
 }
 
 
-#: The options follow from the settings of the deployment.
+#: Its options depend on the settings of the deployment.
 OPERATOR_SIGN_IN = "cmkflow service-account sign-in"
 
 
-#: The next command, where it is no retry and no look at health.
+#: The next command for reason codes where it is not a retry or the health.
 _NEXT: Mapping[str, str] = {
     Reason.LATE_CALLER: "cmkflow remediation show {}",
     Reason.KEY_PROBLEM: "cmkflow key check",
@@ -66,90 +68,94 @@ _NEXT: Mapping[str, str] = {
 
 
 _TITLES: Mapping[PendingActionKind, str] = {
-    PendingActionKind.BOTH_OFF: "NEITHER IS ON: {flows}{at}",
+    PendingActionKind.BOTH_OFF: "Original and copy are both off: {flows}{at}",
     PendingActionKind.FLOWS_BLOCKED: "{flows} {state}{at} ({code})",
-    PendingActionKind.ENVIRONMENT_BLOCKED: "The work{at} {has_stopped} ({code})",
-    PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan of {flows}{at} waits for approval",
-    PendingActionKind.LATE_CALLER: "{flows} still called at the old URL{at}",
+    PendingActionKind.ENVIRONMENT_BLOCKED: "The remediation{at} {has_stopped} ({code})",
+    PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan for {flows}{at} awaits approval",
+    PendingActionKind.LATE_CALLER: "{flows} still called at the original's URL{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
-    PendingActionKind.ALERT: "{notice} ({code}): {rows}",
-    PendingActionKind.UNPROCESSED_MESSAGES: "{messages} given up",
+    PendingActionKind.ALERT: "{alert} ({code}): {rows}",
+    PendingActionKind.UNPROCESSED_MESSAGES: "{messages} in the poison queue",
     PendingActionKind.CHANNEL_FAILING: (
         "The notification channel {code} accepts nothing ({count} waiting)"
     ),
     PendingActionKind.KILL_SWITCH_ON: "The kill switch is on",
     PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
-    PendingActionKind.DAILY_CHECK_MISSING: "The daily sweep is missing",
-    PendingActionKind.PLAN_EXPIRES_SOON: "A plan of {flows}{at} lapses within a day",
-    PendingActionKind.REMEDIATION_COMPLETED: "The work{at} has ended, {flows} left",
-    PendingActionKind.DIGEST: "{count} more causes need a person",
+    PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
+    PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
+    PendingActionKind.REMEDIATION_COMPLETED: (
+        "The remediation{at} is complete: {flows} not migrated"
+    ),
+    PendingActionKind.DIGEST: "{count} more actions required",
 }
 
 
-#: What the rows of a notice are about.
-_NOTICES: Mapping[str, str] = {
-    Reason.KEY_PROBLEM: "A key cannot do its work, or will not be able to",
-    Reason.KEY_WARNING: "Something may go wrong with a key",
+#: What the rows of an alert are about.
+_ALERT_TITLES: Mapping[str, str] = {
+    Reason.KEY_PROBLEM: "A key does not work, or will stop working",
+    Reason.KEY_WARNING: "A key may stop working",
     Reason.ADDRESS_RANGES_CHANGED: "Microsoft's address ranges have changed",
-    Reason.ADDRESS_RANGES_OUTDATED: "Microsoft's address ranges are not looked at",
-    Reason.OUTBOUND_CALL_BLOCKED: "Calls of copies do not get through",
-    Reason.FIREWALL_FIX_UNFINISHED: "A change of a firewall was begun and not ended",
-    Reason.SERVICE_ACCOUNT_SIGNED_OUT: "The operator is not signed in any more",
+    Reason.ADDRESS_RANGES_OUTDATED: "Microsoft's address ranges are not up to date",
+    Reason.OUTBOUND_CALL_BLOCKED: "Calls of copies are denied",
+    Reason.FIREWALL_FIX_UNFINISHED: "A change of a firewall is not completed",
+    Reason.SERVICE_ACCOUNT_SIGNED_OUT: "The service account is no longer signed in",
     Reason.RETIRED_ORIGINAL_ON: "Retired originals are on again",
-    Reason.RETIRED_ORIGINALS_NOT_CHECKED: "The daily sweep did not look at some flows",
+    Reason.RETIRED_ORIGINALS_NOT_CHECKED: "The daily check did not check some flows",
     Reason.UNREADABLE_ROW: "Rows cannot be read by this version of the app",
-    Reason.REQUEST_BUDGET_RESET: "A call budget was reset",
+    Reason.REQUEST_BUDGET_RESET: "A request budget was reset",
     Reason.INTERNAL_ERROR: "Jobs have failed",
-    Reason.SERVICE_OUTAGE: "A service gives no answer",
-    Reason.THROTTLED: "The flow service refuses calls for long",
-    Reason.STALE_WRITE: "Older values were put back at a caller",
-    Reason.ORPHANED_COPY: "Copies of jobs that are undone",
-    Reason.GRANT_NOT_REVOKED: "The operator is still co-owner of a flow",
-    Reason.ROW_SKIPPED: "A timer stumbles over rows",
+    Reason.SERVICE_OUTAGE: "A service does not answer",
+    Reason.THROTTLED: "The flow service has rejected requests for a long time",
+    Reason.STALE_WRITE: "A late write restored older values at a caller",
+    Reason.ORPHANED_COPY: "Copies of cancelled or rolled-back jobs",
+    Reason.GRANT_NOT_REVOKED: "The service account is still co-owner of a flow",
+    Reason.ROW_SKIPPED: "A timer cannot process some rows",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAction:
-    """One cause, however many flows it holds up."""
+    """An action that only a person can do, for any number of flows with the same reason."""
 
     cause: PendingActionKind
-    #: A `Reason`, or the code of what the platform refuses; the runbook has a row for it.
+    #: A `Reason` or the platform's error code, both listed in the runbook.
     code: str = ""
     count: int
     environment_id: str = ""
     environment_name: str = ""
     remediation_id: str = ""
-    #: Titles of the first of the flows.
+    #: Names of the first flows.
     flows: tuple[str, ...] = ()
     #: Why, and what a person has to do.
     reason: str
     instruction: str
     command: str
-    #: When it ends without anybody, for the worse: a plan lapses.
+    #: When it ends because nobody acts: the time when a plan expires.
     expires_at: datetime | None = None
-    #: `blocked`, or `failed` where all of it failed.
+    #: `blocked`, or `failed` if all of it failed.
     state: str = "blocked"
 
     @property
     def id(self) -> str:
-        """Return what is the same as long as the cause is, however many flows it holds up."""
+        """Return an id that stays the same as long as the reason exists, for any
+        number of flows.
+        """
         if (
             self.cause is PendingActionKind.NEEDS_CHANGES
-        ):  # each new remediation finds the same flows again
+        ):  # each new remediation finds the same flows
             return hash_key(self.cause, self.environment_id)
         return hash_key(self.cause, self.environment_id, self.remediation_id, self.code)
 
     @property
     def title(self) -> str:
-        """Return what waits, in one line for people."""
+        """Return one line for people."""
         where = self.environment_name or self.environment_id
         at = f" in {where}" if where else ""
         words = _TITLES[self.cause]
         if self.cause is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
         if self.cause is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
-            words = "The work{at} has ended, nothing of it is left"
+            words = "The remediation{at} is complete: every flow is migrated"
         return words.format(
             at=at,
             flows=counted(self.count, "flow"),
@@ -160,12 +166,12 @@ class PendingAction:
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
             needs="needs" if self.count == 1 else "need",
-            notice=_NOTICES.get(self.code, "Something needs a person"),
+            alert=_ALERT_TITLES.get(self.code, "Action required"),
         )
 
 
 def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[PendingAction]:
-    """Return what holds these flows up, once for each cause, environment and remediation.
+    """Return one pending action per reason, environment and remediation for these flows.
 
     `names` has the environments' names by id.
     """
@@ -174,10 +180,10 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
         if job.needs_action or job.code in GO_ON_TRYING:
             groups[job.environment_id, job.remediation_id, job.code].append(job)
     environments = Counter((remediation_id, code) for _, remediation_id, code in groups)
-    waiting = []
+    pending = []
     for (environment_id, remediation_id, code), group in groups.items():
         group.sort(key=lambda job: job.display_name)
-        waiting.append(
+        pending.append(
             PendingAction(
                 cause=GO_ON_TRYING.get(code, PendingActionKind.FLOWS_BLOCKED),
                 code=code,
@@ -187,10 +193,10 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 remediation_id=remediation_id,
                 flows=tuple(job.display_name for job in group[:NAMED]),
                 reason=group[0].reason,
-                instruction=_instruction(code, group),
+                instruction=_fix_for(code, group),
                 command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
-                else _retry(
+                else _retry_command(
                     remediation_id,
                     code,
                     environment_id if environments[remediation_id, code] > 1 else "",
@@ -200,34 +206,41 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 else "blocked",
             )
         )
-    return waiting
+    return pending
 
 
-def _instruction(code: str, group: Sequence[FlowJob]) -> str:
-    """Return what to do for these flows; whoever does it for the first has not done it for all."""
+def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
+    """Return what to do for these flows.
+
+    If they need different fixes, the first flow's fix is only an example.
+    """
     if code == Reason.LATE_CALLER:
         return Reason.LATE_CALLER.instruction
     first = group[0]
     if all(job.instruction == first.instruction for job in group):
         return first.instruction
     show = f"cmkflow remediation show {first.remediation_id}"
-    return f"Not the same for each: see {show}. For {first.display_name}: {first.instruction}"
+    return (
+        f"The flows need different fixes: see {show}. For {first.display_name}: {first.instruction}"
+    )
 
 
-def _retry(remediation_id: str, code: str, environment_id: str = "") -> str:
-    """Return the command that retries what has this code, and nothing else."""
+def _retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
+    """Return the command that retries only what has this code."""
     words = ["cmkflow", "retry", remediation_id]
     words += ["--code", code] if code else []
     words += ["--environment", environment_id] if environment_id else []
     return shlex.join(words)
 
 
-def pending_alerts(notices: Iterable[Alert]) -> list[PendingAction]:
-    """Return what people were told of rows, once for each code, but what flows tell themselves."""
+def pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
+    """Return one pending action per reason code of the alerts, except those that flow jobs show
+    themselves.
+    """
     groups: dict[str, list[Alert]] = defaultdict(list)
-    for notice in notices:
-        if notice.code != Reason.BOTH_OFF:
-            groups[notice.code].append(notice)
+    for alert in alerts:
+        if alert.code != Reason.BOTH_OFF:
+            groups[alert.code].append(alert)
     return [
         PendingAction(
             cause=PendingActionKind.ALERT,
@@ -235,8 +248,8 @@ def pending_alerts(notices: Iterable[Alert]) -> list[PendingAction]:
             count=len(group),
             reason=" ".join(sorted({one.message for one in group})[:NAMED]),
             instruction=" ".join(sorted({one.instruction for one in group} - {""})[:NAMED])
-            or _standing_instruction(code)
-            or f"Report it: this version has no reason {code}.",
+            or _default_fix(code)
+            or f"Report it to the project: this version does not know the reason {code}.",
             command=_NEXT.get(code, "cmkflow health"),
         )
         for code, group in sorted(groups.items())
@@ -244,17 +257,17 @@ def pending_alerts(notices: Iterable[Alert]) -> list[PendingAction]:
 
 
 def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> list[PendingAction]:
-    """Return the environments whose work a person has to decide on, or to help."""
+    """Return the pending actions of environment jobs: approvals, and blocked or failed ones."""
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
     codes = Counter((one.remediation_id, one.code) for one in environment_jobs if one.needs_action)
     plans = [
-        _about(
+        _environment_action(
             one,
             cause=PendingActionKind.PLAN_AWAITING_APPROVAL,
             count=one.awaiting,
-            reason="Nothing is written before somebody has approved it.",
-            instruction="Look at the plan, then approve the version that it shows.",
+            reason="The app writes nothing before an approver has approved the plan.",
+            instruction="Read the plan, then approve the version that it shows.",
             command=f"cmkflow approve {one.remediation_id}"
             + (f" --environment {one.environment_id}" if asked[one.remediation_id] > 1 else ""),
             lapses=one.expires,
@@ -263,12 +276,12 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
         if one.awaits_approval
     ]
     return plans + [
-        _about(
+        _environment_action(
             one,
             cause=PendingActionKind.ENVIRONMENT_BLOCKED,
             code=one.code,
             instruction=one.instruction,
-            command=_retry(
+            command=_retry_command(
                 one.remediation_id,
                 one.code,
                 one.environment_id if codes[one.remediation_id, one.code] > 1 else "",
@@ -280,15 +293,15 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
     ]
 
 
-def most_urgent_first(waiting: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
-    """Return causes in the order in which a person should look at them."""
+def most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
+    """Return pending actions, the most urgent first."""
     order = list(PendingActionKind)
     return tuple(
-        sorted(waiting, key=lambda one: (order.index(one.cause), -one.count, one.remediation_id))
+        sorted(pending, key=lambda one: (order.index(one.cause), -one.count, one.remediation_id))
     )
 
 
-def _about(
+def _environment_action(
     job: EnvironmentJob,
     *,
     cause: PendingActionKind,
@@ -319,5 +332,5 @@ def counted(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _standing_instruction(code: str) -> str:
+def _default_fix(code: str) -> str:
     return next((reason.instruction for reason in Reason if reason == code), "")

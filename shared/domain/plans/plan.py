@@ -1,4 +1,4 @@
-"""What to do about each flow that stays on Microsoft's key: pure rules over what was found."""
+"""Plan what to do about each flow that stays on Microsoft's key, from the discovered facts."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,57 +26,57 @@ from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCandidate:
-    """One flow that stays on Microsoft's key, as it was found."""
+    """A flow that stays on Microsoft's key, as discovered."""
 
     flow: FlowOnMicrosoftKey
-    #: The job that exists for it, if any.
+    #: The existing job for it; None: there is none.
     job: FlowJob | None
 
     @property
     def ids(self) -> set[str]:
-        """Return what people may name it by, in lower case."""
+        """Return the ids by which people may name it, in lower case."""
         return {self.flow.workflow_id, self.flow.flow_name.lower()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What the plan is for."""
+    """The options of a plan."""
 
     environment_job_id: str
-    #: Flows asked for by id or name; empty: all.
+    #: Requested flows by id or flow name; empty: all.
     flow_ids: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     limit: int = 100
-    #: No key is applied yet: only what spares a copy is planned.
+    #: No key is applied yet, so only changes that avoid a copy are planned.
     is_prepare: bool = False
-    #: Flows are written as rows of Dataverse.
+    #: The environment has Dataverse, where flows are written as rows.
     has_dataverse: bool = True
 
 
 def build_plan_items(
     request: PlanRequest, candidates: Collection[PlanCandidate], graph: DependencyGraph
 ) -> list[PlanItem]:
-    """Return one item for each candidate in scope, children before parents.
+    """Return one item per candidate in scope, children before parents.
 
-    A flow comes with its family: parents and children that stay on Microsoft's key as well. To
-    prepare, no flow needs another.
+    A requested flow is planned with its dependent flows that stay on Microsoft's key, except in a
+    preparation, where flows do not depend on one another.
     """
     by_id = {candidate.flow.workflow_id: candidate for candidate in candidates}
-    scope = _scope(request, by_id, graph)
-    in_cycle = {flow: cycle for cycle in graph.call_loops for flow in cycle}
+    scope = _flows_in_scope(request, by_id, graph)
+    in_loop = {flow: loop for loop in graph.call_loops for flow in loop}
     items: dict[str, PlanItem] = {}
     for workflow_id in graph.leaves_first:
         if workflow_id not in scope:
             continue
         candidate = by_id[workflow_id]
-        item = _item(request, candidate, graph, by_id)
-        item = _with_action(request, candidate, item, in_cycle, by_id)
+        item = _build_item(request, candidate, graph, by_id)
+        item = _choose_action(request, candidate, item, in_loop, by_id)
         item = with_proposal(item, candidate.flow.proposal) if candidate.flow.proposal else item
-        items[workflow_id] = _blocked_by_child(item, items, by_id)
-    return _limited(request, items, graph)
+        items[workflow_id] = _block_by_child(item, items, by_id)
+    return _apply_limit(request, items, graph)
 
 
-def _scope(
+def _flows_in_scope(
     request: PlanRequest, by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> frozenset[str]:
     if not request.flow_ids:
@@ -89,14 +89,19 @@ def _scope(
     if request.is_prepare:
         return frozenset(named)
     return frozenset(
-        member for family in _families(by_id, graph) if named & set(family) for member in family
+        member
+        for family in _dependent_groups(by_id, graph)
+        if named & set(family)
+        for member in family
     )
 
 
-def _families(
+def _dependent_groups(
     by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> tuple[tuple[str, ...], ...]:
-    """Group the candidates by calls among themselves; flows that moved do not connect them."""
+    """Return the groups of candidates that call one another; flows that moved do
+    not connect them.
+    """
     among = {flow: _among(graph.children_of(flow), by_id) for flow in by_id}
     return DependencyGraph(among).dependent_groups
 
@@ -105,7 +110,7 @@ def _among(flows: Iterable[str], by_id: Mapping[str, PlanCandidate]) -> tuple[st
     return tuple(sorted(flow for flow in flows if flow in by_id))
 
 
-def _item(
+def _build_item(
     request: PlanRequest,
     candidate: PlanCandidate,
     graph: DependencyGraph,
@@ -141,48 +146,48 @@ def _item(
         explanation=explanation,
         digest=flow.digest,
         children=_among(graph.children_of(flow.workflow_id), by_id),
-        embedded_connections=_bindable(definition),
+        embedded_connections=_bindable_connections(definition),
         parents=_among(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
         edits=possible_edits(definition, in_solution=flow.in_solution) if definition else (),
     )
 
 
-def _bindable(definition: DefinitionSummary | None) -> tuple[str, ...]:
-    """Name the embedded connections that the app can make a reference for."""
+def _bindable_connections(definition: DefinitionSummary | None) -> tuple[str, ...]:
+    """Return the labels of embedded connections for which the app can create a reference."""
     if definition is None:
         return ()
     custom = definition.custom_connections
     return tuple(label for label in definition.embedded_connections if label not in custom)
 
 
-def _with_action(
+def _choose_action(
     request: PlanRequest,
     candidate: PlanCandidate,
     item: PlanItem,
-    in_cycle: Mapping[str, tuple[str, ...]],
+    in_loop: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, PlanCandidate],
 ) -> PlanItem:
     job, named = candidate.job, _is_named(request, candidate)
     if candidate.ids & request.excluded:
-        return _leave(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
+        return _exclude(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
     if job and job.state is FlowJobState.RETIRED:
-        back = " Its original was turned on again: turn it off." if candidate.flow.is_on else ""
-        return _leave(item, f"Its copy is in place and the original is retired.{back}")
+        back = " The original was turned on again: turn it off." if candidate.flow.is_on else ""
+        return _exclude(item, f"Its copy has replaced it, and the original is retired.{back}")
     if job and job.is_withdrawn and not named:
-        why = f"Its job was {job.state}; name the flow to start again."
-        return _leave(item, why, NotMigratedReason(job.state))
+        why = f"Its job was {job.state}. To migrate it, name the flow in a new remediation."
+        return _exclude(item, why, NotMigratedReason(job.state))
     if job and not job.allows_new_job:
         pattern = item.pattern if job.pattern.has_copy else job.pattern
         return replace(
             item,
             action=PlannedAction.CONTINUE_EXISTING_JOB,
             pattern=pattern,
-            explanation="Its job goes on.",
+            explanation="Its job continues.",
         )
-    refusal = _refusal(request, candidate, in_cycle, by_id)
-    if refusal:
-        explanation, instruction = refusal
+    needed = _needs_changes_reason(request, candidate, in_loop, by_id)
+    if needed:
+        explanation, instruction = needed
         return replace(
             item,
             action=PlannedAction.NEEDS_CHANGES,
@@ -204,33 +209,41 @@ def _with_action(
     )
 
 
-def _refusal(
+def _needs_changes_reason(
     request: PlanRequest,
     candidate: PlanCandidate,
-    in_cycle: Mapping[str, tuple[str, ...]],
+    in_loop: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, PlanCandidate],
 ) -> tuple[str, str] | None:
-    """Return why a person has to act first, and what to do; None: the app can do it."""
+    """Return why a person has to change the flow first, and what to do; None: the app can migrate
+    it.
+    """
     definition = candidate.flow.definition
     if definition is None:
-        remedy = "Open the flow in Power Automate and save it once; then run again."
+        fix = "Open the flow in Power Automate and save it once. Then start a new remediation."
         if candidate.flow.unreadable_reason.startswith(NOT_SHOWN):
-            remedy = instruction_for(DEFINITION_NOT_SHOWN)
-        return (f"Its definition cannot be read: {candidate.flow.unreadable_reason}", remedy)
+            fix = instruction_for(DEFINITION_NOT_SHOWN)
+        return (f"Its definition cannot be read: {candidate.flow.unreadable_reason}", fix)
     if candidate.flow.is_managed:
         return (
             "It is part of a managed solution.",
-            "Copy it in the source environment, release the solution, then run again.",
+            (
+                "Copy it in the environment where the solution is developed, and import the "
+                "solution again. Then start a new remediation."
+            ),
         )
     if definition.format is DefinitionFormat.LOGIC_APP or not definition.trigger_categories:
         return (
             "It is not a cloud flow with a trigger.",
-            "Look at the row in Dataverse: delete it if it is left over.",
+            "Check its row in Dataverse, and delete the row if nothing uses it.",
         )
     if not request.has_dataverse:
         return (
-            "Its environment has no Dataverse, by which flows are copied and changed.",
-            "Add a Dataverse database to the environment, then run again; or copy it by hand.",
+            "Its environment has no Dataverse, which the app needs to copy and change flows.",
+            (
+                "Add a Dataverse database to the environment, then start a new remediation. Or "
+                "copy the flow yourself."
+            ),
         )
     if request.is_prepare:
         return None
@@ -238,29 +251,31 @@ def _refusal(
         request, candidate
     ):
         return (
-            "Its trigger is none that the app knows: it may start by itself, or be called.",
+            "The app does not know its trigger, so it may be self-starting or called.",
             (
-                "Find out what starts it. If it can be swapped (its original goes off before its "
-                "copy comes on), name it: cmkflow remediation start ENVIRONMENT --mode apply "
-                f"--flow {candidate.flow.workflow_id}. Else exclude it, and copy it by hand."
+                "Find out what starts it. If a cutover is possible (the original is turned off, "
+                "then the copy on), name it: `cmkflow remediation start ENVIRONMENT --mode apply "
+                f"--flow {candidate.flow.workflow_id}`. Otherwise exclude it and copy it yourself."
             ),
         )
-    if candidate.flow.workflow_id in in_cycle:
+    if candidate.flow.workflow_id in in_loop:
         members = ", ".join(
             by_id[flow].flow.display_name if flow in by_id else flow
-            for flow in in_cycle[candidate.flow.workflow_id]
+            for flow in in_loop[candidate.flow.workflow_id]
         )
         return (
-            f"These flows run one another in a circle: {members}.",
-            "Take one of the calls out of the circle, then run again.",
+            f"These flows run one another in a call loop: {members}.",
+            "Remove one of the calls, then start a new remediation.",
         )
     return None
 
 
-def _blocked_by_child(
+def _block_by_child(
     item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, PlanCandidate]
 ) -> PlanItem:
-    """A parent cannot be written against the copy of a child that is not copied."""
+    """Return the item, blocked if a child is not copied: a parent's copy runs its children's
+    copies.
+    """
     if not item.action.is_copy:
         return item
     for child in item.children:
@@ -274,15 +289,17 @@ def _blocked_by_child(
                 item,
                 action=PlannedAction.NEEDS_CHANGES,
                 explanation=f"Its child flow {by_id[child].flow.display_name} is not copied.",
-                instruction=f"Settle {by_id[child].flow.display_name} first, then run again.",
+                instruction=(
+                    f"Change {by_id[child].flow.display_name} first, then start a new remediation."
+                ),
             )
     return item
 
 
-def _limited(
+def _apply_limit(
     request: PlanRequest, items: Mapping[str, PlanItem], graph: DependencyGraph
 ) -> list[PlanItem]:
-    """Leave what is beyond the limit for the next remediation; children never before parents."""
+    """Exclude the flows beyond the limit, and with each of them its parents."""
     left: set[str] = set()
     count = 0
     result: list[PlanItem] = []
@@ -291,13 +308,13 @@ def _limited(
             count += 1
             if count > request.limit or graph.descendants_of(workflow_id) & left:
                 left.add(workflow_id)
-                why = f"Beyond the limit of {request.limit} flows a remediation."
-                item = _leave(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
+                why = f"Beyond the limit of {request.limit} flows per remediation."
+                item = _exclude(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
         result.append(item)
     return result
 
 
-def _leave(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
+def _exclude(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
     return replace(item, action=PlannedAction.NO_CHANGE, explanation=why, left=left)
 
 

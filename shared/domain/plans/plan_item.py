@@ -1,4 +1,4 @@
-"""What a plan says about one flow: what is done with it, why, every write, every known caller."""
+"""Define the plan item: what a plan says about one flow."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,16 +14,16 @@ class PlannedAction(StrEnum):
     COPY_WITH_DEPENDENT_FLOWS = "copy_with_dependent_flows"
     CUT_OVER = "cut_over"
     COPY_OFF = "copy_off"
-    ADD_TO_SOLUTION = "add_to_solution"  #: then it moves to the key by itself
+    ADD_TO_SOLUTION = "add_to_solution"  #: so that the platform moves it
     CONVERT_TRIGGER = "convert_trigger"  #: Power Apps (V1) to V2
     EDIT_ACTION = "edit_action"  #: List flows as Admin (V1) to V2
-    CONTINUE_EXISTING_JOB = "continue_existing_job"  #: an open job does it already
-    NO_CHANGE = "no_change"  #: nothing is done; the reason says why
-    NEEDS_CHANGES = "needs_changes"  #: a person has to do something first
+    CONTINUE_EXISTING_JOB = "continue_existing_job"  #: an open job already migrates it
+    NO_CHANGE = "no_change"  #: not included; the reason says why
+    NEEDS_CHANGES = "needs_changes"  #: a person has to change the flow first
 
     @property
     def is_work(self) -> bool:
-        """Say whether a flow job is made of it."""
+        """Return whether it creates a flow job."""
         return self.is_copy or self in {
             PlannedAction.ADD_TO_SOLUTION,
             PlannedAction.CONVERT_TRIGGER,
@@ -32,7 +32,7 @@ class PlannedAction(StrEnum):
 
     @property
     def is_copy(self) -> bool:
-        """Say whether a copy takes the original's place."""
+        """Return whether a copy takes the original's place."""
         return self in {
             PlannedAction.COPY,
             PlannedAction.COPY_WITH_DEPENDENT_FLOWS,
@@ -42,7 +42,7 @@ class PlannedAction(StrEnum):
 
     @property
     def has_job(self) -> bool:
-        """Say whether a flow job stands for it, a new one or one that goes on."""
+        """Return whether a new or existing flow job carries it out."""
         return self.is_work or self is PlannedAction.CONTINUE_EXISTING_JOB
 
 
@@ -84,7 +84,7 @@ class PlanItem:
     category: str
     trigger_name: str
     has_trigger_url: bool
-    #: False: it is in no solution, and only the flow service may change it.
+    #: False: it is in no solution, so that only the flow service can change it.
     in_solution: bool
     pattern: MigrationMethod
     is_on: bool
@@ -92,51 +92,52 @@ class PlanItem:
     action: PlannedAction
     explanation: str
     instruction: str = ""
-    #: Set where nothing is done with it and it stays on Microsoft's key for that.
+    #: Why it stays, if it is not included for that reason.
     left: NotMigratedReason | None = None
     digest: str = ""
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     http_hosts: tuple[str, ...] = ()
-    #: Connections that get a connection reference for the copy, where none leads to them yet.
+    #: Connections that need a new connection reference for the copy.
     embedded_connections: tuple[str, ...] = ()
-    #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
+    #: 32-hex id of the trigger URL; empty: unknown until the service account reads it.
     trigger_url_id: str = ""
-    #: A run of it was looked for that shows that id: not again.
+    #: The app has searched its runs for that id and does not search again.
     was_run_checked: bool = False
     callers: tuple[PlannedCaller, ...] = ()
-    #: How many the copy is shared with beside its owner; None: not known before it is made.
+    #: Number of principals that the copy is shared with besides its owner; None: unknown until it
+    #: is created.
     co_owner_count: int | None = None
-    #: Titles of the solutions that the copy joins.
+    #: Names of the solutions that the copy joins.
     solutions: tuple[str, ...] = ()
-    #: What is left to a person once the copy is there.
+    #: What a person has to do after the copy is created.
     notes: tuple[str, ...] = ()
-    #: What no interface tells before its original is stopped: an approval accepts it.
+    #: Facts that the app cannot read before it turns the original off. The approver accepts them.
     unknowns: tuple[str, ...] = ()
-    #: What could be converted to a second version, whatever is done with it.
+    #: The conversions to V2 that are possible, whatever the action is.
     edits: tuple[ConversionKind, ...] = ()
-    #: The converted definition as a unified difference, or why there is none. No signatures.
+    #: The conversion as a unified diff, or why there is none. Holds no signature.
     proposal: str = ""
-    #: Every write that will be made, in order, in words.
+    #: Every write that will be made, in order, one text each.
     writes: tuple[str, ...] = ()
-    #: All that a plan reads of it was read.
+    #: Everything that the plan needs about the flow was read.
     is_complete: bool = False
-    #: Number of the approval that decided on it; 0: none did.
+    #: Number of the approval that decided on it; 0: none.
     decided: int = 0
-    #: What has changed since that approval: it waits for another. Empty: nothing.
+    #: Changes since that approval, which need another one. Empty: none.
     changed: tuple[str, ...] = ()
 
     @property
     def needs_changes(self) -> bool:
-        """Say whether a person has to change the flow before the app can migrate it."""
+        """Return whether a person has to change the flow before the app can migrate it."""
         return self.action is PlannedAction.NEEDS_CHANGES
 
     @property
     def is_retired(self) -> bool:
-        """Return whether a fresh plan leaves the flow since its copy has taken its place."""
+        """Return whether the flow is not included because its copy has replaced it."""
         return self.action is PlannedAction.NO_CHANGE and self.left is None
 
     @property
     def awaits_approval(self) -> bool:
-        """Say whether the next approval of its plan decides on it."""
+        """Return whether the next approval of its plan decides on it."""
         return self.action.has_job and (self.decided == 0 or bool(self.changed))

@@ -1,10 +1,9 @@
-"""What can be done before a key is applied, so that a flow moves by itself and needs no copy.
+"""Plan changes before a key is applied, so that the platform moves a flow and it needs no copy.
 
-The document's first choice for a Power Apps (V1) flow outside a solution is V2. Adding it to a
-solution takes it out of the category too (platform.md#move-into-solution) and changes neither the
-flow nor an app: so that is done for all, and the conversion only where a flow is named. The action
-*List flows as Admin (V1)* has to be changed, before or after the key, and so only where a flow is
-named.
+For a Power Apps (V1) flow outside a solution, Microsoft recommends V2. Adding it to a solution
+works too (platform.md#move-into-solution) and changes neither the flow nor an app, so the plan does
+that for all flows, and converts only flows that are named in the request. The action *List flows as
+Admin (V1)* has to be changed before or after the key is applied, also only in named flows.
 """
 
 from collections.abc import Mapping
@@ -17,17 +16,17 @@ from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 
 RECONNECT_APPS = (
-    "Afterwards have the makers of the apps that run it take the flow out of the app and add it "
-    "again: the inputs of V2 are named otherwise."
+    "Afterwards ask the makers of the canvas apps that run it to remove the flow from the app "
+    "and add it again: the inputs of V2 have other names."
 )
 
 
 def plan_preparation(item: PlanItem, *, is_named: bool) -> PlanItem:
-    """Return the item with what can be done with its flow before a key is applied."""
+    """Return the item with the change that is possible before a key is applied."""
     if ConversionKind.LIST_FLOWS_ACTION in item.edits:
         return plan_edit(item) if is_named else require_explicit_selection(item)
     if ConversionKind.POWER_APPS_TRIGGER in item.edits:
-        return plan_edit(item) if is_named else _added(item)
+        return plan_edit(item) if is_named else _plan_solution(item)
     why = next(reason for reason in MicrosoftKeyReason if reason in item.reasons)
     unprepared = why.category.unprepared
     return replace(
@@ -43,7 +42,7 @@ def plan_edit(item: PlanItem) -> PlanItem:
     is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.edits
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
     instruction = RECONNECT_APPS if is_trigger else ""
-    return _alone(
+    return _without_dependents(
         replace(
             item, action=action, pattern=MigrationMethod.EDIT_DEFINITION, instruction=instruction
         )
@@ -51,30 +50,32 @@ def plan_edit(item: PlanItem) -> PlanItem:
 
 
 def require_explicit_selection(item: PlanItem) -> PlanItem:
-    """Return the item blocked until somebody asks for the edit of its action by name."""
+    """Return the item as needing changes until a request names the flow."""
     return replace(
         item,
         action=PlannedAction.NEEDS_CHANGES,
         instruction=(
-            "Look at the proposal; then order the same again for this flow by its id, to have the "
-            f"app make that change (--flow {item.workflow_id}), or make it yourself."
+            "Read the proposed change. To let the app make it, name the flow in a new "
+            f"remediation (--flow {item.workflow_id}). Or make it yourself."
         ),
     )
 
 
 def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
-    """Return the item with what a conversion would change; blocked where it was to be made."""
+    """Return the item with the diff of a conversion; with obstacles, it needs changes if it was to
+    be converted.
+    """
     if not proposal.obstacles:
         return replace(item, proposal=proposal.diff)
-    text = "\n".join(("It cannot be converted surely.", *proposal.obstacles))
+    text = "\n".join(("The app cannot convert it safely.", *proposal.obstacles))
     item = replace(item, proposal=text)
     if item.action not in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}:
         return item
-    instruction = "Change it to V2 in the designer, and what reads the answer with it."
+    instruction = "Change the action to V2 in the designer, and the actions that read its result."
     if item.action is PlannedAction.CONVERT_TRIGGER:
         instruction = (
-            "Change the trigger to V2 in the designer; or run again without naming the flow: then "
-            "it is added to a solution."
+            "Change the trigger to V2 in the designer. Or start a remediation that does not name "
+            "the flow, which adds it to a solution."
         )
     return replace(
         item,
@@ -85,10 +86,10 @@ def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
 
 
 def describe_changes(item: PlanItem) -> tuple[str, ...]:
-    """Return in words what is written where no copy is made."""
+    """Return one text per planned change where no copy is made."""
     title, writes = item.display_name, []
     if not item.in_solution:
-        writes.append(f"add {title} to a solution, which the app cannot undo")
+        writes.append(f"add {title} to a solution, which the app cannot revert")
     if item.action is not PlannedAction.ADD_TO_SOLUTION:
         writes += [_EDITS[edit].format(title=title) for edit in item.edits]
     return tuple(writes)
@@ -102,12 +103,12 @@ _EDITS: Mapping[ConversionKind, str] = {
 }
 
 
-def _added(item: PlanItem) -> PlanItem:
-    return _alone(
+def _plan_solution(item: PlanItem) -> PlanItem:
+    return _without_dependents(
         replace(item, action=PlannedAction.ADD_TO_SOLUTION, pattern=MigrationMethod.ADD_TO_SOLUTION)
     )
 
 
-def _alone(item: PlanItem) -> PlanItem:
-    """Without a copy no relative has to be waited for."""
+def _without_dependents(item: PlanItem) -> PlanItem:
+    """Return the item without dependent flows: without a copy, it need not wait for any."""
     return replace(item, children=(), parents=())

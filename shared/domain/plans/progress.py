@@ -1,4 +1,4 @@
-"""How far a remediation is: it follows from its jobs."""
+"""Compute the progress of a remediation from its jobs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,27 +15,26 @@ from shared.reason import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationProgress:
-    """What a progress bar needs."""
+    """The state and the counts of a remediation."""
 
     state: RemediationState
-    #: Jobs by state.
+    #: Number of jobs by state.
     environments: dict[str, int]
     flows: dict[str, int]
-    #: Jobs that are blocked or failed: each says what to do.
+    #: Number of blocked or failed jobs.
     stuck: int
-    #: Flows that were on, of which neither original nor copy is.
+    #: Number of flows that were on and whose original and copy are both off.
     both_off_count: int
-    #: Flows that stay on Microsoft's key as far as it has come by now, by why
-    #: (`NotMigratedReason`).
+    #: Number of flows that are not migrated so far, by `NotMigratedReason`.
     left: dict[str, int]
-    #: When the app continues; None: it does nothing by itself.
+    #: When the app continues; None: it waits for a person.
     next_check_at: datetime | None
-    #: When the first plan expires that awaits approval; None: none does.
+    #: When the first plan that awaits approval expires; None: none does.
     expires: datetime | None
 
     @property
     def states(self) -> frozenset[RemediationState]:
-        """Return what a search finds it under: while some goes on, some may be stuck."""
+        """Return the states under which a search finds it: its own, and blocked if any job is."""
         stuck = {RemediationState.BLOCKED} if self.stuck else set()
         return frozenset({self.state, *stuck})
 
@@ -47,12 +46,12 @@ def compute_progress(
 ) -> RemediationProgress:
     """Return the progress of a remediation with these jobs.
 
-    `closed` counts flow jobs that are closed and not among `jobs`, by state.
+    `closed` counts closed flow jobs that are not among `jobs`, by state.
     """
     flows = Counter(str(job.state) for job in jobs)
     for states in closed:
         flows.update(states)
-    # A dispatched environment job only watches its flow jobs, and a plan only expires.
+    # In these states an environment job only waits, so its wake-up says nothing about progress.
     only_watch = {EnvironmentJobState.RUNNING_FLOW_JOBS, EnvironmentJobState.AWAITING_APPROVAL}
     planning = [job.due for job in environment_jobs if job.state not in only_watch]
     dues = [due for due in (*planning, *(job.due for job in jobs)) if due]

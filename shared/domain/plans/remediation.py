@@ -1,4 +1,4 @@
-"""A remediation: one run over one or more environments; and its environment jobs."""
+"""Define the remediation of one or more environments, and its environment jobs."""
 
 import uuid
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from shared.domain.plans.assessment_request import AssessmentProgress, Assessmen
 
 
 class RemediationMode(StrEnum):
-    """What was asked for. What an environment allows may be less."""
+    """How far a remediation goes. An environment's approval policy may allow less."""
 
     ASSESS = "assess"  #: find and report
     DRY_RUN = "dry_run"  #: plan, and show every change
@@ -27,12 +27,12 @@ class RemediationMode(StrEnum):
 
     @property
     def writes(self) -> bool:
-        """Say whether anything is written, where the environment allows it."""
+        """Return whether it writes, where the environment allows it."""
         return self in {RemediationMode.PREPARE, RemediationMode.APPLY}
 
 
 class StartSource(StrEnum):
-    """Who started a remediation."""
+    """What started a remediation."""
 
     KEY_EVENT = "key_event"  #: an event of a key
     POLICY_EVENT = "policy_event"  #: a policy was applied or changed
@@ -42,82 +42,82 @@ class StartSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remediation:
-    """What was asked for, by whom and why."""
+    """A request to migrate flows: what, by whom and when."""
 
     mode: RemediationMode
     origin: StartSource
-    #: The same cause starts the same remediation: an event's id, a date, an order's id.
+    #: The same value starts the same remediation: an event's id, a date, or an idempotency key.
     cause: str
     created: datetime
     environment_ids: tuple[str, ...]
     #: Workflow ids or flow names; empty: all that stay on Microsoft's key.
     flow_ids: tuple[str, ...] = ()
-    #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
+    #: Compare every flow with the flow service's list of all flows, within a separate small budget.
     reconcile: bool = False
-    #: Assess the environments, and plan nothing.
+    #: Only assess the environments.
     assessment: AssessmentRequest | None = None
-    #: Who ordered it, by name and by object id in Entra; empty: nobody, or it is not known who.
+    #: Name and Entra object id of the person who started it; empty: nobody, or unknown.
     started_by: str = ""
     started_by_id: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse environments that no row can be kept of, also when one is read that has them."""
+        """Raise `ValueError` for an environment id that cannot be part of a row key."""
         if wrong := [one for one in self.environment_ids if not is_identifier(one)]:
             raise ValueError(f"no environment has the id {wrong[0]!r}")
 
     @property
     def id(self) -> str:
-        """Return the id of the one remediation that this cause starts."""
+        """Return the remediation's id, derived from its start source and cause."""
         return str(uuid.uuid5(NAMESPACE, f"remediation/{self.origin}/{self.cause}"))
 
 
 class PlanKept(StrEnum):
-    """What is left of a plan."""
+    """How much of a plan is still stored."""
 
     WHOLE = "whole"  #: a row for each flow
-    BEING_REMOVED = "being_removed"  #: some of these rows
-    SUMMARY = "summary"  #: what the row of its environment job says
+    BEING_REMOVED = "being_removed"  #: some of these rows are removed
+    SUMMARY = "summary"  #: only the row of its environment job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalHost:
-    """A host that nothing which the app reads stands before: its owner has to be asked."""
+    """A called host behind a firewall that the app cannot read; its owner has to be asked."""
 
     host: str
-    #: Prefixes that the owner has to let in.
+    #: Prefixes that the owner has to allow.
     prefixes: tuple[str, ...]
-    #: Originals that call it: the first of them, and how many there are in all.
+    #: The first originals that call it, and how many there are in all.
     workflow_ids: tuple[str, ...]
     flows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallIssueSummary:
-    """A firewall that does not yet admit the new outbound addresses."""
+    """A firewall that denies, or may deny, the new outbound addresses."""
 
-    #: What an administrator waives it by.
+    #: The name by which an administrator ignores it.
     name: str
     kind: str
     firewall: str
     missing: tuple[str, ...]
     instruction: str
-    #: What the app does to it before the first proof that needs it; empty: nothing.
+    #: What the app changes in it before it verifies the first copy that needs it; empty: nothing.
     repair: str = ""
-    #: Originals whose cut-over it blocks: the first of them, and how many there are in all.
+    #: The first originals whose cutover it blocks, and how many there are in all.
     workflow_ids: tuple[str, ...]
     flows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
-    """One approval of the plan of an environment."""
+    """An approval of an environment's plan."""
 
     version: str
     by: str
     at: datetime
-    #: Flows that it left out.
+    #: Flows that it excluded.
     excluded_from_approval: tuple[str, ...]
-    #: Where the plan stands as it was shown.
+    #: Where the approved plan is archived.
     archive: str
 
 
@@ -132,7 +132,8 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     id: str
     remediation_id: str
     environment_name: str = ""
-    #: What is done here: what was asked for, or less where the environment's mode says so.
+    #: What is done here: the requested mode, or less if the environment's approval policy allows
+    #: less.
     mode: RemediationMode
     flow_ids: tuple[str, ...] = ()
     reconcile: bool = False
@@ -146,64 +147,68 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     assessed: AssessmentProgress | None = None
     #: Name of the assessment in the archive; empty: there is none yet.
     answer: str = ""
-    #: Since when it has waited for the migration of its environment.
+    #: Since when it has waited for the platform migration of its environment.
     platform_migration_seen_at: datetime | None = None
     planned_at: datetime | None = None
     expires: datetime | None = None
     approved_by: str = ""
-    #: How often a plan of this environment was approved, and which version the last time.
+    #: Number of approvals of this environment's plan, and the plan version of the last one.
     approval_count: int = 0
     approved_version: str = ""
-    #: Each of them; empty in rows from before this was kept.
+    #: Each approval; empty in rows from before this field existed.
     approved_plans: tuple[ApprovedPlan, ...] = ()
-    #: Ids of trigger URLs that callers held when it was planned, and of which nobody knew whose.
+    #: Trigger URL ids that callers held when it was planned and that matched no flow.
     unmatched_trigger_urls: tuple[str, ...] = ()
-    #: Flows that the last approval left out.
+    #: Flows that the last approval excluded.
     excluded_from_approval: tuple[str, ...] = ()
-    #: Flows of the plan that wait for an approval.
+    #: Number of flows of the plan that await an approval.
     awaiting: int = 0
     has_started_flow_jobs: bool = False
-    #: Id of a flow job that goes on: until it ends nobody needs to look whether all have.
+    #: Id of an open flow job: until it ends, the others need not be checked.
     watched_job_id: str = ""
-    #: Flows of which the operator is co-owner to read their definitions, and was made one ever.
+    #: Flows with an active grant of the service account to read their definitions, and flows with a
+    #: grant at any time.
     active_grants: tuple[str, ...] = ()
     past_grants: tuple[str, ...] = ()
-    #: Those of them whose return nobody has seen yet, and when the last of them was returned.
+    #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
     network: tuple[FirewallIssueSummary, ...] = ()
     external_hosts: tuple[ExternalHost, ...] = ()
-    #: What the administrator should know: cycles, missing children, differences between sources.
+    #: Texts for the administrator: call loops, missing children, differences between sources.
     findings: tuple[str, ...] = ()
     counts: dict[str, int] | None = None
-    #: Flows of the plan without a job that stay on Microsoft's key, by why (`NotMigratedReason`).
+    #: Number of the plan's flows without a job that stay on Microsoft's key, by
+    #: `NotMigratedReason`.
     left: dict[str, int] | None = None
     plan_kept: PlanKept = PlanKept.WHOLE
 
     @property
     def ended_at(self) -> datetime | None:
-        """Return when it ended; None: it has not, or a person may let it go on."""
+        """Return when it ended; None: it has not, or a person may continue it."""
         is_over = self.state_properties.next_actor is NextActor.NONE
         return self.history[-1].at if is_over and self.history else None
 
     @property
     def state_properties(self) -> EnvironmentStateProperties:
-        """Return what is true in its state."""
+        """Return the properties of its state."""
         return ENVIRONMENT_STATES[self.state]
 
     @property
     def has_grants(self) -> bool:
-        """Say whether the operator is co-owner of a flow for it, or may yet become one."""
+        """Return whether it has active grants, or a write that may still create one."""
         return bool(self.active_grants or (self.past_grants and self.in_flight_until))
 
     @property
     def has_loans_to_check(self) -> bool:
-        """Say whether it has loans, or returned some and has not seen yet that they are gone."""
+        """Return whether it has active grants, or revoked ones whose removal was
+        not read back yet.
+        """
         return self.has_grants or bool(self.returned)
 
     @property
     def has_stopped_planning(self) -> bool:
-        """Say whether it reads no definition unless somebody approves, orders or retries."""
+        """Return whether it reads no definition until a person acts."""
         return (
             self.state is EnvironmentJobState.RUNNING_FLOW_JOBS
             or self.state_properties.next_actor is not NextActor.APP
@@ -211,19 +216,19 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
 
     @property
     def awaits_approval(self) -> bool:
-        """Say whether there is something to approve, be it the rest of a plan under way."""
+        """Return whether there is something to approve, which may be the rest of a started plan."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return self.has_started_flow_jobs and self.awaiting > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
 
     @property
     def can_start_more_flows(self) -> bool:
-        """Say whether flow jobs may still be made of its plan."""
+        """Return whether flow jobs may still be created from its plan."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return not self.has_started_flow_jobs or self.awaits_approval
         return self.state_properties.next_actor is not NextActor.NONE
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:
-    """Return the id of the one job on this environment in this remediation."""
+    """Return the id of the job on this environment in this remediation."""
     return str(uuid.uuid5(NAMESPACE, f"environment/{remediation_id}/{environment_id}".lower()))

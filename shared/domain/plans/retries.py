@@ -1,4 +1,4 @@
-"""Why a retry can continue nothing, and what a person has to do instead."""
+"""Explain why a retry can continue nothing."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 def nothing_to_retry(
     remediation_id: str, found: Sequence[FlowJob | PlanItem], code: str = ""
 ) -> tuple[str, str]:
-    """Return the reason and the instruction; `found` are the flows that the retry is about."""
-    states = Counter(map(_state, found))
+    """Return the message and the fix; `found` are the flows of the retry."""
+    states = Counter(map(_format_flow_state, found))
     with_code = f" with the code {code}" if code else ""
-    standing = ", ".join(f"{number} {state}" for state, number in states.items())
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
     reason = f"No flow is blocked, failed or waiting{with_code}" + (
-        f": {standing}." if standing else "."
+        f": {counts}." if counts else "."
     )
     show = f"cmkflow remediation show {remediation_id}"
     items = [one for one in found if isinstance(one, PlanItem) and one.needs_changes]
     if items:
         changes = instructions_for(items, f"cmkflow plan show {remediation_id}")
         return reason, f"{changes} Then start a new remediation."
-    return reason, f"See how far each flow is: {show}"
+    return reason, f"See the state of each flow: {show}"
 
 
-def _state(one: FlowJob | PlanItem) -> str:
+def _format_flow_state(one: FlowJob | PlanItem) -> str:
     if isinstance(one, FlowJob):
         return one.state.replace("_", " ")
     if one.action.has_job:

@@ -1,7 +1,7 @@
-"""How much of a plan its rows hold: a row of a table takes 1 MiB, two bytes a character.
+"""Limit a plan to what its rows can hold: a table row has 1 MiB, at two bytes per character.
 
-What is left out here is counted in what stays, and nothing depends on it: each flow job looks for
-firewall gaps and callers itself before it changes anything.
+What is cut is counted in the rest, and nothing depends on it: each flow job checks firewalls and
+callers again before it changes anything.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,17 +10,17 @@ from dataclasses import replace
 from shared.domain.plans.plan_item import PlannedCaller
 from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, FirewallIssueSummary
 
-#: Characters of all findings of an environment job together.
+#: Most characters of all findings of an environment job together.
 LONGEST_FINDINGS = 80_000
-#: Firewall gaps of an environment job, and flows that each of them names.
+#: Most firewall issues of an environment job, and most flows that each of them names.
 MOST_GAPS = 50
 MOST_FLOWS_OF_A_GAP = 50
-#: Callers that a plan names of one flow.
+#: Most callers that a plan names for one flow.
 MOST_CALLERS = 500
 
 
 def fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
-    """Return the findings that fit, in their order, the last of them with how many do not."""
+    """Return the findings that fit, in order; the last one says how many do not."""
     shown: list[str] = []
     left, room = 0, LONGEST_FINDINGS
     for finding in findings:
@@ -30,35 +30,41 @@ def fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
         else:
             left += 1
     if left:
-        shown.append(f"{left} more findings are left out: they are too many for a plan.")
+        shown.append(f"{left} more findings are not shown.")
     return tuple(shown)
 
 
 def with_network(
     job: EnvironmentJob,
-    gaps: Sequence[FirewallIssueSummary],
+    issues: Sequence[FirewallIssueSummary],
     beside: Sequence[str] = (),
     external: Sequence[ExternalHost] = (),
 ) -> EnvironmentJob:
-    """Return the job with the gaps that fit, those of the most flows, and a finding about the rest.
+    """Return the job with the firewall issues that fit, those with the most flows first.
 
-    A gap names the first of its flows and counts all of them. What is said `beside` is a finding.
+    Each issue names its first flows and counts all. `beside` are further findings.
     """
-    widest = sorted(gaps, key=lambda gap: (-len(gap.workflow_ids), gap.name))
+    widest = sorted(issues, key=lambda issue: (-len(issue.workflow_ids), issue.name))
     shown = tuple(
         replace(
-            gap,
-            flows=len(gap.workflow_ids),
-            workflow_ids=gap.workflow_ids[:MOST_FLOWS_OF_A_GAP],
+            issue,
+            flows=len(issue.workflow_ids),
+            workflow_ids=issue.workflow_ids[:MOST_FLOWS_OF_A_GAP],
         )
-        for gap in widest[:MOST_GAPS]
+        for issue in widest[:MOST_GAPS]
     )
     findings = fitting_findings((*job.findings, *beside))
-    if left := len(gaps) - len(shown):
-        text = f"{left} more firewalls do not admit the new addresses: jobs that meet one say so."
+    if left := len(issues) - len(shown):
+        text = (
+            f"{left} more firewalls deny the new addresses. A job that needs one of them is "
+            "blocked and says so."
+        )
         findings = tuple(dict.fromkeys((*findings, text)))
     if (left := len(external) - MOST_GAPS) > 0:
-        text = f"The owners of {left} more hosts have to be asked: `cmkflow network called-hosts`."
+        text = (
+            f"Ask the owners of {left} more hosts to allow the new addresses: `cmkflow network "
+            "called-hosts`."
+        )
         findings = tuple(dict.fromkeys((*findings, text)))
     targets = tuple(
         replace(one, workflow_ids=one.workflow_ids[:MOST_FLOWS_OF_A_GAP])
@@ -68,7 +74,7 @@ def with_network(
 
 
 def fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:
-    """Return the callers that fit, the last of them standing for all that do not."""
+    """Return the callers that fit; the last one counts those that do not."""
     left = len(callers) - MOST_CALLERS
     if left <= 0:
         return tuple(callers)

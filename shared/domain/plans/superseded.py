@@ -1,4 +1,4 @@
-"""Plans that nothing needs any more: a newer one says what they say, and nothing came of them."""
+"""Find plans that are no longer needed: a later plan replaced them, and they started nothing."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -13,11 +13,11 @@ from shared.domain.plans.row_limits import fitting_findings
 def superseded(
     jobs: Collection[EnvironmentJob], with_flow_jobs: Collection[str]
 ) -> list[EnvironmentJob]:
-    """Return the environment jobs whose plans are superseded, the one first that ended first.
+    """Return the environment jobs whose plans are superseded, the oldest first.
 
-    A plan is superseded once a later plan of its whole environment stands, unless it is part of the
-    current plan, somebody approved it, or it made flow jobs: evidence and rollback need it then.
-    `with_flow_jobs` are the ids of environment jobs that flow jobs belong to.
+    A plan is superseded once there is a later plan of the whole environment, unless it is part of
+    the current plan, was approved, or created flow jobs: evidence and rollback then need it.
+    `with_flow_jobs` are the ids of environment jobs that have flow jobs.
     """
     current = {job.id for plans in newest_plans(jobs).values() for job in plans}
     newest = _last_whole_plans(jobs)
@@ -27,7 +27,7 @@ def superseded(
         if (ended := job.ended_at)
         and job.id not in current
         and job.id not in with_flow_jobs
-        and not _made_something(job)
+        and not _was_used(job)
         and not job.has_loans_to_check
         and (last := newest.get(job.environment_id))
         and last > ended
@@ -36,10 +36,10 @@ def superseded(
 
 
 def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
-    """Return the job as it is from the moment on in which the rows of its plan are removed."""
+    """Return the job as it is while the rows of its plan are removed."""
     if job.plan_kept is not PlanKept.WHOLE:
         return job
-    text = f"Since {now:%Y-%m-%d} only this summary is kept: a later plan has replaced this one."
+    text = f"A later plan has replaced this one. Only this summary is kept since {now:%Y-%m-%d}."
     return replace(
         job,
         plan_kept=PlanKept.BEING_REMOVED,
@@ -50,14 +50,14 @@ def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
     )
 
 
-def _made_something(job: EnvironmentJob) -> bool:
-    """Return whether it may have made flow jobs, or somebody decided on it."""
+def _was_used(job: EnvironmentJob) -> bool:
+    """Return whether it may have created flow jobs, or was approved."""
     has_work = any((job.counts or {}).get(action) for action in PlannedAction if action.is_work)
     return job.approval_count > 0 or (job.has_started_flow_jobs and has_work)
 
 
 def _last_whole_plans(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
-    """Return when the last plan of each whole environment was made, by the environment's id."""
+    """Return when the last plan of each whole environment was made, by environment id."""
     last: dict[str, datetime] = {}
     for job in jobs:
         if job.planned_at and job.left is not None and not job.flow_ids:

@@ -1,7 +1,7 @@
-"""Which hosts the callers of copies have to reach, for those that are let out by an allow-list.
+"""List the hosts that callers of copies have to reach, for callers behind an outbound allow list.
 
-A copy has a new trigger URL, and so its callers a new host. Which one is known for certain when the
-copy's URL has been read; before, the environment's id tells it (platform.md#environment-host).
+A copy has a new trigger URL with a new host. It is certain once the copy's URL was read; before
+that, it is derived from the environment's id (platform.md#environment-host).
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,10 +23,10 @@ class TriggerHostFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerHost:
-    """A host that callers have to reach, on TCP 443."""
+    """A host that callers have to reach on TCP port 443."""
 
     host: str
-    #: True: it was read in a copy's URL. False: the environment's id tells it.
+    #: True: read from a copy's URL. False: derived from the environment's id.
     is_confirmed: bool
     flows: tuple[TriggerHostFlow, ...]
 
@@ -34,7 +34,7 @@ class TriggerHost:
 def outgoing_hosts(
     environment_id: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
 ) -> tuple[TriggerHost, ...]:
-    """Return the hosts of a plan's copies; `jobs` are by the original's workflow id."""
+    """Return the trigger hosts of a plan's copies; `jobs` are by the original's workflow id."""
     expected = trigger_host(environment_id)
     found: dict[str, list[TriggerHostFlow]] = {}
     seen: set[str] = set()
@@ -58,6 +58,6 @@ def outgoing_hosts(
 
 
 def trigger_host(environment_id: str) -> str:
-    """Return the host of an environment's trigger URLs, as Microsoft's own clients derive it."""
+    """Return the host of an environment's trigger URLs, derived as in Microsoft's clients."""
     name = environment_id.replace("-", "").lower()
     return f"{name[:-2]}.{name[-2:]}.environment.api.powerplatform.com"

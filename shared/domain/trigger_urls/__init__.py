@@ -1,1 +1,1 @@
-"""Trigger URLs, which are secrets: found in any text, replaced, put back."""
+"""Trigger URLs, which are secrets: find them in any text, replace them, mask them."""

@@ -1,15 +1,15 @@
-"""Index of what plans found: which trigger URL id belongs to which flow."""
+"""Index which trigger URL id belongs to which flow, as found by plans."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownUrl:
-    """The id in a flow's trigger URL, as a run showed it; no signature is in it."""
+    """The id in a flow's trigger URL, read from a run; it contains no signature."""
 
     environment_id: str
     workflow_id: str
     #: 32 hex digits.
     url_id: str
-    #: The environment job whose plan looked.
+    #: The environment job whose plan read it.
     found_by: str

@@ -1,7 +1,7 @@
-"""Puts a copy's trigger URL where the original's stands, and changes no other byte.
+"""Replace the original's trigger URL by the copy's, without changing any other byte.
 
-The platform's part of a URL is replaced piece by piece in place: the caller's relative path, its
-own query parameters, their order, and the way it escapes text all stay.
+Only the platform's parts of a URL are replaced. The caller's relative path, its query parameters,
+their order, and its way of escaping text stay.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,57 +27,57 @@ class _Splice:
 
 @dataclass(frozen=True, slots=True)
 class _NewUrl:
-    #: through `/invoke`
+    #: Up to and including `/invoke`.
     head: str
-    #: whether its relative path begins with a double slash
+    #: Whether its relative path starts with a double slash.
     has_double_slash: bool
-    #: name as the platform writes it → value
+    #: Value by name, in the platform's spelling.
     parameters: dict[str, str]
 
 
 def replace_trigger_urls(text: str, replacements: Mapping[str, str]) -> str:
-    """Return the text with the URLs of some workflows replaced.
+    """Return the text with the trigger URLs of some flows replaced.
 
-    `replacements` maps the 32-hex workflow id of an original, in lower case, to a whole URL as the
-    platform gave it. A URL that an expression or another setting completes is left alone:
-    `TriggerUrlMatch.is_replaceable` says so. Raises `ValueError` for a replacement that is no URL.
+    `replacements` maps an original's 32-hex trigger URL id, in lower case, to a whole URL from the
+    platform. A URL that an expression or another setting completes is not changed
+    (`TriggerUrlMatch.is_replaceable`). Raises `ValueError` for a replacement that is not a URL.
     """
-    return _apply(text, _url_edits(text, _parsed(replacements)))
+    return _apply_edits(text, _find_url_edits(text, _parse_replacements(replacements)))
 
 
 def replace_in_json(text: str, *, urls: Mapping[str, str], flow_ids: Mapping[str, str]) -> str:
-    """Return JSON source with trigger URLs and child-flow references replaced.
+    """Return JSON source with trigger URLs and child flow ids replaced.
 
     `urls` as for `replace_trigger_urls`; `flow_ids` maps a child's workflow id, in lower case, to
-    its copy's. Only string literals that hold one of them change: whitespace, escapes and key
-    order stay. Raises `ValueError` for a replacement that is no URL.
+    its copy's. Only string literals that contain one of them change. Raises `ValueError` for a
+    replacement that is not a URL.
     """
-    parsed = _parsed(urls)
+    parsed = _parse_replacements(urls)
     edits: list[_Splice] = []
     for string in json_strings(text):
         if string.key == "workflowReferenceName":
-            changes = _reference_edits(string.value, flow_ids)
+            changes = _find_reference_edits(string.value, flow_ids)
         else:
-            changes = _url_edits(string.value, parsed)
+            changes = _find_url_edits(string.value, parsed)
         edits += [
             _Splice(*string.source_span(one.start, one.end), string.encode(one.new))
             for one in changes
         ]
-    return _apply(text, edits)
+    return _apply_edits(text, edits)
 
 
-def _parsed(replacements: Mapping[str, str]) -> dict[str, _NewUrl]:
-    return {workflow_id: _new_url(url) for workflow_id, url in replacements.items()}
+def _parse_replacements(replacements: Mapping[str, str]) -> dict[str, _NewUrl]:
+    return {workflow_id: _parse_new_url(url) for workflow_id, url in replacements.items()}
 
 
-def _new_url(url: str) -> _NewUrl:
+def _parse_new_url(url: str) -> _NewUrl:
     layout = next(find_layouts(url), None)
     if (
         layout is None
         or not layout.is_replaceable
         or (layout.start, layout.end, layout.level) != (0, len(url), 0)
     ):
-        raise ValueError("A replacement is not a trigger URL as the platform gives it.")
+        raise ValueError("A replacement is not a trigger URL in the platform's format.")
     return _NewUrl(
         head=url[: layout.head_end],
         has_double_slash=url.startswith("//", layout.head_end),
@@ -88,19 +88,19 @@ def _new_url(url: str) -> _NewUrl:
     )
 
 
-def _url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Splice]:
+def _find_url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Splice]:
     edits: list[_Splice] = []
     if replacements:
         for old in find_layouts(text):
             new = replacements.get(old.workflow_id)
             if new and old.is_replaceable:
-                edits += _edits_of_one(text, old, new)
+                edits += _replace_url(text, old, new)
     return edits
 
 
-def _edits_of_one(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
+def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     head = _encode(new.head, old)
-    # The environment hosts double a leading slash that the classic ones swallow
+    # Hosts of environments double a leading slash that the classic hosts ignore
     # (platform.md#double-slash).
     if new.has_double_slash and _slashes_at(text, old) == 1:
         head += old.slash
@@ -110,9 +110,9 @@ def _edits_of_one(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     kept = [one for one in ours if one.name in values]
     for one in kept:
         yield _Splice(one.value_start, one.end, _encode(values[one.name], old))
-    yield from _removals(old, [one for one in ours if one.name not in values])
-    # What only the new URL has, e.g. a signature where the original asked for a token. A
-    # replaceable URL and a platform's URL both have an `api-version`, so there is a last one.
+    yield from _remove_parameters(old, [one for one in ours if one.name not in values])
+    # Parameters that only the new URL has, such as a signature where the original required a token.
+    # Every replaceable URL has an `api-version`, so there is a last parameter.
     last = kept[-1].end
     for name, value in new.parameters.items():
         if name.lower() not in {one.name for one in old.parameters}:
@@ -125,8 +125,8 @@ def _slashes_at(text: str, old: UrlLayout) -> int:
     return 2 if path.startswith(old.slash * 2) else int(path.startswith(old.slash))
 
 
-def _removals(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
-    """Drop what only the old URL has, each with one separator."""
+def _remove_parameters(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
+    """Yield the removal of each parameter that only the old URL has, with one separator."""
     is_first = True
     for index, one in enumerate(old.parameters):
         if one not in dropped:
@@ -137,7 +137,7 @@ def _removals(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Spli
             yield _Splice(one.joined_at, one.end, "")
 
 
-def _reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_Splice]:
+def _find_reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_Splice]:
     bare = reference.strip("{}")
     new = flow_ids.get(bare.lower())
     start = reference.find(bare)
@@ -145,7 +145,7 @@ def _reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_Splic
 
 
 def _encode(part: str, old: UrlLayout) -> str:
-    """Write a piece of a plain URL the way the old one stands in its text."""
+    """Return a part of a plain URL in the encoding of the old URL in its text."""
     if not old.level:
         return part.replace("/", old.slash).replace("&", old.ampersand)
     percent = "%" + "25" * (old.level - 1)
@@ -160,7 +160,7 @@ def _encode(part: str, old: UrlLayout) -> str:
     return "".join(written)
 
 
-def _apply(text: str, edits: Sequence[_Splice]) -> str:
+def _apply_edits(text: str, edits: Sequence[_Splice]) -> str:
     pieces: list[str] = []
     position = 0
     for edit in sorted(edits, key=lambda one: (one.start, one.end)):

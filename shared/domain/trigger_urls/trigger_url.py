@@ -1,8 +1,8 @@
-"""Trigger URLs: found in any text, told apart, replaced, and kept out of logs.
+"""Find, parse, replace and mask trigger URLs in any text.
 
-A URL is never built here. The platform is asked for it, and the 32-hex workflow id in it says
-whose it is: hosts and paths have changed before and will again (platform.md#url-shapes). A whole
-URL is a password; what is shown of one is its host and its workflow id.
+The app never builds a trigger URL. It asks the platform for it, and the 32-hex id in it identifies
+the flow: hosts and paths have changed before (platform.md#url-shapes). A whole URL is a password,
+so only its host and id are shown.
 """
 
 from dataclasses import dataclass, field
@@ -37,41 +37,40 @@ __all__ = [
 ]
 
 
-#: Below it lay the URLs of flows; sovereign clouds have others.
+#: Parent domain of the earlier hosts of flows; sovereign clouds have others.
 RETIRED_HOST = "logic.azure.com"
 
 
 class TriggerUrlFormat(StrEnum):
-    """The shapes of platform.md#url-shapes; the form says nothing about the key a flow is under."""
+    """The formats of platform.md#url-shapes. The format does not depend on the flow's key."""
 
-    #: `prod-NN.region.logic.azure.com`: refused since 2025-11-30 (platform.md#retired-hosts)
+    #: `prod-NN.region.logic.azure.com`, which rejects calls since 2025-11-30
+    #: (platform.md#retired-hosts).
     CLASSIC = "classic"
-    #: `….environment.api.powerplatform.com`
+    #: `….environment.api.powerplatform.com`.
     ENVIRONMENT = "environment"
-    #: the same with `/cu/NN/` in its path
+    #: The same with `/cu/NN/` in its path.
     ENVIRONMENT_UNIT = "environment_cu"
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerUrl:
-    """What may be known of a trigger URL by everybody."""
+    """The parts of a trigger URL that are not secret."""
 
     host: str
-    #: 32 hex digits in lower case: neither the flow's name nor its Dataverse id
+    #: 32 hex digits in lower case; neither the flow's name nor its Dataverse id.
     workflow_id: str
     trigger: str
     form: TriggerUrlFormat
-    #: SHA-256 of `sig` in hex; None where the trigger wants a token, or the caller fills it in
+    #: SHA-256 of `sig` in hex; None if the trigger requires a token, or the caller inserts it.
     signature_hash: str | None
 
     @property
     def is_retired(self) -> bool:
-        """Say whether it lies where flows have not answered since 2025-11-30.
+        """Return whether its host no longer serves flows since 2025-11-30.
 
-        The URL of an Azure Logic App looks the same, and works.
-
-        See platform.md#retired-hosts.
+        The URL of an Azure Logic App has the same format and works. See platform.md#retired-hosts.
         """
         return self.host.endswith(f".{RETIRED_HOST}")
 
@@ -83,24 +82,25 @@ class TriggerUrlMatch:
     start: int
     end: int
     url: TriggerUrl
-    #: False where an expression, a template or another setting holds the signature or the query:
-    #: `replace_trigger_urls` leaves it alone, and a person has to change it
+    #: False if an expression, a template or another setting contains the signature or the query.
+    #: `replace_trigger_urls` does not change it, and a person has to.
     is_replaceable: bool
-    #: as it stands in the text: a secret
+    #: The URL as in the text: a secret.
     url_text: str = field(repr=False)
 
 
 def find_trigger_urls(text: str) -> list[TriggerUrlMatch]:
     """Return every trigger URL of a text, in order.
 
-    Finds them plain, JSON- or XML-escaped and percent-encoded, with a port or not, with relative
-    paths and parameters of the caller; not run or content links, portals, or other endpoints.
+    Finds plain, JSON- or XML-escaped and percent-encoded URLs, with or without a port, with
+    relative paths and parameters of the caller. Ignores run links, content links, portals, and
+    other endpoints.
     """
     return [
         TriggerUrlMatch(
             start=layout.start,
             end=layout.end,
-            url=_trigger_url(text, layout),
+            url=_build_trigger_url(text, layout),
             is_replaceable=layout.is_replaceable,
             url_text=text[layout.start : layout.end],
         )
@@ -109,16 +109,16 @@ def find_trigger_urls(text: str) -> list[TriggerUrlMatch]:
 
 
 def parse_trigger_url(url: str) -> TriggerUrl | None:
-    """Return what a URL is, None unless the whole text is one trigger URL."""
+    """Return the parts of a URL; None unless the whole text is one trigger URL."""
     matches = find_trigger_urls(url)
     whole = len(matches) == 1 and matches[0].url_text == url
     return matches[0].url if whole else None
 
 
 def redact(text: str) -> str:
-    """Return text for logs and reports: of trigger URLs the host and the workflow id only.
+    """Return the text for logs and reports, with only host and id of each trigger URL.
 
-    Signatures that stand elsewhere are masked.
+    Signatures elsewhere in the text are masked.
     """
     pieces: list[str] = []
     position = 0
@@ -129,9 +129,9 @@ def redact(text: str) -> str:
     return mask_signatures("".join([*pieces, text[position:]]))
 
 
-def _trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
+def _build_trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
     signature = layout.parameter("sig")
-    # The mask and the match agree on the hash because the mask finds both.
+    # Both parse the same text, so the hash is the one in the mask.
     hashes = signatures_in(text[signature.start : signature.end]) if signature else {}
     trigger = layout.trigger
     for _ in range(layout.level + 1):
@@ -140,12 +140,12 @@ def _trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
         host=layout.host,
         workflow_id=layout.workflow_id,
         trigger=trigger,
-        form=_form(layout),
+        form=_detect_format(layout),
         signature_hash=next(iter(hashes), None),
     )
 
 
-def _form(layout: UrlLayout) -> TriggerUrlFormat:
+def _detect_format(layout: UrlLayout) -> TriggerUrlFormat:
     if ".logic.azure." in layout.host:
         return TriggerUrlFormat.CLASSIC
     if ".environment.api." in layout.host:

@@ -1,8 +1,8 @@
-"""Where trigger URLs stand in a text, and where their parts stand in them.
+"""Locate trigger URLs and their parts in a text.
 
-Callers write the same URL plainly, JSON-escaped, XML-escaped, percent-encoded inside another URL,
-with expressions of their own in the middle. Nothing is decoded here: a URL is found and taken
-apart where it stands, so that a change can leave every other byte alone.
+Callers write the same URL plain, JSON-escaped, XML-escaped, or percent-encoded inside another URL,
+with expressions in the middle. Nothing is decoded: a URL is split where it is, so that a
+replacement changes no other byte.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from shared.domain.trigger_urls.signatures import SIGNATURE_VALUE
 
-#: Through `/paths/invoke`, or `/run` as until 2016: platform.md#url-shapes. The host is any: new
+#: Up to `/paths/invoke`, or `/run` as until 2016: platform.md#url-shapes. Any host, because new
 #: ones appear.
 _HEAD = re.compile(
     r"""
@@ -29,7 +29,8 @@ _HEAD = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-#: What a caller's own system fills in: `@{…}` of a flow, `{id}`, `{{named-value}}`, `${VARIABLE}`.
+#: Parts that the caller's system inserts: `@{…}` of a flow, `{id}`, `{{named-value}}`,
+#: `${VARIABLE}`.
 _OPAQUE = r"@\{(?:[^{}'\"\\]|'[^'\"]*'|\\.)*\}|\{\{?[\w.$ -]+\}?\}"
 _PLAIN_REST = re.compile(
     rf"(?:{_OPAQUE}"
@@ -41,59 +42,59 @@ _OPAQUE_PART = re.compile(_OPAQUE)
 _SENTENCE_END = ".,;:!?)]"
 _SIGNATURE = re.compile(SIGNATURE_VALUE)
 _OTHER_VALUE = re.compile(r"[A-Za-z0-9_.~%/-]*")
-#: Parameters that the platform signs or chooses; all others are the caller's.
+#: Parameters that the platform signs or chooses; all others belong to the caller.
 PLATFORM_PARAMETERS = frozenset({"api-version", "sp", "sv", "sig", "se"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlParameter:
-    """One query parameter; offsets count from the start of the text."""
+    """A query parameter; offsets count from the start of the text."""
 
     name: str
-    #: of the separator before it; `start` where it is the first
+    #: Start of the separator before it; `start` for the first parameter.
     joined_at: int
     start: int
-    #: of what the platform wrote: a caller's text may go on behind it without a separator
+    #: End of the platform's text; a caller's text may follow without a separator.
     end: int
     value_start: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlLayout:
-    """A trigger URL taken apart where it stands; offsets count from the start of the text."""
+    """A trigger URL and its parts in a text; offsets count from the start of the text."""
 
     start: int
-    #: behind `/invoke` or `/run`
+    #: After `/invoke` or `/run`.
     head_end: int
-    #: behind the caller's relative path
+    #: After the caller's relative path.
     path_end: int
-    #: behind the question mark, `path_end` where there is none
+    #: After the question mark; `path_end` if there is none.
     query_start: int
     end: int
     parameters: tuple[UrlParameter, ...]
-    #: how this text writes the separators
+    #: The separators as this text writes them.
     slash: str
     ampersand: str
     equals: str
-    #: how often the URL is percent-encoded as a whole
+    #: How often the whole URL is percent-encoded.
     level: int
-    #: whether its percent-encoding has lower-case hex digits
+    #: Whether its percent-encoding uses lower-case hex digits.
     is_lower_case: bool
     host: str
     prefix: str
     workflow_id: str
     trigger: str
-    #: False where a part that has to change is somewhere else
+    #: False if a part that has to change is elsewhere.
     is_replaceable: bool
 
     def parameter(self, name: str) -> UrlParameter | None:
-        """Return the first parameter of that name."""
+        """Return the first parameter with this name."""
         return next((one for one in self.parameters if one.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Syntax:
-    """How the separators of a URL's second half are written at one percent-encoding level."""
+    """How the separators of a URL's path and query are written at one percent-encoding level."""
 
     rest: re.Pattern[str]
     question: re.Pattern[str]
@@ -114,7 +115,7 @@ _PLAIN = _Syntax(
 @lru_cache(maxsize=8)
 def _percent_syntax(level: int) -> _Syntax:
     percent = "%" + "25" * (level - 1)
-    # An encoded blank, quote, bracket, bar or line end closes the URL at the level of its own text.
+    # An encoded blank, quote, bracket, bar or line end closes the URL at the level of its text.
     closing = r"(?:2[027]|3[CcEe]|0[9AaDd]|5[Cc]|7[Cc]|(?:2[Cc]|3[Bb])https)"
     return _Syntax(
         rest=re.compile(rf"(?:[A-Za-z0-9_.~*!()/-]|(?!{percent}{closing})%[0-9A-Fa-f]{{2}})*"),
@@ -126,29 +127,29 @@ def _percent_syntax(level: int) -> _Syntax:
 
 
 def find_layouts(text: str) -> Iterator[UrlLayout]:
-    """Yield every trigger URL of a text in one pass, in order, without overlaps."""
-    # Nearly every document has none: one cheap look saves the search.
+    """Yield every trigger URL of a text in order, without overlaps."""
+    # Most texts have none, and this check avoids the search.
     if "workflows" not in text.lower():
         return
     position = 0
     while head := _HEAD.search(text, position):
-        layout = _layout(text, head)
+        layout = _build_layout(text, head)
         yield layout
         position = layout.end
 
 
-def _layout(text: str, head: re.Match[str]) -> UrlLayout:
+def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
     colon = head["colon"]
     level = 0 if colon == ":" else (len(colon) - 1) // 2
     syntax = _percent_syntax(level) if level else _PLAIN
-    end = head.end() + len(_rest(text, head.end(), syntax))
+    end = head.end() + len(_path_and_query(text, head.end(), syntax))
     # Same length, so that offsets stay; a question mark inside an expression starts no query.
     shadow = _OPAQUE_PART.sub(lambda part: "\0" * len(part[0]), text[head.end() : end])
     fragment = syntax.fragment.search(shadow)
     query_end = fragment.start() if fragment else len(shadow)
     question = syntax.question.search(shadow, 0, query_end)
     path_end, query_start = question.span() if question else (query_end, query_end)
-    parameters = tuple(_parameters(shadow[:query_end], query_start, head.end(), syntax))
+    parameters = tuple(_parse_parameters(shadow[:query_end], query_start, head.end(), syntax))
     if parameters and parameters[-1].name in PLATFORM_PARAMETERS and not fragment:
         end = parameters[-1].end
     ampersand = syntax.ampersand.search(shadow, query_start, query_end)
@@ -175,9 +176,9 @@ def _layout(text: str, head: re.Match[str]) -> UrlLayout:
 
 
 def _is_replaceable(parameters: tuple[UrlParameter, ...]) -> bool:
-    """Tell a whole URL from the beginning of one that an expression or a template completes.
+    """Return whether a URL is complete, and not completed by an expression or a template.
 
-    Every trigger URL has an `api-version`, and a signature goes with `sp` and `sv`
+    Every trigger URL has an `api-version`, and a signature comes with `sp` and `sv`
     (platform.md#url-shapes).
     """
     filled = {one.name for one in parameters if one.end > one.value_start}
@@ -185,8 +186,8 @@ def _is_replaceable(parameters: tuple[UrlParameter, ...]) -> bool:
     return "api-version" in filled and (not signed or "sig" in filled)
 
 
-def _rest(text: str, start: int, syntax: _Syntax) -> str:
-    """Return what follows `/invoke`; a path or query begins with its separator or not at all."""
+def _path_and_query(text: str, start: int, syntax: _Syntax) -> str:
+    """Return the text after `/invoke`; a path or query starts with its separator."""
     found = syntax.rest.match(text, start)
     rest = found[0] if found else ""
     if rest[:1] not in {"/", "?", "#", "\\", "%"}:
@@ -194,7 +195,9 @@ def _rest(text: str, start: int, syntax: _Syntax) -> str:
     return rest.rstrip(_SENTENCE_END) if syntax is _PLAIN else rest
 
 
-def _parameters(query: str, start: int, offset: int, syntax: _Syntax) -> Iterator[UrlParameter]:
+def _parse_parameters(
+    query: str, start: int, offset: int, syntax: _Syntax
+) -> Iterator[UrlParameter]:
     joined_at = start
     while start < len(query):
         separator = syntax.ampersand.search(query, start)

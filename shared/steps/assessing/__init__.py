@@ -1,1 +1,1 @@
-"""Read what an assessment says; nothing is written."""
+"""Read the facts of an assessment. Nothing is written to the platform."""

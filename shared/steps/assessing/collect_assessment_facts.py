@@ -1,4 +1,4 @@
-"""Read what an assessment is made of. Reads only; what gives no answer is noted as such."""
+"""Collect the facts of an assessment. Questions without an answer become `NoAnswer`."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -19,7 +19,7 @@ from shared.steps.optional_read import read_or_none
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentInput:
-    """What an assessment is about."""
+    """What to assess."""
 
     environment: Environment
     #: Every environment of the tenant.
@@ -32,15 +32,15 @@ class AssessmentInput:
 async def collect(
     services: Services, question: AssessmentInput, reading: Awaitable[FlowReadResult]
 ) -> EnvironmentSnapshot:
-    """Return all facts of one environment; `reading` tells of its flows."""
+    """Return all facts of one environment; `reading` returns its flows."""
     environment, ports = question.environment, services.assessment
     flows, key, connections, apps, groups, setting = await asyncio.gather(
         reading,
-        _key(services, question),
+        _read_key(services, question),
         read_or_none(ports.connections.list(environment.id)),
         read_or_none(ports.canvas_apps.list_with_flows(environment.id)),
-        _hosted_groups(services, environment),
-        _auto_solution(services, environment),
+        _read_hosted_groups(services, environment),
+        _read_solution_setting(services, environment),
     )
     linked = readable(services, services.tables.policy_links.scan("link"))
     links = [kept.item async for kept in linked if kept.item.environment_id == environment.id]
@@ -60,37 +60,37 @@ async def collect(
         canvas_apps=apps if isinstance(apps, NoAnswer) else tuple(apps),
         hosted_machine_groups=groups,
         creates_flows_in_solutions=setting,
-        firewall_issues=await _gaps(services, environment, flows.flows),
+        firewall_issues=await _find_firewall_issues(services, environment, flows.flows),
         linked_at=linked_since,
     )
 
 
-async def _key(services: Services, question: AssessmentInput) -> KeySnapshot | NoAnswer | None:
+async def _read_key(services: Services, question: AssessmentInput) -> KeySnapshot | NoAnswer | None:
     if question.key:
         return await read_or_none(read_named_key(services, *question.key))
     if not isinstance(question.policy, EnterprisePolicy):
-        return question.policy  # nobody told, or there is none
+        return question.policy  # it could not be read, or there is none
     return await read_or_none(read_key(services, question.policy, question.everywhere))
 
 
-async def _hosted_groups(
+async def _read_hosted_groups(
     services: Services, environment: Environment
 ) -> tuple[str, ...] | NoAnswer:
     if environment.dataverse_url is None:
-        return ()  # desktop flows live in Dataverse
+        return ()  # desktop flows are stored in Dataverse
     groups = await read_or_none(services.assessment.machine_groups.hosted(environment))
     return groups if isinstance(groups, NoAnswer) else tuple(groups)
 
 
-async def _auto_solution(services: Services, environment: Environment) -> bool | NoAnswer:
+async def _read_solution_setting(services: Services, environment: Environment) -> bool | NoAnswer:
     if environment.dataverse_url is None:
-        return NoAnswer(message="the environment has no Dataverse, and without it no solutions")
+        return NoAnswer(message="the environment has no Dataverse, so it has no solutions")
     return await read_or_none(
         services.assessment.organization.creates_flows_in_solutions(environment)
     )
 
 
-async def _gaps(
+async def _find_firewall_issues(
     services: Services, environment: Environment, flows: Mapping[str, FlowFacts] | NoAnswer
 ) -> tuple[FirewallIssue, ...] | NoAnswer:
     if isinstance(flows, NoAnswer):

@@ -1,8 +1,8 @@
-"""Find who calls the flows that stay, for an assessment. Reads only, and within a deadline.
+"""Find the callers of the flows that stay, for an assessment. Only reads, and within a deadline.
 
-Places hold trigger URLs, and a URL's id is known from an earlier plan or job, or from a run of the
-flow, which an administrator may read (platform.md#flow-runs). Where no id is known, or a search did
-not end, the flow's callers may be more than are shown, and the assessment says so.
+Callers hold trigger URLs. The id in a flow's URL is known from an earlier plan or job, or from a
+run of the flow, which an administrator may read (platform.md#flow-runs). If an id is unknown, or a
+search did not complete, the assessment says that callers may be missing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,28 +32,28 @@ async def find_assessed_callers(
     searched: CallerSearchResult,
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
-    """Return the flows with their callers of every kind but canvas apps."""
-    url_ids, whys = await _url_ids(services, environment, flows)
+    """Return the flows with their callers of every kind except canvas apps."""
+    url_ids, whys = await _find_url_ids(services, environment, flows)
     held = {flow.workflow_id for flow in flows} | {*url_ids.values()}
-    places = await _places(services, held - {""})
+    places = await _find_index_entries(services, held - {""})
     found = []
     for flow in flows:
         url_id, why = url_ids.get(flow.workflow_id, ""), whys.get(flow.workflow_id)
-        missing = [f"Callers by URL are not known: {why}."] if why else []
+        missing = [f"Callers by URL are unknown: {why.rstrip('.')}."] if why else []
         found.append(
             replace(
                 flow,
-                callers=_callers(services, environment, searched, places, flow, url_id),
+                callers=_callers_of(services, environment, searched, places, flow, url_id),
                 callers_unknown_reason=" ".join([*missing, *searched.gaps]),
             )
         )
     return found
 
 
-async def _url_ids(
+async def _find_url_ids(
     services: Services, environment: Environment, flows: Sequence[AssessedFlow]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the ids in trigger URLs, and why they are not known, by workflow id."""
+    """Return the trigger URL ids, and the reasons why some are unknown, by workflow id."""
     known = await known_url_ids(services, environment.id)
     whys: dict[str, str] = {}
     silent: NoAnswer | None = None
@@ -65,7 +65,7 @@ async def _url_ids(
             name = flow.flow_name or identity
             answer = await read_or_none(url_id_of_runs(services, environment.id, name))
             if isinstance(answer, NoAnswer):
-                # One refusal is enough: the budget is the same for the others.
+                # After one failure no further flow is tried, because all share the same budget.
                 silent = answer
             elif answer:
                 known[identity] = answer
@@ -77,8 +77,8 @@ async def _url_ids(
 type _Places = Mapping[str, Sequence[CallerIndexEntry | UnreadableRow]]
 
 
-async def _places(services: Services, held: Collection[str]) -> _Places:
-    """Return the places that hold each of these ids: one query, however many ids there are."""
+async def _find_index_entries(services: Services, held: Collection[str]) -> _Places:
+    """Return the index entries for each of these ids, with one query for all."""
     found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
     async for row in services.tables.caller_index.scan():
         place = row if isinstance(row, UnreadableRow) else row.item
@@ -90,7 +90,7 @@ async def _places(services: Services, held: Collection[str]) -> _Places:
     return found
 
 
-def _callers(
+def _callers_of(
     services: Services,
     environment: Environment,
     searched: CallerSearchResult,
@@ -104,7 +104,8 @@ def _callers(
             label, manual = str(place), place.instruction
             found[place.name] = AssessedCaller(kind="", label=label, manual=manual)
             continue
-        # A workflow keeps its id where its solution is imported; a URL means the same everywhere.
+        # A workflow keeps its id when its solution is imported elsewhere; a URL means the same
+        # everywhere.
         calls = place.held_id == url_id or place.caller.environment_id == environment.id
         if calls and searched.covers(place):
             found[place.id] = AssessedCaller(
@@ -123,7 +124,7 @@ def _callers(
 
 
 async def places_on_retired_host(services: Services, searched: CallerSearchResult) -> list[str]:
-    """Return labels of places with a URL where flows do not answer any more.
+    """Return the labels of callers with a URL on a host that no longer serves flows.
 
     See platform.md#retired-hosts.
     """

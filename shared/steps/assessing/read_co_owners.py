@@ -1,4 +1,4 @@
-"""Read whom the flows that stay are shared with, for an assessment, many in a call."""
+"""Read the shares of the flows that stay for an assessment, many flows per request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,63 +11,65 @@ from shared.errors import CmkflowError
 from shared.services import Services
 from shared.steps.optional_read import no_answer, read_or_none
 
-#: Flows that are asked for in one assessment; the others say that they were not.
+#: Most flows that one assessment reads shares of; the others say so.
 MOST = 1_000
 _MAY_EDIT = "WriteAccess"
-#: Of these the flow service alone knows (platform.md#flow-permissions).
-_MY_FLOW = "it is in no solution, and the flow service takes a call of its small budget for each"
-_MAYBE_MY_FLOW = "Dataverse knows those of solution flows, and whether it is one is not known"
+#: Only the flow service knows the co-owners of these (platform.md#flow-permissions).
+_MY_FLOW = "it is in no solution, so the app would need one request of a small budget per flow"
+_MAYBE_MY_FLOW = "Dataverse has the co-owners of solution flows only, and this flow may not be one"
 
-#: Shares of flows by workflow id, or why they are not known.
+#: Shares of flows by workflow id, or the reason why they are unknown.
 type ReadShares = Mapping[str, Sequence[Share] | NoAnswer]
 
 
 async def read_shares(
     services: Services, environment: Environment, flows: Sequence[AssessedFlow]
 ) -> ReadShares:
-    """Return the shares of each flow; what gives no answer is noted as such."""
+    """Return the shares of each flow; what could not be read becomes a `NoAnswer`."""
     if environment.dataverse_url is None:
         silent = NoAnswer(message="the environment has no Dataverse")
         return {flow.workflow_id: silent for flow in flows}
     asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][:MOST]
-    told = await read_or_none(services.flow_sharing.list_each(environment, asked))
+    listed = await read_or_none(services.flow_sharing.list_each(environment, asked))
     shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
         if flow.in_solution is False:
             shares[flow.workflow_id] = NoAnswer(message=_MY_FLOW)
-        elif isinstance(told, NoAnswer):
-            shares[flow.workflow_id] = told
+        elif isinstance(listed, NoAnswer):
+            shares[flow.workflow_id] = listed
         else:
-            untold = NoAnswer(message=f"only {MOST} flows are asked for")
-            one = told.get(flow.workflow_id, untold)
+            missing = NoAnswer(message=f"only {MOST} flows are read")
+            one = listed.get(flow.workflow_id, missing)
             shares[flow.workflow_id] = no_answer(one) if isinstance(one, CmkflowError) else one
     return shares
 
 
 def principal_ids(shares: ReadShares) -> set[str]:
-    """Return everybody whom a flow is shared with, by id."""
-    told = (one for one in shares.values() if not isinstance(one, NoAnswer))
-    return {share.principal.id for some in told for share in some}
+    """Return the ids of all principals that a flow is shared with."""
+    listed = (one for one in shares.values() if not isinstance(one, NoAnswer))
+    return {share.principal.id for some in listed for share in some}
 
 
 def with_co_owners(
     flows: Sequence[AssessedFlow], read: ReadShares, names: dict[str, str]
 ) -> list[AssessedFlow]:
-    """Return the flows with their co-owners, by name where one is known."""
-    return [_with(flow, read[flow.workflow_id], names) for flow in flows]
+    """Return the flows with their co-owners, by name if known."""
+    return [_add_co_owners(flow, read[flow.workflow_id], names) for flow in flows]
 
 
-def _with(
+def _add_co_owners(
     flow: AssessedFlow, shares: Sequence[Share] | NoAnswer, names: dict[str, str]
 ) -> AssessedFlow:
     if isinstance(shares, NoAnswer):
-        return replace(flow, co_owners_unknown_reason=f"Co-owners are not known: {shares.message}.")
-    told = sorted(_told(share, names) for share in shares if share.rights)
+        return replace(
+            flow, co_owners_unknown_reason=f"Co-owners are unknown: {shares.message.rstrip('.')}."
+        )
+    listed = sorted(_format_share(share, names) for share in shares if share.rights)
     gap = "" if flow.in_solution else f"There may be more: {_MAYBE_MY_FLOW}."
-    return replace(flow, co_owners=tuple(told), co_owners_unknown_reason=gap)
+    return replace(flow, co_owners=tuple(listed), co_owners_unknown_reason=gap)
 
 
-def _told(share: Share, names: dict[str, str]) -> str:
+def _format_share(share: Share, names: dict[str, str]) -> str:
     name = names.get(share.principal.id, share.principal.id)
     kind = "" if share.principal.table == USERS else f" ({share.principal.table})"
     return f"{name}{kind}{'' if _MAY_EDIT in share.rights else ': may read'}"

@@ -1,7 +1,7 @@
 """Read every cloud flow of an environment for its assessment, and the platform's two lists.
 
-Bulk first: two reports and one Dataverse query of 500 definitions a call; a flow is read by itself
-only where Dataverse has no row of it. A definition is dropped as soon as it is summed up.
+Bulk reads come first: two lists, and a Dataverse query with 500 definitions per request. Only flows
+without a row in Dataverse are read one by one. A definition is dropped as soon as it is summarized.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from shared.services import Services
 from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
 from shared.steps.optional_read import read_or_none, read_or_none_with_retry
 
-#: A row of Dataverse as it is compared, and summed up.
+#: A Dataverse row to compare, and its facts.
 type ReadRow = tuple[WorkflowSummary, FlowFacts]
 
 
@@ -31,7 +31,7 @@ class FlowReadResult:
 
     flows: Mapping[str, FlowFacts] | NoAnswer
     reports: MicrosoftKeyLists | NoAnswer
-    #: Differences between the sources, in words.
+    #: Differences between the sources, one sentence each.
     differences: tuple[str, ...] = ()
 
 
@@ -40,7 +40,7 @@ async def read_flows(services: Services, environment: Environment) -> FlowReadRe
     everything, staying, read = await asyncio.gather(
         read_or_none_with_retry(lambda: _report(services, environment)),
         read_or_none_with_retry(lambda: _report(services, environment, cannot_migrate_only=True)),
-        _rows(services, environment),
+        _read_rows_or_reason(services, environment),
     )
     alone: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
@@ -56,10 +56,11 @@ def joined(
     alone: Mapping[str, FlowFacts],
     unread: Mapping[str, str],
 ) -> FlowReadResult:
-    """Put together what all sources told.
+    """Combine the answers of all sources.
 
     `everything` and `staying` are the platform's lists, `read` the rows of Dataverse. `alone` are
-    listed flows that were read by themselves, `unread` says why others were not: by the listed id.
+    listed flows that were read one by one, and `unread` has the reason why others were not, both by
+    listed id.
     """
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
@@ -69,10 +70,13 @@ def joined(
     if isinstance(read, NoAnswer):
         return FlowReadResult(
             flows=read,
-            reports=_joined(everything, staying, {}, {}),
-            differences=tuple(f"{flow.display_name} is listed as staying." for flow in staying),
+            reports=_build_lists(everything, staying, {}, {}),
+            differences=tuple(
+                (f"The platform lists {flow.display_name} as a flow that stays.")
+                for flow in staying
+            ),
         )
-    known = _with_report(facts_of(read), everything)
+    known = _add_listed_facts(facts_of(read), everything)
     alone = {
         identity: replace(row, flow_name=one.flow_name, in_solution=one.in_solution)
         if (row := known.get(one.workflow_id))
@@ -80,8 +84,8 @@ def joined(
         for identity, one in alone.items()
     }
     known |= {one.workflow_id: one for one in alone.values()}
-    reports = _joined(everything, staying, known, alone)
-    known |= _not_read(everything, known, alone, unread)
+    reports = _build_lists(everything, staying, known, alone)
+    known |= _unread_flows(everything, known, alone, unread)
     reported = {flow.identity: flow for flow in staying}
     told = FlowServiceListing(
         reported={one: flow for one, flow in reported.items() if one not in unread},
@@ -106,19 +110,21 @@ async def _report(
         return report.flows
 
 
-#: Problem of a flow that is listed and that nobody has read.
-NO_ROW = "Dataverse has no row of it, and it was not read"
+#: The problem of a listed flow that was not read.
+NO_ROW = "Dataverse has no row for it, and it was not read"
 
 
 def facts_of(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
-    """Return the flows that Dataverse has, by their id."""
+    """Return the flows in Dataverse by id."""
     return {facts.workflow_id: facts for _, facts in read}
 
 
 NO_DATAVERSE = NoAnswer(message="the environment has no Dataverse")
 
 
-async def _rows(services: Services, environment: Environment) -> list[ReadRow] | NoAnswer:
+async def _read_rows_or_reason(
+    services: Services, environment: Environment
+) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
     return await read_or_none(_read_rows(services, environment))
@@ -129,8 +135,8 @@ async def _read_rows(services: Services, environment: Environment) -> list[ReadR
 
 
 def facts_of_row(row: Workflow) -> FlowFacts:
-    """Return what an assessment keeps of a flow: its definition is dropped."""
-    summary, problem, invokers = _summed_up(row.client_data)
+    """Return the facts of a flow that an assessment keeps, without its definition."""
+    summary, problem, invokers = _summarize(row.client_data)
     return FlowFacts(
         workflow_id=row.workflow_id.lower(),
         flow_name="",
@@ -145,10 +151,10 @@ def facts_of_row(row: Workflow) -> FlowFacts:
     )
 
 
-def _with_report(
+def _add_listed_facts(
     rows: Mapping[str, FlowFacts], report: Sequence[FlowListEntry]
 ) -> dict[str, FlowFacts]:
-    """Add flow names, and whether a flow is in a solution: only those name their row.
+    """Add flow names, and whether a flow is in a solution: in the list, only those name their row.
 
     See platform.md#solution-flow-id.
     """
@@ -171,7 +177,7 @@ async def _read_alone(
     staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
-    """Read those that Dataverse does not have under the listed id, as far as the budget goes."""
+    """Read the listed flows that Dataverse does not have, as far as the request budget allows."""
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     busy: NoAnswer | None = None
@@ -179,7 +185,7 @@ async def _read_alone(
         identity = flow.identity
         if identity in known:
             continue
-        # Who asks on is put in the line of those who wait for a call, before jobs that need one.
+        # A further request would join the request queue, before jobs that need one.
         read = busy if busy else await read_or_none(read_alone(services, environment, flow))
         if isinstance(read, NoAnswer):
             busy = read if read.is_throttled else None
@@ -190,16 +196,16 @@ async def _read_alone(
 
 
 def not_read(why: str) -> str:
-    """Say of a listed flow why it was not read by itself."""
+    """Return the reason why a listed flow was not read."""
     return f"it is not in Dataverse, and could not be read: {why}"
 
 
 async def read_alone(
     services: Services, environment: Environment, flow: FlowListEntry
 ) -> FlowFacts:
-    """Return a flow that Dataverse does not have under the listed id, as the flow service does."""
+    """Return a flow that Dataverse does not have, as the flow service shows it."""
     detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
-    summary, problem, invokers = _summed_up(detail.client_data)
+    summary, problem, invokers = _summarize(detail.client_data)
     in_solution = detail.in_solution
     return FlowFacts(
         workflow_id=(detail.workflow_id or detail.flow_name).lower(),
@@ -215,16 +221,17 @@ async def read_alone(
     )
 
 
-def _not_read(
+def _unread_flows(
     everything: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],
     unread: Mapping[str, str],
 ) -> dict[str, FlowFacts]:
-    """Return the listed flows that nobody has read, so that none drops out of a count.
+    """Return the listed flows that were not read, so that every flow is counted.
 
-    Most flows in no solution have no row (platform.md#rows-of-flows), and only those that stay are
-    read one by one. A row that no list names may be one of these under another id: its title tells.
+    Most flows outside solutions have no row (platform.md#rows-of-flows), and only those that stay
+    are read one by one. A row that is not in the list may be one of them under another id, so flows
+    with the same name are skipped.
     """
     listed = {flow.identity for flow in everything}
     unlisted = {flow.display_name for key, flow in known.items() if key not in listed}
@@ -247,13 +254,13 @@ def _not_read(
     }
 
 
-def _joined(
+def _build_lists(
     everything: Sequence[FlowListEntry],
     staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],
 ) -> MicrosoftKeyLists:
-    """Bring both lists to workflow ids."""
+    """Return both lists by workflow id."""
 
     def ids(flows: Sequence[FlowListEntry]) -> frozenset[str]:
         found = (flow.identity for flow in flows)
@@ -268,7 +275,7 @@ def _joined(
     )
 
 
-def _summed_up(client_data: str | None) -> tuple[DefinitionSummary | None, str, bool]:
+def _summarize(client_data: str | None) -> tuple[DefinitionSummary | None, str, bool]:
     if client_data is None:
         return None, NOT_SHOWN, False
     definition, problem = parsed_or_problem(client_data)
@@ -278,9 +285,10 @@ def _summed_up(client_data: str | None) -> tuple[DefinitionSummary | None, str, 
 
 
 def _uses_invokers(definition: FlowDefinition) -> bool:
-    """`runtimeSource` in Dataverse, `source` in the flow service (platform.md#flow-read).
+    """Return whether a connection belongs to the user who runs the flow.
 
-    See platform.md#client-data.
+    The member is `runtimeSource` in Dataverse and `source` in the flow service. See
+    platform.md#client-data, #flow-read.
     """
     references = map(as_mapping, definition.connection_references.values())
     sources = (one.get("runtimeSource") or one.get("source") for one in references)

@@ -1,7 +1,7 @@
-"""Read every cloud flow of an environment for an assessment that is made in the background.
+"""Read every cloud flow of an environment for an assessment that runs in the background.
 
-It asks what `read_flow_facts.py` asks, but each page is kept before the next one is asked for: a
-process that dies, and a budget that is used up, cost one page.
+Reads the same as `read_flow_facts.py`, but stores each page before it requests the next one, so
+that a crash or a used-up budget costs one page.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -30,8 +30,8 @@ from shared.steps.assessing.read_flow_facts import (
 from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
 from shared.steps.optional_read import no_answer
 
-#: Listed flows without a row in Dataverse that are read, a call of a small budget each: an hour of
-#: it at five calls a minute.
+#: Most listed flows without a Dataverse row that are read. Each needs one request of a small
+#: budget: at five requests a minute, an hour.
 MOST_ALONE = 300
 _TOO_MANY = f"only {MOST_ALONE} flows are read one by one"
 
@@ -39,16 +39,16 @@ _TOO_MANY = f"only {MOST_ALONE} flows are read one by one"
 async def read_flow_parts(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> FlowReadResult:
-    """Return every cloud flow, as `read_flows` does; goes on where a delivery before stopped.
+    """Return every cloud flow, as `read_flows` does; continue where an earlier invocation stopped.
 
-    Raises what makes the job wait: a used-up budget, a service without an answer. A source that
-    refuses is left out, and the assessment says so.
+    Raises errors that make the job wait: a used-up budget, or a service that does not answer. A
+    source that rejects the request is left out, and the assessment says so.
     """
-    parts = _parts_of(held)
+    parts = _build_pages(held)
     await parts.open()
-    everything = await _listed(parts, environment, DiscoverySource.MICROSOFT_KEY)
-    staying = await _listed(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
-    read = await _rows(parts, environment)
+    everything = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY)
+    staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
+    read = await _read_rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
         return joined(everything, staying, read, {}, {})
     known = facts_of(read)
@@ -65,12 +65,12 @@ async def read_flow_parts(
     return joined(everything, staying, read, found, unread)
 
 
-def _parts_of(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
+def _build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
     services = held.services
     began = services.now
 
     async def advanced() -> None:
-        """Have the row say how far it is: whoever asks reads that row alone."""
+        """Store the progress in the job's row, which is all that a status request reads."""
         before = held.job.assessed
         pages = [part for part in parts.parts if part.ends_page]
         await held.save(
@@ -90,7 +90,7 @@ def _parts_of(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
     return parts
 
 
-async def _listed(
+async def _read_list(
     parts: DiscoveryPages, environment: Environment, source: DiscoverySource
 ) -> Sequence[FlowListEntry] | NoAnswer:
     report = parts.services.flow_reports.microsoft_key_flows
@@ -100,11 +100,11 @@ async def _listed(
     def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return rows_of_report(parts.part(source), flows)
 
-    silent = await _answered(parts.read(source, read, rows))
+    silent = await _read_or_reason(parts.read(source, read, rows))
     return silent or tuple(reported_in(parts.parts, source).values())
 
 
-async def _rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow] | NoAnswer:
+async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
 
@@ -119,7 +119,7 @@ async def _rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow
         ]
 
     workflows = partial(parts.services.flow_pages.workflows, environment)
-    silent = await _answered(parts.read(DiscoverySource.DATAVERSE, workflows, rows))
+    silent = await _read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, rows))
     pages = whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
@@ -127,7 +127,7 @@ async def _rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow
 async def _read_alone(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
-    """Read listed flows that Dataverse does not have, and keep a row for each."""
+    """Read listed flows that Dataverse does not have, and store a row for each."""
     read = reported_in(parts.parts, DiscoverySource.SINGLE_FLOW)
     for flow in missing:
         if flow.identity in read:
@@ -141,8 +141,8 @@ async def _read_alone(
         await parts.keep([part])
 
 
-async def _answered(reading: Awaitable[None]) -> NoAnswer | None:
-    """Return why a source gives no answer at all; None: it was read to its end."""
+async def _read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
+    """Return why a source could not be read; None: it was read completely."""
     try:
         await reading
     except (NotFound, PlatformError, InvalidInput) as err:

@@ -1,4 +1,4 @@
-"""Read a key, its vault and who may use it. Reads only; what refuses to be read is left open."""
+"""Read a key, its vault and its permissions. Parts that cannot be read stay None."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +18,7 @@ from shared.services import Services
 async def read_key(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeySnapshot:
-    """Return what is known of the key that a policy names; `environments` are all."""
+    """Return the facts about the key of a policy; `environments` are all of the tenant."""
     vault: KeyVault | None = None
     with suppress(NotFound, PlatformError):
         vault = await services.keys.vault(policy.vault_id)
@@ -28,16 +28,16 @@ async def read_key(
         key_name=policy.key_name,
         policy=policy,
         vault=vault,
-        versions=await _versions(services, vault, policy.key_name) if vault else None,
-        roles=await _roles(services, vault, policy.principal_id) if vault else None,
+        versions=await _read_versions(services, vault, policy.key_name) if vault else None,
+        roles=await _read_roles(services, vault, policy.principal_id) if vault else None,
         environments=environments,
     )
 
 
 async def read_named_key(services: Services, vault: str, key: str) -> KeySnapshot:
-    """Return what is known of a key that no policy names yet; raises `NotFound` for its vault.
+    """Return the facts about a key that no policy names yet.
 
-    `vault` is a name or an Azure resource id.
+    `vault` is a name or an Azure resource id. Raises `NotFound` if there is no such vault.
     """
     found = await services.keys.vault(vault)
     return KeySnapshot(
@@ -45,11 +45,13 @@ async def read_named_key(services: Services, vault: str, key: str) -> KeySnapsho
         vault_id=found.id,
         key_name=key,
         vault=found,
-        versions=await _versions(services, found, key),
+        versions=await _read_versions(services, found, key),
     )
 
 
-async def _versions(services: Services, vault: KeyVault, key: str) -> Sequence[KeyVersion] | None:
+async def _read_versions(
+    services: Services, vault: KeyVault, key: str
+) -> Sequence[KeyVersion] | None:
     try:
         return await services.keys.key_versions(vault, key)
     except NotFound:
@@ -58,7 +60,7 @@ async def _versions(services: Services, vault: KeyVault, key: str) -> Sequence[K
         return None
 
 
-async def _roles(
+async def _read_roles(
     services: Services, vault: KeyVault, principal_id: str | None
 ) -> Sequence[RoleAssignment] | None:
     if not vault.uses_rbac or principal_id is None:

@@ -1,1 +1,1 @@
-"""From an original to a proven copy."""
+"""Copy an original and verify the copy."""

@@ -1,4 +1,4 @@
-"""Put a copy into the solutions of its original, so that it is exported and released with them."""
+"""Add a copy to the solutions of its original, so that it is exported with them."""
 
 from collections.abc import Collection, Mapping
 
@@ -13,25 +13,25 @@ from shared.steps.step_context import StepContext
 
 
 async def place_copy(work: StepContext, belonging: SolutionsAndShares) -> None:
-    """Let the copy join every unmanaged solution that holds the original, as it was just read.
+    """Add the copy to every unmanaged solution that contains the original.
 
-    Raises `JobBlocked` if the platform refuses that, or does not keep it. A flow in no solution has
-    nothing to join: where the environment makes new flows in a solution, the platform sees to it.
+    Raises `JobBlocked` if the platform rejects or loses the change. A flow outside solutions needs
+    nothing: if the environment creates flows in a solution, the platform adds the copy.
     """
     job = work.job
     if not job.in_solution:
         return
     in_all = Effect(
         title=f"The copy of {job.display_name} in its solutions",
-        read=lambda: _missing(work),
-        missing=lambda missing: [_joining(work, one) for one in missing],
+        read=lambda: _read_missing(work),
+        missing=lambda missing: [_add_to_solution(work, one) for one in missing],
         not_kept=lambda missing: _blocked(
-            f"The platform accepted the copy of {job.display_name} into the solution "
+            f"The platform accepted the copy of {job.display_name} in the solution "
             f"{missing[0].title}, but it is not in it.",
             missing[0],
         ),
     )
-    await apply(work, in_all, seen=await _left(work, belonging.solutions))
+    await apply(work, in_all, seen=await _solutions_without_copy(work, belonging.solutions))
 
 
 async def solutions_to_join(
@@ -39,22 +39,28 @@ async def solutions_to_join(
 ) -> dict[str, list[Solution]]:
     """Return the solutions that the copy of each of these flows joins."""
     held = await services.solutions.containing(environment, workflow_ids)
-    found = await _described(services, environment, {one for ids in held.values() for one in ids})
+    found = await _read_solutions(
+        services, environment, {one for ids in held.values() for one in ids}
+    )
     return {flow: [one for one in found if one.id in held[flow]] for flow in workflow_ids}
 
 
-async def _missing(work: StepContext) -> list[Solution]:
-    """Look at both flows in one call: what holds the original alone is what is missing."""
+async def _read_missing(work: StepContext) -> list[Solution]:
+    """Read the solutions of both flows in one request; return those without the copy."""
     flows = [work.job.original_id, work.job.copy_id]
-    return await _left(work, await work.services.solutions.containing(work.environment, flows))
+    return await _solutions_without_copy(
+        work, await work.services.solutions.containing(work.environment, flows)
+    )
 
 
-async def _left(work: StepContext, held: Mapping[str, frozenset[str]]) -> list[Solution]:
+async def _solutions_without_copy(
+    work: StepContext, held: Mapping[str, frozenset[str]]
+) -> list[Solution]:
     original, copy = work.job.original_id, work.job.copy_id
-    return await _described(work.services, work.environment, held[original] - held[copy])
+    return await _read_solutions(work.services, work.environment, held[original] - held[copy])
 
 
-async def _described(
+async def _read_solutions(
     services: Services, environment: Environment, solution_ids: Collection[str]
 ) -> list[Solution]:
     if not solution_ids:
@@ -62,8 +68,8 @@ async def _described(
     return solutions_for_copy(await services.solutions.get(environment, solution_ids))
 
 
-def _joining(work: StepContext, solution: Solution) -> Write:
-    async def refused(err: Refusal) -> Reply:
+def _add_to_solution(work: StepContext, solution: Solution) -> Write:
+    async def handle_error(err: Refusal) -> Reply:
         title = work.job.display_name
         text = f"The copy of {title} cannot join the solution {solution.title}: {err}"
         return _blocked(text, solution)
@@ -72,15 +78,17 @@ def _joining(work: StepContext, solution: Solution) -> Write:
     return Write(
         permit=work.check_write_allowed,
         call=lambda: solutions.add_flow(work.environment, solution, copy_id),
-        on_refusal=refused,
+        on_refusal=handle_error,
     )
 
 
 def _blocked(reason: str, solution: Solution) -> JobBlocked:
     return JobBlocked(
         reason,
-        instruction=f"Add the copy to the solution {solution.title} by hand (Solutions → Add "
-        "existing → Automation → Cloud flow), or give the app's application user the role System "
-        "Administrator; then retry.",
+        instruction=(
+            f"Add the copy to the solution {solution.title} (Solutions → Add existing → "
+            "Automation → Cloud flow), or give the app's application user the role System "
+            "Administrator. Then retry."
+        ),
         code=Reason.SOLUTION_REJECTED,
     )

@@ -1,4 +1,4 @@
-"""Open the firewalls that keep a copy out, where its plan says so and was approved with it."""
+"""Change the firewalls that deny a copy, as shown in its approved plan."""
 
 from collections.abc import Sequence
 
@@ -7,22 +7,23 @@ from shared.steps.flows.firewall_fixes import FixAuthorization, apply_fix
 from shared.steps.step_context import StepContext
 
 
-async def apply_planned_fixes(work: StepContext, gaps: Sequence[FirewallIssue]) -> bool:
-    """Make the repairs that the plan shows for these gaps; says whether there were any.
+async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]) -> bool:
+    """Apply the fixes that the plan shows for these issues; return whether there were any.
 
-    What somebody opts in later is not done: it was not shown. Raises as `apply_fix`.
+    Fixes that were allowed after the approval are not applied, because the plan did not show them.
+    Raises the errors of `apply_fix`.
     """
     job, services = work.job, work.services
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
     plan = kept.item if kept else None
     shown = {finding.name for finding in plan.network if finding.repair} if plan else set()
-    meant = [gap for gap in gaps if gap.name in shown]
-    order = FixAuthorization(
+    planned = [issue for issue in issues if issue.name in shown]
+    authorization = FixAuthorization(
         by=(plan and plan.approved_by) or "mode automatic",
         environment_ids=(job.environment_id,),
         holder=work,
         permit=work.check_write_allowed,
     )
-    for gap in meant:
-        await apply_fix(services, gap, order)
-    return bool(meant)
+    for issue in planned:
+        await apply_fix(services, issue, authorization)
+    return bool(planned)

@@ -1,8 +1,8 @@
-"""Give each connection that an original embeds a connection reference, for the copy to name.
+"""Give each embedded connection of an original a connection reference for the copy.
 
-A copy is a solution flow: it uses connections through references. An existing one is used again;
-where there is none it is made on behalf of the original's owner, who may use the connection. A
-reference that was made stays, whatever becomes of the job: the job's notes name it.
+A copy is a solution flow, which uses connections through references. An existing reference is
+reused. A missing one is created on behalf of the original's owner, who may use the connection. It
+stays even if the copy is removed; the job's notes name it.
 """
 
 from dataclasses import replace
@@ -29,9 +29,9 @@ from shared.steps.step_context import StepContext
 
 
 async def bind_connections(work: StepContext, original: OriginalFlow, client_data: str) -> str:
-    """Return the definition with a connection reference in the place of each embedded connection.
+    """Return the definition with a connection reference for each embedded connection.
 
-    Raises `JobBlocked` where no reference leads to a connection and none can be made.
+    Raises `JobBlocked` if a connection has no reference and none can be created.
     """
     embedded = parse_embedded_connections(client_data)
     names = sorted({one.connection_id for one in embedded if one.connection_id})
@@ -39,22 +39,22 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
     found = await references.find(work.environment, names) if names else []
     bound: dict[str, str] = {}
     for connection in embedded:
-        row = _existing(work, original, connection, found)
-        row = row or await _make(work, original, connection)
-        await _note(work, row, connection)
+        row = _find_reference(work, original, connection, found)
+        row = row or await _create_reference(work, original, connection)
+        await _record_reference(work, row, connection)
         bound[connection.key] = row.logical_name
     return with_references(client_data, bound)
 
 
-def _existing(
+def _find_reference(
     work: StepContext,
     original: OriginalFlow,
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
 ) -> ConnectionReference | None:
-    """Return a reference that leads to the connection: this job's, else the owner's, else any."""
+    """Return a reference that is bound to the connection: the job's, else the owner's, else any."""
     if not connection.connection_id:
-        return None  # an unbound reference of somebody else is not for us
+        return None  # an unbound reference of somebody else must not be used
     ours = _reference_id(work.job, connection)
     fitting = [
         row
@@ -73,17 +73,17 @@ def _existing(
     return fitting[0] if fitting else None
 
 
-async def _make(
+async def _create_reference(
     work: StepContext, original: OriginalFlow, connection: EmbeddedConnection
 ) -> ConnectionReference:
-    """Make a reference once, or take up the one that a dead process made; return it as read."""
+    """Create the reference, or reuse the one that an interrupted invocation created."""
     job = work.job
     if connection.is_custom:
         raise JobBlocked(
-            f"{job.display_name} uses the connection {connection.label} of a custom connector, and "
-            "no connection reference leads to it.",
+            f"{job.display_name} uses the connection {connection.label} of a custom connector, "
+            "and no connection reference is bound to it.",
             instruction="Add the custom connector to a solution and make a connection reference "
-            f"for the connection {connection.label} there; then retry: it is found and used.",
+            f"for the connection {connection.label} there. Then retry.",
             code=Reason.CUSTOM_CONNECTOR_REFERENCE_MISSING,
         )
     identity = _reference_id(job, connection)
@@ -97,14 +97,14 @@ async def _make(
         owner_id=original.owner_id,
         owner_is_entra_id=original.owner_is_entra_id,
     )
-    creation = _creating(work, original, connection, draft)
+    creation = _creation(work, original, connection, draft)
     made = Effect[ConnectionReference | None](
         title=f"The connection reference {draft.logical_name}",
         read=lambda: work.services.connection_references.get(work.environment, identity),
         missing=lambda row: [] if row and draft.is_stored_as(row) else [creation],
         not_kept=lambda row: JobBlocked(
-            f"The connection reference {row.logical_name if row else ''} was made for the "
-            f"connection {connection.label}, but does not lead to it.",
+            f"The connection reference {row.logical_name if row else ''} was created for the "
+            f"connection {connection.label}, but is not bound to it.",
             code=Reason.CONNECTION_REFERENCE_MISMATCH,
         ),
     )
@@ -113,34 +113,34 @@ async def _make(
     return row
 
 
-async def _note(
+async def _record_reference(
     work: StepContext, row: ConnectionReference, connection: EmbeddedConnection
 ) -> None:
-    """Note a reference that this job made, in this delivery or in one that died."""
+    """Record a reference that this job created, now or in an earlier invocation."""
     job = work.job
     if row.reference_id == _reference_id(job, connection):
         note = (
-            f"The connection reference {row.logical_name} was made for the connection "
-            f"{connection.label}. It stays if the copy goes."
+            f"The connection reference {row.logical_name} was created for the connection "
+            f"{connection.label}. It stays if the copy is removed."
         )
         work.remember(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
 
 
-def _creating(
+def _creation(
     work: StepContext,
     original: OriginalFlow,
     connection: EmbeddedConnection,
     draft: ConnectionReferenceDraft,
 ) -> Write:
-    """Return the write that creates a reference for the owner, or as the app if that is refused.
+    """Return the write that creates a reference for the owner, or as the app if that is rejected.
 
-    Whoever names a connection in a reference has to be allowed to use it
+    The user who names a connection in a reference has to be allowed to use it
     (platform.md#activation-check).
     """
     create = partial(work.services.connection_references.create, work.environment)
 
-    async def as_app(err: Refusal) -> Reply:
-        # Where the owner cannot be acted for there will be no copy: nothing is made for it.
+    async def create_as_app(err: Refusal) -> Reply:
+        # If the app cannot act for the owner, there will be no copy, so no reference is created.
         if explained := await explain_owner(work, original, err):
             return explained
         if not isinstance(err, PlatformError) or err.code not in {
@@ -149,25 +149,31 @@ def _creating(
         }:
             return None
         own = replace(draft, owner_id="")
-        return Write(permit=work.check_write_allowed, call=lambda: create(own), on_refusal=neither)
+        return Write(
+            permit=work.check_write_allowed, call=lambda: create(own), on_refusal=report_denied
+        )
 
-    async def neither(err: Refusal) -> Reply:
+    async def report_denied(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != CONNECTION_REFUSED:
             return None
         whose = await owner_of_connection(work, connection.connection_id)
         return JobBlocked(
-            f"No connection reference can be made for the connection {connection.label} of "
+            f"No connection reference can be created for the connection {connection.label} of "
             f"{whose}: neither the owner of {work.job.display_name} nor the app may use it.",
-            instruction=f"{whose} shares the connection with the app ('Can use'), or makes a "
-            "connection reference for it in this environment; then retry.",
+            instruction=(
+                f"Ask {whose} to share the connection with the app ('Can use'), or to create a "
+                "connection reference for it in this environment. Then retry."
+            ),
             code=err.code,
         )
 
-    return Write(permit=work.check_write_allowed, call=lambda: create(draft), on_refusal=as_app)
+    return Write(
+        permit=work.check_write_allowed, call=lambda: create(draft), on_refusal=create_as_app
+    )
 
 
 async def owner_of_connection(work: StepContext, connection_id: str) -> str:
-    """Return whose a connection is, as far as the app is shown it: for a person to read."""
+    """Return the owner of a connection for a text, as far as the platform shows it."""
     try:
         listed = await work.services.assessment.connections.list(work.environment.id)
     except (NotFound, PlatformError):

@@ -1,4 +1,4 @@
-"""Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
+"""Copy an original: archive it, create the copy once under a derived id, turn it on."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
@@ -37,49 +37,59 @@ from shared.steps.step_context import StepContext
 from shared.steps.write_permission import reject_excluded_flow
 
 MODERN_TYPE_NOTE = (
-    "The platform did not keep whose agents' flow it is (modernflowtype): the copy is a plain "
-    "cloud flow, and is billed and listed as one."
+    "The platform did not keep the original's agent type (modernflowtype): the copy is an "
+    "ordinary cloud flow, and is billed and listed as one."
 )
 
 
 async def check_and_start_copy(work: StepContext) -> FlowJob:
-    """Check that the plan still holds and that the children are proven; note the intent to copy."""
+    """Check that the plan still applies and the children are verified; record the
+    intent to copy.
+    """
     job = work.job
     reject_excluded_flow(await work.read_settings(), job)
     original, _ = await work.cached("original", partial(read_original_with_membership, work))
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
-            instruction="Copy it in the source environment, release the solution, then run again.",
+            instruction=(
+                "Copy it in the environment where the solution is developed, and import the "
+                "solution again. Then start a new remediation."
+            ),
             code=Reason.MANAGED_SOLUTION,
         )
     job = await record_original(work, original)
     if await is_cancelled(work):
-        text = "The remediation was cancelled while its plan was being dispatched."
+        text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(job, FlowJobState.CANCELLED, text, now=work.services.now)
-    await _wait_for_first_wave(work)
+    await _wait_for_pilot_flows(work)
     for child in await work.related(job.children):
         if child.is_verified:
             continue
         if child.is_inactive:
             raise JobBlocked(
                 f"The child flow {child.display_name} is {child.state}: {child.reason}",
-                instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
+                instruction=f"Fix the job of {child.display_name} first. This job then continues.",
                 code=Reason.CHILD_FLOW_NOT_READY,
             )
         raise MustWait(
-            f"The copy of the child flow {child.display_name} is to come.",
+            f"The child flow {child.display_name} is not copied yet.",
             until=work.services.now + UNTIL_WOKEN,
             code=Reason.CHILD_FLOW_NOT_READY,
         )
     await work.check_write_allowed()
     return move_to_state(
-        job, FlowJobState.COPYING, "The plan holds: the copy begins.", now=work.services.now
+        job,
+        FlowJobState.COPYING,
+        ("The plan still applies. The app creates the copy."),
+        now=work.services.now,
     )
 
 
 async def create_copy(work: StepContext) -> FlowJob:
-    """Create the copy, or take up the one that a dead process began; leave it on or off."""
+    """Create the copy, or continue with one that an interrupted invocation created; turn it on or
+    off.
+    """
     services, environment = work.services, work.environment
     original, belonging = await work.cached(
         "original", partial(read_original_with_membership, work)
@@ -89,16 +99,17 @@ async def create_copy(work: StepContext) -> FlowJob:
     await work.save(replace(job, archive=where))
     intended = await copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
-    row = await _create(work, original, intended)
+    row = await _create_and_compare(work, original, intended)
     if original.modern_type and row.modern_type != original.modern_type:
         work.remember(add_notes(work.job, MODERN_TYPE_NOTE))
-    # Named as the original's owner is: who of them was changed later is seen without a look.
+    # With the same kind of id as the original's owner, so that a later change of owner is noticed.
     asked_for = work.job.copy_owner_id or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
     work.remember(replace(work.job, copy_owner_id=owner))
     await place_copy(work, belonging)
     work.remember(await share_copy(work, original, belonging))
-    # Off too: a delivery that died may have turned it on, then its original went off.
+    # Turn it off, too: an interrupted invocation may have turned it on before its original went
+    # off.
     is_on = work.job.pattern is MigrationMethod.UPDATE_CALLERS
     row = await toggle_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
     name = await flow_name_of(
@@ -114,15 +125,15 @@ async def create_copy(work: StepContext) -> FlowJob:
     digest = definition_digest(row.client_data)
     job = replace(work.job, copy_flow_name=name, copy_digest=digest)
     state = "on" if row.state is FlowState.ON else "off"
-    text = f"The copy stands and is {state}."
+    text = f"The copy exists and is {state}."
     return move_to_state(job, FlowJobState.COPIED, text, now=services.now)
 
 
 async def copied_definition(work: StepContext, client_data: str) -> str:
-    """Return the original's definition written against the copies of the flows it calls.
+    """Return the original's definition with references to the copies of the flows that it calls.
 
-    One that runs itself and comes on before its original goes off calls the original until it is
-    re-pointed with the callers: the platform turns no flow on with a child that was never on.
+    A flow that runs itself, and whose copy is turned on before the original is off, calls the
+    original until its callers are updated: the platform turns no flow on whose child was never on.
     """
     job = work.job
     flow_ids = {
@@ -144,18 +155,18 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
 
 
 async def job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
-    """Return the job of the original whose trigger URL has this id, in whichever environment."""
+    """Return the job of the original whose trigger URL has this id, in any environment."""
     where = [Condition("original_url_id", "eq", url_id)]
     found = [
         job
         for job in await work.services.tables.flow_jobs.all(where=where)
         if job.environment_id != work.job.environment_id or job.policy_id == work.job.policy_id
     ]
-    # There are several where an environment was moved to another policy.
+    # There are several if an environment was moved to another policy.
     return max(found, key=lambda job: (job.is_verified, job.is_live), default=None)
 
 
-async def _create(work: StepContext, original: OriginalFlow, intended: str) -> Workflow:
+async def _create_and_compare(work: StepContext, original: OriginalFlow, intended: str) -> Workflow:
     job, title = work.job, f"The copy of {work.job.display_name}"
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
     newer_first = await demands_newer_shape(work.services, job.environment_id)
@@ -165,7 +176,7 @@ async def _create(work: StepContext, original: OriginalFlow, intended: str) -> W
             title=f"copy of {job.display_name}",
             environment_id=job.environment_id,
             before=before,
-            read=partial(_definition_of, read),
+            read=partial(_read_definition, read),
             write_of=write_of,
             newer_shape_first=newer_first,
         )
@@ -175,16 +186,16 @@ async def _create(work: StepContext, original: OriginalFlow, intended: str) -> W
         def write_of(text: str) -> Write:
             return changing(work, row, WorkflowUpdate(client_data=text))
 
-        return saved(_as_written(row, intended), write_of)
+        return saved(_with_stored_references(row, intended), write_of)
 
     created = Effect[Workflow | None](
         title=title,
         read=read,
-        # Another delivery may have created it: then what it wrote is compared below.
-        missing=lambda row: [] if row else [saved("", partial(_creating, work, original))],
+        # If another invocation has created it, its definition is compared below.
+        missing=lambda row: [] if row else [saved("", partial(_creation, work, original))],
     )
-    # Before the first read-back of the copy, the create itself tells whether the copy exists.
-    row = await apply(work, created, seen=await _existing(work) if job.copy_digest else None)
+    # Before the copy was read back once, the create request itself shows whether it exists.
+    row = await apply(work, created, seen=await _read_existing(work) if job.copy_digest else None)
     assert row
     if not is_stored(row.client_data, intended):
         _check_unedited(work, row, intended)
@@ -200,27 +211,30 @@ async def _create(work: StepContext, original: OriginalFlow, intended: str) -> W
     return await apply(work, written, seen=row)
 
 
-async def _definition_of(read: Callable[[], Awaitable[Workflow]]) -> str:
+async def _read_definition(read: Callable[[], Awaitable[Workflow]]) -> str:
     return (await read()).client_data
 
 
-def _as_written(row: Workflow, intended: str) -> str:
-    """Return the copy's definition with the connection references that a refused save removed."""
+def _with_stored_references(row: Workflow, intended: str) -> str:
+    """Return the copy's definition with the connection references that a rejected save removed."""
     return with_lost_references(intended, row.client_data)
 
 
 def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
-    """Raise `JobBlocked` if writing the copy again would undo what somebody has edited in it."""
+    """Raise `JobBlocked` if writing the copy again would overwrite somebody's edit."""
     job = work.job
-    if job.copy_digest in {"", definition_digest(_as_written(row, intended))}:
+    if job.copy_digest in {"", definition_digest(_with_stored_references(row, intended))}:
         return
     raise JobBlocked(
-        f"The copy of {job.display_name} was edited, and is to be written again from the original.",
+        (
+            f"The copy of {job.display_name} was edited, and the app is about to write it again "
+            "from the original."
+        ),
         code=Reason.ORIGINAL_AND_COPY_EDITED,
     )
 
 
-def _creating(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
+def _creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
     draft = WorkflowDraft(
         workflow_id=work.job.copy_id,
         name=copy_name(original.name),
@@ -233,28 +247,30 @@ def _creating(work: StepContext, original: OriginalFlow, client_data: str) -> Wr
     return Write(
         permit=work.check_write_allowed,
         call=lambda: work.services.workflows.create(work.environment, draft),
-        on_refusal=partial(_refused, work, original),
+        on_refusal=partial(_explain_creation_error, work, original),
     )
 
 
-async def _refused(work: StepContext, original: OriginalFlow, refusal: Refusal) -> Reply:
-    """Explain a refusal about the owner, unless an earlier delivery has created the copy.
+async def _explain_creation_error(
+    work: StepContext, original: OriginalFlow, error: Refusal
+) -> Reply:
+    """Explain an error about the owner, unless an earlier invocation has created the copy.
 
-    The platform checks whom a call acts for before it says that the row exists.
+    The platform checks on whose behalf a request acts before it checks whether the row exists.
     """
-    reply = await explain_owner(work, original, refusal)
-    return SKIP if reply and await _existing(work) else reply
+    reply = await explain_owner(work, original, error)
+    return SKIP if reply and await _read_existing(work) else reply
 
 
-async def _existing(work: StepContext) -> Workflow | None:
+async def _read_existing(work: StepContext) -> Workflow | None:
     try:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
     except NotFound:
         return None
 
 
-async def _wait_for_first_wave(work: StepContext) -> None:
-    """Let the first wave pass its cut-over before the rest begins."""
+async def _wait_for_pilot_flows(work: StepContext) -> None:
+    """Raise `MustWait` until the pilot flows are past their cutover."""
     job = work.job
     first = (await work.read_settings()).pilot_flows
     if not first or job.names & first:
@@ -264,24 +280,24 @@ async def _wait_for_first_wave(work: StepContext) -> None:
         other.id: other
         for other in await work.services.tables.flow_jobs.all(job.environment_id, where=where)
     }
-    wave = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
-    if job.id in wave:
+    pilots = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
+    if job.id in pilots:
         return
-    for other in wave:
+    for other in pilots:
         if not jobs[other].state_properties.is_past_cutover:
             until = work.services.now + work.services.settings.wait_poll_interval
             name, state = jobs[other].display_name, jobs[other].state
             raise MustWait(
-                f"The first wave goes first: {name} is {state}.",
+                f"The pilot flows are migrated first: {name} is {state}.",
                 until=until,
                 code=Reason.WAITING_FOR_PILOT_FLOWS,
             )
 
 
-def _with_children(jobs: Mapping[str, FlowJob], wave: Collection[str]) -> list[str]:
-    """A parent cannot go before its children: they belong to the first wave too."""
+def _with_children(jobs: Mapping[str, FlowJob], pilots: Collection[str]) -> list[str]:
+    """Return the pilot flows and the flows that they run, which have to be migrated first."""
     found: dict[str, None] = {}
-    waiting = sorted(wave)
+    waiting = sorted(pilots)
     while waiting:
         one = waiting.pop()
         if one in jobs and one not in found:

@@ -1,7 +1,7 @@
-"""Say of a refusal which flow it hit and which item: whose licence, whose connection, which child.
+"""Explain an error of the platform with names: of the flow, its owner, its connection or its child.
 
-The platform names ids; whoever has to act needs names. They are asked for when something was
-refused, and left out where nobody tells.
+The platform's messages have ids, but people need names. They are read after an error, and omitted
+if they cannot be read.
 """
 
 import contextlib
@@ -25,16 +25,20 @@ from shared.steps.step_context import StepContext
 _LICENCE = "MissingAdequateQuotaPolicy"
 _CONNECTION = "ConnectionAuthorizationFailed"
 _CHILD = "ChildFlowNeverPublished"
-#: What the flow service says of a flow that it has not suspended.
+#: The flow service's suspension reasons of a flow that is not suspended.
 _NO_REASON = frozenset({"", "None"})
 
 
 async def explain_refusal(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
-    """Return what the flow's row is to say of a refusal, or of something that is gone."""
-    return await _refused(work, err) if isinstance(err, PlatformError) else await _gone(work, err)
+    """Return the reason for the flow's row after an error, or after something is gone."""
+    return (
+        await _explain_error(work, err)
+        if isinstance(err, PlatformError)
+        else await _explain_not_found(work, err)
+    )
 
 
-async def _gone(work: StepContext, err: NotFound) -> JobBlocked:
+async def _explain_not_found(work: StepContext, err: NotFound) -> JobBlocked:
     with contextlib.suppress(CmkflowError):
         try:
             await read_original(work)
@@ -46,33 +50,35 @@ async def _gone(work: StepContext, err: NotFound) -> JobBlocked:
     )
 
 
-async def _refused(work: StepContext, refused: PlatformError) -> JobBlocked:
-    message = redact(refused.detail)  # the platform may repeat what it was sent
-    item = await _item(work, find_error_code(refused.code, message).code, message)
+async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
+    message = redact(error.detail)  # the platform may repeat what it was sent
+    item = await _describe_item(work, find_error_code(error.code, message).code, message)
     return JobBlocked(
-        f"{work.job.display_name}: {message} ({refused.code}){item}",
-        instruction=instruction_for(refused.code, message),
-        code=refused.code,
+        f"{work.job.display_name}: {message} ({error.code}){item}",
+        instruction=instruction_for(error.code, message),
+        code=error.code,
     )
 
 
 async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) -> JobBlocked:
-    """Return why the platform accepted to turn a copy on or off and did not."""
+    """Return why the platform accepted to turn a copy on or off and did not do it."""
     title = work.job.display_name
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
-    reason = await _suspension(work, copy)
+    reason = await _read_suspension_reason(work, copy)
     if reason not in _NO_REASON:
         return JobBlocked(f"{text}: {reason}.", instruction=instruction_for(reason), code=reason)
     return JobBlocked(
         f"{text}.",
-        instruction="Open the copy in Power Automate, read the flow checker's message, mend it "
-        f"and turn the flow {wanted}; then retry.",
+        instruction=(
+            "Open the copy in Power Automate, fix what the flow checker shows, and turn the flow "
+            f"{wanted}. Then retry."
+        ),
         code=Reason.FLOW_STATE_NOT_CHANGED,
     )
 
 
-async def _suspension(work: StepContext, copy: Workflow) -> str:
-    """Return the flow service's reason for a suspended flow; Dataverse has none.
+async def _read_suspension_reason(work: StepContext, copy: Workflow) -> str:
+    """Return the flow service's reason for a suspended flow, which Dataverse does not have.
 
     See platform.md#suspension-reasons.
     """
@@ -90,19 +96,19 @@ async def _suspension(work: StepContext, copy: Workflow) -> str:
         return ""
 
 
-async def _item(work: StepContext, kind: str, message: str) -> str:
+async def _describe_item(work: StepContext, kind: str, message: str) -> str:
     if kind == _LICENCE:
-        owner = await _owner(work)
+        owner = await _read_owner_name(work)
         return f" Owner: {owner}." if owner else ""
     if kind == _CONNECTION and (named := parse_connection(message))[0]:
-        return await _connection(work, *named)
+        return await _describe_connection(work, *named)
     if kind == _CHILD and (child := parse_quoted_id(message)):
         row = await read_or_none(work.services.workflows.get(work.environment, child))
         return f" Child flow: {row.name}." if isinstance(row, Workflow) else ""
     return ""
 
 
-async def _owner(work: StepContext) -> str:
+async def _read_owner_name(work: StepContext) -> str:
     try:
         owner = (await read_original(work)).owner_id
     except CmkflowError:
@@ -113,7 +119,7 @@ async def _owner(work: StepContext) -> str:
     return names.get(owner.lower(), "") if isinstance(names, dict) else ""
 
 
-async def _connection(work: StepContext, name: str, connector: str) -> str:
+async def _describe_connection(work: StepContext, name: str, connector: str) -> str:
     owner = await read_or_none(owner_of_connection(work, name))
     made_by = f", of {owner}" if isinstance(owner, str) else ""
     return f" Connection: {name}{f' ({connector})' if connector else ''}{made_by}."

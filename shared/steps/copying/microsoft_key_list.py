@@ -1,9 +1,9 @@
-"""The flows on Microsoft's key as they were read after a copy was made: one list for many copies.
+"""Read the Microsoft-key list once for many copies, to verify that none of them is on it.
 
-The list is as long as what stays in the environment, and reads may be from before a write
-(platform.md#reads-lag). So a copy waits until no reading can be older than it is, and then for the
-next one, which proves all copies that came before it: it is made every few minutes, or as soon as
-nobody else is there to use the calls.
+The list is as long as the number of flows that stay, and a read may be older than a write
+(platform.md#reads-lag). So a copy waits until no read can be older than it, and then for the next
+read, which verifies all earlier copies. The list is read every few minutes, or sooner if no other
+job needs the requests.
 """
 
 from datetime import datetime, timedelta
@@ -18,47 +18,47 @@ from shared.steps.flows.key_report import KeyReport, key_report
 from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
 from shared.steps.step_context import StepContext
 
-#: A proof that stood still for longer, for a firewall or a person, wants to see another list.
+#: If a verification was delayed for longer, by a firewall or a person, it needs another list.
 _MAX_AGE = timedelta(hours=1)
-#: A list of many pages is read again after this many times as long as reading it takes: most calls
-#: are for what it proves.
+#: A long list is read again after this many times the duration of a read, so that most of the time
+#: other requests can be sent.
 _PAUSES = 4
 
 
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
-    """Return if a list that shows this job's copy, if it is on it, was or is to be read now.
+    """Return if a list that would show this job's copy was read, or may be read now.
 
-    Raises `MustWait` until then. Asked before calls are taken for the proof.
+    Raises `MustWait` otherwise. Called before requests are reserved for the verification.
     """
-    last, shows = await _reading(services, job).last(), _shows(services, job)
+    last, shows = await _snapshot_store(services, job).last(), _visible_from(services, job)
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
-    _wait(services, shows if fits else max(shows, await _next(services, last)))
+    _wait_until(services, shows if fits else max(shows, await _next_reading_at(services, last)))
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
-    """Return once a list that is read from now on shows this job's copy; else raise `MustWait`."""
-    _wait(services, _shows(services, job))
+    """Return if a list that is read now would show this job's copy; else raise `MustWait`."""
+    _wait_until(services, _visible_from(services, job))
 
 
-def _wait(services: Services, until: datetime) -> None:
+def _wait_until(services: Services, until: datetime) -> None:
     if services.now < until:
-        text = "The list of flows on Microsoft's key is read once the copy would be on it."
+        text = "The app waits until the list of flows on Microsoft's key would show the copy."
         raise MustWait(text, until=until, code=Reason.WAITING_FOR_MICROSOFT_KEY_LIST)
 
 
-async def _next(services: Services, last: SharedSnapshot) -> datetime:
-    """Return when a list is to be begun, or the one that was begun to be gone on with."""
+async def _next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
+    """Return when the next list may be read, or the reading in progress continued."""
     if last.goes_on_since or last.read_at is None:
-        return _ends(services, last) or services.now
+        return _reading_ends_at(services, last) or services.now
     pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
     latest, line = last.read_at + pause, await services.request_budget.queue_status()
     return min(latest, line.empty_at or latest)
 
 
-def _ends(services: Services, last: SharedSnapshot) -> datetime | None:
-    """Return when a list of many pages that was begun has probably been read; None: go on with it.
+def _reading_ends_at(services: Services, last: SharedSnapshot) -> datetime | None:
+    """Return when a long reading in progress is probably complete; None: continue it.
 
-    A list of few pages is waited for where it is asked for.
+    A short reading is waited for by its caller.
     """
     now, began = services.now, last.goes_on_since
     if began is None or now - began < READING_TAKES:
@@ -71,44 +71,46 @@ def _ends(services: Services, last: SharedSnapshot) -> datetime | None:
 async def is_on_microsofts_key(work: StepContext) -> bool:
     """Return whether this job's copy is itself on the list.
 
-    Reads the list, or goes on with what another delivery has read of it, if none is kept that can
-    show the copy. Raises `ThrottledError` when no call is left: the pages are kept. Raises
-    `MustWait` while another delivery reads, and if what it went on with was begun too early.
+    Reads the list, or continues a reading that another invocation started, if no stored list would
+    show the copy. Raises `ThrottledError` if no request is allowed; the pages are stored. Raises
+    `MustWait` while another invocation reads, and if the continued reading was started too early.
     """
-    services, job, reading = work.services, work.job, _reading(work.services, work.job)
-    kept = await reading.cached(_shows(services, job), services.now - _MAX_AGE)
+    services, job, store = work.services, work.job, _snapshot_store(work.services, work.job)
+    kept = await store.cached(_visible_from(services, job), services.now - _MAX_AGE)
     if kept is None:
-        last = await reading.last()
-        if last.is_refreshing(services.now + READING_TAKES):  # by another, page after page
-            _wait(services, _ends(services, last) or services.now + READING_TAKES)
-        report = await _read(work, reading)
-        if report.began < _shows(services, job):
+        last = await store.last()
+        if last.is_refreshing(
+            services.now + READING_TAKES
+        ):  # another invocation reads it page by page
+            _wait_until(services, _reading_ends_at(services, last) or services.now + READING_TAKES)
+        report = await _read_list(work, store)
+        if report.began < _visible_from(services, job):
             await wait_for_key_list(services, job)
-            _wait(services, services.now + timedelta(seconds=1))
+            _wait_until(services, services.now + timedelta(seconds=1))
         kept = tuple(report.names)
     return not {job.copy_id, job.copy_flow_name}.isdisjoint(kept)
 
 
-async def _read(work: StepContext, reading: SharedSnapshotStore[tuple[str, ...]]) -> KeyReport:
-    """Read the list to its end, and keep it for other copies."""
+async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ...]]) -> KeyReport:
+    """Read the list completely and store it for other copies."""
     home = work.job.environment_id
     try:
-        async with key_report(work.services, home, advanced=reading.go_on) as report:
-            await reading.store(tuple(sorted(report.names)), report.began)
+        async with key_report(work.services, home, advanced=store.go_on) as report:
+            await store.store(tuple(sorted(report.names)), report.began)
     except CmkflowError:
-        await reading.stop()
+        await store.stop()
         raise
     return report
 
 
-def _shows(services: Services, job: FlowJob) -> datetime:
-    """Return from when on a list shows the copy: it stands, on or off as it is, since before."""
+def _visible_from(services: Services, job: FlowJob) -> datetime:
+    """Return the time from which a list shows the copy, on or off."""
     copied = (change.at for change in job.history if change.state == FlowJobState.COPIED)
-    # Else it was made before all that the history still has.
+    # If the history no longer has the entry, it was before all entries.
     return max(copied, default=job.history[0].at) + services.settings.read_lag
 
 
-def _reading(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
+def _snapshot_store(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
     home = job.environment_id
     return SharedSnapshotStore(
         services=services, topic="microsoft-key-lists", id=home, kind=tuple[str, ...]

@@ -1,8 +1,8 @@
-"""Share a copy with whom its original is shared with.
+"""Share a copy with the principals that its original is shared with.
 
-The original decides until it is retired: who has other rights on the copy gets the same, and who
-is not a co-owner of the original is left alone. Compared once when the copy is made and once more
-when the original is retired, for sharing goes on during the quiet days.
+The original decides until it is retired: principals with other rights on the copy get the
+original's, and those who are not co-owners of the original stay. Sharing is compared when the copy
+is created, and again when the original is retired, because it may change during the no-call period.
 """
 
 from dataclasses import dataclass
@@ -31,16 +31,15 @@ from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.temporary_co_ownership import is_granted_by_app
 from shared.steps.step_context import StepContext
 
-#: There is no interface to read or write that list (platform.md#run-only-users), so a person has
-#: to.
+#: There is no API to read or write that list (platform.md#run-only-users), so a person has to.
 RUN_ONLY_NOTE = (
-    "Compare the run-only users of the copy with those of the original by hand (Power Automate → "
-    "the flow → Run only users → Edit): Microsoft has no interface for that list, and who is "
-    "missing in it cannot run the copy."
+    "Compare the run-only users of the copy with those of the original (Power Automate → the "
+    "flow → Run only users → Edit). Microsoft has no API for that list, and users who are not in "
+    "it cannot run the copy."
 )
 
 
-#: How the notes begin that say whom the copy could not be shared with.
+#: Start of the notes that say with whom the copy could not be shared.
 _NOT_SHARED = "The copy is not shared with the "
 
 
@@ -53,11 +52,12 @@ class _Wanted:
 async def share_copy(
     work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
 ) -> FlowJob:
-    """Return the job with whom its copy is shared with now, and with what is left to a person.
+    """Return the job with the principals that its copy is now shared with, and with notes for a
+    person.
 
-    Raises `JobBlocked` if the platform refuses to share, or does not keep it.
+    Raises `JobBlocked` if the platform rejects or loses a share.
     """
-    wanted = await _wanted(work, original, belonging)
+    wanted = await _read_wanted(work, original, belonging)
     notes = list(wanted.notes)
     if TriggerCategory(work.job.category).can_have_run_only_users:
         notes.append(RUN_ONLY_NOTE)
@@ -68,11 +68,11 @@ async def share_copy(
 
     shared = Effect(
         title=f"The co-owners of the copy of {work.job.display_name}",
-        read=lambda: _missing(work, shares()),
-        missing=lambda missing: [_giving(work, one, unable) for one in missing],
+        read=lambda: _read_missing(work, shares()),
+        missing=lambda missing: [_grant_share(work, one, unable) for one in missing],
         not_kept=lambda _: JobBlocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
-            f"{len(shares())} co-owners of the original, but not all of them have it.",
+            f"{len(shares())} co-owners of the original, but not all of them have access.",
             instruction="Share the copy in Power Automate as the original is shared, then retry.",
             code=Reason.SHARING_REJECTED,
         ),
@@ -81,33 +81,33 @@ async def share_copy(
     notes += unable.values()
     names = tuple(str(share.principal) for share in shares())
     notes += [
-        f"The original is not shared with the {name} any more, the copy still is: take it away "
-        "there too if that was meant."
+        f"The original is no longer shared with the {name}, but the copy still is. Remove the "
+        "share from the copy too if that was intended."
         for name in work.job.copy_shared_with
         if name not in names and name not in map(str, unable)
     ]
-    # What stood in the way when the copy was made may have been settled since.
+    # The cause of an earlier note may have been fixed since.
     others = tuple(note for note in work.job.notes if not note.startswith(_NOT_SHARED))
     return add_notes(replace(work.job, copy_shared_with=names, notes=others), *notes)
 
 
-async def _wanted(
+async def _read_wanted(
     work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
 ) -> _Wanted:
-    """Return what the copy is to be shared with: not its owner, and nobody the app put there."""
+    """Return the shares that the copy needs, without its owner and without the app's own grants."""
     services, environment, job = work.services, work.environment, work.job
     owner = job.copy_owner_id or original.owner_id
-    # The operator is co-owner for the moment it reads the URL, and has to leave
-    # (platform.md#co-owners).
-    operator = await services.flow_access.account_id() if await is_granted_by_app(work) else ""
+    # The service account is co-owner only while it reads the URL (platform.md#co-owners).
+    service_account = (
+        await services.flow_access.account_id() if await is_granted_by_app(work) else ""
+    )
     if original.etag and job.in_solution:
-        # Dataverse's sharing is the one that counts for flows of a solution
-        # (platform.md#flow-permissions).
+        # For solution flows, Dataverse's sharing is authoritative (platform.md#flow-permissions).
         found = _Wanted(shares=belonging.shares)
     else:
         permissions = await services.flow_access.permissions(environment.id, job.flow_name)
         known = owner if original.owner_is_entra_id else ""
-        found = await _as_rows(work, others_than(permissions, known, operator))
+        found = await _to_dataverse(work, others_than(permissions, known, service_account))
     if owner.lower() != original.owner_id.lower():
         found = await _with_new_owner(work, original, found)
     if not found.shares:
@@ -115,21 +115,23 @@ async def _wanted(
     left_out = {await services.principals.application(environment)}
     if not original.owner_is_entra_id:
         left_out.add(DataversePrincipal(table=USERS, id=owner.lower()))
-    if operator:
-        users = await services.principals.users(environment, [operator])
+    if service_account:
+        users = await services.principals.users(environment, [service_account])
         left_out |= {user.principal for user in users.values()}
     return replace(found, shares=shares_to_copy(found.shares, left_out))
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
-    """Add whom the original was given after it was copied: the copy stays its first owner's."""
+    """Add the original's new owner if it was given away after it was copied; the copy keeps its
+    first owner.
+    """
     services, environment, owner = work.services, work.environment, original.owner_id.lower()
     if original.owner_is_entra_id:
         row = (await services.principals.users(environment, [owner])).get(owner)
     else:
         row = await services.principals.user(environment, owner)
     if row is None and original.owner_is_entra_id:
-        return found  # the note of a co-owner whom Dataverse does not know says so
+        return found  # the note about an unknown co-owner says so
     principal = row.principal if row else DataversePrincipal(table=TEAMS, id=owner)
     copy = await services.workflows.get(environment, work.job.copy_id)
     if copy.owner_id.lower() == principal.id:
@@ -137,15 +139,15 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
         return replace(found, shares=others)
     note = (
         f"The original was given to the {principal} after it was copied. The copy is shared with "
-        "them and stays its first owner's: make it theirs (Power Automate → the flow → Details → "
-        "Primary owner)."
+        "them, but still belongs to the first owner. Change its owner (Power Automate → the flow "
+        "→ Details → Primary owner)."
     )
     share = Share(principal=principal, rights=rights_of("Owner"))
     return _Wanted(shares=(*found.shares, share), notes=(*found.notes, note))
 
 
-async def _as_rows(work: StepContext, others: list[FlowPermission]) -> _Wanted:
-    """Return co-owners whom the flow service names as what Dataverse calls them."""
+async def _to_dataverse(work: StepContext, others: list[FlowPermission]) -> _Wanted:
+    """Return co-owners that the flow service names as rows of Dataverse."""
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]
@@ -163,7 +165,7 @@ async def _as_rows(work: StepContext, others: list[FlowPermission]) -> _Wanted:
             shares.append(Share(principal=principal, rights=rights_of(one.role)))
             continue
         kind = "group" if one.is_group else (one.principal_type or "user").lower()
-        remedy = "make a team of it" if one.is_group else "add it to the environment"
+        remedy = "create a team for it" if one.is_group else "add it to the environment"
         notes.append(
             f"{_NOT_SHARED}{kind} {one.principal_id} ({one.role} of the "
             f"original), which this environment's Dataverse does not know: {remedy}, then share "
@@ -172,43 +174,45 @@ async def _as_rows(work: StepContext, others: list[FlowPermission]) -> _Wanted:
     return _Wanted(shares=tuple(shares), notes=tuple(notes))
 
 
-async def _missing(work: StepContext, wanted: tuple[Share, ...]) -> list[MissingShare]:
+async def _read_missing(work: StepContext, wanted: tuple[Share, ...]) -> list[MissingShare]:
     if not wanted:
         return []
     held = await work.services.flow_sharing.list(work.environment, work.job.copy_id)
     return missing_shares(wanted, held)
 
 
-def _giving(
+def _grant_share(
     work: StepContext, missing: MissingShare, unable: dict[DataversePrincipal, str]
 ) -> Write:
     """Return the write that shares the copy with one principal.
 
-    If they have left, the write adds to `unable` why it is not shared with them.
+    If that person has left, the write adds the reason to `unable`.
     """
     sharing, share, copy_id = work.services.flow_sharing, missing.share, work.job.copy_id
     change = sharing.modify if missing.has_others else sharing.grant
 
-    async def refused(err: Refusal) -> Reply:
+    async def handle_error(err: Refusal) -> Reply:
         if await _has_left(work, share.principal):
             unable[share.principal] = (
-                f"{_NOT_SHARED}{share.principal}, a co-owner of the original "
-                "who is disabled or gone."
+                f"{_NOT_SHARED}{share.principal}, a co-owner of the original who is disabled or "
+                "was removed."
             )
             return SKIP
         return JobBlocked(
             f"The copy of {work.job.display_name} cannot be shared with the {share.principal}: "
             f"{err}",
-            instruction="Give the app's application user the role System Administrator (or the "
-            "privilege prvShareWorkflow), or share the copy by hand as the original is shared; "
-            "then retry.",
+            instruction=(
+                "Give the app's application user the role System Administrator (or the privilege "
+                "prvShareWorkflow), or share the copy yourself as the original is shared. Then "
+                "retry."
+            ),
             code=Reason.SHARING_REJECTED,
         )
 
     return Write(
         permit=work.check_write_allowed,
         call=lambda: change(work.environment, copy_id, share),
-        on_refusal=refused,
+        on_refusal=handle_error,
     )
 
 

@@ -1,4 +1,4 @@
-"""What an original belongs to, and its copy is to: read in one call, with the flows themselves."""
+"""Read the solutions and shares of an original and its copy together with the flows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,37 +12,39 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionsAndShares:
-    """Empty for a flow outside of solutions: nothing holds it, and the flow service shares it."""
+    """The solutions and shares. Empty for a flow outside solutions, which the flow
+    service shares.
+    """
 
-    #: Ids of the solutions that hold each of the two flows, by workflow id.
+    #: Ids of the solutions that contain each of the two flows, by workflow id.
     solutions: Mapping[str, frozenset[str]]
-    #: Whom the original is shared with.
+    #: The shares of the original.
     shares: tuple[Share, ...] = ()
 
 
 async def read_belonging(work: StepContext) -> SolutionsAndShares:
-    """Read what both flows are in and whom the original is shared with."""
+    """Read the solutions of both flows and the shares of the original."""
     job, services, home = work.job, work.services, work.environment
     if not job.in_solution:
         return SolutionsAndShares(solutions={})
     flows = [job.original_id, job.copy_id]
     async with run_concurrently() as reads:
         solutions = reads.create_task(services.solutions.containing(home, flows))
-        shares = reads.create_task(_shares(work))
+        shares = reads.create_task(_read_shares(work))
     return SolutionsAndShares(solutions=solutions.result(), shares=shares.result())
 
 
-async def _shares(work: StepContext) -> tuple[Share, ...]:
+async def _read_shares(work: StepContext) -> tuple[Share, ...]:
     try:
         return tuple(await work.services.flow_sharing.list(work.environment, work.job.original_id))
     except NotFound:
-        return ()  # whoever reads the original says that it is gone
+        return ()  # reading the original reports that it is gone
 
 
 async def read_original_with_membership(
     work: StepContext,
 ) -> tuple[OriginalFlow, SolutionsAndShares]:
-    """Return the original and what it belongs to; raises `JobBlocked` if it is gone."""
+    """Return the original with its solutions and shares; raise `JobBlocked` if it is gone."""
     async with run_concurrently() as reads:
         original = reads.create_task(read_original(work))
         belonging = reads.create_task(read_belonging(work))

@@ -12,12 +12,12 @@ from shared.steps.step_context import StepContext
 async def toggle_copy(
     work: StepContext, state: FlowState, *, seen: Workflow | None = None
 ) -> Workflow:
-    """Turn the copy on or off (see `toggle_flow`); raises `NotFound` if it is gone."""
+    """Turn the copy on or off (see `toggle_flow`); raise `NotFound` if it is gone."""
     return await toggle_flow(work, copy_switch(work), state, seen=seen)
 
 
 def copy_switch(work: StepContext) -> FlowToggle[Workflow]:
-    """Return how the copy is turned on and off."""
+    """Return the functions that turn the copy on and off."""
 
     async def read() -> Workflow:
         return await work.services.workflows.get(work.environment, work.job.copy_id)

@@ -1,4 +1,4 @@
-"""Prove a copy before any caller moves to it."""
+"""Verify a copy before any caller is updated."""
 
 from functools import partial
 
@@ -20,17 +20,18 @@ from shared.steps.flows.service_account_share import ServiceAccountShare, useful
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 
-#: Stands for the hash of a URL that carries no signature (platform.md#trigger-authentication).
+#: In place of the hash if a URL has no signature (platform.md#trigger-authentication).
 NO_SIGNATURE = "none"
 
 
 async def verify_copy(work: StepContext) -> FlowJob:
-    """Prove that the copy reads as copied, runs, is under the key, is known and can reach out.
+    """Verify that the copy reads as written, is on, is on the customer-managed key, and can reach
+    its hosts.
 
     Raises `JobBlocked` with what is missing.
     """
     wait_until_shown(work.services, work.job)
-    share = await _share_to_come(work)
+    share = await _planned_share(work)
     async with run_concurrently() as reads:
         reads.create_task(_check_copy(work))
         if share:
@@ -38,7 +39,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
     await _read_urls(work)
     await _check_key(work)
     await _check_network(work)
-    text = "The copy is proven: read back equal, under the key, its network open."
+    text = "The copy is verified: it reads as written, is on your key, and its firewalls allow it."
     return move_to_state(work.job, FlowJobState.VERIFIED, text, now=work.services.now)
 
 
@@ -63,9 +64,11 @@ async def _check_copy(work: StepContext) -> None:
         ) from err
     if definition_digest(row.client_data) != job.copy_digest:
         raise JobBlocked(
-            f"The copy of {job.display_name} was edited before it was proven.",
-            instruction="Keep the edit and make it in the original too, or roll this job back; "
-            "then start a new remediation for the flow.",
+            f"The copy of {job.display_name} was edited before it was verified.",
+            instruction=(
+                "Make the same edit in the original, or roll this job back. Then start a new "
+                "remediation for the flow."
+            ),
             code=Reason.COPY_CHANGED,
         )
     if row.state is not expected:
@@ -77,7 +80,7 @@ async def _check_copy(work: StepContext) -> None:
 
 
 async def _check_key(work: StepContext) -> None:
-    """The full list is the authority: a copy that stands there is not under the key."""
+    """Raise `JobBlocked` if the copy is on the Microsoft-key list, which is authoritative."""
     if await is_on_microsofts_key(work):
         raise JobBlocked(
             f"The copy of {work.job.display_name} is itself on Microsoft's key.",
@@ -92,22 +95,23 @@ async def _check_network(work: StepContext) -> None:
     if open_gaps and await apply_planned_fixes(work, open_gaps):
         open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
         if open_gaps:
-            await wait_until_visible(work, "The firewalls that were opened")
+            await wait_until_visible(work, "The changed firewalls")
     if open_gaps:
         names = ", ".join(gap.name for gap in open_gaps)
         raise JobBlocked(
-            f"The copy of {job.display_name} would be refused by: {names}",
+            f"These firewalls deny the copy of {job.display_name}: {names}",
             instruction=" ".join(gap.instruction for gap in open_gaps)
-            + " Then retry; or waive the gap by its name.",
+            + " Then retry. Or ignore the issue by its name.",
             code=Reason.FIREWALL_DENIES,
         )
 
 
-async def _share_to_come(work: StepContext) -> ServiceAccountShare | None:
-    """Return the share that is to lend the original; None: its URL is known, or not to be asked.
+async def _planned_share(work: StepContext) -> ServiceAccountShare | None:
+    """Return the share that will grant access to the original; None: its URL is known or not
+    needed.
 
-    Whether the operator has a right of its own there is read with the copy, and anew before the
-    loan if that is more than ten seconds ago.
+    It is read together with the copy, and again before the grant if that is more than ten seconds
+    ago.
     """
     job = work.job
     if not _has_url(job) or job.signature_hash or job.flow_name in job.past_grants:
@@ -120,9 +124,9 @@ def _has_url(job: FlowJob) -> bool:
 
 
 async def _read_urls(work: StepContext) -> None:
-    """Learn both trigger URLs and keep what identifies them, not the URLs.
+    """Read both trigger URLs and store their ids and hashes, not the URLs.
 
-    What was learnt is kept, however the step ends: the flow service's budget may be small.
+    What was read is stored even if the step fails, because the flow service's budget may be small.
     """
     job = work.job
     if not _has_url(job):

@@ -1,1 +1,1 @@
-"""Archive the runs of a retired original and delete it."""
+"""Delete retired originals."""

@@ -1,7 +1,7 @@
 """Archive one more page of an original's run summaries. Reads the platform, writes the archive.
 
-A page is a part of the archive, which stands before the row says so. After a kill in between the
-page is read again, and the archive keeps the part that it has: what that part holds counts.
+A page is a part of the archive, which is written before the row. After a crash in between, the page
+is read again, but the archive keeps the part that it has.
 """
 
 from dataclasses import replace
@@ -21,7 +21,9 @@ from shared.steps.flows.discovery_pages import has_expired
 
 
 async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
-    """Return the archive after one more page, or at its end. Makes one call to the flow service."""
+    """Return the archive after one more page, or complete. Sends one request to
+    the flow service.
+    """
     try:
         page = await services.flow_reports.run_page(
             archive.environment_id,
@@ -44,12 +46,12 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
         kept = from_json_lines(await services.archive.get(name))
         archive = with_part(archive, where, kept)
         if [run.run_id for run in kept] != [run.run_id for run in part]:
-            return replace(archive, cursor="")  # it ends elsewhere than this page does
+            return replace(archive, cursor="")  # the stored part ends at another run than this page
     if len(part) < len(new):
         return replace(archive, state=RunArchiveState.TRUNCATED, cursor="")
     if page.cursor:
         return replace(archive, cursor=page.cursor)
-    # What an earlier archive of this flow left out stays left out.
+    # What an earlier archive of this flow omitted stays omitted.
     is_capped = archive.earlier_run_count >= MOST_RUNS
     end = RunArchiveState.TRUNCATED if is_capped else RunArchiveState.COMPLETED
     return replace(archive, state=end, cursor="")

@@ -1,4 +1,4 @@
-"""Delete a retired original: what has to hold before the call, the call, and what is read back."""
+"""Delete a retired original: the checks before the request, the request, and the read-back."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -47,9 +47,10 @@ _RUN_PAGES = 20
 
 
 async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
-    """Return the deletion with a recent search for callers noted; raises `TransientError`: goes on.
+    """Return the deletion with a recent caller search recorded.
 
-    One search is enough for all originals of an environment that go on one day.
+    One search serves all originals of an environment that are deleted on one day. Raises
+    `TransientError` if it has to continue later.
     """
     services, now = work.services, work.services.now
     found = readable(services, services.tables.deletions.scan(deletion.environment_id))
@@ -72,9 +73,9 @@ async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
 async def check_original(
     work: StepContext, held: LeasedJob[Deletion], archive: RunArchive | None
 ) -> OriginalFlow | None:
-    """Return the original if everything fits for its delete, None if it is gone already.
+    """Return the original if it may be deleted; None if it no longer exists.
 
-    Raises `MustWait`, or `JobBlocked` with what a person has to settle.
+    Raises `MustWait`, or `JobBlocked` with what a person has to fix.
     """
     original = await shown_original(work)
     await revoke_all_grants(work)
@@ -86,7 +87,9 @@ async def check_original(
     }:
         raise JobBlocked(
             f"The platform shows {work.job.display_name}, but not its runs.",
-            instruction="See in Power Automate whether it has any, then order the delete anew.",
+            instruction=(
+                "Check in Power Automate whether it has runs, then schedule the deletion again."
+            ),
             code=Reason.ARCHIVE_FAILED,
         )
     await _check_original(work, held.job, original)
@@ -108,21 +111,27 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
-            instruction="Delete it where the solution is made, and release that.",
+            instruction=(
+                "Delete it in the environment where the solution is developed, and import the "
+                "solution again."
+            ),
             code=Reason.MANAGED_SOLUTION,
         )
     is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
     if not is_as_copied and not deletion.accepts_original_edits:
         raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
-            instruction="Make the edit in the copy too if it is wanted. Ordering the delete anew "
-            f"accepts it: the flow is archived and deleted as it is then. Archive: {job.archive}",
+            instruction=(
+                "Make the edit in the copy too if you need it. To accept it, schedule the "
+                "deletion again: the flow is archived and deleted as it is then. Archive: "
+                f"{job.archive}"
+            ),
             code=Reason.ORIGINAL_EDITED,
         )
 
 
 async def _check_copy(work: StepContext) -> None:
-    """The copy does the work: there, and on if the original was."""
+    """Raise `JobBlocked` unless the copy exists, and is on if the original was."""
     job = work.job
     try:
         state = (await work.services.workflows.get(work.environment, job.copy_id)).state
@@ -133,8 +142,14 @@ async def _check_copy(work: StepContext) -> None:
     ):
         return
     raise JobBlocked(
-        f"The copy of {job.display_name} is {state or 'gone'}: nothing would do its work.",
-        instruction="Turn the copy on, or roll the job back. Not needed any more: delete both.",
+        (
+            f"The copy of {job.display_name} is {state or 'gone'}, so nothing would replace the "
+            "original."
+        ),
+        instruction=(
+            "Turn the copy on, or roll the job back. If neither flow is needed, delete both "
+            "yourself."
+        ),
         code=Reason.COPY_CHANGED,
     )
 
@@ -142,13 +157,11 @@ async def _check_copy(work: StepContext) -> None:
 async def check_runs(
     work: StepContext, held: LeasedJob[Deletion], archived_to: datetime | None = None
 ) -> None:
-    """A delete ends the runs that are in progress; raises `MustWait` while one is.
+    """Raise `MustWait` while a run is in progress, which a delete would end.
 
-    Where there are more runs than one page holds, the deletion notes each page before the next one
-    is read. What began meanwhile is read last. A run may begin although the flow is off: somebody
-    resubmits an earlier one.
-
-    See platform.md#turning-off.
+    If the runs need more than one page, the deletion stores its position before the next page is
+    read; runs that started meanwhile are read last. A run may start although the flow is off,
+    because somebody resubmits an earlier one. See platform.md#turning-off.
     """
     services, now = work.services, work.services.now
     check = held.job.run_check or RunCheck(since=now - RUN_HISTORY, began=now)
@@ -200,14 +213,16 @@ async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] |
 
 
 async def _check_parents(work: StepContext) -> None:
-    """A child goes after its parents' originals: they could not be turned on without it."""
+    """Raise unless the parents' originals are deleted first: they could not be turned on without
+    this one.
+    """
     for parent in await work.related(work.job.parents):
-        if parent.id != work.job.id and await _calls(work, parent):
-            await _wait_for(work, parent)
+        if parent.id != work.job.id and await _still_calls(work, parent):
+            await _wait_for_deletion(work, parent)
 
 
-async def _calls(work: StepContext, parent: FlowJob) -> bool:
-    """Say whether the parent's original is still there and reads as a caller of this one."""
+async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
+    """Return whether the parent's original still exists and refers to this one."""
     job, services, home = work.job, work.services, work.environment
     is_here = parent.environment_id == job.environment_id
     try:
@@ -217,32 +232,38 @@ async def _calls(work: StepContext, parent: FlowJob) -> bool:
     original = await find_original(services, home, parent)
     if original is None:
         return False
-    # A workflow's id means nothing elsewhere, a trigger URL means the same everywhere.
+    # A workflow id is only valid in its environment, a trigger URL everywhere.
     urls, flow_ids = {job.original_url_id} - {""}, flow_ids_of(job) if is_here else set()
     return contains_reference(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 
-async def _wait_for(work: StepContext, parent: FlowJob) -> None:
-    """Raise unless the two call one another and nothing but that is in the parent's way."""
+async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
+    """Raise unless both originals call one another and nothing else blocks the
+    parent's deletion.
+    """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(parent.environment_id, parent.id)
     if kept is None or not kept.item.is_open:
         raise JobBlocked(
             f"The original of {parent.display_name} still calls this one.",
-            instruction=f"Order the delete of {parent.display_name} too, then this one anew.",
+            instruction=(
+                f"Schedule the deletion of {parent.display_name} too, then schedule this one again."
+            ),
             code=Reason.PARENT_FLOW_NOT_READY,
         )
-    in_circle = job.id in all_ancestors(parent, await work.ancestors())
-    if in_circle and kept.item.code == Reason.PARENT_FLOW_NOT_READY:
+    in_loop = job.id in all_ancestors(parent, await work.ancestors())
+    if in_loop and kept.item.code == Reason.PARENT_FLOW_NOT_READY:
         return
     until = max(services.now + services.settings.wait_poll_interval, kept.item.on)
     raise MustWait(
-        f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT_FLOW_NOT_READY
+        (f"{parent.display_name} has to be deleted first."),
+        until=until,
+        code=Reason.PARENT_FLOW_NOT_READY,
     )
 
 
 async def _check_callers(work: StepContext) -> None:
-    """Nobody whom the app knows may still hold the original's URL or id."""
+    """Raise `JobBlocked` if a known caller still holds the original's URL or id."""
     job = work.job
     async with aclosing(_known_callers(work)) as callers:
         async for caller in callers:
@@ -252,17 +273,19 @@ async def _check_callers(work: StepContext) -> None:
             if not await holds_original(work.services, job, caller):
                 continue
             if other:
-                await _wait_for(work, other)
+                await _wait_for_deletion(work, other)
                 continue
             raise JobBlocked(
                 f"The {caller.label} still holds the URL or id of {job.display_name}.",
-                instruction="Point it at the copy, or take it out; then order the delete anew.",
+                instruction=(
+                    "Change it to the copy, or remove it. Then schedule the deletion again."
+                ),
                 code=Reason.MANUAL_CALLER,
             )
 
 
 async def _known_callers(work: StepContext) -> AsyncGenerator[Caller]:
-    """Yield each caller that was noted or that the last search found, once."""
+    """Yield each recorded caller, and each caller that the last search found, once."""
     seen = set()
     for record in await work.services.tables.callers.all(work.job.id):
         seen.add(record.id)
@@ -275,9 +298,9 @@ async def _known_callers(work: StepContext) -> AsyncGenerator[Caller]:
 
 
 async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
-    """Keep the definition as it is now, read it back, and return where it stands.
+    """Archive the current definition, read it back, and return where it is stored.
 
-    Raises `JobBlocked` if the archive does not give it back.
+    Raises `JobBlocked` if the archive does not return it.
     """
     archive, digest = work.services.archive, definition_digest(original.client_data)
     name = archive_name(replace(work.job, original_digest=digest))
@@ -288,8 +311,8 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
         is_kept = False
     if not is_kept:
         raise JobBlocked(
-            f"The archive does not give back the definition of {work.job.display_name}.",
-            instruction=f"See what became of {where}, then order the delete anew.",
+            f"The archive does not return the definition of {work.job.display_name}.",
+            instruction=f"Check {where} in the archive, then schedule the deletion again.",
             code=Reason.ARCHIVE_FAILED,
         )
     return where
@@ -298,10 +321,10 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
 async def delete(
     work: StepContext, original: OriginalFlow, permit: Callable[[], Awaitable[object]]
 ) -> None:
-    """Delete the original as it was read, and read back that it is gone.
+    """Delete the original in the version that was read, and read back that it is gone.
 
-    `permit` returns if the delete may begin. Raises `Conflict` if the original was changed since,
-    `MustWait` if it is still there.
+    `permit` returns if the delete may be sent. Raises `Conflict` if the original was changed since,
+    and `MustWait` if it still exists.
     """
     job, services = work.job, work.services
 
@@ -309,16 +332,17 @@ async def delete(
         if job.in_solution and original.etag:
             await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
             return
-        # The flow service takes no version: what stands there is looked at right before.
+        # The flow service accepts no version, so the original is read again right before the
+        # delete.
         now = await shown_original(work)
         await revoke_all_grants(work)
         if now is None or _version(now) != _version(original):
-            raise Conflict(f"{job.display_name} was changed since it was looked at")
+            raise Conflict(f"{job.display_name} was changed after it was read")
         await services.flow_switch.delete(job.environment_id, job.flow_name)
 
     await perform(Write(permit=permit, call=call))
     if await find_original(services, work.environment, job):
-        reason = "The platform accepted the delete, but the flow is still there."
+        reason = "The platform accepted the delete, but the flow still exists."
         raise MustWait(
             reason,
             until=services.now + services.settings.wait_poll_interval,
@@ -331,7 +355,7 @@ def _version(original: OriginalFlow) -> tuple[FlowState, str]:
 
 
 async def listed_names(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids and names of flows that the platform counts on Microsoft's key.
+    """Return the ids and names of flows that the platform lists on Microsoft's key.
 
     See platform.md#microsoft-key-list.
     """

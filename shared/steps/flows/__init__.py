@@ -1,1 +1,1 @@
-"""What several phases of the work read or write of a flow."""
+"""Reads and writes of flows that several phases of the work share."""

@@ -1,7 +1,8 @@
-"""Look at runs of copies for calls that a firewall keeps out, and say which firewall it is.
+"""Find calls that a firewall denied in the runs of copies, and name the firewall.
 
-A copy was proven by what firewalls said; its runs say what they do. Two calls of the flow service's
-small budget for a copy whose runs fail, one for others, none for flows without HTTP actions.
+A copy is verified from the firewalls' rules; its runs show the actual result. A copy whose runs
+fail costs two requests of the flow service's small budget, other copies one, and flows without HTTP
+actions none.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -26,34 +27,35 @@ from shared.steps.write_permission import settings_of
 
 log = product_log(__name__)
 
-#: Runs of a copy that are looked at, and how many failed ones are opened to see why.
-_RUNS = 50
-_OPENED = 3
+#: Runs of a copy that are read, and failed ones whose actions are read.
+_MAX_RUNS = 50
+_MAX_FAILED_RUNS = 3
 
 
 async def check_refused_calls(work: StepContext) -> None:
-    """Return if nothing keeps out what this copy calls, as far as runs of copies show.
+    """Raise `JobBlocked` if runs of copies show that a host of this copy denies calls.
 
-    Raises `JobBlocked` where a call of one of its hosts was refused, be it another copy's, and that
-    is neither settled nor waived by name.
+    The call may be of another copy. Resolved and ignored calls do not count.
     """
     job, services = work.job, work.services
     if not job.http_hosts:
         return
     await find_blocked_calls(services, work.environment, job)
     waived = (await work.read_settings()).ignored_issues
-    standing = [
+    unresolved = [
         call
         async for call in unresolved_blocked_calls(services, job.environment_id)
         if call.host in job.http_hosts and call.name not in waived
     ]
-    if standing:
+    if unresolved:
         raise JobBlocked(
-            f"{job.display_name} is not retired, since a copy's call of its host did not get"
-            " through: " + " ".join(f"{call.text} [{call.name}]" for call in standing),
-            instruction=" ".join(dict.fromkeys(call.instruction for call in standing))
-            + " It goes on by itself when a later run has got through (the sweep looks); or accept"
-            " it by the name in brackets (cmkflow environment ignore).",
+            (f"{job.display_name} is not retired, because a copy's call of its host was denied: ")
+            + " ".join(f"{call.text} [{call.name}]" for call in unresolved),
+            instruction=" ".join(dict.fromkeys(call.instruction for call in unresolved))
+            + (
+                " The job continues after a later run succeeded, which the daily check detects. "
+                "Or ignore the call by the name in brackets (`cmkflow environment ignore`)."
+            ),
             code=Reason.OUTBOUND_CALL_BLOCKED,
         )
 
@@ -61,7 +63,7 @@ async def check_refused_calls(work: StepContext) -> None:
 async def unresolved_blocked_calls(
     services: Services, environment_id: str
 ) -> AsyncIterator[BlockedCall]:
-    """Yield the refused calls of an environment that are not settled."""
+    """Yield the blocked calls of an environment that are not resolved."""
     table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment_id)):
         if kept.item.code:
@@ -69,41 +71,41 @@ async def unresolved_blocked_calls(
 
 
 async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
-    """Tell people of a refused call, once for as long as it stands."""
+    """Send an alert about a blocked call, once until it is resolved."""
     row = services.tables.blocked_calls.name_of(call)
     await tell(services, call.code, row, f"{call.text} {call.instruction}")
 
 
 async def find_blocked_calls(services: Services, environment: Environment, job: FlowJob) -> None:
-    """Read the runs of a job's copy; note and tell a call that was refused, settle what is over."""
+    """Read the runs of a job's copy; record and report new blocked calls, and resolve old ones."""
     since = services.now - RUN_HISTORY
     try:
         runs = await services.flow_reports.runs(
             environment.id,
             job.copy_flow_name,
             since=max(since, job.observation_started_at or since),
-            limit=_RUNS,
+            limit=_MAX_RUNS,
         )
-        found = await _refused_in(services, environment, job, runs)
+        found = await _find_in_runs(services, environment, job, runs)
     except NotFound:
-        return  # a copy that is gone, or goes by another name since it was started
+        return  # the copy is gone, or has another name since it was turned on
     for call in found.values():
-        await _note(services, environment, call)
+        await _record(services, environment, call)
     table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment.id)):
         if kept.item.copy_id == job.copy_id and kept.item.code:
-            await _settle(services, environment, kept, runs)
+            await _resolve(services, environment, kept, runs)
 
 
-async def _refused_in(
+async def _find_in_runs(
     services: Services, environment: Environment, job: FlowJob, runs: Sequence[FlowRun]
 ) -> dict[str, BlockedCall]:
-    """Return the newest refused call of each host in the last runs that failed."""
-    failed = [run for run in runs if run.has_failed][:_OPENED]
-    hosts = await _hosts_by_action(services, environment, job) if failed else {}
+    """Return the newest blocked call of each host in the last failed runs."""
+    failed = [run for run in runs if run.has_failed][:_MAX_FAILED_RUNS]
+    hosts = await _read_hosts_by_action(services, environment, job) if failed else {}
     found: dict[str, BlockedCall] = {}
     for run in reversed(failed):
-        actions = await _failed_actions(services, job, run)
+        actions = await _read_failed_actions(services, job, run)
         for host, (action, symptom) in symptoms_by_host(run, actions, hosts, runs).items():
             found[host] = BlockedCall(
                 environment_id=job.environment_id,
@@ -119,7 +121,7 @@ async def _refused_in(
     return found
 
 
-async def _hosts_by_action(
+async def _read_hosts_by_action(
     services: Services, environment: Environment, job: FlowJob
 ) -> dict[str, str]:
     copy = await services.workflows.get(environment, job.copy_id)
@@ -130,23 +132,25 @@ async def _hosts_by_action(
     return {one.action: one.host or ANY_HOST for one in definition.http_actions}
 
 
-async def _failed_actions(services: Services, job: FlowJob, run: FlowRun) -> Sequence[FailedAction]:
+async def _read_failed_actions(
+    services: Services, job: FlowJob, run: FlowRun
+) -> Sequence[FailedAction]:
     try:
         return await services.flow_reports.failed_actions(
             job.environment_id, job.copy_flow_name, run.run_id
         )
     except (NotFound, PlatformError) as err:
-        log.warning("why a run of the copy of %s failed is not shown: %s", job.display_name, err)
+        log.warning("failed actions of the copy of %s cannot be read: %s", job.display_name, err)
         return ()
 
 
-async def _note(services: Services, environment: Environment, call: BlockedCall) -> None:
-    """Keep a refused call with the firewall that lacks the addresses, and tell it."""
+async def _record(services: Services, environment: Environment, call: BlockedCall) -> None:
+    """Record a blocked call with the firewall that denies it, and send an alert."""
     table = services.tables.blocked_calls
     known = await table.get(*table.address(call))
     if known and known.item.counts_from >= call.at:
         return
-    explanation, instruction = await _explained(services, environment, call)
+    explanation, instruction = await _explain(services, environment, call)
     call = replace(call, explanation=explanation, instruction=instruction)
 
     def newest(old: BlockedCall | None) -> BlockedCall | None:
@@ -156,32 +160,35 @@ async def _note(services: Services, environment: Environment, call: BlockedCall)
         await alert_blocked_call(services, call)
 
 
-async def _explained(
+async def _explain(
     services: Services, environment: Environment, call: BlockedCall
 ) -> tuple[str, str]:
-    """Return which firewall lacks the addresses, read anew, and what to do."""
+    """Return which firewall denies the call, read again, and what to do."""
     try:
         network = await read_network(services, environment, [call.host])
     except CmkflowError as err:
-        why = f"Which firewall keeps it out is not known: {redact(str(err))}"
-        return why, "Look at the firewall before the host: `cmkflow network check`."
+        why = f"Which firewall denies it is unknown: {redact(str(err))}"
+        return why, "Check the firewalls of the host: `cmkflow network check`."
     gaps = [gap for gap in network.gaps([call.host]) if gap.is_required]
     gaps = gaps or network.external_targets({call.host: [call.display_name]})
     if gaps:
         return " ".join(gap.text for gap in gaps), " ".join(gap.instruction for gap in gaps)
     return (
-        "Every firewall that this app reads lets PowerPlatformPlex in.",
-        "Look at what it does not read (docs/network.md), and whether the host itself answers.",
+        "Every firewall that this app reads allows PowerPlatformPlex.",
+        (
+            "Check the firewalls that the app does not read (docs/network.md), and whether the "
+            "host answers."
+        ),
     )
 
 
-async def _settle(
+async def _resolve(
     services: Services,
     environment: Environment,
     kept: StoredItem[BlockedCall],
     runs: Sequence[FlowRun],
 ) -> None:
-    """Settle a refused call once a later run of its copy succeeded and no gap is known any more."""
+    """Resolve a blocked call if a later run of its copy succeeded and no firewall issue remains."""
     call = kept.item
     later = [run.started_at for run in runs if run.started_at > call.at and run.has_succeeded]
     if not later:
@@ -189,5 +196,5 @@ async def _settle(
     waived = (await settings_of(services, environment.id)).ignored_issues
     if not await required_gaps(services, environment, [call.host], waived):
         settled = replace(call, code="", settled=max(later))
-        with suppress(Conflict):  # a newer one has come
+        with suppress(Conflict):  # a newer call was recorded
             await services.tables.blocked_calls.replace(kept, settled)

@@ -1,4 +1,6 @@
-"""Which places call a flow, by the last search; and the id by which they do."""
+"""Look up the callers of a flow in the index of the last search, and the trigger
+URL ids of flows.
+"""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -12,16 +14,16 @@ from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.errors import AlreadyExists, NotFound, UnreadableRow
 from shared.services import Services
 
-#: Ids that are looked for by a query each; of more, the whole table is read once.
-_ONE_BY_ONE = 20
-#: Name, among the timers' runs, of the one that made the index of trigger URLs.
-_INDEXED = "index_of_trigger_urls"
+#: Up to this many ids are looked up by a query each; for more, the whole table is read once.
+_MAX_QUERIES = 20
+#: The name, among the timer runs, of the one that built the index of trigger URLs.
+_INDEX_RUN = "index_of_trigger_urls"
 
 
 async def places_calling(
     services: Services, environment_id: str, *, url_id: str, flow_ids: Collection[str]
 ) -> AsyncIterator[CallerIndexEntry]:
-    """Yield each place that calls a flow, as `calling` says; raises `UnreadableRow`."""
+    """Yield each caller of a flow (see `calling`). Raises `UnreadableRow`."""
     places = await places_held(services, {url_id, *flow_ids})
     for place in calling(environment_id, places, url_id=url_id, flow_ids=flow_ids):
         yield place
@@ -34,10 +36,11 @@ def calling(
     url_id: str,
     flow_ids: Collection[str],
 ) -> Iterator[CallerIndexEntry]:
-    """Yield each place that holds a flow's trigger URL (its id may be empty), or one of its ids.
+    """Yield each caller that holds a flow's trigger URL id (which may be empty) or one of its flow
+    ids.
 
     A workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
-    flow runs child flows of its own environment only. A trigger URL means the same everywhere.
+    flow only runs child flows of its own environment. A trigger URL means the same everywhere.
     """
     for held in filter(None, (url_id, *sorted(flow_ids))):
         for place in places.get(held, ()):
@@ -48,14 +51,14 @@ def calling(
 async def places_held(
     services: Services, holds: Collection[str]
 ) -> dict[str, list[CallerIndexEntry]]:
-    """Return the places that hold each of these ids; what none holds is left out.
+    """Return the callers that hold each of these ids; ids without a caller are omitted.
 
-    One query where there are many ids: a plan of a thousand flows asks for thousands. Raises
+    Many ids need only one query, because a plan of a thousand flows asks for thousands. Raises
     `UnreadableRow` for a row of one of them.
     """
     wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[CallerIndexEntry]](list)
     table = services.tables.caller_index
-    partitions = sorted(wanted) if len(wanted) <= _ONE_BY_ONE else [None]
+    partitions = sorted(wanted) if len(wanted) <= _MAX_QUERIES else [None]
     for partition in partitions:
         async for row in table.scan(partition):
             held = row.row[1] if isinstance(row, UnreadableRow) else row.item.held_id
@@ -68,25 +71,26 @@ async def places_held(
 
 
 async def url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
-    """Return the id in a flow's trigger URL as its latest run shows it; empty: none does.
+    """Return the trigger URL id in a flow's latest run; empty if no run shows it.
 
-    An administrator may read runs without being co-owner: one call (platform.md#flow-runs).
+    An administrator may read runs without being co-owner. Sends one request
+    (platform.md#flow-runs).
     """
     since = services.now - RUN_HISTORY
     try:
         runs = await services.flow_reports.runs(environment_id, flow_name, since=since, limit=1)
     except NotFound:
-        return ""  # deleted since it was listed
+        return ""  # deleted after it was listed
     return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")
 
 
 async def known_url_ids(
     services: Services, environment_id: str, *, but_not: str = ""
 ) -> dict[str, str]:
-    """Return trigger URL ids that jobs and plans of an environment found, by workflow id.
+    """Return the trigger URL ids that jobs and plans of an environment found, by workflow id.
 
-    Two queries, however many plans there were. `but_not` is the environment job whose own finds
-    are left out.
+    Uses two queries for any number of plans. `but_not` is an environment job whose own results are
+    omitted.
     """
     known = {
         kept.item.original_id: kept.item.original_url_id
@@ -100,15 +104,15 @@ async def known_url_ids(
 
 
 async def index_url(services: Services, known: KnownUrl) -> None:
-    """Have later plans know a trigger URL's id: before the plan's own row says so."""
+    """Store a trigger URL id for later plans, before the plan's own row has it."""
     with suppress(AlreadyExists):
         await services.tables.known_urls.insert(known)
 
 
 async def index_urls_of_plans(services: Services) -> None:
-    """Index what plans hold from before there was an index; done once. Whoever dies repeats it."""
+    """Add the trigger URL ids of older plans to the index, once. Repeated after a crash."""
     timer_runs = services.tables.timer_runs
-    if await timer_runs.get("timer", _INDEXED):
+    if await timer_runs.get("timer", _INDEX_RUN):
         return
     jobs = readable(services, services.tables.environment_jobs.scan())
     environments = {kept.item.id: kept.item.environment_id async for kept in jobs}
@@ -124,4 +128,4 @@ async def index_urls_of_plans(services: Services) -> None:
                     found_by=item.environment_job_id,
                 ),
             )
-    await timer_runs.upsert(TimerRun(timer=_INDEXED, completed_at=services.now))
+    await timer_runs.upsert(TimerRun(timer=_INDEX_RUN, completed_at=services.now))

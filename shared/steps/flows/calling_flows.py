@@ -1,4 +1,4 @@
-"""Flows that call, or will call, from the addresses under the key, by the hosts that they call."""
+"""Find the flows that send, or will send, from the new addresses, by the hosts that they call."""
 
 from collections import defaultdict
 
@@ -11,9 +11,10 @@ type CallingFlows = dict[tuple[str, ...], list[str]]
 
 
 async def calling_flows(services: Services, environment: Environment) -> CallingFlows:
-    """Return the remediation of each flow with a copy, on the way to one, or approved to get one.
+    """Return the remediations of flows with a copy, with a copy in progress, or approved to get
+    one.
 
-    A plan that is approved and not dispatched yet has no jobs: its flows are in its rows.
+    The key is the flow's hosts. An approved plan without jobs yet has its flows in its plan items.
     """
     found: CallingFlows = defaultdict(list)
     known: set[str] = set()

@@ -1,4 +1,4 @@
-"""Which firewalls would refuse a flow once its calls come from the new outbound addresses."""
+"""Find the firewalls that deny a flow once it sends from the new addresses."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,33 +19,35 @@ from shared.steps.flows.network_snapshot import STANDSTILL, NetworkReading
 
 log = product_log(__name__)
 
-#: Stands for a host that only a run knows: the action's URI is an expression.
+#: In place of a host that an expression computes at run time.
 ANY_HOST = "*"
-#: For how long an invocation reads firewalls that do not concern it, for those that follow.
+#: How long an invocation reads firewalls that it does not need, for later ones.
 _REST_TAKES = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkView:
-    """The firewalls of the watched subscriptions and the new addresses, as they were read."""
+    """The firewalls of the watched subscriptions, and the new addresses, as they were read."""
 
     check: NetworkCheck
 
     def gaps(self, hosts: Sequence[str]) -> list[FirewallIssue]:
-        """Return what is lacking for a flow which calls these hosts."""
+        """Return the firewall issues of a flow that calls these hosts."""
         return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
 
     def lacking(self) -> list[FirewallIssue]:
-        """Return what is required and missing anywhere, whomever it concerns."""
+        """Return every required issue, whichever flows it affects."""
         return self.check.lacking()
 
     def concerns(self, firewall_id: str, hosts: Sequence[str]) -> bool:
-        """Say whether a flow that calls these hosts goes, or may go, through a firewall."""
+        """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
         called = [None if host == ANY_HOST else host for host in hosts]
         return self.check.concerns(firewall_id, called)
 
     def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
-        """Return hosts whose owners have to be asked, with the flows that call them."""
+        """Return an issue for each host whose owner has to be asked, with the
+        flows that call it.
+        """
         return self.check.external_targets(
             {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
         )
@@ -54,10 +56,10 @@ class NetworkView:
 async def read_all_firewalls(
     services: Services, *, standstill: timedelta = STANDSTILL
 ) -> tuple[list[Firewall], ServiceTagList]:
-    """Return every firewall of every kind, and the service tags, and keep both for the proofs.
+    """Return every firewall of every kind and the service tags; store both for verifications.
 
-    `standstill`: for how long a reading may have stood still that is continued.
-    Raises `ThrottledError` when no request is left; what was read is kept for whoever reads next.
+    `standstill`: how long an interrupted reading may have made no progress to be continued. Raises
+    `ThrottledError` if no request is allowed; what was read is stored for the next reader.
     """
     reading = NetworkReading(services, standstill)
     async with reading.open():
@@ -68,7 +70,7 @@ async def read_all_firewalls(
 
 
 async def read_firewalls(services: Services) -> list[Firewall]:
-    """Return every firewall of every kind; the first that fails to read ends the others."""
+    """Return every firewall of every kind. The first error cancels the other reads."""
     found = await read_each(services.firewalls.values(), _read_kind)
     return [firewall for kind in found for firewall in kind]
 
@@ -80,9 +82,9 @@ async def _read_kind(kind: FirewallKind) -> list[Firewall]:
 async def read_network(
     services: Services, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Return the network as it concerns flows that call these hosts; keep it for other proofs.
+    """Return the network for flows that call these hosts; store it for other verifications.
 
-    Raises `ThrottledError` when no request is left; what was read is kept for whoever reads next.
+    Raises `ThrottledError` if no request is allowed; what was read is stored for the next reader.
     """
     return await _read_network(NetworkReading(services), environment, hosts)
 
@@ -90,10 +92,10 @@ async def read_network(
 async def required_gaps(
     services: Services, environment: Environment, hosts: Sequence[str], waived: Collection[str]
 ) -> list[FirewallIssue]:
-    """Return what keeps out a flow which calls these hosts and that nobody has waived.
+    """Return the issues that block a flow which calls these hosts and that are not ignored.
 
-    What is kept may show that nothing does. A gap in it may have been opened since: then all is
-    read anew, and that decides. No host, no call, no gap.
+    A stored network is enough if it shows no issue. Otherwise the network is read again, because
+    the firewall may have been changed since. No hosts mean no issue.
     """
     if not hosts:
         return []
@@ -103,7 +105,7 @@ async def required_gaps(
 
     reading = NetworkReading(services)
     kept = await reading.cached()
-    if kept and not lacking(_kept_network_of(services, environment, kept)):
+    if kept and not lacking(_cached_view(services, environment, kept)):
         return []
     return lacking(await _read_network(reading, environment, hosts))
 
@@ -111,7 +113,7 @@ async def required_gaps(
 async def _read_network(
     reading: NetworkReading, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Read what concerns these hosts; then the rest, which nobody has to wait for."""
+    """Read the firewalls of these hosts, then the others for later readers."""
     services = reading.services
 
     async def read(kind: FirewallKind) -> list[Firewall]:
@@ -124,9 +126,9 @@ async def _read_network(
         tags = await services.service_tags.get_list()
         try:
             with reading.until(services.now + _REST_TAKES):
-                found = await _with_rest(services, found, hosts)
+                found = await _read_remaining(services, found, hosts)
         except TransientError as err:
-            log.info("the other firewalls are read later: %s", err)
+            log.info("remaining firewalls not read: %s", err)
         else:
             everything = [firewall for kind in found for firewall in kind]
             await reading.store(build_snapshot(everything, tags))
@@ -134,20 +136,20 @@ async def _read_network(
     return network_of(services, environment, firewalls, tags)
 
 
-async def _with_rest(
+async def _read_remaining(
     services: Services, found: list[list[Firewall]], hosts: Collection[str]
 ) -> list[list[Firewall]]:
-    """Return the firewalls of each kind; of those that were read by host, all of them."""
+    """Return all firewalls of each kind, also of those that were read by host."""
     return [
         await kind.read() if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts else firewalls
         for kind, firewalls in zip(services.firewalls.values(), found, strict=True)
     ]
 
 
-def _kept_network_of(
+def _cached_view(
     services: Services, environment: Environment, kept: NetworkSnapshot
 ) -> NetworkView:
-    """Return a kept network as it concerns the flows of one environment; made once for many."""
+    """Return a stored network for the flows of one environment, computed once for many flows."""
 
     def make(kept: NetworkSnapshot) -> NetworkView:
         return network_of(services, environment, kept.firewalls, kept.service_tags)
@@ -161,6 +163,6 @@ def network_of(
     firewalls: Sequence[Firewall],
     tags: ServiceTagList,
 ) -> NetworkView:
-    """Return what was read as it concerns the flows of one environment."""
+    """Return the network for the flows of one environment."""
     required = services.settings.additional_required_tags
     return NetworkView(check=NetworkCheck(firewalls, environment.geography, tags, required))

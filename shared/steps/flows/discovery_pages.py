@@ -1,4 +1,4 @@
-"""Keep what a discovery has read, page by page, so that it goes on where a process died."""
+"""Store what a discovery has read, page by page, so that it continues after a crash."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,31 +28,32 @@ from shared.services import Services
 log = product_log(__name__)
 
 _APPROVED = EnvironmentJobState.APPROVED
-#: Answers to a cursor that is not taken any more.
+#: HTTP statuses for a cursor that is no longer valid.
 _EXPIRED = frozenset({400, 410})
 
 
 def has_expired(cursor: str, err: PlatformError | NotFound) -> bool:
-    """Return whether the platform refused a page because its cursor has expired."""
+    """Return whether the platform rejected a page because its cursor has expired."""
     return bool(cursor) and (isinstance(err, NotFound) or err.status in _EXPIRED)
 
 
 @dataclass(slots=True)
 class DiscoveryPages:
-    """What one environment job's discovery has read: in rows, and here as well."""
+    """The pages that one environment job's discovery has read, in rows and in memory."""
 
     services: Services
     rows: FencedRows[DiscoveryPage]
-    #: Called when a page is kept: the work has got further.
+    #: Called after each stored page.
     advanced: Callable[[], Awaitable[None]] | None = None
-    #: Whole pages only.
+    #: Complete pages only.
     parts: list[DiscoveryPage] = field(default_factory=list)
     _positions: dict[DiscoverySource, DiscoveryPosition] = field(default_factory=dict)
 
     async def open(self, *, keeps_flows: bool = False) -> None:
-        """Find how far it got. One that stood still is removed, and so is a list that is too old.
+        """Load the stored pages; remove them all if they stood still, and lists that are too old.
 
-        `keeps_flows`: but not all flows of Dataverse, however old: they are compared by version.
+        `keeps_flows`: keep all flows of Dataverse, however old, if they are complete: they are
+        compared by version.
         """
         found = await self._found()
         flows = [part for part in found if part.source is DiscoverySource.DATAVERSE]
@@ -60,7 +61,9 @@ class DiscoveryPages:
             flows = []
         others = found if not flows else [one for one in found if one not in flows]
         if is_stale(others, self.services.now):
-            await self.rows.delete(*reversed(others))  # whoever dies here leaves no hole
+            await self.rows.delete(
+                *reversed(others)
+            )  # from the end, so that a crash leaves no hole
             found = flows
         self.parts = [part for source in DiscoverySource for part in whole_pages(found, source)]
         self._positions = {source: position_of(found, source) for source in DiscoverySource}
@@ -69,20 +72,20 @@ class DiscoveryPages:
                 await self.restart(source)
 
     async def _found(self) -> list[DiscoveryPage]:
-        """Return the rows; with one that cannot be read the list has a hole, and begins anew."""
+        """Return the rows; after one that cannot be read, start the discovery again."""
         try:
             return await self.rows.all()
         except UnreadableRow as err:
-            log.warning("the discovery begins anew: %s", err)
+            log.warning("discovery restarted: %s", err)
             await self.rows.clear()
             return []
 
     def at(self, source: DiscoverySource) -> DiscoveryPosition:
-        """Return where to go on with a source."""
+        """Return where to continue with a source."""
         return self._positions[source]
 
     def part(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
-        """Return an empty row, to be filled; its flows are of now, or were asked for at `read`."""
+        """Return an empty row to fill; its flows are of now, or were requested at `read`."""
         return DiscoveryPage(
             environment_job_id=self.rows.partition,
             source=source,
@@ -97,7 +100,7 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read a source to its end; what this raises loses no page but the one that was due."""
+        """Read a source completely. An error loses only the page that was being read."""
         while not self.at(source).is_read:
             await self.read_page(source, read, rows)
 
@@ -107,7 +110,7 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read the next page of a source. Where its cursor is refused, the source begins anew."""
+        """Read the next page of a source. If its cursor has expired, the source starts again."""
         at, asked = self.at(source), self.services.now
         try:
             page = await read(at.cursor)
@@ -116,13 +119,13 @@ class DiscoveryPages:
                 raise
             await self.restart(source)
             raise ServiceUnavailable(
-                f"the list could not be read on, and begins anew: {err}"
+                f"the list could not be continued and is read again: {err}"
             ) from err
         parts = [replace(part, read_at=asked) for part in rows(page.items)]
         await self.keep(parts, cursor=page.cursor)
 
     async def keep(self, page: Sequence[DiscoveryPage], *, cursor: str = "") -> None:
-        """Store a page, which may take several rows; `cursor` says where its source goes on."""
+        """Store a page, which may take several rows; `cursor` is where its source continues."""
         source, first = page[0].source, self.at(page[0].source).number
         rows = [replace(part, sequence=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
@@ -135,7 +138,7 @@ class DiscoveryPages:
             await self.advanced()
 
     async def restart(self, source: DiscoverySource | None = None) -> None:
-        """Forget what was read of a source; None: of all of them."""
+        """Remove the pages of a source; None: of all sources."""
         await self.rows.clear(where=[Condition("source", "eq", source)] if source else [])
         gone = [source] if source else list(DiscoverySource)
         self.parts = [part for part in self.parts if part.source not in gone]
@@ -143,30 +146,30 @@ class DiscoveryPages:
 
 
 def in_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
-    """Return rows' worth of items; of none, one that is empty: a page was read all the same."""
+    """Return the items split into rows; an empty row for no items, because a page was read."""
     return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
 
 
 def rows_of_report(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> list[DiscoveryPage]:
-    """Return the rows of a page of a report."""
+    """Return the rows of a page of a flow list."""
     return [replace(empty, reported=some) for some in in_rows(flows)]
 
 
 async def keep_flows_only(rows: FencedRows[DiscoveryPage]) -> None:
-    """Forget all but what Dataverse told: that is what an approval is compared with."""
+    """Remove all pages except Dataverse's, with which an approval is compared."""
     for source in set(DiscoverySource) - {DiscoverySource.DATAVERSE}:
         await rows.clear(where=[Condition("source", "eq", source)])
 
 
 async def forget_stale_discoveries(services: Services) -> None:
-    """Remove rows that no discovery would go on with: their job was cancelled, or is stuck.
+    """Remove pages that no discovery will continue: their job was cancelled or is blocked.
 
-    What a plan waits with for its approval stays.
+    The pages of a plan that awaits approval stay.
     """
     waiting = set()
     async for found in services.tables.environment_jobs.scan():
         if isinstance(found, UnreadableRow):
-            waiting.add(found.row[2])  # perhaps it waits for its approval
+            waiting.add(found.row[2])  # it may await approval
         elif found.item.awaits_approval or found.item.state is _APPROVED:
             waiting.add(found.item.id)
     table, day = services.tables.discovery_pages, sortable_time(services.now - LONGEST)

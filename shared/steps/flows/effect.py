@@ -1,13 +1,11 @@
-"""One protocol for every change outside the app.
+"""Make a change outside the app by one protocol.
 
-1. Read: does everything stand as wanted? Then nothing is written.
-2. Permit: the kill switch, the mode, the window and the lease allow a write, and the row is saved.
-3. Write.
-4. Refused: repair what the refusal damaged; try another write, or explain the refusal.
-5. Read back until the change is visible, or wait.
-6. Not kept: a person has to look.
+1. Read: if everything is as wanted, nothing is written. 2. Permit: the kill switch, the approval
+policy, the maintenance window and the lease allow a write, and the row is saved. 3. Write. 4.
+Error: fix what a rejected write damaged; then try another write, or explain the error. 5. Read back
+until the change is visible, or wait. 6. Not kept: a person has to check it.
 
-A step describes its change as an `Effect`, or as a single `Write` where the step reads back itself.
+A step describes its change as an `Effect`, or as a single `Write` if it reads back itself.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,31 +22,31 @@ class _Mark(Enum):
     SKIP = "go on without this write"
 
 
-#: The refusal is no error: the step goes on without this write.
+#: Continue without this write: the error does not matter.
 SKIP = _Mark.SKIP
 
 type Refusal = PlatformError | NotFound
-#: What to do after a refusal: another write, an error that says more, `SKIP`, or None: raise it.
+#: What to do after an error: another write, a more specific error, `SKIP`, or None to raise it.
 type Reply = Write | CmkflowError | _Mark | None
 type OnRefusal = Callable[[Refusal], Awaitable[Reply]]
 
 
 async def raise_refusal(_: Refusal) -> Reply:
-    """Raise the refusal as it is."""
+    """Let `perform` raise the error as it is."""
     return None
 
 
 async def skip_if_gone(refusal: Refusal) -> Reply:
-    """Go on if the item that was to be changed does not exist any more."""
+    """Continue if the item to change no longer exists."""
     return SKIP if isinstance(refusal, NotFound) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One call that changes something outside the app."""
+    """One request that changes something outside the app."""
 
-    #: Returns if the write may begin now: `StepContext.permit_write`, or `StepContext.intend` where
-    #: the row has to name the write first.
+    #: Returns if the write may be sent now: `StepContext.check_write_allowed`, or
+    #: `StepContext.stage_then_check_write` if the row has to record the write first.
     permit: Callable[[], Awaitable[object]]
     #: Calls a port's write method. Nothing else does.
     call: Callable[[], Awaitable[object]]
@@ -57,24 +55,26 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect[T]:
-    """What is to stand outside the app. Several writes may share one read and one read-back."""
+    """The wanted state of something outside the app. Several writes may share one read and one
+    read-back.
+    """
 
-    #: Names the change to whoever waits until it is visible.
+    #: Names the change in messages while it is not visible.
     title: str
     read: Callable[[], Awaitable[T]]
-    #: Returns the writes that are missing in what was read; none if it stands as wanted. Must not
+    #: Returns the writes that are missing after a read; none if everything is as wanted. Must not
     #: raise: it also decides whether the read-back shows the change.
     missing: Callable[[T], Sequence[Write]]
-    #: Explains a change that the platform accepted and did not keep. None: the step looks itself.
+    #: Explains a change that the platform accepted and did not keep. None: the step checks itself.
     not_kept: Callable[[T], JobBlocked] | None = None
 
 
 async def apply[T](work: StepContext, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD) -> T:
-    """Make the change unless it stands, and return what was read last.
+    """Make the change unless it is there already, and return what was read last.
 
-    `seen` is what was read just now; it saves a read. Raises what forbids a write now;
-    `JobBlocked`, `PlatformError` or `NotFound`; `WriteNotVisible`; and whatever else the write
-    raises, such as `Conflict`.
+    `seen` is what was just read, to save a read. Raises the errors of a denied permission,
+    `JobBlocked`, `PlatformError`, `NotFound`, `WriteNotVisible`, and other errors of the write,
+    such as `Conflict`.
     """
     before = await effect.read() if isinstance(seen, _Mark) else seen
     writes = effect.missing(before)
@@ -89,18 +89,18 @@ async def apply[T](work: StepContext, effect: Effect[T], *, seen: T | _Mark = _M
 
 
 async def perform(write: Write) -> None:
-    """Perform one write, or what its `on_refusal` puts in its place. The caller reads back."""
+    """Send a write, or the one that replaces it after an error. The caller reads back."""
     attempt: Write | None = write
     while attempt:
         await attempt.permit()
-        attempt = await _call(attempt)
+        attempt = await _send(attempt)
 
 
-async def _call(write: Write) -> Write | None:
-    """Call the port; return the write to try instead if this one is refused."""
+async def _send(write: Write) -> Write | None:
+    """Send the write; return the write to try instead after an error."""
     try:
         await write.call()
-    except AlreadyExists:  # an earlier delivery, or one that runs beside this one, was first
+    except AlreadyExists:  # an earlier or parallel invocation has made it
         return None
     except (PlatformError, NotFound) as refusal:
         reply = await write.on_refusal(refusal)
@@ -113,7 +113,9 @@ async def _call(write: Write) -> Write | None:
 
 
 def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
-    """Return the write with a reply to those refusals that it has no reply to itself."""
+    """Return the write with a second error handler, for errors that its own handler does not
+    handle.
+    """
 
     async def both(refusal: Refusal) -> Reply:
         reply = await write.on_refusal(refusal)

@@ -1,9 +1,9 @@
-"""Close a gap by the smallest change of a firewall, and take that back: as callers are changed.
+"""Apply a firewall fix, and revert it, by the protocol of caller edits.
 
-Read, note what is about to be written, write if it still is as it was read, read back. Who dies in
-between is followed by whoever asks again: it finds what is there. A record keeps what these writes
-added, not what was wanted: an entry that somebody else wrote meanwhile is theirs. Nothing but the
-entries of the record is ever taken out, and of these none that somebody has changed since.
+Read, record what will be written, write if nothing changed since the read, read back. After a
+crash, the next attempt continues from what is there. A record contains only entries that the app
+added; an entry that somebody else added in the meantime is theirs. A revert removes only entries of
+the record that nobody has changed since.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,74 +25,77 @@ from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, lease_resource
 from shared.steps.flows.read_back import WriteNotVisible, poll
 
-#: Times a list that somebody else is editing is read and written again in one delivery.
+#: Attempts in one invocation if somebody else changes the list between read and write.
 TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixAuthorization:
-    """Who wants a firewall changed, and who is asked before it is."""
+    """Who asked to change a firewall, and the check before each write."""
 
     by: str
-    #: Environments whose flows it is for.
+    #: The environments whose flows it is for.
     environment_ids: tuple[str, ...]
     holder: LeaseHolder
-    #: Returns if a write may begin now; else raises `MustWait` or `JobBlocked`.
+    #: Returns if a write may be sent now; else raises `MustWait` or `JobBlocked`.
     permit: Callable[[], Awaitable[None]]
 
 
-async def propose_fix(services: Services, gap: FirewallIssue) -> FirewallFix:
-    """Return what closes a gap, by what stands there now; raises `NotFound`."""
-    return no_fix_public_access_off(gap) or await services.firewalls[gap.kind].propose_fix(gap)
+async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
+    """Return the fix of a firewall issue from the firewall's current rules. Raises `NotFound`."""
+    return no_fix_public_access_off(issue) or await services.firewalls[issue.kind].propose_fix(
+        issue
+    )
 
 
 async def apply_fix(
-    services: Services, gap: FirewallIssue, order: FixAuthorization
+    services: Services, issue: FirewallIssue, authorization: FixAuthorization
 ) -> FirewallFixRecord:
-    """Put in what a gap lacks; returns the record once it is read back.
+    """Apply the fix of a firewall issue; return the record once the change was read back.
 
-    Raises `JobBlocked` where no change of the app's closes it, or Azure did not keep the change;
-    `MustWait` while somebody else writes the resource, or what was written is not seen yet.
+    Raises `JobBlocked` if the app cannot make such a change, or Azure did not keep it; `MustWait`
+    while somebody else writes the resource, or the change is not visible yet.
     """
-    repair = await propose_fix(services, gap)
-    if repair.refusal or repair.opening is None:
+    fix = await propose_fix(services, issue)
+    if fix.refusal or fix.opening is None:
         raise JobBlocked(
-            f"The app cannot open {gap.firewall_name} ({gap.name}): "
-            f"{repair.refusal or '; '.join(repair.notes)}",
+            f"The app cannot change {issue.firewall_name} ({issue.name}): "
+            f"{fix.refusal or '; '.join(fix.notes)}",
             instruction="Make the change that `cmkflow network fix` shows, or another.",
             code=Reason.FIREWALL_FIX_FAILED,
         )
     record = FirewallFixRecord(
-        gap=gap.name,
-        kind=gap.kind,
-        firewall=gap.firewall_name,
-        opening=replace(repair.opening, entries=()),
+        gap=issue.name,
+        kind=issue.kind,
+        firewall=issue.firewall_name,
+        opening=replace(fix.opening, entries=()),
         state=FirewallFixState.APPLYING,
-        environment_ids=order.environment_ids,
-        by=order.by,
+        environment_ids=authorization.environment_ids,
+        by=authorization.by,
         at=services.now,
     )
-    return await _changed(services, record, order, add=repair.opening.entries)
+    return await _reach_target(services, record, authorization, add=fix.opening.entries)
 
 
 async def revert_fix(
-    services: Services, record: FirewallFixRecord, order: FixAuthorization
+    services: Services, record: FirewallFixRecord, authorization: FixAuthorization
 ) -> FirewallFixRecord:
-    """Take out what the app put in; what somebody has changed since stays. Else as `apply_fix`.
+    """Remove the app's entries that nobody has changed since. Raises the errors of `apply_fix`.
 
-    A firewall that is gone has nothing to be taken out of.
+    If the firewall no longer exists, there is nothing to remove.
     """
-    record = replace(record, state=FirewallFixState.REVERTING, by=order.by, at=services.now)
+    record = replace(record, state=FirewallFixState.REVERTING, by=authorization.by, at=services.now)
     try:
-        return await _changed(services, record, order, remove=record.opening.entries)
+        return await _reach_target(services, record, authorization, remove=record.opening.entries)
     except NotFound:
-        return await _end(services, record)
+        return await _complete(services, record)
 
 
 async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return a record that is under way, at its end if the list shows that; writes no list.
+    """Return a record in progress, completed if the list shows the change; writes no list.
 
-    Who made the change died before it was read back, or was refused after it took effect.
+    The invocation that made the change crashed before the read-back, or got an error after the
+    change took effect.
     """
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)
@@ -100,40 +103,42 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
     try:
         there = await kind.read_list(record.opening)
     except NotFound:
-        return await _keep(services, replace(record, state=FirewallFixState.REVERTED))
-    if _left(there, entries if is_opening else (), () if is_opening else entries):
+        return await _store(services, replace(record, state=FirewallFixState.REVERTED))
+    if _remaining_change(there, entries if is_opening else (), () if is_opening else entries):
         return record
-    return await _end(services, record)
+    return await _complete(services, record)
 
 
-async def _changed(
+async def _reach_target(
     services: Services,
     record: FirewallFixRecord,
-    order: FixAuthorization,
+    authorization: FixAuthorization,
     *,
     add: tuple[str, ...] = (),
     remove: tuple[str, ...] = (),
 ) -> FirewallFixRecord:
-    """Bring a list to where it holds what is to be added, and nothing of what is to be removed."""
+    """Change a list until it has all entries to add and none of those to remove."""
     kind = services.firewalls[record.kind]
-    assert isinstance(kind, AppliesFixes)  # it gave the opening
-    async with lease_resource(order.holder, record.opening.resource_id.lower()) as held:
+    assert isinstance(kind, AppliesFixes)  # it proposed the entries
+    async with lease_resource(authorization.holder, record.opening.resource_id.lower()) as held:
         record = await _with_earlier(services, record)
         for _ in range(TRIES):
-            change = _left(await kind.read_list(record.opening), add, remove)
+            change = _remaining_change(await kind.read_list(record.opening), add, remove)
             if change is None:
-                return await _end(services, record)
+                return await _complete(services, record)
             if _is_overdue(services, record):
-                raise await _not_kept(services, record, change)
+                raise await _record_not_kept(services, record, change)
             try:
-                record = await _change(services, record, change, order=order, held=held)
+                record = await _write_change(
+                    services, record, change, authorization=authorization, held=held
+                )
             except Conflict:
                 continue  # nothing was written
-            async for _ in poll(order.holder):
-                if _left(await kind.read_list(record.opening), add, remove) is None:
-                    return await _end(services, record)
+            async for _ in poll(authorization.holder):
+                if _remaining_change(await kind.read_list(record.opening), add, remove) is None:
+                    return await _complete(services, record)
             since = record.unseen_since or services.now
-            record = await _keep(services, replace(record, unseen_since=since))
+            record = await _store(services, replace(record, unseen_since=since))
             raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
     raise MustWait(
         f"Somebody else is changing {record.firewall}.",
@@ -143,50 +148,52 @@ async def _changed(
 
 
 def _is_overdue(services: Services, record: FirewallFixRecord) -> bool:
-    """Say whether reads should show by now what Azure accepted earlier."""
+    """Return whether reads should already show what Azure accepted earlier."""
     since, deadline = record.unseen_since, services.settings.read_back_timeout
     return since is not None and services.now - since >= deadline
 
 
-async def _not_kept(
+async def _record_not_kept(
     services: Services, record: FirewallFixRecord, change: ListUpdate
 ) -> JobBlocked:
     """Return the error for a change that Azure accepted and did not keep.
 
-    The record keeps only the entries that are in the list: what a person adds by hand afterwards
-    is not the app's to remove. The next attempt begins anew.
+    The record keeps only entries that are in the list, because entries that a person adds later are
+    not the app's. The next attempt starts again.
     """
     there = tuple(one for one in record.opening.entries if one in change.present.texts)
     state = record.state
     if state is FirewallFixState.APPLYING:
         state = FirewallFixState.APPLIED if there else FirewallFixState.REVERTED
     opening = replace(record.opening, entries=there)
-    await _keep(services, replace(record, opening=opening, state=state, unseen_since=None))
+    await _store(services, replace(record, opening=opening, state=state, unseen_since=None))
     missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
     return JobBlocked(
         f"Azure accepted a change of {record.firewall} and did not keep it: {'; '.join(missing)}.",
-        instruction=f"Find out in the activity log of {record.opening.resource_id} what reverts "
-        "changes there, such as a deployment or a policy. Stop it, or make the change there; then "
-        "retry.",
+        instruction=(
+            f"Find out in the activity log of {record.opening.resource_id} what reverts changes "
+            "there, such as a deployment or a policy. Stop that, or make the change there. Then "
+            "retry."
+        ),
         code=Reason.FIREWALL_FIX_FAILED,
     )
 
 
-async def _change(
+async def _write_change(
     services: Services,
     record: FirewallFixRecord,
     change: ListUpdate,
     *,
-    order: FixAuthorization,
+    authorization: FixAuthorization,
     held: LeasedResource,
 ) -> FirewallFixRecord:
-    """Write one change; return the record with what the write added. Raises `Conflict`."""
+    """Write one change; return the record with the entries that it added. Raises `Conflict`."""
     kind, added = services.firewalls[record.kind], list[str]()
     assert isinstance(kind, AppliesFixes)
 
     async def permit() -> None:
-        await order.permit()
-        await _keep(services, _with_entries(record, change.add))
+        await authorization.permit()
+        await _store(services, _with_entries(record, change.add))
         await held.permit()
 
     async def call() -> None:
@@ -196,7 +203,9 @@ async def _change(
     return _with_entries(record, tuple(added))
 
 
-def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> ListUpdate | None:
+def _remaining_change(
+    there: ListEntries, add: Sequence[str], remove: Sequence[str]
+) -> ListUpdate | None:
     change = ListUpdate(
         present=there,
         add=tuple(one for one in add if one not in there.texts),
@@ -206,32 +215,36 @@ def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> List
 
 
 async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return the record with what the app put into the same list before, and for whom."""
-    noted = await services.tables.firewall_fixes.get("firewall_fix", record.id)
-    if noted is None or noted.item.state is FirewallFixState.REVERTED:
+    """Return the record with the entries that the app added to the same list earlier, and for
+    whom.
+    """
+    recorded = await services.tables.firewall_fixes.get("firewall_fix", record.id)
+    if recorded is None or recorded.item.state is FirewallFixState.REVERTED:
         return record
-    environments = (*noted.item.environment_ids, *record.environment_ids)
-    since = noted.item.unseen_since if noted.item.state is record.state else None
+    environments = (*recorded.item.environment_ids, *record.environment_ids)
+    since = recorded.item.unseen_since if recorded.item.state is record.state else None
     record = replace(record, environment_ids=tuple(dict.fromkeys(environments)), unseen_since=since)
-    return _with_entries(record, noted.item.opening.entries)
+    return _with_entries(record, recorded.item.opening.entries)
 
 
 def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> FirewallFixRecord:
-    """Return a record of these entries too."""
+    """Return the record with these entries added."""
     together = tuple(dict.fromkeys((*record.opening.entries, *entries)))
     return replace(record, opening=replace(record.opening, entries=together))
 
 
-async def _end(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    return await _keep(services, replace(record, state=_ENDS[record.state], unseen_since=None))
+async def _complete(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+    return await _store(
+        services, replace(record, state=_COMPLETED_STATES[record.state], unseen_since=None)
+    )
 
 
-async def _keep(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def _store(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     await services.tables.firewall_fixes.upsert(record)
     return record
 
 
-_ENDS = {
+_COMPLETED_STATES = {
     FirewallFixState.APPLYING: FirewallFixState.APPLIED,
     FirewallFixState.REVERTING: FirewallFixState.REVERTED,
 }

@@ -1,4 +1,4 @@
-"""A flow's name in the flow service, by its Dataverse id: activation may have changed it."""
+"""Find a flow's name in the flow service by its Dataverse id; turning a flow on may change it."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -21,13 +21,14 @@ async def flow_name_of(
     state: FlowState | None = None,
     unique_id: str = "",
 ) -> str | None:
-    """Return the name; None if the flow service does not show such a flow (in `state`, if given).
+    """Return the flow's name; None if the flow service does not show the flow (in `state`, if
+    given).
 
-    `unique_id`: of its row, where that was read; else it is read if it is needed.
-
-    Mostly one request tells, by either id of the row. What was just turned on has its name for
-    sure where it is shown on: else the read is from before (platform.md#reads-lag). Raises
-    `ThrottledError` when no request is left: the next call continues.
+    Usually one request is enough, by either id of the row. `unique_id` is the second id, if the
+    caller knows it; otherwise it is read if it is needed. The name of a flow that was just turned
+    on is certain only if the flow is shown as on; otherwise the read may be older
+    (platform.md#reads-lag). Raises `ThrottledError` if no request is allowed: the next call
+    continues.
     """
     flow = await _find_flow(services, environment_id, workflow_id, workflow_id)
     if flow is None:

@@ -1,9 +1,8 @@
-"""The report of flows on Microsoft's key, for whoever does not plan.
+"""Read the list of flows on Microsoft's key outside of planning.
 
-It may have more pages than a delivery or a request has calls. Each page is kept in the table
-`discoveries` until the report has served: whoever asks next goes on where the one before stopped.
-
-See platform.md#microsoft-key-list.
+It may have more pages than an invocation or an HTTP request may read. Each page is stored in the
+table of discovery pages until the list was used, so that the next reader continues. See
+platform.md#microsoft-key-list.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -20,30 +19,30 @@ from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.flows.discovery_pages import DiscoveryPages, rows_of_report
 
-#: How long a request may wait for calls between pages, all together.
+#: How long one HTTP request may wait between pages in total.
 REQUEST_PATIENCE = timedelta(minutes=4)
-_UNTOLD_WAIT = timedelta(seconds=10)
+_DEFAULT_WAIT = timedelta(seconds=10)
 
 type _Read = Callable[[str], Awaitable[ResultPage[FlowListEntry]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyReport:
-    """Flows on Microsoft's key, each once."""
+    """The flows on Microsoft's key, each once."""
 
     flows: tuple[FlowListEntry, ...]
-    #: When its first page was asked for.
+    #: When its first page was requested.
     began: datetime
 
     @property
     def names(self) -> frozenset[str]:
-        """Return what both services call these flows."""
+        """Return the ids of these flows in both services."""
         both = ((flow.flow_name, flow.workflow_id) for flow in self.flows)
         return frozenset(name for names in both for name in names if name)
 
 
-async def _nobody(_: datetime) -> None:
-    """Tell nobody that a page was read."""
+async def _ignore_progress(_: datetime) -> None:
+    """Do nothing after a page."""
 
 
 @asynccontextmanager
@@ -52,15 +51,15 @@ async def key_report(
     environment_id: str,
     *,
     cannot_migrate_only: bool = False,
-    advanced: Callable[[datetime], Awaitable[None]] = _nobody,
+    advanced: Callable[[datetime], Awaitable[None]] = _ignore_progress,
     patience: timedelta = timedelta(0),
 ) -> AsyncGenerator[KeyReport]:
-    """Give the flows on Microsoft's key, or just those that stay there.
+    """Yield the flows on Microsoft's key, or only those that stay there.
 
-    Raises `ThrottledError` when no call is left within `patience`, or when another reader has taken
-    over; the pages are kept for whoever asks next. They are removed at the end of the block: what
-    is made of the report is stored inside of it. `advanced` is told when the reading began, for
-    each page after which others come.
+    Raises `ThrottledError` if no request is allowed within `patience`, or if another reader has
+    taken over; the pages are stored for the next reader. They are removed at the end of the block,
+    so results must be stored inside it. `advanced` is called with the start time of the reading,
+    after each page that is not the last.
     """
     report = services.flow_reports.microsoft_key_flows
     read = partial(report, environment_id, cannot_migrate_only=cannot_migrate_only)
@@ -69,7 +68,7 @@ async def key_report(
     first = None
     if not [one async for one in table.scan(partition)]:
         first = await read("")
-        if not first.cursor:  # most reports have one page, which needs no row
+        if not first.cursor:  # most lists have one page, which needs no row
             yield KeyReport(flows=first.items, began=began)
             return
     parts = DiscoveryPages(services, FencedRows(table, partition))
@@ -81,23 +80,23 @@ async def key_report(
             )
             await parts.keep(rows, cursor=first.cursor)
             await advanced(began)
-        await _read_on(parts, read, advanced, patience)
+        await _read_remaining(parts, read, advanced, patience)
     except LeaseLost:
         text = "Another reader has taken over this list of flows on Microsoft's key."
-        raise ThrottledError(text, retry_after=_UNTOLD_WAIT) from None
+        raise ThrottledError(text, retry_after=_DEFAULT_WAIT) from None
     flows = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST).values()
-    yield KeyReport(flows=tuple(flows), began=_began(parts.parts))
+    yield KeyReport(flows=tuple(flows), began=_started_at(parts.parts))
     with suppress(LeaseLost):
         await parts.restart()
 
 
-async def _read_on(
+async def _read_remaining(
     parts: DiscoveryPages,
     read: _Read,
     advanced: Callable[[datetime], Awaitable[None]],
     patience: timedelta,
 ) -> None:
-    """Read the pages that are left."""
+    """Read the remaining pages."""
 
     def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return rows_of_report(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows)
@@ -106,15 +105,15 @@ async def _read_on(
         try:
             await parts.read_page(DiscoverySource.MICROSOFT_KEY_LIST, read, rows)
         except ThrottledError as err:
-            wait = err.retry_after or _UNTOLD_WAIT
+            wait = err.retry_after or _DEFAULT_WAIT
             patience -= wait
             if patience < timedelta(0):
                 raise
             await parts.services.clock.sleep(wait)
             continue
         if not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
-            await advanced(_began(parts.parts))
+            await advanced(_started_at(parts.parts))
 
 
-def _began(parts: list[DiscoveryPage]) -> datetime:
+def _started_at(parts: list[DiscoveryPage]) -> datetime:
     return min(part.read_at for part in parts)

@@ -1,6 +1,7 @@
-"""Only one at a time may write a resource of which a part is replaced as a whole.
+"""Lease a resource that is written as a whole, so that only one holder at a time writes it.
 
-Settings that callers are in, and lists of firewalls: by a delivery of a job, or by an order.
+Such resources are the settings of an app and the rule lists of a firewall. A holder is an
+invocation of a job, or an API request.
 """
 
 import asyncio
@@ -20,25 +21,25 @@ from shared.steps.step_context import WRITE_TAKES
 
 
 class LeaseHolder(Protocol):
-    """Who may hold a resource: a delivery of a job, or an order."""
+    """A holder of leases: an invocation of a job, or an API request."""
 
     @property
     def services(self) -> Services:
-        """Return everything outside the rules."""
+        """Return the services."""
 
     @property
     def holder(self) -> str:
-        """Name it: another delivery of the same job may be beside it."""
+        """Return its name, which differs for each invocation of the same job."""
 
     async def check_lease(self) -> None:
-        """Return if a write may begin as far as the holder itself goes; else raise."""
+        """Return if the holder itself may write; else raise."""
 
 
 class LeasedResource:
-    """A resource in the hands of one holder."""
+    """A resource that is leased by one holder."""
 
     def __init__(self, holder: LeaseHolder, name: str, kept: StoredItem[ResourceLease]) -> None:
-        """Take a lease that is this holder's; `name` as `Caller.resource`."""
+        """Use a lease that this holder has taken; `name` as `Caller.resource`."""
         self.name = name
         self._holder = holder
         self._leases = holder.services.tables.resource_leases
@@ -46,9 +47,9 @@ class LeasedResource:
         self._renewing = asyncio.Lock()
 
     async def permit(self) -> None:
-        """Return if a write may begin: job and resource are held for as long as it may take.
+        """Return if a write may be sent: job and resource are leased for as long as it may take.
 
-        Raises `LeaseLost`, or `MustWait` if another delivery has the resource.
+        Raises `LeaseLost`, or `MustWait` if another invocation has the resource.
         """
         if self._kept.item.leased_until <= self._holder.services.now + WRITE_TAKES:
             await self._renew()
@@ -56,38 +57,38 @@ class LeasedResource:
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
-        """Renew the lease meanwhile: trigger URLs of other jobs may have to wait for calls."""
-        beat = asyncio.ensure_future(self._beat())
+        """Renew the lease in the background: reading trigger URLs may have to wait for requests."""
+        renewal = asyncio.ensure_future(self._renew_regularly())
         try:
             yield
         finally:
-            beat.cancel()
+            renewal.cancel()
 
-    async def _beat(self) -> None:
+    async def _renew_regularly(self) -> None:
         lease = self._holder.services.settings.resource_lease_duration
-        with suppress(CmkflowError):  # `permit` sees what became of it
+        with suppress(CmkflowError):  # `permit` detects a lost lease
             while True:
                 await asyncio.sleep(lease.total_seconds() / 3)
                 await self._renew()
 
     async def _renew(self) -> None:
         async with self._renewing:
-            lease = replace(self._kept.item, leased_until=_until(self._holder))
+            lease = replace(self._kept.item, leased_until=_new_expiry(self._holder))
             try:
                 self._kept = await self._leases.replace(self._kept, lease)
             except Conflict:
-                raise _taken(self._holder, self._kept) from None
+                raise _held_by_other(self._holder, self._kept) from None
 
     async def release(self) -> None:
-        """Give it back. If the lease ran out, another delivery may have it by now."""
+        """Release the lease. If it has expired, another invocation may have it by now."""
         with suppress(Conflict, NotFound):
             await self._leases.delete(self._kept)
 
 
 @asynccontextmanager
 async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[LeasedResource]:
-    """Hold the lease of a resource; raises `MustWait` while another delivery does."""
-    held = LeasedResource(holder, resource, await _take(holder, resource))
+    """Lease a resource; raise `MustWait` while another invocation has it."""
+    held = LeasedResource(holder, resource, await _acquire(holder, resource))
     try:
         async with held.renewed():
             yield held
@@ -98,17 +99,17 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
 async def require_unleased(holder: LeaseHolder, resource: str) -> None:
     """Return if nobody else writes the resource; else raise `MustWait`.
 
-    Asked before trigger URLs are read: those calls are scarce, and looking at a lease is not.
+    Checked before trigger URLs are read, because those requests are limited.
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
     if kept and kept.item.holder != holder.holder and kept.item.leased_until > holder.services.now:
-        raise _taken(holder, kept)
+        raise _held_by_other(holder, kept)
 
 
-async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
+async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     services, identity = holder.services, hash_key(resource)
     leases = services.tables.resource_leases
-    lease = ResourceLease(id=identity, holder=holder.holder, leased_until=_until(holder))
+    lease = ResourceLease(id=identity, holder=holder.holder, leased_until=_new_expiry(holder))
     kept = await leases.get("lease", identity)
     try:
         if kept is None:
@@ -117,15 +118,17 @@ async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]
             return await leases.replace(kept, lease)
     except (AlreadyExists, Conflict):
         kept = await leases.get("lease", identity)
-    raise _taken(holder, kept)
+    raise _held_by_other(holder, kept)
 
 
-def _until(holder: LeaseHolder) -> datetime:
+def _new_expiry(holder: LeaseHolder) -> datetime:
     return holder.services.now + holder.services.settings.resource_lease_duration
 
 
-def _taken(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
-    """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
+def _held_by_other(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
+    """Return the error for a lease of another holder, with a short delay: a write takes a moment,
+    and the lease only expires if its holder crashed.
+    """
     soon = holder.services.now + holder.services.settings.backoff_initial_delay
     until = min(kept.item.leased_until, soon) if kept else holder.services.now
     return MustWait(

@@ -1,7 +1,7 @@
-"""The network as it was read last, kept for a while: many proofs ask the same of it.
+"""Cache the network as it was last read, because the verifications of many copies need the same.
 
 Azure may have more firewalls than one invocation has requests for. So a reading stores its answers
-until it is complete, and whoever reads next continues it. One reader at a time makes requests.
+until it is complete, and the next reader continues it. Only one reader at a time sends requests.
 """
 
 import json
@@ -22,24 +22,24 @@ from shared.rows import sortable_time
 from shared.services import Services
 from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
 
-#: A reading that nobody continued for so long is begun anew: the network may be another by now.
+#: A reading that made no progress for this long is started again, because the network may have
+#: changed.
 STANDSTILL = timedelta(minutes=30)
-#: Answers that are stored together, and how long one waits for others: a process that dies loses
-#: no more.
+#: Answers that are stored together, and how long the first of them waits. A crash loses no more.
 BATCH = 50
 BATCH_DELAY = timedelta(seconds=10)
-#: For how long the answers of a reading that nobody completed are stored.
+#: How long the answers of an incomplete reading are stored.
 _RETENTION = timedelta(days=3)
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class NetworkReading:
-    """One reader of the network, and the answers that it and readers before it got."""
+    """A reader of the network, with its answers and those of earlier readers."""
 
     services: Services
     standstill: timedelta = STANDSTILL
-    #: When the first answer of this reading was asked for.
+    #: When the first answer of this reading was requested.
     began: datetime = field(init=False)
     _snapshots: SharedSnapshotStore[NetworkSnapshot] = field(init=False)
     _reading_id: str = field(init=False, default="")
@@ -47,9 +47,9 @@ class NetworkReading:
     #: Rows that are not stored yet.
     _new: list[ResourceAnswer] = field(init=False, default_factory=list)
     _stored_at: datetime = field(init=False)
-    #: This reader may make requests; others use what is stored.
+    #: This reader may send requests; others use what is stored.
     _has_turn: bool = field(init=False, default=False)
-    #: No request is made from then on.
+    #: No request is sent after this time.
     _ends_at: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -61,15 +61,17 @@ class NetworkReading:
         )
 
     async def cached(self) -> NetworkSnapshot | None:
-        """Return what was read lately, or what another invocation is reading; None: read it."""
+        """Return a recent network, or wait for one that another invocation is reading; None: read
+        it.
+        """
         age = self.services.settings.network_snapshot_max_age
         if not age:
             return None
-        # The age counts from its end: what took long to read would be too old at once.
+        # The age counts from the end: a reading that took long would otherwise be too old at once.
         return await self._snapshots.cached(_ANY_TIME, self.services.now - age)
 
     async def store(self, snapshot: NetworkSnapshot) -> None:
-        """Keep a complete reading, unless what is kept is newer, or nothing can be kept."""
+        """Store a complete reading, unless the stored one is newer or nothing can be stored."""
         await self._snapshots.store(snapshot, self.began)
         if self._reading_id:
             await self.services.tables.resource_answers.clear(self._reading_id)
@@ -77,9 +79,9 @@ class NetworkReading:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """Read inside, with the answers that are stored; what is answered meanwhile is stored too.
+        """Read with the stored answers, and store new ones.
 
-        Inside, a request raises `ThrottledError` while another reader makes requests.
+        Inside, a request raises `ThrottledError` while another reader sends requests.
         """
         self._has_turn = await self._open()
         try:
@@ -95,7 +97,7 @@ class NetworkReading:
 
     @contextmanager
     def until(self, moment: datetime) -> Iterator[None]:
-        """Make no request from a moment on: inside, `find` raises `ThrottledError` instead."""
+        """Send no request after this time: inside, `find` raises `ThrottledError` instead."""
         self._ends_at = moment
         try:
             yield
@@ -103,7 +105,9 @@ class NetworkReading:
             self._ends_at = None
 
     def find(self, request: str) -> Mapping[str, object] | None:
-        """Return the answer to a request; raises `ThrottledError` if it may not be made now."""
+        """Return the stored answer to a request; raise `ThrottledError` if it may
+        not be sent now.
+        """
         if (found := self._answers.get(request)) is not None:
             return found
         if not self._has_turn:
@@ -114,7 +118,7 @@ class NetworkReading:
         return None
 
     async def keep(self, request: str, answer: Mapping[str, object]) -> None:
-        """Store an answer, with others that come shortly after it."""
+        """Store an answer, together with others that follow shortly."""
         self._answers[request] = answer
         now, text = self.services.now, mask_signatures(json.dumps(answer))
         self._new += split_answer(self._reading_id, request, text, read_at=now)
@@ -122,7 +126,7 @@ class NetworkReading:
             await self._store_answers()
 
     async def forget(self, start: str) -> None:
-        """Remove the answers to requests that begin with `start`."""
+        """Remove the answers to requests that start with `start`."""
         await self._store_answers()
         self._answers = {
             request: answer
@@ -135,7 +139,7 @@ class NetworkReading:
                 await table.store.write(table.removal(row))
 
     async def _open(self) -> bool:
-        """Find the stored answers; returns whether this reader may make requests."""
+        """Load the stored answers; return whether this reader may send requests."""
         last = await self._snapshots.claim()
         has_turn = last is not None
         last = last or await self._snapshots.last()
@@ -161,7 +165,7 @@ class NetworkReading:
         batch, self._new = self._new, []
         self._stored_at = self.services.now
         try:
-            # Who reads next finds them there. A reader that was too slow makes no more requests.
+            # The next reader expects them there. A reader that was too slow sends no more requests.
             if self._has_turn:
                 self._has_turn = await self._snapshots.claim(self.began) is not None
             await self.services.tables.resource_answers.upsert(*batch)
@@ -171,6 +175,6 @@ class NetworkReading:
 
 
 async def forget_stale_readings(services: Services) -> None:
-    """Remove the answers of readings that nobody completed."""
+    """Remove the answers of incomplete readings."""
     before = sortable_time(services.now - _RETENTION)
     await services.tables.resource_answers.clear(where=[Condition("read_at", "lt", before)])

@@ -1,4 +1,4 @@
-"""The original: read from Dataverse, or from the flow service where Dataverse has no row of it."""
+"""Read the original from Dataverse, or from the flow service if Dataverse has no row for it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -17,27 +17,27 @@ from shared.steps.step_context import StepContext
 class OriginalFlow:
     """The original as it is now."""
 
-    #: Its row in Dataverse, if there is one.
+    #: Its Dataverse id; the row may not exist.
     workflow_id: str
     name: str
     description: str
     state: FlowState
-    #: None: the flow service keeps the definition from the app, and Dataverse has no row.
+    #: None: the flow service hides the definition from the app, and Dataverse has no row.
     shown: str | None = field(repr=False)
     owner_id: str
     owner_is_entra_id: bool
     is_managed: bool
-    #: Empty: Dataverse has no row of it.
+    #: Empty: Dataverse has no row.
     etag: str
-    #: As `Workflow` has it.
+    #: As in `Workflow`.
     modern_type: int | None = None
 
     @property
     def client_data(self) -> str:
-        """Return the definition; raises `JobBlocked` where it is kept from the app."""
+        """Return the definition; raise `JobBlocked` if the platform hides it from the app."""
         if self.shown is None:
             raise JobBlocked(
-                f"The definition of {self.name} is not shown to the app.",
+                f"The platform does not show the definition of {self.name} to the app.",
                 instruction=instruction_for(DEFINITION_NOT_SHOWN),
                 code=DEFINITION_NOT_SHOWN,
             )
@@ -45,26 +45,28 @@ class OriginalFlow:
 
     @property
     def is_on(self) -> bool:
-        """Say whether it runs when it is triggered."""
+        """Return whether the flow is on."""
         return self.state is FlowState.ON
 
 
 async def read_original(work: StepContext) -> OriginalFlow:
-    """Return the original, by the operator where the app is not shown it.
+    """Return the original, read by the service account if the app may not read its definition.
 
-    Raises `JobBlocked` if it is gone.
+    Raises `JobBlocked` if it no longer exists.
     """
     found = await shown_original(work)
     if found is None:
         raise JobBlocked(
-            f"The original {work.job.display_name} is gone.",
+            f"The original {work.job.display_name} was deleted.",
             code=Reason.ORIGINAL_DELETED,
         )
     return found
 
 
 async def shown_original(work: StepContext) -> OriginalFlow | None:
-    """Return the original, by the operator where the app is not shown it; None if it is gone."""
+    """Return the original, read by the service account if necessary; None if it no
+    longer exists.
+    """
     found = await find_original(work.services, work.environment, work.job)
     if found is None or found.shown is not None:
         return found
@@ -77,7 +79,7 @@ async def shown_original(work: StepContext) -> OriginalFlow | None:
 async def find_original(
     services: Services, environment: Environment, job: FlowJob
 ) -> OriginalFlow | None:
-    """Return the original of a job, None if it is gone."""
+    """Return the original of a job; None if it no longer exists."""
     try:
         if environment.dataverse_url:
             row = await services.workflows.get(environment, job.original_id)
@@ -94,7 +96,7 @@ async def find_original(
                 modern_type=row.modern_type,
             )
     except NotFound:
-        pass  # a flow that is in no solution may have no row: ask the flow service
+        pass  # a flow outside solutions may have no row
     try:
         flow = await services.flow_reports.get_flow(job.environment_id, job.flow_name)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Flows that a plan is about to copy: changed now, they would not be what was planned any more."""
+"""Find flows that a plan is about to copy, and that must not be changed before."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,28 +14,29 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.step_context import StepContext
 
-#: What the column `due` holds where nothing happens by itself any more sorts after this.
+#: The column `next_check_at` of a job that only a person continues has a value that sorts after
+#: this.
 _NEVER = "~"
 
 
 @dataclass(frozen=True, slots=True)
 class PlansInProgress:
-    """Environment jobs that are to apply a plan and have not made all of its flow jobs yet."""
+    """Environment jobs that apply a plan and have not created all of its flow jobs."""
 
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
 
     async def wait_for(self, caller: Caller) -> None:
-        """Return if no open plan copies this caller; else raise `MustWait`.
+        """Return if no plan in progress copies this caller; else raise `MustWait`.
 
-        A plan that waits for approval ends by it or by its expiry; until then both flows are on.
+        A plan that awaits approval is approved or expires; until then both flows are on.
         """
         if not caller.workflow_id or not caller.environment_id:
             return
         for job in self.by_environment.get(caller.environment_id, []):
             is_being_made = job.state is EnvironmentJobState.DISCOVERING
             kept = await self.services.tables.plan_items.get(job.id, caller.workflow_id)
-            if is_being_made or (kept and _is_to_come(job, kept.item)):
+            if is_being_made or (kept and _has_no_job_yet(job, kept.item)):
                 until = self.services.now + self.services.settings.wait_poll_interval
                 raise MustWait(
                     f"A plan of its environment is about to copy the {caller.label}.",
@@ -44,13 +45,13 @@ class PlansInProgress:
                 )
 
 
-def _is_to_come(job: EnvironmentJob, item: PlanItem) -> bool:
-    """Say whether a flow job is yet to be made of it; some are, where the rest has changed."""
+def _has_no_job_yet(job: EnvironmentJob, item: PlanItem) -> bool:
+    """Return whether a flow job has yet to be created for the item."""
     return item.awaits_approval if job.has_started_flow_jobs else item.action.is_work
 
 
 async def open_plans(services: Services) -> PlansInProgress:
-    """Return the plans as they are now."""
+    """Return the plans in progress."""
     found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
     where = [Condition("next_check_at", "lt", _NEVER)]
     async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
@@ -67,7 +68,10 @@ async def open_plans(services: Services) -> PlansInProgress:
 
 
 async def is_cancelled(work: StepContext) -> bool:
-    """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
+    """Return whether the plan was cancelled before its flow jobs were created.
+
+    Raises `MustWait` while the plan's flow jobs are being created.
+    """
     job, table = work.job, work.services.tables.environment_jobs
     kept = await table.get(job.remediation_id, job.environment_job_id)
     if kept is None or kept.item.has_started_flow_jobs:
@@ -76,5 +80,7 @@ async def is_cancelled(work: StepContext) -> bool:
         return True
     until = work.services.now + work.services.settings.backoff_initial_delay
     raise MustWait(
-        "The rest of the plan is being dispatched.", until=until, code=Reason.WAITING_FOR_OTHER_PLAN
+        ("The other flow jobs of the plan are being created."),
+        until=until,
+        code=Reason.WAITING_FOR_OTHER_PLAN,
     )

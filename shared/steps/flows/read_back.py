@@ -1,7 +1,7 @@
-"""Read back what was written: reads are true only after a while (platform.md#reads-lag).
+"""Read back what was written: reads are current only after a while (platform.md#reads-lag).
 
-A delivery looks for some seconds itself. Then its job waits, and the step begins anew: it finds
-what was done, or does it again. What is not seen after the deadline is for whoever asked to judge.
+An invocation reads for some seconds. Then its job waits, and the step starts again: it finds the
+change, or makes it again. After the deadline, the caller decides.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,26 +19,27 @@ _FIRST_PAUSE = timedelta(milliseconds=500)
 
 
 class WriteNotVisible(MustWait):
-    """What was accepted is not seen yet: the job waits, and nothing has failed."""
+    """An accepted write is not visible yet: the job waits, and nothing has failed."""
 
     def __init__(
         self, services: Services, what: str, *, since: datetime, until: datetime | None = None
     ) -> None:
-        """Wait until then, or for half as long again as since it was sent."""
-        #: Reads show it, and may have done so before it was sent.
+        """Wait until then, or half as long as since the write was sent."""
+        #: Reads show it, but may have done so before it was sent.
         self.is_shown = until is not None
         until = until or services.now + next_poll_delay(services, since)
         super().__init__(
-            f"{what}: accepted, not seen yet.", until=until, code=Reason.WRITE_NOT_VISIBLE
+            (f"{what}: accepted, but not visible yet."), until=until, code=Reason.WRITE_NOT_VISIBLE
         )
 
 
 async def read_back[T](
     work: StepContext, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
 ) -> T:
-    """Return what is read once it shows what was written, or after the deadline as it is then.
+    """Return what is read once it shows the write, or after the deadline as it is.
 
-    Raises `WriteNotVisible` before the deadline; `NotFound` after it if that is still the answer.
+    Raises `WriteNotVisible` before the deadline, and `NotFound` after it if the item is still
+    missing.
     """
     gone: NotFound | None = None
     found: T | None = None
@@ -53,11 +54,11 @@ async def read_back[T](
     await wait_until_visible(work, what)
     if gone:
         raise gone
-    return found  # type: ignore[return-value]  # there is a first look
+    return found  # type: ignore[return-value]  # `poll` yields at least once
 
 
 async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
-    """Yield once for each look of one delivery, or one order, the first at once."""
+    """Yield once for each read of one invocation or API request, the first time at once."""
     services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_interval
     yield
@@ -68,7 +69,7 @@ async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
 
 
 async def wait_until_visible(work: StepContext, what: str) -> None:
-    """Raise `WriteNotVisible`, or return after the deadline: the next time it begins anew."""
+    """Raise `WriteNotVisible`; after the deadline return, and start again the next time."""
     job, services = work.job, work.services
     is_new = job.unconfirmed_write is None or job.unconfirmed_write.description != what
     unseen = (
@@ -86,6 +87,6 @@ async def wait_until_visible(work: StepContext, what: str) -> None:
 
 
 def next_poll_delay(services: Services, since: datetime) -> timedelta:
-    """Return a wait half as long as the whole one so far, within what back-off allows."""
+    """Return a delay of half the time so far, within the limits of the back-off."""
     settings, waited = services.settings, services.now - since
     return max(settings.backoff_initial_delay, min(waited / 2, settings.backoff_max_delay))

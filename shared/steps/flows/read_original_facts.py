@@ -1,4 +1,4 @@
-"""Take an original as it is: what a plan would say of it now, and whether it was edited since."""
+"""Record an original as it is now, and detect edits since it was planned or copied."""
 
 from shared.domain.definitions.changed_paths import changed_places
 from shared.domain.definitions.comparison import definition_digest
@@ -16,46 +16,48 @@ from shared.steps.step_context import StepContext
 
 
 async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
-    """Return the job with what it has to know of the original as it is now.
+    """Return the job with the current facts of the original.
 
     Raises `JobBlocked` if the original was edited since it was planned or copied. A job without a
-    digest takes the edit over: an administrator said so by a retry, or a setting does.
+    digest accepts the edit, because an administrator retried it or a setting allows it.
     """
     job = work.job
     if job.original_digest:
         await check_unchanged(work, original)
     else:
-        job = await _with_edit(work, original)
+        job = await _accept_edit(work, original)
     if job.observation_started_at:
-        return job  # callers hold the copy's URL: it stays on, whatever the original is now
+        return job  # callers use the copy, so it stays on
     pattern = migration_method_for(TriggerCategory(job.category), is_on=original.is_on)
     return replace(job, original_was_on=original.is_on, pattern=pattern)
 
 
 def archive_name(job: FlowJob) -> str:
-    """Return the name under which the definition with the job's digest is archived."""
+    """Return the name in the archive of the definition with the job's digest."""
     return f"{job.environment_id}/{job.original_id}/{job.original_digest[:16]}.json"
 
 
 async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
-    """Return if the original reads as it was planned or copied; else raise `JobBlocked`."""
+    """Return if the original is as planned or copied; else raise `JobBlocked`."""
     job = work.job
     if job.original_digest in {"", definition_digest(original.client_data)}:
         return
     when, places = "planned", ""
     if job.archive:
-        when, places = "copied", await _places(work, original)
-    remedy = "Compare it with the archived definition, then retry: it is copied as it is now."
+        when, places = "copied", await _describe_changes(work, original)
+    fix = (
+        "Compare it with the archived definition, then retry: the app copies the flow as it is now."
+    )
     if job.reached is FlowJobState.MONITORING:
-        remedy = "The copy runs, not the original: make the edit in the copy too, then retry."
+        fix = "The copy runs instead of the original. Make the edit in the copy too, then retry."
     raise JobBlocked(
         f"{job.display_name} was edited after it was {when}.{places}",
-        instruction=f"{remedy} Archive: {job.archive}" if job.archive else remedy,
+        instruction=f"{fix} Archive: {job.archive}" if job.archive else fix,
         code=Reason.ORIGINAL_EDITED,
     )
 
 
-async def _with_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
+async def _accept_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
     job, digest = work.job, definition_digest(original.client_data)
     try:
         summary = summarise(parse_client_data(original.client_data))
@@ -68,7 +70,7 @@ async def _with_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
     if is_another and (job.copy_flow_name or summary.category is TriggerCategory.UNKNOWN):
         when = "copied" if job.copy_flow_name else "planned"
         raise JobBlocked(
-            f"{job.display_name} was given another trigger after it was {when}.",
+            f"The trigger of {job.display_name} was changed after it was {when}.",
             code=Reason.TRIGGER_CHANGED,
         )
     return replace(
@@ -78,22 +80,22 @@ async def _with_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
         trigger_name=summary.trigger_name,
         has_trigger_url=summary.category.has_callback_url,
         http_hosts=summary.http_hosts,
-        children=await _children(work, summary),
+        children=await _read_child_jobs(work, summary),
     )
 
 
-async def _children(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
-    """Return the jobs of the children that stay on Microsoft's key: the others have none."""
+async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
+    """Return the jobs of the child flows that stay on Microsoft's key; other children have none."""
     job = work.job
     children = sorted(summary.children - {job.original_id})
     ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]
     return tuple(child.id for child in await work.related(ids) if child.pattern.has_copy)
 
 
-async def _places(work: StepContext, original: OriginalFlow) -> str:
+async def _describe_changes(work: StepContext, original: OriginalFlow) -> str:
     try:
         copied = (await work.services.archive.get(archive_name(work.job))).decode()
     except NotFound:
         return ""
     places = changed_places(copied, original.client_data)
-    return f" What differs: {', '.join(places)}." if places else ""
+    return f" Changed parts: {', '.join(places)}." if places else ""

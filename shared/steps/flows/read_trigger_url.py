@@ -1,4 +1,4 @@
-"""Read a trigger URL as a co-owner. The URL is a secret: never kept."""
+"""Read a trigger URL as a co-owner. The URL is a secret and is never stored."""
 
 from shared.domain.trigger_urls.signatures import signatures_in
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
@@ -11,10 +11,9 @@ from shared.steps.step_context import StepContext
 async def read_trigger_url(
     work: StepContext, flow_name: str, trigger: str, environment_id: str = ""
 ) -> str:
-    """Return the trigger URL of a flow, of this environment unless another is named.
+    """Return the trigger URL of a flow, of this environment unless another is given.
 
-    A delivery asks once for each: two answers within its minutes are one. Raises as
-    `call_as_co_owner`.
+    An invocation reads each URL once. Raises the errors of `call_as_co_owner`.
     """
     access, home = work.services.flow_access, environment_id or work.job.environment_id
     known, flow = work.trigger_urls, (home, flow_name)
@@ -26,18 +25,16 @@ async def read_trigger_url(
 
 
 def parsed(url: str, title: str) -> TriggerUrl:
-    """Return the parts of a URL that the platform gave; raises `JobBlocked` for an unknown
-    shape.
-    """
+    """Return the parts of a URL from the platform; raise `JobBlocked` for an unknown format."""
     found = parse_trigger_url(url)
     if found is None:
         raise JobBlocked(
-            f"The platform gave a trigger URL of an unknown shape for {title}.",
+            f"The platform returned a trigger URL in an unknown format for {title}.",
             code=Reason.TRIGGER_URL_FORMAT_UNKNOWN,
         )
     return found
 
 
 async def original_signatures(work: StepContext) -> dict[str, str]:
-    """Return the original's signature by its SHA-256, as the platform gives it now."""
+    """Return the original's current signature by its SHA-256."""
     return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

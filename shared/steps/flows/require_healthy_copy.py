@@ -1,6 +1,7 @@
-"""See that a copy still is what callers can rely on, before anything is built on it.
+"""Check that a copy still works before callers are changed to it.
 
-Between its proof and its original's retirement lie days: a person or the platform may turn it off.
+Between its verification and the retirement of its original, a person or the platform may turn it
+off.
 """
 
 from shared.domain.flow import FlowState, Workflow
@@ -12,7 +13,7 @@ from shared.steps.step_context import StepContext
 
 
 async def find_copy(work: StepContext) -> Workflow | None:
-    """Return the copy as it is now; None if it is gone."""
+    """Return the copy as it is now; None if it no longer exists."""
     try:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
     except NotFound:
@@ -20,26 +21,30 @@ async def find_copy(work: StepContext) -> Workflow | None:
 
 
 def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
-    """Return the copy as it was just read; it is on, unless its original is off too.
+    """Return the copy as it was just read: on, unless its original was off too.
 
-    Raises `JobBlocked` if it was turned off or deleted since its proof.
+    Raises `JobBlocked` if it was turned off or deleted since it was verified.
     """
     job = work.job
-    # Watched: its original was stopped for it.
+    # In state monitoring, the original was turned off for it.
     is_alone = job.state_properties.original is ExpectedFlowState.OFF
-    prefix = "NEITHER IS ON. " if is_alone else ""
+    prefix = "Original and copy are both off. " if is_alone else ""
     if copy is None:
         raise JobBlocked(
             f"{prefix}The copy of {job.display_name} was deleted.",
-            instruction="Roll this job back, so that every caller calls the original; then start "
-            "a new remediation for the flow.",
+            instruction=(
+                "Roll this job back, so that every caller calls the original. Then start a new "
+                "remediation for the flow."
+            ),
             code=Reason.BOTH_OFF if is_alone else Reason.COPY_CHANGED,
         )
     if job.pattern is not MigrationMethod.COPY_OFF and copy.state is not FlowState.ON:
         raise JobBlocked(
-            f"{prefix}The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
-            instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
-            "then retry; or roll this job back.",
+            f"{prefix}The copy of {job.display_name} is {copy.state}, so callers must not use it.",
+            instruction=(
+                "Find out who or what turned the copy off, turn it on in Power Automate, then "
+                "retry. Or roll this job back."
+            ),
             code=Reason.BOTH_OFF if is_alone else Reason.FLOW_STATE_NOT_CHANGED,
         )
     return copy

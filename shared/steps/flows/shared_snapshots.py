@@ -1,7 +1,7 @@
-"""What was read last of what many jobs ask alike: the proofs of many flows ask the same.
+"""Cache the answers to questions that many jobs ask.
 
-An answer is in the archive, named by its content: one that stays as it is takes no second place
-there. A row says which is the last, and who reads anew. Without either it is read.
+An answer is stored in the archive, named by its content, so that an unchanged answer is stored
+once. A row names the last answer, and the invocation that is reading a new one.
 """
 
 import json
@@ -16,9 +16,9 @@ from shared.errors import CmkflowError
 from shared.rows import type_adapter_for
 from shared.services import Services
 
-#: For so long others wait for who reads anew; then they read themselves.
+#: How long other jobs wait for a reader; then they read themselves.
 READING_TAKES = timedelta(seconds=30)
-#: For so long who reads one of many pages: it waits for a call.
+#: How long they wait for a reader of many pages, which may have to wait for requests.
 PAGE_TAKES = timedelta(minutes=4)
 #: Whoever waits looks after the first, then after twice as long each time, up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
@@ -26,25 +26,25 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSnapshotStore[T]:
-    """One question; its answers are of type `kind`: data, in which a set's order says nothing."""
+    """One question. Its answers have the type `kind`; the order of sets has no meaning."""
 
     services: Services
     topic: str
     id: str
     kind: type[T]
-    #: Names this reader in the row.
+    #: Identifies this reader in the row.
     reader: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     async def last(self) -> SharedSnapshot:
-        """Return what is known of the last reading, and of one that is going on."""
+        """Return the last reading, and the one in progress."""
         kept = await self.services.tables.shared_snapshots.get(self.topic, self.id)
-        return kept.item if kept else self._none
+        return kept.item if kept else self._empty
 
     async def cached(self, since: datetime, ended: datetime | None = None) -> T | None:
-        """Return what was read from a moment on, or is being read; None: read it yourself.
+        """Return an answer that was read since then, or wait for one; None: read it.
 
-        Who reads may die or fail, and the next one too: nobody waits longer than a reading takes,
-        nor for a reading that takes many pages. `ended`: its end may not be longer ago.
+        A reader may crash or fail, so nobody waits longer than a reading takes, nor for a reading
+        of many pages. `ended`: the answer must not be older.
         """
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
@@ -54,14 +54,14 @@ class SharedSnapshotStore[T]:
             if last and (last.is_newer_than(since, ended) or last.is_refreshing(now)):
                 return None
             until = now + READING_TAKES
-            return replace(last or self._none, refresh_expected_until=until, reader=self.reader)
+            return replace(last or self._empty, refresh_expected_until=until, reader=self.reader)
 
         while services.now < until:
             if await readings.change(self.topic, self.id, claimed):
                 break
             kept = await readings.get(self.topic, self.id)
             if kept and kept.item.is_newer_than(since, ended):
-                return await self._unpacked(kept.item.archive_name)
+                return await self._load_answer(kept.item.archive_name)
             if kept and kept.item.is_refreshing(services.now + READING_TAKES):
                 break
             await services.clock.sleep(min(pause, until - services.now))
@@ -69,13 +69,13 @@ class SharedSnapshotStore[T]:
         return None
 
     async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:
-        """Take a reading over unless another reader has it; None: another has.
+        """Take over a reading unless another reader has it; None: another has.
 
-        `began`: it has many pages, and this reader has read one of them.
+        `began`: the reading has many pages, and this reader has read one of them.
         """
 
         def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
-            now, row = self.services.now, last or self._none
+            now, row = self.services.now, last or self._empty
             if row.is_refreshing(now) and row.reader != self.reader:
                 return None
             since = began or row.goes_on_since
@@ -88,43 +88,43 @@ class SharedSnapshotStore[T]:
         return kept.item if kept else None
 
     async def go_on(self, began: datetime) -> None:
-        """Note that a reading of many pages goes on, and keep others waiting for a page longer."""
+        """Record that a reading of many pages continues, so that others wait for another page."""
         until = self.services.now + PAGE_TAKES
 
-        def noted(last: SharedSnapshot | None) -> SharedSnapshot:
-            return replace(last or self._none, refresh_expected_until=until, goes_on_since=began)
+        def updated(last: SharedSnapshot | None) -> SharedSnapshot:
+            return replace(last or self._empty, refresh_expected_until=until, goes_on_since=began)
 
-        await self.services.tables.shared_snapshots.change(self.topic, self.id, noted)
+        await self.services.tables.shared_snapshots.change(self.topic, self.id, updated)
 
     async def stop(self) -> None:
-        """Note that this delivery does not read on: another may, once its turn has come."""
+        """Record that this invocation stops reading, so that another may continue."""
 
-        def noted(last: SharedSnapshot | None) -> SharedSnapshot | None:
+        def updated(last: SharedSnapshot | None) -> SharedSnapshot | None:
             return replace(last, refresh_expected_until=None) if last else None
 
-        await self.services.tables.shared_snapshots.change(self.topic, self.id, noted)
+        await self.services.tables.shared_snapshots.change(self.topic, self.id, updated)
 
     async def store(self, answer: T, began: datetime) -> None:
-        """Keep what was read from `began` on, unless what is kept is newer, or nothing can be."""
-        name, readings = await self._packed(answer), self.services.tables.shared_snapshots
+        """Store an answer read since `began`, unless the stored one is newer or storing fails."""
+        name, readings = await self._archive_answer(answer), self.services.tables.shared_snapshots
         took = self.services.now - began
 
-        def noted(last: SharedSnapshot | None) -> SharedSnapshot:
-            reading = replace(last or self._none, refresh_expected_until=None, goes_on_since=None)
+        def updated(last: SharedSnapshot | None) -> SharedSnapshot:
+            reading = replace(last or self._empty, refresh_expected_until=None, goes_on_since=None)
             is_older = reading.read_at is not None and reading.read_at > began
             if is_older or not name:
                 return reading
             return replace(reading, read_at=began, archive_name=name, took=took)
 
-        await readings.change(self.topic, self.id, noted)
+        await readings.change(self.topic, self.id, updated)
 
     @property
-    def _none(self) -> SharedSnapshot:
+    def _empty(self) -> SharedSnapshot:
         return SharedSnapshot(topic=self.topic, id=self.id)
 
-    async def _packed(self, answer: T) -> str:
-        """Return the answer's name in the archive; empty: the archive takes nothing now."""
-        content = json.dumps(answer, default=_plain)
+    async def _archive_answer(self, answer: T) -> str:
+        """Store the answer in the archive and return its name; empty if the archive fails."""
+        content = json.dumps(answer, default=_to_json)
         name = f"{self.topic}/{hash_key(content)}.json"
         try:
             await self.services.archive.put(name, content.encode())
@@ -133,10 +133,10 @@ class SharedSnapshotStore[T]:
         self.services.memory.keep((self.topic, self.id), name, answer)
         return name
 
-    async def _unpacked(self, name: str) -> T | None:
+    async def _load_answer(self, name: str) -> T | None:
         memory, key = self.services.memory, (self.topic, self.id)
-        if remembered := memory.find(key, name):
-            return cast("T", remembered)
+        if known := memory.find(key, name):
+            return cast("T", known)
         try:
             content = await self.services.archive.get(name)
             kept: T = type_adapter_for(cast("Any", self.kind)).validate_json(content)
@@ -146,9 +146,9 @@ class SharedSnapshotStore[T]:
         return kept
 
 
-def _plain(value: object) -> object:
+def _to_json(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, frozenset):
         return sorted(value)
-    raise TypeError(f"{type(value)} is not kept")
+    raise TypeError(f"{type(value)} cannot be stored")

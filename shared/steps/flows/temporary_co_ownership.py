@@ -1,7 +1,7 @@
-"""The operator's co-ownership of a flow, for as long as a step has something to ask as one.
+"""Grant the service account co-ownership of a flow while a step needs it, and revoke it.
 
-The row says so in between: a later delivery goes on where a dead or throttled one stopped, and
-returns what that borrowed.
+The row records each grant first, so that a later invocation continues after a crash and revokes
+what the earlier one granted.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,15 +31,17 @@ from shared.steps.write_permission import check_write_allowed
 async def call_as_co_owner[T](
     work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]], environment_id: str = ""
 ) -> T:
-    """Return what only a co-owner of a flow is told; of this environment unless another is named.
+    """Return the result of a request that only a co-owner may send; in this environment unless
+    another is given.
 
-    The operator is made co-owner unless it is one, and steps back at the end of the step. Raises
-    `PlatformError`, `JobBlocked`; `ServiceUnavailable` while a new right is on its way.
+    Grants the service account co-ownership unless it has it; the grant is revoked at the end of the
+    step. Raises `PlatformError`, `JobBlocked`, or `ServiceUnavailable` while a new grant is
+    propagating.
     """
     environment_id = environment_id or work.job.environment_id
     share = await useful_share(work, environment_id, flow_name)
-    if not await _note_loan(work, environment_id, flow_name, share):
-        return await _as_it_is(work, environment_id, flow_name, share, ask)
+    if not await _record_grant_if_needed(work, environment_id, flow_name, share):
+        return await _call_with_existing_rights(work, environment_id, flow_name, share, ask)
     if share and await share.grant():
         try:
             answer = await ask()
@@ -50,66 +52,64 @@ async def call_as_co_owner[T](
         else:
             work.shared_with_operator.add((environment_id, flow_name))
             return answer
-    return await _as_made_co_owner(work, environment_id, flow_name, ask)
+    return await _grant_and_call(work, environment_id, flow_name, ask)
 
 
-async def _as_made_co_owner[T](
+async def _grant_and_call[T](
     work: StepContext,
     environment_id: str,
     flow_name: str,
     ask: Callable[[], Awaitable[T]],
     *,
-    is_lent: bool = False,
+    has_grant: bool = False,
 ) -> T:
-    """Ask once the flow service has made the operator co-owner, which the row says already.
+    """Send the request after the flow service granted the co-ownership, which the row has recorded.
 
-    `is_lent`: perhaps by a share as well, of a delivery before; both are returned then.
+    `has_grant`: an earlier invocation may have granted a share as well; both are revoked then.
     """
     await work.services.request_budget.wait_for()
-    await _ask_its_own(work, environment_id)
+    await _check_other_environment(work, environment_id)
 
     async def add() -> None:
         is_one = await work.services.flow_access.grant(environment_id, flow_name)
-        if is_one and not is_lent:
+        if is_one and not has_grant:
             work.made_co_owner.add((environment_id, flow_name))
 
     await perform(Write(permit=work.check_write_allowed, call=add))
-    return await _once_rights_are_there(work, flow_name, ask)
+    return await _call_when_propagated(work, flow_name, ask)
 
 
-async def _as_it_is[T](
+async def _call_with_existing_rights[T](
     work: StepContext,
     environment_id: str,
     flow_name: str,
     share: ServiceAccountShare | None,
     ask: Callable[[], Awaitable[T]],
 ) -> T:
-    """Ask as the co-owner that the operator is, by this job's loan or by somebody else.
+    """Send the request with the co-ownership that exists, from this job or from somebody else.
 
-    Somebody else's is waited for: it may be new, or the list old, which a later look sees
-    (platform.md#reads-lag). A share that stays of no use is the one case in which the flow service
-    lends beside it.
+    Somebody else's co-ownership may be new, or the list old, so the request is tried again
+    (platform.md#reads-lag). Only if a share has no effect does the flow service grant co-ownership
+    as well.
     """
-    name = _row_name(work, environment_id, flow_name)
-    is_lent = name in work.job.active_grants
+    name = _grant_name(work, environment_id, flow_name)
+    has_grant = name in work.job.active_grants
     try:
-        return await (ask() if is_lent else _once_rights_are_there(work, flow_name, ask))
+        return await (ask() if has_grant else _call_when_propagated(work, flow_name, ask))
     except PlatformError as err:
-        if err.status != HTTPStatus.FORBIDDEN or not (is_lent or share):
+        if err.status != HTTPStatus.FORBIDDEN or not (has_grant or share):
             raise
-    if share and not is_lent:
+    if share and not has_grant:
         await share.record_ineffective()
-        await _note(work, environment_id, name)
+        await _record_grant(work, environment_id, name)
     work.shared_with_operator.discard((environment_id, flow_name))
-    return await _as_made_co_owner(work, environment_id, flow_name, ask, is_lent=is_lent)
+    return await _grant_and_call(work, environment_id, flow_name, ask, has_grant=has_grant)
 
 
-async def _once_rights_are_there[T](
+async def _call_when_propagated[T](
     work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]]
 ) -> T:
-    """Ask; rights take time to arrive, and stay while the job waits for them
-    (`ServiceUnavailable`).
-    """
+    """Send the request; raise `ServiceUnavailable` while the grant is propagating."""
     try:
         return await ask()
     except PlatformError as err:
@@ -117,41 +117,49 @@ async def _once_rights_are_there[T](
             is_grant_propagating(err)
             and work.job.consecutive_failures < work.services.settings.backoff_max_attempts
         ):
-            text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
+            text = (
+                f"The service account is co-owner of the flow {flow_name}, but the platform does "
+                "not accept it yet."
+            )
             raise ServiceUnavailable(text) from err
         raise
 
 
-def _row_name(work: StepContext, environment_id: str, flow_name: str) -> str:
-    """Return what the row calls a flow that is lent."""
+def _grant_name(work: StepContext, environment_id: str, flow_name: str) -> str:
+    """Return the name of a flow in the row's list of grants."""
     is_here = environment_id == work.job.environment_id
     return flow_name if is_here else f"{environment_id}/{flow_name}"
 
 
-def is_grant_propagating(refusal: PlatformError) -> bool:
-    """Say whether a co-owner is refused whose right may be on its way."""
-    return find_error_code(refusal.code, refusal.detail).code == NO_CO_OWNER
+def is_grant_propagating(error: PlatformError) -> bool:
+    """Return whether the error may be temporary because the new co-ownership has not yet
+    propagated.
+    """
+    return find_error_code(error.code, error.detail).code == NO_CO_OWNER
 
 
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Say whether the operator is co-owner, or owner, of a flow by somebody else.
+    """Return whether the service account is owner or co-owner of a flow without the app's grant.
 
-    It may also be listed for a loan that was returned: reads lag behind (platform.md#reads-lag).
+    A revoked grant may still be listed, because reads lag (platform.md#reads-lag), so such flows do
+    not count.
     """
     is_listed = await _is_listed(services, environment_id, flow_name)
     return is_listed and not await was_granted(services, environment_id, flow_name)
 
 
 async def _is_listed(services: Services, environment_id: str, flow_name: str) -> bool:
-    operator = (await services.flow_access.account_id()).lower()
+    account_id = (await services.flow_access.account_id()).lower()
     return any(
-        held.principal_id.lower() == operator and held.is_co_owner
+        held.principal_id.lower() == account_id and held.is_co_owner
         for held in await services.flow_access.permissions(environment_id, flow_name)
     )
 
 
 async def is_granted_by_app(work: StepContext) -> bool:
-    """Say whether the operator may be listed at the original for this job's sake, or its plan's."""
+    """Return whether the service account may be listed at the original because of this job or its
+    plan.
+    """
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
     lent = {name for plan in plans for name in plan.past_grants}
@@ -159,7 +167,7 @@ async def is_granted_by_app(work: StepContext) -> bool:
 
 
 async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Say whether any job, of a flow or of a plan, has ever lent the operator a flow."""
+    """Return whether any flow job or environment job has ever granted access to a flow."""
     tables, flow = services.tables, (environment_id, flow_name)
     lenders: list[EnvironmentJob | FlowJob] = []
     lenders += [kept.item async for kept in readable(services, tables.environment_jobs.scan())]
@@ -171,32 +179,32 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
     )
 
 
-async def _note_loan(
+async def _record_grant_if_needed(
     work: StepContext, environment_id: str, flow_name: str, share: ServiceAccountShare | None
 ) -> bool:
-    """Note what is to be returned; say whether the operator has to be made co-owner for it.
+    """Record a grant before it is made; return whether the grant is needed.
 
-    Not where it is one for this job already, nor where it is one by somebody else: it stays so. (An
-    owner that is given a share and loses it stays the owner.)
+    It is not needed if this job has an active grant, or if somebody else made the service account
+    co-owner, which then stays. (An owner that is granted and loses a share stays the owner.)
     """
     job, services = work.job, work.services
-    name = _row_name(work, environment_id, flow_name)
+    name = _grant_name(work, environment_id, flow_name)
     if name in job.active_grants:
         return False
-    # Who else has rights on the copy of an original that is shared with nobody?
+    # A copy whose original is not shared has no other co-owner.
     is_ours = name == job.copy_flow_name and not job.copy_shared_with
     if name not in job.past_grants and not is_ours:
         looked = share.is_there() if share else _is_listed(services, environment_id, flow_name)
         if await looked and not await was_granted(services, environment_id, flow_name):
             return False
-    await _note(work, environment_id, name)
+    await _record_grant(work, environment_id, name)
     return True
 
 
-async def _note(work: StepContext, environment_id: str, name: str) -> None:
-    """Note a loan, before it is made."""
+async def _record_grant(work: StepContext, environment_id: str, name: str) -> None:
+    """Record a grant before it is made."""
     await work.services.request_budget.wait_for()
-    await _ask_its_own(work, environment_id)
+    await _check_other_environment(work, environment_id)
 
     def intended(job: FlowJob) -> FlowJob:
         lent = tuple(dict.fromkeys((*job.past_grants, name)))
@@ -205,34 +213,34 @@ async def _note(work: StepContext, environment_id: str, name: str) -> None:
     await work.stage_then_check_write(intended)
 
 
-async def _ask_its_own(work: StepContext, environment_id: str) -> None:
-    """Return if a flow may be lent as far as its own environment has a say in it."""
+async def _check_other_environment(work: StepContext, environment_id: str) -> None:
+    """Check that writes are allowed in the flow's own environment, if it is another one."""
     if environment_id != work.job.environment_id:
         await check_write_allowed(work.services, environment_id)
 
 
 async def revoke_all_grants(work: StepContext) -> None:
-    """Take back every co-ownership that this job gave the operator, at any hour of the day."""
-    for borrowed in work.job.active_grants:
-        await revoke_grant(work, borrowed)
+    """Revoke every active grant of this job, at any time of day."""
+    for grant in work.job.active_grants:
+        await revoke_grant(work, grant)
         job = work.job
-        left = tuple(name for name in job.active_grants if name != borrowed)
-        returned = tuple(dict.fromkeys((*job.returned, borrowed)))
+        left = tuple(name for name in job.active_grants if name != grant)
+        returned = tuple(dict.fromkeys((*job.returned, grant)))
         now = work.services.now
         work.remember(replace(job, active_grants=left, returned=returned, returned_at=now))
 
 
 async def check_returned(work: StepContext) -> None:
-    """See that what was taken back is gone; what is not is taken back again, and reported.
+    """Check that revoked grants are gone; revoke and report those that are not.
 
-    Not before reads are true (platform.md#reads-lag).
+    Not before reads are current (platform.md#reads-lag).
     """
     services, at = work.services, work.job.returned_at
     if at is None or services.now < at + services.settings.read_lag:
         return
     kept = []
     for name in work.job.returned:
-        if await _is_still_lent(work, name):
+        if await _is_still_granted(work, name):
             kept.append(name)
             await revoke_grant(work, name)
     at = services.now if kept else None
@@ -243,47 +251,52 @@ async def check_returned(work: StepContext) -> None:
 
 
 def not_returned(flows: Sequence[str]) -> str:
-    """Say of which flows the operator is still co-owner."""
+    """Return the text that reports these flows as not revoked."""
     return (
-        "The platform accepted to take the operator's co-ownership back, and the operator is still "
+        "The platform accepted to remove the service account as co-owner, but it is still "
         f"co-owner of {', '.join(flows)}. The app has tried again."
     )
 
 
-async def _is_still_lent(work: StepContext, name: str) -> bool:
-    """Say whether the operator is co-owner of a flow that was returned.
+async def _is_still_granted(work: StepContext, name: str) -> bool:
+    """Return whether the service account is co-owner of a flow after the grant was revoked.
 
-    Dataverse shows co-owners of solution flows too (platform.md#flow-permissions), and its calls
-    are not scarce.
+    For solution flows this is read from Dataverse, whose requests are not as limited
+    (platform.md#flow-permissions).
     """
     environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     try:
         if share := await share_to_return(work, environment_id, flow_name):
             return await share.is_listed()
-    except NotFound:  # the flow is gone, and the co-ownership with it
+    except NotFound:  # the flow was deleted, with its co-ownership
         return False
     return await is_still_co_owner(work.services, environment_id, flow_name)
 
 
 async def is_still_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Say whether the flow service lists the operator as co-owner, not as owner, of a flow."""
-    held = await _held(services, environment_id, flow_name)
+    """Return whether the flow service lists the service account as co-owner, but not as owner."""
+    held = await _read_own_permissions(services, environment_id, flow_name)
     return any(one.is_co_owner and not one.is_owner for one in held)
 
 
-async def _held(services: Services, environment_id: str, flow_name: str) -> list[FlowPermission]:
-    """Return what the flow service lists for the operator; nothing if the flow is gone."""
+async def _read_own_permissions(
+    services: Services, environment_id: str, flow_name: str
+) -> list[FlowPermission]:
+    """Return the service account's permissions in the flow service; none if the
+    flow was deleted.
+    """
     await services.request_budget.wait_for(is_urgent=True)
-    operator = (await services.flow_access.account_id()).lower()
+    account_id = (await services.flow_access.account_id()).lower()
     try:
         permissions = await services.flow_access.permissions(environment_id, flow_name)
     except NotFound:
         return []
-    return [one for one in permissions if one.principal_id.lower() == operator]
+    return [one for one in permissions if one.principal_id.lower() == account_id]
 
 
 async def revoke_grant(work: StepContext, name: str) -> None:
-    """Take back the co-ownership of one flow, by the way that this delivery gave it, else by both.
+    """Revoke the co-ownership of one flow in the way that this invocation granted it, else in both
+    ways.
 
     `name` is one of the row's `borrowed` or `lent`.
     """
@@ -311,12 +324,12 @@ async def take_back(
     *,
     is_made: bool = False,
 ) -> None:
-    """Take the operator off a flow, unless it owns it or the flow is gone.
+    """Remove the service account's co-ownership, unless it owns the flow or the flow was deleted.
 
-    `flow`: its environment and name. `is_made`: it was made a co-owner a moment ago.
+    `flow`: its environment and name. `is_made`: it was granted a moment ago.
     """
-    # The look and the write each wait for a call: a budget may have one a minute.
-    if not is_made and any(one.is_owner for one in await _held(services, *flow)):
+    # The read and the write each wait for a request: a budget may allow one per minute.
+    if not is_made and any(one.is_owner for one in await _read_own_permissions(services, *flow)):
         return
     await services.request_budget.wait_for(is_urgent=True)
     remove = partial(services.flow_access.revoke, *flow)

@@ -1,7 +1,7 @@
-"""Turn a flow of a job on or off, and see it; or give it a name.
+"""Turn one of a job's flows on or off, or rename it, and read the change back.
 
-A flow that this job has just turned the other way is written to, whatever a read says: the read may
-be from before. So the row notes what is sent, before it is.
+If this job has just turned the flow the other way, it writes even if a read shows the wanted state,
+because the read may be older. So the row records each write before it is sent.
 """
 
 from collections.abc import Awaitable, Callable
@@ -45,27 +45,29 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToggle[F: (Workflow, OriginalFlow)]:
-    """One of the two flows of a job: how it is read, and turned on and off."""
+    """One of a job's two flows: how it is read, and turned on and off."""
 
     note: Literal["original_write", "copy_write"]
     title: str
     read: Callable[[], Awaitable[F]]
     write: Callable[[F, FlowState], Write]
-    #: Says why the platform accepted to turn it and did not.
+    #: Returns why the platform accepted the change and did not make it.
     explain: Callable[[F, FlowState], Awaitable[JobBlocked]]
 
     def sent(self, job: FlowJob) -> FlowStateWrite | None:
-        """Return what this job has last sent to it."""
+        """Return this job's last write to the flow."""
         return job.original_write if self.note == "original_write" else job.copy_write
 
     def noted(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
-        """Return the row with what was last sent to it."""
+        """Return the row with this last write."""
         if self.note == "original_write":
             return replace(job, original_write=sent)
         return replace(job, copy_write=sent)
 
     def is_known(self, work: StepContext, flow: F, state: FlowState) -> bool:
-        """Say whether the flow as it was read is in this state, whatever was sent to it."""
+        """Return whether the flow is certainly in this state, even if a write was sent before the
+        read.
+        """
         sent, services = self.sent(work.job), work.services
         lag = services.settings.read_lag
         return flow.state is state and (sent is None or sent.confirms(state, services.now, lag))
@@ -74,47 +76,48 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
 async def toggle_flow[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState, *, seen: F | None = None
 ) -> F:
-    """Turn a flow on or off, unless it is known to be so, and return it as read back.
+    """Turn a flow on or off, unless it certainly is, and return it as read back.
 
-    `seen` is the flow as it was looked at: an edit since then raises `Conflict`. Raises
-    `WriteNotVisible` until reads show it, `JobBlocked` if they do not in time, and whatever the
-    write raises.
+    `seen` is the flow as it was just read: an edit since then raises `Conflict`. Raises
+    `WriteNotVisible` until reads show the change, `JobBlocked` if they do not in time, and the
+    errors of the write.
     """
     flow = seen or await switch.read()
     sent = switch.sent(work.job)
     is_sent = sent is not None and sent.state is state
-    # What this job itself stopped comes back by a write, however long ago that was.
-    is_undone = work.job.is_turning_back_on and sent is not None and not is_sent
-    if switch.is_known(work, flow, state) and not (work.writes_anew or is_undone):
+    # A flow that this job turned off itself is turned on by a write, however long ago that was.
+    must_write = work.job.is_turning_back_on and sent is not None and not is_sent
+    if switch.is_known(work, flow, state) and not (work.writes_anew or must_write):
         return flow
     if work.writes_anew or flow.state is not state or not is_sent:
         try:
-            await _send(work, switch, flow, state)
+            await _record_and_send(work, switch, flow, state)
         except LeaseLost:
             raise
         except (PermanentError, PlatformMigrationInProgress):
-            if sent is None or not is_undone or flow.state is not state:
+            if sent is None or not must_write or flow.state is not state:
                 raise
             check_is_turned_by_others(work, switch.title, sent)
             return flow
         except Conflict:
             if not is_sent:
-                raise  # else it is our own write that changed it: the read is from before
-    return await _see(work, switch, state)
+                raise  # otherwise the app's own write changed it, and the read is older
+    return await _read_back(work, switch, state)
 
 
 def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrite) -> None:
-    """Return where a flow reads as other than it was sent, if that cannot be from before.
+    """Return if somebody else has turned the flow since the app's write, and the read is not just
+    older.
 
-    Else raises `MustWait`: reads that are older than is assumed have to be waited out.
+    Else raise `MustWait`.
     """
     until = sent.last_sent_at + work.services.settings.read_back_timeout
     if work.services.now < until:
-        text = f"{title} reads as it was before it was turned {sent.state}."
+        text = f"{title} still shows the state before it was turned {sent.state}."
         raise MustWait(text, until=until, code=Reason.WRITE_NOT_VISIBLE)
 
 
-async def _send[F: (Workflow, OriginalFlow)](
+async def _record_and_send[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], flow: F, state: FlowState
 ) -> None:
     before = switch.sent(work.job)
@@ -132,12 +135,12 @@ async def _send[F: (Workflow, OriginalFlow)](
                 switch.write(flow, state), permit=partial(work.stage_then_check_write, intended)
             )
         )
-    except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform did nothing
+    except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform changed nothing
         work.remember(switch.noted(work.job, before))
         raise
 
 
-async def _see[F: (Workflow, OriginalFlow)](
+async def _read_back[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState
 ) -> F:
     services, what = work.services, f"{switch.title} turned {state}"
@@ -161,42 +164,43 @@ async def _see[F: (Workflow, OriginalFlow)](
 async def toggle_original(
     work: StepContext, *, on: bool, seen: OriginalFlow | None = None, name: str | None = None
 ) -> OriginalFlow:
-    """Turn the original on or off (see `toggle_flow`), and give it a name by the same write.
+    """Turn the original on or off (see `toggle_flow`), and rename it in the same write.
 
-    What is returned has the name, or `rename` has to give it by a write of its own.
+    If the returned flow does not have the name, `rename` has to give it the name.
     """
     state = FlowState.ON if on else FlowState.OFF
     return await toggle_flow(work, original_switch(work, name), state, seen=seen)
 
 
 def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
-    """Return how the original is turned on and off, and given a name with that where it can be."""
+    """Return how the original is turned on and off, and renamed in the same write if possible."""
     job, services = work.job, work.services
 
     def write(original: OriginalFlow, state: FlowState) -> Write:
         change = WorkflowUpdate(state=state)
         if job.in_solution and original.etag:
-            return _changing_and_naming(work, original, change, name)
+            return _change_and_rename(work, original, change, name)
         is_on = state is FlowState.ON
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
 
-        async def refused(err: Refusal) -> Reply:
+        async def handle_error(err: Refusal) -> Reply:
             if not isinstance(err, PlatformError):
                 return None
             if not original.etag:
-                return _starting_as_operator(work, err)
+                return _start_as_service_account(work, err)
 
-            async def gone(other: Refusal) -> Reply:
+            async def handle_second_error(other: Refusal) -> Reply:
                 is_gone = isinstance(other, NotFound)
-                return _starting_as_operator(work, err) if is_gone else None
+                return _start_as_service_account(work, err) if is_gone else None
 
-            # The flow service takes the app for whoever turns it on; Dataverse takes the owner.
-            return with_fallback(changing(work, original, change), gone)
+            # The flow service treats the app as the user who turns it on; Dataverse treats the
+            # owner as that user.
+            return with_fallback(changing(work, original, change), handle_second_error)
 
         return Write(
             permit=work.check_write_allowed,
             call=lambda: switch(job.environment_id, job.flow_name),
-            on_refusal=refused,
+            on_refusal=handle_error,
         )
 
     async def explain(_: OriginalFlow, state: FlowState) -> JobBlocked:
@@ -214,26 +218,26 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
     )
 
 
-def _changing_and_naming(
+def _change_and_rename(
     work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
-    """Return the write of a change and a name together; if that is refused, of the change alone."""
+    """Return the write of a change together with a name; after an error, of the change alone."""
 
-    async def refused(err: Refusal) -> Reply:
+    async def handle_error(err: Refusal) -> Reply:
         is_named = name is not None and isinstance(err, PlatformError)
         return changing(work, original, change) if is_named else None
 
-    return with_fallback(changing(work, original, replace(change, name=name)), refused)
+    return with_fallback(changing(work, original, replace(change, name=name)), handle_error)
 
 
-def _starting_as_operator(work: StepContext, refusal: PlatformError) -> Write | PlatformError:
-    """Return the write by which the operator, as a co-owner, turns the original on.
+def _start_as_service_account(work: StepContext, error: PlatformError) -> Write | PlatformError:
+    """Return the write by which the service account, as a co-owner, turns the original on.
 
-    Returns the refusal unless it says that an application may not turn the flow on. The write
-    raises the refusal if there is no operator.
+    Returns the error unless it says that an application may not turn the flow on. The write raises
+    that error if the service account is not set up.
     """
-    if find_error_code(refusal.code, refusal.detail).code != NO_USER_DETAILS:
-        return refusal
+    if find_error_code(error.code, error.detail).code != NO_USER_DETAILS:
+        return error
     job, access = work.job, work.services.flow_access
 
     async def start() -> None:
@@ -242,7 +246,7 @@ def _starting_as_operator(work: StepContext, refusal: PlatformError) -> Write | 
             await call_as_co_owner(work, job.flow_name, ask)
         except JobBlocked as err:
             if err.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT:
-                raise refusal from err
+                raise error from err
             raise
 
     return Write(permit=work.check_write_allowed, call=start)
@@ -256,23 +260,22 @@ async def rename(
     seen: OriginalFlow | Workflow | None = None,
     anew: bool = False,
 ) -> None:
-    """Give a flow this name, unless it has it; `seen` is its row as it was read last.
+    """Rename a flow, unless it has the name; `seen` is its row as last read.
 
-    `anew`: this job may have renamed it a moment ago, so that a read is no proof that it has it.
-
-    A name that Dataverse does not take is shortened, and the job's notes say so: there are flows
-    with names that are longer than what it takes now (platform.md#long-names).
+    `anew`: this job may have just renamed it, so a read does not show whether it has the name. A
+    name that is too long for Dataverse is shortened, and the job's notes say so: some flows have
+    names longer than the current limit (platform.md#long-names).
     """
     workflows, short = work.services.workflows, shortened(name)
     row = seen or await workflows.get(work.environment, workflow_id)
 
-    def is_given(row: OriginalFlow | Workflow) -> bool:
-        return row.name == name or (row.name == short and _note_of(short) in work.job.notes)
+    def has_name(row: OriginalFlow | Workflow) -> bool:
+        return row.name == name or (row.name == short and _shortened_note(short) in work.job.notes)
 
-    if is_given(row) and not (anew and row.name == name):
+    if has_name(row) and not (anew and row.name == name):
         return
 
-    def giving(name: str, on_refusal: OnRefusal) -> Write:
+    def rename_to(name: str, on_refusal: OnRefusal) -> Write:
         change = WorkflowUpdate(name=name)
         return Write(
             permit=work.check_write_allowed,
@@ -280,21 +283,24 @@ async def rename(
             on_refusal=on_refusal,
         )
 
-    async def shorter(err: Refusal) -> Reply:
+    async def shorten_name(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != TOO_LONG or short == name:
             return None
-        await work.save(add_notes(work.job, _note_of(short)))
-        return giving(short, raise_refusal)
+        await work.save(add_notes(work.job, _shortened_note(short)))
+        return rename_to(short, raise_refusal)
 
-    await perform(giving(name, shorter))
+    await perform(rename_to(name, shorten_name))
     read = partial(workflows.get, work.environment, workflow_id)
-    now = await read_back(work, f"The name {name}", read, is_given)
-    if not is_given(now):
+    now = await read_back(work, f"The name {name}", read, has_name)
+    if not has_name(now):
         raise JobBlocked(
-            f"The platform accepted the name {name} for the flow {now.name}, and did not keep it.",
+            f"The platform accepted the name {name} for the flow {now.name}, but did not keep it.",
             code=Reason.FLOW_NAME_NOT_CHANGED,
         )
 
 
-def _note_of(short: str) -> str:
-    return f"Dataverse does not take the whole name of the flow that is called {short}."
+def _shortened_note(short: str) -> str:
+    return (
+        f"The name of the flow {short} was shortened, because Dataverse does not accept its full "
+        "length."
+    )

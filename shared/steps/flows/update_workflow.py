@@ -1,6 +1,6 @@
-"""Change a row of Dataverse: for its owner where that can be, else as the app.
+"""Change a row in Dataverse on behalf of its owner if possible, else as the app.
 
-The platform checks the connections of whoever turns a flow on, and of whoever saves one that is on
+The platform checks the connections of the user who turns a flow on, or who saves a flow that is on
 (platform.md#activation-check).
 """
 
@@ -24,12 +24,13 @@ from shared.steps.step_context import StepContext
 
 
 def changing(work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUpdate) -> Write:
-    """Return the write that changes a flow as its owner, or as the app if that is refused.
+    """Return the write that changes a flow as its owner, or as the app if that is rejected.
 
-    The write raises `Conflict` if the flow is not what `row` says any more, and `JobBlocked` if
-    neither the owner nor the app may change it.
+    The write raises `Conflict` if the flow is no longer as in `row`, and `JobBlocked` if neither
+    the owner nor the app may change it.
     """
-    # What was just stopped reads as it was before for a while: its way back waits for no ETag.
+    # A flow that was just turned off still reads as before, so turning it on again must not use
+    # that ETag.
     etag = "*" if work.job.is_turning_back_on else row.etag
     update = partial(work.services.workflows.update, work.environment, row.workflow_id, etag=etag)
     owned = Owned(
@@ -44,7 +45,7 @@ def changing(work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """A flow whose owner the app acts for."""
+    """A flow on whose owner's behalf the app writes."""
 
     title: str
     environment: Environment
@@ -57,38 +58,41 @@ def for_owner(
     call: Callable[[str | None], Awaitable[object]],
     permit: Callable[[], Awaitable[object]] | None = None,
 ) -> Write:
-    """Return a write for the flow's owner, or as the app if that is refused.
+    """Return a write on behalf of the flow's owner, or as the app if that is rejected.
 
-    `call` calls the port for a user, or for nobody. `permit` is `StepContext.permit_write` unless
-    given.
+    `call` calls the port on behalf of a user, or of nobody. `permit` is
+    `StepContext.check_write_allowed` unless given.
     """
     permit = permit or work.check_write_allowed
 
-    async def as_app(refusal: Refusal) -> Reply:
-        """Write as the app if it may not act for the owner, or the owner lacks a connection."""
+    async def as_app(error: Refusal) -> Reply:
+        """Write as the app if it may not act for the owner, or the owner may not
+        use a connection.
+        """
         owner_is_gone = await _explain_owner(work, flow)
-        code = refusal.code if isinstance(refusal, PlatformError) else ""
+        code = error.code if isinstance(error, PlatformError) else ""
         if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             return None
 
-        async def refused(err: Refusal) -> Reply:
+        async def handle_app_error(err: Refusal) -> Reply:
             if not isinstance(err, PlatformError):
                 return None
-            # That no application may turn a flow on says nothing of what the owner lacks.
+            # If the error is only that no application may turn a flow on, the owner's error says
+            # more.
             is_no_person = find_error_code(err.code, err.detail).code == NO_USER_DETAILS
             if owner_is_gone and (is_no_person or err.code == CONNECTION_REFUSED):
                 return owner_is_gone
-            return refusal if is_no_person else None
+            return error if is_no_person else None
 
-        return Write(permit=permit, call=lambda: call(None), on_refusal=refused)
+        return Write(permit=permit, call=lambda: call(None), on_refusal=handle_app_error)
 
     return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=as_app)
 
 
 async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
-    """Return what to say where the flow's owner cannot be acted for; None: the owner is there.
+    """Return the reason why the app cannot act for the flow's owner; None: it can.
 
-    Owners leave while a copy is made, and in its quiet days.
+    Owners may leave while a copy is made, or during the no-call period.
     """
     owner = await work.services.principals.user(flow.environment, flow.owner_id)
     if owner and not owner.is_disabled:
@@ -96,12 +100,14 @@ async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
     why = (
         f"The owner of {flow.title}, {owner.name}, is disabled"
         if owner
-        else f"The owner of {flow.title} ({flow.owner_id}) is no user of this environment"
+        else f"The owner of {flow.title} ({flow.owner_id}) is not a user of this environment"
     )
     return JobBlocked(
-        f"{why}, and the app may not use a connection of it.",
-        instruction="Bring the owner back; or make original and copy another user's who may use "
-        "their connections (Power Automate → the flow → Details → Primary owner); or have the "
-        "connections shared with the app ('Can use'). Then retry.",
+        f"{why}, and the app may not use one of its connections.",
+        instruction=(
+            "Enable or add the owner, or give original and copy an owner who may use their "
+            "connections (Power Automate → the flow → Details → Primary owner), or share the "
+            "connections with the app ('Can use'). Then retry."
+        ),
         code=Reason.OWNER_UNAVAILABLE,
     )

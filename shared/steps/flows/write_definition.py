@@ -1,11 +1,11 @@
-"""Save the definition of a flow: the one writer for copies, callers and flows that are saved again.
+"""Save the definition of a flow, for copies, callers and converted flows.
 
-Some saves refuse the older shapes of connector operations; which ones is not published
-(platform.md#connector-shapes). So a definition is saved as it is first, and converted after such a
-refusal. Where an earlier save of the environment was refused so, it is converted first, since a
-refused save may remove the flow's connection references (platform.md#rejected-saves). After every
-refusal the flow is read: what it lost is restored, or the job is blocked with exactly what is
-missing.
+Some saves reject the older formats of connector operations; it is not documented which
+(platform.md#connector-shapes). So a definition is first saved unchanged, and converted after such
+an error. If the environment has recently rejected a save in this way, the definition is converted
+first, because a rejected save may remove the flow's connection references
+(platform.md#rejected-saves). After every error the flow is read: lost references are restored, or
+the job is blocked with the names of what is missing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -40,32 +40,32 @@ from shared.steps.step_context import StepContext
 class SavedFlow:
     """A flow whose definition is to be saved."""
 
-    #: Names the flow to a person: `flow Orders`.
+    #: The flow's name for people: `flow Orders`.
     title: str
     environment_id: str
-    #: Its definition as it was read before the save; empty: the save creates it.
+    #: Its definition as read before the save; empty: the save creates it.
     before: str
-    #: Reads its definition as it is now.
+    #: Reads its current definition.
     read: Callable[[], Awaitable[str]]
-    #: Returns the write of one text.
+    #: Returns the write of a definition.
     write_of: Callable[[str], Write]
-    #: Saves in this environment are known to demand the newer shape.
+    #: Saves in this environment are known to require the newer format.
     newer_shape_first: bool
 
 
 def saving(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
-    """Return the write of a definition, as it is or in the newer connector shape.
+    """Return the write of a definition, unchanged or in the newer connector format.
 
-    The write raises `JobBlocked` if a refusal removed connection references that cannot be
-    restored.
+    The write raises `JobBlocked` if an error removed connection references that cannot be restored.
     """
     return with_fallback(
-        _in_either_shape(work, flow, client_data), lambda err: _repair(work, flow, err)
+        _save_in_either_format(work, flow, client_data),
+        lambda err: _restore_references(work, flow, err),
     )
 
 
 async def demands_newer_shape(services: Services, environment_id: str) -> bool:
-    """Say whether saves in an environment are known to demand the newer shape."""
+    """Return whether saves in an environment are known to require the newer format."""
     kept = await services.tables.shape_demands.get("shape", environment_id)
     return kept is not None and kept.item.lasts(services.now)
 
@@ -75,8 +75,8 @@ async def keep_references(
 ) -> str:
     """Return the definition with all connection references that it had before this job saved it.
 
-    A delivery may have died after a refused save and before it restored what that removed. So the
-    definition is archived before its first save, and never replaced there.
+    An invocation may have crashed after a rejected save and before it restored them. So the
+    definition is archived before its first save, and never replaced in the archive.
     """
     archive, name = (
         work.services.archive,
@@ -93,19 +93,19 @@ async def keep_references(
 
 
 def is_stored(stored: str, client_data: str) -> bool:
-    """Say whether what is stored is the definition that was to be saved, in either shape."""
+    """Return whether the stored definition is the saved one, in either format."""
     if same_definition(stored, client_data):
         return True
     return same_definition(stored, with_reference_hosts(client_data))
 
 
-def _in_either_shape(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
+def _save_in_either_format(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     converted = with_reference_hosts(client_data)
     if flow.newer_shape_first or converted == client_data:
         return flow.write_of(converted)
 
-    async def convert(refusal: Refusal) -> Reply:
-        if not _is_about_shape(refusal):
+    async def convert(error: Refusal) -> Reply:
+        if not _is_format_error(error):
             return None
         demand = ShapeDemand(environment_id=flow.environment_id, seen=work.services.now)
         await work.services.tables.shape_demands.upsert(demand)
@@ -114,30 +114,30 @@ def _in_either_shape(work: StepContext, flow: SavedFlow, client_data: str) -> Wr
     return with_fallback(flow.write_of(client_data), convert)
 
 
-def _is_about_shape(refusal: Refusal) -> bool:
-    if not isinstance(refusal, PlatformError) or refusal.code not in SHAPE_REFUSED:
+def _is_format_error(error: Refusal) -> bool:
+    if not isinstance(error, PlatformError) or error.code not in SHAPE_REFUSED:
         return False
-    return find_error_code(refusal.code, refusal.detail).code != REFERENCE_NOT_FOUND
+    return find_error_code(error.code, error.detail).code != REFERENCE_NOT_FOUND
 
 
-async def _repair(work: StepContext, flow: SavedFlow, refusal: Refusal) -> Reply:
-    """Restore what a refused save removed; return an error that says more than the refusal."""
+async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal) -> Reply:
+    """Restore what a rejected save removed; return an error that says more than the platform's."""
     lost = lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
-        return _for_now(refusal, "")
+        return _retry_later(error, "")
     missing = f"The {flow.title} has lost its connection references: {named(lost)}."
     try:
-        await perform(_in_either_shape(work, flow, flow.before))
+        await perform(_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
         more = instruction_for(err.code, err.detail) if isinstance(err, PlatformError) else ""
-        return _for_now(err, missing) or _references_lost(flow, lost, str(err), more)
+        return _retry_later(err, missing) or _references_lost(flow, lost, str(err), more)
     if not await _is_restored(work, flow):
-        return _references_lost(flow, lost, "the platform accepted the save and did not keep it.")
-    return _for_now(refusal, "")
+        return _references_lost(flow, lost, "the platform accepted the save, but did not keep it.")
+    return _retry_later(error, "")
 
 
-def _for_now(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedForNow | None:
-    """Return what lets the job try again, if the platform accepts the save later."""
+def _retry_later(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedForNow | None:
+    """Return an error that lets the job try again, if a later save may succeed."""
     if isinstance(err, PlatformError) and is_passing(err.code):
         return RefusedForNow(f"{err} {more}".strip(), code=err.code)
     return None
@@ -152,9 +152,11 @@ async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
 
 def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = "") -> JobBlocked:
     return JobBlocked(
-        f"The platform refused to save the {flow.title} and removed its connection references: "
+        f"The platform rejected a save of the {flow.title} and removed its connection references: "
         f"{named(lost)}. They could not be restored: {why}",
-        instruction=f"Open the {flow.title} in Power Automate, choose a connection again for each "
-        f"of these: {named(lost)}. Save it, then retry. {more}".strip(),
+        instruction=(
+            f"Open the {flow.title} in Power Automate, and choose a connection for each of these: "
+            f"{named(lost)}. Save it, then retry. {more}"
+        ).strip(),
         code=Reason.CONNECTION_REFERENCES_LOST,
     )

@@ -1,1 +1,1 @@
-"""From an environment to approved flow jobs: discover, plan, compare, dispatch."""
+"""Plan an environment: discover, plan, compare with the approval, start flow jobs."""

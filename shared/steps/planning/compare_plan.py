@@ -1,6 +1,6 @@
-"""Compare the tenant with what was approved: what has changed since waits for another approval.
+"""Compare the tenant with the approved plan, and require another approval for what has changed.
 
-Between the approval and the first write may lie days. Reads the platform only.
+Days may pass between the approval and the first write. Only reads from the platform.
 """
 
 from collections import Counter
@@ -32,23 +32,23 @@ async def require_new_approval_for_changes(
     environment: Environment,
     now: tuple[Sequence[PlanItem], Sequence[str]],
 ) -> EnvironmentJob:
-    """Decide on every item that was approved, and return the job with what still waits.
+    """Decide on every approved item, and return the job with what still awaits approval.
 
-    `now` is the plan as it would be made now, and its findings. An item that asks for more than
-    was approved takes the place of the approved one and is not dispatched (`PlanItem.changed`).
+    `now` is the plan as it would be made now, with its findings. An item with more changes than
+    were approved replaces the approved one and is not started (`PlanItem.changed`).
     """
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
     planned = await plan.all()
     urls = await trigger_urls(services, job, planned)
-    planned = await _with_new_callers(held, planned, urls)
+    planned = await _look_up_new_callers(held, planned, urls)
     now_items, findings = now
     decision = ApprovalDecision(
         number=job.approval_count,
         by=job.approved_by,
         excluded_from_approval=frozenset(job.excluded_from_approval),
     )
-    found = await _with_callers(services, job, planned, now_items)
-    decided = await _completed(
+    found = await _current_items(services, job, planned, now_items)
+    decided = await _complete_changed(
         services, environment, apply_approval(planned, found, decision), urls
     )
     await plan.upsert(*decided)
@@ -73,19 +73,21 @@ async def require_new_approval_for_changes(
 
 
 async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Leave what changed after its approval as it is: nobody approved the change in time."""
+    """Mark the items that changed after their approval as not included: nobody approved the change
+    in time.
+    """
     plan = held.rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved(await plan.all()))
     left = count_not_included(held.job.mode, await plan.all())
     return replace(held.job, awaiting=0, left=left)
 
 
-async def _with_new_callers(
+async def _look_up_new_callers(
     held: LeasedJob[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items with the ids of trigger URLs that callers hold since the plan was shown.
+    """Return the items with trigger URL ids for URLs that callers hold since the plan was shown.
 
-    Each look is kept: a used-up budget loses none. Raises `TransientError`.
+    Each result is stored, so that a used-up budget loses none. Raises `TransientError`.
     """
     services, job = held.services, held.job
     items = []
@@ -104,24 +106,24 @@ async def _with_new_callers(
     return items
 
 
-async def _completed(
+async def _complete_changed(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items, changed ones with all that a plan reads of each flow.
+    """Return the items, with all facts for the changed ones.
 
-    Nothing is kept before all is decided.
+    Nothing is stored before all is decided.
     """
 
     async def keep(_: Sequence[PlanItem]) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
     done = await complete(services, environment, changed, FlowRunLookups(urls=urls), keep)
     return [*done, *(item for item in items if not item.awaits_approval)]
 
 
-def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
-    """Return the item with what was read of its flow alone: again, it would cost calls for each."""
+def _with_known_facts(item: PlanItem, known: PlanItem) -> PlanItem:
+    """Return the item with the facts that were read one by one, to save those requests."""
     return replace(
         item,
         trigger_url_id=known.trigger_url_id,
@@ -132,21 +134,24 @@ def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
     )
 
 
-async def _with_callers(
+async def _current_items(
     services: Services,
     job: EnvironmentJob,
     planned: Sequence[PlanItem],
     now: Sequence[PlanItem],
 ) -> Mapping[str, PlanItem]:
-    """Return the items of now that were approved, with their callers.
+    """Return the current items of approved flows, with their callers.
 
-    Copies that this app made meanwhile are no callers that an approval could know.
+    Copies that the app has made since are not counted as callers, because the approver could not
+    know them.
     """
     approved = {item.workflow_id: item for item in planned if item.awaits_approval}
     copies = frozenset(
         derive_copy_id(job.environment_id, item.workflow_id, job.policy_id) for item in planned
     )
-    items = [_as_read(item, known) for item in now if (known := approved.get(item.workflow_id))]
+    items = [
+        _with_known_facts(item, known) for item in now if (known := approved.get(item.workflow_id))
+    ]
     places = await places_held(services, ids_that_callers_hold(items))
     return {
         item.workflow_id: with_callers(services, job.environment_id, item, places, but_not=copies)

@@ -1,7 +1,7 @@
-"""Complete what a plan says of each flow: who calls it, whom it is shared with. Reads only.
+"""Complete a plan: read who calls each flow and whom it is shared with. Only reads.
 
-What Dataverse tells is read of a hundred flows in one call. Which flow a trigger URL leads to only
-the flow service tells, in a call for each flow: see trigger_urls.py.
+Dataverse returns the facts of a hundred flows per request. Only the flow service knows which flow a
+trigger URL belongs to, with one request per flow: see trigger_urls.py.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -31,26 +31,30 @@ from shared.steps.planning.trigger_urls import TriggerUrlIndex
 
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
 
-#: Flows that are read together, and kept together.
-_TOGETHER = 500
-#: Before an original is stopped, what can be known is looked at (`retiring/check_restart.py`).
-_NOT_KNOWN = (
-    "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",
-    "Whether its owner may still use connections of others: the platform says so at the start.",
-    "Whether its owner's licence covers its connectors: it is looked at for HTTP alone.",
+#: Flows that are read and stored together.
+_BATCH_SIZE = 500
+#: What can be known is read before an original is turned off (`retiring/check_restart.py`).
+_UNKNOWNS = (
+    "Whether a data policy would prevent turning it or its copy on. Now it is on.",
+    (
+        "Whether its owner may still use other people's connections. The platform checks that "
+        "when it is turned on."
+    ),
+    "Whether its owner's licence covers its connectors. The app checks that only for HTTP.",
 )
-#: Of a flow without a row in Dataverse nobody can be acted for (platform.md#rows-of-flows).
-_NOT_KNOWN_OUTSIDE_SOLUTIONS = (
-    "Whether the app, or the operator, may turn it on again: it is in no solution.",
+#: For a flow without a row in Dataverse, the app cannot act for the owner
+#: (platform.md#rows-of-flows).
+_UNKNOWNS_OUTSIDE_SOLUTIONS = (
+    "Whether the app or the service account may turn it on again, because it is in no solution.",
 )
-_WHO_CALLS_IT = (
-    "Who calls it by its trigger URL: callers hold URLs of which no run tells whose they are.",
+_UNKNOWN_CALLERS = (
+    "Who calls it by its trigger URL, because callers hold URLs that match no flow.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRunLookups:
-    """Whose runs are looked at for the id of a trigger URL."""
+    """The flows whose runs are read for a trigger URL id."""
 
     urls: TriggerUrlIndex
     #: Workflow ids.
@@ -64,10 +68,10 @@ async def complete(
     looks: FlowRunLookups,
     keep: Keep,
 ) -> list[PlanItem]:
-    """Return the items with their callers, co-owners and solutions, and with their proposals.
+    """Return the items with their callers, co-owners, solutions and proposed conversions.
 
-    `keep` is given what was read before more is asked for: called again with that, it goes on.
-    Raises `TransientError`, once all the others are kept, where a flow gives no answer now.
+    `keep` stores what was read before more is read, so that a repeated call continues. If a flow
+    cannot be read now, raises its `TransientError` after all others are stored.
     """
     done = {item.workflow_id: item for item in items}
 
@@ -76,43 +80,45 @@ async def complete(
         await keep(some)
 
     left = [item for item in items if not item.is_complete]
-    for some in batched((one for one in left if _lacks_sharing(one)), _TOGETHER, strict=False):
-        shared, err = await _with_sharing(services, environment, some)
+    for some in batched((one for one in left if _lacks_sharing(one)), _BATCH_SIZE, strict=False):
+        shared, err = await _read_sharing(services, environment, some)
         await kept(*shared)
         if err:
             raise err
     edited = (done[one.workflow_id] for one in left if one.edits and not one.proposal)
-    for some in batched(edited, _TOGETHER, strict=False):
-        await kept(*await _with_proposals(services, environment, some))
+    for some in batched(edited, _BATCH_SIZE, strict=False):
+        await kept(*await _read_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
         if looks.urls.unclaimed and not item.was_run_checked:
             await kept(await looks.urls.look_up(services, environment.id, item))
-    for some in batched([done[one.workflow_id] for one in left], _TOGETHER, strict=False):
-        noted = [_noted(one, looks) for one in some]
-        places = await places_held(services, ids_that_callers_hold(noted))
-        await kept(*[with_callers(services, environment.id, one, places) for one in noted])
+    for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
+        prepared = [_with_unknowns(one, looks) for one in some]
+        places = await places_held(services, ids_that_callers_hold(prepared))
+        await kept(*[with_callers(services, environment.id, one, places) for one in prepared])
     return [done[item.workflow_id] for item in items]
 
 
 def _lacks_sharing(item: PlanItem) -> bool:
-    """Of a flow in no solution only the flow service tells, a call of its small budget."""
+    """Return whether its shares have to be read; outside solutions that would cost a limited
+    request.
+    """
     return item.action.is_copy and item.in_solution and item.co_owner_count is None
 
 
-async def _with_sharing(
+async def _read_sharing(
     services: Services, environment: Environment, items: Sequence[PlanItem]
 ) -> tuple[list[PlanItem], TransientError | None]:
-    """Return the items with whom their copies are shared with, and the solutions those join.
+    """Return the items with the shares and solutions of their copies, and an error of those without
+    an answer.
 
-    Also an error of those that give no answer now. Of what is refused the job says what is
-    missing, when it is its turn.
+    What the platform rejects is reported later by the flow's job.
     """
     ids = [item.workflow_id for item in items]
     shares = await services.flow_sharing.list_each(environment, ids)
     try:
         solutions = await solutions_to_join(services, environment, ids)
     except (PlatformError, NotFound):
-        return [], _silent(shares.values())
+        return [], _first_transient(shares.values())
     told = [
         replace(
             item,
@@ -122,32 +128,32 @@ async def _with_sharing(
         for item in items
         if not isinstance(found := shares[item.workflow_id], CmkflowError)
     ]
-    return told, _silent(shares.values())
+    return told, _first_transient(shares.values())
 
 
-def _silent(answers: Iterable[Sequence[Share] | CmkflowError]) -> TransientError | None:
+def _first_transient(answers: Iterable[Sequence[Share] | CmkflowError]) -> TransientError | None:
     return next((one for one in answers if isinstance(one, TransientError)), None)
 
 
-def _noted(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
-    """Return the item with what is not known of its flow."""
+def _with_unknowns(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
+    """Return the item with its notes and unknowns."""
     if item.has_trigger_url and not item.trigger_url_id:
         item = replace(item, trigger_url_id=looks.urls.known.get(item.workflow_id, ""))
     if item.action.is_copy:
         is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
         item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
     if item.action.is_copy and item.is_on:
-        outside = () if item.in_solution else _NOT_KNOWN_OUTSIDE_SOLUTIONS
+        outside = () if item.in_solution else _UNKNOWNS_OUTSIDE_SOLUTIONS
         is_dark = item.has_trigger_url and not item.trigger_url_id and looks.urls.unclaimed
-        item = replace(item, unknowns=_NOT_KNOWN + outside + (_WHO_CALLS_IT if is_dark else ()))
+        item = replace(item, unknowns=_UNKNOWNS + outside + (_UNKNOWN_CALLERS if is_dark else ()))
     return item
 
 
-async def _with_proposals(
+async def _read_proposals(
     services: Services, environment: Environment, items: Sequence[PlanItem]
 ) -> list[PlanItem]:
-    """Return the items with what a conversion of their definitions would change."""
-    why = "Dataverse has no row of the flow"
+    """Return the items with the diffs of their conversions."""
+    why = "Dataverse has no row for the flow"
     rows: dict[str, str] = {}
     try:
         ids = [item.workflow_id for item in items]
@@ -155,10 +161,10 @@ async def _with_proposals(
             rows[row.workflow_id] = row.client_data
     except (PlatformError, NotFound) as err:
         why = redact(str(err))
-    return [with_proposal(item, _proposal(rows.get(item.workflow_id), item, why)) for item in items]
+    return [with_proposal(item, _preview(rows.get(item.workflow_id), item, why)) for item in items]
 
 
-def _proposal(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
+def _preview(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
     if client_data is not None:
         try:
             return preview_conversion(client_data, item.edits)
@@ -168,7 +174,9 @@ def _proposal(client_data: str | None, item: PlanItem, why: str) -> ConversionPr
 
 
 def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
-    """Return the ids by which places call these flows; a canvas app may hold either of a flow's."""
+    """Return the ids by which callers refer to these flows; a canvas app may hold either id of a
+    flow.
+    """
     return {one for item in items for one in (item.trigger_url_id, *_flow_ids(item)) if one}
 
 
@@ -184,10 +192,10 @@ def with_callers(
     *,
     but_not: frozenset[str] = frozenset(),
 ) -> PlanItem:
-    """Return the item with the callers that the last search found, and its writes.
+    """Return the item with the callers that the last search found, and its planned changes.
 
-    `places` are those that hold each of its ids, and maybe others. `but_not` are Dataverse ids of
-    flows that do not count as callers.
+    `places` are index entries for its ids, and maybe others. `but_not` are Dataverse ids of flows
+    that do not count as callers.
     """
     found = calling(environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item))
     callers = {
@@ -204,14 +212,14 @@ def with_callers(
     for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
-    return replace(item, writes=_writes(item), is_complete=True)
+    return replace(item, writes=_planned_changes(item), is_complete=True)
 
 
-def _writes(item: PlanItem) -> tuple[str, ...]:
+def _planned_changes(item: PlanItem) -> tuple[str, ...]:
     if not item.action.is_work:
         return ()
     references = (
-        f"make a connection reference for the connection {label}, unless one leads to it"
+        f"create a connection reference for the connection {label}, unless one is bound to it"
         for label in item.embedded_connections
     )
     if not item.action.is_copy:
@@ -226,20 +234,20 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
         writes.append(f"share the copy with {item.co_owner_count} co-owner{many} of {title}")
     if item.has_trigger_url and item.pattern is MigrationMethod.UPDATE_CALLERS:
         writes += [
-            f"make the operator co-owner of {title} and of its copy to read their URLs",
-            "take the operator's co-ownership of both back, each time they were read",
+            f"make the service account co-owner of {title} and of its copy, to read their URLs",
+            "remove the service account as co-owner of both after each read",
         ]
     if item.pattern is MigrationMethod.UPDATE_CALLERS:
         writes.append("turn the copy on")
         writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
-        writes.append("update callers that are found until then")
+        writes.append("update callers that are found later")
     if item.pattern is MigrationMethod.CUT_OVER:
         writes += [f"turn {title} off", "turn the copy on"]
     if item.pattern is MigrationMethod.UPDATE_CALLERS:
-        writes.append(f"turn {title} off once it has been quiet")
+        writes.append(f"turn {title} off when it has received no calls for the no-call period")
     if item.in_solution and retired_name(title) != title:
         writes.append(f"rename {title} to {retired_name(title)}")
     is_long = shortened(title) != title
-    else_short = f", or to {shortened(title)} where Dataverse does not take that" if is_long else ""
+    else_short = f", or to {shortened(title)} if that is too long for Dataverse" if is_long else ""
     writes.append(f"rename the copy to {title}{else_short}")
     return (*references, *writes)

@@ -1,8 +1,8 @@
-"""Find the flows that stay on Microsoft's key, and what the plan needs to know of each. Reads only.
+"""Find the flows that stay on Microsoft's key, with the facts that a plan needs. Only reads.
 
-Bulk first: a report and one Dataverse query of 500 definitions a call; a flow is read by itself
-only where Dataverse has no row of it. Every page is kept before the next one is asked for: a
-process that dies, and a budget that is used up, cost one page (discovery_pages.py).
+Bulk reads come first: a list, and a Dataverse query with 500 definitions per request. Only flows
+without a row in Dataverse are read one by one. Each page is stored before the next one is
+requested, so that a crash or a used-up budget costs one page (discovery_pages.py).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.updating_callers.find_callers import note_callers_in
 from shared.steps.write_permission import settings_of
 
-#: Flows that are read again, and kept, at a time.
+#: Flows that are read again and stored together.
 _READ_AGAIN = 500
 
 
@@ -50,20 +50,19 @@ async def still_to_move(
     all_of_them: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> list[FlowListEntry]:
-    """Return flows that the migration has yet to move; none: it is over.
+    """Return flows that the platform has yet to move; none: the platform migration is complete.
 
-    Those of the first page that has any; of every page if `all_of_them`. Nobody waits for flows
-    that an administrator has excluded. Goes on with the `rows` of a look that was cut off. A
-    discovery with the same `rows` does not ask again which flows stay. `advanced`: as `discover`.
-
-    See platform.md#microsoft-key-list.
+    Returns those of the first page that has any; of every page if `all_of_them`. Excluded flows do
+    not count. Continues with the `rows` of an interrupted check. A discovery with the same `rows`
+    does not read the list of flows that stay again. `advanced`: as in `discover`. See
+    platform.md#microsoft-key-list.
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.open()
     await _read_report(services, environment_id, parts)
     excluded = (await settings_of(services, environment_id)).excluded_flows
     not_waited_for = {
-        flow.flow_name for flow in _reported(parts, DiscoverySource.MICROSOFT_KEY_LIST)
+        flow.flow_name for flow in _listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
     }
 
     def left(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
@@ -80,10 +79,10 @@ async def still_to_move(
     )
     while not parts.at(DiscoverySource.MOVABLE).is_read:
         await parts.read_page(DiscoverySource.MOVABLE, read, left)
-        if _reported(parts, DiscoverySource.MOVABLE) and not all_of_them:
+        if _listed_flows(parts, DiscoverySource.MOVABLE) and not all_of_them:
             break
-    found = _reported(parts, DiscoverySource.MOVABLE)
-    # The next look begins anew, a discovery goes on with what stays.
+    found = _listed_flows(parts, DiscoverySource.MOVABLE)
+    # The next check starts again; a discovery continues with the flows that stay.
     await parts.restart(None if found else DiscoverySource.MOVABLE)
     return found
 
@@ -98,13 +97,13 @@ async def discover(
     again: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> DiscoveryResult:
-    """Return the flows that stay on Microsoft's key and the calls between all flows.
+    """Return the flows that stay on Microsoft's key, and the calls between all flows.
 
-    Goes on with the `rows` that a discovery of the same job has kept. `reconcile`: compare every
-    flow with the flow service's list of all flows, which takes many calls of a small budget.
-    `again`: the `rows` are those of a plan; flows that have not changed since are not read.
-    `hidden` reads definitions that are kept from the app; None: they stay unknown. `advanced` is
-    called whenever a page was kept. Callers that stand in the flows are noted as they are read.
+    Continues with the `rows` that a discovery of the same job stored. `reconcile`: compare every
+    flow with the flow service's list of all flows, which takes many requests of a small budget.
+    `again`: the `rows` are those of a plan, and unchanged flows are not read. `hidden` reads
+    definitions that the platform hides from the app; None: they stay unknown. `advanced` is called
+    after each stored page. Callers found in the flows are stored in the caller index.
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.open(keeps_flows=again)
@@ -127,7 +126,7 @@ async def _read_report(services: Services, environment_id: str, parts: Discovery
     )
 
 
-def _reported(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEntry]:
+def _listed_flows(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEntry]:
     return list(reported_in(parts.parts, source).values())
 
 
@@ -139,7 +138,7 @@ async def _read_workflows(
 
     def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
-            _part_of(replace(empty, read_at=services.now), some, reported)
+            _build_page(replace(empty, read_at=services.now), some, reported)
             for some in in_rows(flows)
         ]
 
@@ -152,12 +151,12 @@ async def _read_workflows(
     if not parts.at(DiscoverySource.DATAVERSE).is_read:
         await parts.read(DiscoverySource.DATAVERSE, read, rows)
         return
-    # Those of an earlier report that did not list them were read without what a plan shows.
+    # Flows that an earlier report did not list were read without what a plan shows.
     shown = {one.workflow_id for part in parts.parts for one in part.flows_on_microsoft_key}
     changed = [one for one in reported if one in known and one not in shown]
     gone: tuple[str, ...] = ()
     if again:
-        others, gone = await _changes(services, environment, known)
+        others, gone = await _read_changes(services, environment, known)
         changed = list(dict.fromkeys([*changed, *others]))
     for ids in batched(changed, _READ_AGAIN, strict=False):
         flows = await services.flow_pages.workflows_by_id(environment, ids)
@@ -167,10 +166,10 @@ async def _read_workflows(
         await parts.keep([replace(empty, deleted=gone)])
 
 
-async def _changes(
+async def _read_changes(
     services: Services, environment: Environment, known: Mapping[str, WorkflowSummary]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the flows that are new, or of another version than is known; and those gone."""
+    """Return the flows that are new or changed, and those that no longer exist."""
     listed: dict[str, WorkflowSummary] = {}
     page = await services.flow_pages.workflow_summaries(environment)
     listed |= {flow.workflow_id: flow for flow in page.items}
@@ -187,7 +186,7 @@ async def _read_alone(
     parts: DiscoveryPages,
     hidden: HiddenDefinitions | None,
 ) -> None:
-    """Read the reported flows that Dataverse does not have, a row for each."""
+    """Read the listed flows that Dataverse does not have; store a row for each."""
     known = known_in(parts.parts)
     reported = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
     read = set(reported_in(parts.parts, DiscoverySource.SINGLE_FLOW))
@@ -199,11 +198,11 @@ async def _read_alone(
             shown: FlowServiceFlow | str = detail
             if hidden and detail.client_data is None:
                 shown = await hidden.read(flow.flow_name)
-            held_back: tuple[FlowOnMicrosoftKey, ...] = (_of_detail(flow, detail, shown),)
+            held_back: tuple[FlowOnMicrosoftKey, ...] = (_from_detail(flow, detail, shown),)
         except NotFound:
             held_back = ()
         except InvalidInput as err:
-            held_back = (_not_shown(flow, str(err)),)
+            held_back = (_without_definition(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
         part = replace(parts.part(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         await parts.keep([replace(part, flows_on_microsoft_key=held_back, children=children)])
@@ -217,7 +216,7 @@ async def _read_list(services: Services, environment: Environment, parts: Discov
     )
 
 
-def _part_of(
+def _build_page(
     empty: DiscoveryPage, flows: Sequence[Workflow], reported: Mapping[str, FlowListEntry]
 ) -> DiscoveryPage:
     known, held_back, children = [], [], {}
@@ -226,12 +225,14 @@ def _part_of(
         identity = flow.workflow_id
         definition: DefinitionSummary | FlowDefinition | None
         if identity in reported:
-            held_back.append(held := _shown(reported[identity], row, row.client_data, row.name))
+            held_back.append(
+                held := _with_definition(reported[identity], row, row.client_data, row.name)
+            )
             definition = held.definition
         elif CHILD_REFERENCE in row.client_data:
             definition, _ = parsed_or_problem(row.client_data)
         else:
-            continue  # most flows: one look at the text saves reading the definition
+            continue  # most flows: the text shows that it need not be parsed
         if definition and definition.children:
             children[identity] = definition.children
     return replace(
@@ -239,8 +240,8 @@ def _part_of(
     )
 
 
-def _not_shown(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
-    """Return a flow whose definition is kept from the app: it is in the plan, for a person."""
+def _without_definition(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
+    """Return a flow whose definition the platform hides; the plan reports it."""
     return FlowOnMicrosoftKey(
         workflow_id=flow.identity,
         flow_name=flow.flow_name,
@@ -254,12 +255,12 @@ def _not_shown(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
     )
 
 
-def _shown(
+def _with_definition(
     flow: FlowListEntry, shown: Workflow | FlowServiceFlow, client_data: str, title: str
 ) -> FlowOnMicrosoftKey:
     summary, problem, digest = read_summary(client_data)
     return replace(
-        _not_shown(flow),
+        _without_definition(flow),
         display_name=title,
         is_on=shown.state is FlowState.ON,
         is_managed=shown.is_managed,
@@ -269,19 +270,19 @@ def _shown(
     )
 
 
-def _of_detail(
+def _from_detail(
     flow: FlowListEntry, detail: FlowServiceFlow, shown: FlowServiceFlow | str
 ) -> FlowOnMicrosoftKey:
-    """Return a flow as the flow service tells of it; a text says why its definition is not told."""
+    """Return a flow as the flow service shows it; a text says why its definition is hidden."""
     client_data = shown.client_data if isinstance(shown, FlowServiceFlow) else None
     if client_data is None:
         why = shown if isinstance(shown, str) else NOT_SHOWN
         return replace(
-            _not_shown(flow, why),
+            _without_definition(flow, why),
             is_on=detail.state is FlowState.ON,
             is_managed=detail.is_managed,
         )
-    held = _shown(flow, detail, client_data, detail.display_name)
+    held = _with_definition(flow, detail, client_data, detail.display_name)
     if held.definition is None:
         return held
     edits = possible_edits(held.definition, in_solution=held.in_solution)

@@ -1,7 +1,7 @@
-"""Read a definition that the platform keeps from the app: as its co-owner, for the moment it takes.
+"""Read a definition that the platform hides from the app, through a temporary co-ownership.
 
-That is a write, so it is made where a remediation may write, and noted before; what a process
-that died has lent is returned by the next delivery, and for a job that plans no more by a timer.
+Granting it is a write, so it is done only where a remediation may write, and recorded first. A
+grant that a crashed invocation left is revoked by the next one, and for a completed job by a timer.
 """
 
 from contextlib import suppress
@@ -20,35 +20,41 @@ from shared.steps.write_permission import check_write_allowed
 
 
 class HiddenDefinitions:
-    """What the operator is shown of one environment's flows."""
+    """Reads hidden definitions of one environment's flows as the service account."""
 
     def __init__(self, held: LeasedJob[EnvironmentJob]) -> None:
-        """Read for a job that this delivery holds."""
+        """Read for a job that this invocation has leased."""
         self._held = held
         self._access = held.services.flow_access
-        #: Flows that this delivery made the operator a co-owner of.
+        #: Flows for which this invocation granted co-ownership.
         self._made: set[str] = set()
 
     async def read(self, flow_name: str) -> FlowServiceFlow | str:
-        """Return the flow with its definition, or why it is not shown.
+        """Return the flow with its definition, or why it cannot be read.
 
-        Raises `NotFound`, `TransientError`; `ServiceUnavailable` while a new right is on its way.
+        Raises `NotFound`, `TransientError`, or `ServiceUnavailable` while a new grant is
+        propagating.
         """
         job = self._held.job
         try:
-            with suppress(PlatformError):  # an operator who is its co-owner anyway needs no write
+            with suppress(
+                PlatformError
+            ):  # a service account that is co-owner already needs no grant
                 return await self._access.definition(job.environment_id, flow_name)
             if not job.mode.writes:
-                return f"{NOT_SHOWN}: a remediation in mode {job.mode} writes nothing to read it"
+                return (
+                    f"{NOT_SHOWN}, and a remediation in mode {job.mode} may not grant access to "
+                    "read it"
+                )
             await self._permit()
             return await self._as_co_owner(flow_name)
         except (MustWait, JobBlocked, PlatformError) as err:
-            return f"{NOT_SHOWN}, nor by the operator: {redact(str(err))}"
+            return f"{NOT_SHOWN}, nor to the service account: {redact(str(err))}"
 
     async def _as_co_owner(self, flow_name: str) -> FlowServiceFlow:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
-            await self._note(flow_name)
+            await self._record_grant(flow_name)
         await self._held.services.request_budget.wait_for()
 
         async def add() -> None:
@@ -60,7 +66,10 @@ class HiddenDefinitions:
             detail = await self._access.definition(home, flow_name)
         except PlatformError as err:
             if is_grant_propagating(err) and self._held.job.consecutive_failures < self._tries:
-                text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
+                text = (
+                    f"The service account is co-owner of the flow {flow_name}, but the platform "
+                    "does not accept it yet."
+                )
                 raise ServiceUnavailable(text) from err
             await self.revoke_grants()
             raise
@@ -68,7 +77,7 @@ class HiddenDefinitions:
         return detail
 
     async def revoke_grants(self) -> None:
-        """Return every co-ownership that is out, also what an earlier delivery has lent."""
+        """Revoke every active grant, also those of an earlier invocation."""
         job = self._held.job
         if not job.active_grants:
             return
@@ -82,7 +91,7 @@ class HiddenDefinitions:
             replace(self._held.job, active_grants=(), returned=returned, returned_at=now)
         )
 
-    async def _note(self, flow_name: str) -> None:
+    async def _record_grant(self, flow_name: str) -> None:
         job = self._held.job
         names = (*job.active_grants, flow_name), (*job.past_grants, flow_name)
         borrowed, lent = (tuple(dict.fromkeys(each)) for each in names)
@@ -90,7 +99,7 @@ class HiddenDefinitions:
 
     async def _permit(self) -> None:
         services, job = self._held.services, self._held.job
-        # As what ends a loan: neither changes what the flow does, at whatever hour.
+        # As for a revocation: neither changes what the flow does, so any time of day is allowed.
         await check_write_allowed(services, job.environment_id, anytime=True)
         await self._held.require_lease(WRITE_TAKES)
 

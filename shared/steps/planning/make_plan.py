@@ -1,4 +1,4 @@
-"""Make the plan of one environment: what was found, the rules, and the writes in words."""
+"""Make the plan of one environment from the discovered facts and the rules."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,19 +28,19 @@ from shared.steps.write_permission import settings_of
 async def make_plan(
     services: Services, job: EnvironmentJob, discovery: DiscoveryResult, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], list[str]]:
-    """Return the plan's items and what the administrator should know beside them.
+    """Return the plan's items and further findings for the administrator.
 
-    `is_limited=False`: whatever the environment's limit is, nothing is left for the next plan.
+    `is_limited` False: the environment's flow limit does not apply.
     """
     settings = await settings_of(services, job.environment_id)
     graph = DependencyGraph(discovery.children)
     candidates, unreadable = [], dict[str, str]()
-    jobs = await _jobs(services, job, discovery)
+    jobs = await _read_jobs(services, job, discovery)
     for flow in discovery.flows_on_microsoft_key:
         found = jobs.get(flow.workflow_id)
-        if isinstance(found, UnreadableRow):  # this flow is left out, and those that run it
+        if isinstance(found, UnreadableRow):  # this flow and its parents are not included
             await tell_unreadable(services, found)
-            text = f"{flow.display_name} is left out: {found}. {found.instruction}"
+            text = f"{flow.display_name} is not included: {found}. {found.instruction}"
             found, unreadable[flow.workflow_id] = None, text
         if found:
             flow = replace(flow, display_name=found.display_name)
@@ -57,10 +57,10 @@ async def make_plan(
     return items, [*_findings(items, graph, discovery, request), *unreadable.values()]
 
 
-async def _jobs(
+async def _read_jobs(
     services: Services, job: EnvironmentJob, discovery: DiscoveryResult
 ) -> dict[str, FlowJob | UnreadableRow]:
-    """Return the jobs of the flows that stay, by workflow id: one query, however many there are."""
+    """Return the jobs of the flows that stay, by workflow id, with one query for all."""
     flows = {
         derive_flow_job_id(job.environment_id, flow.workflow_id, job.policy_id): flow.workflow_id
         for flow in discovery.flows_on_microsoft_key
@@ -76,12 +76,11 @@ async def _jobs(
 async def network_findings(
     services: Services, environment: Environment, items: list[PlanItem]
 ) -> tuple[tuple[FirewallIssueSummary, ...], tuple[str, ...], tuple[ExternalHost, ...]]:
-    """Return each firewall gap once, with the flows whose cut-over it blocks.
+    """Return each firewall issue once, with the flows whose cutover it blocks.
 
-    Beside them, in words, what firewalls lack that nothing requires; and whose owners are to be
-    asked.
+    Also returns texts about issues with optional tags, and the hosts whose owners have to be asked.
     """
-    beside: dict[str, str] = {}
+    optional: dict[str, str] = {}
     required: dict[str, FirewallIssue] = {}
     found: dict[str, FirewallIssueSummary] = {}
     by_hosts: dict[tuple[str, ...], list[str]] = {}
@@ -95,60 +94,60 @@ async def network_findings(
         services, environment, {host for hosts in by_hosts for host in hosts}
     )
     for hosts, flows in by_hosts.items():
-        for gap in network.gaps(hosts):
-            if not gap.is_required:
-                beside[gap.name] = f"{gap.text} {gap.instruction}"
+        for issue in network.gaps(hosts):
+            if not issue.is_required:
+                optional[issue.name] = f"{issue.text} {issue.instruction}"
                 continue
-            known, required[gap.name] = found.get(gap.name), gap
-            found[gap.name] = FirewallIssueSummary(
-                name=gap.name,
-                kind=gap.kind,
-                firewall=gap.firewall_name,
-                missing=gap.missing_prefixes[:50],
-                instruction=gap.instruction,
+            known, required[issue.name] = found.get(issue.name), issue
+            found[issue.name] = FirewallIssueSummary(
+                name=issue.name,
+                kind=issue.kind,
+                firewall=issue.firewall_name,
+                missing=issue.missing_prefixes[:50],
+                instruction=issue.instruction,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
     opened = (await settings_of(services, environment.id)).writable_firewalls
     if opened:
-        found |= await _with_repairs(services, found, required, opened)
+        found |= await _add_planned_fixes(services, found, required, opened)
     by_host: dict[str, list[str]] = {}
     for hosts, flows in by_hosts.items():
         for host in hosts:
             by_host.setdefault(host, []).extend(flows)
     external = tuple(
         ExternalHost(
-            host=gap.name.partition(":")[2],
-            prefixes=gap.missing_prefixes,
-            workflow_ids=tuple(sorted(by_host[gap.name.partition(":")[2]])),
-            flows=len(by_host[gap.name.partition(":")[2]]),
+            host=issue.name.partition(":")[2],
+            prefixes=issue.missing_prefixes,
+            workflow_ids=tuple(sorted(by_host[issue.name.partition(":")[2]])),
+            flows=len(by_host[issue.name.partition(":")[2]]),
         )
-        for gap in network.external_targets(by_host)
+        for issue in network.external_targets(by_host)
     )
-    return tuple(found.values()), tuple(beside.values()), external
+    return tuple(found.values()), tuple(optional.values()), external
 
 
-async def _with_repairs(
+async def _add_planned_fixes(
     services: Services,
     found: Mapping[str, FirewallIssueSummary],
-    gaps: Mapping[str, FirewallIssue],
+    issues: Mapping[str, FirewallIssue],
     opened: frozenset[str],
 ) -> dict[str, FirewallIssueSummary]:
-    """Return the findings of firewalls that somebody lets the app open, with what it will do."""
-    repaired: dict[str, FirewallIssueSummary] = {}
-    for name, gap in gaps.items():
-        if gap.kind not in services.firewalls:
+    """Return the issues of firewalls that the app may change, with the planned fix."""
+    with_fix: dict[str, FirewallIssueSummary] = {}
+    for name, issue in issues.items():
+        if issue.kind not in services.firewalls:
             continue
-        repair = await propose_fix(services, gap)
-        list_id = repair.opening.resource_id.lower() if repair.opening else ""
-        if opened & {gap.resource_id.lower(), list_id}:
-            why = repair.refusal or "; ".join(repair.notes)
-            by_hand = "" if repair.opening else f" The app cannot open it: {why}"
-            repaired[name] = replace(
+        fix = await propose_fix(services, issue)
+        list_id = fix.opening.resource_id.lower() if fix.opening else ""
+        if opened & {issue.resource_id.lower(), list_id}:
+            why = fix.refusal or "; ".join(fix.notes)
+            manual = "" if fix.opening else f" The app cannot change it: {why}"
+            with_fix[name] = replace(
                 found[name],
-                repair=repair.summary if repair.opening else "",
-                instruction=f"{found[name].instruction}{by_hand}",
+                repair=fix.summary if fix.opening else "",
+                instruction=f"{found[name].instruction}{manual}",
             )
-    return repaired
+    return with_fix
 
 
 def _findings(
@@ -159,22 +158,22 @@ def _findings(
     for flow, missing in graph.missing.items():
         if flow in planned:
             findings.append(
-                f"{planned[flow].display_name} runs a child flow that this environment does not "
-                f"have: {', '.join(sorted(missing))}."
+                f"{planned[flow].display_name} runs a child flow that does not exist in this "
+                f"environment: {', '.join(sorted(missing))}."
             )
     known = {item.workflow_id for item in items} | {item.flow_name.lower() for item in items}
     findings += [
-        f"{asked} was asked for, but does not stay on Microsoft's key here."
+        f"{asked} was requested, but does not stay on Microsoft's key in this environment."
         for asked in sorted(request.flow_ids - known)
     ]
-    return findings + _by_hand(planned, discovery)
+    return findings + _manual_connections(planned, discovery)
 
 
-def _by_hand(planned: Mapping[str, PlanItem], discovery: DiscoveryResult) -> list[str]:
-    """Name the connections that need a reference which only a person can make."""
+def _manual_connections(planned: Mapping[str, PlanItem], discovery: DiscoveryResult) -> list[str]:
+    """Return the connections that need a reference which only a person can create."""
     return [
         f"{planned[flow.workflow_id].display_name} embeds the connection {label} of a custom "
-        "connector: its copy needs a connection reference for it that somebody made."
+        "connector. A person has to create a connection reference for it."
         for flow in discovery.flows_on_microsoft_key
         if flow.definition and flow.workflow_id in planned
         for label in flow.definition.custom_connections

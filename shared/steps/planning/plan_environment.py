@@ -1,4 +1,4 @@
-"""Plan an environment as it is now: what stays on Microsoft's key, who calls it, what to do."""
+"""Plan an environment as it is now: which flows stay, who calls them, what to do."""
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -17,7 +17,7 @@ from shared.steps.updating_callers.find_callers import CallerSearchRequest, find
 async def plan_now(
     held: LeasedJob[EnvironmentJob], environment: Environment, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], tuple[str, ...]]:
-    """Discover, search for callers and plan. Returns the items and the findings."""
+    """Discover, search for callers, and plan. Return the items and the findings."""
     services, job = held.services, held.job
     is_first = job.state is EnvironmentJobState.DISCOVERING
     hidden = HiddenDefinitions(held)
@@ -27,7 +27,7 @@ async def plan_now(
         environment,
         held.rows(services.tables.discovery_pages),
         hidden,
-        # Once is enough: what an approval is compared with is the report and Dataverse.
+        # Once is enough: an approval is compared with the list and with Dataverse only.
         reconcile=job.reconcile and is_first,
         again=not is_first,
         advanced=held.record_progress,
@@ -43,12 +43,12 @@ async def plan_now(
 
 
 async def environment_of(services: Services, job: EnvironmentJob) -> Environment:
-    """Return the environment of a job as it is now; raises `JobBlocked` if it is gone."""
+    """Return the environment of a job as it is now; raise `JobBlocked` if it does not exist."""
     try:
         return await services.environments.get(job.environment_id)
     except NotFound as err:
         raise JobBlocked(
             f"There is no environment {job.environment_id}.",
-            instruction="Check the id; the app may also lack the right to see it.",
+            instruction="Check the id, and whether the app may read the environment.",
             code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err

@@ -1,6 +1,7 @@
-"""Make flow jobs of an approved plan, then announce them. Repeating it changes nothing.
+"""Create the flow jobs of an approved plan and send their messages. Repeating it changes nothing.
 
-All rows stand before the first is announced: a job decides by the rows of its relatives.
+All rows are stored before the first message is sent, because a job reads the rows of its dependent
+flows.
 """
 
 from contextlib import suppress
@@ -24,15 +25,15 @@ from shared.services import Services
 
 
 async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
-    """Create or take up the rows of the jobs that may begin, and return them."""
+    """Create the rows of the jobs that may start, or take existing ones over; return them."""
     work = [
-        (item, _job(services, environment_job, item))
+        (item, _build_job(services, environment_job, item))
         for item in await planned_work(services, environment_job)
     ]
     await FLOW.schedule_wake_up(services, *(job for _, job in work))
     are_new = await read_each([job for _, job in work], partial(_is_new, services))
     new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]
-    # A batch at a time: to name each with its own row would cost a write more.
+    # All names in one write: a write per job would double the writes.
     await services.tables.job_index.upsert(*map(name_of_flow_job, new))
     await services.tables.coming.upsert(
         *(
@@ -45,7 +46,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
 
     async def dispatched(one: tuple[PlanItem, FlowJob]) -> FlowJob:
         item, job = one
-        return await _dispatch_one(services, item, job, is_named=job.id in named)
+        return await _create_or_take_over(services, item, job, is_named=job.id in named)
 
     return await read_each(work, dispatched)
 
@@ -53,12 +54,14 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
 async def _is_new(services: Services, job: FlowJob) -> bool:
     try:
         return await services.tables.flow_jobs.get(job.environment_id, job.id) is None
-    except UnreadableRow:  # it holds up those that come after it, and no other
+    except UnreadableRow:  # it only blocks the jobs that depend on it
         return False
 
 
 async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
-    """Return the items that the last approval let begin; without any, all that need a job."""
+    """Return the items that the last approval allows to start; without approvals, all that need a
+    job.
+    """
     return [
         item
         for item in await services.tables.plan_items.all(environment_job.id)
@@ -69,48 +72,47 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
 
 
 async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
-    """Send the message of every job that is due. Once: the timer covers what is lost.
+    """Send the message of every job that is due, once: the timer sends lost ones again.
 
-    In the order of the line for calls: each comes when those before it stand there, and is told
-    when its turn really is.
+    In the order of the request queue, so that each job gets its real position in it.
     """
 
     def place(job: FlowJob) -> str:
-        need = FLOW.request_demand(job)
-        return need.queue_position if need else ""
+        demand = FLOW.request_demand(job)
+        return demand.queue_position if demand else ""
 
     await FLOW.send(services, *sorted(jobs, key=place))
 
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
-    """Return the jobs of this environment job in which something still happens by itself."""
+    """Return the jobs of this environment job that continue without a person."""
     where = [Condition("environment_job_id", "eq", environment_job.id)]
     jobs = await services.tables.flow_jobs.all(environment_job.environment_id, where=where)
     return [job for job in jobs if not job.is_inactive]
 
 
-async def _dispatch_one(
+async def _create_or_take_over(
     services: Services, item: PlanItem, planned: FlowJob, *, is_named: bool
 ) -> FlowJob:
     if is_named:
         with suppress(AlreadyExists):
             return (await services.tables.flow_jobs.insert(planned, is_indexed=True)).item
-    stands = planned
+    current = planned
 
-    def dispatched(job: FlowJob | None) -> FlowJob | None:
-        nonlocal stands
-        stands = job or planned
-        return _taken_up(job, planned, item, now=services.now) if job else planned
+    def updated(job: FlowJob | None) -> FlowJob | None:
+        nonlocal current
+        current = job or planned
+        return _take_over(job, planned, item, now=services.now) if job else planned
 
-    kept = await services.tables.flow_jobs.change(planned.environment_id, planned.id, dispatched)
-    return kept.item if kept else stands
+    kept = await services.tables.flow_jobs.change(planned.environment_id, planned.id, updated)
+    return kept.item if kept else current
 
 
-def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) -> FlowJob | None:
-    """Return what becomes of a job that another remediation has made; None: it stays."""
+def _take_over(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) -> FlowJob | None:
+    """Return the job of an earlier remediation after this one takes it over; None: it stays."""
     if job.environment_job_id == planned.environment_job_id:
-        return None  # this dispatch was here before
-    # Another remediation may have made the job since the plan was compared.
+        return None  # an earlier run of this step took it over
+    # Another remediation may have created the job after the plan was compared.
     if item.action is not PlannedAction.CONTINUE_EXISTING_JOB and job.allows_new_job:
         again = replace(
             planned,
@@ -124,15 +126,15 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
         job,
         remediation_id=planned.remediation_id,
         environment_job_id=planned.environment_job_id,
-        # It is announced anew, and the id of its last message may be used up.
+        # A new message is sent, and the id of the last one may be used up.
         message_number=job.message_number + 1,
     )
     if job.is_inactive:
-        return resume(adopted, "Taken up by a new remediation.", now=now)
+        return resume(adopted, "Taken over by a new remediation.", now=now)
     return adopted
 
 
-def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:
+def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:
     environment, policy = environment_job.environment_id, environment_job.policy_id
     identity = {"environment_id": environment, "policy_id": policy}
     job = FlowJob(

@@ -1,8 +1,8 @@
-"""Which flow a trigger URL leads to that stands at a caller: looked up where nobody knows.
+"""Find the flow of a trigger URL that a caller holds, if no flow is known for it.
 
-Only a run of the flow tells without a co-ownership: a call of the flow service's small budget for
-each flow (platform.md#flow-runs). So flows are looked at only while a caller holds a URL that is
-nobody's.
+Without co-ownership, only a run of the flow shows its URL id: one request of the flow service's
+small budget per flow (platform.md#flow-runs). So flows are read only while a caller holds an
+unmatched URL.
 """
 
 import re
@@ -18,29 +18,29 @@ from shared.services import Services
 from shared.steps.flows.caller_index import index_url, known_url_ids, url_id_of_runs
 from shared.steps.updating_callers.find_callers import SEARCH_LASTS
 
-#: Flows looked at for a plan that waits for its approval: two minutes of the shipped budget. A plan
-#: that writes nothing is read for what it says, and waits for all of them.
+#: Flows that are read for a plan that needs approval: two minutes of the default budget. A plan
+#: that writes nothing reads all of them.
 MOST_LOOKS = 10
-#: Ids that the row of an environment job holds.
-_REMEMBERED = 5_000
-#: Callers that a finding names; the rest is counted.
-_NAMED = 20
+#: Most ids that the row of an environment job stores.
+_MAX_STORED = 5_000
+#: Most callers that a finding names; the others are counted.
+_MAX_NAMED = 20
 _URL_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(slots=True, kw_only=True)
 class TriggerUrlIndex:
-    """What is known of the trigger URLs that callers hold; by their ids."""
+    """What is known about the trigger URLs that callers hold, by id."""
 
-    #: By workflow id: earlier jobs and plans of the environment found them.
+    #: By workflow id: found by earlier jobs and plans of the environment.
     known: Mapping[str, str]
-    #: Callers hold them, and nobody knows whose they are.
+    #: Ids that callers hold and that match no flow.
     unclaimed: set[str]
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Return what a plan remembers of those that are nobody's."""
-        return tuple(sorted(self.unclaimed)[:_REMEMBERED])
+        """Return the unmatched ids that a plan stores."""
+        return tuple(sorted(self.unclaimed)[:_MAX_STORED])
 
     async def look_up(self, services: Services, environment_id: str, item: PlanItem) -> PlanItem:
         """Return the item with its URL's id, if a run shows it. Raises `TransientError`."""
@@ -57,7 +57,7 @@ class TriggerUrlIndex:
         return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
     def looked_at(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
-        """Return the workflow ids of the flows to look at, the same whenever it is asked."""
+        """Return the workflow ids of the flows to read, the same for each call."""
         flows = [
             item.workflow_id
             for item in sorted(items, key=lambda one: (not one.action.has_job, one.workflow_id))
@@ -69,12 +69,12 @@ class TriggerUrlIndex:
 async def trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
-    """Return what is known before any flow is looked at; `items` are the job's own plan."""
+    """Return what is known before any flow is read; `items` are the job's own plan."""
     known = await known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.trigger_url_id for item in items)}
     async for kept in readable(services, services.tables.flow_jobs.scan()):
         claimed |= {kept.item.original_url_id, kept.item.copy_url_id}
-    # Of flows that have not changed since the plan was made, the places were noted for it.
+    # The caller index has the callers of flows that have not changed since the plan was made.
     since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {
         kept.item.held_id
@@ -88,9 +88,9 @@ async def trigger_urls(
 async def find_unmatched_callers(
     services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
-    """Name, as a finding, the callers of which no run told whom they call; none if that is clear.
+    """Return a finding that names the callers whose URLs match no flow; none if there are none.
 
-    One of them may call a flow of the plan whose URL is not known.
+    One of them may call a flow of the plan whose URL is unknown.
     """
     if not any(item.has_trigger_url and item.is_on and not item.trigger_url_id for item in items):
         return ()
@@ -103,11 +103,11 @@ async def find_unmatched_callers(
     )
     if not labels:
         return ()
-    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    more = f" and {len(labels) - _MAX_NAMED} more" if len(labels) > _MAX_NAMED else ""
     text = (
-        f"Callers hold trigger URLs of which no run tells whose they are: "
-        f"{', '.join(labels[:_NAMED])}{more}. Each flow's job reads its own URL, and updates those "
-        "that hold it. A dry run looks at the runs of every flow; a plan to approve at those of "
-        f"{MOST_LOOKS}."
+        "These callers hold trigger URLs that match no flow: "
+        f"{', '.join(labels[:_MAX_NAMED])}{more}. Each flow job reads its own URL later and "
+        "updates the callers that hold it. A dry run reads the runs of every flow, a plan for "
+        f"approval those of {MOST_LOOKS} flows."
     )
     return (text,)

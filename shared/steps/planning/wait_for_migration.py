@@ -1,6 +1,6 @@
-"""Wait until the platform has moved what moves by itself; only then copies may be made.
+"""Wait until the platform has moved the flows that it moves; only then are copies made.
 
-`Linked` is not the end: no flow may be left that has yet to move (platform.md#microsoft-key-list).
+The link status `Linked` is not enough: no movable flow may remain (platform.md#microsoft-key-list).
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from shared.services import Services
 from shared.steps.planning.discover_flows import still_to_move
 from shared.steps.planning.plan_environment import environment_of
 
-#: A reason names so many flows; the admin center's list has all of them.
-_NAMED = 20
+#: Most flows that a message names; the admin center lists all.
+_MAX_NAMED = 20
 _STARTS = {
-    RemediationMode.APPLY: "The migration is over.",
+    RemediationMode.APPLY: "The platform migration is complete.",
     RemediationMode.PREPARE: "No key is applied yet.",
 }
 
 
 async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Return the job to be discovered, or to be looked at again; raises `JobBlocked`."""
+    """Return the job, to be discovered or to wait; raise `JobBlocked`."""
     services, job = held.services, held.job
     environment = await environment_of(services, job)
     link = environment.policy
@@ -38,9 +38,9 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     )
     if job.mode is RemediationMode.PREPARE and link is not None:
         raise JobBlocked(
-            f"{environment.display_name} is linked to an encryption policy: it is too late to "
-            "prepare it.",
-            instruction="Start a remediation in mode apply: what stays is copied.",
+            f"{environment.display_name} is linked to an encryption policy already, so its flows "
+            "cannot be prepared.",
+            instruction="Start a remediation in mode apply, which copies the flows that stay.",
             code=Reason.KEY_ALREADY_APPLIED,
         )
     if job.mode is RemediationMode.APPLY:
@@ -53,7 +53,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         if not environment.is_linked:
             return wait_until(
                 job,
-                f"The policy is {link.status}.",
+                f"The policy's status is {link.status}.",
                 until=until,
                 now=services.now,
                 code=Reason.PLATFORM_MIGRATION_RUNNING,
@@ -66,18 +66,20 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             advanced=held.record_progress,
         )
         if left:
-            return _migrating(services, job, left)
+            return _wait_or_block(services, job, left)
         job = replace(job, platform_migration_seen_at=None)
     text = _STARTS.get(job.mode, "Read only.")
     return move_to_state(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
 
 
-def _migrating(
+def _wait_or_block(
     services: Services, job: EnvironmentJob, left: Sequence[FlowListEntry]
 ) -> EnvironmentJob:
-    """Wait as long as a migration may take, then say which flows it has not moved."""
+    """Wait as long as a platform migration may take, then report the flows that it
+    has not moved.
+    """
     if not _is_late(services, job):
-        text = "The environment's flows are still being moved under the key."
+        text = "The platform is moving the environment's flows to the key."
         until = services.now + services.settings.platform_migration_poll_interval
         job = replace(
             job, platform_migration_seen_at=job.platform_migration_seen_at or services.now
@@ -85,21 +87,22 @@ def _migrating(
         return wait_until(
             job, text, until=until, now=services.now, code=Reason.PLATFORM_MIGRATION_RUNNING
         )
-    names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
-    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_MAX_NAMED])
+    more = f" and {len(left) - _MAX_NAMED} more" if len(left) > _MAX_NAMED else ""
     return stop_with_reason(
-        replace(job, platform_migration_seen_at=None),  # a retry waits anew
+        replace(job, platform_migration_seen_at=None),  # a retry waits again
         EnvironmentJobState.BLOCKED,
-        f"Flows that move under the key by themselves have not for {MIGRATION_LONGEST.days} days: "
+        f"The platform has not moved these flows to the key for {MIGRATION_LONGEST.days} days: "
         f"{names}{more}.",
-        "Ask Microsoft's support, in a ticket, to move them, then retry. To go on with the other "
-        "flows meanwhile, exclude these in the environment's settings, then retry.",
+        "Open a support ticket with Microsoft to have them moved, then retry. To continue with "
+        "the other flows in the meantime, exclude these in the environment's settings, then "
+        "retry.",
         code=Reason.PLATFORM_MIGRATION_STALLED,
         now=services.now,
     )
 
 
 def _is_late(services: Services, job: EnvironmentJob) -> bool:
-    """Return whether the migration takes longer than it may."""
+    """Return whether the platform migration takes longer than expected."""
     since = job.platform_migration_seen_at or services.now
     return services.now - since >= MIGRATION_LONGEST

@@ -1,1 +1,1 @@
-"""What spares an original its copy."""
+"""Change an original so that it needs no copy."""

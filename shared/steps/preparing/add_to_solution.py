@@ -1,8 +1,9 @@
-"""Put originals into a solution: a Power Apps (V1) flow in one moves to the key by itself.
+"""Add originals to a solution, so that the platform moves Power Apps (V1) flows to the key.
 
-The platform takes twenty flows a call (platform.md#move-into-solution), and few calls. So the jobs
-of an environment job form batches: the first open job of a batch asks for all of it, and each job
-reads back that its own flow is there. It cannot be undone by the API; the flow stays as it is.
+The platform accepts twenty flows per request (platform.md#move-into-solution), and few requests. So
+the jobs of an environment job form batches: the first open job of a batch sends the request for
+all, and each job reads back its own flow. The API cannot revert this; the flow itself does not
+change.
 """
 
 from dataclasses import replace
@@ -17,34 +18,34 @@ from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform
 from shared.steps.step_context import StepContext
 
-#: Flows that the platform takes in one call.
+#: Most flows per request.
 BATCH = 20
-#: So long after it was accepted a flow may still not be in a solution.
+#: How long the platform may take to add a flow after it accepted the request.
 PATIENCE = timedelta(hours=1)
 
 
 async def add_to_solution(work: StepContext) -> str:
     """Return the Dataverse id of the original once it is in a solution; else raise `MustWait`.
 
-    Raises `JobBlocked` if the platform accepted to put it there and did not.
+    Raises `JobBlocked` if the platform accepted the request and did not add it.
     """
-    batch = await _batch(work)
+    batch = await _read_batch(work)
     leader = next(job for job in batch if _is_to_be_added(job) or job.id == work.job.id)
     is_first = leader.id == work.job.id
-    asked = max(
+    requested_at = max(
         (job.solution_requested_at for job in batch if job.solution_requested_at), default=None
     )
-    if asked is None and not is_first:
-        raise _wait(work, f"It is added to a solution together with {leader.display_name}.")
+    if requested_at is None and not is_first:
+        raise _wait(work, f"The app adds it to a solution together with {leader.display_name}.")
     found = await solution_id(work)
-    is_due = asked is None or work.services.now - asked >= PATIENCE
+    is_due = requested_at is None or work.services.now - requested_at >= PATIENCE
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
-            await _give_up(work)
-        await _ask(work, batch)
+            await _block(work)
+        await _request_for_batch(work, batch)
         found = await solution_id(work)
     if found is None:
-        raise _wait(work, "The platform has not put it into a solution yet.")
+        raise _wait(work, "The platform has not added it to a solution yet.")
     return found
 
 
@@ -55,14 +56,14 @@ async def solution_id(work: StepContext) -> str | None:
         flow = await work.services.flow_reports.get_flow(job.environment_id, job.flow_name)
     except NotFound as err:
         raise JobBlocked(
-            f"The original {job.display_name} is gone.",
+            f"The original {job.display_name} was deleted.",
             code=Reason.ORIGINAL_DELETED,
         ) from err
     return (flow.workflow_id or job.original_id) if flow.in_solution else None
 
 
-async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
-    """Ask for all of a batch that is open. Asked twice, the platform finds nothing to do."""
+async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
+    """Send the request for all open jobs of a batch. Repeating it has no effect."""
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
     names = [job.flow_name for job in jobs]
     add = work.services.flow_placement.add_to_solution
@@ -78,8 +79,8 @@ async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
             )
 
 
-async def _batch(work: StepContext) -> tuple[FlowJob, ...]:
-    """Return the jobs that are asked for together: they stay so, whatever becomes of them."""
+async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
+    """Return the jobs of the batch, which stay the same in any state."""
     where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
     jobs = await work.services.tables.flow_jobs.all(work.job.environment_id, where=where)
     candidates = sorted(
@@ -94,7 +95,7 @@ def _is_to_be_added(job: FlowJob) -> bool:
     return job.requested is None and not job.is_inactive and job.is_live
 
 
-async def _give_up(work: StepContext) -> NoReturn:
+async def _block(work: StepContext) -> NoReturn:
     job = await work.save(replace(work.job, solution_requested_at=None))  # a retry asks again
     raise JobBlocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",

@@ -1,6 +1,6 @@
-"""Do with an original what spares it a copy: add it to a solution, convert what holds it back.
+"""Prepare an original so that it needs no copy: add it to a solution, or convert its definition.
 
-The definition as it was is archived before it is changed, so that an undo can write it back.
+The definition is archived before it is changed, so that a rollback can restore it.
 """
 
 from dataclasses import replace
@@ -33,13 +33,13 @@ from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import reject_excluded_flow
 
-STAYS_IN_SOLUTION = "It stays in the solution: no API takes it out again."
+STAYS_IN_SOLUTION = "It stays in the solution, because no API removes it."
 
 
 async def begin(work: StepContext) -> FlowJob:
-    """Check that the plan still holds; note the intent."""
+    """Check that the plan still applies; record the intent."""
     if await is_cancelled(work):
-        text = "The remediation was cancelled while its plan was being dispatched."
+        text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
     reject_excluded_flow(await work.read_settings(), work.job)
     if work.job.pattern is MigrationMethod.EDIT_DEFINITION:
@@ -48,95 +48,100 @@ async def begin(work: StepContext) -> FlowJob:
             work, work.job.environment_id, original.workflow_id, original.client_data
         )
         if work.job.original_digest not in {"", definition_digest(text)}:
-            _refuse_edited(work)
+            _block_edited(work)
         await _archive(work, text)
     await work.check_write_allowed()
-    text = "The plan holds: the work begins."
+    text = "The plan still applies. The app prepares the flow."
     return move_to_state(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 
 
 async def prepare(work: StepContext) -> FlowJob:
-    """Do it and read it back; waits until the platform has put the flow into a solution."""
+    """Make the change and read it back; raise `MustWait` until the platform has added the flow to a
+    solution.
+    """
     job = work.job
     workflow_id = job.original_id if job.in_solution else await add_to_solution(work)
-    text = "It is in a solution: it moves to the customer's key by itself."
+    text = "It is in a solution, so the platform moves it to the customer-managed key."
     if job.pattern is MigrationMethod.EDIT_DEFINITION:
         await _convert(work, workflow_id)
-        text = "Its definition is changed to V2, which does not hold it back."
+        text = (
+            "Its definition was changed to V2, so the platform moves it to the customer-managed "
+            "key."
+        )
     return move_to_state(work.job, FlowJobState.PREPARED, text, now=work.services.now)
 
 
 async def undo(work: StepContext) -> FlowJob:
-    """Write the archived definition back, if the flow still is what was written."""
+    """Restore the archived definition, if the flow still has the converted one."""
     job = work.job
     workflow_id: str | None = job.original_id
-    text = "Rolled back: the flow's definition is as it was."
+    text = "Rolled back: the flow has its original definition."
     if not job.in_solution:
         workflow_id = await solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
     if job.pattern is MigrationMethod.EDIT_DEFINITION and workflow_id:
-        await _write_back(work, workflow_id)
+        await _restore(work, workflow_id)
     job = replace(work.job, requested=None, solution_requested_at=None)
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
 async def _convert(work: StepContext, workflow_id: str) -> None:
-    """Convert the row once: what a delivery that died has written is taken up."""
+    """Convert the definition once; continue after an interrupted invocation."""
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived, edits = await _archived(work), work.job.conversions
+    archived, edits = await _read_archived(work), work.job.conversions
     if is_stored(row.client_data, convert(archived, edits).client_data):
         return
     before = _with_references(row, archived)
     if not same_definition(before, archived):
         if work.job.in_solution or not has_same_actions(before, archived):
-            _refuse_edited(work)
-        await _archive(work, before)  # the move has named its connections otherwise
+            _block_edited(work)
+        await _archive(work, before)  # adding it to a solution renamed its connections
     conversion = convert(before, edits)
     if conversion.obstacles:
         raise JobBlocked(
-            f"{work.job.display_name} cannot be converted surely. {' '.join(conversion.obstacles)}",
+            f"{work.job.display_name} cannot be converted safely. {' '.join(conversion.obstacles)}",
             code=Reason.CONVERSION_NOT_POSSIBLE,
         )
     await _write(work, row, conversion.client_data, before=before)
 
 
-async def _write_back(work: StepContext, workflow_id: str) -> None:
+async def _restore(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived, edits = await _archived(work), work.job.conversions
+    archived, edits = await _read_archived(work), work.job.conversions
     before = _with_references(row, archived)
     if convert(before, edits).client_data != before:
-        _require_true_read(work)
+        _require_current_read(work)
         if before != row.client_data:
             await _write(work, row, before, before=before)
-        return  # it is V1: nothing was written, or it was written back
+        return  # it is V1: nothing was written, or it was restored
     if not is_stored(before, convert(archived, edits).client_data):
         raise JobBlocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
-            instruction="Put back by hand what is to be put back, then retry. "
-            f"The definition as it was: {work.job.archive}",
+            instruction=(
+                "Restore the parts that you need yourself, then retry. The original definition: "
+                f"{work.job.archive}"
+            ),
             code=Reason.CONVERTED_FLOW_EDITED,
         )
     await _write(work, row, archived, before=before)
 
 
-async def _archived(work: StepContext) -> str:
+async def _read_archived(work: StepContext) -> str:
     return (await work.services.archive.get(archive_name(work.job))).decode()
 
 
 def _with_references(row: Workflow, archived: str) -> str:
-    """Return the flow's definition with the connection references that a refused save removed."""
+    """Return the definition with the connection references that a rejected save removed."""
     return with_lost_references(archived, row.client_data)
 
 
-def _require_true_read(work: StepContext) -> None:
-    """Raise `WriteNotVisible` while a read may be older than what was written before the
-    rollback.
-    """
+def _require_current_read(work: StepContext) -> None:
+    """Raise `WriteNotVisible` while a read may be older than the writes before the rollback."""
     services = work.services
     begun = max(one.at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK)
     until = begun + services.settings.read_lag
     if services.now < until:
-        what = f"The definition of {work.job.display_name} as it was"
+        what = f"The original definition of {work.job.display_name}"
         raise WriteNotVisible(services, what, since=begun, until=until)
 
 
@@ -172,8 +177,8 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
                 code=Reason.CONVERSION_DIFFERS,
             )
         return JobBlocked(
-            f"{job.display_name} was {row.state}; since its definition was changed, it is "
-            f"{now.state}.",
+            f"{job.display_name} was {row.state} and is {now.state} since its definition was "
+            "changed.",
             instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
             code=Reason.FLOW_STATE_NOT_CHANGED,
         )
@@ -189,9 +194,9 @@ async def _archive(work: StepContext, client_data: str) -> None:
     await work.save(replace(job, archive=where))
 
 
-def _refuse_edited(work: StepContext) -> NoReturn:
+def _block_edited(work: StepContext) -> NoReturn:
     raise JobBlocked(
         f"{work.job.display_name} was edited after it was planned.",
-        instruction="Look at the edit, then retry: the definition is converted as it is now.",
+        instruction="Check the edit, then retry: the app converts the definition as it is now.",
         code=Reason.ORIGINAL_EDITED,
     )

@@ -1,1 +1,1 @@
-"""From updated callers to a retired original, or from a verified copy to a cutover."""
+"""Retire originals: check for calls, or cut over."""

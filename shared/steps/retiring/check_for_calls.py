@@ -1,4 +1,4 @@
-"""Wait until nobody calls the original any more; only then may it be retired."""
+"""Wait until the original receives no calls; only then may it be retired."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,23 +25,26 @@ from shared.steps.updating_callers.record_callers import holds_original
 from shared.steps.updating_callers.update_callers import new_urls
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 
-#: A call so soon after its caller moved was on its way; later, some caller was not found.
-_ON_THEIR_WAY = timedelta(hours=1)
+#: A call this soon after its caller was updated was in progress; a later one means that a caller
+#: was not found.
+_IN_PROGRESS_PERIOD = timedelta(hours=1)
 
 
 async def wait_for_no_calls(work: StepContext) -> None:
-    """Return when the original has been quiet for long enough and every parent is retired.
+    """Return when the original has received no calls for the no-call period and every parent is
+    retired.
 
-    Raises `MustWait` with the time to look again, or `JobBlocked` if a parent cannot retire.
+    Raises `MustWait` with the time of the next check, or `JobBlocked` if a parent cannot be
+    retired.
     """
     if work.job.pattern is not MigrationMethod.COPY_OFF:
-        await _rewire_copies_of_parents(work)
-        await _wait_until_quiet(work)
+        await _update_parent_copies(work)
+        await _wait_for_no_call_period(work)
     await _wait_for_parents(work)
     await _wait_for_runs_of_callers(work)
 
 
-async def _wait_until_quiet(work: StepContext) -> None:
+async def _wait_for_no_call_period(work: StepContext) -> None:
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
     runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
@@ -53,47 +56,51 @@ async def _wait_until_quiet(work: StepContext) -> None:
     )
     if any(run.is_running for run in runs):
         raise MustWait(
-            "A run of the original is still going.",
-            until=_soon(services),
+            ("A run of the original is in progress."),
+            until=_next_check(services),
             code=Reason.FLOW_RUN_IN_PROGRESS,
         )
     last = max([cut_over, *(run.started_at for run in runs)])
     if last + period > services.now:
         late = [run for run in runs if run.started_at > cut_over]
-        called = f" It was called {len(late)} times since its callers moved." if late else ""
-        followed = cut_over + max(job.no_call_period or _ON_THEIR_WAY, _ON_THEIR_WAY)
+        called = (
+            (f" It was called {len(late)} times since its callers were updated.") if late else ""
+        )
+        followed = cut_over + max(job.no_call_period or _IN_PROGRESS_PERIOD, _IN_PROGRESS_PERIOD)
         raise MustWait(
-            f"The original has to be quiet for {format_duration(period)}.{called}",
+            f"The original must receive no calls for {format_duration(period)}.{called}",
             until=last + period,
             code=Reason.LATE_CALLER if last > followed else Reason.NO_CALL_PERIOD,
         )
 
 
 async def _wait_for_parents(work: StepContext) -> None:
-    parent = blocking_parent(work.job, await work.ancestors(), _calls_no_more)
+    parent = blocking_parent(work.job, await work.ancestors(), _is_settled)
     if parent is None:
         return
     if parent.is_inactive:
         raise JobBlocked(
             f"{parent.display_name} still calls this original and is {parent.state}.",
-            instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
+            instruction=f"Fix the job of {parent.display_name}. This job then continues.",
             code=Reason.PARENT_FLOW_NOT_READY,
         )
-    await wait_for_end(work, parent, f"{parent.display_name} retires first.")
+    await wait_for_end(work, parent, f"{parent.display_name} has to be retired first.")
 
 
-def _calls_no_more(parent: FlowJob) -> bool:
-    """A parent that came back to its original is a caller like any other by now."""
+def _is_settled(parent: FlowJob) -> bool:
+    """Return whether a parent no longer runs this original; after its rollback it is a caller like
+    any other.
+    """
     return parent.state_properties.releases_children
 
 
-async def _rewire_copies_of_parents(work: StepContext) -> None:
-    """Point copies that were made before this flow's URL was known at the copy."""
+async def _update_parent_copies(work: StepContext) -> None:
+    """Update the copies of parents that were made before this flow's URL was known."""
     job = work.job
     if not job.original_url_id:
         return
     for parent in await work.related(job.parents):
-        if not parent.is_verified:  # what is not proven must read as it was copied
+        if not parent.is_verified:  # an unverified copy must stay as it was created
             continue
         caller = flow_caller(
             parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
@@ -109,7 +116,9 @@ async def _rewire_copies_of_parents(work: StepContext) -> None:
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """A run that began before its flow was re-pointed, or retired, may still call the original."""
+    """Wait for runs that started before their flow was updated or retired, and may still call the
+    original.
+    """
     now = work.services.now
     began_by = work.job.observation_started_at or now
     parents = [
@@ -117,7 +126,8 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
             id=one.id,
             environment_id=one.environment_id,
             flow_name=one.flow_name,
-            # Its original ran the original until it was stopped, whatever became of callers.
+            # Its original ran this original until it was turned off, whatever happened to other
+            # callers.
             began_by=now if one.state is FlowJobState.RETIRED else began_by,
         )
         for one in await work.related(work.job.parents)
@@ -127,17 +137,17 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallingFlow:
-    """A flow of which runs that began by some time may still call what is to go."""
+    """A flow whose runs that started before a time may still call the original or the copy."""
 
     id: str
     environment_id: str
-    #: Empty: found by the id, which is a workflow's.
+    #: Empty: to be found by the id, which is a workflow id.
     flow_name: str = ""
     began_by: datetime
 
 
 async def calling_flows(work: StepContext, state: CallerState) -> list[CallingFlow]:
-    """Return the flows among the noted callers in this state: they call no more since then."""
+    """Return the recorded callers in this state that are flows."""
     job = work.job
     return [
         CallingFlow(
@@ -151,9 +161,9 @@ async def calling_flows(work: StepContext, state: CallerState) -> list[CallingFl
 
 
 async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None:
-    """Return when none of these runs goes on; else raise `MustWait`.
+    """Return when none of these runs is in progress; else raise `MustWait`.
 
-    A flow without such a run never has one again: that is kept, flow by flow.
+    A flow without such a run never has one again, so the job's row records it.
     """
     services, drained = work.services, set(work.job.drained_callers)
     for flow in sorted(flows, key=lambda one: one.id):
@@ -162,8 +172,8 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
         home = flow.environment_id
         name = flow.flow_name or await flow_name_of(services, home, flow.id)
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
-            reason = "A run of a caller from before its change is going."
-            raise MustWait(reason, until=_soon(services), code=Reason.FLOW_RUN_IN_PROGRESS)
+            reason = "A run of a caller that started before its change is in progress."
+            raise MustWait(reason, until=_next_check(services), code=Reason.FLOW_RUN_IN_PROGRESS)
         work.remember(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
 
 
@@ -177,11 +187,13 @@ async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
 
 
 def longest_gap(runs: list[FlowRun]) -> timedelta:
-    """Return the longest time between the starts of two runs in a row; zero for fewer than two."""
+    """Return the longest time between the starts of two consecutive runs; zero for
+    fewer than two.
+    """
     starts = sorted(run.started_at for run in runs)
-    gaps = (later - earlier for earlier, later in pairwise(starts))
-    return max(gaps, default=timedelta(0))
+    intervals = (later - earlier for earlier, later in pairwise(starts))
+    return max(intervals, default=timedelta(0))
 
 
-def _soon(services: Services) -> datetime:
+def _next_check(services: Services) -> datetime:
     return services.now + services.settings.wait_poll_interval

@@ -1,10 +1,10 @@
-"""Before a flow is stopped: could the copy be started in its place, and it itself again?
+"""Check, before a flow is turned off, that the copy could be turned on, and the flow itself again.
 
-An original runs on whose owner has left, whose licence has lapsed or whose connection is broken,
-but it could not be turned on again (platform.md#expired-licences): stopped, it would be neither a
-way back nor an undo. What this look finds is settled first, or accepted by its name, as a firewall
-gap is. What it does not find, the plan says: data policies, whom a connection is shared with, and
-what licence connectors want beside HTTP.
+An original continues to run although its owner has left, its licence has expired or its connection
+is broken, but then it cannot be turned on again (platform.md#expired-licences). So nothing could be
+rolled back. An issue found here has to be fixed first, or ignored by its name like a firewall
+issue. The plan lists what cannot be checked: data policies, shared connections, and licences for
+connectors other than HTTP.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -27,23 +27,23 @@ from shared.steps.step_context import LATELY, StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartIssue:
-    """Something that a start would be refused for."""
+    """A reason why the platform would reject turning a flow on."""
 
-    #: Stays the same: an administrator accepts it by this name.
+    #: Never changes, because an administrator ignores the issue by this name.
     name: str
     text: str
-    remedy: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Connections:
-    """What is wrong with each connection of an environment, as it was asked for."""
+    """The error of each connection of an environment, read at a certain time."""
 
     asked: datetime
     errors: Mapping[str, str]
 
     def all_work(self, connections: Iterable[str]) -> bool:
-        """Return whether these connections were there, without an error."""
+        """Return whether these connections exist without an error."""
         return not any(self.errors.get(one.lower(), "it is gone") for one in connections if one)
 
 
@@ -53,10 +53,10 @@ async def check_restart_possible(
     copy: Workflow | None = None,
     owner: DataverseUser | None = None,
 ) -> None:
-    """Return if nothing is known against a start of the original, and of the copy where given.
+    """Raise `JobBlocked` if the original, or the given copy, could not be turned on.
 
-    `owner` is whose the original probably is, as was just read. Raises `JobBlocked` with what has
-    to be settled, or waived by its name.
+    `owner` is the original's probable owner, as just read. The error lists the issues that are not
+    ignored.
     """
     flows = [original.client_data, *([copy.client_data] if copy else [])]
     waived = (await work.read_settings()).ignored_issues
@@ -64,10 +64,10 @@ async def check_restart_possible(
         issues = [
             looks.create_task(_all(one))
             for one in (
-                _of_owner(work, original, owner),
-                _of_connections(work, flows),
-                _of_children(work, original, copy),
-                _of_licence(work),
+                _owner_issues(work, original, owner),
+                _connection_issues(work, flows),
+                _child_flow_issues(work, original, copy),
+                _licence_issues(work),
             )
         ]
     found: dict[str, StartIssue] = {}
@@ -77,11 +77,16 @@ async def check_restart_possible(
     if not left:
         return
     raise JobBlocked(
-        f"{work.job.display_name} is not stopped, since it or its copy could not be started: "
+        (
+            f"{work.job.display_name} is not turned off, because it or its copy could not be "
+            "turned on: "
+        )
         + " ".join(f"{one.text} [{one.name}]" for one in left),
-        instruction=" ".join(one.remedy for one in left)
-        + " Then retry; or accept it by the name in brackets (cmkflow environment ignore): once"
-        " stopped, it may then not be started again.",
+        instruction=" ".join(one.fix for one in left)
+        + (
+            " Then retry. Or ignore the issue by the name in brackets (`cmkflow environment "
+            "ignore`); then a rollback may be impossible."
+        ),
         code=Reason.START_WOULD_FAIL,
     )
 
@@ -90,7 +95,7 @@ async def _all(issues: AsyncIterator[StartIssue]) -> list[StartIssue]:
     return [one async for one in issues]
 
 
-async def _of_owner(
+async def _owner_issues(
     work: StepContext, original: OriginalFlow, owner: DataverseUser | None
 ) -> AsyncIterator[StartIssue]:
     principals, owner_id = work.services.principals, original.owner_id
@@ -103,39 +108,47 @@ async def _of_owner(
         yield StartIssue(
             name=f"owner:{owner_id.lower()}",
             text=f"its owner, {owner.name}, is disabled.",
-            remedy="Make original and copy another user's (Power Automate → the flow → Details → "
-            "Primary owner), or enable the account.",
+            fix=(
+                "Give original and copy another owner (Power Automate → the flow → Details → "
+                "Primary owner), or enable the account."
+            ),
         )
 
 
-async def _of_connections(work: StepContext, flows: Iterable[str]) -> AsyncIterator[StartIssue]:
+async def _connection_issues(work: StepContext, flows: Iterable[str]) -> AsyncIterator[StartIssue]:
     uses = {use for text in flows for use in connections_used(text)}
     if not uses:
         return
     named = {use.logical_name for use in uses} - {""}
-    rows = await _references(work, named) if named else []
+    rows = await _read_references(work, named) if named else []
     bound = {row.logical_name.lower(): row.connection_id for row in rows}
     connections = {use: bound.get(use.logical_name.lower(), use.connection_id) for use in uses}
-    errors = await _errors(work, connections.values()) if any(connections.values()) else {}
+    errors = (
+        await _read_connection_errors(work, connections.values())
+        if any(connections.values())
+        else {}
+    )
     for use, connection in sorted(connections.items(), key=lambda item: item[0].key):
         if not connection:
             name = use.logical_name or use.key
             yield StartIssue(
                 name=f"connection_reference:{name}",
                 text=f"the connection reference {name} has no connection.",
-                remedy=f"Choose a connection for {name} in Power Automate (Solutions, Connection "
+                fix=f"Choose a connection for {name} in Power Automate (Solutions, Connection "
                 "references).",
             )
         elif errors and (error := errors.get(connection.lower(), "it is gone")):
             yield StartIssue(
                 name=f"connection:{connection}",
                 text=f"the connection {connection} does not work: {error}.",
-                remedy=f"Mend the connection {connection} (Power Automate → Connections).",
+                fix=f"Fix the connection {connection} (Power Automate → Connections).",
             )
 
 
-async def _references(work: StepContext, named: Collection[str]) -> Sequence[ConnectionReference]:
-    """Return the references of these names; lists show one late that a step has just made."""
+async def _read_references(
+    work: StepContext, named: Collection[str]
+) -> Sequence[ConnectionReference]:
+    """Return the connection references with these names; a new one may appear in lists late."""
 
     async def read() -> Sequence[ConnectionReference]:
         return await work.services.connection_references.find_by_name(
@@ -149,11 +162,13 @@ async def _references(work: StepContext, named: Collection[str]) -> Sequence[Con
     )
 
 
-async def _errors(work: StepContext, connections: Iterable[str]) -> Mapping[str, str]:
-    """Return what is wrong with each connection of the environment; none: the app is shown none.
+async def _read_connection_errors(
+    work: StepContext, connections: Iterable[str]
+) -> Mapping[str, str]:
+    """Return the error of each connection of the environment; empty if the app may not read them.
 
-    The list is as long as the environment has connections. One that a job of this process has read
-    within ten seconds will do if it shows these connections without an error.
+    The list is as long as the environment has connections. A list that another job of this process
+    read within ten seconds is used again if it shows these connections without an error.
     """
     services, home = work.services, work.environment.id
     asked = services.now
@@ -170,14 +185,14 @@ async def _errors(work: StepContext, connections: Iterable[str]) -> Mapping[str,
     return errors
 
 
-async def _of_children(
+async def _child_flow_issues(
     work: StepContext, original: OriginalFlow, copy: Workflow | None
 ) -> AsyncIterator[StartIssue]:
-    """Children have to be there and, as some say, to be on; others say: once.
+    """Yield child flows that do not exist or are off: some sources require a child to be on, others
+    that it was on once.
 
-    Originals that this remediation copies were on; in a circle the app has turned some of them off.
-
-    See platform.md#child-flows-first.
+    Originals that this remediation copies are skipped: they were on, and in a call loop the app has
+    turned some off. See platform.md#child-flows-first.
     """
     ours = {one.original_id for one in await work.related(work.job.children)}
     wanted = _children(original.client_data) | (_children(copy.client_data) if copy else set())
@@ -185,7 +200,7 @@ async def _of_children(
         try:
             row = await work.services.workflows.get(work.environment, child)
         except NotFound:
-            what, name = "is gone", child
+            what, name = "does not exist", child
         else:
             if row.state is FlowState.ON or child in ours:
                 continue
@@ -193,7 +208,7 @@ async def _of_children(
         yield StartIssue(
             name=f"child:{child}",
             text=f"the child flow {name} {what}.",
-            remedy=f"Restore the child flow {name}, or turn it on.",
+            fix=f"Restore the child flow {name}, or turn it on.",
         )
 
 
@@ -204,8 +219,10 @@ def _children(client_data: str) -> frozenset[str]:
         return frozenset()
 
 
-async def _of_licence(work: StepContext) -> AsyncIterator[StartIssue]:
-    """HTTP, in or out, is premium for sure; of connectors no definition tells."""
+async def _licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
+    """Yield a missing licence. HTTP certainly needs a premium licence; definitions do not show it
+    for connectors.
+    """
     job = work.job
     if not job.http_hosts and job.category != TriggerCategory.HTTP:
         return
@@ -213,6 +230,10 @@ async def _of_licence(work: StepContext) -> AsyncIterator[StartIssue]:
     if licence == "":
         yield StartIssue(
             name=f"licence:{job.original_id}",
-            text="it is premium and runs on no licence: its owner's seems to have lapsed.",
-            remedy="Assign its owner a Power Automate Premium (or the flow a Process) licence.",
+            text=(
+                "it needs a premium licence and has none: its owner's licence has probably expired."
+            ),
+            fix=(
+                "Assign its owner a Power Automate Premium licence, or the flow a Process licence."
+            ),
         )

@@ -1,4 +1,4 @@
-"""Swap a self-starting flow: the original goes off before the copy comes on. Never both."""
+"""Cut a self-starting flow over: the original is turned off before the copy is turned on."""
 
 from dataclasses import replace
 
@@ -15,45 +15,51 @@ from shared.steps.step_context import StepContext
 
 
 async def start_cutover(work: StepContext) -> FlowJob:
-    """Note the intent to swap, unless the original was edited or turned off since it was copied."""
+    """Record the intent to cut over, unless the original was edited or turned off since it was
+    copied.
+    """
     original = await read_original(work)
     if not original.is_on and work.job.has_turned_both_off:
-        return _back_on(work)
+        return _turn_original_on_again(work)
     await check_unchanged(work, original)
     if not original.is_on:
         job = replace(work.job, pattern=MigrationMethod.COPY_OFF, original_was_on=False)
-        text = "The original was turned off meanwhile: its copy stays off."
+        text = "The original was turned off in the meantime. Its copy stays off."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     await work.check_write_allowed()
     copy = await work.services.workflows.get(work.environment, work.job.copy_id)
     await check_restart_possible(work, original, copy)
-    text = "The original goes off, then the copy comes on."
+    text = "The app turns the original off, then the copy on."
     return move_to_state(work.job, FlowJobState.CUTTING_OVER, text, now=work.services.now)
 
 
-def _back_on(work: StepContext) -> FlowJob:
-    """Bring back what this job stopped: a read said wrongly that it was on again."""
-    text = "The original is off, and it was this job that stopped it: it comes on again."
+def _turn_original_on_again(work: StepContext) -> FlowJob:
+    """Return the job that turns on the flow which it turned off: a read showed wrongly that it was
+    on again.
+    """
+    text = "This job has turned the original off. The app turns it on again."
     now = work.services.now
     job = replace(work.job, both_off_since=now, cutover_failure=CutoverFailure(reason=text))
     return move_to_state(job, FlowJobState.CUTTING_OVER, text, now=now)
 
 
 async def cut_over(work: StepContext) -> FlowJob:
-    """Turn the original off, the copy on; the original comes back on if the copy will not."""
+    """Turn the original off and the copy on; turn the original on again if the copy cannot be
+    turned on.
+    """
     began = work.job.both_off_since or work.services.now
     if not await toggle_pair(work, off=original_of(work), on=copy_of(work)):
-        return await _given_up(work)
+        return await _report_failure(work)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
-    text = f"The copy is on. Neither flow was on for {now - began}."
+    text = f"The copy is on. Both flows were off for {now - began}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
 
-async def _given_up(work: StepContext) -> FlowJob:
-    """Go back to where the swap begins; raises `JobBlocked` where a person has to do something."""
+async def _report_failure(work: StepContext) -> FlowJob:
+    """Return to the start of the cutover; raise `JobBlocked` if a person has to act."""
     failure = work.job.cutover_failure or CutoverFailure(reason="")
-    text = f"The swap failed, and the original is on again: {failure.reason}"
+    text = f"The cutover failed, and the original is on again: {failure.reason}"
     job = move_to_state(
         replace(work.job, cutover_failure=None), FlowJobState.VERIFIED, text, now=work.services.now
     )
@@ -64,12 +70,12 @@ async def _given_up(work: StepContext) -> FlowJob:
 
 
 async def wait_for_monitoring_period(work: StepContext) -> None:
-    """Return when the copy has been on for the time it is watched; else raise `MustWait`."""
+    """Return when the copy has been on for the monitoring period; else raise `MustWait`."""
     began = work.job.observation_started_at or work.services.now
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(
-            "The copy is watched before the original is retired.",
+            ("The app observes the copy before it retires the original."),
             until=until,
             code=Reason.MONITORING_PERIOD,
         )

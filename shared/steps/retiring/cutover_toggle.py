@@ -1,8 +1,8 @@
-"""Let one flow of a self-starting pair take the other's place. Never both on, and never neither.
+"""Turn one of a self-starting pair of flows off and the other on.
 
-Between the stop of the one and the start of the other neither is on. If the other does not come on,
-the first comes back: by a write, whatever a read says, and again until one of the two is on. That
-is the one write which kill switch, mode and maintenance window do not stop.
+They are never both on, and both off only while the change is made. If the second flow cannot be
+turned on, the first is turned on again: by a write, whatever a read shows, and repeatedly until one
+of them is on. Kill switch, approval policy and maintenance window do not stop that write.
 """
 
 from collections.abc import Awaitable, Callable
@@ -34,19 +34,19 @@ from shared.steps.write_permission import require_linked_environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverSide:
-    """One flow of a pair."""
+    """One flow of the pair."""
 
     title: str
     turn_on: Callable[[], Awaitable[object]]
-    #: Does nothing where it is gone.
+    #: Does nothing if the flow does not exist.
     turn_off: Callable[[], Awaitable[object]]
-    #: Says whether it is known to be on: what is read is not older than what was sent.
+    #: Returns whether the flow is certainly on: the read is not older than the last write.
     is_on: Callable[[], Awaitable[bool]]
     sent: Callable[[], FlowStateWrite | None]
 
 
 def original_of(work: StepContext) -> CutoverSide:
-    """Return the original."""
+    """Return the original's side."""
     switch = original_switch(work)
 
     async def is_on() -> bool:
@@ -62,7 +62,7 @@ def original_of(work: StepContext) -> CutoverSide:
 
 
 def copy_of(work: StepContext) -> CutoverSide:
-    """Return the copy."""
+    """Return the copy's side."""
     switch = copy_switch(work)
 
     async def turn_off() -> None:
@@ -85,7 +85,7 @@ def copy_of(work: StepContext) -> CutoverSide:
 
 
 async def are_both_off(services: Services, environment: Environment, job: FlowJob) -> bool:
-    """Say whether both flows read as off, as this job has sent them, though one is to be on."""
+    """Return whether both flows are off, as this job has turned them, although one should be on."""
     if not job.has_turned_both_off:
         return False
     original = await find_original(services, environment, job)
@@ -99,26 +99,26 @@ async def are_both_off(services: Services, environment: Environment, job: FlowJo
 
 
 async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
-    """Turn `off` off and `on` on; return False if `off` is on again instead, for `failure`.
+    """Turn `off` off and `on` on; return False if `off` is on again instead, because of `failure`.
 
-    Raises what keeps `off` from being stopped; after that only `MustWait`, `TransientError`,
-    `Conflict`.
+    Raises the errors that prevent turning `off` off; after that only `MustWait`, `TransientError`
+    and `Conflict`.
     """
     if work.job.cutover_failure is None:
         try:
-            await _forward(work, off=off, on=on)
+            await _toggle(work, off=off, on=on)
         except WriteNotVisible:
             raise
         except (PermanentError, NotFound, MustWait, PlatformMigrationInProgress) as err:
             if work.job.both_off_since is None:
                 raise
-            await work.save(replace(work.job, cutover_failure=await _failure(work, err)))
+            await work.save(replace(work.job, cutover_failure=await _describe_failure(work, err)))
         else:
-            return await _end(work, is_done=True)
-    return await _back(work, first=off, second=on)
+            return await _complete(work, is_done=True)
+    return await _restore_one(work, first=off, second=on)
 
 
-async def _forward(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
+async def _toggle(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
     await work.check_write_allowed()
     if work.job.both_off_since is None:
         await work.save(replace(work.job, both_off_since=work.services.now))
@@ -126,7 +126,7 @@ async def _forward(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> N
         await off.turn_off()
     except (PermanentError, NotFound, PlatformMigrationInProgress):
         sent = off.sent()
-        if sent is None or sent.state is FlowState.ON:  # it was never stopped
+        if sent is None or sent.state is FlowState.ON:  # it was never turned off
             await work.save(replace(work.job, both_off_since=None))
         raise
     await _require_link(work)
@@ -134,10 +134,10 @@ async def _forward(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> N
 
 
 async def _require_link(work: StepContext) -> None:
-    """Return if the environment is linked at this moment, or the job is rolled back.
+    """Return if the environment is linked now, or the job is rolled back.
 
-    A copy that comes on in an environment without a key is on Microsoft's key. A reading of the
-    environment from a minute ago does not show that it was unlinked since.
+    A copy that is turned on in an environment without a key is on Microsoft's key. An environment
+    read a minute ago may have been unlinked since.
     """
     job = work.job
     if job.policy_id and not job.is_rolling_back:
@@ -146,58 +146,63 @@ async def _require_link(work: StepContext) -> None:
         )
 
 
-async def _back(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
-    """Turn one of the two on, the first if that can be. Raises `MustWait` until one of them is."""
+async def _restore_one(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
+    """Turn one of the two on, the first if possible. Raises `MustWait` until one of them is."""
     sent = first.sent()
-    is_first_on_its_way = sent is not None and sent.state is FlowState.ON
-    if not is_first_on_its_way and await second.is_on() and not await first.is_on():
+    is_first_being_turned_on = sent is not None and sent.state is FlowState.ON
+    if not is_first_being_turned_on and await second.is_on() and not await first.is_on():
         stopped = second.sent()
         if stopped and stopped.state is FlowState.OFF:
             check_is_turned_by_others(work, second.title, stopped)
-        return await _end(work, is_done=True)  # it came late, or a person turned it on
-    refusals: list[JobBlocked] = []
+        return await _complete(
+            work, is_done=True
+        )  # the write took effect late, or a person turned it on
+    errors: list[JobBlocked] = []
     for one, other in ((first, second), (second, first)):
         try:
             await other.turn_off()
             await one.turn_on()
         except (PermanentError, NotFound) as err:
-            refusals.append(await _explained(work, err))
-            if refusals[-1].code == Reason.FLOW_STATE_NOT_CHANGED:
-                break  # it was accepted, and may come on yet: never both
+            errors.append(await _explain(work, err))
+            if errors[-1].code == Reason.FLOW_STATE_NOT_CHANGED:
+                break  # it was accepted and may take effect later: never both on
         else:
-            return await _end(work, is_done=one is second)
-    raise _neither(work, first, second, refusals)
+            return await _complete(work, is_done=one is second)
+    raise _both_off(work, first, second, errors)
 
 
-async def _end(work: StepContext, *, is_done: bool) -> bool:
+async def _complete(work: StepContext, *, is_done: bool) -> bool:
     failure = None if is_done else work.job.cutover_failure
     await work.save(replace(work.job, both_off_since=None, cutover_failure=failure))
     return is_done
 
 
-def _neither(
-    work: StepContext, first: CutoverSide, second: CutoverSide, refusals: list[JobBlocked]
+def _both_off(
+    work: StepContext, first: CutoverSide, second: CutoverSide, errors: list[JobBlocked]
 ) -> MustWait:
     services, since = work.services, work.job.both_off_since or work.services.now
-    why = " ".join(one.reason for one in refusals)
+    why = " ".join(one.reason for one in errors)
     return MustWait(
-        f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {first.title}, {second.title}. {why}",
+        (
+            f"Original and copy are both off since {since:%Y-%m-%d %H:%M} UTC: {first.title}, "
+            f"{second.title}. {why}"
+        ),
         until=services.now + next_poll_delay(services, since),
         code=Reason.BOTH_OFF,
-        instruction=" ".join([f"Turn {first.title} on by hand.", refusals[0].instruction]),
+        instruction=" ".join([f"Turn {first.title} on in Power Automate.", errors[0].instruction]),
     )
 
 
-async def _failure(
+async def _describe_failure(
     work: StepContext, err: PermanentError | NotFound | MustWait | PlatformMigrationInProgress
 ) -> CutoverFailure:
     if isinstance(err, MustWait | PlatformMigrationInProgress):
         return CutoverFailure(reason=str(err))
-    why = await _explained(work, err)
+    why = await _explain(work, err)
     return CutoverFailure(reason=why.reason, instruction=why.instruction, code=why.code)
 
 
-async def _explained(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:
+async def _explain(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:
     if isinstance(err, PlatformError | NotFound):
         return await explain_refusal(work, err)
     if isinstance(err, JobBlocked):

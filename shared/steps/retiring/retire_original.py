@@ -1,4 +1,4 @@
-"""Retire an original: off, out of the way by name, its copy in its place."""
+"""Retire an original: turn it off, rename it, and give its name to the copy."""
 
 from shared.concurrency import run_concurrently
 from shared.domain.definitions.comparison import definition_digest
@@ -25,19 +25,23 @@ from shared.steps.updating_callers.record_callers import callers_left
 
 
 async def retire_when_quiet(work: StepContext) -> FlowJob:
-    """Retire a called original once it is quiet and still reads as it was copied."""
+    """Retire a called original when it receives no calls and is still as it was copied."""
     if work.job.pattern is not MigrationMethod.COPY_OFF:
-        check_own_channels(work)  # before anything else: by it the original is never quiet
+        check_own_channels(work)  # first, because its notifications are calls of the original
     await wait_for_no_calls(work)
     if work.job.pattern is not MigrationMethod.COPY_OFF and await callers_left(work):
-        text = "A caller holds the original again, or was found since: it is updated first."
+        text = (
+            "A caller refers to the original again, or was found since. The app updates it first."
+        )
         return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
     await check_agents(work)
     return await retire(work)
 
 
 async def retire(work: StepContext) -> FlowJob:
-    """Turn the original off and let the copy take its name, with whoever joined meanwhile."""
+    """Turn the original off and rename both flows; share the copy with principals that were added
+    in the meantime.
+    """
     job = work.job
     async with run_concurrently() as reads:
         looked = reads.create_task(read_original_with_membership(work))
@@ -45,11 +49,15 @@ async def retire(work: StepContext) -> FlowJob:
         owner = reads.create_task(_probable_owner(work))
     original, belonging = looked.result()
     if original.is_on and job.pattern is MigrationMethod.COPY_OFF:
-        return _again(work, "The original was turned on meanwhile: so is its copy.")
+        return _copy_again(
+            work, ("The original was turned on in the meantime. The app turns its copy on too.")
+        )
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
-    if drifted and job.pattern is not MigrationMethod.CUT_OVER and _copies_again(work):
+    if drifted and job.pattern is not MigrationMethod.CUT_OVER and _is_copied_again(work):
         work.remember(replace(work.job, original_digest=""))
-        return _again(work, "The original was edited after it was copied: it is copied again.")
+        return _copy_again(
+            work, ("The original was edited after it was copied. The app copies it again.")
+        )
     await check_unchanged(work, original)
     copy = require_healthy_copy(work, found.result())
     if job.pattern is not MigrationMethod.COPY_OFF:
@@ -70,9 +78,10 @@ async def retire(work: StepContext) -> FlowJob:
 
 
 async def _probable_owner(work: StepContext) -> DataverseUser | None:
-    """Return whose the original was when it was copied, if that is to be known before it goes off.
+    """Return the original's owner when it was copied, if the owner has to be checked before it is
+    turned off.
 
-    It is read with the rest: whose it is now that tells.
+    It is read together with the rest; only later is it known whether the owner has changed.
     """
     job = work.job
     if not job.in_solution or job.pattern is not MigrationMethod.UPDATE_CALLERS:
@@ -80,9 +89,9 @@ async def _probable_owner(work: StepContext) -> DataverseUser | None:
     return await work.services.principals.user(work.environment, job.copy_owner_id)
 
 
-def _copies_again(work: StepContext) -> bool:
+def _is_copied_again(work: StepContext) -> bool:
     return work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
 
 
-def _again(work: StepContext, text: str) -> FlowJob:
+def _copy_again(work: StepContext, text: str) -> FlowJob:
     return move_to_state(work.job, FlowJobState.COPYING, text, now=work.services.now)

@@ -1,4 +1,4 @@
-"""Wait for the end of another job, which then wakes this one."""
+"""Wait until another job ends, which then wakes this one."""
 
 from dataclasses import replace
 from typing import NoReturn
@@ -13,21 +13,21 @@ from shared.steps.step_context import StepContext
 
 
 async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoReturn:
-    """Raise `MustWait`, until the job of a parent has ended.
+    """Raise `MustWait` until the job of a parent has ended.
 
-    A parent that calls by URL does not know whom it calls: it is told of who waits, or it ended
-    without waking anybody. If it has ended meanwhile, this job looks again at once.
+    A parent that calls by URL does not know its callees, so this job is added to the parent's
+    `waiters`. If the parent has ended in the meantime, this job is due now.
     """
     services, has_ended = work.services, False
     name = format_job_reference(work.job, parent.environment_id)
 
-    def noted(job: FlowJob | None) -> FlowJob | None:
+    def updated(job: FlowJob | None) -> FlowJob | None:
         nonlocal has_ended
         has_ended = job is None or FLOW.is_ended(job)
         if job is None or has_ended or name in (*job.children, *job.waiting_job_ids):
             return None
         return replace(job, waiting_job_ids=(*job.waiting_job_ids, name))
 
-    await FLOW.change(services, (parent.environment_id, parent.id), noted)
+    await FLOW.change(services, (parent.environment_id, parent.id), updated)
     until = services.now if has_ended else services.now + UNTIL_WOKEN
     raise MustWait(text, until=until, code=Reason.PARENT_FLOW_NOT_READY)

@@ -1,1 +1,1 @@
-"""From any step of a flow job back to the original alone."""
+"""Roll back: turn the original on, revert its callers, turn the copy off."""

@@ -1,7 +1,7 @@
-"""What a delivery that did not end may still have changed: looked for before a rollback ends.
+"""Check for changes by invocations that did not complete, before a rollback ends.
 
-Such a delivery is frozen, or a write of it is under way. Nothing more comes of it once its bound
-has passed (`DurableJob.settles_at`); until then the copy stays on for whoever is sent to it.
+Such an invocation is suspended, or one of its writes is in flight. After a time limit nothing can
+follow (`DurableJob.settles_at`); until then the copy stays on for callers that were changed to it.
 """
 
 from dataclasses import replace
@@ -21,51 +21,57 @@ from shared.steps.updating_callers.record_callers import holds_copy
 
 
 async def check_rollback_result(work: StepContext) -> FlowJob | None:
-    """Return None if all is as the rollback left it, else the job where it is mended.
+    """Return None if everything is as the rollback left it, else the job that repeats a stage.
 
-    Raises `MustWait` until nothing is under way any more.
+    Raises `MustWait` until no write is in flight.
     """
-    had_open_deliveries = await wait_and_revoke(work)
-    # Also by another job's: whoever writes an app's settings writes all of them.
-    found = await _callers_moved_again(work)
-    if had_open_deliveries:
-        found += await _original_off(work)
-    return _mended(work, found)
+    had_open_invocations = await wait_and_revoke(work)
+    # Another job may have caused it too: an app's settings are written as a whole.
+    found = await _find_changed_callers(work)
+    if had_open_invocations:
+        found += await _find_turned_off_original(work)
+    return _repeat_rollback(work, found)
 
 
 async def callers_moved_again(work: StepContext) -> FlowJob | None:
-    """Return None if every caller is as the rollback left it, else the job where it is mended."""
-    return _mended(work, await _callers_moved_again(work))
+    """Return None if every caller is as the rollback left it, else the job that repeats a stage."""
+    return _repeat_rollback(work, await _find_changed_callers(work))
 
 
-def _mended(work: StepContext, found: list[str]) -> FlowJob | None:
+def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
     if not found:
         return None
     job = replace(work.job, rollback_stage=RollbackStage.TURN_ON_ORIGINAL)
-    text = f"Changed by a delivery that had not ended, and put back again: {', '.join(found)}."
+    text = (
+        "An invocation that had not completed changed these again, and the app reverts them: "
+        f"{', '.join(found)}."
+    )
     return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
 
 
 async def wait_and_revoke(work: StepContext) -> bool:
-    """Wait until nothing is under way any more, then leave every flow that was ever borrowed.
+    """Wait until no write is in flight, then revoke every grant that the job ever made.
 
-    Says whether a delivery had not ended; raises `MustWait`.
+    Returns whether an invocation had not completed. Raises `MustWait`.
     """
     settles_at = work.job.in_flight_until
     if settles_at is None:
         return False
     if work.job.has_write_in_flight(work.services.now):
-        text = "A delivery of this job did not end: what it may still write is waited for."
+        text = (
+            "An invocation of this job did not complete. The app waits until none of its writes "
+            "can follow."
+        )
         raise MustWait(text, until=settles_at, code=Reason.WRITE_IN_FLIGHT)
     for name in work.job.past_grants:
         await revoke_grant(work, name)
-    # Several may have been frozen, each soon after the one before.
+    # Several may have been suspended, each soon after the one before.
     await report_stale_writes(work, since=settles_at - 3 * work.services.settings.in_flight_timeout)
     await work.save(replace(work.job, in_flight_until=None))
     return True
 
 
-async def _callers_moved_again(work: StepContext) -> list[str]:
+async def _find_changed_callers(work: StepContext) -> list[str]:
     log, found = await CallerEditLog.open(work), []
     for record in await work.callers.all():
         is_back = record.state is CallerState.REVERTED and log.edits(record)
@@ -75,7 +81,7 @@ async def _callers_moved_again(work: StepContext) -> list[str]:
     return found
 
 
-async def _original_off(work: StepContext) -> list[str]:
+async def _find_turned_off_original(work: StepContext) -> list[str]:
     job = work.job
     if not job.original_was_on or (await read_original(work)).is_on:
         return []

@@ -1,6 +1,7 @@
-"""What a frozen delivery wrote over where no ETag refuses it: people are told of it.
+"""Report values that a suspended invocation overwrote where no ETag protects them.
 
-What is known by an intent is put back by the job whose intent it is. Other values are kept nowhere.
+Values that a caller edit intent records are reverted by the job of that intent. Other values are
+stored nowhere.
 """
 
 from collections import defaultdict
@@ -20,9 +21,9 @@ from shared.steps.updating_callers.record_callers import holds_copy, holds_origi
 
 
 async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
-    """Tell what reads as a delivery that did not end had read it, and not as somebody else left it.
+    """Report values that an incomplete invocation set back to what it had read.
 
-    `since`: what was read and written before has nothing to do with that delivery.
+    `since`: earlier reads and writes do not belong to that invocation.
     """
     log = await CallerEditLog.open(work)
     resources: dict[str, list[CallerRecord]] = defaultdict(list)
@@ -31,13 +32,13 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     found = [
         place
         for records in resources.values()
-        for place in await _put_back(work, log, records, since)
+        for place in await _find_overwritten(work, log, records, since)
     ]
     if not found:
         return
     cause = (
-        "A delivery that had been frozen wrote older values than were there before, seen at"
-        f" {work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
+        "A suspended invocation continued late and wrote older values, found at "
+        f"{work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
     )
     await tell(
         work.services, Reason.STALE_WRITE, work.services.tables.flow_jobs.name_of(work.job), cause
@@ -45,13 +46,13 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     await work.save(add_notes(work.job, cause))
 
 
-async def _put_back(
+async def _find_overwritten(
     work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
-    """Return where something that no job of ours puts back was written over, for people."""
+    """Return the places that were overwritten and that no job reverts, for people."""
     surroundings = log.surroundings(records, since)
     if len(surroundings.digests) < 2:
-        return []  # nobody was overtaken here
+        return []  # no later invocation read this resource
     now: dict[str, str] = {}
     versions: dict[str, list[str]] = {}
     for record in records:
@@ -70,13 +71,15 @@ async def _put_back(
     labels = {record.id: record.caller.label for record in records}
     found = surroundings.reverted(now, versions)
     if found - labels.keys():
-        found -= await _reconciled(work, records[0].caller.resource_id)
+        found -= await _find_checked_callers(work, records[0].caller.resource_id)
     return sorted(labels.get(place, place) for place in found)
 
 
-async def _reconciled(work: StepContext, resource: str) -> set[str]:
-    """Return the callers that are as their job left them, or that it looks at before it ends."""
-    services, minded = work.services, set[str]()
+async def _find_checked_callers(work: StepContext, resource: str) -> set[str]:
+    """Return the callers that are as their job left them, or that their job checks
+    before it ends.
+    """
+    services, checked = work.services, set[str]()
     jobs = {
         kept.item.id: kept.item
         async for kept in readable(services, services.tables.flow_jobs.scan())
@@ -86,7 +89,7 @@ async def _reconciled(work: StepContext, resource: str) -> set[str]:
         job, caller = jobs.get(record.job_id), record.caller
         if job is None or caller.resource_id != resource:
             continue
-        is_astray = holds_copy if job.has_original_restored else holds_original
-        if not job.is_inactive or not await is_astray(services, job, caller):
-            minded.add(caller.address)
-    return minded
+        is_wrong = holds_copy if job.has_original_restored else holds_original
+        if not job.is_inactive or not await is_wrong(services, job, caller):
+            checked.add(caller.address)
+    return checked

@@ -1,4 +1,4 @@
-"""Bring a deleted original back before its job is rolled back, where and while that is possible."""
+"""Restore a deleted original before its job is rolled back, if that is still possible."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,61 +16,63 @@ from shared.steps.step_context import StepContext
 
 
 async def restore_original(work: StepContext) -> FlowJob | None:
-    """Return None if the original is there, by now; else the job, retired again for good.
+    """Return None if the original exists now; else the job, retired permanently.
 
     The app restores a flow outside solutions (platform.md#flow-state). Raises `JobBlocked` with the
-    last day where only a person can.
+    last day if only a person can restore it.
     """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(job.environment_id, job.id)
     if kept is None or not kept.item.state_properties.may_be_deleted:
         return None
     if job.in_flight_until and job.has_write_in_flight(services.now):
-        # A delete may be on its way, and one by the flow service names no version.
-        text = "A delete of the original may be under way."
+        # A delete may be in flight, and the flow service's delete checks no version.
+        text = "A delete of the original may be in flight."
         raise MustWait(text, until=job.in_flight_until, code=Reason.WRITE_IN_FLIGHT)
     if await find_original(services, work.environment, job):
-        await _note(work, kept)
+        await _cancel_deletion(work, kept)
         return None
     until = kept.item.restorable_until
     if until and until <= services.now:
-        text = f"Not rolled back: since {until:%Y-%m-%d} the original cannot be restored."
+        text = f"Not rolled back: the original can no longer be restored since {until:%Y-%m-%d}."
         job = replace(job, requested=None, rollback_stage=None)
         return move_to_state(
-            job, FlowJobState.RETIRED, f"{text} The copy works on.", now=services.now
+            job, FlowJobState.RETIRED, f"{text} The copy stays on.", now=services.now
         )
     if not job.in_solution:
         deletion = kept.item
 
-        async def refused(err: Refusal) -> Reply:
-            return _by_hand(job, deletion) if isinstance(err, NotFound) else None
+        async def handle_error(err: Refusal) -> Reply:
+            return _manual_restore(job, deletion) if isinstance(err, NotFound) else None
 
         restore = partial(services.flow_switch.restore, job.environment_id, job.flow_name)
-        await perform(Write(permit=work.check_write_allowed, call=restore, on_refusal=refused))
+        await perform(Write(permit=work.check_write_allowed, call=restore, on_refusal=handle_error))
         if await find_original(services, work.environment, job):
-            await _note(work, kept)
+            await _cancel_deletion(work, kept)
             return None
-        reason = "The platform accepted to restore the original, but it is not there yet."
+        reason = "The platform accepted to restore the original, but does not show it yet."
         raise MustWait(
             reason,
             until=services.now + services.settings.wait_poll_interval,
             code=Reason.WRITE_NOT_VISIBLE,
         )
-    raise _by_hand(job, kept.item)
+    raise _manual_restore(job, kept.item)
 
 
-async def _note(work: StepContext, kept: StoredItem[Deletion]) -> None:
-    text = "The original was restored: its job is rolled back."
+async def _cancel_deletion(work: StepContext, kept: StoredItem[Deletion]) -> None:
+    text = "The original was restored, because its job is rolled back."
     row = mark_cancelled(kept.item, text, now=work.services.now)
     await work.services.tables.deletions.replace(kept, row)
 
 
-def _by_hand(job: FlowJob, deletion: Deletion) -> JobBlocked:
+def _manual_restore(job: FlowJob, deletion: Deletion) -> JobBlocked:
     until = deletion.restorable_until
     last = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "within 21 days of its delete"
     return JobBlocked(
-        f"The original {job.display_name} was deleted, as {deletion.approved_by} had approved.",
-        instruction=f"Restore flow {job.flow_name} in Power Automate, or by POST …/restore of the "
-        f"flow service, {last}; then retry. The copy works meanwhile.",
+        f"The original {job.display_name} was deleted, as approved by {deletion.approved_by}.",
+        instruction=(
+            f"Restore flow {job.flow_name} in Power Automate, or with POST …/restore of the flow "
+            f"service, {last}. Then retry. Until then the copy stays on."
+        ),
         code=Reason.ORIGINAL_ALREADY_DELETED,
     )

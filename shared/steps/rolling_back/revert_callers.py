@@ -1,4 +1,4 @@
-"""Put callers back: exactly what was changed at each of them, and nothing else."""
+"""Revert callers: exactly the recorded edits of each, and nothing else."""
 
 from dataclasses import replace
 
@@ -24,9 +24,9 @@ from shared.steps.updating_callers.write_callers import TRIES
 
 
 async def revert_callers(work: StepContext) -> list[CallerRecord]:
-    """Put back every caller that was changed, and return their records.
+    """Revert every changed caller, and return their records.
 
-    Raises `JobBlocked` where somebody else changed the same place: a conflict is for a person.
+    Raises `JobBlocked` if somebody else has changed the same reference.
     """
     log = await CallerEditLog.open(work)
     changed = [record for record in await work.callers.all() if log.edits(record)]
@@ -42,15 +42,14 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
 
 
 async def check_manual_callers(work: StepContext) -> None:
-    """What a person pointed at the copy only a person can put back: a rarely used app would break.
-
-    Raises `JobBlocked` with the caller.
+    """Raise `JobBlocked` for a caller that a person changed to the copy: only a person can revert
+    it.
     """
     caller = await manual_caller_of_copy(work.services, work.job)
     if caller:
         raise JobBlocked(
             f"The {caller.label} calls the copy of {work.job.display_name}.",
-            instruction="Point it at the original again by hand, then retry.",
+            instruction="Change it to the original yourself, then retry.",
             code=Reason.MANUAL_CALLER,
         )
 
@@ -63,17 +62,17 @@ async def _revert(
     kind = work.services.callers[caller.kind]
     async with lease_resource(work, caller.resource_id) as resource:
         for _ in range(TRIES):
-            standing = await read_to_write(work, kind, [caller])
-            value = standing.get(caller.address)
+            current = await read_to_write(work, kind, [caller])
+            value = current.get(caller.address)
             if value is None:
-                return await _reverted(work, record)
+                return await _mark_reverted(work, record)
             known = {**signatures_in(value.text), **signatures}
             try:
                 text = caller_edit.revert_edits(value.text, edits, known)
             except (SignatureChanged, caller_edit.EditConflict) as err:
                 raise JobBlocked(
-                    f"{caller.label} cannot be put back by itself: {err}",
-                    instruction="Put the original's trigger URL back by hand, then retry.",
+                    f"The app cannot revert {caller.label}: {err}",
+                    instruction="Restore the original's trigger URL there yourself, then retry.",
                     code=Reason.CALLER_WRITE_LOST,
                 ) from err
             if value.surrounding_digests is not None:
@@ -81,24 +80,27 @@ async def _revert(
                 await log.append(record, value)
             old = replace(value, text=text)
             try:
-                await write_places(work, resource, kind, [(caller, old)], standing)
+                await write_places(work, resource, kind, [(caller, old)], current)
             except Conflict:
                 continue
             async for _ in poll(work):
                 if holds_value(kind, await kind.read(caller), old):
-                    return await _reverted(work, record)
+                    return await _mark_reverted(work, record)
     await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
-        f"{record.caller.label} does not keep its old value: something else writes it.",
-        instruction="Find out what writes this value, put the original's URL back, then retry.",
+        f"{record.caller.label} loses its old value, because something else writes it.",
+        instruction=(
+            "Find out what writes this value, restore the original's URL there, then retry."
+        ),
         code=Reason.CALLER_WRITE_LOST,
     )
 
 
 async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
-    """What was copied after it was pointed at this copy has a copy that calls this one: a parent.
+    """Raise `JobBlocked` if the caller was copied after it was changed to this copy, and is not
+    rolled back.
 
-    Raises `JobBlocked` if nobody has ordered to undo that.
+    Its copy calls this copy, so its job becomes a parent.
     """
     other = await copied_or_undone(work, record.caller)
     if other is None or other.id == work.job.id:
@@ -108,11 +110,11 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
         await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
     if other.is_live and other.requested is None:
         raise JobBlocked(
-            f"The {record.caller.label} was copied after it was pointed at this copy.",
-            instruction=f"Roll {other.display_name} back; this one then goes on.",
+            f"The {record.caller.label} was copied after the app had changed it to this copy.",
+            instruction=f"Roll {other.display_name} back. This job then continues.",
             code=Reason.PARENT_FLOW_NOT_READY,
         )
 
 
-async def _reverted(work: StepContext, record: CallerRecord) -> None:
+async def _mark_reverted(work: StepContext, record: CallerRecord) -> None:
     await work.callers.upsert(replace(record, state=CallerState.REVERTED))

@@ -1,6 +1,6 @@
-"""Undo a job: original on and proven → callers back → copy quiet → copy off.
+"""Roll a job back: original on, callers reverted, no calls of the copy, copy off.
 
-A family goes back whole, in an order of its own (rollback_sequence.py).
+Dependent flows are rolled back together, in the order of rollback_sequence.py.
 """
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ from shared.steps.rolling_back.rollback_sequence import (
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.check_agents import check_agents_back, forget_agents
 
-#: From these an original is retired, and renamed.
+#: From these states an original is retired, and renamed.
 _MAY_RENAME = frozenset(
     {FlowJobState.CHECKING_FOR_CALLS, FlowJobState.MONITORING, FlowJobState.RETIRED}
 )
@@ -42,28 +42,28 @@ _MAY_RENAME = frozenset(
 async def roll_back(work: StepContext) -> FlowJob:
     """Do the next stage of the rollback; repeated until the job is rolled back."""
     stages = {
-        None: _original_on,
-        RollbackStage.TURN_ON_ORIGINAL: _original_on,
-        RollbackStage.REVERT_CALLERS: _callers_back,
-        RollbackStage.CHECK_COPY_FOR_CALLS: _copy_quiet,
-        RollbackStage.TURN_OFF_COPY: _copy_off,
+        None: _turn_original_on,
+        RollbackStage.TURN_ON_ORIGINAL: _turn_original_on,
+        RollbackStage.REVERT_CALLERS: _revert_callers,
+        RollbackStage.CHECK_COPY_FOR_CALLS: _wait_for_no_copy_calls,
+        RollbackStage.TURN_OFF_COPY: _turn_copy_off,
     }
     return await stages[work.job.rollback_stage](work)
 
 
-async def _original_on(work: StepContext) -> FlowJob:
-    """Bring the original back. Of a self-starting pair the copy goes off first."""
-    is_neither = await are_both_off(work.services, work.environment, work.job)
-    if work.job.both_off_since or is_neither:
-        await _swap_back(work)  # what is waited for below may take days
-    if given_up := await restore_original(work):
-        return given_up
+async def _turn_original_on(work: StepContext) -> FlowJob:
+    """Turn the original on. Of a self-starting pair, the copy is turned off first."""
+    is_both_off = await are_both_off(work.services, work.environment, work.job)
+    if work.job.both_off_since or is_both_off:
+        await _cut_back(work)  # the waits below may take days
+    if unrestorable := await restore_original(work):
+        return unrestorable
     await wait_for_children(work)
     job = work.job
     await wait_for_called_by_url(work, in_circle=False)
-    await _accept_replay(work)
+    await _check_replay_accepted(work)
     if job.pattern is MigrationMethod.CUT_OVER:
-        await _swap_back(work)
+        await _cut_back(work)
     elif job.original_was_on:
         await toggle_original(work, on=True)
     if job.in_solution and work.environment.dataverse_url:
@@ -73,16 +73,14 @@ async def _original_on(work: StepContext) -> FlowJob:
             is_renamed = any(change.state in _MAY_RENAME for change in job.history)
             anew = is_renamed and retired_name(title) != title
             await rename(work, job.original_id, title, seen=original, anew=anew)
-    return _next(work, RollbackStage.REVERT_CALLERS, "The original is as it was.")
+    return _move_to_stage(work, RollbackStage.REVERT_CALLERS, "The original is restored.")
 
 
-async def _swap_back(work: StepContext) -> None:
-    """Let the original take the copy's place; raises `JobBlocked` if the copy is on again
-    instead.
-    """
+async def _cut_back(work: StepContext) -> None:
+    """Turn the copy off and the original on; raise `JobBlocked` if the copy is on again instead."""
     copy, original = copy_of(work), original_of(work)
     if work.job.has_turned_both_off and work.job.both_off_since is None:
-        # A read may have said that one is on, and nothing that this job has written does.
+        # A read may have shown that one is on, but no write of this job has turned one on.
         await work.save(replace(work.job, both_off_since=work.services.now))
     is_back = work.job.both_off_since is None and await original.is_on()
     if not work.job.original_was_on or is_back:
@@ -97,11 +95,11 @@ async def _swap_back(work: StepContext) -> None:
         raise JobBlocked(failure.reason, instruction=failure.instruction, code=failure.code)
 
 
-async def _accept_replay(work: StepContext) -> None:
-    """Note what the original will replay; raises `JobBlocked` if nobody has accepted that.
+async def _check_replay_accepted(work: StepContext) -> None:
+    """Record which events the original will replay; raise `JobBlocked` if nobody has accepted that.
 
-    It may have been stopped since the order was given. A swap that failed has to bring the original
-    back whatever comes of it: nobody ordered that.
+    The original may have been turned off after the rollback was requested. After a failed cutover
+    the original is turned on in any case, because nobody requested that.
     """
     job, now = work.job, work.services.now
     replay = find_replay(job)
@@ -110,19 +108,19 @@ async def _accept_replay(work: StepContext) -> None:
     if job.requested and not job.accepts_replay:
         raise JobBlocked(
             describe_replays([replay], now),
-            instruction='Order the rollback again with "replay": true (--accept-replay).',
+            instruction='Request the rollback again with "replay": true (--accept-replay).',
             code=Reason.BACKLOG_REPLAY,
         )
-    await work.save(add_notes(job, f"Replays what is pending: {replay.text(now)}."))
+    await work.save(add_notes(job, f"Processes its backlog again: {replay.text(now)}."))
 
 
-async def _callers_back(work: StepContext) -> FlowJob:
-    """Put back exactly what was changed at each caller; a conflict is for a person."""
+async def _revert_callers(work: StepContext) -> FlowJob:
+    """Revert exactly what was changed at each caller."""
     await wait_for_called_by_url(work, in_circle=True)
     services = work.services
     changed = await revert_callers(work)
     if changed or work.job.observation_started_at:
-        # From now on the copy, not the original, has to fall quiet.
+        # From now on the copy must receive no calls, instead of the original.
         kinds = {record.caller.kind for record in changed}
         stale = max(
             (services.callers[kind].old_value_lifetime for kind in kinds), default=timedelta(0)
@@ -134,37 +132,39 @@ async def _callers_back(work: StepContext) -> FlowJob:
             drained_callers=(),
         )
         await work.save(job)
-    return _next(work, RollbackStage.CHECK_COPY_FOR_CALLS, "Every caller is as it was.")
+    return _move_to_stage(work, RollbackStage.CHECK_COPY_FOR_CALLS, "Every caller is reverted.")
 
 
-async def _copy_quiet(work: StepContext) -> FlowJob:
-    """Wait until the copy is not called any more, as for an original before it is retired."""
+async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
+    """Wait until the copy receives no calls, as for an original before it is retired."""
     job = work.job
     is_called = job.pattern is MigrationMethod.UPDATE_CALLERS and bool(job.copy_flow_name)
     if is_called:
         check_own_channels(work)
         try:
-            await _wait_until_copy_is_quiet(work)
+            await _check_copy_runs(work)
         except MustWait as err:
-            is_late = err.code == Reason.NO_CALL_PERIOD and _should_be_quiet(work)
-            if is_late and (mended := await callers_moved_again(work)):
-                return mended
+            is_late = err.code == Reason.NO_CALL_PERIOD and _is_past_no_call_period(work)
+            if is_late and (repeated := await callers_moved_again(work)):
+                return repeated
             raise
         await check_manual_callers(work)
         await check_agents_back(work)
     await wait_for_parents(work)
     if is_called:
         await _wait_for_runs_of_callers(work)
-    return _next(work, RollbackStage.TURN_OFF_COPY, "Nobody calls the copy any more.")
+    return _move_to_stage(work, RollbackStage.TURN_OFF_COPY, "The copy receives no calls.")
 
 
-def _should_be_quiet(work: StepContext) -> bool:
-    """Say whether callers had time to leave the copy: who calls it still was sent to it again."""
+def _is_past_no_call_period(work: StepContext) -> bool:
+    """Return whether callers had time to leave the copy; one that still calls it
+    was changed again.
+    """
     began = work.job.observation_started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
 
 
-async def _wait_until_copy_is_quiet(work: StepContext) -> None:
+async def _check_copy_runs(work: StepContext) -> None:
     job, services = work.job, work.services
     try:
         runs = await services.flow_reports.runs(
@@ -175,24 +175,26 @@ async def _wait_until_copy_is_quiet(work: StepContext) -> None:
     if any(run.is_running for run in runs):
         until = services.now + services.settings.wait_poll_interval
         raise MustWait(
-            "A run of the copy is still going.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
+            "A run of the copy is in progress.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
         )
     last = [run.started_at for run in runs] + (
         [job.observation_started_at] if job.observation_started_at else []
     )
     if not last:
-        return  # nobody was ever told of it
+        return  # no caller was ever changed to it
     until = max(last) + max(services.settings.no_call_period, job.no_call_period or timedelta(0))
     if until > services.now:
         raise MustWait(
-            "The copy has to be quiet before it is turned off.",
+            ("The copy must receive no calls before it is turned off."),
             until=until,
             code=Reason.NO_CALL_PERIOD,
         )
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """A run that began before its flow was put back, or of a parent's copy, may call the copy."""
+    """Wait for runs that started before their flow was reverted, and for runs of parents' copies:
+    both may call the copy.
+    """
     copies = [
         CallingFlow(
             id=one.id,
@@ -206,11 +208,11 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
     await wait_for_runs(work, [*copies, *await calling_flows(work, CallerState.REVERTED)])
 
 
-async def _copy_off(work: StepContext) -> FlowJob:
-    """Turn the copy off and give it the name it had as a copy."""
-    if mended := await check_rollback_result(work):
-        return mended
-    is_left = await _copy_off_and_named(work)
+async def _turn_copy_off(work: StepContext) -> FlowJob:
+    """Turn the copy off and give it its name as a copy."""
+    if repeated := await check_rollback_result(work):
+        return repeated
+    is_left = await _turn_off_and_rename(work)
     await forget_agents(work)
     job = replace(
         work.job,
@@ -224,8 +226,8 @@ async def _copy_off(work: StepContext) -> FlowJob:
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
-async def _copy_off_and_named(work: StepContext) -> bool:
-    """Turn the copy off under the name of a copy; return False if it is gone."""
+async def _turn_off_and_rename(work: StepContext) -> bool:
+    """Turn the copy off under its name as a copy; return False if it does not exist."""
     try:
         await toggle_copy(work, FlowState.OFF)
         await rename(work, work.job.copy_id, copy_name(work.job.display_name))
@@ -234,6 +236,6 @@ async def _copy_off_and_named(work: StepContext) -> bool:
     return True
 
 
-def _next(work: StepContext, stage: RollbackStage, text: str) -> FlowJob:
+def _move_to_stage(work: StepContext, stage: RollbackStage, text: str) -> FlowJob:
     job = replace(work.job, rollback_stage=stage)
     return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)

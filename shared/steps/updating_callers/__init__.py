@@ -1,1 +1,1 @@
-"""Find who calls an original, and point each at its copy."""
+"""Find the callers of an original, and write the copy's URL into each."""

@@ -1,8 +1,8 @@
-"""Let jobs whose callers stand in one resource write them together, while the rows of all are held.
+"""Batch the writes of jobs whose callers are in one resource, while the rows of all are leased.
 
-The last search tells which ids stand in a resource, and who has come to write it is noted beside.
-Whoever comes waits a while for those that are on their way; the last one, or the one whose time has
-passed first, writes for all.
+The caller index has the ids that a resource holds, and a table has the jobs that are ready to write
+it. A job that is ready waits some time for the others; the last one, or the first whose time is
+over, writes for all.
 """
 
 from collections.abc import AsyncIterator
@@ -26,10 +26,10 @@ from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import flow_ids_of
 from shared.steps.write_permission import require_linked_environment
 
-_ON_THEIR_WAY = frozenset(
+_BEFORE_CALLERS = frozenset(
     {FlowJobState.PLANNED, FlowJobState.COPYING, FlowJobState.COPIED, FlowJobState.VERIFIED}
 )
-#: What a job may wait for that has its callers written by another one meanwhile.
+#: The reasons with which a job may wait while another job writes its callers.
 _MAY_WAIT_FOR = frozenset(
     {
         "",
@@ -43,9 +43,9 @@ _MAY_WAIT_FOR = frozenset(
 
 
 async def wait_for_others(work: StepContext, caller: Caller) -> bool:
-    """Return, if the resource of a caller may be written now, whether others may write it too.
+    """Return whether other jobs may write the caller's resource too, if it may be written now.
 
-    Else raise `MustWait`: no job waits for longer than `gather_callers_for` since it came to its
+    Else raise `MustWait`: no job waits longer than `caller_batch_wait` after it reached its
     callers.
     """
     job, services, key = work.job, work.services, hash_key(caller.resource_id)
@@ -58,7 +58,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     await services.tables.pending_caller_writes.upsert(own)
     await services.tables.pending_caller_writes.clear(
         job.id
-    )  # whoever waits for this one sees it come
+    )  # jobs that wait for this one notice that it has come
     held.difference_update(
         *[move.held_ids for move in await services.tables.pending_caller_writes.all(key)]
     )
@@ -66,26 +66,26 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     until = max(came, default=services.now) + services.settings.caller_batch_wait
     if not held or until <= services.now:
         return True
-    async for other in _coming(work, held):
-        if not _comes_by(other, until):
+    async for other in _expected_jobs(work, held):
+        if not _will_come_by(other, until):
             continue
-        # Noted before the other is looked at again: who leaves after that wakes this one.
+        # Recorded before the other job is read again: if it stops after that, it wakes this one.
         await services.tables.pending_caller_writes.upsert(
             replace(own, resource_id=other.id, held_ids=frozenset())
         )
         kept = await services.tables.flow_jobs.get(other.environment_id, other.id)
-        if kept and _comes_by(kept.item, until):
+        if kept and _will_come_by(kept.item, until):
             raise MustWait(
-                f"{other.display_name} is on its way, and may have callers in the same place"
-                f" ({caller.label}): they are written at once.",
+                f"{other.display_name} may have callers in the same place ({caller.label}). The "
+                "app waits to write them in one request.",
                 until=until,
                 code=Reason.BATCHING_CALLER_WRITES,
             )
     return True
 
 
-async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that these ids may belong to, and that have not come to their callers."""
+async def _expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that these ids may belong to and that have not reached their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
         there = await tables.coming.get("url", identity)
@@ -94,10 +94,10 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
             (job.environment_id, derive_flow_job_id(job.environment_id, identity, job.policy_id))
         )
         for place in places:
-            with suppress(UnreadableRow):  # it holds up no other
+            with suppress(UnreadableRow):  # it blocks no other job
                 if (kept := await tables.flow_jobs.get(*place)) and _is_before_callers(kept.item):
                     yield kept.item
-    # Whose URL it is that a caller holds may not be known before it is proven.
+    # The flow of a URL in a caller may be unknown until its job has verified the copy.
     own = await tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
     if not own or not held.intersection(own.item.unmatched_trigger_urls):
         return
@@ -105,20 +105,20 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
         with suppress(UnreadableRow):
             kept = await tables.flow_jobs.get(unknown.item.environment_id, unknown.item.job_id)
             if kept is None or not _is_before_callers(kept.item):
-                with suppress(Conflict, NotFound):  # each is looked at once after that
+                with suppress(Conflict, NotFound):  # each is checked once after that
                     await tables.coming.delete(unknown)
             elif kept.item.id != job.id and kept.item.original_url_id in {"", *held}:
                 yield kept.item
 
 
 async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake the jobs that wait for one which will not come to its callers soon."""
+    """Wake the jobs that wait for one which will not reach its callers soon."""
     until = services.now + services.settings.caller_batch_wait
-    has_come = after.is_verified and after.reached not in _ON_THEIR_WAY
+    has_come = after.is_verified and after.reached not in _BEFORE_CALLERS
     if has_come or not _is_before_callers(before):
         return
-    # What every job waits for, whatever becomes of it: to ask each time costs more than it gains.
-    if _comes_by(after, until) or after.code in {
+    # Reasons that every job waits for: checking each time would cost more than it saves.
+    if _will_come_by(after, until) or after.code in {
         Reason.THROTTLED,
         Reason.WAITING_FOR_MICROSOFT_KEY_LIST,
     }:
@@ -132,7 +132,7 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
 
 
 def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> PendingCallerWrite:
-    """Return what tells others that a job writes a resource."""
+    """Return the row that tells other jobs that this job writes a resource."""
     return PendingCallerWrite(
         resource_id=hash_key(resource),
         environment_id=job.environment_id,
@@ -143,13 +143,13 @@ def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> 
 
 
 def _is_before_callers(job: FlowJob) -> bool:
-    return job.reached in _ON_THEIR_WAY and job.pattern is MigrationMethod.UPDATE_CALLERS
+    return job.reached in _BEFORE_CALLERS and job.pattern is MigrationMethod.UPDATE_CALLERS
 
 
-def _comes_by(job: FlowJob, until: datetime) -> bool:
-    """Return whether a job is on its way to its callers, as far as it knows in time.
+def _will_come_by(job: FlowJob, until: datetime) -> bool:
+    """Return whether a job will reach its callers in time, as far as known.
 
-    One that is stuck, ordered back or left for later by a first wave is not.
+    A job that is blocked, being rolled back, or waiting for pilot flows will not.
     """
     return (
         _is_before_callers(job)
@@ -162,25 +162,25 @@ def _comes_by(job: FlowJob, until: datetime) -> bool:
 
 
 class CallerWriteBatch:
-    """Other jobs that write a resource, in the hands of this delivery until the stack ends."""
+    """Other jobs that write the same resource, leased by this invocation until the stack ends."""
 
     def __init__(self, work: StepContext, resource: str, stack: AsyncExitStack) -> None:
-        """Hold no row yet."""
+        """Lease no row yet."""
         self._work = work
         self._resource = resource
         self._stack = stack
         self._due = set[str]()
 
     async def each(self) -> AsyncIterator[StepContext]:
-        """Yield the jobs that wait to write it.
+        """Yield the jobs that wait to write the resource.
 
-        Those that another delivery looks at are looked for again for a moment: that one finds the
-        resource taken.
+        Jobs that another invocation has leased are tried again for a moment, because that
+        invocation will find the resource leased.
         """
         seen = set[str]()
         async for _ in poll(self._work):
             is_busy = False
-            async for kept in _others(self._work, self._resource):
+            async for kept in _read_ready_jobs(self._work, self._resource):
                 job = kept.item
                 if job.id in seen:
                     continue
@@ -188,18 +188,18 @@ class CallerWriteBatch:
                     is_busy = True
                     continue
                 seen.add(job.id)
-                if _may_be_taken(job):
-                    with suppress(CmkflowError):  # what it is, its own delivery finds
-                        yield await self._stack.enter_async_context(self._held(kept))
+                if _can_be_batched(job):
+                    with suppress(CmkflowError):  # the job's own invocation reports the error
+                        yield await self._stack.enter_async_context(self._lease(kept))
             if not is_busy:
                 return
 
     def go_on(self, work: StepContext) -> None:
-        """Let a job be looked at as soon as it is given back; else it waits as before."""
+        """Make a job due as soon as it is released; otherwise it waits as before."""
         self._due.add(work.job.id)
 
     @asynccontextmanager
-    async def _held(self, kept: StoredItem[FlowJob]) -> AsyncIterator[StepContext]:
+    async def _lease(self, kept: StoredItem[FlowJob]) -> AsyncIterator[StepContext]:
         job, own, services = kept.item, self._work.job, self._work.services
         environment = self._work.environment
         if (job.environment_id, job.policy_id) != (own.environment_id, own.policy_id):
@@ -212,17 +212,17 @@ class CallerWriteBatch:
                 yield StepContext(held, environment)
         finally:
             job = held.job
-            with suppress(CmkflowError):  # without it the lease ends by itself
+            with suppress(CmkflowError):  # the lease expires anyway
                 if job.id in self._due:
                     job = replace(job, due=services.now)
                     await FLOW.schedule_wake_up(services, job)
                 await FLOW.send(services, await held.end(job))
 
 
-def _may_be_taken(job: FlowJob) -> bool:
-    """Say whether nothing else is due with a job than the write of its callers.
+def _can_be_batched(job: FlowJob) -> bool:
+    """Return whether the job only waits to write its callers.
 
-    Where deliveries have died or are under way each job goes on by itself.
+    Jobs with incomplete or crashed invocations continue on their own.
     """
     return (
         job.requested is None
@@ -233,12 +233,12 @@ def _may_be_taken(job: FlowJob) -> bool:
     )
 
 
-async def _others(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
-    """Yield the other jobs that have come to write a resource."""
+async def _read_ready_jobs(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
+    """Yield the other jobs that are ready to write a resource."""
     tables = work.services.tables
     for move in await tables.pending_caller_writes.all(hash_key(resource)):
         if not move.is_written and move.job_id != work.job.id:
-            with suppress(UnreadableRow):  # it holds up no other
+            with suppress(UnreadableRow):  # it blocks no other job
                 other = await tables.flow_jobs.get(move.environment_id, move.job_id)
                 if other and other.item.reached is FlowJobState.UPDATING_CALLERS:
                     yield other

@@ -1,4 +1,4 @@
-"""What was to be changed at each caller, noted before it was changed: a log that undoes it."""
+"""Log caller edits before they are made, so that they can be reverted."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,19 +18,19 @@ from shared.steps.step_context import StepContext
 
 
 class CallerEditLog:
-    """The intents of one job, in order. None is ever replaced; older leases add none."""
+    """The caller edit intents of one job, in order. None is ever replaced."""
 
     def __init__(self, work: StepContext, rows: FencedRows[CallerEditIntent]) -> None:
-        """Use `open`."""
+        """Use `open` instead."""
         self._work = work
         self._rows = rows
         self._intents: dict[str, list[CallerEditIntent]] = defaultdict(list)
-        #: What this delivery has noted, by resource.
-        self._noted: dict[str, Mapping[str, str]] = {}
+        #: The digests that this invocation has recorded, by resource.
+        self._recorded: dict[str, Mapping[str, str]] = {}
 
     @classmethod
     async def open(cls, work: StepContext) -> Self:
-        """Read the log; raises `LeaseLost`."""
+        """Read the log. Raises `LeaseLost`."""
         rows = work.held.rows(work.services.tables.caller_edit_intents)
         log = cls(work, rows)
         for intent in await rows.all():
@@ -38,13 +38,15 @@ class CallerEditLog:
         return log
 
     def edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
-        """Return all that was changed at a caller, or may have been, and still stands."""
+        """Return all edits of a caller that were or may have been made and are not reverted."""
         return active_edits(record, self._intents[record.id])
 
     def surroundings(
         self, records: Sequence[CallerRecord], since: datetime
     ) -> UnchangedContentDigests:
-        """Return what each delivery noted since then around these callers of one resource."""
+        """Return what each invocation since then recorded about the other values
+        of one resource.
+        """
         intents = (intent for record in records for intent in self._intents[record.id])
         return UnchangedContentDigests.at(
             one for one in intents if one.noted_at and one.noted_at >= since
@@ -58,9 +60,9 @@ class CallerEditLog:
         *,
         is_first: bool = False,
     ) -> None:
-        """Note a change of `value` before it is made, or by no edits one that is undone.
+        """Record an edit of `value` before it is made; no edits record a revert.
 
-        `is_first`: no earlier one stands there any more.
+        `is_first`: the caller holds none of the earlier edits.
         """
         intent = CallerEditIntent(
             job_id=record.job_id,
@@ -69,17 +71,20 @@ class CallerEditLog:
             sequence=sum(map(len, self._intents.values())),
             edits=caller_edit.edits_to_json(edits),
             is_first_edit=is_first,
-            surrounding_digests=self._news(record, value),
+            surrounding_digests=self._new_digests(record, value),
             noted_at=self._work.services.now,
         )
         await self._rows.upsert(intent)
         self._intents[record.id].append(intent)
 
-    def _news(self, record: CallerRecord, value: CallerContent) -> dict[str, str]:
+    def _new_digests(self, record: CallerRecord, value: CallerContent) -> dict[str, str]:
         if value.surrounding_digests is None:
             return {}
         resource = record.caller.resource_id
-        news = changed_digests(self._noted.get(resource, {}), value.surrounding_digests)
-        self._noted[resource] = value.surrounding_digests
+        new_digests = changed_digests(self._recorded.get(resource, {}), value.surrounding_digests)
+        self._recorded[resource] = value.surrounding_digests
         is_json = self._work.services.callers[record.caller.kind].is_json
-        return {**news, record.id: surrounding_digest(record.id, value.text, is_json=is_json)}
+        return {
+            **new_digests,
+            record.id: surrounding_digest(record.id, value.text, is_json=is_json),
+        }

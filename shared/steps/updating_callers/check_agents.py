@@ -1,4 +1,4 @@
-"""Ask whether agents were moved before the flow that they run goes off: nothing shows it."""
+"""Check that a person has confirmed a change of agents, which the app cannot read."""
 
 from dataclasses import replace
 
@@ -16,51 +16,54 @@ from shared.steps.step_context import StepContext
 
 
 async def check_agents(work: StepContext) -> None:
-    """Return if nobody's agents run the original, or somebody has said that they run the copy.
-
-    Raises `JobBlocked`.
+    """Raise `JobBlocked` if agents may still run the original and nobody has confirmed that they
+    run the copy.
     """
     name = confirmation_name_for_copy(work.job.original_id)
-    if _is_run_by_agents(work.job) and name not in await _said(work):
+    if _is_run_by_agents(work.job) and name not in await _read_confirmations(work):
         raise JobBlocked(
             f"Agents of Copilot Studio may still run {work.job.display_name}.",
-            instruction=f"{BY_THEIR_MAKERS} Then say so: {_by(work, name)}.",
+            instruction=f"{BY_THEIR_MAKERS} Then confirm it: {_confirm_command(work, name)}.",
             code=Reason.AGENTS_NOT_CONFIRMED,
         )
 
 
 async def check_agents_back(work: StepContext) -> None:
-    """Return if agents were never said to run the copy, or are said to have left it.
-
-    Raises `JobBlocked`.
+    """Raise `JobBlocked` if agents were confirmed to run the copy and nobody has confirmed that
+    they left it.
     """
-    said, name = await _said(work), confirmation_name_for_original(work.job.original_id)
-    if confirmation_name_for_copy(work.job.original_id) in said and name not in said:
+    confirmed, name = (
+        await _read_confirmations(work),
+        confirmation_name_for_original(work.job.original_id),
+    )
+    if confirmation_name_for_copy(work.job.original_id) in confirmed and name not in confirmed:
         raise JobBlocked(
             f"Agents of Copilot Studio run the copy of {work.job.display_name}.",
-            instruction="Their makers choose the original in them again, and publish them. Then say"
-            f" so: {_by(work, name)}.",
+            instruction=(
+                "Ask their makers to choose the original again in each agent, and to publish it. "
+                f"Then confirm it: {_confirm_command(work, name)}."
+            ),
             code=Reason.AGENTS_NOT_CONFIRMED,
         )
 
 
 async def forget_agents(work: StepContext) -> None:
-    """Forget what was said: another remediation of the flow asks anew."""
+    """Remove the confirmations, so that another remediation of the flow asks again."""
     job, table = work.job, work.services.tables.environment_settings
     names = {
         confirmation_name_for_copy(job.original_id),
         confirmation_name_for_original(job.original_id),
     }
-    if not names & (await _said(work)).keys():
+    if not names & (await _read_confirmations(work)).keys():
         return
 
-    def forgotten(old: EnvironmentSettings | None) -> EnvironmentSettings | None:
+    def without_confirmations(old: EnvironmentSettings | None) -> EnvironmentSettings | None:
         if old is None:
             return None
         left = {name: why for name, why in old.ignored_issues.items() if name not in names}
         return replace(old, ignored_issues=left)
 
-    await table.change("environment", job.environment_id, forgotten)
+    await table.change("environment", job.environment_id, without_confirmations)
 
 
 def _is_run_by_agents(job: FlowJob) -> bool:
@@ -70,11 +73,11 @@ def _is_run_by_agents(job: FlowJob) -> bool:
     )
 
 
-async def _said(work: StepContext) -> dict[str, str]:
+async def _read_confirmations(work: StepContext) -> dict[str, str]:
     return (await work.read_settings()).ignored_issues
 
 
-def _by(work: StepContext, name: str) -> str:
+def _confirm_command(work: StepContext, name: str) -> str:
     return (
         f"cmkflow environment ignore {work.job.environment_id} {name} --justification 'who says so'"
     )

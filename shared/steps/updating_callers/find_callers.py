@@ -1,7 +1,7 @@
-"""Search every kind of caller once and note what each place holds.
+"""Search for all callers once, and index them by what they hold.
 
-Where a budget of calls runs out the search goes on later where it stopped: there may be more
-places than one budget reads.
+If a request budget is used up, the search continues later where it stopped, because there may be
+more callers than one budget can read.
 """
 
 from collections.abc import Sequence
@@ -22,31 +22,31 @@ from shared.ports import Condition, FoundInDefinitions, WritesWholeResource
 from shared.rows import sortable_time
 from shared.services import Services
 
-#: Places found since the progress was last kept: what a dead process searched for nothing.
-_KEEP_AFTER = 500
-#: How old a search for callers may be.
+#: Index entries that are stored together: a crash loses no more.
+_BATCH_SIZE = 500
+#: How old a caller search may be.
 SEARCH_LASTS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSearchRequest:
-    """Where to look for callers, and for whom."""
+    """The environments to search, and the one whose flows are called."""
 
-    #: The one whose flows are called.
+    #: The environment whose flows are called.
     environment: Environment
     everywhere: Sequence[Environment]
-    #: The environment's flows were read by a discovery, which has noted the callers in them.
+    #: A discovery has read the environment's flows and indexed the callers in them.
     is_home_read: bool = False
 
 
 async def find_callers(
     services: Services, request: CallerSearchRequest, rows: FencedRows[CallerSearchProgress]
 ) -> list[str]:
-    """Note every place that holds a trigger URL or a child flow's id, by what it holds.
+    """Index every place that holds a trigger URL or a child flow's id.
 
-    Goes on with the `rows` of a search that did not come to its end.
-    Returns what could not be searched, in words: a caller there would go unnoticed until the
-    original is seen not to fall quiet. Raises `TransientError`: called again, it goes on.
+    Continues with the `rows` of an interrupted search. Returns what could not be searched, one
+    sentence each: callers there are only noticed by their calls. Raises `TransientError`; call it
+    again to continue.
     """
     findings: list[str] = []
     begun = {progress.kind: progress for progress in await rows.all()}
@@ -64,7 +64,7 @@ async def find_callers(
 async def note_callers_in(
     services: Services, environment: Environment, flows: Sequence[Workflow]
 ) -> None:
-    """Note the places in the definitions of flows that were read for something else."""
+    """Index the callers in definitions that were read for another purpose."""
     kinds = [kind for kind in services.callers.values() if isinstance(kind, FoundInDefinitions)]
     places = [
         place
@@ -79,7 +79,7 @@ async def note_callers_in(
 
 
 async def forget_stale_searches(services: Services) -> None:
-    """Remove how far searches were that nobody goes on with: what they found is too old by now."""
+    """Remove the progress of searches that nobody continues; their results are too old."""
     where = [Condition("updated_at", "lt", sortable_time(services.now - SEARCH_LASTS))]
     await services.tables.caller_searches.clear(where=where)
 
@@ -118,10 +118,10 @@ async def _search(
     try:
         async for caller in kind.find(where, search):
             places += index_entries_for(caller, services.now, is_shared=is_shared)
-            if len(places) >= _KEEP_AFTER:
+            if len(places) >= _BATCH_SIZE:
                 await keep()
     except PermanentError as err:
-        text = f"Callers of kind {kind.kind} were not all searched: {err}"
+        text = f"The search for callers of kind {kind.kind} is incomplete: {err}"
         return await keep(text, is_done=True)
     except TransientError:
         await keep()

@@ -1,4 +1,4 @@
-"""Note every known caller of an original, so that what is done to each can be undone."""
+"""Record every known caller of an original, so that each edit can be reverted."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -19,21 +19,26 @@ from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, settings_of
 
-NOT_OPTED_IN = "Its environment is not opted in: set its mode, or change it by hand."
-EXCLUDED = "An administrator excluded it: change it by hand."
+NOT_OPTED_IN = (
+    "The app may not write in its environment. Set the environment's mode, or change the caller "
+    "yourself."
+)
+EXCLUDED = "An administrator excluded it. Change it yourself."
 
 
 async def record_callers(work: StepContext) -> list[CallerRecord]:
-    """Note the callers that the last search found, and the parents among them; return all."""
+    """Record the callers that the last search found, and the parents among them; return all
+    records.
+    """
     job, rows = work.job, work.callers
     parents = set(job.parents)
     records = {record.id: record for record in await rows.all()}
-    async for caller in _callers(work):
+    async for caller in _find_all(work):
         other = await job_of_flow(work, caller)
         if other and other.id == job.id:
             caller = _copy_as_caller(job)
         elif other:
-            # Its copy is written against ours: it never needs the new URL itself.
+            # The parent's copy will run this flow's copy, so the parent itself is not changed.
             parents.add(format_job_reference(other, job.environment_id))
             continue
         identity = hash_key(caller.kind, caller.address)
@@ -47,12 +52,12 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
     return list(records.values())
 
 
-async def _callers(work: StepContext) -> AsyncIterator[Caller]:
+async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
     """Yield the callers that were found, and the copy if the original calls itself."""
     async for caller in found_callers(work):
         yield caller
     job = work.job
-    with suppress(NotFound):  # the search tells of flows that have a row, the archive of all
+    with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
         copied = (await work.services.archive.get(archive_name(job))).decode()
         urls = {job.original_url_id} - {""}
         if contains_reference(copied, is_json=True, urls=urls, flow_ids=flow_ids_of(job)):
@@ -60,22 +65,24 @@ async def _callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def _copy_as_caller(job: FlowJob) -> Caller:
-    """It calls the original, as the original calls itself, until it is re-pointed."""
+    """Return the copy as a caller: it calls the original, as the original does, until it is
+    updated.
+    """
     title = f"copy of {job.display_name}, which calls itself"
     return flow_caller(job.environment_id, job.copy_id, title)
 
 
 async def callers_left(work: StepContext) -> bool:
-    """Say whether a caller has to be updated before the original may go.
+    """Return whether a caller has to be updated before the original may be retired.
 
-    Since the callers moved one may have been found, or somebody may have put an old value back.
-    Raises `JobBlocked` for one that only a person can change.
+    One may have been found since, or somebody may have restored an old value. Raises `JobBlocked`
+    for a caller that only a person can change.
     """
     left = False
     for record in await record_callers(work):
         other = await copied_elsewhere(work, record.caller)
         if other and other.id != work.job.id:
-            continue  # a parent by now: this original goes after it
+            continue  # it became a parent: this original is retired after it
         if record.state is not CallerState.FOUND:
             if not await holds_original(work.services, work.job, record.caller):
                 continue
@@ -109,27 +116,27 @@ async def manual_reason(services: Services, job: FlowJob, caller: Caller) -> str
 
 
 def is_child_reference(job: FlowJob, caller: Caller) -> bool:
-    """Say whether a child flow's id at the caller means this job's original (`places_calling`)."""
+    """Return whether a flow id at the caller can mean this job's original (see `calling`)."""
     return caller.environment_id == job.environment_id
 
 
 async def copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, if the caller is itself an original that is being copied."""
-    return await _live_job(work, caller, "original_id")
+    """Return the job of the caller, if it is itself an original that is being copied."""
+    return await _find_live_job(work, caller, "original_id")
 
 
 async def copied_or_undone(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller if the caller is an original whose copy may stand."""
-    return await _live_job(work, caller, "original_id", even_undone=True)
+    """Return the job of the caller, if it is an original that has or may have a copy."""
+    return await _find_live_job(work, caller, "original_id", even_undone=True)
 
 
 async def job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of which the caller is the original or the copy, in its own environment."""
-    original = await _live_job(work, caller, "original_id")
-    return original or await _live_job(work, caller, "copy_id")
+    """Return the job whose original or copy is the caller, in the caller's environment."""
+    original = await _find_live_job(work, caller, "original_id")
+    return original or await _find_live_job(work, caller, "copy_id")
 
 
-async def _live_job(
+async def _find_live_job(
     work: StepContext, caller: Caller, column: str, *, even_undone: bool = False
 ) -> FlowJob | None:
     if not caller.workflow_id or not caller.environment_id:
@@ -144,7 +151,7 @@ async def _live_job(
 
 
 async def found_callers(work: StepContext) -> AsyncIterator[Caller]:
-    """Yield each caller that the last search found, by the original's URL or by its id."""
+    """Yield each caller that the last search found, by the original's URL or by its ids."""
     job = work.job
     async for place in places_calling(
         work.services,
@@ -156,25 +163,27 @@ async def found_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def flow_ids_of(job: FlowJob) -> set[str]:
-    """Return the ids of the original: a canvas app may name it as the flow service does."""
+    """Return the ids of the original; a canvas app may use the flow service's."""
     return {job.original_id, job.flow_name.lower()}
 
 
 async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Say whether the original's URL or id stands at a caller now."""
+    """Return whether a caller holds the original's URL or id now."""
     flow_ids = flow_ids_of(job) if is_child_reference(job, caller) else set()
-    return await _holds(services, caller, {job.original_url_id}, flow_ids)
+    return await _holds_reference(services, caller, {job.original_url_id}, flow_ids)
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Say whether the copy's URL or id stands at a caller now."""
+    """Return whether a caller holds the copy's URL or id now."""
     flow_ids = (
         {job.copy_id, job.copy_flow_name.lower()} if is_child_reference(job, caller) else set()
     )
-    return await _holds(services, caller, {job.copy_url_id}, flow_ids)
+    return await _holds_reference(services, caller, {job.copy_url_id}, flow_ids)
 
 
-async def _holds(services: Services, caller: Caller, urls: set[str], flow_ids: set[str]) -> bool:
+async def _holds_reference(
+    services: Services, caller: Caller, urls: set[str], flow_ids: set[str]
+) -> bool:
     kind = services.callers[caller.kind]
     try:
         text = (await kind.read(caller)).text
@@ -186,7 +195,7 @@ async def _holds(services: Services, caller: Caller, urls: set[str], flow_ids: s
 
 
 async def manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
-    """Return a caller that a person pointed at the copy, which only a person can put back."""
+    """Return a caller that a person changed to the copy, which only a person can revert."""
     for record in await services.tables.callers.all(job.id):
         is_manual = record.state is CallerState.MANUAL
         if is_manual and await holds_copy(services, job, record.caller):
@@ -195,16 +204,16 @@ async def manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | No
 
 
 async def has_manual_caller(services: Services, job: FlowJob) -> bool:
-    """Say whether a caller that only a person can change still calls what is to go.
+    """Return whether a manual caller still calls the flow that is to be turned off.
 
-    That is the original; in a rollback it is the copy.
+    That is the original, or in a rollback the copy.
     """
     if job.is_rolling_back:
         return await manual_caller_of_copy(services, job) is not None
     for record in await services.tables.callers.all(job.id):
-        by_hand = record.state is CallerState.MANUAL and await manual_reason(
+        is_manual = record.state is CallerState.MANUAL and await manual_reason(
             services, job, record.caller
         )
-        if by_hand and await holds_original(services, job, record.caller):
+        if is_manual and await holds_original(services, job, record.caller):
             return True
     return False

@@ -29,7 +29,7 @@ from shared.steps.write_permission import check_write_allowed
 
 
 class NotSaved(JobBlocked):
-    """Flows that use a caller's value are saved, and the platform does not keep the save."""
+    """Flows that use a caller's value were saved, but the platform did not keep the save."""
 
 
 type Values = Sequence[tuple[Caller, CallerContent]]
@@ -37,7 +37,7 @@ type Standing = Mapping[str, CallerContent]
 
 
 async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerContent]:
-    """Return what stands at places of one resource, by address, without those that are gone."""
+    """Return the content of callers of one resource, by address; missing callers are omitted."""
     if isinstance(kind, WritesWholeResource):
         return dict(await kind.read_all(callers))
     found = {}
@@ -50,7 +50,9 @@ async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, 
 async def read_to_write(
     work: StepContext, kind: CallerKind, callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Do so before a write: flows have all connection references that they had before this job."""
+    """Return the content before a write; flows with all connection references that they had before
+    this job.
+    """
     found = await read_places(kind, callers)
     if isinstance(kind, FoundInDefinitions):
         for address, value in found.items():
@@ -61,7 +63,7 @@ async def read_to_write(
 
 
 def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> bool:
-    """Say whether a place holds what was written; a flow may hold it in the newer shape."""
+    """Return whether a caller holds what was written; a flow may hold it in the newer format."""
     if isinstance(kind, FoundInDefinitions):
         return is_stored(now.text, value.text)
     return now.text == value.text
@@ -74,10 +76,10 @@ async def write_places(
     values: Values,
     standing: Standing,
 ) -> None:
-    """Put texts at places, in one call where the kind can; `standing` is what was read there.
+    """Write texts to callers, in one request if the kind can; `standing` is what was read there.
 
-    Each write is permitted right before it. Raises `Conflict`, and `JobBlocked` with the caller, or
-    the flow, that cannot be saved.
+    Each write is checked right before it. Raises `Conflict`, and `JobBlocked` that names the
+    caller, or the flow, that cannot be saved.
     """
 
     async def permit() -> None:
@@ -86,34 +88,36 @@ async def write_places(
         await resource.permit()
 
     if isinstance(kind, WritesWholeResource):
-        await _write(Write(permit=permit, call=lambda: kind.write_all(values)), labels(values))
+        await _perform(Write(permit=permit, call=lambda: kind.write_all(values)), labels(values))
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
-            flow = await _caller_flow(work, kind, caller, standing[caller.address])
-            await _write(await _save(work, flow, value.text, permit), caller.label)
+            flow = await _build_caller_flow(work, kind, caller, standing[caller.address])
+            await _perform(await _build_save(work, flow, value.text, permit), caller.label)
             continue
-        await _write(Write(permit=permit, call=partial(kind.write, caller, value)), caller.label)
+        await _perform(Write(permit=permit, call=partial(kind.write, caller, value)), caller.label)
         if isinstance(kind, ReadOnSave):
             await _save_readers(work, kind, caller, permit)
 
 
 async def permit_caller(work: StepContext, caller: Caller) -> None:
-    """Return if the caller may be written now: its own environment has a say in it."""
+    """Return if the caller may be written now, which its own environment's
+    settings must allow too.
+    """
     if caller.environment_id and caller.environment_id != work.job.environment_id:
         await check_write_allowed(work.services, caller.environment_id)
     await work.check_write_allowed()
 
 
 def labels(values: Values) -> str:
-    """Name the places for a person."""
+    """Return the names of the callers for people."""
     more = len(values) - 1
     return values[0][0].label + (f" (and {more} more there)" if more else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToSave:
-    """A flow that is saved because it is a caller, or uses one."""
+    """A flow to save because it is a caller, or uses one."""
 
     title: str
     environment: Environment
@@ -121,11 +125,11 @@ class FlowToSave:
     owner_id: str
     client_data: str
     read: Callable[[], Awaitable[str]]
-    #: Saves a text on behalf of a user, or as the app.
+    #: Saves a definition on behalf of a user, or as the app.
     call: Callable[[str, str | None], Awaitable[object]]
 
 
-async def _caller_flow(
+async def _build_caller_flow(
     work: StepContext, kind: CallerKind, caller: Caller, value: CallerContent
 ) -> FlowToSave:
     async def read() -> str:
@@ -136,7 +140,7 @@ async def _caller_flow(
 
     return FlowToSave(
         title=caller.label,
-        environment=await _environment(work, caller),
+        environment=await _read_environment(work, caller),
         workflow_id=caller.workflow_id or "",
         owner_id=value.owner_id,
         client_data=value.text,
@@ -148,14 +152,14 @@ async def _caller_flow(
 async def _save_readers(
     work: StepContext, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
 ) -> None:
-    """Save each flow that uses a value, so that it takes the new one over, and see it saved.
+    """Save each flow that uses a value, so that it reads the new value, and read the save back.
 
     Raises `WriteNotVisible`, and `NotSaved` with the flows whose save the platform accepts and
-    drops.
+    loses.
     """
-    environment = await _environment(work, caller)
+    environment = await _read_environment(work, caller)
     found = await kind.flows_to_save(caller)
-    #: The versions that a flow had before it was saved.
+    #: The versions of each flow before it was saved.
     before: dict[str, set[str]] = {}
     for flow in found.flows:
         if _was_saved_after(flow, found.written_at):
@@ -164,15 +168,14 @@ async def _save_readers(
         try:
             await _save_reader(work, environment, flow, caller, permit)
         except Conflict:
-            # Lists lag longest (platform.md#reads-lag), and this app may have saved the flow just
-            # now.
+            # Lists lag the most (platform.md#reads-lag), and this app may have just saved the flow.
             now = await work.services.workflows.get(environment, flow.workflow_id)
             etags.add(now.etag)
             if not _was_saved_after(now, found.written_at):
                 await _save_reader(work, environment, now, caller, permit)
     unsaved: Sequence[Workflow] = [one for one in found.flows if one.workflow_id in before]
     async for _ in poll(work):
-        unsaved = await _unsaved(work, environment, unsaved, before, found.written_at)
+        unsaved = await _find_unsaved(work, environment, unsaved, before, found.written_at)
         if not unsaved:
             return
     await wait_until_visible(work, f"The save of the flows that use the {caller.label}")
@@ -193,19 +196,19 @@ def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
     return bool(flow.modified_at and written_at and flow.modified_at > written_at)
 
 
-async def _unsaved(
+async def _find_unsaved(
     work: StepContext,
     environment: Environment,
     flows: Iterable[Workflow],
     before: Mapping[str, Collection[str]],
     written_at: datetime | None,
 ) -> list[Workflow]:
-    """Return the flows that still read as before they were saved, without those that are gone."""
+    """Return the flows that still read as before their save, without those that no longer exist."""
     unsaved = []
     for flow in flows:
         with suppress(NotFound):
             now = await work.services.workflows.get(environment, flow.workflow_id)
-            # A read may lag so far that it shows a version from before all of these.
+            # A lagging read may show a version from before all of these.
             is_old = written_at and now.modified_at and now.modified_at < written_at
             if is_old or now.etag in before[flow.workflow_id]:
                 unsaved.append(flow)
@@ -238,11 +241,11 @@ async def _save_reader(
         read=read,
         call=save,
     )
-    write = with_fallback(await _save(work, flow, text, permit), skip_if_gone)
-    await _write(write, flow.title, f" It uses the {caller.label}, which has its new value.")
+    write = with_fallback(await _build_save(work, flow, text, permit), skip_if_gone)
+    await _perform(write, flow.title, f" It uses the {caller.label}, which has its new value.")
 
 
-async def _save(
+async def _build_save(
     work: StepContext, flow: FlowToSave, client_data: str, permit: Callable[[], Awaitable[None]]
 ) -> Write:
     owned = Owned(title=flow.title, environment=flow.environment, owner_id=flow.owner_id)
@@ -261,20 +264,22 @@ async def _save(
     return saving(work, saved, client_data)
 
 
-async def _environment(work: StepContext, caller: Caller) -> Environment:
+async def _read_environment(work: StepContext, caller: Caller) -> Environment:
     if caller.environment_id in {None, work.environment.id}:
         return work.environment
     return await work.services.environments.get_cached(caller.environment_id or "")
 
 
-async def _write(write: Write, label: str, why: str = "") -> None:
-    """Perform a write; raises `JobBlocked` that names the place if its content is refused."""
+async def _perform(write: Write, label: str, why: str = "") -> None:
+    """Perform a write; raise `JobBlocked` that names the caller if its content is rejected."""
     try:
         await perform(write)
     except PlatformError as err:
         raise JobBlocked(
             f"The {label} cannot be saved with the new URL: {err}{why}",
-            instruction=f"Mend in the {label} what the message names, and save it; or point it at "
-            "the copy by hand. Then retry.",
+            instruction=(
+                f"Fix what the message names in the {label}, and save it. Or change it to the "
+                "copy yourself. Then retry."
+            ),
             code=most_specific_code(err.code, err.detail),
         ) from err

@@ -1,7 +1,7 @@
-"""Search for callers once, for as many assessments as ask for the same moment.
+"""Search for callers once for all assessments that name the same time.
 
-Callers of one environment's flows may lie in any other. So the places of a search are kept, and an
-assessment that names the search's time takes them instead of reading the whole tenant again.
+Callers of one environment's flows may be in any other. So the results of a search are stored, and
+an assessment that names the search's time uses them instead of reading the whole tenant again.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from shared.steps.optional_read import read_or_none
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSearchResult:
-    """What a search looked through."""
+    """The kinds that a search covered."""
 
-    #: When the search of each kind began; those that did not come to their end are left out.
+    #: When the search of each kind started; incomplete ones are omitted.
     began: Mapping[str, datetime]
-    #: What was not searched, in words.
+    #: What was not searched, one sentence each.
     gaps: tuple[str, ...]
 
     @property
     def at(self) -> datetime | None:
-        """The moment that another assessment can name to use the same search."""
+        """Return the time that another assessment can name to use the same search."""
         return min(self.began.values(), default=None)
 
     def covers(self, place: CallerIndexEntry) -> bool:
-        """Say whether a place was found by it; others may be gone."""
+        """Return whether the search found this caller; others may no longer exist."""
         began = self.began.get(place.caller.kind)
         return began is not None and place.found_at >= began
 
@@ -44,31 +44,33 @@ class CallerSearchResult:
 async def search_callers(
     services: Services, everywhere: Sequence[Environment], *, since: datetime | None = None
 ) -> CallerSearchResult:
-    """Search every kind in all environments but those that an assessment reads by itself.
+    """Search every kind in all environments, except kinds that an assessment reads separately.
 
-    `since`: use what was searched from then on.
+    `since`: use searches that started since then.
     """
     kinds = [kind for kind in services.callers.values() if not kind.is_assessed_separately]
     answers = await asyncio.gather(
-        *(_searched(services, kind, everywhere, since) for kind in kinds)
+        *(_search_or_reuse(services, kind, everywhere, since) for kind in kinds)
     )
     began: dict[str, datetime] = {}
     gaps: list[str] = []
     for kind, answer in zip(kinds, answers, strict=True):
         if isinstance(answer, NoAnswer):
-            gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.message}.")
+            gaps.append(
+                f"The search for callers of kind {kind.kind} is incomplete: {answer.message}."
+            )
         else:
             began[kind.kind] = answer
     return CallerSearchResult(began=began, gaps=tuple(gaps))
 
 
-async def _searched(
+async def _search_or_reuse(
     services: Services,
     kind: CallerKind,
     everywhere: Sequence[Environment],
     since: datetime | None,
 ) -> datetime | NoAnswer:
-    """Return when the search that counts began."""
+    """Return when the search started whose results count."""
     table = services.tables.completed_caller_searches
     ids = frozenset(environment.id for environment in everywhere)
     if since and (kept := await table.get("search", kind.kind)):
@@ -76,7 +78,7 @@ async def _searched(
         if earlier.started_at >= since and ids <= earlier.environment_ids:
             return earlier.started_at
     began = services.now
-    found = await read_or_none(_places(kind, everywhere, began))
+    found = await read_or_none(_find_places(kind, everywhere, began))
     if isinstance(found, NoAnswer):
         return found
     await services.tables.caller_index.upsert(*found)
@@ -84,7 +86,7 @@ async def _searched(
     return began
 
 
-async def _places(
+async def _find_places(
     kind: CallerKind, everywhere: Sequence[Environment], seen: datetime
 ) -> list[CallerIndexEntry]:
     return [

@@ -1,4 +1,4 @@
-"""Point every known caller at the copy. What each change was is noted before it is made."""
+"""Write the copy's URL into every known caller. Each edit is recorded before it is made."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,10 +31,10 @@ from shared.steps.write_permission import reject_excluded_flow
 
 
 async def begin(work: StepContext) -> FlowJob:
-    """Note every known caller, so that what is done to each can be undone."""
+    """Record every known caller, so that each edit can be reverted."""
     job = work.job
     if job.pattern is MigrationMethod.COPY_OFF:
-        text = "The original is off: its callers are listed, not changed."
+        text = "The original is off, so its callers are listed but not changed."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     records = await record_callers(work)
     text = f"{len(records)} callers are to be updated."
@@ -42,11 +42,11 @@ async def begin(work: StepContext) -> FlowJob:
 
 
 async def update(work: StepContext) -> FlowJob:
-    """Write the new URL into every noted caller, one resource after the other."""
+    """Write the new URL into every recorded caller, one resource after the other."""
     urls: Mapping[str, str] | None = None
     plans, log = await open_plans(work.services), await CallerEditLog.open(work)
     for resource, records in _by_resource(await work.callers.all()).items():
-        left = await _left(work, plans, records)
+        left = await _find_unwritten(work, plans, records)
         if not left:
             continue
         is_shared = await wait_for_others(work, left[0].caller)
@@ -56,8 +56,8 @@ async def update(work: StepContext) -> FlowJob:
             urls = await new_urls(work)
         own = CallerWriter(work=work, log=log, urls=urls, records=left)
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
-            gathering = CallerWriteBatch(work, resource, stack)
-            others = await _others(work, gathering, plans, held) if is_shared else []
+            batch = CallerWriteBatch(work, resource, stack)
+            others = await _prepare_others(work, batch, plans, held) if is_shared else []
             written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
                 moves = (
@@ -65,48 +65,49 @@ async def update(work: StepContext) -> FlowJob:
                 )
                 await work.services.tables.pending_caller_writes.upsert(*moves)
             for other in written:
-                gathering.go_on(other)
-                with suppress(CmkflowError):  # its own delivery returns what is left
+                batch.go_on(other)
+                with suppress(CmkflowError):  # the job's own invocation revokes the rest
                     await revoke_all_grants(other)
         await work.held.record_progress()
-    return await _updated(work)
+    return await _mark_completed(work)
 
 
-async def _others(
-    work: StepContext, gathering: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
+async def _prepare_others(
+    work: StepContext, batch: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
 ) -> list[CallerWriter]:
-    """Return what other jobs have to write there, as far as time and calls for their URLs reach.
+    """Return the writers of other jobs that wait for the resource, as far as time and requests
+    allow.
 
-    After a delivery that died each goes on by itself, so that one of them takes nobody along.
+    After a crashed invocation each job continues on its own, so that none of them affects others.
     """
     found: list[CallerWriter] = []
     if work.job.consecutive_crashes > 1:
         return found
     until = work.services.now + work.services.settings.invocation_time_limit
-    async for other in gathering.each():
+    async for other in batch.each():
         try:
-            found.append(await _mover(other, plans, resource.name))
+            found.append(await _build_writer(other, plans, resource.name))
         except ThrottledError:
             break
         except CmkflowError:
-            continue  # its own delivery finds what it is
+            continue  # the job's own invocation reports the error
         await resource.permit()
         if work.services.now >= until:
             break
     return found
 
 
-async def _mover(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
+async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
     records = _by_resource(await work.callers.all()).get(resource, [])
-    left = await _left(work, plans, records)
+    left = await _find_unwritten(work, plans, records)
     urls = await new_urls(work) if left else {}
     return CallerWriter(work=work, log=await CallerEditLog.open(work), urls=urls, records=left)
 
 
-async def _left(
+async def _find_unwritten(
     work: StepContext, plans: PlansInProgress, records: Sequence[CallerRecord]
 ) -> list[CallerRecord]:
-    """Return the callers that are to be written; raises `Waiting`, `JobBlocked`."""
+    """Return the callers that have to be written. Raises `MustWait` and `JobBlocked`."""
     if records:
         reject_excluded_flow(await work.read_settings(), work.job)
     left = []
@@ -118,7 +119,7 @@ async def _left(
 
 
 def _by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord]]:
-    """Return the callers that are still to be written."""
+    """Return the callers that have yet to be written, by resource."""
     found: defaultdict[str, list[CallerRecord]] = defaultdict(list)
     for record in records:
         if record.state in {CallerState.FOUND, CallerState.WRITING}:
@@ -126,30 +127,33 @@ def _by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord
     return found
 
 
-async def _updated(work: StepContext) -> FlowJob:
-    services, stale, by_hand = work.services, timedelta(0), []
+async def _mark_completed(work: StepContext) -> FlowJob:
+    services, stale, manual_notes = work.services, timedelta(0), []
     for record in await work.callers.all():
         if record.state is CallerState.UPDATED:
             stale = max(stale, services.callers[record.caller.kind].old_value_lifetime)
         if record.state is CallerState.MANUAL:
-            by_hand.append(f"For a person: {record.caller.label}.")
+            manual_notes.append(f"A person has to change: {record.caller.label}.")
     job = replace(
         work.job,
         observation_started_at=services.now,
         no_call_period=stale or None,
         drained_callers=(),
-        notes=tuple(dict.fromkeys((*work.job.notes, *by_hand))),
+        notes=tuple(dict.fromkeys((*work.job.notes, *manual_notes))),
     )
-    updated = "Every known caller holds the new URL; now the original has to fall quiet."
-    if by_hand:
-        updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
+    updated = "Every known caller has the new URL. Now the original must receive no calls."
+    if manual_notes:
+        updated = (
+            f"A person has to change {len(manual_notes)} callers. All others have the new URL."
+        )
     return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, updated, now=services.now)
 
 
 async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
-    """Leave a caller alone whose own job has begun since it was noted: that writes its copy.
+    """Return whether the caller's own job has started since it was recorded, which will write the
+    caller's copy.
 
-    Says whether it was left. A copy that is proven is written like any other caller.
+    Such a caller is not changed. A verified copy is written like any other caller.
     """
     other = await job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
@@ -165,9 +169,9 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
 
 
 async def new_urls(work: StepContext) -> dict[str, str]:
-    """Return the copy's trigger URL by the id in the original's; empty where there is none.
+    """Return the copy's trigger URL by the original's trigger URL id; empty if there is none.
 
-    Raises `JobBlocked` if the copy does not stand: no caller may be pointed at it.
+    Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.
     """
     require_healthy_copy(work, await work.cached("copy", partial(find_copy, work)))
     job = work.job

@@ -1,6 +1,7 @@
-"""Write the callers in one resource in one go: an app restarts with each write of its settings.
+"""Write the callers in one resource in one request, because an app restarts with each write of its
+settings.
 
-What a change was is noted before it is made.
+Each edit is recorded before it is made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,29 +30,29 @@ from shared.steps.updating_callers.save_places import (
     write_places,
 )
 
-#: Times a resource that somebody else is editing is read and written again in one delivery.
+#: Attempts in one invocation if somebody else changes the resource between read and write.
 TRIES = 4
 
-#: Texts by the address of the caller that holds them; they may hold signatures.
+#: Texts by caller address; they may hold signatures.
 type Texts = dict[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class CallerWriter:
-    """A job whose callers in one resource are to be written."""
+    """A job whose callers in one resource have to be written."""
 
     work: StepContext
     log: CallerEditLog
-    #: The copy's trigger URL by the id in the original's.
+    #: The copy's trigger URL by the original's trigger URL id.
     urls: Mapping[str, str] = field(repr=False)
-    #: Those that are not settled yet.
+    #: Callers that are not completed.
     records: list[CallerRecord]
 
     async def prepare(self, standing: Mapping[str, CallerContent], texts: Texts) -> Texts:
-        """Note what is to be changed; return the texts with this job's URL in them.
+        """Record the edits, and return the texts with this job's URL.
 
-        `standing` is what stands there now, by address. Keeps of a caller in which nothing is to be
-        changed what has become of it. Raises as `StepContext.permit_write` does.
+        `standing` is the current content by address. Stores the state of callers that need no
+        change. Raises the errors of `StepContext.check_write_allowed`.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
@@ -62,7 +63,7 @@ class CallerWriter:
             text = texts[record.caller.address]
             record, texts[record.caller.address] = await self._rewrite(record, value, text)
             kept.append(record)
-        # Of what is to be written the log tells.
+        # The log has the callers that are being written.
         settled = [record for record in kept if record.state is not CallerState.WRITING]
         await self.work.callers.upsert(*settled)
         self.records = [record for record in kept if record not in settled]
@@ -71,7 +72,7 @@ class CallerWriter:
     async def _rewrite(
         self, record: CallerRecord, value: CallerContent, text: str
     ) -> tuple[CallerRecord, str]:
-        """Return how far the change of a caller is, and the text that is to stand there."""
+        """Return the record with the state of the caller's edit, and the text to write."""
         work, job = self.work, self.work.job
         is_json = work.services.callers[record.caller.kind].is_json
         flow_ids = {job.original_id: job.copy_id} if is_child_reference(job, record.caller) else {}
@@ -88,7 +89,7 @@ class CallerWriter:
             await self.log.append(record, value, rewritten.edits, is_first=not has_copy)
             return replace(record, state=CallerState.WRITING), rewritten.text
         if has_copy and self.log.edits(record):
-            # A delivery that died wrote the value; what hangs on it may be missing.
+            # A crashed invocation wrote the value, but perhaps not what depends on it.
             await permit_caller(work, record.caller)
             return replace(record, state=CallerState.WRITING), text
         if rewritten.not_replaced:
@@ -97,7 +98,7 @@ class CallerWriter:
         return replace(record, state=CallerState.NOT_NEEDED), text
 
     async def is_free(self) -> bool:
-        """Say whether its row is held and nobody has ordered anything else of it."""
+        """Return whether its row is still leased and has no new command."""
         try:
             await self.work.held.renew()
         except CmkflowError:
@@ -105,7 +106,7 @@ class CallerWriter:
         return self.work.job.requested is None
 
     async def updated(self) -> None:
-        """Keep that what was written is there."""
+        """Store that the callers were written."""
         done = [replace(record, state=CallerState.UPDATED) for record in self.records]
         await self.work.callers.upsert(*done)
 
@@ -113,30 +114,30 @@ class CallerWriter:
 async def write_callers(
     resource: LeasedResource, first: CallerWriter, others: Sequence[CallerWriter] = ()
 ) -> list[CallerWriter]:
-    """Write the callers of some jobs in one resource, and read them back; returns the other jobs.
+    """Write the callers of some jobs in one resource, and read them back; return the other jobs.
 
-    They are rewritten for one job after the other, as if each had written by itself: so each can be
-    undone by itself. The first is this delivery's own: raises `JobBlocked` if the content is
-    refused, or does not stay. Another one with which something is wrong is left out: its own
-    delivery finds what it is.
+    The text is rewritten for one job after the other, as if each had written it alone, so that each
+    can be reverted alone. The first job is this invocation's own: raises `JobBlocked` if its
+    content is rejected or lost. Another job with an error is left out, and its own invocation
+    reports it.
     """
     work, tries, values = first.work, 0, list[tuple[Caller, CallerContent]]()
     while tries < TRIES:
-        callers = _callers(first, *others)
+        callers = _distinct_callers(first, *others)
         if not callers:
             return []
         kind = work.services.callers[callers[0].kind]
         standing = await read_to_write(work, kind, callers)
         texts = {address: value.text for address, value in standing.items()}
         texts = await first.prepare(standing, texts)
-        others, texts = await _prepared(others, standing, texts)
+        others, texts = await _prepare_others(others, standing, texts)
         free = [other for other in others if await other.is_free()]
         if len(free) < len(others):
             others = free
             continue
         values = [
             (caller, replace(standing[caller.address], text=texts[caller.address]))
-            for caller in _callers(first, *others)
+            for caller in _distinct_callers(first, *others)
         ]
         if not values:
             return []
@@ -148,40 +149,42 @@ async def write_callers(
         except JobBlocked as err:
             if isinstance(err, NotSaved) or not others:
                 raise
-            others = []  # whose URL is refused each finds by itself
+            others = []  # each job finds alone whether its URL is rejected
             continue
         tries += 1
-        if isinstance(kind, WritesWholeResource) or await _is_seen(work, kind, values):
+        if isinstance(kind, WritesWholeResource) or await _is_visible(work, kind, values):
             await first.updated()
-            return await _updated(others)
+            return await _mark_updated(others)
     await wait_until_visible(work, f"The new URL of {labels(values)}")
     raise JobBlocked(
-        f"{labels(values)} does not keep the new URL: something else writes it.",
+        f"{labels(values)} loses the new URL, because something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
 
 
-def _callers(*movers: CallerWriter) -> list[Caller]:
-    """Return each place once: several jobs may have their URLs in it."""
+def _distinct_callers(*movers: CallerWriter) -> list[Caller]:
+    """Return each caller once; several jobs may have URLs in it."""
     found = {one.caller.address: one.caller for mover in movers for one in mover.records}
     return [*found.values()]
 
 
-async def _prepared(
+async def _prepare_others(
     others: Sequence[CallerWriter], standing: Mapping[str, CallerContent], texts: Texts
 ) -> tuple[list[CallerWriter], Texts]:
-    """Return the other jobs that go on, and the texts with their URLs in them."""
-    stay = []
+    """Return the other jobs without errors, and the texts with their URLs."""
+    remaining = []
     for other in others:
         with suppress(CmkflowError, caller_edit.EditConflict):
             texts = await other.prepare(standing, texts)
-            stay.append(other)
-    return stay, texts
+            remaining.append(other)
+    return remaining, texts
 
 
-async def _updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
-    """Keep what was written for other jobs; what is not kept, their own deliveries see."""
+async def _mark_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
+    """Store what was written for other jobs; their own invocations notice what
+    could not be stored.
+    """
     done = []
     for other in others:
         with suppress(CmkflowError):
@@ -190,7 +193,7 @@ async def _updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
     return done
 
 
-async def _is_seen(work: StepContext, kind: CallerKind, values: Values) -> bool:
+async def _is_visible(work: StepContext, kind: CallerKind, values: Values) -> bool:
     callers = [caller for caller, _ in values]
     async for _ in poll(work):
         now = await read_places(kind, callers)

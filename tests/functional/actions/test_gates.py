@@ -98,7 +98,7 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
 
     assert (unlinking.state, unlinking.reason) == (
         FlowJobState.WAITING,
-        "The environment's policy is Unlinking.",
+        "The status of the environment's policy is Unlinking.",
     )
     assert "no longer linked" in unlinked.reason
     assert written == []

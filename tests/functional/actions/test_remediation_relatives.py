@@ -83,5 +83,5 @@ async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> N
     await scenario.run(timedelta(days=1))
 
     assert was_on
-    assert "from before its change" in reason
+    assert "that started before its change" in reason
     assert (await scenario.job("Child")).state is FlowJobState.RETIRED

@@ -367,7 +367,7 @@ async def test_parts_that_nothing_tells_apart_are_named() -> None:
     scenario.build.link()
     await scenario.opt_in()
 
-    with pytest.raises(JobBlocked, match=r"edge is one of these, say which: .*#10\.0\.1\.4"):
+    with pytest.raises(JobBlocked, match=r"edge is ambiguous. Name one of these: .*#10\.0\.1\.4"):
         await apply_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
 
 

@@ -135,7 +135,7 @@ async def test_what_is_to_do_for_one_flow_is_not_told_for_all(scenario: Scenario
 
     show = f"cmkflow remediation show {scenario.remediation.id}"
     assert blocked["instruction"] == (
-        f"Not the same for each: see {show}. For Orders: Open the firewall north."
+        f"The flows need different fixes: see {show}. For Orders: Open the firewall north."
     )
 
 

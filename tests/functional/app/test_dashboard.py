@@ -131,7 +131,7 @@ async def test_a_plan_that_waits_is_listed_by_what_it_would_do(scenario: Scenari
     """Before there is any job."""
     page = await remediation(scenario)
 
-    assert ("Orders", "awaits approval: copy with its family") in lines(page)
+    assert ("Orders", "awaits approval: copy with dependent flows") in lines(page)
     assert "Review the plan" in page.text
 
 

@@ -274,7 +274,7 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
     assert set(asked) == {"cancel", "rollback"}
     assert name == "replay"
     assert asked["cancel"] == asked["rollback"]
-    assert "process everything pending" in text
+    assert "process all events since they were turned off" in text
     assert text in unescape(without.text)
     assert (without.status, accepted.status) == (409, 303)
 
@@ -333,7 +333,7 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     assert form is not None
     assert f'name="resource" value="{name}"' in form[0]
     assert 'name="by"' in form[0]
-    assert "The app will let PowerPlatformPlex." in shown
+    assert "The app will allow PowerPlatformPlex." in shown
     environment = scenario.build.environment
     assert f"for the flows of {environment.display_name}." in shown
     assert f'name="environment" value="{environment.id}"' in form[0]

@@ -108,7 +108,7 @@ async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scena
     assert caller["before"] == hashlib.sha256(masked.encode()).hexdigest()
     assert (caller["old"], caller["new"]) == (job.original_url_id, job.copy_url_id)
     assert caller["state"] == CallerState.UPDATED
-    assert flows["Orders"]["proof"]["text"].startswith("The copy is proven")
+    assert flows["Orders"]["proof"]["text"].startswith("The copy is verified")
     assert flows["Orders"]["pending_callers"] == []
     turned = [one for one in flows["Orders"]["changes"] if one["kind"] == "turned_on_or_off"]
     assert [(one["place"], one["new"]) for one in turned][-1] == ("Orders", "off")

@@ -418,7 +418,7 @@ async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(scenario: Sce
     wrong = await call(order, {"by": "a", "versions": ["LATEST"]}, id=identity)
 
     assert (stale.status, stale.document["code"]) == (409, "plan_changed")
-    assert "Look at the plan again" in stale.document["instruction"]
+    assert "Read the plan again" in stale.document["instruction"]
     assert {none.status, empty.status, wrong.status} == {400}
 
 

@@ -107,7 +107,7 @@ async def test_blocked_means_the_same_everywhere(scenario: Scenario) -> None:
         plan = await cli.run("plan", "show", scenario.remediation.id, "--needs-changes")
         page = await cli.run("plan", "show", scenario.remediation.id)
     assert "1. 2 flows need changes first in" in status.stdout
-    assert "2 to be changed first" in status.stdout
+    assert "2 needing changes first" in status.stdout
     assert "completed, 2 not migrated" in detail.stdout
     assert "List of flows: needs changes first" in detail.stdout
     assert "Orders" not in plan.stdout
@@ -168,7 +168,7 @@ async def test_a_retry_that_can_do_nothing_says_why(scenario: Scenario, *, named
 
     assert done.exit_code == 4
     assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout
-    assert ("1 to be changed first." if named else "2 to be changed first.") in done.stdout
+    assert ("1 needing changes first." if named else "2 needing changes first.") in done.stdout
     assert "Then start a new remediation." in done.stdout
 
 

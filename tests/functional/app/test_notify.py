@@ -145,7 +145,7 @@ async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scena
     (told,) = heard.told
     assert (
         told.pending_action.title
-        == f"2 flows blocked in {scenario.build.environment.display_name} (owner)"
+        == f"2 flows blocked in {scenario.build.environment.display_name} (owner_unavailable)"
     )
     assert told.pending_action.flows == ("Orders", "Stock")
     assert "canary" not in repr(told)
@@ -361,10 +361,9 @@ async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
         for one in heard.told
         if one.pending_action.cause is PendingActionKind.REMEDIATION_COMPLETED
     ]
-    assert (
-        ended.pending_action.title
-        == f"The work in {scenario.build.environment.display_name} has ended, 1 flow left"
-    )
+    environment = scenario.build.environment.display_name
+    expected = f"The remediation in {environment} is complete: 1 flow not migrated"
+    assert ended.pending_action.title == expected
     assert ended.pending_action.command == f"cmkflow remediation show {scenario.remediation.id}"
 
 
@@ -407,9 +406,9 @@ async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) ->
     await scenario.run(timedelta(days=10))
 
     environment = scenario.build.environment.display_name
-    assert told.title == f"1 flow still called at the old URL in {environment}"
+    assert told.title == f"1 flow still called at the original's URL in {environment}"
     assert told.flows == ("Orders",)
-    assert "called 2 times since its callers moved" in told.reason
+    assert "called 2 times since its callers were updated" in told.reason
     assert "run history" in told.instruction
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -455,22 +454,22 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
         for one in heard.told
         if one.pending_action.cause is PendingActionKind.ALERT
     ]
-    assert told.title == "Retired originals are on again (came_back): 1 row"
+    assert told.title == "Retired originals are on again (retired_original_on): 1 row"
     assert told.reason.endswith("was retired, and is on again.")
 
 
 @pytest.mark.parametrize(
     ("code", "title", "command"),
     [
-        ("key_problem", "A key cannot do its work, or will not be able to", "cmkflow key check"),
-        ("key_warning", "Something may go wrong with a key", "cmkflow key check"),
+        ("key_problem", "A key does not work, or will stop working", "cmkflow key check"),
+        ("key_warning", "A key may stop working", "cmkflow key check"),
         (
             "address_ranges_changed",
             "Microsoft's address ranges have changed",
             "cmkflow network tag-changes",
         ),
-        ("outbound_call_blocked", "Calls of copies do not get through", "cmkflow health"),
-        ("new_code", "Something needs a person", "cmkflow health"),
+        ("outbound_call_blocked", "Calls of copies are denied", "cmkflow health"),
+        ("new_code", "Action required", "cmkflow health"),
     ],
 )
 async def test_a_notice_is_told_with_what_it_is_about(
@@ -509,7 +508,7 @@ async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead:
     (told,) = [one.pending_action for one in heard.told]
     assert (told.cause, told.title) == (
         PendingActionKind.UNPROCESSED_MESSAGES,
-        "1 message given up",
+        "1 message in the poison queue",
     )
 
 

@@ -72,7 +72,7 @@ async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assess
     kinds = {one.kind for one in tenant.flows["Orders"].callers}
     assert kinds == {"app_setting", "key_vault_secret"}
     assert tenant.flows["Orders"].callers_unknown_reason == ""
-    assert "not known" in tenant.flows["Silent"].callers_unknown_reason
+    assert "unknown" in tenant.flows["Silent"].callers_unknown_reason
 
 
 async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
@@ -113,7 +113,7 @@ async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Ass
 
     assert tenant.found.phase is AssessmentPhase.AFTER_KEY
     assert set(tenant.flows) == {"Orders"}
-    assert tenant.flows["Orders"].recommendations[0].startswith("Copy it")
+    assert tenant.flows["Orders"].recommendations[0].startswith("Start a remediation")
     assert (
         tenant.finding(AssessmentTopic.PORTAL_WARNING, "portal_warning").level
         is FindingLevel.WARNING
@@ -155,7 +155,7 @@ async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
     assert tenant.flows["Orders"].is_on_microsoft_key_list is None
     assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.UNKNOWN
     assert tenant.findings(AssessmentTopic.FLOWS, "flows_staying")[0].level is FindingLevel.WARNING
-    assert "not known" in tenant.flows["Orders"].callers_unknown_reason
+    assert "unknown" in tenant.flows["Orders"].callers_unknown_reason
 
 
 class _Reports:
@@ -211,7 +211,7 @@ async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
 
     assert reports.asked == 2
     assert {flow.callers_unknown_reason for flow in tenant.found.flows} == {
-        "Callers by URL are not known: no run of the last 28 days shows its URL."
+        "Callers by URL are unknown: no run of the last 28 days shows its URL."
     }
 
 

@@ -89,7 +89,7 @@ async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None
     (group,) = tenant.findings(AssessmentTopic.HOSTED_MACHINES)
     assert "Night shift" in group.text
     assert "Reprovision" in group.instruction
-    assert "cannot be under a customer's key" in group.instruction
+    assert "cannot use a customer-managed key" in group.instruction
     assert "Skill" in tenant.finding(AssessmentTopic.COPILOT, "copilot_skills").text
 
 

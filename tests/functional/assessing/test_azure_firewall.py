@@ -83,7 +83,7 @@ async def test_a_gap_says_that_an_ip_group_is_the_way() -> None:
     assert gap.is_certain
     assert "no feature FW" in gap.instruction
     assert "IP group" in gap.instruction
-    assert "It guards spoke/web." in gap.text
+    assert "It protects spoke/web." in gap.text
     assert gap.missing_prefixes == (N,)
 
 

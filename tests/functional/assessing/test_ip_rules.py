@@ -86,7 +86,7 @@ async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -
     found = judged(own, WEST, TAGS)
     assert (found.verdict, found.reason) == (
         "unknown",
-        "depends_on: rules do not reach callers in westeurope",
+        "depends_on: rules do not apply to callers in westeurope",
     )
     assert [verdict(one) for one in (other, closed)] == ["covered", "denied"]
     assert other.hosts == {HOST, "t.example"}

@@ -263,7 +263,7 @@ async def test_a_group_without_a_free_priority_is_refused() -> None:
 
     repair = await Estate({group["id"]: group}).only_repair()
 
-    assert repair.refusal == "priority_taken: none is free before 101"
+    assert repair.refusal == "priority_taken: no priority below 101 is free"
     assert (repair.azure_cli, repair.bicep, repair.opening) == ("", "", None)
 
 
@@ -276,7 +276,7 @@ async def test_a_rule_of_the_same_name_is_nobodys_to_replace() -> None:
 
     repair = await Estate({group["id"]: group}).only_repair()
 
-    assert repair.refusal == "name_taken: edge has another rule cmk-PPPlex.WestEurope"
+    assert repair.refusal == "name_taken: edge has a different rule named cmk-PPPlex.WestEurope"
 
 
 async def test_a_rule_leads_to_what_the_gap_is_about() -> None:
@@ -361,7 +361,7 @@ async def test_a_full_list_is_refused(build: Any, there: int, most: int) -> None
     repair = await Estate({one["id"]: one for one in build(there)}).only_repair()
 
     assert re.match(
-        rf"full: \S+ has {there} of at most {most} rules; \d+ are to come", repair.refusal
+        rf"full: \S+ has {there} of at most {most} rules, so \d+ more do not fit", repair.refusal
     )
 
 
@@ -471,4 +471,4 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
 
     repair = await here.repair(gap)
 
-    assert repair.refusal == "denied_first: take them out of nobody, which comes before"
+    assert repair.refusal == "denied_first: remove the addresses from nobody, which applies first"

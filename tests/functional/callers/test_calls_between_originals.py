@@ -133,7 +133,7 @@ async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() 
     now = scenario.world.clock.now()
     sales.runs.append(FakeRun(run_id="late", started=now, ends=now))  # that one takes longer
     await scenario.run(timedelta(days=5))
-    assert (await scenario.job("Orders")).reason == "Sales retires first."
+    assert (await scenario.job("Orders")).reason == "Sales has to be retired first."
 
     await scenario.run(timedelta(days=30))
 
@@ -158,12 +158,12 @@ async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
 
     async def meanwhile() -> None:
         await run_flow_job_step(scenario.services, other.environment_id, other.id)
-        assert (await scenario.job("B")).reason == "A retires first."
+        assert (await scenario.job("B")).reason == "A has to be retired first."
 
     store = Meanwhile(scenario.services.tables.store, other.id, meanwhile)
     services = replace(scenario.services, tables=Tables(cast("Any", store)))
     await run_flow_job_step(services, one.environment_id, one.id)
-    assert (await scenario.job("A")).reason == "B retires first."
+    assert (await scenario.job("A")).reason == "B has to be retired first."
     await scenario.run(timedelta(hours=1))
 
     jobs = await scenario.jobs()

@@ -67,7 +67,7 @@ async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert "canvas app Requests of Alex" in blocked.reason
-    assert "publishes the app" in blocked.instruction
+    assert "publish the app" in blocked.instruction
     assert was_on
     assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
     assert not form.is_on

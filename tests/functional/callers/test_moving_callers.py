@@ -131,7 +131,7 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert "Elsewhere" in blocked.reason
-    assert blocked.notes == ("For a person: flow Elsewhere.",)
+    assert blocked.notes == ("A person has to change: flow Elsewhere.",)
     assert untouched
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert caller.client_data != before

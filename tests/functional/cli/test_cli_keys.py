@@ -34,7 +34,7 @@ async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenar
     assert "pp-cmk of kv-cmk" in shown
     assert "problem key enabled: The key is disabled. These environments stop: Contoso." in shown
     assert "az keyvault key set-attributes --vault-name kv-cmk" in shown
-    assert "1. Let no remediation of these environments be under way" in shown
+    assert "1. Make sure that no remediation of these environments is in progress" in shown
 
 
 async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: Scenario) -> None:

@@ -180,7 +180,9 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
         unknown = await cli.run("network", "fix", "egde")
         narrow = await in_terminal(cli, "network", "fix", columns=30)
 
-    assert f"# let {WEST} in on edge, each by a rule\naz network nsg rule create" in commands.stdout
+    assert (
+        f"# allow {WEST} on edge, each with a rule\naz network nsg rule create" in commands.stdout
+    )
     assert "  --priority 4096 \\\n" in commands.stdout
     assert "resource edge 'Microsoft.Network/networkSecurityGroups@" in bicep.stdout
     [item] = json.loads(told.stdout)["items"]

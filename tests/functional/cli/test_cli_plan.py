@@ -52,9 +52,9 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(
     assert lines[1].split() == ["Version", await version_of(scenario, cli)]
     assert "2 copy" in shown.stdout
     assert "Orders  copy  waits for approval" in shown.stdout
-    assert "make the operator co-owner of Orders" in shown.stdout
+    assert "make the service account co-owner of Orders" in shown.stdout
     assert "Caller: setting" in shown.stdout
-    assert "Not known: Whether a data policy would refuse" in shown.stdout
+    assert "Not known: Whether a data policy would prevent" in shown.stdout
 
 
 async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
@@ -84,7 +84,7 @@ async def test_a_script_approves_a_version_or_what_is_there_now(
     taken = await cli.run("approve", scenario.remediation.id, "--yes")
 
     assert stale.exit_code == 4
-    assert "Look at the plan again" in stale.stderr
+    assert "Read the plan again" in stale.stderr
     assert taken.stdout == "1 plan is approved.\n"
     assert version in taken.stderr
 

@@ -193,7 +193,7 @@ async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_ow
 
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
     assert "mail-1 (shared_office365) of Colleague" in job.reason
-    assert job.instruction.startswith("Colleague shares the connection with the app")
+    assert job.instruction.startswith("Ask Colleague to share the connection with the app")
     assert scenario.build.environment.connection_references == {}
     assert job.notes == ()
 

@@ -138,7 +138,7 @@ async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
     ("wrong", "says", "remedy"),
     [
         ("disabled", "Contoso maker, is disabled", "Primary owner"),
-        ("gone", "is no user of this environment", "Add that person"),
+        ("gone", "is not a user of this environment", "Add that person"),
         ("delegate", "for its owner, Contoso maker", "prvActOnBehalfOfAnotherUser"),
     ],
 )

@@ -285,7 +285,7 @@ async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None
     row = (await deletions(scenario))["Orders"]
     assert (row.state, row.reason) == (
         DeletionState.SCHEDULED,
-        "The environment's policy is Unlinking.",
+        "The status of the environment's policy is Unlinking.",
     )
     assert deletes(scenario) == []
 

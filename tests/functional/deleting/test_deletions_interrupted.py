@@ -300,7 +300,7 @@ async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> N
 
     job = await scenario.job("Orders")
     assert (job.state, job.requested) == (FlowJobState.RETIRED, None)
-    assert "cannot be restored" in job.history[-1].text
+    assert "can no longer be restored" in job.history[-1].text
     assert scenario.world.writes[writes:] == []
     assert scenario.world.workflow(job.environment_id, job.copy_id).is_on
 

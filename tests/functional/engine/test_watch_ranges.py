@@ -137,7 +137,7 @@ async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
         scenario.services, scenario.build.environment.id, waived, "not called any more"
     )
 
-    assert "do not let all in: erp" in notice.message
+    assert "do not allow all added addresses: erp" in notice.message
     assert await told(scenario, date="later") == []
     assert await in_health(scenario) == {}
 
@@ -165,7 +165,7 @@ async def test_a_tag_beside_is_told_of_and_opens_no_gap(scenario: Scenario) -> N
     [notice] = await told(scenario)
 
     assert "PowerPlatformInfra.WestEurope 20.9.0.0/24" in notice.message
-    assert "No firewall that was read keeps out" in notice.message
+    assert "No firewall that the app can read denies the added addresses" in notice.message
 
 
 class Deaf:

@@ -157,7 +157,7 @@ def test_a_logic_app_in_the_folder_is_told_as_one(tmp_path: Path) -> None:
 
     result = inspect(tmp_path)
 
-    assert "A Logic App: no key of Power Platform protects it." in result.stdout
+    assert "It is a Logic App, which no Power Platform key protects." in result.stdout
     assert "0 stay" in result.stdout
 
 

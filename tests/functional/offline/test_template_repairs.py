@@ -220,7 +220,7 @@ def test_rules_whose_order_a_template_leaves_open_have_no_repair(
 
     result = CliRunner().invoke(app, ["network", "check", *arguments])
 
-    assert "not_written_out: the template does not say the priority of" in result.stdout
+    assert "not_written_out: the template computes the priority of" in result.stdout
     assert "\naz " not in result.stdout
 
 

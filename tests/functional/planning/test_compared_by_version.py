@@ -61,7 +61,7 @@ async def test_what_has_changed_is_read_at_once() -> None:
     assert plan["Flow 0"].changed == ("its definition was edited",)
     assert any("a new caller" in change for change in plan["Flow 2"].changed)
     assert set(await scenario.jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
-    assert "gone" in plan["Flow 1"].explanation
+    assert "no longer stays" in plan["Flow 1"].explanation
 
 
 async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> None:

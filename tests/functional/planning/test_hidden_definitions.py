@@ -67,8 +67,8 @@ async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> No
 
     item = (await scenario.plan())["Hidden"]
     assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-    assert f"mode {mode} writes nothing" in item.explanation
-    assert "operator" in item.instruction
+    assert f"in mode {mode} may not grant access" in item.explanation
+    assert "service account" in item.instruction
     assert scenario.world.writes == []
 
 

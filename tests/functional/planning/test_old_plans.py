@@ -96,7 +96,7 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     await scenario.order(RemediationMode.DRY_RUN, original, cause="named")
 
     (item,) = (await scenario.plan()).values()
-    assert "Its copy is in place" in item.explanation
+    assert "Its copy has replaced it" in item.explanation
 
 
 async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
@@ -130,7 +130,7 @@ async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() 
     (shown,) = await show_plan(scenario.services, first.remediation_id)
     assert shown.environment_job.plan_kept is PlanKept.SUMMARY
     assert shown.environment_job.counts == first.counts
-    assert "only this summary is kept" in shown.environment_job.findings[-1]
+    assert "Only this summary is kept" in shown.environment_job.findings[-1]
     assert (await show_remediation(scenario.services, first.remediation_id)).needs_changes == ()
 
     await days(scenario, 8)

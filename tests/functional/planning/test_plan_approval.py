@@ -144,8 +144,8 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
     assert {plan[flow.name].action for flow in (child, parent, grandparent)} == {
         PlannedAction.NO_CHANGE
     }
-    assert plan[child.name].explanation == "tests left it out of the approval."
-    assert plan[parent.name].explanation == "It runs Billing child, which the approval left out."
+    assert plan[child.name].explanation == "tests excluded it from the approval."
+    assert plan[parent.name].explanation == "It runs Billing child, which the approval excluded."
     assert plan[grandparent.name].writes == ()
 
 

@@ -138,7 +138,7 @@ async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
     await scenario.approve(run=HOUR)
 
     (item,) = (await scenario.plan()).values()
-    assert item.changed[-1] == ("it was called Orders" if is_renamed else "it was turned off")
+    assert item.changed[-1] == ("it was named Orders" if is_renamed else "it was turned off")
     assert await scenario.jobs() == {}
 
 
@@ -153,7 +153,10 @@ async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
     await scenario.approve()
 
     item = (await scenario.plan())["Orders"]
-    assert (item.action, item.explanation.split(":")[0]) == (PlannedAction.NO_CHANGE, "It is gone")
+    assert (item.action, item.explanation.split(":")[0]) == (
+        PlannedAction.NO_CHANGE,
+        "It no longer stays on Microsoft's key",
+    )
     assert set(await scenario.jobs()) == {"Invoices"}
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 

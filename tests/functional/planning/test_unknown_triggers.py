@@ -34,7 +34,7 @@ async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
     await scenario.approve()
 
     assert (unnamed.action, unnamed.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-    assert "none that the app knows" in unnamed.explanation
+    assert "does not know its trigger" in unnamed.explanation
     assert f"--flow {flow.workflow_id}" in unnamed.instruction
     assert (named.action, named.pattern) == (PlannedAction.CUT_OVER, MigrationMethod.CUT_OVER)
     assert (await scenario.job("Riddle")).state is FlowJobState.RETIRED
@@ -80,6 +80,6 @@ async def test_an_assessment_does_not_know_whether_it_moves() -> None:
         "Above": None,
     }
     assert tenant.flows["Riddle"].category == "unknown"
-    assert "not known" in tenant.flows["Riddle"].explanation
+    assert "does not know its trigger" in tenant.flows["Riddle"].explanation
     finding = tenant.finding(AssessmentTopic.FLOWS, "flows_staying")
-    assert (finding.level, finding.text[:9]) == (FindingLevel.UNKNOWN, "Of 2 of 2")
+    assert (finding.level, finding.text[:7]) == (FindingLevel.UNKNOWN, "2 of 2 ")

@@ -36,7 +36,7 @@ async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
     }
     assert "after the key is applied" in plan["Orders"].explanation
     assert f"--flow {plan['Admin'].workflow_id}" in plan["Admin"].instruction
-    assert "cannot undo" in plan["App"].writes[0]
+    assert "cannot revert" in plan["App"].writes[0]
     assert "ListFlowsInEnvironment_V2" in plan["Admin"].proposal
     assert "PowerAppV2" in plan["App"].proposal
 

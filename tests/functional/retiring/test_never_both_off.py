@@ -51,7 +51,7 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
 
     job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.WAITING, Reason.WRITE_NOT_VISIBLE)
-    assert job.reason == "Keyword turned off: accepted, not seen yet."
+    assert job.reason == "Keyword turned off: accepted, but not visible yet."
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -148,9 +148,9 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
 
     job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.WAITING, Reason.BOTH_OFF)
-    assert job.reason.startswith("NEITHER IS ON since ")
+    assert job.reason.startswith("Original and copy are both off since ")
     assert "Keyword, the copy of Keyword" in job.reason
-    assert job.instruction.startswith("Turn Keyword on by hand")
+    assert job.instruction.startswith("Turn Keyword on in Power Automate")
     assert "licence" in job.instruction
     assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
     assert (await check_health(pair.scenario.services)).notices == {Reason.BOTH_OFF: 1}

@@ -105,7 +105,7 @@ async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
     assert stopped["Labels"][0] is FlowJobState.RETIRED
     reason = (await scenario.job("Invoices")).reason
     assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
-    assert "erp refuses addresses of PowerPlatformPlex.WestEurope" in reason
+    assert "erp denies addresses of PowerPlatformPlex.WestEurope" in reason
     assert f"[refused_call:{HOST}]" in reason
     assert [one.code for one in scenario.fakes.notices.told].count("outbound_call_blocked") == 1
 
@@ -197,7 +197,7 @@ async def test_a_time_out_counts_unless_a_later_run_got_through(
     if not later:
         reason = (await scenario.job("Orders")).reason
         assert "timed out" in reason
-        assert "Every firewall that this app reads lets PowerPlatformPlex in." in reason
+        assert "Every firewall that this app reads allows PowerPlatformPlex." in reason
 
 
 async def test_what_another_action_failed_for_stops_nothing(scenario: Scenario) -> None:
@@ -221,10 +221,8 @@ async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_be
     await scenario.run(timedelta(days=20))
     job = await scenario.job("Labels")
 
-    assert (
-        "Nothing that this app reads answers for labels.example, which Labels calls." in job.reason
-    )
-    assert "Ask its owner to let in inbound HTTPS from PowerPlatformPlex.WestEurope" in (
+    assert "The app reads no firewall of labels.example, which Labels calls." in job.reason
+    assert "Ask its owner to allow inbound HTTPS from PowerPlatformPlex.WestEurope" in (
         job.instruction
     )
 

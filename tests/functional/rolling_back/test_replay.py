@@ -71,7 +71,7 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
     assert sent
     assert done.replays[0].since == sent.first_sent_at
     assert job.state is FlowJobState.ROLLED_BACK
-    assert any(note.startswith("Replays what is pending: Poll (since ") for note in job.notes)
+    assert any(note.startswith("Processes its backlog again: Poll (since ") for note in job.notes)
     assert poll.is_on
 
 

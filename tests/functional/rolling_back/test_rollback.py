@@ -60,7 +60,7 @@ async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> 
     was_on = scenario.world.workflow(orders.environment_id, before.copy_id).is_on
     await scenario.run(timedelta(days=1))
 
-    assert "from before its change" in before.reason
+    assert "that started before its change" in before.reason
     assert was_on
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
 
@@ -82,6 +82,6 @@ async def test_a_copy_stays_on_while_a_run_of_its_parents_copy_goes_on() -> None
     was_on = scenario.world.workflow(child.environment_id, before.copy_id).is_on
     await scenario.run(timedelta(days=1))
 
-    assert "from before its change" in before.reason
+    assert "that started before its change" in before.reason
     assert was_on
     assert (await scenario.job("Child")).state is FlowJobState.ROLLED_BACK

@@ -173,7 +173,7 @@ async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
         job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
         assert "mail-1 (shared_office365) of Colleague" in job.reason
-        assert "Colleague shares the connection with the app" in job.instruction
+        assert "Ask Colleague to share the connection with the app" in job.instruction
         assert scenario.environment.table("connectionreferences") == {}
 
         scenario.environment.connections["mail-1"].shared_with.add(APP)

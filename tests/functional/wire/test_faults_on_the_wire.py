@@ -204,7 +204,7 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
         assert item.instruction == instruction_for("DefinitionNotShown")
-        assert "nor by the operator" in item.explanation
+        assert "nor to the service account" in item.explanation
         assert ORDERS in await scenario.jobs()
 
 

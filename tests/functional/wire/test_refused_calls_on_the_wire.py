@@ -60,6 +60,6 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
         assert f"The call of {HOST} by 'Call' in the copy of Take orders was actively refused" in (
             notice.message
         )
-        assert "orders-api refuses addresses of PowerPlatformPlex" in notice.message
+        assert "orders-api denies addresses of PowerPlatformPlex" in notice.message
         assert (stopped.state, stopped.code) == (FlowJobState.BLOCKED, "outbound_call_blocked")
         await retired(scenario)

@@ -67,7 +67,7 @@ def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
 
     assert left_off([RETIRED, *fine]) == []
-    assert left_off([off]) == ["Operations / Take orders: NEITHER IS ON. "]
+    assert left_off([off]) == ["Operations / Take orders: Original and copy are both off. "]
     assert left_off([replace(off, original="deleted", copy="none")])
 
 
@@ -149,9 +149,9 @@ def test_a_demo_in_which_nobody_is_told_fails() -> None:
         }
         for receiver in PEOPLE
         for title in (
-            "A plan of 3 flows in Operations waits for approval",
+            "A plan for 3 flows in Operations awaits approval",
             "1 flow blocked in Operations (network_gap)",
-            "The work in Operations has ended, 9 flows left",
+            "The remediation in Operations is complete: 9 flows not migrated",
         )
     ]
     log = "\n".join(
@@ -170,7 +170,7 @@ def test_a_demo_in_which_nobody_is_told_fails() -> None:
     assert untold(heard, messages(heard, log)) == []
     assert [one.why for one in messages(heard, log)][:3] == ["x"] * 3
     assert untold(heard[1:], messages(heard[1:], log)) == [
-        f"{PEOPLE[heard[0]['receiver']]}: nobody was told 'A plan of '"
+        f"{PEOPLE[heard[0]['receiver']]}: nobody was told 'A plan for '"
     ]
     assert len(untold(heard, messages(heard, ""))) == 3
     refused = [*heard, heard[0] | {"refusal": "400 No card."}]
