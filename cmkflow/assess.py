@@ -33,7 +33,7 @@ def describe() -> None:
 
 #: Between two looks: the first come soon, because a small environment takes seconds.
 LOOKS = (1.0, 2.0, 3.0, 5.0)
-_ENDED = frozenset({"finished", "blocked", "failed", "cancelled"})
+_ENDED = frozenset({"completed", "blocked", "failed", "cancelled"})
 
 
 def _all_shown(answer: Any) -> RenderableType:

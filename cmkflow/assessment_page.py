@@ -26,9 +26,9 @@ _TOPICS = {
     "portal_warning": "The finish line",
 }
 _PHASES = {
-    "before": "no key is applied yet",
-    "migrating": "flows are being moved under the key",
-    "after": "the key is applied",
+    "before_key": "no key is applied yet",
+    "platform_migration": "flows are being moved under the key",
+    "after_key": "the key is applied",
     "unknown": "the key is applied; whether flows have moved is unknown",
 }
 

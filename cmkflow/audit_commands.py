@@ -8,6 +8,7 @@ from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import After, Listing
 from cmkflow.timestamps import minute
+from shared.domain.principal import PrincipalKind
 
 app = typer.Typer(no_args_is_help=True, help="Show the audit log.")
 
@@ -37,7 +38,7 @@ def _trail(answer: Any) -> Listing:
 
 def _who(entry: Any) -> str:
     """Return who it was; what a function key's holder calls themselves is nobody's name."""
-    if entry["kind"] == "key":
+    if entry["kind"] == PrincipalKind.FUNCTION_KEY:
         return f"function key ({entry['who']})" if entry["who"] else "function key"
     return str(entry["who"])
 

@@ -67,7 +67,7 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
         "set",
         environment,
         "--approval-policy",
-        "approve",
+        "required",
         "--pilot",
         flow,
         "--max-flows",
@@ -81,7 +81,7 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert "read_only" in listed.stdout
     assert flow in first.stdout
     settings = document(second)["settings"]
-    assert (settings["mode"], settings["limit"], settings["pilot_flows"]) == ("required", 7, [])
+    assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("required", 7, [])
     assert "7 flows for each remediation" in shown.stdout
 
 
@@ -157,7 +157,7 @@ async def test_what_needs_a_person_is_told_with_its_code(
 
     text = " ".join(shown.stdout.split())
     assert "Orders: blocked (environment_read_only)" in text
-    assert re.search(rf"{identity}\t.+\tstuck\t1\n", listed.stdout)
+    assert re.search(rf"{identity}\t.+\tblocked\t1\n", listed.stdout)
     assert "To do: " in text
     assert f"cmkflow retry {identity}" in text
 
@@ -317,7 +317,7 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("environment", "show", NOWHERE), "There is no such item"),
+        (("environment", "show", NOWHERE), "Not found"),
         (
             ("environment", "set", "ENVIRONMENT", "--approval-policy", "perhaps"),
             "mode: Input should be",
