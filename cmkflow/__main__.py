@@ -70,11 +70,11 @@ def describe(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Remediate flows that stay on Microsoft's key when a customer-managed key is applied."""
+    """Migrate Power Automate flows that stay on Microsoft's key to a customer-managed key."""
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line and exit."""
     app()
 
 

@@ -1,6 +1,6 @@
-"""Calls the app's HTTP API (docs/http-api.md) for the commands, with the standard library only.
+"""Client of the app's HTTP API (docs/http-api.md); uses only the standard library.
 
-A problem document becomes an `ApiError` whose text says what went wrong and what to do next.
+A problem document becomes an `ApiError` whose text says what is wrong and what to do next.
 """
 
 import http.client
@@ -22,42 +22,42 @@ from cmkflow.terminal import echo, one_line
 from shared.domain.identifiers import is_identifier
 
 _SECONDS = 60
-#: Items of a page: as many as the API lists at once.
+#: Page size: the maximum of the API.
 _MOST = 500
-#: Whoever waits longer is told so.
+#: Seconds without an answer after which a message is printed.
 _SILENCE = 10.0
-_IDS = "cmkflow environment list and cmkflow remediation list say which there are."
+_IDS = "List the ids: cmkflow environment list, cmkflow remediation list."
 _KEY_HEADER = "x-functions-key"
-_NOBODY = (
-    "The app does not know who calls. Sign in: cmkflow login. Or, where CMK_FUNCTION_KEY_ROLES "
-    "lets the function key in, set CMKFLOW_KEY or --key (`az functionapp keys list`)."
+_NOT_SIGNED_IN = (
+    "You are not signed in. Sign in: cmkflow login. Or, if CMK_FUNCTION_KEY_ROLES gives the "
+    "function key a role, set CMKFLOW_KEY or --key (`az functionapp keys list`)."
 )
-#: Where App Service sends those who are not signed in.
+#: Redirects of App Service for requests that are not signed in.
 _SIGN_IN = re.compile(r"/\.auth/login/|://login\.(microsoftonline|windows)\.")
 
 
 class ExitCode(IntEnum):
-    """How a command ends, for scripts: docs/command-line.md."""
+    """Exit codes of commands, for scripts; see docs/command-line.md."""
 
     ERROR = 1
     USAGE_ERROR = 2
     NOT_FOUND = 3
-    ACTION_REQUIRED = 4  #: something has to be done first; the text says what
+    ACTION_REQUIRED = 4  #: an action is required first; the text names it
     SERVICE_UNAVAILABLE = 5
-    FOUND = 6  #: what an option such as `--fail-on` names
+    FOUND = 6  #: a result that an option such as `--fail-on` names
     INTERRUPTED = 130
 
 
 class ApiError(Exception):
-    """The API did not do what was asked; the text is for the person who asked."""
+    """A request to the API failed; the text says why and what to do."""
 
     def __init__(self, text: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
-        """`exit_code` is for scripts."""
+        """`exit_code` is the exit code of the command."""
         super().__init__(text)
         self.exit_code = exit_code
 
 
-#: By the status of the answer.
+#: Exit codes by HTTP status.
 _EXIT_CODES = {
     400: ExitCode.USAGE_ERROR,
     403: ExitCode.ACTION_REQUIRED,
@@ -73,38 +73,38 @@ _EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
-    """One request to the API."""
+    """A request to the API."""
 
     method: str
-    #: Parts of the path below `/api/`, such as `remediations`, an id, `plan`.
+    #: Path segments after `/api/`, such as `remediations`, an id, `plan`.
     path: tuple[str, ...]
-    #: A value None is left out.
+    #: Parameters with the value None are omitted.
     query: Mapping[str, str | int | None] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: How long the app may take.
+    #: Timeout in seconds.
     seconds: float = _SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiClient:
-    """Where the app answers."""
+    """The address and the key of the app."""
 
-    #: Address of the app (`https://APP.azurewebsites.net`), with or without `/api`.
+    #: URL of the app (`https://APP.azurewebsites.net`), with or without `/api`.
     url: str
-    #: Function key; empty: whoever signed in calls (`cmkflow login`).
+    #: Function key; empty to use the sign-in of `cmkflow login`.
     key: str = field(default="", repr=False)
 
     def send(self, call: ApiCall) -> Any:
-        """Return the answer's JSON document; raises `ApiError`."""
-        content = self._answer(call)
+        """Send a request and return the parsed JSON response; raise `ApiError`."""
+        content = self._send(call)
         try:
             return json.loads(content)
         except ValueError:
-            raise self._stranger("JSON") from None
+            raise self._unexpected_answer("JSON") from None
 
     def items(self, *path: str) -> list[Any]:
-        """Return the items of a list, page after page; raises `ApiError`."""
+        """Return all items of a paged list; raise `ApiError`."""
         found: list[Any] = []
         after = None
         while after != "":
@@ -115,45 +115,45 @@ class ApiClient:
         return found
 
     def page(self, call: ApiCall) -> str:
-        """Return the answer as a page that a browser shows; raises `ApiError`."""
-        text = self._answer(replace(call, headers={**call.headers, "Accept": "text/html"}))
+        """Send a request and return the HTML page; raise `ApiError`."""
+        text = self._send(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")
         if not page.startswith("<!doctype html>"):
-            raise self._stranger("a page of its own")
+            raise self._unexpected_answer("a page of the dashboard")
         return page
 
     def file(self, call: ApiCall, media_type: str) -> bytes:
-        """Return the answer as a file of this type; raises `ApiError`."""
-        return self._answer(replace(call, headers={**call.headers, "Accept": media_type}))
+        """Send a request and return the file; raise `ApiError`."""
+        return self._send(replace(call, headers={**call.headers, "Accept": media_type}))
 
-    def _answer(self, call: ApiCall) -> bytes:
+    def _send(self, call: ApiCall) -> bytes:
         request = self._request(call)
         try:
-            # No other answer than the app's own is followed: the key goes with the request.
+            # Redirects are not followed, because the key is sent with the request.
             with (
-                self._patience(call.seconds),
+                self._report_slow_answer(call.seconds),
                 build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer,
             ):
                 content: bytes = answer.read()
                 return content
         except HTTPError as err:
             with err:
-                raise _refusal(err) from None
+                raise _to_api_error(err) from None
         except (URLError, http.client.HTTPException, OSError) as err:
             text = self._unreachable(getattr(err, "reason", err))
             raise ApiError(text, ExitCode.SERVICE_UNAVAILABLE) from None
-        except ValueError:  # it may quote the key
+        except ValueError:  # the exception may quote the key
             raise ApiError(
-                "No call can carry CMKFLOW_API (--api) or CMKFLOW_KEY (--key) as it is: an address "
-                "or a key has no such characters.",
+                "CMKFLOW_API (--api) or CMKFLOW_KEY (--key) contains characters that are not "
+                "allowed. Check both values.",
                 ExitCode.USAGE_ERROR,
             ) from None
 
     @contextmanager
-    def _patience(self, seconds: float) -> Iterator[None]:
-        """Say after a while that the app has not answered yet, and for how long it is awaited."""
+    def _report_slow_answer(self, seconds: float) -> Iterator[None]:
+        """Print a message if the app does not answer for a while, with the timeout."""
         text = (
-            f"{self._host} has not answered for {_SILENCE:.0f} s; waiting {seconds:.0f} s in all …"
+            f"{self._host} has not answered for {_SILENCE:.0f} s. The timeout is {seconds:.0f} s."
         )
         said = threading.Timer(_SILENCE, echo, (text,), {"err": True})
         said.daemon = True
@@ -163,17 +163,17 @@ class ApiClient:
         finally:
             said.cancel()
 
-    def _stranger(self, what: str) -> ApiError:
+    def _unexpected_answer(self, what: str) -> ApiError:
         return ApiError(
-            f"{self._host} answers, but not with {what}: is CMKFLOW_API (--api) the address of "
-            "the remediation app?"
+            f"The answer of {self._host} is not {what}. Check that CMKFLOW_API (--api) is the "
+            "address of the app."
         )
 
     def _request(self, call: ApiCall) -> Request:
         self.check_address()
-        # An empty id would lead to the list, and `..` elsewhere.
+        # An empty id would select the list, and `..` another resource.
         if wrong := [part for part in call.path if not is_identifier(part)]:
-            text = f"An id is 1 to 80 letters, digits and dashes, not {wrong[0]!r}."
+            text = f"{wrong[0]!r} is not a valid id: use 1 to 80 letters, digits and dashes."
             raise ApiError(f"{text} {_IDS}", ExitCode.USAGE_ERROR)
         base = self.url.rstrip("/").removesuffix("/api")
         path = "/".join(call.path)
@@ -191,7 +191,7 @@ class ApiClient:
         )
 
     def _credentials(self) -> dict[str, str]:
-        """Return the headers that say who calls: the key, a token, or both where both count."""
+        """Return the authentication headers: function key, access token, or both."""
         try:
             token = token_for(self.url)
         except SignInError as err:
@@ -200,7 +200,9 @@ class ApiClient:
         return key | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def check_address(self) -> None:
-        """Raise `ApiError` where neither key nor token can go: they start orders of the API."""
+        """Raise `ApiError` unless the URL is https, or http to this machine, so that no key
+        leaks.
+        """
         try:
             parts = urlsplit(self.url)
             host = parts.hostname or ""
@@ -208,21 +210,21 @@ class ApiClient:
             host = ""
         if not host or parts.scheme not in ("http", "https"):
             raise ApiError(
-                f"{self.url!r} is no address. Set CMKFLOW_API or --api to the app's, such as "
-                "https://APP.azurewebsites.net.",
+                f"{self.url!r} is not a valid URL. Set CMKFLOW_API or --api to the app's URL, "
+                "such as https://APP.azurewebsites.net.",
                 ExitCode.USAGE_ERROR,
             )
         if parts.scheme == "http" and not _is_loopback(host):
             raise ApiError(
-                f"Key or token would go to {host} for everybody between to read. Set CMKFLOW_API "
-                f"or --api to https://{parts.netloc}; http:// is for this machine alone.",
+                f"The key or token would be sent to {host} without encryption. Set CMKFLOW_API "
+                f"or --api to https://{parts.netloc}; http:// is allowed only for this machine.",
                 ExitCode.USAGE_ERROR,
             )
 
     def _unreachable(self, reason: object) -> str:
         return (
-            f"{self._host} cannot be reached: {reason}. See that CMKFLOW_API (--api) is right and "
-            "that the app runs; a proxy is taken from HTTPS_PROXY."
+            f"Cannot connect to {self._host}: {reason}. Check CMKFLOW_API (--api) and "
+            "that the app runs. HTTPS_PROXY sets a proxy."
         )
 
     @property
@@ -238,25 +240,25 @@ def _is_loopback(host: str) -> bool:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Takes a redirection as an error, so that the key is sent to nobody else."""
+    """Treats redirects as errors, so that the key is not sent to another host."""
 
     def redirect_request(self, *_args: object, **_options: object) -> None:
-        """Return nothing: do not follow."""
+        """Return None, which prevents the redirect."""
 
 
-def _refusal(err: HTTPError) -> ApiError:
+def _to_api_error(err: HTTPError) -> ApiError:
     there = err.headers.get("Location", "elsewhere")
     if err.code == 401 or (300 <= err.code < 400 and _SIGN_IN.search(there)):
-        return ApiError(_NOBODY, ExitCode.ACTION_REQUIRED)
+        return ApiError(_NOT_SIGNED_IN, ExitCode.ACTION_REQUIRED)
     if 300 <= err.code < 400:
-        return ApiError(f"The app is not here but at {there}: set CMKFLOW_API or --api to that.")
+        return ApiError(f"The app has moved to {there}. Set CMKFLOW_API or --api to that URL.")
     try:
         problem = one_line(json.load(err))
     except ValueError:
         problem = None
     if not isinstance(problem, dict) or "detail" not in problem:
-        hint = "Is CMKFLOW_API (--api) the address of the remediation app?"
-        return ApiError(f"The answer is {err.code} {err.reason}. {hint}")
+        hint = "Check that CMKFLOW_API (--api) is the address of the app."
+        return ApiError(f"The answer was {err.code} {err.reason}. {hint}")
     wrong = [f"  {one['field'] or 'body'}: {one['message']}" for one in problem.get("errors", ())]
     code = f" ({problem['code']})" if problem.get("code") else ""
     lines = [f"{problem['title']}{code}: {problem['detail']}", *wrong, problem.get("instruction")]

@@ -1,4 +1,4 @@
-"""What every command that talks to the API has: where the app is, its key, how it answers."""
+"""Register commands that call the API, with the options and the output that they share."""
 
 import functools
 import inspect
@@ -30,9 +30,7 @@ def _options() -> dict[str, Any]:
     return {
         "api": Annotated[
             str,
-            typer.Option(
-                "--api", envvar="CMKFLOW_API", help="Address of the app.", show_default=False
-            ),
+            typer.Option("--api", envvar="CMKFLOW_API", help="URL of the app.", show_default=False),
         ],
         "function_key": Annotated[
             str,
@@ -45,13 +43,17 @@ def _options() -> dict[str, Any]:
         ],
         "output": Annotated[
             OutputFormat,
-            typer.Option("--output", "-o", help="For programs: the API's answer, or its rows."),
+            typer.Option(
+                "--output",
+                "-o",
+                help="Output format. json is the API's answer; tsv and csv are its rows.",
+            ),
         ],
         "no_pager": NoPager,
         "query": Annotated[
             str | None,
             typer.Option(
-                help="JMESPath over the answer, printed as JSON unless --output says otherwise.",
+                help="JMESPath query on the API's answer. Prints JSON unless --output is set.",
                 show_default=False,
             ),
         ],
@@ -67,12 +69,12 @@ def api_command(
     is_hidden: bool = False,
     ends: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Register a function of `ApiClient` and other parameters that returns the API's answer.
+    """Register a function of `ApiClient` and other parameters as a command.
 
-    The options that say where the API is take the place of its first parameter. The answer is
-    printed by `show`, or for programs; an `ApiError` becomes a text and an exit code.
-    `watched`: the command shows the answer again and again until it ends, and returns no earlier.
-    `ends` returns the exit code by the answer.
+    The function returns the API's answer, which is printed by `show` or in the format of
+    `--output`. An `ApiError` is printed and ends the command with its exit code. With `watched`,
+    the command follows the answer instead of showing it once. `ends` returns the exit code for an
+    answer.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
@@ -113,7 +115,7 @@ def api_command(
             if code := ends(answer):
                 raise typer.Exit(code)
 
-        # typer reads the signature: this is how it learns of the options.
+        # typer reads the options from the signature.
         command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
         group.command(name, hidden=is_hidden)(command)
         return call

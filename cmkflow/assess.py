@@ -1,7 +1,7 @@
-"""`cmkflow assess show`: what a customer's key will do to environments, as a table, JSON or a page.
+"""`cmkflow assess`: show what a customer-managed key does to environments.
 
-Asks the app's API (docs/http-api.md); nothing is written to any environment. The app assesses in
-the background, so whoever stops waiting loses nothing.
+The app assesses in the background and writes nothing to the environments. Interrupting the command
+does not stop the assessment.
 """
 
 import time
@@ -31,59 +31,59 @@ def describe() -> None:
     """Assess what a customer-managed key does."""
 
 
-#: Between two looks: the first come soon, because a small environment takes seconds.
+#: Seconds between two requests; the first are short, because a small environment takes seconds.
 LOOKS = (1.0, 2.0, 3.0, 5.0)
 _ENDED = frozenset({"completed", "blocked", "failed", "cancelled"})
 
 
-def _all_shown(answer: Any) -> RenderableType:
+def _format_answer(answer: Any) -> RenderableType:
     if "ordered" in answer:
         return Text("\n").join(
-            Text(f"{one['environment_id']} is being assessed. Look at it: {_resume(one)}")
+            Text(f"Assessment of {one['environment_id']} started. Show it: {_resume(one)}")
             for one in answer["ordered"]
         )
     if "page" in answer:
-        return Text(f"Written to {answer['page']}.")
-    return Group(*map(_shown, answer["items"]))
+        return Text(f"Wrote {answer['page']}.")
+    return Group(*map(_format_assessment, answer["items"]))
 
 
-@api_command(app, "show", show=_all_shown, ends=lambda answer: int(bool(answer["failed"])))
+@api_command(app, "show", show=_format_answer, ends=lambda answer: int(bool(answer["failed"])))
 def show_assessments(
     api: ApiClient,
     environments: Annotated[
         list[str] | None,
-        typer.Option("--environment", help="An environment, by name or id; repeat it."),
+        typer.Option("--environment", help="Environment, by name or id. Can be repeated."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
+        bool, typer.Option("--all", help="Assess all environments of the tenant.")
     ] = False,
     policy: Annotated[
-        str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
+        str, typer.Option("--policy", help="Name or resource id of the policy to apply.")
     ] = "",
     vault: Annotated[
         str,
-        typer.Option("--vault", help="Vault of a key that no policy names yet; name --key."),
+        typer.Option("--vault", help="Vault of a key without a policy. Needs --key."),
     ] = "",
-    named_key: Annotated[str, typer.Option("--key", help="That key's name.")] = "",
+    named_key: Annotated[str, typer.Option("--key", help="Name of that key.")] = "",
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
+        typer.Option("--html", metavar="FILE", parser=named_file, help="Write HTML to FILE."),
     ] = None,
     no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Order it, and say how to look at it later.")
+        bool, typer.Option("--no-wait", help="Start the assessment and return.")
     ] = False,
     resume: Annotated[
         list[str] | None,
-        typer.Option("--resume", help="An assessment that was ordered, by its id; repeat it."),
+        typer.Option("--resume", help="Show a started assessment, by id. Can be repeated."),
     ] = None,
 ) -> object:
-    """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
+    """Show which flows stay on Microsoft's key, and what to do before or after a key is applied.
 
-    Reads only. The app assesses in the background: Ctrl-C stops the waiting, not the
-    assessment. Exits with 1 when an environment could not be assessed; the others are shown.
+    Writes nothing. The app assesses in the background: Ctrl-C ends the command, not the
+    assessment. Exits with 1 if an environment could not be assessed; the others are shown.
     """
     if sum((bool(environments), every, bool(resume))) != 1:
-        raise typer.BadParameter("Name --environment, or --all, or --resume.")
+        raise typer.BadParameter("Use one of --environment, --all and --resume.")
     about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
     found: list[Any] = []
     ordered: list[Any] = []
@@ -92,13 +92,15 @@ def show_assessments(
     for name in resume or ENVIRONMENTS.ids(api, {}, environments or every_id):
         try:
             if resume:
-                order = _shown_order(api, name)
+                started = _read_order(api, name)
             else:
-                order = _order(api, name, {**about, "callers_searched_since": _search_in(found)})
+                started = _start(
+                    api, name, {**about, "callers_searched_since": _earlier_search(found)}
+                )
             if no_wait:
-                ordered.append(order)
+                ordered.append(started)
             else:
-                found.append(_awaited(api, order))
+                found.append(_wait_for_assessment(api, started))
         except ApiError as err:
             echo(f"{name}: {err}", err=True)
             failed.append(name)
@@ -111,23 +113,23 @@ def show_assessments(
     return answer
 
 
-def _search_in(assessments: Sequence[Any]) -> str | None:
-    """Return when callers were searched for the first of them: once is enough for all."""
+def _earlier_search(assessments: Sequence[Any]) -> str | None:
+    """Return the time of the first assessment's caller search, which the others reuse."""
     return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
 
-def _order(api: ApiClient, environment: str, about: Mapping[str, str | None]) -> Any:
+def _start(api: ApiClient, environment: str, about: Mapping[str, str | None]) -> Any:
     body = {name: value for name, value in about.items() if value is not None}
     path = ("environments", environment, "assessment")
     return api.send(ApiCall(method="POST", path=path, body=body))
 
 
-def _shown_order(api: ApiClient, identity: str) -> Any:
+def _read_order(api: ApiClient, identity: str) -> Any:
     return api.send(ApiCall(method="GET", path=("assessments", identity)))
 
 
-def _awaited(api: ApiClient, order: Any) -> Any:
-    """Return the assessment at its end, and say meanwhile how far it is; raises `ApiError`."""
+def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
+    """Wait until an assessment completes, print its progress, and return it; raise `ApiError`."""
     said, looks = "", iter(LOOKS)
     try:
         while order["state"] not in _ENDED:
@@ -135,9 +137,9 @@ def _awaited(api: ApiClient, order: Any) -> Any:
                 echo(text, err=True)
             said = text
             time.sleep(next(looks, LOOKS[-1]))
-            order = _looked_at(api, order)
+            order = _refresh(api, order)
     except KeyboardInterrupt:
-        echo(f"The assessment goes on. Look at it: {_resume(order)}", err=True)
+        echo(f"The assessment continues. Show it: {_resume(order)}", err=True)
         raise
     if order["assessment"] is None:
         text = f"The assessment is {order['state']}: {order['reason']} {order['instruction']}"
@@ -145,10 +147,10 @@ def _awaited(api: ApiClient, order: Any) -> Any:
     return order["assessment"]
 
 
-def _looked_at(api: ApiClient, order: Any) -> Any:
-    """Return it as it is now; an app that gives no answer for a while is waited for."""
+def _refresh(api: ApiClient, order: Any) -> Any:
+    """Return the current progress; keep the last one if the app does not answer."""
     try:
-        return _shown_order(api, order["id"])
+        return _read_order(api, order["id"])
     except ApiError as err:
         if err.exit_code is not ExitCode.SERVICE_UNAVAILABLE:
             raise
@@ -159,10 +161,10 @@ def _looked_at(api: ApiClient, order: Any) -> Any:
 def _progress(order: Any) -> str:
     read = order["progress"]
     if read is None:
-        text = "nothing is read yet"
+        text = "not started yet"
     else:
         pages = number_of(read["pages"], "page")
-        text = f"{pages} read, {number_of(read['flows'], 'flow')} ({read['source']})"
+        text = f"{pages} and {number_of(read['flows'], 'flow')} read ({read['source']})"
     why = f"; {order['reason']}" if order["reason"] else ""
     return f"{order['environment_id']}: {text}{why}"
 
@@ -171,7 +173,7 @@ def _resume(order: Any) -> str:
     return f"cmkflow assess show --resume {order['id']}"
 
 
-def _shown(assessment: Any) -> RenderableType:
+def _format_assessment(assessment: Any) -> RenderableType:
     effort = assessment["effort"]
     head = facts(
         {
@@ -180,18 +182,18 @@ def _shown(assessment: Any) -> RenderableType:
             "Effort": (
                 f"{number_of(effort['copies'], 'flow')} to copy, "
                 f"{number_of(effort['callers'], 'caller')} to change, "
-                f"{effort['manual_callers']} by hand"
+                f"{effort['manual_callers']} manually"
             ),
-            "Calls": (
+            "Requests": (
                 f"{effort['calls']} in about {number_of(effort['minutes'], 'minute')} "
-                f"({effort['share_of_daily_pool']:.2%} of the daily pool), then "
-                f"{number_of(effort['no_call_days'], 'quiet day')}"
+                f"({effort['share_of_daily_pool']:.2%} of the daily limit), then "
+                f"{number_of(effort['no_call_days'], 'day')}"
             ),
-            **({"Perhaps more": effort["gap"]} if effort["gap"] else {}),
+            **({"Estimate may be low": effort["gap"]} if effort["gap"] else {}),
         }
     )
     flows = [_flow_row(flow) for flow in assessment["flows"]]
-    titles = ("Flow", "Why", "Held back by", "Holds back", "Callers")
+    titles = ("Flow", "Reason", "Kept by", "Keeps", "Callers")
     lines = [
         finding_text(section["topic"], finding)
         for section in assessment["sections"]
@@ -200,14 +202,14 @@ def _shown(assessment: Any) -> RenderableType:
     parts: list[RenderableType] = [head]
     if flows:
         parts.append(table(titles, flows))
-        parts += _first_steps(assessment["flows"])
+        parts += _recommendations(assessment["flows"])
     return Group(*parts, *lines, Text())
 
 
 def _flow_row(flow: Any) -> tuple[str, ...]:
-    """Return the short of it; `-o json` and `--html` have the rest."""
+    """Return the row of a flow; `--json` and `--html` have more details."""
     callers = [_caller(one) for one in flow["callers"]]
-    more = ["perhaps more"] if flow["callers_unknown_reason"] else []
+    more = ["maybe more"] if flow["callers_unknown_reason"] else []
     doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
     return (
         "\n".join(filter(None, (flow["display_name"], flow["owner"], *flow["co_owners"]))),
@@ -219,20 +221,20 @@ def _flow_row(flow: Any) -> tuple[str, ...]:
 
 
 def _caller(caller: Any) -> str:
-    notes = {"by hand": caller["manual"], "broken today": caller["is_broken"]}
-    told = ", ".join(note for note, holds in notes.items() if holds)
-    return f"{caller['label']} ({told})" if told else str(caller["label"])
+    notes = {"manual": caller["manual"], "already broken": caller["is_broken"]}
+    remarks = ", ".join(note for note, holds in notes.items() if holds)
+    return f"{caller['label']} ({remarks})" if remarks else str(caller["label"])
 
 
-def _first_steps(flows: Sequence[Any]) -> list[Text]:
-    """Return each advice once, with the flows that it is for and the ids that commands take."""
+def _recommendations(flows: Sequence[Any]) -> list[Text]:
+    """Return each recommendation once, with its flows and their ids."""
     groups: dict[str, list[Any]] = {}
     for flow in flows:
         groups.setdefault(flow["recommendations"][0] if flow["recommendations"] else "", []).append(
             flow
         )
     groups.pop("", None)
-    lines = [Text("What to do first", style="bold")] if groups else []
+    lines = [Text("Recommendations", style="bold")] if groups else []
     for advice, advised in groups.items():
         lines.append(Text(advice))
         lines += [Text(f"  {one['workflow_id']}  {one['display_name']}") for one in advised]

@@ -1,4 +1,4 @@
-"""Assessments as one self-contained page, to be sent to those who have to act."""
+"""Build a self-contained HTML page of assessments, to send to others."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ from cmkflow.run_archive_tables import number_of
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.html_pages import rendered, style
 
-#: By what the API calls a reason.
+#: Texts of the reason codes of the API.
 REASONS = {str(reason): reason.category.title for reason in MicrosoftKeyReason}
 _TOPICS = {
     "eligibility": "Can the key be applied?",
-    "key": "Is the key fit?",
-    "flows": "Flows as a whole",
+    "key": "Is the key ready?",
+    "flows": "Flows",
     "network": "Firewalls",
     "canvas_apps": "Canvas apps",
     "solutions": "Flows in solutions",
@@ -23,23 +23,23 @@ _TOPICS = {
     "hosted_machines": "Hosted machine groups",
     "analytics": "Analytics and notifications",
     "run_history": "Run history",
-    "portal_warning": "The finish line",
+    "portal_warning": "After the remediation",
 }
 _PHASES = {
     "before_key": "no key is applied yet",
-    "platform_migration": "flows are being moved under the key",
+    "platform_migration": "Microsoft is moving flows to the key",
     "after_key": "the key is applied",
-    "unknown": "the key is applied; whether flows have moved is unknown",
+    "unknown": "the key is applied; it is unknown whether flows have moved",
 }
 
 
-#: What these sections find decides whether a key can be applied; all else follows from the key.
+#: Sections that decide whether a key can be applied; the others describe its consequences.
 _DECIDING = ("eligibility", "key")
 _LEVELS = ("problem", "unknown", "warning", "ok")
 
 
 def page_of(assessments: Sequence[Any]) -> str:
-    """Return the page of the API's assessments; names from the tenant are escaped."""
+    """Return the page for the API's assessments; names from the tenant are escaped."""
     return rendered(
         Path(__file__).with_name("assessment.html.j2"),
         {
@@ -56,7 +56,7 @@ def page_of(assessments: Sequence[Any]) -> str:
 
 
 def _answer(assessment: Any) -> tuple[str, str]:
-    """Return how it looks whether the key can be applied, and the answer in words."""
+    """Return the level and the text of the answer to "Can the key be applied?"."""
     rest = _rest(assessment)
     look = "warning" if rest else "ok"
     if assessment["phase"] != "before_key":
@@ -66,20 +66,20 @@ def _answer(assessment: Any) -> tuple[str, str]:
     levels = _levels(deciding)
     if levels["problem"]:
         number = number_of(levels["problem"], "problem")
-        return "problem", f"No: fix {number} of the environment or the key first"
+        return "problem", f"No. Fix {number} of the environment or the key first"
     if levels["unknown"] or not deciding:
-        return "unknown", "It cannot be told: the platform gave no answer to some of it"
+        return "unknown", "Unknown: the platform did not answer some requests"
     return look, f"Yes, but {rest}" if rest else "Yes"
 
 
 def _rest(assessment: Any) -> str:
-    """Return what the key leaves to do, as clauses; empty: nothing."""
+    """Return what remains to be done after the key is applied, as clauses, or an empty text."""
     flows, levels = assessment["flows"], _levels(assessment["sections"])
     doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in flows)
     clauses = {
         "{} on Microsoft's key": _counted(len(flows) - doubtful, "flow stays", "flows stay"),
         "{} on it": _counted(doubtful, "flow may stay", "flows may stay"),
-        "{}": _counted(levels["problem"], "problem has to be fixed", "problems have to be fixed"),
+        "{}": _counted(levels["problem"], "problem must be fixed", "problems must be fixed"),
         "{} unknown": _counted(levels["unknown"], "fact is", "facts are"),
     }
     said = [clause.format(words) for clause, words in clauses.items() if words]
@@ -89,7 +89,7 @@ def _rest(assessment: Any) -> str:
 
 
 def _counted(number: int, one: str, many: str) -> str:
-    """Return the number with its words; empty for zero."""
+    """Return the number with its noun phrase, or an empty text for zero."""
     return f"{number} {one if number == 1 else many}" if number else ""
 
 

@@ -1,4 +1,4 @@
-"""`cmkflow audit list`: who ordered what, and what became of it."""
+"""`cmkflow audit`: show the audit log."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ def _trail(answer: Any) -> Listing:
                 minute(one["at"]),
                 _who(one),
                 one["action"].replace("_", " "),
-                "cut off" if one["status"] is None else str(one["status"]),
+                "interrupted" if one["status"] is None else str(one["status"]),
             )
             for one in items
         ],
@@ -37,8 +37,10 @@ def _trail(answer: Any) -> Listing:
 
 
 def _who(entry: Any) -> str:
-    """Return who it was; what a function key's holder calls themselves is nobody's name."""
-    if entry["kind"] == PrincipalKind.FUNCTION_KEY:
+    """Return the name; the name that the holder of a function key gave is marked as not
+    verified.
+    """
+    if entry["kind"] == "key":
         return f"function key ({entry['who']})" if entry["who"] else "function key"
     return str(entry["who"])
 
@@ -53,7 +55,7 @@ def _note(entry: Any) -> str:
 @api_command(app, "list", show=_trail)
 def list_audit(
     api: ApiClient,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Maximum number of entries.")] = 50,
     after: After = None,
 ) -> object:
     """Show who ordered what, and what became of it, the newest first."""

@@ -1,6 +1,4 @@
-"""What `cmkflow network called-hosts` says of a host: a row, a line of CSV, an e-mail to its
-owner.
-"""
+"""Report what `cmkflow network called-hosts` found about a host."""
 
 import csv
 import io
@@ -17,49 +15,49 @@ from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_pu
 from shared.domain.network.verdict import Verdict, verdict_on
 from shared.domain.spreadsheet_cell import spreadsheet_cell
 
-#: The worst comes first.
+#: Verdicts, worst first.
 _WORST = (Verdict.DENIED, Verdict.PARTLY_ALLOWED, Verdict.UNKNOWN, Verdict.ALLOWED)
 _LIST = "https://www.microsoft.com/download/details.aspx?id=56519"
 _MAIL = """\
 Hello,
 
-{calls} {host} by HTTPS. Their environment moves to infrastructure that is protected by a
-customer-managed key. From then on they send from other addresses: those of Microsoft's service
+{calls} {host} over HTTPS. Their environment will be protected by a
+customer-managed key. After that, the calls come from other addresses: those of Microsoft's service
 tag {tag} in the regions {regions}.
 
-If your firewall lets callers in by their address, please add these prefixes for inbound HTTPS
-(TCP 443), and keep those you have until we tell you that the move is done:
+If your firewall allows callers by address, please add these prefixes for inbound HTTPS
+(TCP 443), and keep the existing ones until we confirm that the change is complete:
 
 {prefixes}
 
-They are from Microsoft's list{edition}, which changes from time to time: please look again at
-least every 90 days. The current one: {address}
+They are from Microsoft's service tag list{version}, which changes from time to time. Please
+check it at least every 90 days. The current list: {address}
 
-Please tell us when it is done. Thank you.
+Please let us know when you have added them. Thank you.
 """
 
 
 class CalledHostRow(TypedDict):
-    """What is said of one host."""
+    """The report on one host."""
 
-    #: None: it is an expression, and may be any host.
+    #: None if an expression computes the host, which may then be any host.
     host: str | None
     flows: Sequence[str]
-    #: Ids of the resources before it; none: its owner has to be asked.
+    #: Ids of the Azure resources behind this host name; empty if its owner must be asked.
     resources: Sequence[str]
-    #: `external`, `expression`, or the worst verdict on a resource before it.
+    #: `external`, `expression`, or the worst verdict on one of the resources.
     verdict: str
-    #: What has to be let in, where it is not known to be.
+    #: The address ranges that are not known to be allowed.
     prefixes: Sequence[str]
 
 
 class CalledHostReport:
-    """What flows of some regions need of the hosts that they call."""
+    """Reports what flows of some regions need of the hosts that they call."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
-        """`regions` are as the list spells them."""
+        """`regions` are spelled as in the service tag list."""
         self._regions = regions
-        self._edition = tags.change_number
+        self._version = tags.change_number
         self._sources = RuleSources(tags, FLOW_TAGS)
         names = [f"{PROTECTED_TAG}.{region}" for region in regions]
         self._by_region = [found for name in names if (found := tags.addresses(name))]
@@ -72,7 +70,7 @@ class CalledHostReport:
         )
 
     def row(self, target: CalledHost) -> CalledHostRow:
-        """Return what is said of a host."""
+        """Return the row of a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._verdict(one) for one in admissions]
         lacking = union(one.counting(self._asked) - one.allowed for one in admissions)
@@ -86,16 +84,20 @@ class CalledHostReport:
         }
 
     def _verdict(self, admission: FirewallDecision) -> Verdict:
-        """Return the verdict on all regions, or on one of which no address can meet it."""
+        """Return the worst verdict on all regions together and on regions without known
+        addresses.
+        """
         unlisted = filter(admission.is_without_addresses, self._by_region)
         verdicts = [verdict_on(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
     def mail(self, row: CalledHostRow) -> bytes:
-        """Return a message to the owner of a host; it names no flow, for it leaves the house."""
+        """Return an e-mail to the owner of a host; it names no flow, because it leaves the
+        company.
+        """
         message = EmailMessage(policy=SMTP)
-        message["Subject"] = f"Please let in the new source addresses of our calls to {row['host']}"
-        # Mail programs open it as a draft, to be addressed and sent.
+        message["Subject"] = f"Please allow the new source addresses of our calls to {row['host']}"
+        # Mail programs then open the file as a draft.
         message["X-Unsent"] = "1"
         prefixes = "\n".join(f"    {prefix}" for prefix in row["prefixes"])
         text = _MAIL.format(
@@ -106,7 +108,7 @@ class CalledHostReport:
             tag=PROTECTED_TAG,
             regions=", ".join(self._regions),
             prefixes=prefixes,
-            edition=f" {self._edition}" if self._edition else "",
+            version=f" {self._version}" if self._version else "",
             address=_LIST,
         )
         message.set_content(text, cte="quoted-printable")
@@ -114,7 +116,7 @@ class CalledHostReport:
 
 
 def as_csv(rows: Iterable[CalledHostRow]) -> str:
-    """Return a table that spreadsheets read; no name in it is taken for a formula."""
+    """Return the rows as CSV; cells are escaped so that spreadsheets read no formula."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(CalledHostRow.__annotations__)

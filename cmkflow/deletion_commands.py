@@ -1,4 +1,4 @@
-"""`cmkflow deletion`: delete retired originals on a date, or keep them."""
+"""`cmkflow deletion`: schedule, cancel and list deletions of retired originals."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -20,16 +20,18 @@ from cmkflow.timestamps import minute
 from shared.domain.jobs.deletion_states import DELETION_STATES
 from shared.domain.name_lookup import short_ids
 
-app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Schedule the deletion of retired originals, or keep them."
+)
 
 FINISH_LINE = (
-    "Originals that are off but stand may still count as protected by Microsoft's key: the "
-    "warning in the admin center can stay until they are deleted."
+    "Originals that are off but not deleted may still count as protected by Microsoft's key. The "
+    "warning in the admin center may remain until they are deleted."
 )
 
 
 def deletion_table(items: Sequence[Any]) -> RenderableType:
-    """Return two lines for each delete: its date and who approved it, and what became of it."""
+    """Return the table of deletions, with a note for each about its result."""
     ids = short_ids(one["original_id"] for one in items)
     rows = [
         (
@@ -41,19 +43,23 @@ def deletion_table(items: Sequence[Any]) -> RenderableType:
         )
         for one in items
     ]
-    needs = [Text(_need(one)) for one in items if one["instruction"]]
+    needs = [Text(_action_required(one)) for one in items if one["instruction"]]
     titles = ("Flow", "Id", "State", "Not before (UTC)", "Approved by")
-    return Group(Listing(titles=titles, rows=rows, notes=list(map(_became, items))), *needs)
+    return Group(Listing(titles=titles, rows=rows, notes=list(map(_result_of, items))), *needs)
 
 
-def _need(deletion: Any) -> str:
+def _action_required(deletion: Any) -> str:
     why = f"{deletion['display_name']} ({deletion['code']}): {deletion['reason']}"
-    return f"{why}\n  To do: {deletion['instruction']}"
+    return f"{why}\n  Fix: {deletion['instruction']}"
 
 
-def _became(deletion: Any) -> str:
-    """Return why it is no further, and what is left of what it deleted."""
-    listed = {True: "still on Microsoft's list", False: "off Microsoft's list", None: ""}
+def _result_of(deletion: Any) -> str:
+    """Return why a deletion waits, and its results."""
+    listed = {
+        True: "still on the Microsoft-key list",
+        False: "no longer on the Microsoft-key list",
+        None: "",
+    }
     restorable = minute(deletion["restorable_until"])
     parts = (
         deletion["reason"],
@@ -65,27 +71,29 @@ def _became(deletion: Any) -> str:
 
 
 def _has_date(deletion: Any) -> bool:
-    """Say whether a new order gives it another date."""
+    """Return whether scheduling it again replaces its date."""
     facts = DELETION_STATES[deletion["state"]]
     return facts.can_be_cancelled and not facts.needs_action
 
 
-def _listed(answer: Any) -> RenderableType:
+def _format_list(answer: Any) -> RenderableType:
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(deletion_table(answer["items"]))
     if answer["candidates"]:
-        parts.append(Text("Retired originals that stand:", style="bold"))
-        parts += _candidates(answer["candidates"])
+        parts.append(Text("Retired originals that can be deleted:", style="bold"))
+        parts += _describe_originals(answer["candidates"])
         parts.append(Text(FINISH_LINE, style="yellow"))
     if not parts:
-        parts.append(Text("No original of this remediation is retired yet."))
+        parts.append(Text("This remediation has no retired original yet."))
     archived = {"archives": answer["run_archives"], "support_windows": answer["support_windows"]}
     return Group(*parts, archive_table(archived))
 
 
-def _candidates(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
-    """Yield what each is and what its delete ends; `replaced`: deletes that a new order moves."""
+def _describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
+    """Yield each original and the consequences of its deletion; `replaced` are earlier
+    deletions.
+    """
     ordered = {one["job_id"]: one for one in replaced}
     for one in candidates:
         yield Text.assemble(
@@ -94,15 +102,15 @@ def _candidates(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iter
         )
         if earlier := ordered.get(one["job_id"]):
             on, by = minute(earlier["on"]), earlier["approved_by"]
-            yield Text(f"  In place of the delete on {on} UTC, approved by {by}.")
+            yield Text(f"  Replaces the deletion on {on} UTC, approved by {by}.")
         if one["archive"]:
             yield Text(f"  Definition: {one['archive']}")
         yield from (Text(f"  {sentence}") for sentence in one["ends"])
 
 
-@api_command(app, "list", show=_listed)
+@api_command(app, "list", show=_format_list)
 def list_deletions(api: ApiClient, remediation: RemediationId) -> object:
-    """Show deletes, originals that stand, what is archived, and the last day for a ticket."""
+    """Show deletions, retired originals, run archives, and the end of each support window."""
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "deletions")))
 
 
@@ -112,22 +120,22 @@ def schedule_deletions(
     remediation: RemediationId,
     date: Annotated[
         str,
-        typer.Option("--date", help="YYYY-MM-DD (its start, UTC), or a time with a zone."),
+        typer.Option("--date", help="Date (00:00 UTC) or time with time zone."),
     ],
     by: Name,
     flows: Flows = None,
     yes: Yes = False,
 ) -> object:
-    """Approve the delete of retired originals on a date; names them and asks first.
+    """Schedule the deletion of retired originals; lists them and asks first.
 
-    An order for one that has a date already replaces that date.
+    For an original that has a date already, the new date replaces it.
     """
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
     shown = one_line(api.send(call))
-    chosen = _chosen(shown, flows)
+    chosen = _select_originals(shown, flows)
     if not yes:
         replaced = [one for one in shown["items"] if _has_date(one)]
-        Terminal(stderr=True).print(Group(*_candidates(chosen, replaced)))
+        Terminal(stderr=True).print(Group(*_describe_originals(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         confirm(f"Delete {names} on {date}?")
     body = {"on": date, "by": by, "flows": [one["original_id"] for one in chosen]}
@@ -137,12 +145,12 @@ def schedule_deletions(
 
 
 @api_command(
-    app, "cancel", show=lambda answer: counted(answer["cancelled"], "delete", "is cancelled")
+    app, "cancel", show=lambda answer: counted(answer["cancelled"], "deletion", "is cancelled")
 )
 def cancel_deletions(
     api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None
 ) -> object:
-    """Cancel deletes that stand: the originals are kept."""
+    """Cancel scheduled deletions, so that the originals are kept."""
     body: dict[str, object] = {"by": by}
     if flows:
         body["flows"] = flows
@@ -150,18 +158,19 @@ def cancel_deletions(
     return api.send(ApiCall(method="POST", path=path, body=body))
 
 
-def _chosen(shown: Any, flows: list[str] | None) -> list[Any]:
-    """Return the originals that are meant: what is confirmed is what is ordered."""
-    standing = shown["candidates"]
+def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
+    """Return the selected originals, so that exactly those that were confirmed are deleted."""
+    deletable = shown["candidates"]
     if not flows:
-        if not standing:
-            raise ApiError("This remediation has no retired original that stands.")
-        return list(standing)
+        if not deletable:
+            raise ApiError("This remediation has no retired original that can be deleted.")
+        return list(deletable)
     wanted = {flow.lower() for flow in flows}
-    chosen = [one for one in standing if wanted & {one["original_id"], one["flow_name"].lower()}]
+    chosen = [one for one in deletable if wanted & {one["original_id"], one["flow_name"].lower()}]
     named = {name for one in chosen for name in (one["original_id"], one["flow_name"].lower())}
     if missing := sorted(wanted - named):
         raise ApiError(
-            f"Not retired, or deleted already: {', '.join(missing)}. See `cmkflow deletion list`."
+            f"Not retired, or deleted already: {', '.join(missing)}. List them: cmkflow "
+            "deletion list."
         )
     return chosen

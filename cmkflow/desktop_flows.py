@@ -1,14 +1,14 @@
-"""Which files of a solution's `Workflows` folder are desktop flows: what the solution's XML says.
+"""Find desktop flows among the files of a solution's `Workflows` folder.
 
-They lie there beside cloud flows (platform.md#desktop-flows). The XML is searched, not parsed: it
-comes from anybody, and two values of it are needed.
+Desktop flows are stored beside cloud flows (platform.md#desktop-flows). The solution's XML is
+searched and not parsed, because it is untrusted and only two values are needed.
 """
 
 import re
 import zipfile
 from pathlib import Path
 
-#: Packed, one file tells of all; unpacked, each has one of its own beside it.
+#: A packed solution has one such file, an unpacked solution one per workflow.
 _CUSTOMIZATIONS = "customizations.xml"
 _DATA = ".data.xml"
 _WORKFLOW = re.compile(rb"</?Workflow\b", re.IGNORECASE)
@@ -20,13 +20,15 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 def is_unpacked_desktop_flow(file: Path) -> bool:
-    """Say whether the XML beside a file of an unpacked solution calls it a desktop flow."""
+    """Return whether the XML beside a file of an unpacked solution describes a desktop flow."""
     beside = file.with_name(file.name + _DATA)
     return beside.is_file() and bool(_desktop_flows(beside.read_bytes()))
 
 
 def customizations_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """Return the member of a packed solution that tells of its workflows, if it can be read."""
+    """Return the XML file of a packed solution that lists its workflows, or None if it is
+    unreadable.
+    """
     for info in archive.infolist():
         if info.filename.lower() == _CUSTOMIZATIONS:
             is_encrypted = bool(info.flag_bits & 1)
@@ -43,7 +45,7 @@ def packed_desktop_flows(
 
 def _desktop_flows(xml: bytes) -> frozenset[str]:
     found = set()
-    # Cut at each tag, so that the time grows with the length alone, whatever stands there.
+    # Split at tags, so that the time is linear in the length for any content.
     for element in _WORKFLOW.split(xml)[1:]:
         tag, _, inner = element.partition(b">")
         identity, category = _ID.search(tag), _CATEGORY.search(inner)

@@ -1,4 +1,4 @@
-"""`cmkflow doctor`: whether a deployment can do its work, and what to do about what it cannot."""
+"""`cmkflow doctor`: check whether a deployment can do its work."""
 
 from collections import Counter
 from typing import Any
@@ -13,26 +13,26 @@ from cmkflow.finding_text import STYLES
 from cmkflow.listing import Listing
 from shared.domain.finding import FindingLevel
 
-#: The host ends a request after 230 seconds.
+#: The Functions host ends a request after 230 seconds.
 _SECONDS = 240
-#: What cannot wait stands first.
+#: Most urgent level first.
 _ORDER = [str(one) for one in reversed(FindingLevel)]
 
 
 def register(group: typer.Typer) -> None:
-    """Add `doctor` to the top of the command line."""
 
     @api_command(group, "doctor", show=doctor_text, ends=_end)
     def doctor(api: ApiClient) -> object:
-        """Check the deployment: what answers, what the app is allowed, what is missing.
+        """Check the deployment: connections, permissions and settings.
 
-        Reads only. Exits with 4 where a person has to do something, and 5 where no answer came.
+        Writes nothing. Exits with 4 if an action is required, and with 5 if a service does not
+        answer.
         """
         return api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
 
 
 def doctor_text(answer: Any) -> RenderableType:
-    """Return what was found, what cannot wait first, and how much of each there is."""
+    """Return the findings, most urgent first, and their totals."""
     findings = sorted(answer["items"], key=lambda one: _ORDER.index(one["level"]))
     counts = Counter(one["level"] for one in findings)
     total = ", ".join(f"{level}: {counts[level]}" for level in _ORDER if counts[level])
@@ -42,7 +42,7 @@ def doctor_text(answer: Any) -> RenderableType:
 
 def _found(finding: Any) -> str:
     what = f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
-    to_do = f"\nTo do: {finding['instruction']}" if finding["instruction"] else ""
+    to_do = f"\nFix: {finding['instruction']}" if finding["instruction"] else ""
     return f"{what}: {finding['text']}{to_do}"
 
 

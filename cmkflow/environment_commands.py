@@ -1,4 +1,4 @@
-"""`cmkflow environment`: what the app may do in each environment."""
+"""`cmkflow environment`: environments and their settings."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 from cmkflow.remediation_tables import counted
 from shared.domain.name_lookup import short_ids
 
-app = typer.Typer(no_args_is_help=True, help="What the app may do in each environment.")
+app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
 
 
 def _list(answer: Any) -> Listing:
@@ -31,7 +31,7 @@ def _list(answer: Any) -> Listing:
 
 
 def _policy(policy: Any) -> str:
-    """Return the policy's name and the state of its link."""
+    """Return the policy's name and the status of its link."""
     if not policy:
         return "none"
     return f"{policy['policy_id'].rsplit('/', 1)[-1]} ({policy['status']})"
@@ -43,28 +43,28 @@ def _one(answer: Any) -> Listing:
     return facts(
         {
             "Environment": f"{answer['display_name']} ({answer['id']})",
-            "Where": f"{answer['geography']}, {answer['region']}",
+            "Location": f"{answer['geography']}, {answer['region']}",
             "Policy": f"{policy['status']} {policy['policy_id']}" if policy else "none",
             "Mode": settings["mode"],
-            "Limit": f"{settings['limit']} flows for each remediation",
+            "Limit": f"{settings['limit']} flows per remediation",
             "Maintenance window": settings["maintenance_window"] or "any time",
-            "First wave": "\n".join(settings["pilot_flows"]),
+            "Pilot flows": "\n".join(settings["pilot_flows"]),
             "Excluded flows": "\n".join(settings["excluded_flows"]),
-            "Opened by plans": "\n".join(settings["writable_firewalls"]),
-            "Waived gaps": "\n".join(waived),
+            "Firewalls the app may fix": "\n".join(settings["writable_firewalls"]),
+            "Ignored issues": "\n".join(waived),
         }
     )
 
 
 @api_command(app, "list", show=_list)
 def list_environments(api: ApiClient) -> object:
-    """Show every environment of the tenant and its mode."""
+    """List the environments of the tenant with their settings."""
     return {"items": api.items("environments")}
 
 
 @api_command(app, "show", show=_one)
 def show_environment(api: ApiClient, environment: EnvironmentId) -> object:
-    """Show one environment and its settings."""
+    """Show an environment and its settings."""
     return api.send(ApiCall(method="GET", path=("environments", environment)))
 
 
@@ -75,33 +75,49 @@ def set_environment(
     approval_policy: Annotated[
         str | None,
         typer.Option(
-            help="read_only: no writes; required: write what was approved; automatic: the plan."
+            help=(
+                "read_only: no writes; required: write what an approver approved; automatic: write "
+                "without approval."
+            )
         ),
     ] = None,
     max_flows: Annotated[
-        int | None, typer.Option(help="The most flows that one remediation migrates.")
+        int | None, typer.Option(help="Maximum number of flows per remediation.")
     ] = None,
     maintenance_window: Annotated[
-        str | None, typer.Option(help="HH:MM-HH:MM in UTC in which writes are made; '': always.")
+        str | None,
+        typer.Option(
+            help="Hours in which the app may make changes, HH:MM-HH:MM in UTC. '' for always."
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(help="Flow never to touch; repeat it. Replaces the list; '': none."),
+        typer.Option(
+            help="Flow that the app never changes. Can be repeated; replaces the list. '' for none."
+        ),
         FLOWS_OF_ENVIRONMENTS,
     ] = None,
     pilot: Annotated[
         list[str] | None,
-        typer.Option(help="Flow that goes first; repeat it. Replaces the list; '': none."),
+        typer.Option(
+            help=(
+                "Pilot flow, which is migrated first. Can be repeated; replaces the list. '' for "
+                "none."
+            )
+        ),
         FLOWS_OF_ENVIRONMENTS,
     ] = None,
     writable_firewall: Annotated[
         list[str] | None,
         typer.Option(
-            help="Id of a firewall that plans may open; repeat it. Replaces the list; '': none."
+            help=(
+                "Resource id of a firewall that the app may fix. Can be repeated; replaces the "
+                "list. '' for none."
+            )
         ),
     ] = None,
 ) -> object:
-    """Set what the app may do; what is left out stays as it is."""
+    """Change settings of an environment; options that are omitted keep their value."""
     said = {
         "mode": approval_policy,
         "limit": max_flows,
@@ -112,16 +128,20 @@ def set_environment(
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:
-        raise ApiError("Nothing is to be set: name at least one of the options (see --help).")
+        raise ApiError("Nothing to change. Use at least one option; see --help.")
     return api.send(ApiCall(method="PUT", path=("environments", environment), body=body))
 
 
-@api_command(app, "ignore", show=lambda answer: counted(answer["retried"], "job", "goes on"))
+@api_command(
+    app,
+    "ignore",
+    show=lambda answer: counted(answer["retried"], "job", "retried"),
+)
 def ignore_issue(
     api: ApiClient,
     environment: EnvironmentId,
-    issue: Annotated[str, typer.Argument(help="Its name, as the blocked job shows it.")],
-    justification: Annotated[str, typer.Option(help="Why calls of flows succeed anyway.")],
+    issue: Annotated[str, typer.Argument(help="Name, as the blocked job shows it.")],
+    justification: Annotated[str, typer.Option(help="Why the issue does not block calls.")],
 ) -> object:
     """Ignore a firewall issue, and retry the jobs that it blocks."""
     body = {"gap": issue, "reason": justification}
@@ -131,5 +151,5 @@ def ignore_issue(
 
 
 def _ids(given: list[str] | None) -> list[str] | None:
-    """Return what was given; a single empty text stands for the empty list."""
+    """Return the values; a single empty text means an empty list."""
     return None if given is None else [one for one in given if one]

@@ -1,4 +1,4 @@
-"""Finds Azure resources in documents: templates, single resources, lists, recorded responses."""
+"""Find Azure resources in documents: ARM templates, single resources, lists, recorded responses."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,13 +6,13 @@ from cmkflow.json_file import UnreadableFile, decode_json
 from cmkflow.template_expressions import ArmTemplate, Expressions
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
-#: Members in which a template calls a collection differently from the resource's own type.
+#: Resource types that templates use for a collection, and the current type.
 _OLDER_TYPES = {
     "microsoft.network/firewallpolicies/rulegroups": (
         "Microsoft.Network/firewallPolicies/ruleCollectionGroups"
     )
 }
-#: What a resource, or a part of one, has beside its properties.
+#: Members of a resource that are not properties.
 _AROUND = frozenset(
     ("etag", "id", "identity", "location", "name", "resourceGroup", "sku", "tags", "type", "zones")
 )
@@ -21,9 +21,10 @@ _AROUND = frozenset(
 def resources_of(
     document: object, scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
-    """Yield each resource, as Azure shows it; `scope` begins the ids of those of a template.
+    """Yield each resource in the shape in which Azure returns it.
 
-    Into `expressions` goes what only a deployment of the template decides.
+    `scope` is the prefix of ids of template resources. `expressions` collects the values that are
+    only known after a deployment.
     """
     if isinstance(document, list):
         for one in document:
@@ -34,17 +35,17 @@ def resources_of(
         for data in _recorded_answers(members["interactions"]):
             yield from resources_of(data, scope, expressions)
     elif "resources" in members and ("$schema" in members or "contentVersion" in members):
-        yield from _deployed(members, scope, expressions)
+        yield from _template_deployments(members, scope, expressions)
     elif text_at(members, "id") and "/" in (text_at(members, "type") or ""):
-        yield members if "properties" in members else _unflattened(members)
+        yield members if "properties" in members else _nest_properties(members)
     elif isinstance(members.get("value"), list):
         yield from resources_of(members["value"], scope, expressions)
 
 
-def _unflattened(members: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what `az … show` prints as Azure shows it: it mixes properties with the rest.
+def _nest_properties(members: Mapping[str, object]) -> Mapping[str, object]:
+    """Move the properties of a resource as `az … show` prints it into `properties`, as in Azure.
 
-    Only for networks: of other services it renames them, and leaves out what it does not know.
+    Only for network resources: for other services, the Azure CLI renames properties and omits some.
     """
     if not str(members["type"]).lower().startswith("microsoft.network/"):
         return members
@@ -64,20 +65,20 @@ def _inner(value: object) -> object:
 
 
 def _recorded_answers(interactions: object) -> Iterator[object]:
-    """Yield the bodies of recorded answers, as `vcrpy` writes them or as text."""
+    """Yield the bodies of recorded responses, in the format of `vcrpy` or as text."""
     for interaction in interactions if isinstance(interactions, list) else ():
         body = mapping_at(as_mapping(interaction), "response", "body")
         text = text_at(body, "string")
         try:
             yield decode_json(text.encode()) if text else body.get("data")
         except UnreadableFile:
-            continue  # not every answer is JSON
+            continue  # not every response is JSON
 
 
-def _deployed(
+def _template_deployments(
     document: Mapping[str, object], scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
-    """Yield what a template deploys, in the shape in which Azure would show it."""
+    """Yield the resources that a template deploys, in the shape in which Azure returns them."""
     parameters = mapping_at(document, "parameters")
     template = ArmTemplate(
         defaults={
@@ -90,13 +91,13 @@ def _deployed(
         types={name: text_at(as_mapping(one), "type") or "" for name, one in parameters.items()},
         expressions=expressions,
     )
-    yield from _written(document.get("resources"), template, parent=None)
+    yield from _template_resources(document.get("resources"), template, parent=None)
 
 
-def _written(
+def _template_resources(
     resources: object, template: ArmTemplate, parent: tuple[str, str] | None
 ) -> Iterator[Mapping[str, object]]:
-    # The newer language version writes resources as an object, by symbolic name.
+    # Templates with language version 2 write resources as an object, by symbolic name.
     listed = [*resources.values()] if isinstance(resources, dict) else resources
     for written in listed if isinstance(listed, list) else ():
         members = as_mapping(written)
@@ -115,12 +116,12 @@ def _written(
         inner = mapping_at(members, "properties", "template")
         if inner:
             place = f"{template.scope}{name}!"
-            yield from _deployed(inner, place, template.expressions)
-        yield from _written(members.get("resources"), template, (resource_type, name))
+            yield from _template_deployments(inner, place, template.expressions)
+        yield from _template_resources(members.get("resources"), template, (resource_type, name))
 
 
 def _properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
-    """Return a resource's properties. What only a deployment decides stands there as its text."""
+    """Return a resource's properties, with expressions as text where only a deployment decides."""
     properties = {**as_mapping(template.resolved(members.get("properties")))}
     copies = properties.pop("copy", None)
     for copied in copies if isinstance(copies, list) else ():
@@ -132,10 +133,10 @@ def _properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping
 
 
 def description(document: object) -> str:
-    """Say what a document without a resource is."""
+    """Return a description of a document that contains no resource."""
     if "policyRule" in mapping_at(as_mapping(document), "properties"):
         return "a policy definition"
     if "ruleCollectionType" in as_mapping(document):
-        return "a rule collection by itself: which rules come before it stands in its policy"
+        return "a rule collection without its policy, so the order of the rules is unknown"
     names = ", ".join([*as_mapping(document)][:3])
-    return f"an object of {names}" if names else "no object"
+    return f"an object with {names}" if names else "not an object"

@@ -1,7 +1,7 @@
-"""Azure resources from files: templates, single resources, lists, recorded responses.
+"""Read Azure resources from files: ARM templates, single resources, lists, recorded responses.
 
-Read through the port that reads Azure itself, so that a firewall in a file is judged by the very
-code that judges one in a subscription.
+Implements the port that reads Azure, so that the same code checks firewalls in files and in
+subscriptions.
 """
 
 import builtins
@@ -15,7 +15,7 @@ from cmkflow.template_expressions import Expressions
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.errors import NotFound
 
-#: Parts that a template may write beside the resource that they belong to, and their member there.
+#: Child resources that a template may write separately, and the parent's property for them.
 _PARTS = {
     "microsoft.network/networksecuritygroups/securityrules": "securityRules",
     "microsoft.network/routetables/routes": "routes",
@@ -24,11 +24,11 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableFirewallFile:
-    """A file, or an object of one, in which no resource is."""
+    """A file, or a part of one, that contains no resource."""
 
-    #: The file, and where in it.
+    #: The file, and the part of it.
     place: str
-    #: `no_file`, `not_json` or `no_resource`, and what is there instead.
+    #: `no_file`, `not_json` or `no_resource`, followed by details.
     reason: str
 
 
@@ -36,25 +36,27 @@ class UnreadableFirewallFile:
 class ExportedResources:
     """The resources of some files; implements `ResourceReader`."""
 
-    #: By lower-case id, as written last.
+    #: By lower-case id; the last one written wins.
     by_id: dict[str, Mapping[str, object]] = field(default_factory=dict)
     unread: list[UnreadableFirewallFile] = field(default_factory=list)
-    #: Lower-case ids of those that templates deploy: what they do not write is not there.
+    #: Lower-case ids of resources in templates; what a template does not write does not exist.
     deployed: set[str] = field(default_factory=set)
-    #: By what lower-case ids of a template begin with: what only a deployment of it decides.
+    #: Values that only a deployment decides, by the lower-case id prefix of a template.
     expressions: dict[str, Expressions] = field(default_factory=dict)
 
     def expressions_of(self, resource_id: str) -> Expressions | None:
-        """Return what only a deployment decides of a template; None: the id is of none."""
+        """Return the values that only a deployment decides, or None if the id is not of a
+        template.
+        """
         wanted = resource_id.lower()
         return next((one for key, one in self.expressions.items() if wanted.startswith(key)), None)
 
     async def list(
         self,
         resource_type: str,
-        api_version: str,  # noqa: ARG002 – a file has the version that it has
+        api_version: str,  # noqa: ARG002 – a file has only one version
     ) -> builtins.list[Mapping[str, object]]:
-        """Return every resource of a type."""
+        """Return all resources of a type."""
         wanted = resource_type.lower()
         return [
             one
@@ -68,18 +70,20 @@ class ExportedResources:
         api_version: str,  # noqa: ARG002
         suffix: str = "",
     ) -> Mapping[str, object]:
-        """Return one resource, or what lies below it; raises `NotFound`."""
+        """Return a resource or a child of it; raise `NotFound`."""
         found = self.by_id.get((resource_id + suffix).lower())
         if found is None and suffix == "/config/web":
             found = self._site_configuration(resource_id.lower())
         if found is None and suffix == "/networkRuleSets/default":
             found = {} if resource_id.lower() in self.deployed else None
         if found is None:
-            raise NotFound(f"no file holds {resource_id}{suffix}")
+            raise NotFound(f"no file contains {resource_id}{suffix}")
         return found
 
     def _site_configuration(self, site_id: str) -> Mapping[str, object] | None:
-        """Return a site's `config/web` from the site; a list of sites shows no restrictions."""
+        """Return the `config/web` of a site; a list of sites does not contain access
+        restrictions.
+        """
         site = self.by_id.get(site_id, {})
         configuration = mapping_at(site, "properties", "siteConfig")
         if site_id in self.deployed or "ipSecurityRestrictions" in configuration:
@@ -92,25 +96,26 @@ class ExportedResources:
         collection: str,
         api_version: str,  # noqa: ARG002
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all of a collection below a resource; raises `NotFound`.
+        """Return a collection of child resources; raise `NotFound`.
 
-        A template holds all that it deploys. Of an exported resource, none says nothing.
+        A template contains all children that it deploys. For an exported resource, no children
+        means that they are unknown.
         """
         start = f"{resource_id}/{collection}/".lower()
         found = [one for key, one in self.by_id.items() if key.startswith(start)]
         if not found and resource_id.lower() not in self.deployed:
-            raise NotFound(f"no file holds {resource_id}/{collection}")
+            raise NotFound(f"no file contains {resource_id}/{collection}")
         return found
 
 
 def read_exported(paths: Iterable[Path]) -> ExportedResources:
-    """Return the resources of files, and of the files of folders that are called `*.json*`."""
+    """Read the resources of files, and of `*.json*` files in folders."""
     resources = ExportedResources()
     for path in paths:
         files = sorted(path.rglob("*.json*")) if path.is_dir() else [path]
         for file in files:
             _read_file(file, resources)
-    _put_parts_together(resources)
+    _merge_child_resources(resources)
     return resources
 
 
@@ -139,8 +144,10 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
         resources.unread.append(UnreadableFirewallFile(place=str(file), reason=reason))
 
 
-def _put_parts_together(resources: ExportedResources) -> None:
-    """Give rules that stand beside their group, and routes beside their table, to it."""
+def _merge_child_resources(resources: ExportedResources) -> None:
+    """Add rules that were written separately to their network security group, and routes to
+    tables.
+    """
     for part in [*resources.by_id.values()]:
         member = _PARTS.get(str(part["type"]).lower())
         whole_id = str(part["id"]).rpartition("/")[0].rpartition("/")[0].lower()

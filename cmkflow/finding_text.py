@@ -1,4 +1,4 @@
-"""A finding of a check as a line of text."""
+"""Format a finding as text."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ STYLES = {
 
 
 def finding_text(subject: str, finding: Any) -> Text:
-    """Return how the check ended, what it is about, what was found and what to do."""
+    """Return the level, subject, text and fix of a finding."""
     level = finding["level"]
     text = Text(f"{level:8}", style=STYLES[level])
     text.append(f"{subject.replace('_', ' ')}: {finding['text']}", style="not bold default")

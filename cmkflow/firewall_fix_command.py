@@ -1,4 +1,4 @@
-"""`cmkflow network fix`: what closes a gap; make that change, or take it back."""
+"""`cmkflow network fix`: propose, apply and revert firewall fixes."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
-from cmkflow.firewall_fix_text import FixLanguage, repair_text
+from cmkflow.firewall_fix_text import FixLanguage, format_fix
 from cmkflow.listing import table
 from cmkflow.names import InEnvironment
 from cmkflow.remediation_commands import Yes
@@ -20,8 +20,7 @@ _PATH = ("network", "firewall-fixes")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to its group."""
-    api_command(app, "fix", show=_shown)(fix)
+    api_command(app, "fix", show=_format_answer)(fix)
 
 
 def fix(
@@ -29,40 +28,41 @@ def fix(
     by: Name,
     resource: Annotated[
         str | None,
-        typer.Argument(help="Gap, resource id or name; left out: each gap that holds flows up."),
+        typer.Argument(
+            help=(
+                "Firewall issue, resource id or resource name. Default: all issues that block "
+                "flows."
+            )
+        ),
     ] = None,
     environment: InEnvironment = None,
     language: Annotated[
-        FixLanguage, typer.Option("--language", help="Language that the change is shown in.")
+        FixLanguage, typer.Option("--language", help="Language of the fix.")
     ] = FixLanguage.AZURE_CLI,
-    apply: Annotated[bool, typer.Option("--apply", help="Let the app make the change.")] = False,
-    revert: Annotated[
-        bool, typer.Option("--revert", help="Revert the app's change, and nothing else.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="With --revert: although flows call through it.")
-    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the fix.")] = False,
+    revert: Annotated[bool, typer.Option("--revert", help="Revert a fix of the app.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Revert although flows need it.")] = False,
     yes: Yes = False,
 ) -> object:
-    """Show the smallest change that closes a gap; with --apply the app makes it, once asked."""
+    """Show the smallest change that fixes a firewall issue, or apply or revert it."""
     if apply and revert:
-        raise ApiError("Name --apply or --revert, not both.")
+        raise ApiError("Use --apply or --revert, not both.")
     if (apply or revert) and not resource:
-        raise ApiError("Name the resource that is to be changed.")
+        raise ApiError("Name the resource to change.")
     shown = ApiCall(
         method="GET", path=_PATH, query={"resource": resource, "environment": environment}
     )
     if revert:
         if not yes:
-            confirm(f"Take what the app put into {resource} out again?")
+            confirm(f"Revert the fix that the app applied to {resource}?")
         body = {"resource": resource, "by": by, "force": force}
         return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
         return {**_as_object(api.send(shown)), "language": language}
     if not yes:
         answer = {**_as_object(api.send(shown)), "language": language, "applied": []}
-        Terminal(stderr=True).print(_shown(answer), crop=False)
-        confirm("Make this change?")
+        Terminal(stderr=True).print(_format_answer(answer), crop=False)
+        confirm("Apply this fix?")
     body = {"resource": resource, "by": by}
     if environment:
         body["environment"] = environment
@@ -73,18 +73,18 @@ def _as_object(answer: Any) -> dict[str, Any]:
     return dict(answer)
 
 
-def _shown(answer: Any) -> RenderableType:
-    """Return changes as text, records as a table: which of them is there tells the question."""
+def _format_answer(answer: Any) -> RenderableType:
+    """Return fixes as text, and records of applied fixes as a table."""
     if "language" not in answer:
         return _records(answer["items"])
     language = FixLanguage(answer["language"])
     parts: list[RenderableType] = []
     for one in answer["items"]:
-        # Nowhere broken: it is pasted into a shell, or a file.
-        text = Text(repair_text(one, language), no_wrap=True, overflow="ignore")
+        # Not wrapped, because it is pasted into a shell or a file.
+        text = Text(format_fix(one, language), no_wrap=True, overflow="ignore")
         parts += [text, Text()]
     if not parts:
-        parts.append(Text("No gap holds up a flow."))
+        parts.append(Text("No firewall issue blocks a flow."))
     if answer["applied"]:
         parts.append(_records(answer["applied"]))
     return Group(*parts)

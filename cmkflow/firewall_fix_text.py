@@ -1,11 +1,11 @@
-"""What closes a gap, as text in the language that somebody keeps their firewalls in."""
+"""Format a firewall fix in one of the supported languages."""
 
 from enum import StrEnum
 from typing import Any
 
 
 class FixLanguage(StrEnum):
-    """The languages of repairs."""
+    """The languages of firewall fixes."""
 
     AZURE_CLI = "az"
     BICEP = "bicep"
@@ -19,9 +19,9 @@ _MEMBERS = {
 }
 
 
-def repair_text(repair: Any, language: FixLanguage) -> str:
-    """Return a repair as the API shows it, its gap and what to look at before as comments."""
+def format_fix(fix: Any, language: FixLanguage) -> str:
+    """Return the commands or code of a fix; issue, summary and notes are added as comments."""
     member, comment = _MEMBERS[language]
-    said = [repair["gap"], repair["refusal"] or repair["summary"], *repair["notes"]]
+    said = [fix["gap"], fix["refusal"] or fix["summary"], *fix["notes"]]
     lines = [f"{comment} {line}" for line in said if line]
-    return "\n".join([*lines, repair[member].rstrip()]).rstrip()
+    return "\n".join([*lines, fix[member].rstrip()]).rstrip()

@@ -1,4 +1,4 @@
-"""`cmkflow flow`: the flows of an environment."""
+"""`cmkflow flow`: list flows."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from cmkflow.listing import Listing, ShortId
 from cmkflow.names import EnvironmentId
 from shared.domain.name_lookup import short_ids
 
-app = typer.Typer(no_args_is_help=True, help="Show flows.")
+app = typer.Typer(no_args_is_help=True, help="List flows.")
 
 
 @app.callback()
 def describe() -> None:
-    """Show flows."""
+    """List flows."""
 
 
 def _flows(answer: Any) -> Listing:
@@ -26,5 +26,5 @@ def _flows(answer: Any) -> Listing:
 
 @api_command(app, "list", show=_flows)
 def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
-    """Show the flows of an environment, by name and id."""
+    """List the flows of an environment with their ids."""
     return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))

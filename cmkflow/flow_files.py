@@ -1,8 +1,7 @@
-"""Reads flows from files: exported solutions, packages, single definitions, templates.
+"""Read flows from files: exported solutions, packages, definitions, ARM templates.
 
-Exports come in UTF-8, UTF-8 with a byte order mark and UTF-16, as folders, archives and archives
-inside archives. A file that cannot be read is one item of the answer; the rest is read all the
-same.
+Supports UTF-8 with and without byte order mark, UTF-16, folders, archives and nested archives. A
+file that cannot be read becomes one item; the other files are read anyway.
 """
 
 import io
@@ -25,49 +24,49 @@ _GUID_AT_END = re.compile(
 )
 _FLOW_FILE_NAMES = frozenset({"definition.json", "workflow.json"})
 _SOLUTION_FILES = frozenset({"solution.xml", "other/solution.xml"})
-#: An export nests once: a package inside a solution's artifacts. More is an attack or an accident.
+#: Nesting limit; real exports nest once (a package inside a solution).
 _MOST_NESTED = 5
 _MEGABYTE = 1024 * 1024
-#: The largest definition that Dataverse accepts is far smaller.
+#: Size limit of a file; Dataverse accepts only much smaller definitions.
 _MOST_BYTES = 64 * _MEGABYTE
-#: Of an archive's JSON and inner archives, unpacked; and its entries, with those of inner archives.
+#: Limits of an archive with its nested archives: unpacked JSON in bytes, and entries.
 _MOST_UNPACKED = 128 * _MEGABYTE
 _MOST_ENTRIES = 20_000
-_INSTEAD = "unpack it and name its parts"
+_INSTEAD = "unpack it and pass its parts"
 _TOO_LARGE = f"larger than {_MOST_BYTES // _MEGABYTE} MB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFile:
-    """One flow of a file, or one file that cannot be read."""
+    """One flow of a file, or a file that cannot be read."""
 
-    #: as given, a member of an archive behind `!/`
+    #: as given; members of an archive follow `!/`
     path: str
-    #: None: the file cannot be read, `problem` says why
+    #: None if the file cannot be read; `problem` says why
     flow: FlowInDocument | None = None
-    #: from the document or the file's name, in lower case
+    #: from the document or the file name, in lower case
     workflow_id: str | None = None
     name: str | None = None
-    #: True in an exported or unpacked solution, None where the file does not tell
+    #: True in an exported or unpacked solution, None if unknown
     in_solution: bool | None = None
     problem: str | None = None
-    #: why the file is none of a cloud flow; None: it is one, or cannot be read
+    #: why the file is not a cloud flow; None if it is one or cannot be read
     skipped: str | None = None
 
 
 class _TooMuch(UnreadableFile):
-    """An archive unpacks to more than anybody waits for; the rest of it is not read."""
+    """An archive exceeds the size or entry limit; the rest of it is not read."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Allowance:
-    """What may still be unpacked of one file and all that is inside it."""
+    """Remaining bytes and entries that may be unpacked of a file and its nested archives."""
 
     bytes: int = _MOST_UNPACKED
     entries: int = _MOST_ENTRIES
 
     def take(self, *, size: int = 0, entries: int = 0) -> None:
-        """Use some of it; raises `_TooMuch`."""
+        """Subtract from the remaining amount; raise `_TooMuch` if none is left."""
         self.bytes -= size
         self.entries -= entries
         if self.bytes < 0:
@@ -83,9 +82,9 @@ class _Source:
     file_name: PurePosixPath
     data: bytes
     in_solution: bool | None
-    #: whether somebody named this very file, or its place says it is a flow
+    #: True if the file was named explicitly or its path identifies it as a flow
     is_expected: bool
-    #: whether the solution says that it is a desktop flow
+    #: True if the solution identifies it as a desktop flow
     is_desktop_flow: bool = False
     nested: int = 0
     allowance: _Allowance = field(default_factory=_Allowance)
@@ -94,8 +93,8 @@ class _Source:
 def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
     """Yield the flows of files and folders, sorted by path within each folder.
 
-    Reads `*.json` and `*.zip`. In a folder or an archive JSON that holds no flow is passed over,
-    except where only a flow can stand; a file named in `paths` must hold one.
+    Reads `*.json` and `*.zip`. In folders and archives, JSON without a flow is ignored unless its
+    path identifies it as a flow; a file that is named in `paths` must contain a flow.
     """
     for path in map(Path, paths):
         if not path.is_dir():
@@ -118,7 +117,7 @@ def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
     shown = _shown(path)
     try:
         about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # a pipe, say: reading it might never end
+        if not stat.S_ISREG(about.st_mode):  # for example a pipe, whose end may never come
             yield FlowFile(path=shown, problem="not a regular file")
             return
         if about.st_size > _MOST_BYTES and path.suffix.lower() != ".zip":
@@ -147,7 +146,7 @@ def _unread(path: Path, error: OSError) -> FlowFile:
 
 
 def _shown(path: Path) -> str:
-    """Return a path as text: names of files are bytes, and need not be UTF-8."""
+    """Return a path as text; file names are bytes and may not be valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
@@ -160,10 +159,10 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
             yield from _read_json(source)
     except UnreadableFile as error:
         if source.nested and isinstance(error, _TooMuch):
-            raise  # it counts for the file as a whole
+            raise  # the limit applies to the whole file
         yield FlowFile(path=source.path, problem=str(error))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        yield FlowFile(path=source.path, problem="the archive is damaged or of an unknown kind")
+        yield FlowFile(path=source.path, problem="the archive is damaged or has an unknown format")
 
 
 def _read_json(source: _Source) -> Iterator[FlowFile]:
@@ -183,15 +182,15 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
         )
     if source.is_expected and not found:
         if _is_in_workflows(source.file_name) and isinstance(document, dict):
-            # Not every export says which of its workflows are desktop flows.
-            yield FlowFile(path=source.path, skipped="not a cloud flow; a desktop flow, perhaps")
+            # Not every export identifies its desktop flows.
+            yield FlowFile(path=source.path, skipped="not a cloud flow; possibly a desktop flow")
             return
-        raise UnreadableFile("the JSON holds no workflow definition with triggers and actions")
+        raise UnreadableFile("the JSON contains no workflow definition with triggers and actions")
 
 
 def _members(archive: _Source) -> Iterator[_Source]:
     if archive.nested >= _MOST_NESTED:
-        raise UnreadableFile("archives inside archives, too many")
+        raise UnreadableFile("too many nested archives")
     with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
         archive.allowance.take(entries=len(content.infolist()))
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
@@ -227,9 +226,9 @@ def _id_in(name: PurePosixPath) -> str:
 
 
 def _is_flow_place(name: PurePosixPath) -> bool:
-    """Whether nothing but a flow can stand there.
+    """Return whether a file with this path must be a flow.
 
-    See platform.md#client-data and the layout of an exported package.
+    See platform.md#client-data and the layout of exported packages.
     """
     if name.suffix.lower() != ".json":
         return False
@@ -249,7 +248,7 @@ def _is_unpacked_solution(folder: Path) -> bool:
 
 
 def _name_by_path(source: _Source, flow: FlowInDocument) -> str:
-    """A Logic App of the Standard kind is called like its folder."""
+    """Return the folder name for a Standard logic app, else the file name without extension."""
     is_standard = source.file_name.name.lower() == "workflow.json"
     if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:
         return source.file_name.parent.name or source.file_name.stem

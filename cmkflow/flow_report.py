@@ -1,4 +1,6 @@
-"""What `cmkflow inspect` says about one flow, free of secrets, for the table and for JSON."""
+"""Build the report of `cmkflow inspect` on one flow, for the table and for JSON; without
+secrets.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,21 +15,21 @@ from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """One flow with its assessment."""
+    """A flow and whether it stays on Microsoft's key."""
 
     file: FlowFile
     flow: FlowInDocument
     assessment: MicrosoftKeyEvaluation
-    #: other flows' trigger URLs that it holds, each once
+    #: trigger URLs of other flows in this flow, without duplicates
     trigger_urls: tuple[TriggerUrl, ...]
 
     @property
     def definition(self) -> FlowDefinition:
-        """The flow's definition."""
+        """Return the flow's definition."""
         return self.flow.definition
 
     def as_json(self) -> dict[str, object]:
-        """Return what `-o json` prints for it."""
+        """Return the item that `--json` prints."""
         stays = self.assessment.stays_on_microsoft_key
         reasons = [reason.value for reason in self.assessment.reasons]
         return {
@@ -69,11 +71,11 @@ class Inspection:
 
 
 def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
-    """Assess the flows of files together: a parent's answer depends on its children's.
+    """Evaluate the flows of files together, because a parent's result depends on its children.
 
-    Where several versions of a flow are given, the first one stands for it in its parents' eyes.
+    If there are several versions of a flow, the first one counts for its parents.
     """
-    flows = {_key(index, file): file for index, file in _first_by_id(files)}
+    flows = {_key(index, file): file for index, file in _number_by_id(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}
     assessments = evaluate_flows(
         {key: flow.definition for key, flow in found.items()},
@@ -90,7 +92,7 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
     ]
 
 
-def _first_by_id(files: Iterable[FlowFile]) -> Iterable[tuple[int, FlowFile]]:
+def _number_by_id(files: Iterable[FlowFile]) -> Iterable[tuple[int, FlowFile]]:
     seen: dict[str, int] = {}
     for file in files:
         number = seen.get(file.workflow_id or "", 0)

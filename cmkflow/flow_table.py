@@ -1,4 +1,4 @@
-"""The table that `cmkflow inspect` prints for people."""
+"""Format the table of `cmkflow inspect`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,12 +9,22 @@ from cmkflow.flow_report import Inspection
 from cmkflow.listing import Listing, table
 from shared.domain.definitions.flow_definition import DefinitionFormat
 
-_TITLES = ("Flow", "Trigger", "Stays on MMK", "Why", "Runs", "Sends HTTP to", "Holds URLs of")
+_TITLES = (
+    "Flow",
+    "Trigger",
+    "On Microsoft's key",
+    "Reason",
+    "Child flows",
+    "HTTP hosts",
+    "Trigger URLs of",
+)
 _STAYS = {True: ("yes", "bold red"), None: ("unknown", "yellow"), False: ("no", "green")}
 
 
 def flow_table(inspections: Sequence[Inspection]) -> Listing:
-    """Return one row a flow, those that stay first; a column without content is left out."""
+    """Return one row per flow, flows that stay on Microsoft's key first; empty columns are
+    omitted.
+    """
     rank = {True: 0, None: 1, False: 2}
     rows = [
         _row(one)
@@ -24,7 +34,7 @@ def flow_table(inspections: Sequence[Inspection]) -> Listing:
 
 
 def _row(one: Inspection) -> list[Text]:
-    """Return the cells of a flow. Names come from files: as `Text`, none is taken for markup."""
+    """Return the cells of a flow; `Text` prevents markup in names from being interpreted."""
     stays = one.assessment.stays_on_microsoft_key
     answer, style = _STAYS[stays]
     is_logic_app = one.definition.format is DefinitionFormat.LOGIC_APP
@@ -40,16 +50,15 @@ def _row(one: Inspection) -> list[Text]:
 
 
 def summary(inspections: Sequence[Inspection], *, problems: int, skipped: int = 0) -> Text:
-    """Return the totals as one sentence."""
     count = Counter(one.assessment.stays_on_microsoft_key for one in inspections)
     text = (
-        f"{_count(len(inspections), 'flow')}: {count[True]} stay on the Microsoft-managed key, "
+        f"{_count(len(inspections), 'flow')}: {count[True]} stay on Microsoft's key, "
         f"{count[None]} unknown, {count[False]} do not."
         if inspections
-        else "No flow was found."
+        else "No flows found."
     )
     if skipped:
-        text += f" {_count(skipped, 'file')} of other kinds skipped."
+        text += f" {_count(skipped, 'file')} of other types skipped."
     if problems:
         text += f" {_count(problems, 'file')} could not be read."
     return Text(text)

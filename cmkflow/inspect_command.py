@@ -1,6 +1,6 @@
-"""`cmkflow inspect`: read flows from files and say which ones stay on Microsoft's key, and why.
+"""`cmkflow inspect`: show which flows in files stay on Microsoft's key, and why.
 
-Works without a tenant, on what makers export and developers keep in a repository.
+Works offline, on exported flows and on files in a repository.
 """
 
 import json
@@ -17,6 +17,7 @@ from cmkflow.flow_table import flow_table, summary
 from cmkflow.named_files import named_file
 from cmkflow.output import LinesFormat, LinesOutput
 from cmkflow.pager import NoPager, print_text
+from cmkflow.run_archive_tables import number_of
 from cmkflow.terminal import echo
 
 
@@ -26,17 +27,17 @@ def inspect(
         typer.Argument(
             metavar="PATH…",
             parser=named_file,
-            help="Files or folders: .json definitions, .zip exports.",
+            help="Files or folders with .json definitions or .zip exports.",
         ),
     ],
     output: LinesOutput = LinesFormat.TABLE,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which flows stay on the Microsoft-managed key, and why.
+    """Show which flows stay on Microsoft's key, and why.
 
-    Reads solution and package exports, clientdata, Logic Apps and Resource Manager templates.
-    Desktop flows beside them are named and skipped. Exits with 1 when a file could not be read;
-    the others are shown all the same. Exits with 3 when no flow was found.
+    Reads solution and package exports, clientdata, Logic Apps and ARM templates. Desktop flows are
+    listed and skipped. Exits with 1 if a file could not be read; the others are shown. Exits with 3
+    if no flow was found.
     """
     found = list(read_flow_files(paths))
     inspections = inspect_flows(found)
@@ -45,18 +46,21 @@ def inspect(
     if output is LinesFormat.JSON:
         _print_json(inspections)
     else:
-        told = summary(inspections, problems=len(problems), skipped=len(skipped))
-        print_text(Group(flow_table(inspections), told), is_paged=not no_pager)
+        totals = summary(inspections, problems=len(problems), skipped=len(skipped))
+        print_text(Group(flow_table(inspections), totals), is_paged=not no_pager)
     for file in skipped:
         echo(f"{file.path}: skipped: {file.skipped}", err=True)
     for file in problems:
         echo(f"{file.path}: {file.problem}", err=True)
     if problems:
-        echo(f"{len(problems)} file(s) could not be read.", err=True)
+        echo(f"Cannot read {number_of(len(problems), 'file')}.", err=True)
         raise typer.Exit(1)
     if not inspections:
         named = ", ".join(map(str, paths))
-        echo(f"No flow was found in {named}. Name exported flows, or a folder of them.", err=True)
+        echo(
+            f"No flows found in {named}. Pass exported flows or a folder with exported flows.",
+            err=True,
+        )
         raise typer.Exit(ExitCode.NOT_FOUND)
 
 

@@ -1,4 +1,4 @@
-"""Reads JSON that others exported: in UTF-8, with a byte order mark, in UTF-16."""
+"""Decode exported JSON in UTF-8, with or without byte order mark, or UTF-16."""
 
 import json
 from collections.abc import Iterable
@@ -7,17 +7,21 @@ from shared.domain.definitions.json_values import JsonTooDeep, decoded
 
 
 class UnreadableFile(Exception):
-    """The file cannot be read; the text says why and never quotes it, for it may hold secrets."""
+    """A file cannot be read; the text says why and never quotes the file, which may contain
+    secrets.
+    """
 
 
-#: A file of this size cannot hold paths that cost anything.
+#: Size below which the check of paths is not needed, in bytes.
 _SMALL = 100_000
-#: Characters of the paths to all objects and lists of a file. Large exports have a fifth of it.
+#: Maximum total length of the paths to all objects and lists; large exports have a fifth of it.
 _MOST_IN_PATHS = 1_000_000_000
 
 
 def decode_json(data: bytes) -> object:
-    """Decode JSON whatever its encoding, with line breaks in its texts; raises `UnreadableFile`."""
+    """Decode JSON in any of its encodings, allowing line breaks in strings; raise
+    `UnreadableFile`.
+    """
     try:
         text = data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:
@@ -32,13 +36,13 @@ def decode_json(data: bytes) -> object:
     except JsonTooDeep as error:
         raise UnreadableFile(str(error)) from None
     except ValueError:
-        raise UnreadableFile("the JSON has a number too long") from None
+        raise UnreadableFile("the JSON contains a number that is too long") from None
 
 
 def _check_paths(document: object) -> None:
-    """Return if paths to what a document holds can be written out; raises `UnreadableFile`.
+    """Raise `UnreadableFile` if the paths to all values of a document would be too long in total.
 
-    A long name around many members, or names in names, take the square of the file's length.
+    Long names around many members, or nested long names, make that length grow quadratically.
     """
     stack, total = [(document, 0)], 0
     while stack and total <= _MOST_IN_PATHS:
@@ -53,4 +57,4 @@ def _check_paths(document: object) -> None:
                 total += length + more
                 stack.append((member, length + more))
     if stack:
-        raise UnreadableFile("its members have long names inside of long names")
+        raise UnreadableFile("the JSON nests members with long names too deeply")

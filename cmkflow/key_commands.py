@@ -1,4 +1,4 @@
-"""`cmkflow key`: whether keys are fit to protect environments, before a policy and after."""
+"""`cmkflow keys`: check keys before and after a policy is applied."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -12,17 +12,17 @@ from cmkflow.api_command import api_command
 from cmkflow.finding_text import finding_text
 from cmkflow.listing import facts
 
-app = typer.Typer(no_args_is_help=True, help="Keys that protect environments.")
+app = typer.Typer(no_args_is_help=True, help="Check the keys that protect environments.")
 
 
 @app.callback()
 def describe() -> None:
-    """Keys that protect environments."""
+    """Check the keys that protect environments."""
 
 
 def _shown(answer: Any) -> RenderableType:
     if not answer["items"]:
-        return Text("No watched subscription has an encryption policy: name --vault and --key.")
+        return Text("No watched subscription has an enterprise policy. Use --vault and --key.")
     return Group(*(line for one in answer["items"] for line in _key_lines(one)))
 
 
@@ -30,15 +30,17 @@ def _key_lines(one: Any) -> Iterator[RenderableType]:
     yield facts(
         {
             "Key": f"{one['key_name']} of {one['vault_id'].rpartition('/')[2]}",
-            "Policy": one["policy_name"] or "none names it yet",
+            "Policy": one["policy_name"] or "none yet",
             "Environments": ", ".join(one["environments"]),
-            "In short": one["level"],
+            "Result": one["level"],
         }
     )
     for finding in one["findings"]:
         yield finding_text(finding["code"], finding)
     if one["policy_replacement_steps"]:
-        yield Text("To follow the key's newest version (nothing of this is done by the app)")
+        yield Text(
+            "Steps to a policy that follows the newest key version (the app does none of them)"
+        )
     for number, step in enumerate(one["policy_replacement_steps"], start=1):
         yield Text(f"{number}. {step}")
     yield Text()
@@ -48,15 +50,17 @@ def _key_lines(one: Any) -> Iterator[RenderableType]:
 def check(
     api: ApiClient,
     vault: Annotated[
-        str | None, typer.Option("--vault", help="Name or Azure id of a vault; with --key.")
+        str | None,
+        typer.Option("--vault", help="Name or Azure resource id of a key vault. Needs --key."),
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", help="Name of a key in it, with or without a policy.")
+        str | None,
+        typer.Option("--key", help="Name of a key in the vault. A policy is not needed."),
     ] = None,
 ) -> object:
-    """Check the keys of all policies, or one key; nothing is written to them.
+    """Check the keys of all policies, or one key. Writes nothing to keys or vaults.
 
-    What `cmkflow health` tells of keys is brought up to date.
+    Also updates the key alerts that `cmkflow health` shows.
     """
     named = {"vault": vault, "key": key}
     body = {name: value for name, value in named.items() if value is not None}

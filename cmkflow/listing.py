@@ -1,4 +1,4 @@
-"""Rows for people: in a terminal a table that fits it, in a pipe a line a row with tabs between."""
+"""Print rows: as a table that fits the terminal, or tab-separated in a pipe."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,21 +33,25 @@ _STYLES = {
     for state, facts in table.items()
 }
 
-#: Columns that are never cut or broken: what is copied from them goes into the next command.
+#: Columns that are never shortened, because their values are copied into other commands.
 _WHOLE = {"Remediation", "Id", "Mode", "State"}
-#: Where a list goes on.
+#: The option for the next page.
 After = Annotated[
     str | None,
-    typer.Option("--after", help="Go on there: `next` of the answer.", show_default=False),
+    typer.Option(
+        "--after",
+        help="Show the page after this value, `next` of the previous answer.",
+        show_default=False,
+    ),
 ]
-_GAP = 2
-#: Nothing is cut to less.
+_SPACING = 2
+#: Minimum width of a shortened column.
 _NARROWEST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ShortId:
-    """An id that a terminal shows short, and a pipe whole."""
+    """An id that is shortened in a terminal and complete in a pipe."""
 
     whole: str
     short: str
@@ -58,19 +62,19 @@ type Cell = str | Text | ShortId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Rows under titles; a column without content is left out. Without titles, names and values."""
+    """Rows with titles; empty columns are omitted. Without titles, rows are names and values."""
 
     titles: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    #: A second line for each row, or none for all of them.
+    #: A note for each row, on a second line; empty for none.
     notes: Sequence[str] = ()
-    #: Cells may take several lines; else a row takes one, and what does not fit is cut.
+    #: True to wrap cells; False to shorten them, one line per row.
     is_folded: bool = False
-    #: `--after` of the rows that follow; empty: there are none. A pipe has `--query next`.
+    #: Value of `--after` for the next page; empty on the last page. For pipes: `--query next`.
     next: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield lines or a table, by where it is printed."""
+        """Yield the rows in the format for the console."""
         if not console.is_terminal:
             yield from self._tabbed()
         elif self.is_folded:
@@ -78,7 +82,7 @@ class Listing:
         else:
             yield from self._lines(options.max_width)
         if self.next and console.is_terminal:
-            yield Text(f"There are more: the same with --after {self.next}", style="dim")
+            yield Text(f"More: add --after {self.next}", style="dim")
 
     def _shown(self) -> list[int]:
         columns = range(len(self.titles) or 2)
@@ -99,7 +103,7 @@ class Listing:
 
     def _table(self) -> Table:
         if not self.titles:
-            grid = Table.grid(padding=(0, _GAP))
+            grid = Table.grid(padding=(0, _SPACING))
             grid.add_column(no_wrap=True)
             grid.add_column(overflow="fold")
             for name, value in self.rows:
@@ -130,8 +134,8 @@ class Listing:
 
 
 def _fit(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
-    """Take from the widest column that may be cut until the line fits, or nothing is left."""
-    while sum(widths) + _GAP * (len(widths) - 1) > width:
+    """Shorten the widest columns that may be shortened until the line fits."""
+    while sum(widths) + _SPACING * (len(widths) - 1) > width:
         wide = [i for i, one in enumerate(widths) if may_shrink[i] and one > _NARROWEST]
         if not wide:
             return
@@ -143,7 +147,7 @@ def _line(cells: Sequence[Text], widths: Sequence[int], width: int) -> Text:
     for cell, wide in zip(cells, widths, strict=True):
         part = cell.copy()
         part.truncate(wide, overflow="ellipsis", pad=True)
-        line.append_text(part).append(" " * _GAP)
+        line.append_text(part).append(" " * _SPACING)
     line.rstrip()
     line.truncate(width, overflow="ellipsis")
     return line
@@ -157,17 +161,17 @@ def _text(cell: Cell) -> Text:
 
 
 def _tabs(texts: Iterable[str]) -> Segment:
-    """Return a line as it is: a `Text` would have blanks for its tabs."""
+    """Return a line with tabs; a rich `Text` would replace them with spaces."""
     return Segment(
         "\t".join(one_field(printable(text).replace("\n", ", ")) for text in texts) + "\n"
     )
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Listing:
-    """Return a table whose cells are folded."""
+    """Return a table with wrapped cells."""
     return Listing(titles=titles, rows=list(rows), is_folded=True)
 
 
 def facts(items: Mapping[str, str]) -> Listing:
-    """Return names and values, one a line; what is empty is left out."""
+    """Return a list of names and values; empty values are omitted."""
     return Listing(titles=(), rows=[one for one in items.items() if one[1]], is_folded=True)

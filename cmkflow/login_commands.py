@@ -1,4 +1,4 @@
-"""`cmkflow login`, `logout` and `whoami`: who the command line is to the app."""
+"""`cmkflow login`, `logout` and `whoami`."""
 
 from typing import Annotated
 
@@ -18,12 +18,11 @@ from cmkflow.sign_in import (
 from cmkflow.terminal import echo
 
 Address = Annotated[
-    str, typer.Option("--api", envvar="CMKFLOW_API", help="Address of the app.", show_default=False)
+    str, typer.Option("--api", envvar="CMKFLOW_API", help="URL of the app.", show_default=False)
 ]
 
 
 def register(group: typer.Typer) -> None:
-    """Add the three to the top of the command line."""
     group.command("login")(login)
     group.command("logout")(logout)
     group.command("whoami")(whoami)
@@ -37,20 +36,27 @@ def login(
     client_id: Annotated[
         str,
         typer.Option(
-            envvar="CMKFLOW_CLIENT_ID", help="Registration of the app in Entra.", show_default=False
+            envvar="CMKFLOW_CLIENT_ID",
+            help="Client id of the app registration in Entra.",
+            show_default=False,
         ),
     ],
     device_code: Annotated[
-        bool, typer.Option("--device-code", help="On another device, not in a browser here.")
+        bool,
+        typer.Option(
+            "--device-code",
+            help="Sign in on another device instead of in a browser on this machine.",
+        ),
     ] = False,
     managed_identity: Annotated[
-        bool, typer.Option("--managed-identity", help="As this machine.")
+        bool,
+        typer.Option("--managed-identity", help="Sign in with this machine's managed identity."),
     ] = False,
     identity_client_id: Annotated[
-        str, typer.Option(help="Of a user-assigned identity.", show_default=False)
+        str, typer.Option(help="Client id of a user-assigned managed identity.", show_default=False)
     ] = "",
 ) -> None:
-    """Sign in, for all commands that go to this app."""
+    """Sign in to the app. Later commands use this sign-in."""
     try:
         ApiClient(url=api).check_address()
         who = SignInSession(
@@ -74,28 +80,30 @@ def login(
 
 
 def logout(api: Address) -> None:
-    """Forget who signed in for this app, and their tokens."""
+    """Sign out from the app, and delete the tokens."""
     try:
         was_signed_in = sign_out(api)
     except SignInError as err:
         echo(str(err), err=True)
         raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
     if was_signed_in:
-        echo(f"Nobody is signed in to {api} any more.")
+        echo(f"Signed out from {api}.")
     else:
-        echo(f"Nobody was signed in to {api}.")
+        echo(f"You were not signed in to {api}.")
 
 
 def whoami(api: Address) -> None:
-    """Show who is signed in for this app, and their roles."""
+    """Show who is signed in to the app, and their roles."""
     who = signed_in(api)
     if who is None:
-        echo(f"Nobody is signed in to {api}. Sign in: cmkflow login.", err=True)
+        echo(f"You are not signed in to {api}. Sign in: cmkflow login.", err=True)
         raise typer.Exit(ExitCode.ACTION_REQUIRED)
     try:
         token = token_for(api) or ""
     except SignInError as err:
         echo(str(err), err=True)
         raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
-    roles = ", ".join(claims_of(token).get("roles", ())) or "none: have somebody assign one"
+    roles = (
+        ", ".join(claims_of(token).get("roles", ())) or "none (ask an administrator to assign one)"
+    )
     echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")

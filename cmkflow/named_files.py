@@ -1,4 +1,4 @@
-"""Files that a command is told to read or write."""
+"""Read the names of files, and write files."""
 
 from pathlib import Path
 
@@ -6,21 +6,21 @@ import typer
 
 
 def named_file(text: str) -> Path:
-    """Return a path; an empty text (a variable that is not set) would be the current folder."""
+    """Return a path; raise `BadParameter` for an empty text, such as an unset variable."""
     if not text:
-        raise typer.BadParameter("No file is named.")
+        raise typer.BadParameter("Give a file name.")
     return Path(text)
 
 
 def write_page(file: Path, page: str) -> None:
-    """Write a page; raises `BadParameter` where that cannot be."""
+    """Write an HTML page to a file; raise `BadParameter` if that fails."""
     write_file(file, page.encode())
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Write a file; raises `BadParameter` where that cannot be."""
+    """Write a file; raise `BadParameter` if that fails."""
     try:
         file.write_bytes(content)
     except OSError as err:
-        message = f"{file} cannot be written: {err.strerror}."
+        message = f"Cannot write {file}: {err.strerror}."
         raise typer.BadParameter(message) from None

@@ -1,7 +1,7 @@
-"""Names and short ids where the API takes ids: what a person types becomes what is ordered.
+"""Resolve names and short ids of parameters to ids.
 
-A parameter says by one of these in its annotation what it names; `api_command` does the rest. An
-id that is whole is taken as it is, so that a script pays no call for it.
+The annotation of a parameter contains a `NameResolver`; `api_command` applies it. Complete ids are
+used unchanged, so that scripts need no additional request.
 """
 
 import re
@@ -21,18 +21,18 @@ _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameResolver:
-    """What a parameter names, and where the items it may name are listed."""
+    """What a parameter names, and how to list the items."""
 
     noun: str
-    #: What lists them for people.
+    #: The command that lists the items.
     command: str
-    #: Returns them, by the command's parameters: those that come before are ids already.
+    #: Returns the items, given the command's parameters; earlier parameters are already ids.
     listed: Callable[[ApiClient, Mapping[str, Any]], Iterable[NamedItem]]
 
     def ids(self, api: ApiClient, arguments: Mapping[str, Any], texts: Iterable[str]) -> list[str]:
-        """Return the id that each text means; an empty one stays.
+        """Return the id of each text; an empty text stays empty.
 
-        Raises `ApiError` for a text that means nothing, or more than one.
+        Raises `ApiError` for a text that matches no item, or several.
         """
         known: list[NamedItem] | None = None
         found = []
@@ -45,20 +45,20 @@ class NameResolver:
 
     def _one(self, text: str, known: Iterable[NamedItem]) -> str:
         every = list(known)
-        # A solution that was imported twice brings one flow to two environments.
+        # The same flow may exist in several environments, after a solution was imported twice.
         found = {one.id: one for one in find_by_id_or_name(text, every)}
         if len(found) == 1:
             return next(iter(found))
         if found:
             lines = [f"  {one.id}  {one.name}" for one in found.values()]
-            told = f"{text!r} is more than one {self.noun}; say which by its id:"
-            raise ApiError("\n".join([told, *lines]), ExitCode.USAGE_ERROR)
-        hint = did_you_mean(find_similar(text, every)) or f"{self.command} says which there are."
-        raise ApiError(f"No {self.noun} is called {text!r}. {hint}", ExitCode.NOT_FOUND)
+            text_of_error = f"Several matches for {self.noun} {text!r}. Use an id:"
+            raise ApiError("\n".join([text_of_error, *lines]), ExitCode.USAGE_ERROR)
+        hint = did_you_mean(find_similar(text, every)) or f"List them: {self.command}."
+        raise ApiError(f"No {self.noun} matches {text!r}. {hint}", ExitCode.NOT_FOUND)
 
 
 def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a command's arguments with ids in place of names, the first parameters first."""
+    """Return a command's arguments with names replaced by ids, in the order of its parameters."""
     found = dict(arguments)
     for name, parameter in signature.parameters.items():
         for names in getattr(parameter.annotation, "__metadata__", ()):
@@ -125,20 +125,20 @@ FLOWS_OF_PLANS = NameResolver(
     noun="flow of that plan", command="cmkflow plan show", listed=_flows_of_plans
 )
 
-_BY = "Name or id, or the beginning of an id."
+_BY = "Name, id, or beginning of an id."
 EnvironmentId = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help=_BY), ENVIRONMENTS]
 InEnvironment = Annotated[
     str | None,
-    typer.Option("--environment", help="Of this environment only, by name or id."),
+    typer.Option("--environment", help="Only this environment, by name or id."),
     ENVIRONMENTS,
 ]
 RemediationId = Annotated[
     str,
-    typer.Argument(metavar="REMEDIATION", help=f"{_BY} Its name is its --name."),
+    typer.Argument(metavar="REMEDIATION", help=f"{_BY} Its name is the value of --name."),
     REMEDIATIONS,
 ]
 Flows = Annotated[
     list[str] | None,
-    typer.Option("--flow", help="Flow, by name or id; repeat it. Left out: all of them."),
+    typer.Option("--flow", help="Flow, by name or id. Can be repeated. Default: all flows."),
     FLOWS_OF_JOBS,
 ]

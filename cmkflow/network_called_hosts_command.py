@@ -1,4 +1,4 @@
-"""`cmkflow network called-hosts`: hosts that exported flows call, and whom to ask."""
+"""`cmkflow network called-hosts`: show the hosts that exported flows call."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from cmkflow.exported_resources import read_exported
 from cmkflow.flow_files import FlowFile, read_flow_files
 from cmkflow.listing import table
 from cmkflow.network_check import read_firewalls
-from cmkflow.network_check_command import spelled
+from cmkflow.network_check_command import canonical_region
 from cmkflow.pager import NoPager, print_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
@@ -26,10 +26,10 @@ from shared.domain.network.called_hosts import targets
 
 
 class CalledHostFormat(StrEnum):
-    """What `--output` takes here."""
+    """Values of `--output`."""
 
     TABLE = "table"  #: text for people
-    JSON = "json"  #: one object a line
+    JSON = "json"  #: one object per line
     CSV = "csv"  #: for spreadsheets
 
 
@@ -39,35 +39,40 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 def show_called_hosts(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH…", help="Exported flows, as `cmkflow inspect` reads them."),
+        typer.Argument(
+            metavar="PATH…", help="Files or folders with exported flows, as for `cmkflow inspect`."
+        ),
     ],
     service_tags: Annotated[
-        Path, typer.Option(metavar="FILE", help="Microsoft's list of service tags.")
+        Path, typer.Option(metavar="FILE", help="File with Microsoft's service tag list.")
     ],
     region: Annotated[
-        list[str], typer.Option(help="Azure region of the flows' geography; again for each.")
+        list[str], typer.Option(help="Azure region of the flows' geography. Can be repeated.")
     ],
     firewalls: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Exported firewalls and services; or a folder."),
+        typer.Option(metavar="FILE", help="File or folder with exported firewalls and services."),
     ] = None,
     email_folder: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write an e-mail to each external host's owner there."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write an e-mail to the owner of each external host to this folder.",
+        ),
     ] = None,
     output: Annotated[
         CalledHostFormat,
-        typer.Option("--output", "-o", help="For programs: one JSON object a line, or a table."),
+        typer.Option("--output", "-o", help="Output format. json prints one object per line."),
     ] = CalledHostFormat.TABLE,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which hosts flows call, which exported resource answers there, and whom to ask.
+    """Show which hosts flows call, which exported resources they are, and which owners to ask.
 
-    Exits with 1 when a file cannot be read; the others are shown all the same.
+    Exits with 1 if a file could not be read; the others are shown.
     """
     files = list(read_flow_files(paths))
     tags = read_list(service_tags)
-    answers = CalledHostReport(tags, [spelled(one, tags) for one in region])
+    answers = CalledHostReport(tags, [canonical_region(one, tags) for one in region])
     read = asyncio.run(read_firewalls(read_exported(firewalls or ())))
     rows = [answers.row(one) for one in targets(_hosts_by_flow(files), read)]
     if output is CalledHostFormat.JSON:
@@ -76,7 +81,7 @@ def show_called_hosts(
     elif output is CalledHostFormat.CSV:
         echo(as_csv(rows).rstrip("\n"))
     else:
-        print_text(_shown(rows), is_paged=not no_pager)
+        print_text(_format_rows(rows), is_paged=not no_pager)
     if email_folder:
         _write_mails(email_folder, rows, answers)
     problems = [file for file in files if file.problem]
@@ -104,8 +109,8 @@ def _write_mails(folder: Path, rows: Sequence[CalledHostRow], answers: CalledHos
             echo(str(file), err=True)
 
 
-def _shown(rows: Sequence[CalledHostRow]) -> Group:
-    titles = ("Host", "Verdict", "Flows", "Answered by")
+def _format_rows(rows: Sequence[CalledHostRow]) -> Group:
+    titles = ("Host", "Verdict", "Flows", "Azure resource")
     lines = [
         (
             row["host"] or "(expression)",
@@ -117,10 +122,10 @@ def _shown(rows: Sequence[CalledHostRow]) -> Group:
     ]
     asked = [row for row in rows if row["verdict"] == "external"]
     parts: list[RenderableType] = (
-        [table(titles, lines)] if lines else [Text("No flow calls a host by HTTP.")]
+        [table(titles, lines)] if lines else [Text("No flow sends HTTP requests.")]
     )
     if asked:
         hosts = ", ".join(str(row["host"]) for row in asked)
         prefixes = "\n".join(asked[0]["prefixes"])
-        parts.append(Text(f"The owners of {hosts} have to let these in:\n{prefixes}"))
+        parts.append(Text(f"Ask the owners of {hosts} to allow:\n{prefixes}"))
     return Group(*parts)

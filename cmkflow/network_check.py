@@ -1,7 +1,7 @@
-"""What the firewalls of some files do with service tags: a row for each firewall, region and tag.
+"""Check firewalls in files against service tags: one row per firewall, region and tag.
 
-Every resource of the files has a row, those too that are no firewall: what is missing from a list
-of findings cannot be told from what was looked at and found in order.
+Every resource in the files has a row, also if it is not a firewall. Otherwise one could not
+distinguish a resource without findings from one that was not checked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from cmkflow.exported_resources import ExportedResources
-from cmkflow.template_repair import unwritten, with_parameters
+from cmkflow.template_repair import reject_unwritten_list, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
@@ -23,30 +23,30 @@ from shared.ports import FirewallKind
 
 
 class FirewallCheckRow(TypedDict):
-    """What is said of one firewall, region and tag, or of a resource that is no firewall."""
+    """The check of one firewall for one region and tag, or a resource that is not a firewall."""
 
-    #: Azure resource id; in a template: the file, and the id that it would have there.
+    #: Azure resource id; for a template, the file and the id in it.
     resource: str
-    #: Which kind of firewall; else the resource's type, or `file`.
+    #: The kind of firewall, or else the resource type, or `file`.
     kind: str
     tag: str
-    #: Without the tag there is a gap; else it is only reported.
+    #: True if missing addresses of the tag are a firewall issue; False if they are only reported.
     required: bool
-    #: None: the tag as a whole.
+    #: None for the tag as a whole.
     region: str | None
-    #: None: it filters nobody.
+    #: None if the resource does not filter callers.
     verdict: Verdict | None
-    #: The verdict for each IP version in which the tag has addresses.
+    #: The verdict by IP version, for versions in which the tag has addresses.
     covered: Mapping[str, Verdict]
-    #: Prefixes that are refused, or may be.
+    #: Address ranges that are denied, or may be.
     missing: list[str]
-    #: A name, and behind a colon what it is about; None: all is covered.
+    #: A code, and details after a colon; None if all addresses are allowed.
     reason: str | None
-    #: Only where it was asked for: what closes the gap in all regions that were asked about.
+    #: Present only on request: the fix for all regions that were checked.
     repair: NotRequired[FirewallFix | None]
 
 
-#: Types that filter callers, and that no kind of firewall reads.
+#: Resource types that filter callers and that no firewall kind reads.
 _UNREAD_FILTERS = frozenset(
     {
         "microsoft.cdn/profiles",
@@ -58,7 +58,7 @@ _UNREAD_FILTERS = frozenset(
     }
 )
 PART_OF_A_FIREWALL = "part_of_a_firewall"
-#: Types that a firewall is put together from, beside its own children.
+#: Resource types that are parts of a firewall, in addition to its child resources.
 _PARTS = frozenset(
     {
         "microsoft.network/firewallpolicies",
@@ -74,31 +74,33 @@ _PARTS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which service tags are asked about, and where."""
+    """The service tags and regions to check."""
 
     tags: ServiceTagList
-    #: As the list spells them; none: the tags as a whole.
+    #: Spelled as in the list; empty for the tags as a whole.
     regions: Sequence[str] = ()
-    #: Those of `TAGS_BESIDE` without which there is a gap too.
+    #: Tags of `TAGS_BESIDE` that are required too.
     also_required: Collection[str] = ()
 
     def is_required(self, tag: str) -> bool:
-        """Say whether there is a gap without a tag."""
+        """Return whether missing addresses of a tag are a firewall issue."""
         return tag == PROTECTED_TAG or tag in self.also_required
 
     def name(self, tag: str, region: str) -> str:
-        """Return what the list calls a tag in a region; no region: as a whole."""
+        """Return the name of a tag in the list, for a region or as a whole."""
         return f"{tag}.{region}" if region else tag
 
     def asked(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
-        """Yield each tag and region with its addresses; None: the list does not tell them."""
+        """Yield each tag and region with its addresses, or None if the list does not contain
+        them.
+        """
         for region in self.regions or ("",):
             for tag in (PROTECTED_TAG, *TAGS_BESIDE):
                 yield tag, region, self.tags.addresses(self.name(tag, region))
 
 
 async def check_network(
-    resources: ExportedResources, question: Question, *, with_repairs: bool = False
+    resources: ExportedResources, question: Question, *, with_fixes: bool = False
 ) -> list[FirewallCheckRow]:
     """Return the rows, firewalls first."""
     kinds = firewall_kinds(resources)
@@ -108,42 +110,42 @@ async def check_network(
     rows: list[FirewallCheckRow] = []
     for firewall in firewalls:
         own = [*_verdicts(firewall, sources, question)]
-        if with_repairs:
-            repair = await _repair(kinds, firewall, sources, question)
+        if with_fixes:
+            fix = await _propose_fix(kinds, firewall, sources, question)
             expressions = resources.expressions_of(firewall.id)
-            if repair and expressions is not None:
-                repair = with_parameters(repair, expressions)
-            own = [{**row, "repair": repair if is_gap(row) else None} for row in own]
+            if fix and expressions is not None:
+                fix = with_parameters(fix, expressions)
+            own = [{**row, "repair": fix if is_firewall_issue(row) else None} for row in own]
         rows += own
-    return [*rows, *_others(resources, firewalls, read_types)]
+    return [*rows, *_other_rows(resources, firewalls, read_types)]
 
 
-def is_gap(row: FirewallCheckRow) -> bool:
-    """Say whether a required tag is kept out by a firewall, or may be."""
+def is_firewall_issue(row: FirewallCheckRow) -> bool:
+    """Return whether a firewall denies, or may deny, a required tag."""
     return row["required"] and row["verdict"] not in {None, Verdict.ALLOWED}
 
 
-async def _repair(
+async def _propose_fix(
     kinds: Mapping[str, FirewallKind], firewall: Firewall, sources: RuleSources, question: Question
 ) -> FirewallFix | None:
-    """Return what closes the gaps of all regions at once: rules of each would be in one's way."""
+    """Return one fix for all regions; fixes per region could conflict."""
     named = {
         question.name(tag, region): addresses
         for tag, region, addresses in question.asked()
         if question.is_required(tag) and addresses is not None
     }
-    gap = find_firewall_issue(firewall, evaluate_rules(firewall, sources), named)
-    if gap is None:
+    issue = find_firewall_issue(firewall, evaluate_rules(firewall, sources), named)
+    if issue is None:
         return None
     return (
-        no_fix_public_access_off(gap)
-        or unwritten(gap)
-        or await kinds[firewall.kind].propose_fix(gap)
+        no_fix_public_access_off(issue)
+        or reject_unwritten_list(issue)
+        or await kinds[firewall.kind].propose_fix(issue)
     )
 
 
 async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
-    """Return the firewalls of every kind that the resources hold."""
+    """Read the firewalls of all kinds from the resources."""
     return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
 
 
@@ -153,17 +155,17 @@ def _verdicts(
     admission = evaluate_rules(firewall, sources)
     for tag, region, addresses in question.asked():
         name = question.name(tag, region)
-        judged = _unknown(name) if addresses is None else check_firewall(admission, addresses)
+        checked = _unknown(name) if addresses is None else check_firewall(admission, addresses)
         yield {
             "resource": firewall.id,
             "kind": firewall.kind,
             "tag": tag,
             "required": question.is_required(tag),
             "region": region or None,
-            "verdict": judged.verdict,
-            "covered": judged.by_version,
-            "missing": [*judged.missing],
-            "reason": judged.reason,
+            "verdict": checked.verdict,
+            "covered": checked.by_version,
+            "missing": [*checked.missing],
+            "reason": checked.reason,
         }
 
 
@@ -172,33 +174,36 @@ def _unknown(name: str) -> TagVerdict:
         verdict=Verdict.UNKNOWN,
         by_version={},
         missing=(),
-        reason=f"unknown_tag: the list of service tags does not hold {name}",
+        reason=f"unknown_tag: the service tag list does not contain {name}",
     )
 
 
-def _others(
+def _other_rows(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
 ) -> Iterator[FirewallCheckRow]:
-    """Yield a row for each resource that is no firewall, and for each file without a resource."""
-    judged = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
+    """Yield a row for each other resource, and for each file without a resource."""
+    checked = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
     for resource_id, resource in resources.by_id.items():
-        if resource_id not in judged:
+        if resource_id not in checked:
             resource_type = str(resource["type"])
-            verdict, reason = _unjudged(resource_type.lower(), read_types)
+            verdict, reason = _verdict_by_type(resource_type.lower(), read_types)
             if verdict and "properties" not in resource:
-                reason = "no_properties: export it as Azure Resource Manager shows it"
-            if any(resource_id.startswith(f"{one}/") for one in judged):
+                reason = "no_properties: export the resource from Azure Resource Manager"
+            if any(resource_id.startswith(f"{one}/") for one in checked):
                 verdict, reason = None, PART_OF_A_FIREWALL
             yield _row(str(resource["id"]), resource_type, verdict, reason)
     for unread in resources.unread:
         yield _row(unread.place, "file", None, unread.reason)
 
 
-def _unjudged(resource_type: str, read_types: Collection[str]) -> tuple[Verdict | None, str]:
+def _verdict_by_type(resource_type: str, read_types: Collection[str]) -> tuple[Verdict | None, str]:
     if resource_type in read_types:
-        return Verdict.UNKNOWN, "incomplete: what decides is not in the files"
+        return (
+            Verdict.UNKNOWN,
+            "incomplete: the files do not contain all parts of the firewall",
+        )
     if resource_type in _UNREAD_FILTERS:
-        return Verdict.UNKNOWN, "not_read: check it by hand"
+        return Verdict.UNKNOWN, "not_read: check it manually"
     if resource_type in _PARTS:
         return None, PART_OF_A_FIREWALL
     return None, "not_a_firewall"

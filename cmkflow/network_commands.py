@@ -1,9 +1,8 @@
-"""`cmkflow network`: addresses that Microsoft publishes, and what lets them in.
+"""`cmkflow network`: addresses that Microsoft publishes, and firewalls that must allow them.
 
-`diff` and `check` need neither the app nor Azure.
-
-Lists of service tags are files: https://www.microsoft.com/download/details.aspx?id=56519, or the
-answer of Azure's discovery API.
+`diff` and `check` work offline. Service tag lists are files from
+https://www.microsoft.com/download/details.aspx?id=56519, or responses of Azure's service tag
+discovery API.
 """
 
 import json
@@ -28,7 +27,7 @@ from cmkflow.pager import NoPager, print_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
 from cmkflow.timestamps import minute
-from cmkflow.trigger_hosts_text import outgoing_text
+from cmkflow.trigger_hosts_text import format_trigger_hosts
 from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import (
     AddressRangeChange,
@@ -36,7 +35,7 @@ from shared.domain.network.service_tags import (
     changes,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Addresses that firewalls have to let in.")
+app = typer.Typer(no_args_is_help=True, help="Firewalls, and the addresses that they must allow.")
 app.command("check")(check)
 app.command("called-hosts")(show_called_hosts)
 register_fix(app)
@@ -44,18 +43,20 @@ register_fix(app)
 
 @app.callback()
 def describe() -> None:
-    """Addresses that firewalls have to let in."""
+    """Firewalls, and the addresses that they must allow."""
 
 
 @app.command("diff")
-def show_difference(
-    before: Annotated[Path, typer.Option("--from", metavar="FILE", help="The earlier list.")],
-    after: Annotated[Path, typer.Option("--to", metavar="FILE", help="The later list.")],
+def show_changes_between_lists(
+    before: Annotated[
+        Path, typer.Option("--from", metavar="FILE", help="File with the earlier list.")
+    ],
+    after: Annotated[Path, typer.Option("--to", metavar="FILE", help="File with the later list.")],
     tag: Annotated[str, typer.Option(help="Service tag to compare.")] = PROTECTED_TAG,
     output: LinesOutput = LinesFormat.TABLE,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which prefixes of a service tag were added and removed between two lists, by region."""
+    """Show the address ranges of a service tag that were added and removed, by region."""
     old, new = read_list(before), read_list(after)
     try:
         found = _changes(old, new, tag)
@@ -66,33 +67,33 @@ def show_difference(
         for one in found:
             echo(json.dumps(asdict(one)))
     else:
-        heading = f"{tag}, from {_edition(old)} to {_edition(new)}: {_totals(found)}."
+        heading = f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_totals(found)}."
         rows = [
-            (one.region or "in no region", "\n".join(one.added), "\n".join(one.removed))
+            (one.region or "no region", "\n".join(one.added), "\n".join(one.removed))
             for one in found
         ]
         lines = [table(("Region", "Added", "Removed"), rows)] if rows else []
         print_text(Group(Text(heading), *lines), is_paged=not no_pager)
 
 
-def _editions(answer: Any) -> RenderableType:
-    """Return each edition of the list that changed something here, and the one that is in force."""
+def _format_versions(answer: Any) -> RenderableType:
+    """Return the versions of the list that changed tags in use, and the newest version."""
     if not answer["items"]:
-        return Text("No list was looked at yet: the daily sweep does.")
+        return Text("The app has not read a service tag list yet. The daily check reads it.")
     newest = answer["items"][0]
     lines: list[RenderableType] = [
         Text(
-            f"List {newest['change_number']}, seen {minute(newest['seen'])}, "
-            f"looked at {minute(newest['looked'])} UTC."
+            f"List {newest['change_number']}, first read {minute(newest['seen'])}, "
+            f"last read {minute(newest['looked'])} UTC."
         )
     ]
     for one in answer["items"]:
         if one["changes"]:
-            lines += [Text(), *_edition_lines(one)]
+            lines += [Text(), *_format_version(one)]
     return Group(*lines)
 
 
-def _edition_lines(one: Any) -> Iterator[RenderableType]:
+def _format_version(one: Any) -> Iterator[RenderableType]:
     is_open = " (open)" if one["code"] else ""
     heading = f"{minute(one['seen'])} UTC: list {one['before']} to {one['change_number']}{is_open}"
     yield Text(heading, style="bold")
@@ -106,21 +107,22 @@ def _edition_lines(one: Any) -> Iterator[RenderableType]:
     yield table(("Tag and region", "Added", "Removed"), rows)
     for firewall in one["firewalls"]:
         missing = ", ".join(firewall["missing"])
-        yield Text(f"! {firewall['name']} does not let in {missing} ({firewall['gap']})")
+        yield Text(f"! {firewall['name']} does not allow {missing} ({firewall['gap']})")
     for plan in one["plans"]:
-        yield Text(f"  flows of {plan['remediation_id']} that call through them: {plan['flows']}")
+        yield Text(f"  Affected flows of remediation {plan['remediation_id']}: {plan['flows']}")
 
 
-@api_command(app, "tag-changes", show=_editions)
+@api_command(app, "tag-changes", show=_format_versions)
 def show_tag_changes(
     api: ApiClient,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Let the app read the list now.")
     ] = False,
 ) -> object:
-    """Show how the ranges in use changed, which firewalls lack the new ones, and whom that touches.
+    """Show how the address ranges in use changed, and which firewalls and remediations are
+    affected.
 
-    The app looks once a day; it keeps what it saw for ninety days.
+    The app reads the list once a day and keeps changes for 90 days.
     """
     lists = ("network", "service-tag-lists")
     if refresh:
@@ -128,13 +130,15 @@ def show_tag_changes(
     return api.send(ApiCall(method="GET", path=lists))
 
 
-@api_command(app, "trigger-hosts", show=outgoing_text)
+@api_command(app, "trigger-hosts", show=format_trigger_hosts)
 def show_trigger_hosts(
     api: ApiClient,
     remediation: RemediationId,
     environment: InEnvironment = None,
 ) -> object:
-    """Write the message that asks for hosts which callers behind an allow-list have to reach."""
+    """Write a message that lists the trigger hosts which callers behind an allow list must
+    reach.
+    """
     path = ("remediations", remediation, "plan")
     answer = api.send(ApiCall(method="GET", path=path, query={"environment": environment}))
     plans = [
@@ -146,11 +150,11 @@ def show_trigger_hosts(
 
 def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[AddressRangeChange]:
     if not any(one.find(tag) or one.regions(tag) for one in (old, new)):
-        raise ValueError(f"no list holds the service tag {tag}")
+        raise ValueError(f"neither list contains the service tag {tag}")
     return changes(old, new, tag)
 
 
-def _edition(tags: ServiceTagList) -> str:
+def _list_name(tags: ServiceTagList) -> str:
     return f"list {tags.change_number}" if tags.change_number else "a list without a number"
 
 

@@ -1,4 +1,4 @@
-"""How an answer of the API is printed: for people, or for programs (`--output`, `--query`)."""
+"""Print an answer of the API, for people or for programs (`--output`, `--query`)."""
 
 import csv
 import io
@@ -14,12 +14,12 @@ from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 
 class OutputFormat(StrEnum):
-    """What `--output` takes: as of the Azure CLI."""
+    """Values of `--output`, as in the Azure CLI."""
 
     TABLE = "table"  #: text for people
     JSON = "json"  #: the API's answer
-    TSV = "tsv"  #: values, a row a line, tabs between them
-    CSV = "csv"  #: the same with names and quotes
+    TSV = "tsv"  #: values separated by tabs, one row per line
+    CSV = "csv"  #: the same as CSV, with a header
 
 
 class LinesFormat(StrEnum):
@@ -35,34 +35,34 @@ LinesOutput = Annotated[
 
 
 class JmesPathQuery:
-    """A JMESPath expression. It is read before anything is called: a slip orders nothing."""
+    """A JMESPath expression; parsed before any request, so that an invalid one has no effect."""
 
     def __init__(self, expression: str) -> None:
-        """Read it; raises `BadParameter`."""
+        """Parse the expression; raise `BadParameter`."""
         import jmespath
 
-        with _told():
+        with _as_bad_parameter():
             self._compiled = jmespath.compile(expression)
 
     def of(self, answer: Any) -> Any:
-        """Return what it makes of an answer; raises `BadParameter`."""
-        with _told():
+        """Return the result for an answer; raise `BadParameter`."""
+        with _as_bad_parameter():
             return self._compiled.search(answer)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_bad_parameter() -> Iterator[None]:
     from jmespath.exceptions import JMESPathError
 
     try:
         yield
     except JMESPathError as err:
         text = " ".join(str(err).split())
-        raise typer.BadParameter(f"not JMESPath: {text}", param_hint="--query") from None
+        raise typer.BadParameter(f"invalid JMESPath: {text}", param_hint="--query") from None
 
 
 def for_programs(answer: Any, output: OutputFormat) -> str:
-    """Return an answer as text: JSON, or its rows with what nests in a row as JSON."""
+    """Return an answer as JSON, or its rows as TSV or CSV with nested values as JSON."""
     match output:
         case OutputFormat.TSV:
             lines = ("\t".join(map(one_field, row)) for row in _values(_rows(answer)))
@@ -73,7 +73,7 @@ def for_programs(answer: Any, output: OutputFormat) -> str:
 
 
 def _rows(answer: Any) -> Sequence[Any]:
-    """Return the rows of an answer: a list, the items of one, or what stands alone."""
+    """Return the rows of an answer: its items, or the answer itself as one row."""
     if isinstance(answer, Mapping) and isinstance(answer.get("items"), list):
         answer = answer["items"]
     return cast("Sequence[Any]", answer) if isinstance(answer, list) else [answer]
@@ -108,10 +108,10 @@ def _text(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return a value for a spreadsheet, in which a name may not be a formula."""
+    """Return a CSV cell, escaped so that spreadsheets read no formula."""
     return spreadsheet_cell(value) if isinstance(value, str) else _text(value)
 
 
 def one_field(text: str) -> str:
-    """Return a field without what would begin another one, or a line."""
+    """Return a text without tabs and line breaks."""
     return " ".join(text.replace("\t", " ").splitlines()) if text else ""

@@ -1,4 +1,4 @@
-"""Shows what is longer than the terminal in a pager, as git does: `PAGER`, else `less`."""
+"""Show long output in a pager, like git: `PAGER`, or else `less`."""
 
 import os
 import shlex
@@ -11,17 +11,15 @@ from rich.console import RenderableType
 
 from cmkflow.terminal import Terminal
 
-#: Of less: short texts end by themselves, colours stay, the screen is left as it is.
+#: Options of less: quit on short texts, keep colours, do not clear the screen.
 _LESS = "FRX"
 
 
-NoPager = Annotated[
-    bool, typer.Option("--no-pager", help="Print at once what is longer than the terminal.")
-]
+NoPager = Annotated[bool, typer.Option("--no-pager", help="Do not use a pager for long output.")]
 
 
 def print_text(renderable: RenderableType, *, is_paged: bool) -> None:
-    """Print it; by a pager if that `is_paged`, a terminal is there, and it is too low for it."""
+    """Print `renderable`, in a pager if it is longer than the terminal and `is_paged` is True."""
     console = Terminal()
     if not (is_paged and console.is_terminal and not console.is_dumb_terminal):
         console.print(renderable, crop=False)
@@ -29,22 +27,22 @@ def print_text(renderable: RenderableType, *, is_paged: bool) -> None:
     with console.capture() as captured:
         console.print(renderable, crop=False)
     text = captured.get()
-    if text.count("\n") < console.height or not _paged(text):
+    if text.count("\n") < console.height or not _show_in_pager(text):
         console.file.write(text)
 
 
-def _paged(text: str) -> bool:
-    """Say whether a pager has shown it."""
+def _show_in_pager(text: str) -> bool:
+    """Show a text in the pager; return False if there is none."""
     command = shlex.split(os.environ.get("PAGER", "less"))
     if not command or command == ["cat"]:
         return False
     try:
-        pager = subprocess.Popen(  # noqa: S603  # whoever sets PAGER runs this command
+        pager = subprocess.Popen(  # noqa: S603  # the user who sets PAGER chooses this command
             command, stdin=subprocess.PIPE, text=True, env={"LESS": _LESS, **os.environ}
         )
     except OSError:
         return False
-    # The pager is what an interrupt is for: it ends the search, not the command.
+    # Ctrl-C goes to the pager, where it cancels a search.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         pager.communicate(text)

@@ -1,4 +1,4 @@
-"""`cmkflow plan show` and `cmkflow approve`: show plans, and approve them as they are shown."""
+"""`cmkflow plan`: show and approve plans."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def show_plan(
     remediation: RemediationId,
     environment: InEnvironment = None,
     needs_changes: Annotated[
-        bool, typer.Option("--needs-changes", help="Only flows that need changes first.")
+        bool, typer.Option("--needs-changes", help="Show only flows that need changes first.")
     ] = False,
     html: Annotated[
         Path | None,
@@ -42,11 +42,11 @@ def show_plan(
             "--html",
             metavar="FILE",
             parser=named_file,
-            help="Write a page to FILE, and print nothing.",
+            help="Write an HTML page to FILE instead of printing.",
         ),
     ] = None,
 ) -> object:
-    """Show what is planned for each flow: why, its callers, every write in order."""
+    """Show the plan: each flow with its reason, callers and planned changes in order."""
     only = str(PlannedAction.NEEDS_CHANGES) if needs_changes else None
     if html is None:
         answer = api.send(_call(remediation, environment))
@@ -54,15 +54,15 @@ def show_plan(
     query = {"environment": environment, "only": only, "file": "true"}
     path = ("dashboard", "remediations", remediation, "plan")
     write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
-    echo(f"Written to {html}.", err=True)
+    echo(f"Wrote {html}.", err=True)
     raise typer.Exit
 
 
-def _approved(answer: Any) -> Text:
-    lines = [counted(answer["jobs"], "plan", "is approved")]
+def _format_approval(answer: Any) -> Text:
+    lines = [counted(answer["jobs"], "plan", "approved")]
     if answer["kill_switch_on"]:
-        titles = first_names(answer["flow_names"])
-        text = f"The kill switch is on: nothing moves of {titles} until it is off."
+        flow_names = first_names(answer["flow_names"])
+        text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off."
         lines.append(Text(text, style="bold red"))
     return Text("\n").join(lines)
 
@@ -73,25 +73,28 @@ def approve_plan(
     by: Name,
     versions: Annotated[
         list[str] | None,
-        typer.Option("--version", help="Version that was shown; repeat it. Nothing is asked."),
+        typer.Option(
+            "--version", help="Plan version to approve without a question. Can be repeated."
+        ),
     ] = None,
     environment: InEnvironment = None,
     except_flows: Annotated[
         list[str] | None,
         typer.Option(
-            "--except", help="Flow that is left as it is, with all that runs it; repeat it."
+            "--except",
+            help="Flow to exclude from the approval, with all flows that run it. Can be repeated.",
         ),
         FLOWS_OF_PLANS,
     ] = None,
     yes: Yes = False,
 ) -> object:
-    """Approve plans: those of the versions that are named, or those that it shows and asks about.
+    """Approve plans: the given versions, or the plans that the command shows and asks about.
 
-    `--yes` takes the versions that the plans have now, and says which.
+    `--yes` approves the current versions and prints them.
     """
     if not versions:
         plans = one_line(api.send(_call(remediation, environment)))
-        versions = _ask(plans, except_flows or [], yes=yes)
+        versions = _confirm_versions(plans, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "by": by}
     if except_flows:
         body["excluded_flow_ids"] = except_flows
@@ -102,7 +105,7 @@ def approve_plan(
 
 def register_approve(group: typer.Typer) -> None:
     """Add `approve` to the top of the command line."""
-    api_command(group, "approve", show=_approved)(approve_plan)
+    api_command(group, "approve", show=_format_approval)(approve_plan)
 
 
 def _call(remediation: str, environment: str | None) -> ApiCall:
@@ -111,7 +114,7 @@ def _call(remediation: str, environment: str | None) -> ApiCall:
 
 
 def _only(answer: Any, action: str) -> object:
-    """Return the plans with the flows of one action; plans without one are left out."""
+    """Return only the items with this action; plans without such items are omitted."""
     plans = [
         {**plan, "items": [item for item in plan["items"] if item["action"] == action]}
         for plan in answer["items"]
@@ -119,14 +122,14 @@ def _only(answer: Any, action: str) -> object:
     return {**answer, "items": [plan for plan in plans if plan["items"]]}
 
 
-def _ask(plans: Any, except_flows: Sequence[str], *, yes: bool) -> list[str]:
-    """Return the versions of the plans that wait, after a look at them; stdout stays clean.
+def _confirm_versions(plans: Any, except_flows: Sequence[str], *, yes: bool) -> list[str]:
+    """Show the plans that await approval on stderr, ask, and return their versions.
 
-    It is asked for what such an approval is about: not for what it leaves.
+    The question counts only the flows that this approval includes.
     """
     waiting = [plan for plan in plans["items"] if plan["awaiting"]]
     if not waiting:
-        raise ApiError("No plan waits for approval here: see cmkflow remediation show.")
+        raise ApiError("No plan awaits approval. Check cmkflow remediation show.")
     console = Terminal(stderr=True)
     if not yes:
         console.print(plan_blocks({"items": waiting}), Text())
@@ -134,17 +137,17 @@ def _ask(plans: Any, except_flows: Sequence[str], *, yes: bool) -> list[str]:
         job = plan["environment_job"]
         name = job["environment_name"] or job["environment_id"]
         console.print(Text(f"{name}: version {plan['version']}, {summary(plan)}."))
-    left = [title for plan in waiting for title in _left(plan, except_flows)]
-    if left:
-        console.print(Text(f"Left as they are: {', '.join(left)}."))
+    excluded = [title for plan in waiting for title in _excluded_names(plan, except_flows)]
+    if excluded:
+        console.print(Text(f"Excluded from the approval: {', '.join(excluded)}."))
     if not yes:
-        number = sum(len(plan["awaiting"]) for plan in waiting) - len(left)
-        confirm(f"Approve the work on {number_of(number, 'flow')}?")
+        number = sum(len(plan["awaiting"]) for plan in waiting) - len(excluded)
+        confirm(f"Approve {number_of(number, 'flow')}?")
     return [plan["version"] for plan in waiting]
 
 
-def _left(plan: Any, except_flows: Sequence[str]) -> list[str]:
-    """Return the titles of the flows that wait for approval and that this one would leave."""
+def _excluded_names(plan: Any, except_flows: Sequence[str]) -> list[str]:
+    """Return the names of the flows that this approval excludes."""
     named = {one.lower() for one in except_flows}
     waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting"]]
     flows = [
@@ -152,5 +155,5 @@ def _left(plan: Any, except_flows: Sequence[str]) -> list[str]:
         for one in waiting
         if named & {one["workflow_id"], one["flow_name"].lower()}
     ]
-    left = add_parents(flows, {one["workflow_id"]: one["children"] for one in waiting})
-    return [one["display_name"] for one in waiting if one["workflow_id"] in left]
+    excluded = add_parents(flows, {one["workflow_id"]: one["children"] for one in waiting})
+    return [one["display_name"] for one in waiting if one["workflow_id"] in excluded]

@@ -1,4 +1,4 @@
-"""Plans as text for a terminal. Texts come from a tenant: as `Text`, none is taken for markup."""
+"""Format plans for the terminal. `Text` prevents markup in names from being interpreted."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from cmkflow.listing import facts
 from cmkflow.timestamps import minute
 from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, plan_sort_key
 
-#: There is no copy to point a caller at: nobody has to change one by hand.
+#: An action without a copy, so that callers need no change.
 _KEEPS_CALLERS = "add_to_solution"
 _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_change": "dim"}
 
 
 def plan_blocks(answer: Any) -> RenderableType:
-    """Return each environment's plan: what an approval names, totals, then flow after flow."""
+    """Return each plan: version, totals, and every flow."""
     parts = [part for plan in answer["items"] for part in (*_plan(plan), Text())]
-    return Group(*parts[:-1]) if parts else Text("There is no plan yet.")
+    return Group(*parts[:-1]) if parts else Text("The plan is not ready yet.")
 
 
 def summary(plan: Any) -> str:
-    """Return how many flows there are of each action."""
+    """Return the number of flows for each action."""
     counts = Counter(item["action"] for item in plan["items"])
     ranked = [*ACTION_WORDS, *(action for action in counts if action not in ACTION_WORDS)]
     words = [
@@ -31,10 +31,10 @@ def summary(plan: Any) -> str:
         for action in ranked
         if counts[action]
     ]
-    return ", ".join(words) or "no flow stays on Microsoft's key"
+    return ", ".join(words) or "no flow is on Microsoft's key"
 
 
-def _place(item: Any) -> tuple[bool, int, str]:
+def _sort_key(item: Any) -> tuple[bool, int, str]:
     return plan_sort_key(changed=item["changed"], action=item["action"], title=item["display_name"])
 
 
@@ -50,22 +50,22 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
             "Version": plan["version"],
             "State": job["state"],
             "Flows": summary(plan),
-            "Wait for approval": str(len(plan["awaiting"]) or ""),
+            "Awaiting approval": str(len(plan["awaiting"]) or ""),
             "Until": f"{minute(job['expires'])} UTC" if plan["awaiting"] else "",
             "Approved": approved,
         }
     )
-    for item in sorted(plan["items"], key=_place):
+    for item in sorted(plan["items"], key=_sort_key):
         yield Text()
         yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting"])
     yield from _network(job["network"])
     for one in plan["outgoing"]:
         flows = "1 flow" if len(one["flows"]) == 1 else f"{len(one['flows'])} flows"
-        doubt = "" if one["is_confirmed"] else " (no copy has shown this host yet)"
-        yield Text(f"Callers of {flows} have to reach {one['host']}:443{doubt}")
+        doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
+        yield Text(f"Callers of {flows} must reach {one['host']}:443{doubt}")
     for one in plan["external_hosts"]:
         flows = "1 flow calls" if one["flows"] == 1 else f"{one['flows']} flows call"
-        yield Text(f"Ask the owner of {one['host']}, which {flows}, to let these in on TCP 443:")
+        yield Text(f"{flows} {one['host']}. Ask its owner to allow these addresses on TCP 443:")
         yield Text(f"  {', '.join(one['prefixes'])}")
     yield from (Text(f"! {finding}", style="yellow") for finding in job["findings"])
 
@@ -73,34 +73,36 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
 def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
     action = ACTION_WORDS.get(item["action"], item["action"])
     style = _STYLES.get(item["action"], "bold")
-    mark = ("  waits for approval", "yellow") if is_awaiting else ""
+    mark = ("  awaits approval", "yellow") if is_awaiting else ""
     yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)
     yield Text(f"  {item['workflow_id']}", style="dim")
     for change in item["changed"]:
-        yield Text(f"  Changed since it was approved: {change}", style="bold yellow")
+        yield Text(f"  Changed since the approval: {change}", style="bold yellow")
     yield Text(f"  {item['explanation']}")
     if item["instruction"]:
-        yield Text(f"  To do: {item['instruction']}", style="yellow")
+        yield Text(f"  Fix: {item['instruction']}", style="yellow")
     for caller in item["callers"]:
         needs_person = caller["manual"] and item["action"] != _KEEPS_CALLERS
-        by_hand = f" (by hand: {caller['manual']})" if needs_person else ""
-        yield Text(f"  Caller: {caller['label']}{by_hand}")
+        manual = f" (manual: {caller['manual']})" if needs_person else ""
+        yield Text(f"  Caller: {caller['label']}{manual}")
     for number, write in enumerate(item["writes"], start=1):
         yield Text(f"  {number}. {write}")
-    yield from (Text(f"  Not known: {what}") for what in item["unknowns"])
+    yield from (Text(f"  Unknown: {what}") for what in item["unknowns"])
     yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
     if item["proposal"] and item["action"] in CONVERSION_WORDS:
         yield Text(f"  {CONVERSION_WORDS[item['action']]}:")
         yield from (Text(f"  | {line}", style="dim") for line in item["proposal"].splitlines())
 
 
-def _network(gaps: Any) -> Iterator[Text]:
-    for gap in gaps:
+def _network(issues: Any) -> Iterator[Text]:
+    for issue in issues:
         yield Text()
-        count = max(gap["flows"], len(gap["workflow_ids"]))
+        count = max(issue["flows"], len(issue["workflow_ids"]))
         flows = f"{count} flows" if count else "no flow"
-        yield Text(f"! Firewall {gap['firewall']} holds up {flows}: {gap['name']}", style="yellow")
-        if gap["repair"]:
-            yield Text(f"  The app will {gap['repair']}.", style="bold")
+        yield Text(
+            f"! Firewall {issue['firewall']} blocks {flows}: {issue['name']}", style="yellow"
+        )
+        if issue["repair"]:
+            yield Text(f"  The app will {issue['repair']}.", style="bold")
         else:
-            yield Text(f"  To do: {gap['instruction']}")
+            yield Text(f"  Fix: {issue['instruction']}")

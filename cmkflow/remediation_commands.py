@@ -1,4 +1,4 @@
-"""`cmkflow remediation`, `cmkflow retry` and `cmkflow rollback`: start and change remediations."""
+"""`cmkflow remediation`: start, list, show, cancel, retry and roll back remediations."""
 
 from typing import Annotated, Any
 
@@ -25,38 +25,38 @@ from cmkflow.remediation_tables import (
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
 
-app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
+app = typer.Typer(no_args_is_help=True, help="Start, show and control remediations.")
 
 Replay = Annotated[
     bool,
     typer.Option(
         "--accept-replay",
-        help="Accept that polling flows process again what came since they were swapped.",
+        help="Accept that polling flows process events again that arrived since the cutover.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
-def _started(answer: Any) -> Text:
+def _format_start(answer: Any) -> Text:
     identity = answer["id"]
     return Text(
-        f"Remediation {identity} has started ({answer['mode']}).\nNext: cmkflow watch {identity}"
+        f"Remediation {identity} started ({answer['mode']}).\nNext: cmkflow watch {identity}"
     )
 
 
-def _steered(answer: Any) -> Text:
-    lines = [counted(answer["jobs"], "job", "is on its way"), *unreadable(answer)]
+def _format_action(answer: Any, done: str = "cancelled or rolled back") -> Text:
+    lines = [counted(answer["jobs"], "job", done), *unreadable(answer)]
     if answer["jobs"] and answer["kill_switch_on"]:
-        titles = first_names(answer["flow_names"])
-        text = f"The kill switch is on: nothing moves of {titles} until it is off"
+        flow_names = first_names(answer["flow_names"])
+        text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
-        text = f"{replay['display_name']} replays what came since {replay['since']}."
+        text = f"{replay['display_name']} processes events since {replay['since']} again."
         lines.append(Text(text))
     return Text("\n").join(lines)
 
 
-@api_command(app, "start", show=_started)
+@api_command(app, "start", show=_format_start)
 def start_remediation(
     api: ApiClient,
     environments: Annotated[
@@ -66,13 +66,16 @@ def start_remediation(
     mode: Annotated[
         str,
         typer.Option(
-            help="assess: find and report; dry_run: show every write; prepare: before a key is "
-            "applied, do what spares copies; apply: copy what stays."
+            help="assess: find flows; dry_run: also show every change; prepare: before a key is "
+            "applied, change flows so that they need no copy; apply: copy flows on Microsoft's key."
         ),
     ] = "dry_run",
     flows: Annotated[
         list[str] | None,
-        typer.Option("--flow", help="Flow, by name or id; repeat it. Left out: all that stay."),
+        typer.Option(
+            "--flow",
+            help="Flow, by name or id. Can be repeated. Default: all flows on Microsoft's key.",
+        ),
         FLOWS_OF_ENVIRONMENTS,
     ] = None,
     compare_all_flows: Annotated[
@@ -83,10 +86,10 @@ def start_remediation(
     ] = False,
     name: Annotated[
         str | None,
-        typer.Option(help="Your name for it (Idempotency-Key). A name never starts two."),
+        typer.Option(help="Idempotency key. Commands with the same name start one remediation."),
     ] = None,
 ) -> object:
-    """Start a remediation; a dry run unless --mode says otherwise."""
+    """Start a remediation. The default mode is a dry run."""
     body: dict[str, object] = {"mode": mode, "environments": environments, "by": by}
     if flows:
         body["flows"] = flows
@@ -100,11 +103,13 @@ def start_remediation(
 def list_remediations(
     api: ApiClient,
     environment: InEnvironment = None,
-    state: Annotated[str | None, typer.Option(help="In this state only, such as stuck.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    state: Annotated[
+        str | None, typer.Option(help="Only remediations in this state, such as stuck.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of remediations.")] = 50,
     after: After = None,
 ) -> object:
-    """Show remediations, the newest first."""
+    """List remediations, newest first."""
     query = {"limit": limit, "after": after, "environment": environment, "state": state}
     return api.send(ApiCall(method="GET", path=("remediations",), query=query))
 
@@ -114,29 +119,29 @@ def show_remediation(
     api: ApiClient,
     remediation: RemediationId,
     full: Annotated[
-        bool, typer.Option("--full", help="Add every step with its time and its calls.")
+        bool, typer.Option("--full", help="Show every step with its time and number of requests.")
     ] = False,
 ) -> object:
-    """Show how far a remediation is, and what each flow of it waits for."""
+    """Show the progress of a remediation, and what each of its flows waits for."""
     query = {"history": "true" if full else None}
     return api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
 
 
-@api_command(app, "cancel", show=_steered)
+@api_command(app, "cancel", show=_format_action)
 def cancel_remediation(
     api: ApiClient, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
-    """Cancel what has not begun; what has begun is rolled back."""
-    _ask(yes, "Cancel what has not begun and roll back what has?")
-    return _decide(api, remediation, "cancel", {"replay": True} if replay else None)
+    """Cancel a remediation. Flows that have started are rolled back."""
+    _ask(yes, "Cancel this remediation and roll back the flows that have started?")
+    return _send_action(api, remediation, "cancel", {"replay": True} if replay else None)
 
 
-def _retried(answer: Any) -> Text:
+def _format_retry(answer: Any) -> Text:
     if answer["jobs"]:
-        return _steered(answer)
+        return _format_action(answer, "retried")
     lines = [Text(f"Nothing was retried. {answer['reason']}", style="bold yellow")]
     if answer["instruction"]:
-        lines.append(Text(f"To do: {answer['instruction']}"))
+        lines.append(Text(f"Fix: {answer['instruction']}"))
     return Text("\n").join([*lines, *unreadable(answer)])
 
 
@@ -145,17 +150,17 @@ def retry_remediation(
     remediation: RemediationId,
     flows: Flows = None,
     code: Annotated[
-        str | None, typer.Option(help="Only what has this code, such as network_gap.")
+        str | None, typer.Option(help="Only jobs with this reason code, such as network_gap.")
     ] = None,
     environment: InEnvironment = None,
 ) -> object:
-    """Continue what is blocked or failed, after the cause is fixed.
+    """Retry blocked and failed jobs after the reason is fixed.
 
-    The exit code is 4 where there was nothing to retry: the answer says why.
+    Exits with 4 if nothing could be retried; the answer says why.
     """
     chosen = {"flows": flows or None, "code": code, "environment": environment}
     body: dict[str, object] = {name: value for name, value in chosen.items() if value is not None}
-    return _decide(api, remediation, "retry", body or None)
+    return _send_action(api, remediation, "retry", body or None)
 
 
 def roll_back_remediation(
@@ -165,12 +170,12 @@ def roll_back_remediation(
     replay: Replay = False,
     yes: Yes = False,
 ) -> object:
-    """Undo the work on some flows, or on all: originals on, callers back, copies off."""
-    _ask(yes or bool(flows), "Roll every flow of this remediation back?")
+    """Roll back flows: turn originals on, revert their callers, turn copies off."""
+    _ask(yes or bool(flows), "Roll back all flows of this remediation?")
     body: dict[str, object] = {"flows": flows} if flows else {}
     if replay:
         body["replay"] = True
-    return _decide(api, remediation, "rollback", body or None)
+    return _send_action(api, remediation, "rollback", body or None)
 
 
 def register_actions(group: typer.Typer) -> None:
@@ -178,10 +183,10 @@ def register_actions(group: typer.Typer) -> None:
     api_command(
         group,
         "retry",
-        show=_retried,
+        show=_format_retry,
         ends=lambda answer: 0 if answer["jobs"] else ExitCode.ACTION_REQUIRED,
     )(retry_remediation)
-    api_command(group, "rollback", show=_steered)(roll_back_remediation)
+    api_command(group, "rollback", show=_format_action)(roll_back_remediation)
 
 
 def _ask(is_sure: bool, question: str) -> None:
@@ -189,5 +194,7 @@ def _ask(is_sure: bool, question: str) -> None:
         confirm(question)
 
 
-def _decide(api: ApiClient, remediation: str, order: str, body: dict[str, object] | None) -> object:
-    return api.send(ApiCall(method="POST", path=("remediations", remediation, order), body=body))
+def _send_action(
+    api: ApiClient, remediation: str, action: str, body: dict[str, object] | None
+) -> object:
+    return api.send(ApiCall(method="POST", path=("remediations", remediation, action), body=body))

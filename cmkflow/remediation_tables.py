@@ -1,4 +1,4 @@
-"""Answers of the API as tables. Texts come from a tenant: as `Text`, none is taken for markup."""
+"""Format answers as tables. `Text` prevents markup in names from being interpreted."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,29 +7,24 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.listing import Listing, ShortId, facts
-from cmkflow.run_archive_tables import finish_lines
+from cmkflow.run_archive_tables import archive_and_deletion_lines
 from cmkflow.timestamps import minute, until
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.name_lookup import short_ids
 from shared.domain.plans.display_text import format_not_migrated, format_state
 
-#: So many flows are named that one text is about.
+#: Maximum number of names in one text.
 _NAMED = 5
 
 
-def counted(number: int, noun: str, verb: str) -> Text:
-    """Return a sentence such as `3 jobs go on.`; `verb` is in the singular."""
-    plural = {
-        "goes on": "go on",
-        "is on its way": "are on their way",
-        "is approved": "are approved",
-        "is cancelled": "are cancelled",
-    }
-    return Text(f"1 {noun} {verb}." if number == 1 else f"{number} {noun}s {plural[verb]}.")
+def counted(number: int, noun: str, participle: str) -> Text:
+    """Return a sentence such as `3 jobs are retried.`"""
+    subject = f"1 {noun} is" if number == 1 else f"{number} {noun}s are"
+    return Text(f"{subject} {participle}.")
 
 
 def remediation_table(answer: Any) -> RenderableType:
-    """Return one line for each remediation, and for each row that cannot be read."""
+    """Return one row for each remediation, and a line for each row that cannot be read."""
     items = answer["items"]
     ids = short_ids(item["remediation"]["id"] for item in items)
     rows, notes = [], []
@@ -40,66 +35,69 @@ def remediation_table(answer: Any) -> RenderableType:
                 ShortId(remediation["id"], ids[remediation["id"]]),
                 minute(remediation["created"]),
                 remediation["mode"],
-                _cause(remediation),
+                _source(remediation),
                 format_state(progress["state"], progress["left"]),
                 str(progress["stuck"] or ""),
             )
         )
-        notes.append(_neither(progress["both_off_count"], "cmkflow remediation show"))
-    titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Stuck")
+        notes.append(_both_off(progress["both_off_count"], "cmkflow remediation show"))
+    titles = ("Remediation", "Created (UTC)", "Mode", "Source", "State", "Blocked")
     listing = Listing(titles=titles, rows=rows, notes=notes, next=answer["next"])
     return Group(listing, *unreadable(answer))
 
 
 def unreadable(answer: Any) -> Iterable[Text]:
-    """Yield a line for each row that the app cannot read."""
     for one in answer["unreadable"]:
-        text = f"The row {'/'.join(one['row'])} cannot be read: {one['reason']}"
+        text = f"Cannot read row {'/'.join(one['row'])}: {one['reason']}"
         yield Text(text, style="bold red")
         yield Text(f"  {one['instruction']}")
 
 
-def _cause(remediation: Any) -> str:
-    """Return the name of an order, else what set the app going: events have long ids."""
+def _source(remediation: Any) -> str:
+    """Return the idempotency key of a manual start, else the start source, because event ids are
+    long.
+    """
     cause, origin = str(remediation["cause"]), str(remediation["origin"])
     return cause if origin == "api_request" else origin.replace("_", " ")
 
 
 def remediation_detail(answer: Any) -> RenderableType:
-    """Return how far a remediation is: totals, environments and flows, what a person has to do."""
+    """Return totals, environments, flows and required actions of a remediation."""
     remediation, progress = answer["remediation"], answer["progress"]
     due, expires = progress["next_check_at"], progress["expires"]
     head = facts(
         {
-            "NEITHER IS ON": _neither(progress["both_off_count"], "see below, at once"),
+            "BOTH OFF": _both_off(progress["both_off_count"], "fix these first"),
             "Remediation": remediation["id"],
-            "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
-            "Cause": remediation["cause"],
+            "Mode and source": (
+                f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}"
+            ),
+            "Idempotency key": remediation["cause"],
             "State": format_state(progress["state"], progress["left"]),
-            "Still on Microsoft's key": "\n".join(format_not_migrated(progress["left"])),
+            "Not migrated": "\n".join(format_not_migrated(progress["left"])),
             "Flows": _counts(progress["flows"]),
-            "Need a person": str(progress["stuck"] + len(answer["needs_changes"]) or ""),
-            "Next step": f"{until(due)}, {minute(due)} UTC" if due else "none by itself",
+            "Actions required": str(progress["stuck"] + len(answer["needs_changes"]) or ""),
+            "Next check": f"{until(due)}, {minute(due)} UTC" if due else "none",
             "Approval expires": f"{until(expires)}, {minute(expires)} UTC" if expires else "",
         }
     )
-    every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_urgency)
+    every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_sort_key)
     return Group(
         head,
         Text(),
         _jobs(every, remediation["mode"]),
-        *_needs(every),
-        *_changes(answer["needs_changes"]),
+        *_required_actions(every),
+        *_required_changes(answer["needs_changes"]),
         *_commands(remediation["id"], progress),
         *_notes(every),
-        *finish_lines(answer),
+        *archive_and_deletion_lines(answer),
         *unreadable(answer),
         *_history(answer),
     )
 
 
 def watched_lines(answer: Any) -> dict[str, str]:
-    """Return a line for the remediation and each job of it, as they change."""
+    """Return a line for the remediation and for each of its jobs, by name."""
     remediation, progress = answer["remediation"], answer["progress"]
     lines = {remediation["id"]: format_state(progress["state"], progress["left"])}
     for job in [*answer["environment_jobs"], *answer["jobs"]]:
@@ -109,7 +107,7 @@ def watched_lines(answer: Any) -> dict[str, str]:
 
 
 def _jobs(jobs: Sequence[Any], mode: str) -> Listing:
-    """Return two lines for each: how far it is, and why it is no further."""
+    """Return two lines for each job: its state, and why it waits."""
     ids = short_ids(map(_id, jobs))
     rows = [
         (
@@ -125,16 +123,16 @@ def _jobs(jobs: Sequence[Any], mode: str) -> Listing:
     return Listing(titles=titles, rows=rows, notes=[_why(job, mode) for job in jobs])
 
 
-def _urgency(job: Any) -> tuple[bool, bool, bool]:
-    """Return where it stands: what needs a person first, then environments, what is done last."""
+def _sort_key(job: Any) -> tuple[bool, bool, bool]:
+    """Sort key: required actions first, then environments, migrated flows last."""
     facts = FLOW_STATES.get(job["state"])
     return not job["instruction"], "original_id" in job, bool(facts and facts.is_success)
 
 
-def _neither(number: int, where: str) -> str:
+def _both_off(number: int, where: str) -> str:
     if not number:
         return ""
-    return f"NEITHER IS ON: {number} flow{'s' if number > 1 else ''}; {where}"
+    return f"ORIGINAL AND COPY ARE BOTH OFF: {number} flow{'s' if number > 1 else ''}; {where}"
 
 
 def _name(job: Any) -> str:
@@ -146,14 +144,14 @@ def _id(job: Any) -> str:
 
 
 def _why(job: Any, asked: str) -> str:
-    """Return why a job waits, or why an environment got less than was asked for."""
+    """Return why a job waits, or why an environment has another mode than requested."""
     if job.get("mode", asked) != asked:
-        return f"only in mode {job['mode']}, which is all that its environment allows"
+        return f"only mode {job['mode']}, because the environment's settings allow no more"
     return str(job["reason"])
 
 
-def _needs(jobs: Iterable[Any]) -> Iterable[Text]:
-    """Yield what a person has to do, once for all jobs that need the same."""
+def _required_actions(jobs: Iterable[Any]) -> Iterable[Text]:
+    """Yield each required action once for all jobs that need it."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for job in jobs:
         if job["instruction"]:
@@ -162,11 +160,11 @@ def _needs(jobs: Iterable[Any]) -> Iterable[Text]:
     for (state, code, reason, instruction), names in alike.items():
         yield Text(f"{first_names(names)}: {state}" + (f" ({code})" if code else ""))
         yield Text(f"  Why: {reason}")
-        yield Text(f"  To do: {instruction}")
+        yield Text(f"  Fix: {instruction}")
 
 
-def _changes(flows: Iterable[Any]) -> Iterable[Text]:
-    """Yield what a person has to change in flows that have no job, once for all alike."""
+def _required_changes(flows: Iterable[Any]) -> Iterable[Text]:
+    """Yield each required change of flows without a job, once for all flows that need it."""
     alike: dict[tuple[str, str], list[str]] = {}
     for flow in flows:
         what = (flow["reason"], flow["instruction"])
@@ -174,21 +172,21 @@ def _changes(flows: Iterable[Any]) -> Iterable[Text]:
     for (reason, instruction), names in alike.items():
         yield Text(f"{first_names(names)}: needs changes first")
         yield Text(f"  Why: {reason}")
-        yield Text(f"  To do: {instruction}")
+        yield Text(f"  Fix: {instruction}")
 
 
 def first_names(names: Sequence[str]) -> str:
-    """Return the first of them, and how many more there are."""
+    """Return the first names and the number of the others."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _commands(remediation: str, progress: Any) -> Iterable[Text]:
-    """Yield the commands that come next, for whoever was woken."""
+    """Yield the next commands."""
     if progress["state"] == "awaiting_approval":
-        yield Text(f"Look at the plan and approve it:\n  cmkflow approve {remediation}")
+        yield Text(f"Review and approve the plan:\n  cmkflow approve {remediation}")
     if progress["stuck"]:
-        yield Text(f"When that is done:\n  cmkflow retry {remediation}")
+        yield Text(f"When this is fixed:\n  cmkflow retry {remediation}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -201,7 +199,7 @@ def _reached(job: Any) -> str:
 
 
 def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
-    """Yield each note once, with those that it is about: many flows share one."""
+    """Yield each note once, with the jobs that it is about."""
     about: dict[str, list[str]] = {}
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():
@@ -214,7 +212,7 @@ def _history(answer: Any) -> list[RenderableType]:
     for job in [*answer["environment_jobs"], *answer["jobs"]]:
         for change in job["history"]:
             number = change["calls"]
-            calls = f" ({number} call{'s' if number > 1 else ''})" if number else ""
+            calls = f" ({number} request{'s' if number > 1 else ''})" if number else ""
             line = f"{change['at']}  {_name(job)}  {change['state']}: {change['text']}{calls}"
             lines.append(Text(line))
     return lines

@@ -1,4 +1,4 @@
-"""`cmkflow run-archive`: keep the run summaries of originals, which no copy takes over."""
+"""`cmkflow runs`: archive the run history of originals, which copies do not have."""
 
 import time
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Archive the run history of origina
 
 
 def archive_table(answer: Any) -> RenderableType:
-    """Return how far each archive is, and until when Microsoft's support can help."""
+    """Return the state of each run archive, and the end of each support window."""
     titles = ("Flow", "State", "Runs", "Oldest (UTC)", "Parts")
     rows = [
         (
@@ -38,7 +38,7 @@ def archive_table(answer: Any) -> RenderableType:
 
 @api_command(app, "list", show=archive_table)
 def list_archives(api: ApiClient, remediation: RemediationId) -> object:
-    """Show which run histories are archived, and the day on which the support's window closes."""
+    """List the run archives of a remediation, and the end of each support window."""
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "run-archives")))
 
 
@@ -48,16 +48,17 @@ def create_archives(
     remediation: RemediationId,
     flows: Flows = None,
     max_wait: Annotated[
-        float, typer.Option(help="Seconds to wait at most where the platform wants a pause.")
+        float,
+        typer.Option(help="Maximum number of seconds to wait when the platform asks for a pause."),
     ] = 60.0,
 ) -> object:
-    """Archive the runs of a remediation's originals. Interrupted, it goes on where it was."""
+    """Archive the run history of originals. If interrupted, the next call continues from there."""
     call = ApiCall(
         method="POST",
         path=("remediations", remediation, "run-archives"),
         body={"flows": flows} if flows else {},
     )
-    # On the error stream: the answer stays readable by programs.
+    # Progress goes to stderr, so that programs can read the answer.
     with Progress(console=Terminal(stderr=True)) as progress:
         task = progress.add_task("Run summaries", total=None)
         while True:

@@ -1,4 +1,4 @@
-"""What the answers say about the end of a remediation: archives, support's window, deletes."""
+"""Format run archives, support windows and deletions of a remediation."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,31 +9,34 @@ from rich.text import Text
 
 
 def window_text(window: Any) -> str:
-    """Return until when Microsoft's support can get the runs from before the key."""
+    """Return the end of the support window in which Microsoft can restore earlier run history."""
     name = window["environment_name"] or window["environment_id"]
     if window["closes"] is None:
-        return f"{name}: unknown when the migration ended; support can help for 30 days from there."
+        return (
+            f"{name}: the end of the platform migration is unknown. Support can restore run "
+            "history for 30 days after it."
+        )
     day = window["closes"][:10]
-    return f"{name}: runs from before the key: support ticket until {day} (30 days)."
+    return f"{name}: support can restore run history from before the key until {day} (30 days)."
 
 
-def finish_lines(answer: Any) -> Iterable[RenderableType]:
-    """Yield what is archived and deleted of a remediation whose originals retire, a line each."""
+def archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
+    """Yield the totals of archives and deletions, if a flow of the remediation is retired."""
     if not any(job["state"] == "retired" for job in answer["jobs"]):
         return
     archived = sum(one["state"] in {"complete", "capped"} for one in answer["run_archives"])
     definitions = sum(bool(job["archive"]) for job in answer["jobs"])
     yield Text(
         f"Archived: {number_of(definitions, 'definition')}, "
-        f"run summaries of {number_of(archived, 'original')} (cmkflow deletion list says where)."
+        f"run summaries of {number_of(archived, 'original')} (details: cmkflow deletion list)."
     )
     yield from (Text(window_text(one)) for one in answer["support_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])
     deletes = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    none = "none ordered; the admin center's warning may stay until then"
-    yield Text(f"Deletes of originals: {deletes or none}.")
+    none = "none scheduled; the admin center's warning may remain until originals are deleted"
+    yield Text(f"Deletions of originals: {deletes or none}.")
 
 
 def number_of(number: int, noun: str) -> str:
-    """Return such as `1 flow` or `2 flows`."""
+    """Return a number with its noun, such as `1 flow` or `2 flows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""`cmkflow service-account`: sign in the account that reads trigger URLs (docs/security.md)."""
+"""`cmkflow operator`: sign in the service account, which reads trigger URLs (docs/security.md)."""
 
 import asyncio
 from typing import Annotated
@@ -8,12 +8,14 @@ import typer
 from cmkflow.terminal import echo
 from shared.errors import CmkflowError
 
-app = typer.Typer(no_args_is_help=True, help="The account that reads trigger URLs.")
+app = typer.Typer(
+    no_args_is_help=True, help="Sign in the service account, which reads trigger URLs."
+)
 
 
 @app.callback()
 def describe() -> None:
-    """The account that reads trigger URLs."""
+    """Sign in the service account, which reads trigger URLs."""
 
 
 @app.command("sign-in")
@@ -25,7 +27,7 @@ def sign_in(
         str,
         typer.Option(
             envvar="CMK_SERVICE_ACCOUNT_CLIENT_ID",
-            help="Public client application.",
+            help="Client id of the public client application.",
             show_default=False,
         ),
     ],
@@ -33,7 +35,7 @@ def sign_in(
         str,
         typer.Option(
             envvar="CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET",
-            help="URL of the Key Vault secret that keeps the token cache.",
+            help="URL of the Key Vault secret that stores the token cache.",
             show_default=False,
         ),
     ],
@@ -41,27 +43,27 @@ def sign_in(
         bool,
         typer.Option(
             "--managed-identity",
-            help="Write the secret as this machine's managed identity (CMK_CLIENT_ID), not as "
+            help="Write the secret with this machine's managed identity (CMK_CLIENT_ID) instead of "
             "the account of `az login`.",
         ),
     ] = False,
     identity_client_id: Annotated[str, typer.Option(envvar="CMK_CLIENT_ID", hidden=True)] = "",
 ) -> None:
-    """Sign the operator in by device code and keep the token cache in Key Vault.
+    """Sign in the service account by device code, and store the token cache in Key Vault.
 
-    Run it once, and again when a job is blocked with the code operator_sign_in. Open the page it
-    names as the operator, not as yourself.
+    Run the command once, and again when a job is blocked with the code operator_sign_in. On the
+    page that it shows, sign in as the service account, not as yourself.
     """
     from cmkflow.service_account_sign_in import SecretWriterIdentity, ServiceAccountSignIn
-    from cmkflow.service_account_sign_in import sign_in as do
+    from cmkflow.service_account_sign_in import sign_in as sign_in_account
 
     identity = SecretWriterIdentity(is_managed=managed_identity, client_id=identity_client_id)
-    order = ServiceAccountSignIn(
+    account = ServiceAccountSignIn(
         tenant_id=tenant, client_id=client_id, cache_secret=token_cache_secret, identity=identity
     )
     try:
-        asyncio.run(do(order, echo))
+        asyncio.run(sign_in_account(account, echo))
     except (CmkflowError, ValueError) as err:
         echo(str(err), err=True)
         raise typer.Exit(1) from None
-    echo("The operator is signed in; jobs that wait for it can be retried.")
+    echo("The service account is signed in. Retry the jobs that were blocked.")

@@ -1,6 +1,6 @@
-"""Signs the operator in with the app's own credential class, so that the app reads what it keeps.
+"""Sign in the service account with the app's credential class, so that the app can use the tokens.
 
-Imported when the command runs: it brings azure-identity, msal and aiohttp along.
+Imported only when the command runs, because azure-identity, msal and aiohttp load slowly.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ from shared.adapters.http.client import HttpClient, HttpService, default_transpo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretWriterIdentity:
-    """Who writes the secret."""
+    """The identity that writes the secret."""
 
-    #: True: this machine's managed identity; False: the account of `az login`.
+    #: True for this machine's managed identity, False for the account of `az login`.
     is_managed: bool
     client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountSignIn:
-    """Whom to sign in, and where the token cache is kept."""
+    """The account to sign in, and the secret that stores its token cache."""
 
     tenant_id: str
     client_id: str
@@ -40,13 +40,13 @@ class ServiceAccountSignIn:
     identity: SecretWriterIdentity
 
 
-async def sign_in(order: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
-    """Sign a person in; `show` gets what to do. Raises `CmkflowError`, `ValueError`."""
+async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
+    """Sign in an account; pass the instructions to `show`. Raises `CmkflowError`, `ValueError`."""
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
-            application_credential(order.identity.client_id)
-            if order.identity.is_managed
-            else AzureCliCredential(tenant_id=order.tenant_id)
+            application_credential(account.identity.client_id)
+            if account.identity.is_managed
+            else AzureCliCredential(tenant_id=account.tenant_id)
         )
         closing.push_async_callback(credential.close)
         http = HttpClient(default_transport())
@@ -60,6 +60,8 @@ async def sign_in(order: ServiceAccountSignIn, show: Callable[[str], None]) -> N
             resource_manager.ResourceManager(http, arm, subscriptions=()),
         )
         settings = ServiceAccountSettings(
-            tenant_id=order.tenant_id, client_id=order.client_id, cache_secret=order.cache_secret
+            tenant_id=account.tenant_id,
+            client_id=account.client_id,
+            cache_secret=account.cache_secret,
         )
         await ServiceAccountCredential(settings, secrets).sign_in(flow_service.SCOPE, show)

@@ -1,4 +1,4 @@
-"""Microsoft's list of service tags in a file that somebody names on the command line."""
+"""Read Microsoft's service tag list from a file."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 
 
 def read_list(path: Path) -> ServiceTagList:
-    """Return the list of service tags in a file; a file without one ends the command."""
+    """Return the service tag list in a file; end the command if it contains none."""
     try:
         return read_service_tags(json.loads(path.read_bytes()))
     except OSError as err:

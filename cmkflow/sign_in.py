@@ -1,8 +1,8 @@
-"""Who the command line is to the app: a sign-in for each app, and a token for each call.
+"""Store one sign-in per app, and get tokens for requests.
 
-Tokens are sent to the address alone that somebody signed in for. They are kept in the system's
-keyring where there is one, else in a file that its owner alone reads. msal is imported when a
-token is needed: commands that work offline do not pay for it.
+Tokens are sent only to the URL for which the user signed in. They are stored in the system's
+keyring, or else in a file that only its owner can read. msal is imported only when a token is
+needed, so that offline commands start fast.
 """
 
 import base64
@@ -20,65 +20,65 @@ _AUTHORITY = "https://login.microsoftonline.com"
 
 
 class SignInError(Exception):
-    """Nobody could be signed in; the text says why, and what to do."""
+    """A sign-in failed; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSession:
-    """Who signed in for one app."""
+    """A stored sign-in for one app."""
 
     tenant_id: str
-    #: Of the registration that the app's tokens are for.
+    #: Client id of the app registration that issues the app's tokens.
     client_id: str
-    #: True: this machine's managed identity; False: a person, whose tokens are kept.
+    #: True for this machine's managed identity; False for a person, whose tokens are stored.
     is_machine: bool = False
-    #: Of a user-assigned identity; empty: the system-assigned one.
+    #: Client id of a user-assigned identity; empty for the system-assigned one.
     identity_client_id: str = ""
-    #: The account, for people.
+    #: Display name of the account.
     name: str = ""
 
 
 def signed_in(url: str) -> SignInSession | None:
-    """Return who signed in for the app at an address; None: nobody."""
-    found = _kept().get(_address(url))
+    """Return the sign-in for the app at `url`, or None."""
+    found = _read_sign_ins().get(_address(url))
     return SignInSession(**found) if found else None
 
 
 def sign_in_person(
     url: str, who: SignInSession, *, show: Callable[[str], None] | None = None
 ) -> SignInSession:
-    """Sign a person in and keep it; `show` gets what a device code needs, None: in a browser.
+    """Sign in a person and store the sign-in; raise `SignInError`.
 
-    Raises `SignInError`.
+    `show` prints the instructions of a device code; without it, a browser opens.
     """
-    with _told():
+    with _as_sign_in_error():
         client, scopes = _client(who), _scopes(who)
         if show:
             flow = client.initiate_device_flow(scopes)
             if "user_code" not in flow:
-                raise SignInError(f"Entra refuses: {flow.get('error_description')}")
+                raise SignInError(f"Entra rejected the sign-in: {flow.get('error_description')}")
             show(flow["message"])
             answer = client.acquire_token_by_device_flow(flow)
         else:
             answer = client.acquire_token_interactive(scopes)
-    return _keep(url, who, _checked(answer))
+    return _store_sign_in(url, who, _require_token(answer))
 
 
 def sign_in_machine(url: str, who: SignInSession) -> SignInSession:
-    """Use this machine's managed identity from now on; raises `SignInError`."""
-    return _keep(url, who, _machine_token(who))
+    """Sign in with this machine's managed identity and store that; raise `SignInError`."""
+    return _store_sign_in(url, who, _machine_token(who))
 
 
 def sign_out(url: str) -> bool:
-    """Forget who signed in for an app, and their tokens; False if nobody had.
+    """Delete the sign-in for an app and its tokens; return False if there was none.
 
     Raises `SignInError`.
     """
-    who, kept = signed_in(url), _kept()
+    who, kept = signed_in(url), _read_sign_ins()
     if who is None:
         return False
     if not who.is_machine:
-        with _told():
+        with _as_sign_in_error():
             client = _client(who)
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
@@ -88,47 +88,47 @@ def sign_out(url: str) -> bool:
 
 
 def token_for(url: str) -> str | None:
-    """Return a token for the app at an address, None if nobody signed in; raises `SignInError`."""
+    """Return an access token for the app, or None without a sign-in; raise `SignInError`."""
     who = signed_in(url)
     if who is None:
         return None
     if who.is_machine:
         return _machine_token(who)
-    with _told():
+    with _as_sign_in_error():
         client = _client(who)
         accounts = client.get_accounts(who.name)
         answer = client.acquire_token_silent(_scopes(who), accounts[0]) if accounts else None
-    return _checked(answer or {"error_description": "the session has ended"})
+    return _require_token(answer or {"error_description": "the session has expired"})
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Return what a token of one's own says; nobody is let in by this."""
+    """Return the claims of a token, without validation; use them for display only."""
     body = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return claims
 
 
-def _keep(url: str, who: SignInSession, token: str) -> SignInSession:
+def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
     claims = claims_of(token)
     name = claims.get("preferred_username") or f"application {claims.get('azp', '')}"
     known = SignInSession(**{**asdict(who), "name": name})
-    _write({**_kept(), _address(url): asdict(known)})
+    _write({**_read_sign_ins(), _address(url): asdict(known)})
     return known
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Raise as `SignInError` what msal raises: no answer, or a tenant that cannot be one."""
+def _as_sign_in_error() -> Iterator[None]:
+    """Convert exceptions of msal to `SignInError`."""
     import requests
 
     try:
         yield
     except requests.RequestException as err:
         cause = type(err).__name__
-        text = f"{_AUTHORITY} gives no answer ({cause}). See whether this machine reaches it."
+        text = f"{_AUTHORITY} does not answer ({cause}). Check the network connection."
         raise SignInError(text) from None
     except ValueError:
-        text = f"{_AUTHORITY} knows no such tenant. Give the tenant's id (--tenant)."
+        text = f"{_AUTHORITY} does not know this tenant. Set --tenant to the tenant id."
         raise SignInError(text) from None
 
 
@@ -139,8 +139,8 @@ def _client(who: SignInSession) -> Any:
     file = str(_folder() / "tokens")
     try:
         persistence = build_encrypted_persistence(file)
-    except Exception:  # noqa: BLE001  # each keyring fails in its own way: the file comes next
-        persistence = FilePersistence(file)  # made with mode 0600
+    except Exception:  # noqa: BLE001  # keyrings fail in different ways; the file is the fallback
+        persistence = FilePersistence(file)  # created with mode 0600
     return msal.PublicClientApplication(
         who.client_id,
         authority=f"{_AUTHORITY}/{who.tenant_id}",
@@ -160,20 +160,20 @@ def _machine_token(who: SignInSession) -> str:
     with requests.Session() as session:
         client = msal.ManagedIdentityClient(identity, http_client=session)
         try:
-            return _checked(client.acquire_token_for_client(resource=who.client_id))
+            return _require_token(client.acquire_token_for_client(resource=who.client_id))
         except (msal.ManagedIdentityError, requests.RequestException) as err:
-            raise SignInError(f"This machine has no managed identity that answers: {err}") from None
+            raise SignInError(f"This machine's managed identity does not answer: {err}") from None
 
 
-def _checked(answer: dict[str, Any]) -> str:
+def _require_token(answer: dict[str, Any]) -> str:
     if "access_token" not in answer:
         why = answer.get("error_description") or answer.get("error")
-        raise SignInError(f"Nobody is signed in: {why}. Sign in: cmkflow login.")
+        raise SignInError(f"You are not signed in: {why}. Sign in: cmkflow login.")
     return str(answer["access_token"])
 
 
 def _scopes(who: SignInSession) -> list[str]:
-    # By the client id: an application that asks for a token for itself may name no other address.
+    # The client id is the scope, because an app that requests a token for itself may use no other.
     return [f"{who.client_id}/.default"]
 
 
@@ -185,7 +185,7 @@ def _folder() -> Path:
     return Path(typer.get_app_dir("cmkflow"))
 
 
-def _kept() -> dict[str, Any]:
+def _read_sign_ins() -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads((_folder() / "sign-ins.json").read_text())
     except (OSError, ValueError):

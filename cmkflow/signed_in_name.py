@@ -1,4 +1,4 @@
-"""Who gives an order: stands in the app's state beside what was decided."""
+"""The option that names who makes a decision."""
 
 import getpass
 from typing import Annotated
@@ -9,17 +9,17 @@ import typer
 def _login_name() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a machine without a name for this user
+    except (OSError, KeyError):  # the user has no name on this machine
         return "cmkflow"
 
 
-#: The option `--by`. Where the app signs callers in, their account takes its place.
+#: If the app authenticates users, it uses the account's name instead.
 Name = Annotated[
     str,
     typer.Option(
         "--by",
         envvar="CMKFLOW_BY",
-        help="Who decides; where the app signs people in, their account counts.",
+        help="Your name. If you are signed in, your account is recorded instead.",
         default_factory=_login_name,
         show_default="your login name",
     ),

@@ -1,4 +1,4 @@
-"""`cmkflow status`: what is wrong, what waits for whom, how far is the tenant."""
+"""`cmkflow status`: show the status of the tenant."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,32 +14,31 @@ from cmkflow.remediation_tables import unreadable
 from cmkflow.timestamps import until, when
 from shared.domain.plans.display_text import format_not_migrated
 
-#: In the order of the API: what cannot wait stands first.
+#: Causes shown in red.
 _URGENT = {"both_off"}
 
 
 def register(group: typer.Typer) -> None:
-    """Add `status` to the top of the command line."""
 
     @api_command(group, "status", show=status_text)
     def status(api: ApiClient) -> object:
-        """Show what is wrong, what waits for you and how far the tenant is."""
+        """Show the actions required, and the status of environments and flows."""
         return api.send(ApiCall(method="GET", path=("status",)))
 
 
 def status_text(answer: Any) -> RenderableType:
-    """Return the answer of `GET /api/status` for 80 columns, what a person has to do first."""
+    """Return the answer of `GET /api/attention` for 80 columns, actions required first."""
     return Group(
-        *_waiting(answer["waiting"]),
+        *_pending_actions(answer["waiting"]),
         *_totals(answer),
         *_environments(answer["environments"]),
-        *_by_itself(answer["ongoing"]),
+        *_ongoing(answer["ongoing"]),
         *unreadable(answer),
     )
 
 
 def status_lines(answer: Any) -> dict[str, str]:
-    """Return a line for each cause that waits, and each environment, as they change."""
+    """Return a line for each action required and each environment, by name."""
     lines = {
         f"{one['environment_name'] or one['environment_id']}": f"{one['state']}: {_flows(one)}"
         for one in answer["environments"]
@@ -48,13 +47,13 @@ def status_lines(answer: Any) -> dict[str, str]:
     return {**waiting, **lines}
 
 
-def _flows(standing: Any) -> str:
-    return ", ".join(f"{count} {state}" for state, count in standing["flows"].items())
+def _flows(environment: Any) -> str:
+    return ", ".join(f"{count} {state}" for state, count in environment["flows"].items())
 
 
-def _waiting(waiting: Any) -> Iterable[Text]:
+def _pending_actions(waiting: Any) -> Iterable[Text]:
     if not waiting:
-        yield Text("Nothing waits for a person.", style="green")
+        yield Text("No action required.", style="green")
     for number, one in enumerate(waiting, 1):
         style = "bold red" if one["cause"] in _URGENT else "bold yellow"
         yield Text(f"{number}. {one['title']}", style=style)
@@ -63,9 +62,9 @@ def _waiting(waiting: Any) -> Iterable[Text]:
             yield Text("   " + ", ".join(one["flows"]) + (f" and {more} more" if more else ""))
         yield Text(f"   Why: {one['reason']}")
         if one["instruction"]:
-            yield Text(f"   To do: {one['instruction']}")
+            yield Text(f"   Fix: {one['instruction']}")
         if one["expires_at"]:
-            yield Text(f"   It lapses {when(one['expires_at'])}.")
+            yield Text(f"   Expires {when(one['expires_at'])}.")
         yield Text(f"   Then: {one['command']}")
 
 
@@ -74,7 +73,7 @@ def _totals(answer: Any) -> Iterable[Text]:
         counts = ", ".join(f"{count} {state}" for state, count in answer["flows"].items())
         yield Text(f"\nFlows: {counts}")
     left = format_not_migrated(answer["left"])
-    yield Text(f"Still on Microsoft's key: {sum(answer['left'].values())}")
+    yield Text(f"Not migrated: {sum(answer['left'].values())}")
     for line in left:
         yield Text(f"  {line}")
 
@@ -89,12 +88,12 @@ def _environments(environments: Any) -> list[RenderableType]:
         )
         for one in environments
     ]
-    titles = ("Environment", "State", "Flows", "Left")
+    titles = ("Environment", "State", "Flows", "Not migrated")
     return [Text(), Listing(titles=titles, rows=rows)] if rows else []
 
 
-def _by_itself(by_itself: Any) -> Iterable[RenderableType]:
-    if not by_itself:
+def _ongoing(ongoing: Any) -> Iterable[RenderableType]:
+    if not ongoing:
         return
     rows = [
         (
@@ -104,8 +103,8 @@ def _by_itself(by_itself: Any) -> Iterable[RenderableType]:
             until(one["first"]),
             when(one["last"]),
         )
-        for one in by_itself
+        for one in ongoing
     ]
-    yield Text("\nGoes on by itself:")
-    titles = ("Environment", "Reached", "Flows", "Next", "Last")
+    yield Text("\nIn progress:")
+    titles = ("Environment", "Step", "Flows", "Next check", "Last check")
     yield Listing(titles=titles, rows=rows)

@@ -1,8 +1,8 @@
-"""Expressions of Resource Manager templates, as far as the template itself says what they mean.
+"""Evaluate expressions of ARM templates, as far as the template alone determines them.
 
-A variable is what the template writes. A parameter is what somebody gives when the template is
-deployed: its default names resources (exported templates have their names there), but proves no
-address. What cannot be told becomes a placeholder: `<name>`.
+Variables are known. Parameters get their value in a deployment: their default identifies resources
+(exported templates have names there), but it is no evidence for an address. What is unknown becomes
+a placeholder: `<name>`.
 """
 
 import re
@@ -14,48 +14,48 @@ from shared.domain.definitions.json_values import as_mapping
 from shared.domain.network.firewall_fix_text import SUBSCRIPTION
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([().,\[\]]))")
-#: A variable that names itself, over others, would be followed for ever.
+#: Nesting limit; stops variables that refer to themselves.
 _MOST_NESTED = 20
-#: What names an expression: its texts, and members.
+#: Parts of an expression that name it: string literals and members.
 _NAMING = re.compile(r"'((?:[^']|'')*)'|\.([A-Za-z_]\w*)")
 _LONGEST = 60
 _PARAMETER = re.compile(r"\[parameters\('([^']+)'\)\]")
 
 
 class UnresolvedExpression(Exception):
-    """The template alone does not say what an expression means."""
+    """The template alone does not determine the value of an expression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """What a template writes where a value is decided when it is deployed."""
+    """An expression whose value is only known in a deployment."""
 
-    #: `[parameters('name')]`.
+    #: Such as `[parameters('name')]`.
     text: str
-    #: `string`, `int`, `bool`, `array` or `object`, where the template declares it.
+    #: `string`, `int`, `bool`, `array` or `object`, if the template declares it.
     type: str = "string"
 
 
-#: The expressions of a template by their placeholders.
+#: Expressions of a template by placeholder.
 type Expressions = MutableMapping[str, Expression]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmTemplate:
-    """What expressions of one template may name."""
+    """The values that expressions of one template refer to."""
 
     #: Default value of each parameter that has one.
     defaults: Mapping[str, object]
     variables: Mapping[str, object]
-    #: What ids of resources of this template begin with.
+    #: Prefix of ids of resources in this template.
     scope: str
-    #: Type of each parameter, as declared.
+    #: Declared type of each parameter.
     types: Mapping[str, str] = field(default_factory=dict)
-    #: Every expression that was replaced by a placeholder so far.
+    #: Expressions that were replaced by placeholders so far.
     expressions: Expressions = field(default_factory=dict)
 
     def resolved(self, value: object, name: str = "") -> object:
-        """Return a value with each expression replaced; `name`: of its member."""
+        """Return a value with its expressions evaluated; `name` is the name of its member."""
         if isinstance(value, dict):
             return {
                 str(self.resolved(key, "name")): self.resolved(one, key)
@@ -71,11 +71,11 @@ class ArmTemplate:
             return self.placeholder(value)
 
     def placeholder(self, expression: str) -> str:
-        """Return what stands for an expression, and note it."""
+        """Return the placeholder of an expression, and record the expression."""
         parameter = _PARAMETER.fullmatch(expression)
         declared = (self.types.get(parameter[1]) if parameter else None) or "string"
         texts = ("".join(match.groups("")) for match in _NAMING.finditer(expression))
-        words = (one for one in texts if "/" not in one)  # no types of resources
+        words = (one for one in texts if "/" not in one)  # no resource types
         name = re.sub(r"[^\w.-]+", "-", ".".join(words), flags=re.ASCII)[:_LONGEST].strip(".-")
         wanted, number = f"<{name or 'value'}>", 1
         meant = Expression(text=expression, type=declared.lower().removeprefix("secure"))
@@ -85,7 +85,7 @@ class ArmTemplate:
         return wanted
 
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
-        """Return what an expression means; raises `UnresolvedExpression`."""
+        """Return the value of an expression; raise `UnresolvedExpression`."""
         reader = _Reader(self, text[1:-1], takes_defaults, nested)
         value = reader.expression()
         if reader.tokens:
@@ -93,19 +93,21 @@ class ArmTemplate:
         return value
 
     def id_of(self, resource_type: str, name: str) -> str:
-        """Return the id of a resource: its type and name have a part each, but for the provider."""
+        """Return the id of a resource, in which type and name segments alternate after the
+        provider.
+        """
         provider, *types = resource_type.split("/")
         pairs = zip(types, name.split("/") + [""] * len(types), strict=False)
         return f"{self.scope}/providers/{provider}/" + "/".join(f"{t}/{n}" for t, n in pairs)
 
 
 def is_expression(text: str) -> bool:
-    """Say whether a text of a template is to be evaluated; `[[` begins a text."""
+    """Return whether a text is an expression; `[[` escapes a literal bracket."""
     return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
 
 
 def _is_identity(name: str, text: str) -> bool:
-    """Say whether a member tells which resource is meant, not what it does."""
+    """Return whether a member identifies a resource, so that defaults may be used."""
     lowered = name.lower()
     return (
         lowered in {"id", "name"}
@@ -115,7 +117,7 @@ def _is_identity(name: str, text: str) -> bool:
 
 
 class _Reader:
-    """Reads one expression from its tokens, which it uses up."""
+    """Evaluates one expression, consuming its tokens."""
 
     def __init__(self, template: ArmTemplate, text: str, takes_defaults: bool, nested: int) -> None:
         self._template = template
@@ -174,7 +176,9 @@ class _Reader:
         return self._evaluated(self._template.variables[name])
 
     def _resource_id(self, *arguments: str) -> str:
-        """Take it as of this template, unless a subscription or a group stands before the type."""
+        """Return a resource id; in this template's scope unless the arguments name a subscription
+        or group.
+        """
         before = [*takewhile(lambda one: "/" not in one, arguments)]
         resource_type, *names = arguments[len(before) :]
         scope = self._template.scope
@@ -210,7 +214,7 @@ class _Reader:
 
 
 def _tokens(text: str) -> "list[str | int]":
-    """Return the tokens of an expression: texts begin with a quote, numbers are numbers."""
+    """Return the tokens of an expression: strings with a leading quote, numbers as int."""
     found: list[str | int] = []
     at = 0
     while text[at:].strip():

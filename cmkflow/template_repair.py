@@ -1,8 +1,9 @@
-"""Repairs of firewalls that a template deploys: what the template leaves open becomes a parameter.
+"""Adapt firewall fixes to a template: values that the template does not determine become
+parameters.
 
-A template says neither the subscription nor the resource group, and its expressions mean something
-only to a deployment of it. In Bicep and Terraform each of them is a parameter; in a command of the
-Azure CLI it is a placeholder. A comment says what stands for which expression.
+A template determines neither subscription nor resource group, and its expressions have values only
+in a deployment. In Bicep and Terraform they become parameters, in Azure CLI commands placeholders.
+Comments say which expression each of them stands for.
 """
 
 import re
@@ -16,72 +17,76 @@ from shared.domain.network.firewall_issue import FirewallIssue
 
 _BICEP_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _TERRAFORM_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
-#: Where Bicep deploys what it is given, as an id begins.
+#: Prefix of ids in the target scope of a Bicep deployment.
 _HERE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
-#: Names that the languages keep for themselves, or that a text of ours calls.
+#: Names that the languages reserve or that generated code uses.
 _TAKEN = frozenset(
     {"count", "depends_on", "for_each", "lifecycle", "locals", "providers", "source", "version"}
     | {"false", "for", "if", "null", "resourceGroup", "true"}
 )
 _TERRAFORM_TYPES = {"int": "number", "bool": "bool", "array": "list(any)", "object": "any"}
 _SHOWN = 200
-#: Lists of rules, as firewalls that do not write them out name them.
+#: Rule lists, by the names that firewall kinds use for lists that are not written out.
 _LISTS = frozenset(
     {"securityRules", "ipSecurityRestrictions", "scmIpSecurityRestrictions", "ipRules"}
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Open:
-    """What one placeholder stands for."""
+class _Placeholder:
+    """The meaning of one placeholder."""
 
     said: str
     type: str = "string"
 
 
-def unwritten(gap: FirewallIssue) -> FirewallFix | None:
-    """Return the refusal of a change to a list of rules that only a deployment decides."""
-    lists = sorted(_LISTS & {*gap.rules})
+def reject_unwritten_list(issue: FirewallIssue) -> FirewallFix | None:
+    """Return a failed fix if only a deployment determines the rule list to change, else None."""
+    lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None
-    return no_fix(gap, f"not_written_out: the template does not write out {lists[0]}")
+    return no_fix(issue, f"not_written_out: the template does not contain {lists[0]} as a list")
 
 
-def with_parameters(repair: FirewallFix, expressions: Expressions) -> FirewallFix:
-    """Return a repair whose texts declare, or name, what the template leaves open."""
+def with_parameters(fix: FirewallFix, expressions: Expressions) -> FirewallFix:
+    """Return a fix whose code declares or explains the values that the template does not
+    determine.
+    """
     known = {
-        SUBSCRIPTION: _Open(said="the subscription of the deployment"),
-        GROUP: _Open(said="the resource group of the deployment"),
+        SUBSCRIPTION: _Placeholder(said="the subscription of the deployment"),
+        GROUP: _Placeholder(said="the resource group of the deployment"),
     }
     for placeholder, one in expressions.items():
         said = " ".join(one.text.split())
         shown = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
-        known[placeholder] = _Open(said=f"{shown} of the template", type=one.type)
+        known[placeholder] = _Placeholder(said=f"{shown} of the template", type=one.type)
     return replace(
-        repair,
-        azure_cli=_commands(repair.azure_cli, known),
-        bicep=_bicep(repair.bicep, known),
-        terraform=_terraform(repair.terraform, known),
+        fix,
+        azure_cli=_commands(fix.azure_cli, known),
+        bicep=_bicep(fix.bicep, known),
+        terraform=_terraform(fix.terraform, known),
     )
 
 
-def _commands(text: str, known: Mapping[str, _Open]) -> str:
+def _commands(text: str, known: Mapping[str, _Placeholder]) -> str:
     used = [one for one in known if one in text]
     return "\n".join([*(f"# {one}: {known[one].said}" for one in used), text])
 
 
-def _bicep(text: str, known: Mapping[str, _Open]) -> str:
+def _bicep(text: str, known: Mapping[str, _Placeholder]) -> str:
     names = _names(text.replace(_HERE, ""), known)
-    body = _replaced(text, _BICEP_TEXT, {_HERE: "resourceGroup().id", **names})
+    body = _replace_placeholders(text, _BICEP_TEXT, {_HERE: "resourceGroup().id", **names})
     declared = (
         f"// {known[one].said}\nparam {name} {known[one].type}\n" for one, name in names.items()
     )
     return "\n".join([*declared, body])
 
 
-def _terraform(text: str, known: Mapping[str, _Open]) -> str:
+def _terraform(text: str, known: Mapping[str, _Placeholder]) -> str:
     names = _names(text, known)
-    body = _replaced(text, _TERRAFORM_TEXT, {key: f"var.{name}" for key, name in names.items()})
+    body = _replace_placeholders(
+        text, _TERRAFORM_TEXT, {key: f"var.{name}" for key, name in names.items()}
+    )
     declared = (
         f"# {known[one].said}\n"
         f'variable "{name}" {{\n  type = {_TERRAFORM_TYPES.get(known[one].type, "string")}\n}}\n'
@@ -90,8 +95,8 @@ def _terraform(text: str, known: Mapping[str, _Open]) -> str:
     return "\n".join([*declared, body])
 
 
-def _names(text: str, known: Mapping[str, _Open]) -> dict[str, str]:
-    """Return what each placeholder of a text is called, by a name that is free there."""
+def _names(text: str, known: Mapping[str, _Placeholder]) -> dict[str, str]:
+    """Return a free parameter name for each placeholder in a text."""
     taken = {*_TAKEN, *re.findall(r"^resource (\w+) ", text, re.MULTILINE)}
     code = "\n".join(line for line in text.splitlines() if not _is_comment(line))
     names: dict[str, str] = {}
@@ -104,8 +109,8 @@ def _names(text: str, known: Mapping[str, _Open]) -> dict[str, str]:
     return names
 
 
-def _replaced(text: str, quoted: re.Pattern[str], references: Mapping[str, str]) -> str:
-    """Return a text with references where its quoted texts hold placeholders."""
+def _replace_placeholders(text: str, quoted: re.Pattern[str], references: Mapping[str, str]) -> str:
+    """Return a text in which quoted placeholders are replaced by references."""
 
     def referring(match: re.Match[str]) -> str:
         inner = match[1]

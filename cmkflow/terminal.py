@@ -1,8 +1,8 @@
-"""The one way to a person's terminal: what others have named cannot steer it, or tell a secret.
+"""Print to the terminal; names cannot control the terminal, and secrets are redacted.
 
-Names of flows, of files and of environments are anybody's text. An escape sequence in one could
-rewrite what stands above it, a bidirectional mark could turn an id round, and half a character
-ends the output with an error. `-o json` has every text as it is, escaped.
+Names of flows, files and environments are untrusted: an escape sequence could overwrite earlier
+output, a bidirectional mark could reverse an id, an unpaired surrogate raises an error. `--json`
+prints every text unchanged, escaped.
 """
 
 from collections.abc import Iterable
@@ -18,20 +18,19 @@ from shared.domain.trigger_urls.trigger_url import redact
 
 
 def printable(text: str) -> str:
-    """Return the text as a terminal may show it: it has no control character and no trigger URL."""
+    """Return a text without control characters and trigger URLs."""
     return display.printable(redact(text))
 
 
-#: As wide as what is no terminal: programs read lines, and break none.
+#: Width for pipes, where programs read whole lines.
 _NEVER_WRAPPED = 1_000_000
 _WITH_LINES = {"proposal", "azure_cli", "bicep", "terraform"}
 
 
 def one_line(answer: Any) -> Any:
-    """Return an answer of the API in which no name has lines of its own: one could forge another.
+    """Return an API answer without line breaks in texts, which could forge additional lines.
 
-    The difference that a plan proposes has lines, each shown behind a mark; so have repairs, where
-    names stand quoted.
+    Diffs and firewall fixes keep their lines: diffs are marked, and fixes quote names.
     """
     match answer:
         case str():
@@ -47,7 +46,7 @@ def one_line(answer: Any) -> Any:
 
 
 class Terminal(Console):
-    """A console that shows printable text only, and takes no text for markup."""
+    """A console that prints sanitized text and interprets no markup."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
@@ -57,7 +56,7 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render what can be shown; cells of tables and lines of groups come here one by one."""
+        """Sanitize and render; table cells and group lines pass through here one by one."""
         if isinstance(renderable, Text):
             shown = printable(renderable.plain)
             if shown != renderable.plain:
@@ -69,10 +68,10 @@ class Terminal(Console):
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a line; `err` is for what programs that read the answer should not see."""
+    """Print a line; `err` prints it to stderr, which programs do not parse."""
     typer.echo(printable(text), err=err)
 
 
 def confirm(question: str) -> None:
-    """Ask for a yes; anything else aborts the command."""
+    """Ask for confirmation; any answer but yes aborts the command."""
     typer.confirm(printable(question), abort=True, err=True)

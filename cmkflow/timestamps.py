@@ -1,4 +1,4 @@
-"""Times as a person says them."""
+"""Format times for people."""
 
 from datetime import UTC, datetime
 
@@ -6,17 +6,17 @@ _HOUR, _DAY = 3600, 86400
 
 
 def now() -> datetime:
-    """Return the current time. Tests replace it."""
+    """Return the current time; tests replace this function."""
     return datetime.now(UTC)
 
 
 def minute(moment: str | None) -> str:
-    """Return a time of an answer to the minute; nothing for none."""
+    """Return a time of an API answer to the minute, or an empty text for None."""
     return (moment or "")[:16].replace("T", " ")
 
 
 def until(moment: str | None) -> str:
-    """Return how long it is until a time: such as `in 5 min`; nothing for none."""
+    """Return the time left, such as `in 5 min`, or an empty text for None."""
     if moment is None:
         return ""
     seconds = (datetime.fromisoformat(moment) - now()).total_seconds()
@@ -30,7 +30,7 @@ def until(moment: str | None) -> str:
 
 
 def when(moment: str | None) -> str:
-    """Return how long it is until a time, and the hour or the day of it (UTC)."""
+    """Return the time left, with the hour or date (UTC) if it is longer than an hour."""
     words = until(moment)
     if words.endswith(" h"):
         return f"{words} ({minute(moment)[11:]})"

@@ -1,4 +1,4 @@
-"""The hosts that callers have to reach, as a text that can be sent as it stands."""
+"""Write a message that lists trigger hosts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,32 +6,29 @@ from typing import Any
 from rich.text import Text
 
 
-def outgoing_text(answer: Any) -> Text:
-    """Return the message to whoever keeps the allow-lists; names are anybody's text."""
+def format_trigger_hosts(answer: Any) -> Text:
+    """Return a message to the owners of allow lists."""
     hosts = [host for plan in answer["items"] for host in plan["outgoing"]]
     if not hosts:
-        return Text("No flow of this remediation gets a copy with a trigger URL.")
+        return Text("This remediation creates no copy with a trigger URL.")
     return Text("\n".join(_lines(hosts)))
 
 
 def _lines(hosts: Any) -> Iterator[str]:
-    yield "Subject: Hosts to let calls out to, before flows move to a new address"
+    yield "Subject: Please allow outbound calls to new hosts of our Power Automate flows"
     yield ""
-    yield "Flows in Power Automate get copies, and each copy a new URL. Systems that call them and"
-    yield "reach the Internet through a firewall or a proxy with a list of allowed hosts need:"
+    yield "Power Automate flows are replaced by copies with new URLs. Systems that call"
+    yield "these flows through a firewall or proxy with a list of allowed hosts need access to:"
     yield ""
     for host in hosts:
-        doubt = (
-            "" if host["is_confirmed"] else "  (by the environment's id: no copy has shown it yet)"
-        )
+        doubt = "" if host["is_confirmed"] else "  (expected, not yet confirmed by a copy)"
         yield f"  https://{host['host']}:443, TCP, TLS with this server name{doubt}"
     yield ""
     yield "The addresses of these hosts change: allow the names, or *.api.powerplatform.com. Keep"
-    yield "what is allowed now (*.logic.azure.com among them): callers are moved back to it if a"
-    yield "change has to be undone."
+    yield "the existing entries (such as *.logic.azure.com): a rollback reverts callers to them."
     yield ""
-    yield "Flows, and the callers that are known:"
+    yield "Flows and known callers:"
     for host in hosts:
         for flow in host["flows"]:
-            callers = ", ".join(flow["callers"]) or "none found; whoever has its URL"
+            callers = ", ".join(flow["callers"]) or "none found; anyone who has its URL"
             yield f"  {flow['display_name']} ({host['host']}): {callers}"

@@ -1,4 +1,4 @@
-"""`cmkflow watch`: show a remediation, or the whole tenant, again whenever it changes."""
+"""`cmkflow watch`: follow a remediation, or the status of the tenant."""
 
 from typing import Annotated, Any
 
@@ -23,14 +23,14 @@ def register(group: typer.Typer) -> None:
         api: ApiClient,
         remediation: Annotated[
             str | None,
-            typer.Argument(help="Name or id, or the beginning of an id. Left out: the status."),
+            typer.Argument(help="Name, id, or beginning of an id. Default: the whole tenant."),
             REMEDIATIONS,
         ] = None,
     ) -> object:
-        """Show a remediation until no work is in progress, or the status until Ctrl-C.
+        """Follow a remediation until no work is in progress, or the status until Ctrl-C.
 
-        A terminal is redrawn every five seconds. A pipe gets a line for each change. Exits with 4
-        when an action is required.
+        Refreshes a terminal every five seconds, and writes a line per change to a pipe. Exits with
+        4 if an action is required.
         """
         path = ("status",) if remediation is None else ("remediations", remediation)
         return api.send(ApiCall(method="GET", path=path))
@@ -49,7 +49,7 @@ def _lines(answer: Any) -> dict[str, str]:
 
 
 def _end(answer: Any) -> int | None:
-    """Return the exit code once the app has no work in progress; None: it has."""
+    """Return the exit code, or None while the app has work in progress."""
     if not _is_remediation(answer):
         return None
     facts = REMEDIATION_STATES.get(answer["progress"]["state"])

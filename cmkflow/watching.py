@@ -1,4 +1,4 @@
-"""`cmkflow watch`: shows an answer anew as it changes, until there is nothing to wait for."""
+"""Show an answer again whenever it changes (`--watch`), until nothing is in progress."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,17 +15,17 @@ from cmkflow.api_client import ApiError, ExitCode
 from cmkflow.output import one_field
 from cmkflow.terminal import Terminal, echo, one_line
 
-#: Between two looks: the API reads rows only for each.
+#: Seconds between two requests; the app only reads stored rows for them.
 SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """How an answer is watched."""
+    """How to watch an answer."""
 
-    #: Returns a line for each thing that may change, by its name.
+    #: Returns a line for each item that may change, by name.
     lines: Callable[[Any], Mapping[str, str]]
-    #: Returns the command's exit code once nothing goes on by itself; None: it goes on.
+    #: Returns the exit code of the command when nothing is in progress, else None.
     end: Callable[[Any], int | None]
 
 
@@ -35,24 +35,26 @@ def follow(
     show: Callable[[Any], RenderableType] | None,
     for_programs: Callable[[Any], str],
 ) -> NoReturn:
-    """Redraw the answer in a terminal, elsewhere print a line for each change; raises `Exit`.
+    """Redraw the answer in a terminal, or print a line for each change; raise `Exit`.
 
-    Without `show` an answer that has changed is printed for programs. An app that gives no answer
-    for a while is waited for; other errors are raised.
+    Without `show`, print each changed answer for programs. If the app does not answer, try again;
+    raise other errors.
     """
     if show is None:
-        code = _printed(ask, watched, for_programs)
+        code = _print_answers(ask, watched, for_programs)
     elif (console := Terminal()).is_terminal:
-        code = _redrawn(ask, watched, show, console)
+        code = _redraw(ask, watched, show, console)
     else:
-        code = _told(ask, watched)
+        code = _print_changes(ask, watched)
     raise typer.Exit(code)
 
 
-def _printed(ask: Callable[[], Any], watched: WatchOptions, shown: Callable[[Any], str]) -> int:
+def _print_answers(
+    ask: Callable[[], Any], watched: WatchOptions, shown: Callable[[Any], str]
+) -> int:
     before = ""
     while True:
-        answer = _asked(ask)
+        answer = _ask_until_answered(ask)
         if (text := shown(answer)) != before:
             echo(text)
         before = text
@@ -61,7 +63,7 @@ def _printed(ask: Callable[[], Any], watched: WatchOptions, shown: Callable[[Any
         time.sleep(SECONDS)
 
 
-def _redrawn(
+def _redraw(
     ask: Callable[[], Any],
     watched: WatchOptions,
     show: Callable[[Any], RenderableType],
@@ -69,8 +71,10 @@ def _redrawn(
 ) -> int:
     with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
-            answer = _asked(ask)
-            head = f"{datetime.now(UTC):%H:%M:%S} UTC, again every {SECONDS:.0f} s; Ctrl-C ends it"
+            answer = _ask_until_answered(ask)
+            head = (
+                f"{datetime.now(UTC):%H:%M:%S} UTC, updates every {SECONDS:.0f} s; Ctrl-C to stop"
+            )
             code = watched.end(answer)
             if code is not None:
                 live.vertical_overflow = "visible"
@@ -80,12 +84,12 @@ def _redrawn(
             time.sleep(SECONDS)
 
 
-def _told(ask: Callable[[], Any], watched: WatchOptions) -> int:
+def _print_changes(ask: Callable[[], Any], watched: WatchOptions) -> int:
     before: Mapping[str, str] = {}
     while True:
-        answer = _asked(ask)
+        answer = _ask_until_answered(ask)
         now = watched.lines(one_line(answer))
-        gone = dict.fromkeys(before.keys() - now.keys(), "settled")
+        gone = dict.fromkeys(before.keys() - now.keys(), "resolved")
         at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         for name, line in {**now, **gone}.items():
             if before.get(name) != line:
@@ -96,7 +100,7 @@ def _told(ask: Callable[[], Any], watched: WatchOptions) -> int:
         time.sleep(SECONDS)
 
 
-def _asked(ask: Callable[[], Any]) -> Any:
+def _ask_until_answered(ask: Callable[[], Any]) -> Any:
     while True:
         try:
             return ask()

@@ -202,7 +202,7 @@ async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> OrderedAss
     return _ordered(await assessments.show_assessment(services(), call.id.lower()))
 
 
-def _ordered(shown: assessments.ShownAssessment) -> OrderedAssessmentAnswer:
+def _ordered(shown: assessments.AssessmentView) -> OrderedAssessmentAnswer:
     job = shown.job
     return OrderedAssessmentAnswer(
         id=shown.remediation.id,

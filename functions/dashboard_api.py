@@ -21,8 +21,8 @@ from shared.errors import CmkflowError, JobBlocked, NotFound
 from shared.html_pages import style
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
+from shared.use_cases.read_open_part import closed_flows, read_open_part
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
-from shared.use_cases.show_part import closed_flows, show_part
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 from shared.use_cases.show_status import show_status
 
@@ -109,7 +109,7 @@ async def show_remediation_page(
     """Return the page of one remediation."""
     query = call.query
     identity, chosen = call.id.lower(), pages.FlowFilter(state=query.state, find=query.find)
-    part = None if query.find or query.undo else await show_part(services(), identity)
+    part = None if query.find or query.undo else await read_open_part(services(), identity)
     others = None
     if part:
         shown, found = part.shown, part.flows

@@ -9,7 +9,7 @@ from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import download
 from shared.bootstrap import services
 from shared.domain.principal import Role
-from shared.use_cases.collect_evidence import evidence_of
+from shared.use_cases.collect_evidence import read_evidence
 
 ZIP = "application/zip"
 
@@ -25,6 +25,6 @@ async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 
     Reads stored rows and the archive.
     """
-    evidence = await evidence_of(services(), call.id.lower())
+    evidence = await read_evidence(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"
     return download(await evidence_file(evidence), ZIP, name)

@@ -127,7 +127,7 @@ async def list_firewall_fixes(
     """Read the firewalls and return a fix for each issue, or for the issues of one resource."""
     query = call.query
     found = await manage_firewall_fixes.propose_fixes(services(), query.resource, query.environment)
-    applied = await manage_firewall_fixes.list_repairs(services())
+    applied = await manage_firewall_fixes.list_applied_fixes(services())
     return FirewallFixListResponse(
         items=tuple(map(FirewallFixResponse.of, found)),
         applied=tuple(map(AppliedFixResponse.of, applied)),

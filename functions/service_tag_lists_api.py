@@ -10,7 +10,7 @@ from shared.bootstrap import services
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.principal import Role
 from shared.use_cases.audit_state import read_service_tag_lists
-from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.check_address_ranges import refresh_service_tag_list as refresh
 
 
@@ -59,7 +59,7 @@ async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Return the service tag list versions of the last 90 days. Reads stored rows only."""
-    return _versions(await list_editions(services()))
+    return _versions(await list_known_versions(services()))
 
 
 @endpoint(

@@ -48,7 +48,9 @@ async def run_daily_check(timer: func.TimerRequest) -> None:
 )
 async def send_due_messages(timer: func.TimerRequest) -> None:
     """Send the queue message of every row that is due."""
-    from shared.use_cases.resend_overdue import resend_overdue as resend
+    from shared.use_cases.send_due_and_overdue_messages import (
+        send_due_and_overdue_messages as resend,
+    )
 
     with _services() as open_services:
         sent = await resend(open_services)

@@ -1,41 +1,41 @@
-// Everything the app needs in Azure, in one resource group, and its rights on what it watches.
-// What lies outside Azure Resource Manager (Power Platform, Dataverse, the operator) is set up by
-// hand: docs/deployment.md.
+// All Azure resources of the app, in one resource group, and its roles on watched resources.
+// Resources outside of Azure Resource Manager (Power Platform, Dataverse, the service account) are
+// set up manually: docs/deployment.md.
 targetScope = 'subscription'
 
 @minLength(1)
 @maxLength(40)
-@description('Name of the azd environment; part of every name.')
+@description('Name of the azd environment, used in all resource names.')
 param environmentName string
 
-@description('Azure region. Flex Consumption is not in every one.')
+@description('Azure region. It must offer Flex Consumption.')
 param location string
 
-@description('Subscriptions with the enterprise policies, apps, vaults and firewalls to watch, separated by commas. Empty: this one.')
+@description('Subscriptions with the enterprise policies, apps, vaults and firewalls to watch, separated by commas. Empty: this subscription.')
 param watchedSubscriptionIds string = ''
 
-@description('Public client application the operator signs in with. Empty: no operator yet.')
+@description('Client id of the public client application for signing in the service account. Empty: no service account.')
 param serviceAccountClientId string = ''
 
-@description('Client id of the registration by which people and machines sign in: register_sign_in.py sets it. Empty: nobody can.')
+@description('Client id of the app registration for the sign-in of users and machines, set by register_sign_in.py. Empty: no sign-in.')
 param signInClientId string = ''
 
-@description('Resource id of the key vault that holds the customer-managed key, in this subscription. Empty: no key events.')
+@description('Resource id of the key vault with the customer-managed key, in this subscription. Empty: no key events.')
 param keyVaultId string = ''
 
-@description('Region of that vault: an Event Grid system topic lies where its source lies.')
+@description('Region of that key vault. Its Event Grid system topic must be in the same region.')
 param keyVaultLocation string = ''
 
-@description('Resource groups, as ids separated by commas, whose app settings and secrets the app may read and write. Empty: callers there are neither found nor updated.')
+@description('Ids of resource groups, separated by commas, in which the app may read and write app settings and secrets. Empty: it neither finds nor updates callers there.')
 param callerResourceGroupIds string = ''
 
-@description('Resource groups, as ids separated by commas, with firewalls that the app may open when it is ordered to. Empty: what closes a gap is text for a person.')
+@description('Ids of resource groups, separated by commas, in which the app may apply firewall fixes. Empty: it only shows them.')
 param firewallResourceGroupIds string = ''
 
-@description('Resource ids, separated by commas, of key vaults that settings refer to. The app may read the secrets of each. Empty: no setting refers to a vault.')
+@description('Ids of key vaults, separated by commas, that settings reference. The app may read their secrets. Empty: no setting references a vault.')
 param settingsVaultIds string = ''
 
-@description('Whether to make the system topic of this subscription. It can have one only: false where it has one.')
+@description('Whether to create the system topic of this subscription. A subscription can have only one: set false if it exists.')
 param createPolicyTopic bool = true
 
 @allowed([
@@ -46,14 +46,14 @@ param createPolicyTopic bool = true
   'Standard_RAGRS'
   'Standard_RAGZRS'
 ])
-@description('Redundancy of the storage account. Not every region has zones.')
+@description('Redundancy of the storage account. Not all regions have zones.')
 param storageRedundancy string = 'Standard_LRS'
 
 @secure()
-@description('Settings of docs/settings.md by their names. An empty one is left to its default. Secure: a webhook address is a secret, and deployments keep the values of other parameters.')
+@description('Settings of docs/settings.md by name. An empty value means the default. Secure because a webhook URL is a secret, and deployments store the values of other parameters.')
 param tunables { *: string } = {}
 
-@description('Resource id of an action group that alerts go to. Empty: alerts are raised and sent to nobody.')
+@description('Resource id of the action group for alerts. Empty: alerts fire without a notification.')
 param actionGroupId string = ''
 
 var token = uniqueString(subscription().id, environmentName, location)
@@ -142,7 +142,7 @@ module app 'modules/function-app.bicep' = {
     signInClientId: signInClientId
     tunables: tunables
   }
-  // App Service resolves references when it takes the settings, and then once a day.
+  // App Service resolves references when settings change, and then once a day.
   dependsOn: [settingsVaultRights]
 }
 

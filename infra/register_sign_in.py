@@ -1,4 +1,4 @@
-"""Hooks of azd: the registration in Entra by which App Service signs people and machines in.
+"""Create the Entra app registration for the sign-in of users and machines, as hooks of azd.
 
     register_sign_in.py register   before provisioning: the registration with its app roles
     register_sign_in.py connect    after it: where people come back to, and whom it trusts
@@ -29,19 +29,19 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 GRAPH = "https://graph.microsoft.com"
-#: The Azure CLI, which may get tokens for scripts.
+#: Client id of the Azure CLI, which may request tokens for scripts.
 _AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 ROLES = {
-    "reader": "Sees everything that the API tells, and changes nothing.",
-    "operator": "Orders remediations, retries, undoes and stops them.",
+    "reader": "Reads everything in the API, and changes nothing.",
+    "operator": "Starts, retries, rolls back and cancels remediations.",
     "approver": "Approves what is to be written, and decides what may be.",
 }
 
-#: Seconds before each further try: two minutes in all.
+#: Seconds before each retry: two minutes in total.
 _DELAYS = (1, 2, 4, 8, 15, 30, 30, 30)
-#: Answers to a request that a later try may not get.
+#: Transient error statuses.
 _TRANSIENT = frozenset({404, 408, 409, 429, 500, 502, 503, 504})
-#: The application of a service principal has not reached the directory that was asked.
+#: Error while a new application is not yet visible to the directory server.
 _NO_APPLICATION_YET = re.compile("backing application|does not reference a valid application", re.I)
 
 type Sleep = Callable[[float], None]
@@ -57,17 +57,17 @@ def register(call: Call, environ: Mapping[str, str], sleep: Sleep = time.sleep) 
         return None
     unique = _name(environ)
     path = f"applications(uniqueName='{unique}')"
-    # A create is answered with the application, an update with nothing.
+    # Graph returns the application after a create, and nothing after an update.
     made = call("PATCH", path, application(unique)) or _read(call, path, sleep)
     client_id = str(made["appId"])
-    # Whoever has no role gets no token at all.
+    # Only identities with a role get a token.
     principal = {"appRoleAssignmentRequired": True}
     call("PATCH", f"servicePrincipals(appId='{client_id}')", principal)
     return client_id
 
 
 def connect(call: Call, environ: Mapping[str, str]) -> bool:
-    """Tell the registration where the app is, and which identity stands for it."""
+    """Set the app's URL and its identity in the registration."""
     if is_by_hand(environ):
         return False
     unique = _name(environ)
@@ -88,7 +88,7 @@ def connect(call: Call, environ: Mapping[str, str]) -> bool:
 
 
 def application(unique: str) -> dict[str, Any]:
-    """Return the registration, but for what is known only when the app is there."""
+    """Return the registration, without the values that need the deployed app."""
     scope = str(uuid5(NAMESPACE_URL, f"{unique}/scope"))
     return {
         "displayName": unique,
@@ -125,7 +125,7 @@ def application(unique: str) -> dict[str, Any]:
 
 
 def is_by_hand(environ: Mapping[str, str]) -> bool:
-    """Return whether the azd environment names a registration that this script did not make."""
+    """Return whether the registration in the azd environment was not created by this script."""
     named = environ.get("CMK_SIGN_IN_CLIENT_ID", "")
     return named not in ("", environ.get("CMK_SIGN_IN_REGISTERED_ID", ""))
 
@@ -135,23 +135,23 @@ def _name(environ: Mapping[str, str]) -> str:
 
 
 def _read(call: Call, path: str, sleep: Sleep) -> Any:
-    """Return an object that exists, as soon as a read finds it."""
+    """Wait until a read finds an existing object, and return it."""
     for delay in (*_DELAYS, None):
         if found := call("GET", path, None):
             return found
         if delay is not None:
             sleep(delay)
     raise SystemExit(
-        f"Microsoft Graph does not show {path} two minutes after it was written.\n"
-        "Run azd up again in some minutes: it goes on from there."
+        f"Microsoft Graph does not return {path} two minutes after it was written.\n"
+        "Run azd up again in some minutes: it continues."
     )
 
 
 def graph(token: str, address: str = GRAPH, sleep: Sleep = time.sleep) -> Call:
-    """Return what calls Microsoft Graph; None is what is not there, or says nothing."""
+    """Return a function that sends requests to Microsoft Graph; None for 404 or no body."""
 
     def call(method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        request = urllib.request.Request(  # noqa: S310  # the address is ours
+        request = urllib.request.Request(  # noqa: S310  # fixed host
             f"{address}/v1.0/{path}",
             data=None if body is None else json.dumps(body).encode(),
             method=method,
@@ -172,14 +172,14 @@ def graph(token: str, address: str = GRAPH, sleep: Sleep = time.sleep) -> Call:
                 if delay is None or not _is_transient(err.code, text):
                     raise _refused(f"{method} {path}", err.code, text) from None
                 wait = _retry_after(err) or delay
-            except OSError as err:  # no answer: a write by a name may be repeated
+            except OSError as err:  # no response; writes by name are safe to retry
                 if delay is None:
                     raise SystemExit(
-                        f"Microsoft Graph does not answer {method} {path}: {err}"
+                        f"No response of Microsoft Graph to {method} {path}: {err}"
                     ) from None
                 wait = delay
             sleep(wait)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last retry returns or raises")
 
     return call
 
@@ -189,14 +189,14 @@ def _is_transient(status: int, text: str) -> bool:
 
 
 def _retry_after(err: urllib.error.HTTPError) -> int:
-    """Return the seconds that an answer asks to wait; 0: it names none."""
+    """Return the seconds to wait by Retry-After, or 0."""
     named = err.headers.get("Retry-After", "")
     return min(int(named), 60) if named.isdecimal() else 0
 
 
 def _refused(what: str, status: int, text: str) -> SystemExit:
     return SystemExit(
-        f"Microsoft Graph refuses {what}: {status} {text}\n"
+        f"Microsoft Graph rejects {what}: {status} {text}\n"
         "Whoever deploys has to be able to register applications in Entra (Application "
         "Developer). Or have somebody make the registration (docs/deployment.md) and set "
         "its id: azd env set CMK_SIGN_IN_CLIENT_ID …"
@@ -209,17 +209,17 @@ def _azd(*arguments: str) -> str:
 
 
 def main(step: str) -> None:
-    """Run one of the hooks in the environment that azd gives it."""
+    """Run a hook in the environment from azd."""
     if is_by_hand(os.environ):
         named = os.environ["CMK_SIGN_IN_CLIENT_ID"]
-        print(f"The registration {named} was made by hand and is left as it is.")
+        print(f"The registration {named} was created manually and stays unchanged.")
         return
     answer = _azd("auth", "token", "--scope", f"{GRAPH}/.default", "--output", "json")
     call = graph(json.loads(answer)["token"])
     if step == "connect":
         connect(call, os.environ)
     elif client_id := register(call, os.environ):
-        # First that it is ours: died in between, the next run registers again.
+        # Mark it as created here first: after an interruption, the next run registers again.
         _azd("env", "set", "CMK_SIGN_IN_REGISTERED_ID", client_id)
         _azd("env", "set", "CMK_SIGN_IN_CLIENT_ID", client_id)
 

@@ -1,7 +1,7 @@
-"""Tell people of rows that do not go on by themselves, once each; and go on with the other rows.
+"""Send alerts about rows that need an action, once each, and continue with other rows.
 
-A timer looks at many rows. One that cannot be read, or that meets a defect, is told of by its key,
-and the next one has its turn.
+A timer processes many rows. A row that is unreadable or meets a bug gets an alert with its key, and
+the timer continues with the next.
 """
 
 import traceback
@@ -24,7 +24,7 @@ from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
 
-#: What is not the row's own reason is shown for this long, and told again if it is still so.
+#: How long a temporary reason is shown; if it persists, it is reported again.
 _REPEATED = timedelta(days=1)
 _NOT_ITS_OWN = {
     Reason.UNREADABLE_ROW,
@@ -45,7 +45,7 @@ _SOURCE = Path(__file__).parent
 async def tell(
     services: Services, code: str, row: RowName, cause: str, instruction: str = ""
 ) -> None:
-    """Tell that a row needs a person, unless that was told and is not settled."""
+    """Send an alert about a row, unless it was sent and the reason persists."""
     notice = Alert(
         code=code, row=row, message=cause, raised_at=services.now, instruction=instruction
     )
@@ -59,12 +59,12 @@ async def tell(
 
 
 async def tell_unreadable(services: Services, row: UnreadableRow) -> None:
-    """Tell of a row that cannot be read, and what to do with it."""
+    """Send an alert about an unreadable row, with a fix."""
     await tell(services, Reason.UNREADABLE_ROW, row.row, str(row), row.instruction)
 
 
 async def forget_settled(services: Services) -> None:
-    """Forget notices whose row is gone, or is no longer what was told of it."""
+    """Delete alerts whose row does not exist or no longer has that reason."""
     notices = services.tables.alerts
     async for kept in readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
@@ -80,7 +80,7 @@ async def forget_settled(services: Services) -> None:
 async def readable[T](
     services: Services, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
 ) -> AsyncIterator[StoredItem[T]]:
-    """Yield the rows of a scan that can be read; the others are told of."""
+    """Yield the readable rows of a scan; send alerts about the others."""
     async for row in rows:
         if isinstance(row, UnreadableRow):
             await tell_unreadable(services, row)
@@ -90,24 +90,24 @@ async def readable[T](
 
 @asynccontextmanager
 async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
-    """Let a timer go on with the next row, whatever this one meets.
+    """Catch the errors of one row, so that a timer can continue with the next.
 
-    `TransientError` comes out: store or broker are out, for all rows. A lost race is no failure.
+    Raises `TransientError`, which affects all rows (store or broker fails). Ignores lost races.
     """
     try:
         yield
     except TransientError:
         raise
     except Conflict:
-        pass  # somebody else has just worked on it
+        pass  # another instance just processed it
     except UnreadableRow as err:
         await tell_unreadable(services, err)
-    except Exception as err:  # noqa: BLE001 -- the edge of a row: told, and the rest goes on
+    except Exception as err:  # noqa: BLE001 -- one row must not stop the others
         await tell(services, Reason.ROW_SKIPPED, row, cause_of(err))
 
 
 def cause_of(err: Exception) -> str:
-    """Return what went wrong, without secrets: of a defect its class and place in our source."""
+    """Return the cause without secrets. For a bug: its class and source location."""
     if isinstance(err, CmkflowError):
         return redact(str(err))
     frames = traceback.extract_tb(err.__traceback__)

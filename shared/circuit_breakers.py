@@ -1,7 +1,7 @@
-"""Wait for a service that is out, instead of asking it again and again.
+"""Stop sending requests to a failing service until it recovers.
 
-The instances share what they know through the store. A call that gets its answer costs nothing
-there: a row is looked at only by a process that has met a failure itself.
+The instances share the state by the store. A successful request costs nothing there: a process
+reads a row only after it has met a failure itself.
 """
 
 from contextlib import suppress
@@ -29,20 +29,20 @@ from shared.rows import StoredItem
 from shared.settings import Settings
 from shared.tables import Tables
 
-#: How long after it was found to be out a service is tried for the first time.
+#: Time after an outage starts until the service is first retried.
 _FIRST_TRY = timedelta(seconds=30)
 
 
 async def open_circuits(tables: Tables) -> list[CircuitBreaker]:
-    """Return what is known of the services that are out now."""
+    """Return the open circuit breakers."""
     return [one for one in await tables.circuit_breakers.all("circuit_breaker") if one.opened]
 
 
 class CircuitBreakers:
-    """The circuits of all services."""
+    """The circuit breakers of all services."""
 
     def __init__(self, tables: Tables, clock: Clock, settings: Settings) -> None:
-        """Know of no failure yet."""
+        """Start without known failures."""
         self._table = tables.circuit_breakers
         self._clock = clock
         self._patience = CircuitBreakerPolicy(
@@ -50,33 +50,36 @@ class CircuitBreakers:
             first_interval=_FIRST_TRY,
             longest_interval=settings.backoff_max_delay,
         )
-        #: What this process has met, by service and place.
+        #: The failures that this process has met, by service and place.
         self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}
 
     def calling(self, service: str, place: str, target: str) -> "_Call":
-        """Make one call of a service inside; `target` says what it is about.
+        """Run one request to a service inside; `target` is its subject.
 
-        Raises `ServiceOutage` instead of calling, or in the place of what was raised inside.
+        Raises `ServiceOutage` while the circuit breaker is open, or instead of the request's error.
         """
         return _Call(self, (service, place), target)
 
     async def begin(self, where: tuple[str, str]) -> None:
-        """Return if the service may be called."""
+        """Return if a request may be sent."""
         if where in self._met:
             await self._pass(where)
 
     async def end(self, where: tuple[str, str], target: str, err: BaseException | None) -> None:
-        """Note what became of a call; raises what takes the place of its error, if anything."""
+        """Record the result of a request; raise the error that replaces its own, if any."""
         match err:
             case ServiceUnavailable():
                 raise await self._failed(where, target, err) from err
             case TransientError():
-                pass  # too many calls, or no right to call: says nothing of the service
+                pass  # throttling or a missing permission is no sign of an outage
             case CmkflowError() | None:
                 await self._answered(where)
 
     async def _pass(self, where: tuple[str, str]) -> None:
-        """Return if the service may be called; one caller at a time tries one that is out."""
+        """Return if a request may be sent.
+
+        If the circuit breaker is open, one caller at a time may retry.
+        """
         now, kept = self._clock.now(), self._met[where]
         if kept.item.probe_at is None:
             return
@@ -89,7 +92,7 @@ class CircuitBreakers:
         if kept.item.probe_at is None:
             return
         if kept.item.probe_at <= now:
-            with suppress(Conflict):  # somebody else tries it at this moment
+            with suppress(Conflict):  # another instance is retrying it
                 probe = schedule_next_probe(kept.item, now, self._patience)
                 self._met[where] = await self._table.replace(kept, probe)
                 return
@@ -108,14 +111,14 @@ class CircuitBreakers:
             return record_failure(circuit or unknown, failure, self._patience)
 
         kept = await self._table.change(*_address(where), worse)
-        assert kept is not None  # a failure always changes something
+        assert kept is not None  # a failure always changes it
         self._met[where] = kept
         return self._out(kept.item) if kept.item.opened else err
 
     async def _answered(self, where: tuple[str, str]) -> None:
         kept = self._met.pop(where, None)
         if kept is not None:
-            # Changed meanwhile: it failed somewhere else; who meets it next will settle it.
+            # Another instance recorded a failure; the next success closes it.
             with suppress(Conflict, NotFound):
                 await self._table.delete(kept)
 
@@ -123,11 +126,11 @@ class CircuitBreakers:
         assert circuit.probe_at is not None
         name = f"{circuit.service} ({circuit.place})" if circuit.place else circuit.service
         wait = max(circuit.probe_at - self._clock.now(), self._patience.first_interval)
-        return ServiceOutage(f"{name} is out: {circuit.reason}", retry_after=wait)
+        return ServiceOutage(f"{name} is not available: {circuit.reason}", retry_after=wait)
 
 
 class _Call:
-    """One call: a class, since a generator takes several times as long and a flow makes thirty."""
+    """A request. A class, because a generator takes several times as long."""
 
     __slots__ = ("_circuits", "_target", "_where")
 

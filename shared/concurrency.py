@@ -1,4 +1,4 @@
-"""Several questions at once: whoever answers may take them together (`Dataverse.read`)."""
+"""Run several requests concurrently, so that adapters can batch them (`Dataverse.read`)."""
 
 import asyncio
 from asyncio import TaskGroup
@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Seque
 from contextlib import asynccontextmanager
 from typing import Any
 
-#: Reads of one list that are under way at a time.
+#: Maximum concurrent reads of a list.
 SIDE_BY_SIDE = 16
 
 
 @asynccontextmanager
 async def run_concurrently() -> AsyncGenerator[TaskGroup]:
-    """Give a group of tasks; the first that fails ends the others, and is what is raised."""
+    """Provide a task group; the first failure cancels the other tasks and is raised."""
     try:
         async with TaskGroup() as group:
             yield group
@@ -23,9 +23,9 @@ async def run_concurrently() -> AsyncGenerator[TaskGroup]:
 async def read_each[T, R](
     things: Iterable[T], read: Callable[[T], Coroutine[Any, Any, R]]
 ) -> list[R]:
-    """Return what `read` returns for each thing, in their order; some are read side by side.
+    """Return the result of `read` for each item in order; run some concurrently.
 
-    The first that fails ends the others, and is what is raised.
+    The first failure cancels the others and is raised.
     """
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -39,9 +39,9 @@ async def read_each[T, R](
 
 
 async def do_each[T](things: Sequence[T], do: Callable[[T], Coroutine[Any, Any, object]]) -> None:
-    """Do something to each thing, to some of them side by side; the first that fails is raised.
+    """Run `do` for each item, some concurrently; raise the first failure.
 
-    What others have begun may be done by then.
+    Other items may be complete by then.
     """
     if len(things) == 1:
         await do(things[0])

@@ -1,29 +1,29 @@
-"""Every error the product raises on purpose. The family decides what becomes of the message.
+"""Define all expected errors. The class determines what happens to the message.
 
 CmkflowError
-├── TransientError       scheduled again, with back-off, up to a cap
-│   ├── ThrottledError       the platform or our own budget says: later
-│   ├── TokenRejected        the access token was refused, and so was a new one
-│   ├── RefusedForNow        the platform said no, and accepts the same call later
-│   └── ServiceUnavailable   no answer, or an answer of the 5xx kind
-│       └── ServiceOutage        the service as a whole: waited for, however long
-├── MustWait             scheduled for a time, however often
-├── PlatformMigrationInProgress  the environment is being migrated: scheduled again until it is over
-├── PermanentError       the row is blocked (a person can help) or failed (nobody can)
-│   ├── JobBlocked           what a person must do, in words
-│   ├── UnusableSetting      a setting of the app has a value that cannot be used
-│   ├── InternalErrorRepeated  deliveries of the row crash again and again
-│   └── PlatformError        the platform said no, with its code
-├── NotFound             the platform or the store has no such item
-│   ├── ProviderNotRegistered  nor can it have one: its provider is not registered there
-│   ├── FlowNotFound         an order names a flow that is not there, and perhaps means another
-│   └── IssueNotFound        an order names a gap that is not there
-├── Conflict             somebody else changed the item: read again and decide again
-│   ├── AlreadyExists        the item that was to be created is there
-│   ├── PreconditionFailed   the item is not the one that the caller had seen
-│   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
-└── InvalidInput         an input nobody can read: parked with this reason
-    └── UnreadableRow        a row of the store that this version cannot read
+├── TransientError       retried with back-off, up to a limit
+│   ├── ThrottledError       the platform or the app's own budget allows no request now
+│   ├── TokenRejected        the service rejected the access token, and also a new one
+│   ├── RefusedForNow        the platform rejected a request that it may accept later
+│   └── ServiceUnavailable   no response, or a 5xx response
+│       └── ServiceOutage        the whole service: the job waits without limit
+├── MustWait             waits for a time, any number of times
+├── PlatformMigrationInProgress  the platform is migrating the environment: waits until it completes
+├── PermanentError       the job is blocked (an action is required) or failed
+│   ├── JobBlocked           with the required action
+│   ├── UnusableSetting      a setting of the app is invalid
+│   ├── InternalErrorRepeated  invocations for the row crash repeatedly
+│   └── PlatformError        the platform rejected the request, with its code
+├── NotFound             the item does not exist on the platform or in the store
+│   ├── ProviderNotRegistered  its resource provider is not registered
+│   ├── FlowNotFound         a request names a flow that does not exist
+│   └── IssueNotFound        a request names a firewall issue that does not exist
+├── Conflict             the item was changed: read and decide again
+│   ├── AlreadyExists        the item to create already exists
+│   ├── PreconditionFailed   the item is not the expected version
+│   └── LeaseLost            another invocation or a request has taken over the row
+└── InvalidInput         invalid input: becomes a poison message with this reason
+    └── UnreadableRow        this version cannot read the row
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from shared.reason import Reason
 
 
 class CmkflowError(Exception):
-    """Something the product expects to go wrong went wrong."""
+    """An expected error."""
 
     def __init__(self, message: str | None = None) -> None:
         """Use `message`, or the first line of the class's docstring."""
@@ -41,38 +41,38 @@ class CmkflowError(Exception):
 
 
 class TransientError(CmkflowError):
-    """The call failed in a way that a later try may not."""
+    """The request failed, but a retry may succeed."""
 
     def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
-        """`retry_after` is the shortest wait the other side asked for, if it did."""
+        """Use `retry_after` as the shortest wait, if the other side named one."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class ThrottledError(TransientError):
-    """The budget of calls for this period is used up."""
+    """The request budget for this period is exhausted."""
 
 
 class TokenRejected(TransientError):
-    """The service takes no access token, not even a new one."""
+    """The service rejected the access token, and also a new one."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        """`code` is the platform's, for the instruction should it last."""
+        """Use the platform's `code` for the fix, should the error persist."""
         super().__init__(message)
         self.code = code
 
 
 class RefusedForNow(TransientError):
-    """The platform refused a call that it may accept later."""
+    """The platform rejected a request that it may accept later."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        """`code` is the platform's, for the instruction should it last."""
+        """Use the platform's `code` for the fix, should the error persist."""
         super().__init__(message)
         self.code = code
 
 
 class ServiceUnavailable(TransientError):
-    """The service gave no answer, or said that it cannot answer now."""
+    """The service did not respond, or is temporarily unavailable."""
 
     def __init__(
         self,
@@ -81,24 +81,24 @@ class ServiceUnavailable(TransientError):
         retry_after: timedelta | None = None,
         of_object: bool = False,
     ) -> None:
-        """`of_object`: the service did answer, and failed on what the call was about."""
+        """`of_object`: the service responded, and failed only on the request's object."""
         super().__init__(message, retry_after=retry_after)
         self.of_object = of_object
 
 
 class ServiceOutage(ServiceUnavailable):
-    """A service is out as a whole: `retry_after` says when it is tried again."""
+    """A service is not available: `retry_after` is the time of the next try."""
 
 
 class MustWait(CmkflowError):
-    """The work has to wait for something that is not an error."""
+    """The job must wait for something that is not an error."""
 
     def __init__(
         self, reason: str, *, until: datetime, code: Reason, instruction: str = ""
     ) -> None:
-        """`until` is when to look again (UTC); `code` groups what one event can end.
+        """`until` is the time of the next check (UTC); `code` groups waits that one event ends.
 
-        `instruction`: what a person can do to end it sooner.
+        `instruction` says how to end the wait sooner.
         """
         super().__init__(reason)
         self.instruction = instruction
@@ -108,30 +108,30 @@ class MustWait(CmkflowError):
 
 
 class PlatformMigrationInProgress(CmkflowError):
-    """The environment is being migrated: flows cannot be created or changed meanwhile.
+    """The platform is migrating the environment: flows cannot be created or changed now.
 
-    The platform refused the write and did nothing. It is not a `PlatformError`: no step can find
-    another way. It is not a `MustWait`: an adapter does not know when to try again.
+    The platform rejected the write and did nothing. It is not a `PlatformError`, because a step has
+    no alternative. It is not a `MustWait`, because an adapter does not know when to retry.
     """
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
-        """`code` is the platform's, `status` the HTTP status."""
+        """Use the platform's `code` and the HTTP `status`."""
         super().__init__(f"{code}: {message}")
         self.code = code
         self.status = status
 
 
 class PermanentError(CmkflowError):
-    """Trying again would change nothing."""
+    """A retry would not help."""
 
 
 class JobBlocked(PermanentError):
-    """A person has to do something first."""
+    """An action is required first."""
 
     def __init__(self, reason: str, *, code: str, instruction: str = "") -> None:
-        """`code` is a `Reason`, or the platform's own; `instruction` says what to do next.
+        """`code` is a `Reason` or the platform's code. `instruction` is the fix.
 
-        It may be left to a `Reason` with one of its own.
+        Omit `instruction` for a `Reason` that has its own.
         """
         super().__init__(reason)
         self.reason = reason
@@ -140,24 +140,24 @@ class JobBlocked(PermanentError):
 
 
 class UnusableSetting(PermanentError):
-    """A setting has a value that cannot be used."""
+    """A setting has an invalid value."""
 
     def __init__(self, reason: str, *, instruction: str) -> None:
-        """`reason` names the setting and never its value; `instruction` says what to do next."""
+        """`reason` names the setting, never its value. `instruction` is the fix."""
         super().__init__(reason)
         self.reason = reason
         self.instruction = instruction
 
 
 class InternalErrorRepeated(PermanentError):
-    """Deliveries of a row ended in a defect, or without a word, too often in a row."""
+    """Invocations for a row repeatedly ended in an internal error or without a stored result."""
 
 
 class PlatformError(PermanentError):
-    """The platform refused the call."""
+    """The platform rejected the request."""
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
-        """`code` is the platform's that says most, `status` the HTTP status.
+        """Use the platform's most specific `code` and the HTTP `status`.
 
         See platform.md#error-body.
         """
@@ -168,65 +168,65 @@ class PlatformError(PermanentError):
 
 
 class NotFound(CmkflowError):
-    """There is no such item."""
+    """Not found."""
 
 
 class ProviderNotRegistered(NotFound):
-    """The subscription has no resource of this kind: its provider is not registered there."""
+    """The subscription has no such resources: its provider is not registered there."""
 
 
 class FlowNotFound(NotFound):
-    """An order names a flow that is not there."""
+    """A request names a flow that does not exist."""
 
     def __init__(self, message: str, *, candidates: Mapping[str, str]) -> None:
-        """`candidates` are those that are alike, the closest first: their names by id."""
+        """`candidates` are flows with similar names, most similar first: names by id."""
         super().__init__(message)
         self.candidates = candidates
 
 
 class IssueNotFound(NotFound):
-    """An order names a gap that is not there."""
+    """A request names a firewall issue that does not exist."""
 
     def __init__(self, message: str, *, instruction: str) -> None:
-        """`instruction` names those that are close, else all there are."""
+        """`instruction` lists similar issues, or all."""
         super().__init__(message)
         self.instruction = instruction
 
 
 class Conflict(CmkflowError):
-    """The item was changed by somebody else since it was read."""
+    """The item was changed since it was read."""
 
 
 class AlreadyExists(Conflict):
-    """The item that was to be created exists."""
+    """The item to create already exists."""
 
 
 class PreconditionFailed(Conflict):
-    """The item is not the one that the caller had seen."""
+    """The item is not the expected version."""
 
 
 class LeaseLost(Conflict):
-    """Another delivery, or an order, has taken the row over."""
+    """Another invocation or a request has taken over the row."""
 
 
 class InvalidInput(CmkflowError):
-    """The input cannot be read."""
+    """The input is invalid."""
 
 
 class UnreadableRow(InvalidInput):
-    """A row of the store cannot be read: a newer version of the app may have written it."""
+    """A stored row is unreadable: a newer version of the app may have written it."""
 
     def __init__(self, row: tuple[str, str, str], *, reason: str, remedy: str) -> None:
-        """`row` is table, partition and key; `reason` says which member is not as it should be.
+        """`row` is table, partition and key; `reason` names the invalid field.
 
-        `remedy` says what to do with a row of this table.
+        `remedy` is the fix for rows of this table.
         """
         self.row = row
         self.reason = reason
         self.instruction = f"Row {self.name}: {remedy}"
-        super().__init__(f"The row {self.name} cannot be read: {reason}")
+        super().__init__(f"Cannot read row {self.name}: {reason}")
 
     @property
     def name(self) -> str:
-        """Return the row's table, partition and key as one text."""
+        """Return table, partition and key as one text."""
         return "/".join(self.row)

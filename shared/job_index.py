@@ -1,7 +1,7 @@
-"""Keep the index of jobs in step with their rows: it is written before them.
+"""Keep the index of jobs consistent with their rows: it is written first.
 
-A writer that dies in between leaves a name that its job does not need. The daily comparison
-(`shared/use_cases/compare_job_index.py`) removes it. No write leaves an open job without a name.
+A process that dies in between leaves an index entry without a job, which the daily comparison
+(`shared/use_cases/compare_job_index.py`) removes. An open job always has an entry.
 """
 
 from contextlib import suppress
@@ -24,13 +24,13 @@ from shared.rows import Table
 
 
 async def index_flow_job(index: Table[IndexRow], before: FlowJob | None, after: FlowJob) -> None:
-    """Have the index name a flow job that is about to be written in place of `before`."""
+    """Add a flow job to the index before it is written in place of `before`."""
     if not has_to_be_named(before, after):
         return
     if before is None or not is_closed(before):
         await index.upsert(name_of_flow_job(after))
         return
-    # Also where it is named: a comparison that began before this must not remove that name.
+    # Also if it has an entry: a comparison that began earlier must not remove it.
     while True:
         with suppress(Conflict, AlreadyExists, NotFound):
             await index.store.write(*await _named_again(index, before, after))
@@ -40,7 +40,7 @@ async def index_flow_job(index: Table[IndexRow], before: FlowJob | None, after: 
 async def index_environment_job(
     index: Table[IndexRow], before: EnvironmentJob | None, after: EnvironmentJob
 ) -> None:
-    """Have the index name an environment job that is about to be written in place of `before`."""
+    """Add an environment job to the index before it is written in place of `before`."""
     if before is None or (before.is_inactive and not after.is_inactive):
         await index.upsert(name_of_environment_job(after))
 
@@ -48,7 +48,9 @@ async def index_environment_job(
 async def _named_again(
     index: Table[IndexRow], before: FlowJob, after: FlowJob
 ) -> tuple[Operation, ...]:
-    """Return the operations by which a closed job is named, and counted no more."""
+    """Return the operations that add an entry for a reopened job and no longer count it as
+    closed.
+    """
     name = name_of_flow_job(after)
     there = await index.store.get(index.name, *index.address(name))
     if there:
@@ -60,7 +62,7 @@ async def _named_again(
     counts = None
     with suppress(UnreadableRow):
         counts = index.read(row).item
-    if counts is None or counts.closed is None:  # written all the same: a comparison notices
+    if counts is None or counts.closed is None:  # written anyway, so that a comparison detects it
         return InsertRow(index.row(name)), ReplaceRow(row)
     fewer = replace(counts, closed=with_closed(counts.closed, [counted_as(before)], times=-1))
     return InsertRow(index.row(name)), ReplaceRow(index.row(fewer, row.etag))

@@ -1,4 +1,4 @@
-"""Finds the kinds of a package: one kind is one file, and a class with a `kind`."""
+"""Find the kinds in a package: each is a module with a class that has `kind`."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def kinds_in(package: str) -> Iterator[type[Any]]:
-    """Yield the class of each kind, in the order of the package's files."""
+    """Yield the class of each kind in the order of modules."""
     for file in pkgutil.iter_modules(import_module(package).__path__):
         module = import_module(f"{package}.{file.name}")
         for one in vars(module).values():

@@ -20,16 +20,16 @@ from collections.abc import Mapping
 from shared.domain.trigger_urls.trigger_url import redact
 
 _MARK = " | {"
-#: Application Insights cuts a message at 32,768 UTF-16 units. A stack follows the fields, so that
-#: only the stack is cut.
+#: Application Insights truncates messages at 32,768 UTF-16 units. A stack trace follows the fields,
+#: so that only the stack trace is truncated.
 _LONGEST_TEXT = 8_000
 _LONGEST_FIELDS = 12_000
-#: Characters of one value: the most that makes all fields fit.
+#: Maximum characters of a value, so that all fields fit.
 _LONGEST_VALUES = (1_000, 200, 40)
 
 
 class Line(str):
-    """A message with its fields, which holds no secret and one mark at most."""
+    """A message with its fields, without secrets and with at most one marker."""
 
     __slots__ = ()
 
@@ -45,24 +45,24 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
         extra: Mapping[str, object] | None = None,
         exc_info: object = None,
     ) -> None:
-        """Log the text with its fields."""
+        """Log the message with its fields."""
         if self.isEnabledFor(level):
             line = _line(_formatted(msg, args), extra or {})
             self.logger.log(level, line, exc_info=exc_info)  # type: ignore[arg-type]  # passed on
 
 
 def product_log(name: str) -> ProductLog:
-    """Return the log of a module of the product."""
+    """Return the logger of a module."""
     return ProductLog(logging.getLogger(name))
 
 
 def without_mark(text: str) -> str:
-    """Return the text with every mark altered, so that a query finds no fields in it."""
+    """Return the text with every marker changed, so that a query finds no fields in it."""
     return text.replace(_MARK, " |{")
 
 
 def _formatted(msg: object, args: tuple[object, ...]) -> str:
-    """Return the text of a log call, also if the arguments do not fit the format."""
+    """Return the formatted message, even if the arguments do not fit the format."""
     try:
         return str(msg) % args if args else str(msg)
     except (TypeError, ValueError, KeyError):
@@ -76,7 +76,7 @@ def _line(text: str, fields: Mapping[str, object]) -> Line:
     told = {name: value for name, value in fields.items() if value not in (None, "")}
     if not told:
         return Line(safe)
-    # JSON is ASCII on one line, whatever the values are.
+    # JSON output is ASCII on one line for any values.
     for longest in _LONGEST_VALUES:
         text_of_fields = json.dumps({name: _short(value, longest) for name, value in told.items()})
         if len(text_of_fields) <= _LONGEST_FIELDS:

@@ -1,8 +1,8 @@
-"""Keeps trigger URLs out of every log: whoever has one may start the flow (docs/security.md).
+"""Redact trigger URLs in all logs, because anyone with a URL can start the flow (docs/security.md).
 
-Adapters keep them out of texts already. This is the last line, for what a library or a defect
-might log: it works where records are made, so no handler, present or future, sees a whole URL.
-It also keeps the mark of `log_fields` out of every text that the product did not build itself.
+Adapters already redact them. This also covers messages of libraries and bugs: it works where
+records are created, so no handler gets a complete URL. It also changes the marker of `log_fields`
+in texts from elsewhere.
 """
 
 import logging
@@ -15,10 +15,10 @@ from shared.log_fields import Line, without_mark
 
 
 def install_redaction() -> None:
-    """Redact every record made from now on; doing it again changes nothing.
+    """Redact every record created from now on. Safe to repeat.
 
-    Messages, arguments and stacks are treated where a record is made, `extra` fields by a filter on
-    the handlers that the root logger has now: `logging` adds them to the record later.
+    Messages, arguments and stack traces are redacted on creation; `extra` fields by a filter on the
+    root logger's current handlers, because `logging` adds them later.
     """
     make = logging.getLogRecordFactory()
     if not isinstance(make, _RedactingFactory):
@@ -29,10 +29,10 @@ def install_redaction() -> None:
 
 
 class RedactExtras(logging.Filter):
-    """Redacts the text fields that a call added with `extra`."""
+    """Redact text fields added by `extra`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, redacted."""
+        """Redact the record; return True."""
         for name, value in vars(record).items():
             if name not in _OWN:
                 setattr(record, name, _redacted(value))
@@ -40,7 +40,7 @@ class RedactExtras(logging.Filter):
 
 
 class _RedactingFactory:
-    """Makes records by another factory and redacts them."""
+    """Create records by another factory and redact them."""
 
     def __init__(self, make: Any) -> None:
         self._make = make
@@ -55,11 +55,11 @@ class _RedactingFactory:
 
 
 def _redact_message(record: logging.LogRecord) -> None:
-    """Put a safe text in place of a message that is not safe, or cannot be formatted."""
-    # The finished text counts: a URL may be put together from format and arguments.
+    """Replace a message that is unsafe or cannot be formatted by a safe text."""
+    # Checked after formatting, because arguments can complete a URL.
     try:
         text = record.getMessage()
-    except (TypeError, ValueError, KeyError):  # format and arguments do not fit
+    except (TypeError, ValueError, KeyError):  # the arguments do not fit the format
         text = f"{record.msg} {record.args}"
         record.msg, record.args = text, ()
     safe = _safe(text)
@@ -72,7 +72,7 @@ def _safe(text: str) -> str:
 
 
 def _redact_stack(record: logging.LogRecord) -> None:
-    """Put text in place of an exception that is not safe: handlers print or send either."""
+    """Replace an unsafe exception by text, because handlers print or send both."""
     assert record.exc_info
     stack = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
     safe = _safe(stack)
@@ -92,5 +92,5 @@ def _redacted(value: object) -> object:
             return value
 
 
-#: What every record has; the rest is `extra`.
+#: Standard attributes of records; all others come from `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

@@ -1,20 +1,20 @@
-"""What a process remembers of large answers, so that it decodes and works them out once."""
+"""Cache what was computed from large responses, so that a process decodes them once."""
 
 from collections.abc import Callable
 
-#: Values that are remembered; the one that was used longest ago is forgotten first.
+#: Maximum number of values; the least recently used is dropped first.
 _MOST = 16
 
 
 class Memory:
-    """Values by key, each with the source that it was made of. Nothing depends on it being kept."""
+    """A cache of values by key, each valid for one source. Any value may be dropped."""
 
     def __init__(self) -> None:
-        """Remember nothing yet."""
+        """Start empty."""
         self._made: dict[object, tuple[object, object]] = {}
 
     def find(self, key: object, source: object) -> object | None:
-        """Return what was made of this source; None: nothing, or it is forgotten."""
+        """Return the value for this key and source, or None."""
         found = self._made.pop(key, None)
         if found is None or found[0] != source:
             return None
@@ -22,14 +22,14 @@ class Memory:
         return found[1]
 
     def keep(self, key: object, source: object, value: object) -> None:
-        """Remember a value in place of the one that was made of an earlier source."""
+        """Store a value, replacing that of an earlier source."""
         self._made.pop(key, None)
         self._made[key] = (source, value)
         if len(self._made) > _MOST:
             del self._made[next(iter(self._made))]
 
     def made[S, T](self, key: object, source: S, make: Callable[[S], T], kind: type[T]) -> T:
-        """Return what `make` makes of a source, of type `kind`; once for each source."""
+        """Return the result of `make` for a source, of type `kind`; computed once per source."""
         found = self.find(key, source)
         if isinstance(found, kind):
             return found

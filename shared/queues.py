@@ -1,4 +1,4 @@
-"""Names of the queues, which infra/ creates."""
+"""Names of the queues that infra/ creates."""
 
 KEY_EVENTS = "key-events"
 POLICY_EVENTS = "policy-events"

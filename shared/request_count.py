@@ -1,4 +1,4 @@
-"""How many calls of the platform a delivery makes: counted where they go out."""
+"""Count the platform requests of an invocation where they are sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from contextvars import ContextVar
 
 
 class CallCount:
-    """Requests that have gone out, second tries among them."""
+    """A number of requests, including retries."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start at zero."""
         self.made = 0
 
 
@@ -18,7 +18,7 @@ _count: ContextVar[CallCount | None] = ContextVar("call_count", default=None)
 
 @contextmanager
 def counted_in(count: CallCount) -> Iterator[None]:
-    """Count in `count` what is called inside, also by tasks that are begun there."""
+    """Count the requests sent inside, also by tasks started there, in `count`."""
     before = _count.set(count)
     try:
         yield
@@ -27,7 +27,7 @@ def counted_in(count: CallCount) -> Iterator[None]:
 
 
 def count_call() -> None:
-    """Count one request of whoever counts."""
+    """Count one request of the current invocation."""
     count = _count.get()
     if count is not None:
         count.made += 1

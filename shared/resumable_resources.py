@@ -1,6 +1,6 @@
-"""Reads Azure resources so that a reading of many requests continues where it was interrupted.
+"""Read Azure resources so that a long read can continue after an interruption.
 
-Inside `resuming` each answer is stored, and a request that was answered is not made again.
+Inside `resuming`, each response is stored, and no request is sent twice.
 """
 
 import builtins
@@ -16,26 +16,26 @@ from shared.ports import PagedResourceReader, ResourceReader, ResultPage
 
 type Document = Mapping[str, object]
 
-#: What the answer to a request for one resource is stored under.
+#: Key of the response to a request for one resource.
 _FOUND = "found"
-#: Status codes of an answer to a cursor that has expired.
+#: Status codes for an expired cursor.
 _EXPIRED = frozenset({400, 410})
 
 
 class StoredAnswers(Protocol):
-    """The answers of a reading."""
+    """The stored responses of a read."""
 
     def find(self, request: str) -> Document | None:
-        """Return the answer to a request; None: it has none.
+        """Return the response to a request, or None.
 
-        Raises `ThrottledError` if this reader may not make the request now.
+        Raises `ThrottledError` if this reader may not send the request now.
         """
 
     async def keep(self, request: str, answer: Document) -> None:
-        """Store the answer to a request."""
+        """Store the response to a request."""
 
     async def forget(self, start: str) -> None:
-        """Remove the answers to requests that begin with `start`."""
+        """Delete the responses to requests that begin with `start`."""
 
 
 _answers: ContextVar[StoredAnswers | None] = ContextVar("answers", default=None)
@@ -43,7 +43,7 @@ _answers: ContextVar[StoredAnswers | None] = ContextVar("answers", default=None)
 
 @contextmanager
 def resuming(answers: StoredAnswers) -> Iterator[None]:
-    """Use and store answers of every `ResumableResources` inside, also in tasks begun there."""
+    """Use and store responses in every `ResumableResources` inside, also in tasks started there."""
     before = _answers.set(answers)
     try:
         yield
@@ -52,10 +52,10 @@ def resuming(answers: StoredAnswers) -> Iterator[None]:
 
 
 class ResumableResources(ResourceReader):
-    """Stands before a reader; outside of `resuming` it passes every request on."""
+    """A reader in front of another one. Outside of `resuming`, it forwards every request."""
 
     def __init__(self, resources: PagedResourceReader) -> None:
-        """Read with `resources`."""
+        """Read by `resources`."""
         self._resources = resources
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
@@ -67,7 +67,7 @@ class ResumableResources(ResourceReader):
         return await _all_pages(answers, f"{resource_type} {api_version}", read)
 
     async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
-        """Return one resource, or what lies below it; raises `NotFound`."""
+        """Return a resource or a sub-resource; raise `NotFound`."""
         answers = _answers.get()
         if answers is None:
             return await self._resources.get(resource_id, api_version, suffix)
@@ -80,13 +80,13 @@ class ResumableResources(ResourceReader):
                 answer = {}
             await answers.keep(request, answer)
         if _FOUND not in answer:
-            raise NotFound(f"there is no resource {resource_id}{suffix}")
+            raise NotFound(f"No resource {resource_id}{suffix}")
         return as_mapping(answer[_FOUND])
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Document]:
-        """Return all of a collection below a resource; raises `NotFound`."""
+        """Return all items of a collection of a resource; raise `NotFound`."""
         answers = _answers.get()
         if answers is None:
             return await self._resources.list_children(resource_id, collection, api_version)
@@ -97,7 +97,7 @@ class ResumableResources(ResourceReader):
 async def _all_pages(
     answers: StoredAnswers, request: str, read: Callable[[str], Awaitable[ResultPage[Document]]]
 ) -> list[Document]:
-    """Return the items of all pages; raises `NotFound` where there is no list."""
+    """Return the items of all pages; raise `NotFound` if the list does not exist."""
     found: list[Document] = []
     cursor = ""
     while True:
@@ -105,7 +105,7 @@ async def _all_pages(
         if answer is None:
             answer = await _read_page(answers, request, cursor, read)
         if not answer:
-            raise NotFound(f"there is no list {request}")
+            raise NotFound(f"No list {request}")
         found += objects_at(answer, "items")
         cursor = text_at(answer, "cursor") or ""
         if not cursor:
@@ -118,14 +118,14 @@ async def _read_page(
     cursor: str,
     read: Callable[[str], Awaitable[ResultPage[Document]]],
 ) -> Document:
-    """Read and store a page; where its cursor has expired, this list begins anew, and no other."""
+    """Read and store a page. If its cursor has expired, restart this list only."""
     try:
         page = await read(cursor)
         answer: Document = {"items": list(page.items), "cursor": page.cursor}
     except (NotFound, PlatformError) as err:
         if cursor and (isinstance(err, NotFound) or err.status in _EXPIRED):
             await answers.forget(f"{request} ")
-            text = f"A list of Azure resources could not be continued, and is read again: {err}"
+            text = f"Restarting a list of Azure resources with an expired cursor: {err}"
             raise ServiceUnavailable(text) from err
         if not isinstance(err, NotFound):
             raise

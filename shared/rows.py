@@ -1,4 +1,4 @@
-"""How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
+"""Store the app's objects as rows: a typed table for each type, by the `Store` port."""
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -25,33 +25,33 @@ from shared.ports import (
     UpsertRow,
 )
 
-#: Characters of JSON in one property: Tables allow 64 KiB of UTF-16, and a character may take 4.
+#: Characters of JSON per property: Tables allow 64 KiB of UTF-16, and a character can take 4 bytes.
 CHUNK = 16_000
-#: Rows, and characters of JSON, in one batch: Tables allow 4 MiB of UTF-8 in all.
+#: Rows, and characters of JSON, per batch: Tables allow 4 MiB of UTF-8 in total.
 BATCH_ROWS = 20
 BATCH_CHARACTERS = 1_000_000
-#: Rows that are removed in one batch: Tables allow as many.
+#: Rows deleted per batch: the maximum of Tables.
 _REMOVED = 100
-#: Texts of a table whose items are remembered: many jobs read the same rows again and again.
+#: Cached items per table, because many jobs read the same rows repeatedly.
 _REMEMBERED = 32
-#: Key of the row that holds no item but who may write its partition (jobs/fenced_rows.py).
+#: Key of a row without item, which has the permitted writer of its partition (jobs/fenced_rows.py).
 FENCE = "~fence"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredItem[T]:
-    """An item and the ETag of the row it was read from or written to."""
+    """An item and the ETag of its row."""
 
     item: T
     etag: str
 
 
 async def _nothing(_before: object, _after: object) -> None:
-    """Do nothing first."""
+    """Do nothing."""
 
 
 class Table[T]:
-    """Items of one type in one table."""
+    """Items of one type in a table."""
 
     def __init__(
         self,
@@ -65,18 +65,18 @@ class Table[T]:
         is_rebuilt: bool = False,
         indexed: Callable[[T | None, T], Awaitable[None]] = _nothing,
     ) -> None:
-        """`address` gives an item's partition and key; `columns` what can be searched.
+        """`address` returns an item's partition and key; `columns` its searchable columns.
 
-        `remedy` says what to do with a row that cannot be read. `is_rebuilt`: such a row counts as
-        missing, since the app can do without it and writes it anew. `indexed` is awaited before
-        each write, with the item that stands there (None: it is new) and the one to be written.
+        `remedy` is the fix for an unreadable row. `is_rebuilt`: an unreadable row counts as
+        missing, because the app writes it again. `indexed` is awaited before each write with the
+        stored item (None: new) and the new one.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
         self._remedy = remedy
         self.store = store
         self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
-        #: By the text, whatever row it stands in: nobody changes an item, so readers may share it.
+        #: By text, for any row: items are immutable, so readers can share them.
         self._item_of = functools.lru_cache(_REMEMBERED)(self._validated)
         self._address = address
         self._columns = columns
@@ -87,12 +87,12 @@ class Table[T]:
         return self._address(item)
 
     async def get(self, partition: str, key: str) -> StoredItem[T] | None:
-        """Return the item, or None; raises `UnreadableRow`, unless the table is rebuilt."""
+        """Return the item or None; raise `UnreadableRow`, unless the table is rebuilt."""
         row = await self.store.get(self.name, partition, key)
         return next(self.readable([row]), None) if row else None
 
     async def insert(self, item: T, *, is_indexed: bool = False) -> StoredItem[T]:
-        """Store a new item; raises `AlreadyExists`. `is_indexed`: the index knows of it already."""
+        """Store a new item; raise `AlreadyExists`. `is_indexed`: the index already has it."""
         if not is_indexed:
             await self._indexed(None, item)
         try:
@@ -107,7 +107,7 @@ class Table[T]:
             raise AlreadyExists(str(err)) from err
 
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
-        """Store `item` in place of `kept`; raises `Conflict`."""
+        """Store `item` in place of `kept`; raise `Conflict`."""
         await self._indexed(kept.item, item)
         return await self._one(ReplaceRow(self.row(item, kept.etag)), item)
 
@@ -119,10 +119,10 @@ class Table[T]:
         *,
         first: Callable[[T | None, T], Awaitable[None]] = _nothing,
     ) -> StoredItem[T] | None:
-        """Store what `change` makes of an item, or of none; None: nothing is to be changed.
+        """Store the result of `change` for the stored item (None: missing), unless it is None.
 
-        It is asked again with what stands there by then until nobody was faster. `first` is told
-        both before the item is stored.
+        Repeats `change` with the new item until no other writer was faster. Calls `first` with both
+        items before each write.
         """
         while True:
             kept = await self.get(partition, key)
@@ -134,7 +134,7 @@ class Table[T]:
                 return await (self.replace(kept, item) if kept else self.insert(item))
 
     async def upsert(self, *items: T) -> None:
-        """Store items whatever is there; a partition takes one batch at a time."""
+        """Store items, whether or not they exist, one batch at a time per partition."""
         if self._indexed is not _nothing:
             for item in items:
                 await self._indexed(None, item)
@@ -146,7 +146,7 @@ class Table[T]:
             await self.store.write(*batch)
 
     def batches(self, *items: T) -> Iterator[list[UpsertRow]]:
-        """Yield the operations that store items, a batch of one partition at a time."""
+        """Yield the operations that store items, in batches of one partition."""
         partitions: dict[str, list[StoreRow]] = {}
         for item in items:
             row = self.row(item)
@@ -156,17 +156,17 @@ class Table[T]:
                 yield [UpsertRow(row) for row in batch]
 
     def removal(self, item: T) -> DeleteRow:
-        """Return the operation that removes an item, whatever became of it."""
+        """Return the operation that deletes an item in any version."""
         return DeleteRow(self.row(item))
 
     async def delete(self, kept: StoredItem[T]) -> None:
-        """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
+        """Delete the item; raise `Conflict` if it changed, `NotFound` if it does not exist."""
         await self.store.write(DeleteRow(self.row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
-        """Remove what a query finds, the last first; what is gone meanwhile is fine.
+        """Delete the items of a query, last first; skip those that no longer exist.
 
-        Whoever dies in the middle leaves the beginning of a list, never one with a hole in it.
+        An interruption leaves the beginning of a list, without a hole in it.
         """
         for some in batched(await self.removals(partition, where=where), _REMOVED, strict=False):
             for _, same in groupby(some, key=lambda one: one.row.partition):
@@ -175,13 +175,13 @@ class Table[T]:
     async def _remove(self, removals: Sequence[DeleteRow]) -> None:
         try:
             await self.store.write(*removals)
-        except NotFound:  # of one of them: nothing was done
+        except NotFound:  # one of them is missing: nothing was deleted
             for removal in removals:
                 with suppress(NotFound):
                     await self.store.write(removal)
 
     async def forget(self, partition: str) -> None:
-        """Remove a partition with its fence: nobody may be left who writes there."""
+        """Delete a partition with its fence. No writer may be left."""
         await self.clear(partition)
         fence = await self.store.get(self.name, partition, FENCE)
         if fence:
@@ -191,7 +191,7 @@ class Table[T]:
     async def removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[DeleteRow]:
-        """Return the operations that remove what a query finds, the last first."""
+        """Return the operations that delete the items of a query, last first."""
         rows = [row async for row in self.store.query(self.name, partition, where=where)]
         return [
             DeleteRow(replace(row, columns={}, etag=None))
@@ -219,7 +219,7 @@ class Table[T]:
         where: Sequence[Condition] = (),
         before: str | None = None,
     ) -> AsyncIterator[StoredItem[T] | UnreadableRow]:
-        """Yield as `query` does, and an error in the place of each row that cannot be read.
+        """Yield like `query`, with an error in place of each unreadable row.
 
         `before`: only rows of the partition with a smaller key.
         """
@@ -234,11 +234,11 @@ class Table[T]:
     async def all(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[T]:
-        """Return the items of a query; raises `UnreadableRow`."""
+        """Return the items of a query; raise `UnreadableRow`."""
         return [kept.item async for kept in self.query(partition, where=where)]
 
     def name_of(self, item: T) -> RowName:
-        """Return where the item stands: table, partition and key."""
+        """Return the item's table, partition and key."""
         return (self.name, *self._address(item))
 
     async def _one(self, operation: InsertRow | ReplaceRow, item: T) -> StoredItem[T]:
@@ -246,9 +246,9 @@ class Table[T]:
         return StoredItem(item, row.etag or "")
 
     def row(self, item: T, etag: str | None = None) -> StoreRow:
-        """Return the row that keeps an item, over the one with this ETag."""
+        """Return the row of an item with this ETag."""
         partition, key = self._address(item)
-        # Edges redact what comes in; this is the last line, as for logs and answers.
+        # Inputs are already redacted; this covers the rest, as for logs and responses.
         text = mask_signatures(self._adapter.dump_json(item).decode())
         chunks = {
             f"data{number}": text[start : start + CHUNK]
@@ -258,7 +258,7 @@ class Table[T]:
         return StoreRow(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
 
     def read(self, row: StoreRow) -> StoredItem[T]:
-        """Return the item of a row; raises `UnreadableRow`."""
+        """Return the item of a row; raise `UnreadableRow`."""
         name = (row.table, row.partition, row.key)
         try:
             chunks = int(row.columns["chunks"])
@@ -267,15 +267,15 @@ class Table[T]:
         except (KeyError, ValueError, OverflowError) as err:
             reason = _what_is_wrong(err)
             raise UnreadableRow(name, reason=reason, remedy=self._remedy) from None
-        if self.name_of(item) != name:  # written back, it would take the place of another row
-            raise UnreadableRow(name, reason="it names another row", remedy=self._remedy)
+        if self.name_of(item) != name:  # writing it back would overwrite another row
+            raise UnreadableRow(name, reason="it contains another row's key", remedy=self._remedy)
         return StoredItem(item, row.etag or "")
 
     def _validated(self, text: str) -> T:
         return self._adapter.validate_json(text)
 
     def readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
-        """Yield the items of rows; raises `UnreadableRow`, unless the table is rebuilt."""
+        """Yield the items of rows; raise `UnreadableRow`, unless the table is rebuilt."""
         for row in rows:
             try:
                 yield self.read(row)
@@ -284,7 +284,7 @@ class Table[T]:
                     raise
 
     def corrected(self, row: StoreRow) -> StoreRow | None:
-        """Return the row with search columns that fit its item; None: they do.
+        """Return the row with corrected search columns, or None if they are correct.
 
         Raises `UnreadableRow`.
         """
@@ -293,7 +293,7 @@ class Table[T]:
 
 
 def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:
-    """Say which members are not as they should be, without what stands in them."""
+    """Return the invalid fields, without their values."""
     if not isinstance(err, ValidationError):
         return "it is not whole"
     return "; ".join(
@@ -303,7 +303,7 @@ def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:
 
 
 def _batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
-    """Split rows so that each request is as small as Tables want it."""
+    """Split rows into batches within the limits of Tables."""
     batch: list[StoreRow] = []
     room = BATCH_CHARACTERS
     for row in rows:
@@ -319,10 +319,10 @@ def _batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
 
 @functools.cache
 def type_adapter_for[T](kind: type[T]) -> TypeAdapter[T]:
-    """Return what reads a type: building it takes milliseconds, once for each type is enough."""
+    """Return the type adapter of a type, cached because building it takes milliseconds."""
     return TypeAdapter(kind)
 
 
 def sortable_time(moment: datetime | None) -> str:
-    """Return a time as text that sorts as times do; none comes after all."""
+    """Return a time as text that sorts by time; None sorts last."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "~"

@@ -1,4 +1,4 @@
-"""What use cases and steps are given: the ports, the tables and the settings, as one value."""
+"""The services that use cases and steps get: ports, tables and settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -26,7 +26,7 @@ from shared.tables import Tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(StepPorts):
-    """Everything outside the rules. `bootstrap` fills it; so do tests."""
+    """All dependencies of use cases and steps. `bootstrap` provides adapters, tests fakes."""
 
     settings: Settings
     clock: Clock
@@ -35,11 +35,11 @@ class Services(StepPorts):
     messages: MessageSender
     alerts: AlertSender
     function_keys: FunctionKeys
-    #: Of the flow service, which takes the fewest calls.
+    #: Request budget of the flow service, which has the lowest limit.
     request_budget: RequestBudget
-    #: Ways to tell people; none is set up: they look for themselves.
+    #: Notification channels; may be empty.
     channels: tuple[NotificationChannel, ...] = ()
-    #: By the name of the kind.
+    #: By name of the kind.
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]
     assessment: AssessmentPorts
@@ -47,11 +47,11 @@ class Services(StepPorts):
 
     @property
     def now(self) -> datetime:
-        """Return the present."""
+        """Return the current time."""
         return self.clock.now()
 
 
 def platform_ports(ports: PlatformPorts) -> dict[str, Any]:
-    """Return the part of `Services` that is on the platform, by the names of its fields."""
+    """Return the platform ports by their field names in `Services`."""
     steps = {one.name: getattr(ports, one.name) for one in fields(StepPorts)}
     return {**steps, "assessment": ports}

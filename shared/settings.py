@@ -1,4 +1,4 @@
-"""Every setting of the product, read from the environment once. Nothing else reads it."""
+"""Read all settings from the environment, once. Nothing else reads it."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.principal import Role
 
-#: Nothing is awaited backwards: with a negative quiet period an original would go at once.
+#: Durations must not be negative: a negative no-call period would retire an original at once.
 type Duration = Annotated[timedelta, Field(ge=timedelta(0))]
 type Count = Annotated[int, Field(ge=1)]
 
@@ -23,14 +23,14 @@ class OnOriginalEdited(StrEnum):
 
 
 def _split(value: object) -> object:
-    """Read `a, b` as two values: application settings are plain text."""
+    """Split `a, b` into two values, because application settings are plain text."""
     if not isinstance(value, str):
         return value
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
 class AccessSettings(BaseSettings):
-    """Who may call the API: needed already when the functions are registered."""
+    """Settings for access to the API, needed when functions are registered."""
 
     model_config = SettingsConfigDict(
         env_prefix="CMK_", frozen=True, extra="ignore", hide_input_in_errors=True
@@ -46,12 +46,12 @@ class AccessSettings(BaseSettings):
 
     @property
     def platform_signs_in(self) -> bool:
-        """Return whether App Service signs callers in. Otherwise anybody can write its headers."""
+        """Return whether App Service authenticates callers. Otherwise its headers are untrusted."""
         return self.website_auth_enabled.lower() == "true"
 
 
 class Settings(AccessSettings):
-    """Settings of the app; each is an application setting with the prefix `CMK_`."""
+    """Settings of the app, each an application setting with the prefix `CMK_`."""
 
     #: The tenant to work in.
     tenant_id: str
@@ -192,9 +192,9 @@ class Settings(AccessSettings):
 
     @property
     def own_address(self) -> str:
-        """Return the address of this app, without a path; empty: it is not known.
+        """Return the URL of this app without a path, or "" if unknown.
 
-        App Service takes TLS alone; a host on the developer's machine has none.
+        App Service accepts only HTTPS; a host on a developer machine has no TLS.
         """
         if not self.website_host:
             return ""
@@ -203,5 +203,5 @@ class Settings(AccessSettings):
 
     @property
     def channel_addresses(self) -> dict[str, str]:
-        """Return the addresses of channels that may be flows, by setting: secrets."""
+        """Return the URLs, which are secrets, of channels that may be flows, by setting."""
         return {"CMK_WEBHOOK": self.webhook, "CMK_TEAMS_WEBHOOK": self.teams_webhook}

@@ -1,4 +1,4 @@
-"""Every table of the product: what it holds, where a row of it stands, what can be searched."""
+"""Define every table: its items, their keys and the searchable columns."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -47,14 +47,13 @@ from shared.ports import Scalar, Store
 from shared.rows import Table, sortable_time
 
 _NEWER = "Deploy the version of the app that wrote it, or a newer one. If no version did, "
-#: What to do with a row that cannot be read, where nothing else has what it says.
+#: Fix for an unreadable row with data that exists nowhere else.
 _CORRECT = (
-    f"{_NEWER}correct the member that is named, in the columns data0 and following; do not delete "
-    "the row."
+    f"{_NEWER}correct the named field in the columns data0 and following; do not delete the row."
 )
-#: The same, where the app can do without the row.
-_REBUILT = "Nothing has to be done: the app removes the row, and writes it anew when it needs it."
-#: The same by table, where it is not to be corrected.
+#: Fix for an unreadable row that the app can do without.
+_REBUILT = "No action required: the app deletes the row and writes it again when needed."
+#: Fixes by table, for rows that need no correction.
 _REMEDIES: Mapping[str, str] = {
     "caller_searches": _REBUILT,
     "completed_caller_searches": _REBUILT,
@@ -71,31 +70,33 @@ _REMEDIES: Mapping[str, str] = {
     "timer_runs": _REBUILT,
     "daily_looks": _REBUILT,
     "job_index": "Nothing has to be done: the app reads every job of its environment instead, and "
-    "the next daily sweep writes the row anew.",
+    "the next daily check writes the row again.",
     "kill_switch": (
-        "Until then nothing is written. Turn the kill switch on or off: that writes it anew."
+        "Until then the app writes nothing. Turn the kill switch on or off to write the row again."
     ),
-    "caller_index": f"{_NEWER}delete the row, then order an assessment: its search writes it anew.",
+    "caller_index": (
+        f"{_NEWER}delete the row, then start an assessment: its search writes it again."
+    ),
     "environment_settings": (
         f"{_NEWER}delete the row, then set the environment again: its mode is assess."
     ),
-    "policy_links": f"{_NEWER}delete the row: the environment is then taken for newly linked.",
+    "policy_links": f"{_NEWER}delete the row: the environment then counts as newly linked.",
     "resource_leases": f"{_NEWER}wait for five minutes, then delete the row.",
     "pending_caller_writes": (
         f"{_NEWER}delete the row: its job then writes its callers without waiting for others."
     ),
-    "discovery_pages": f"{_NEWER}delete the row: its discovery begins anew.",
+    "discovery_pages": f"{_NEWER}delete the row: its discovery restarts.",
     "service_tag_list_versions": (
         f"{_NEWER}delete the row: the history of address ranges then lacks one entry."
     ),
     "key_alerts": f"{_NEWER}delete the row: the next check of the keys reports it again.",
-    "blocked_calls": f"{_NEWER}delete the row: the next look at the copy's runs writes it anew.",
+    "blocked_calls": f"{_NEWER}delete the row: the next check of the copy's runs writes it again.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Every table of the product."""
+    """Every table of the app."""
 
     store: Store
     job_index: Table[IndexRow] = field(init=False)
@@ -151,7 +152,7 @@ class Tables:
             remedy = _REMEDIES.get(name, _CORRECT)
             opened = Table(
                 self.store,
-                name.replace("_", ""),  # Table storage takes letters and digits only
+                name.replace("_", ""),  # Table storage allows only letters and digits
                 kind,
                 address=address,
                 columns=columns,

@@ -1,1 +1,1 @@
-"""The dashboard: pages of what waits for whom, of a remediation, its plan and its flows."""
+"""Render the dashboard: actions required, remediations, plans and flows."""

@@ -1,4 +1,4 @@
-// What a person must look at; docs/runbook.md has a runbook for each.
+// Alert rules; docs/runbook.md has a runbook for each.
 import * as types from 'types.bicep'
 
 param location string
@@ -8,8 +8,8 @@ param namespaceId string
 param insightsId string
 param actionGroupId string
 
-// The host reports a failed run as an error too, in these categories of its own; one failure of a
-// timer is made good by the next run and needs nobody. What fails again is the alert `failing`.
+// The host also reports a failed run as an error in these categories. The next run corrects a
+// single failure of a timer; the alert `failing` reports repeated failures.
 var loggedErrors = '''
 union traces, exceptions
 | where severityLevel >= 3
@@ -17,8 +17,8 @@ union traces, exceptions
 | where category != 'Host.Results' and (category !startswith 'Function.' or category endswith '.User')
 '''
 
-// The host forwards a message and no fields. The app writes fields at the end of the message, as one
-// JSON object after ' | ', which no other text of a message can imitate: shared/log_fields.py.
+// The host forwards only the message, without fields. The app appends the fields as a JSON object
+// after ' | ', which no other text of a message can contain: shared/log_fields.py.
 var bothOff = '''
 traces
 | where severityLevel >= 3
@@ -26,7 +26,7 @@ traces
 | where tostring(fields.code) == 'both_off'
 '''
 
-// A line for each cause, once a day: shared/adapters/channels/log.py.
+// One line per action, once a day: shared/adapters/channels/log.py.
 var plansWaiting = '''
 traces
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
@@ -39,15 +39,15 @@ traces
 | where tostring(fields.cause) in ('flows_blocked', 'environment_blocked')
 '''
 
-// The sweep says how it ended; an app that does not run says nothing.
+// The daily check logs its result. If the app does not run, there is no line.
 var sweeps = '''
 traces
 | where timestamp > ago(26h)
 | where message startswith 'daily check completed'
 '''
 
-// Two failures since the last success, in two days, so that the daily sweep has two runs in it.
-// Calls of the API have a URL, and a caller who sees the failure.
+// Two failures since the last success, within two days, which cover two runs of the daily check.
+// API requests have a URL, and their caller sees the failure.
 var failedTwice = '''
 let runs = requests
 | where isempty(url)
@@ -70,7 +70,7 @@ resource poison 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'A message could not be read or was tried too often: docs/runbook.md, Poison messages.'
+    description: 'A message is unreadable or failed too often: docs/runbook.md, Poison messages.'
     severity: 2
     enabled: true
     scopes: [namespaceId]
@@ -99,7 +99,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'A function died ten times on one message: docs/runbook.md, Dead letters.'
+    description: 'A function crashed ten times on one message: docs/runbook.md, Dead letters.'
     severity: 1
     enabled: true
     scopes: [namespaceId]
@@ -127,7 +127,7 @@ resource bothOffAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'A flow that was on is off, and so is its copy: docs/runbook.md, Original and copy are both off.'
+    description: 'Original and copy are both off, and one was on: docs/runbook.md, Original and copy are both off.'
     severity: 0
     enabled: true
     scopes: [insightsId]
@@ -152,7 +152,7 @@ resource errors 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'The app logged an error, which a person must act on: docs/runbook.md, Log messages.'
+    description: 'The app logged an error, so an action is required: docs/runbook.md, Log messages.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -227,7 +227,7 @@ resource blocked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'Flows are blocked and say what to do: docs/runbook.md, A flow is blocked.'
+    description: 'Flows are blocked until an action is taken: docs/runbook.md, A flow is blocked.'
     severity: 2
     enabled: true
     scopes: [insightsId]

@@ -1,19 +1,18 @@
-// What the app may do in a resource group with apps and vaults that call flows: read and write app
-// settings and secrets. No built-in role gives this without the right to deploy code or to delete.
-// `sites/config/write` is wider than app settings: it allows the whole configuration of a site to be
-// written.
-// Without it the plan says which callers were not searched.
+// Role for a resource group with apps and vaults that call flows: read and write app settings and
+// secrets. All built-in roles with these permissions can also deploy code or delete resources.
+// `sites/config/write` includes the whole configuration of an app, not only its settings.
+// Without this role, the plan names the places that were not searched for callers.
 param token string
 param principalId string
 
-// The names of custom roles are the tenant's: one for each deployment and group.
+// Names of custom roles are unique in a tenant, so each has a suffix of deployment and group.
 var suffix = uniqueString(resourceGroup().id, token)
 
 resource appSettings 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'app settings')
   properties: {
     roleName: 'Flow remediation: app settings (${suffix})'
-    description: 'Finds trigger URLs in the settings of apps and replaces them. Allows the whole configuration of apps to be written.'
+    description: 'Finds and replaces trigger URLs in app settings. Allows writing the whole configuration of apps.'
     permissions: [
       {
         actions: [

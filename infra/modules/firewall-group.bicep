@@ -1,19 +1,18 @@
-// What the app may do in a resource group with firewalls that it opens by order, or by an approved
-// plan: rules of network security groups, IP groups, access restrictions. No built-in role is as
-// narrow. `sites/config/write` is wider than the app needs: it also allows any other setting of a site
-// to be replaced, its app settings included, and Azure has no action for access restrictions alone.
-// Without this role every repair is text for a person.
+// Role for a resource group with firewalls that the app may fix on request or by an approved plan:
+// rules of network security groups, IP groups, access restrictions. All built-in roles are wider.
+// `sites/config/write` includes all settings of an app, because Azure has no action for access
+// restrictions alone. Without this role, the app only shows firewall fixes.
 param token string
 param principalId string
 
-// The names of custom roles are the tenant's: one for each deployment and group.
+// Names of custom roles are unique in a tenant, so each has a suffix of deployment and group.
 var suffix = uniqueString(resourceGroup().id, token)
 
 resource firewalls 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'firewalls')
   properties: {
     roleName: 'Flow remediation: firewalls (${suffix})'
-    description: 'Adds rules that let the new addresses of flows in, and removes them. Allows the whole configuration of apps to be written.'
+    description: 'Adds and removes firewall rules for the new addresses of flows. Allows writing the whole configuration of apps.'
     permissions: [
       {
         actions: [

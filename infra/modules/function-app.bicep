@@ -1,5 +1,5 @@
-// The app itself on Flex Consumption. A deployment replaces all of its settings: those that say where
-// things lie are made here, the others come from the azd environment (docs/settings.md).
+// The app on Flex Consumption. A deployment replaces all of its settings: those with names of
+// resources are set here, the others come from the azd environment (docs/settings.md).
 import * as types from 'types.bicep'
 
 param location string
@@ -34,12 +34,12 @@ var places = {
   CMK_SERVICE_ACCOUNT_CLIENT_ID: serviceAccountClientId
   CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET: serviceAccountTokenCacheUrl
   CMK_STORAGE_ACCOUNT: storageAccount
-  // App Service authentication: the identity's token stands in for the registration's secret.
+  // App Service authentication: the identity's token replaces the registration's secret.
   OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
   WEBSITE_AUTH_AAD_ALLOWED_TENANTS: tenant().tenantId
 }
 
-// The host reads these, and the app has no default for them.
+// Settings of the host, without a default in the app.
 var schedules = {
   CMK_POLICY_LINK_POLL_SCHEDULE: '0 */5 * * * *'
   CMK_DAILY_CHECK_SCHEDULE: '0 0 2 * * *'
@@ -47,7 +47,7 @@ var schedules = {
   CMK_DELETION_SCHEDULE: '15 */5 * * * *'
 }
 
-// An empty value is left out, so that each default is written down once: in shared/settings.py.
+// Empty values are omitted, so that defaults exist only in shared/settings.py.
 var chosen = filter(items(tunables), tunable => !empty(tunable.value))
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
@@ -62,7 +62,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: 'func-${token}'
   location: location
-  // azd deploys to the one resource that has this tag.
+  // azd deploys to the resource with this tag.
   tags: union(tags, { 'azd-service-name': 'app' })
   kind: 'functionapp,linux'
   identity: {
@@ -86,7 +86,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         }
       }
       runtime: { name: 'python', version: '3.13' }
-      // What the platform allows bounds the app, not the number of instances.
+      // The platform's limits bound the app, not the number of instances.
       scaleAndConcurrency: { instanceMemoryMB: 2048, maximumInstanceCount: 40 }
     }
   }
@@ -98,8 +98,8 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(places, schedules, toObject(chosen, tunable => tunable.key, tunable => tunable.value))
 }
 
-// App Service says who calls and lets everybody through; the app decides what each may do, and sends
-// browsers to sign in (docs/adr/0020-who-calls-is-decided-here.md).
+// App Service authenticates callers and rejects no one. The app authorizes them and redirects
+// browsers to the sign-in (docs/adr/0020-who-calls-is-decided-here.md).
 resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
   parent: app
   name: 'authsettingsV2'
@@ -127,11 +127,11 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(sig
       }
     }
   }
-  // The settings restart the app: one after the other.
+  // Settings restart the app, so they are deployed one after the other.
   dependsOn: [settings]
 }
 
-// Only identities may publish the app.
+// Only identities may deploy the app, not passwords.
 resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'

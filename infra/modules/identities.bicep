@@ -1,4 +1,4 @@
-// Two identities: what the app does, and what Event Grid may do (send to the queues, nothing else).
+// Two identities: one for the app, and one for Event Grid, which may only send to the queues.
 import * as types from 'types.bicep'
 
 param location string

@@ -1,5 +1,5 @@
 // Events of the vault's keys go to the queue key-events.
-// A vault has one system topic at most: where it has one, add the event subscription to it.
+// A vault can have only one system topic: if it exists, add the event subscription to it.
 import * as types from 'types.bicep'
 
 param location string

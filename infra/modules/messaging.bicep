@@ -1,11 +1,11 @@
-// The five queues. Their properties are what the app counts on: a message id is remembered for ten
-// minutes, a lock lasts a minute, ten deliveries are the end (then: dead letter).
+// The five queues. The app relies on their properties: duplicate detection of ten minutes, a lock
+// of one minute, and ten deliveries before a message becomes a dead letter.
 import * as types from 'types.bicep'
 
 param location string
 param tags types.tags
 
-// Long enough for the name of a namespace, which has six characters at least.
+// Long enough for a namespace name, which has at least six characters.
 @minLength(13)
 param token string
 
@@ -51,7 +51,8 @@ resource queues 'Microsoft.ServiceBus/namespaces/queues@2026-01-01' = [
   }
 ]
 
-// Owner, not receiver and sender: the scale controller reads the queues' lengths with it.
+// Owner instead of receiver and sender, because the scale controller reads the queues' lengths with
+// it.
 resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(namespace.id, appPrincipalId, dataOwner)
   scope: namespace
@@ -62,7 +63,7 @@ resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Event Grid sends to the queues of events; it may announce no job and move nothing to the poison queue.
+// Event Grid may send only to the queues of events, not to those of jobs or poison messages.
 resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for name in eventQueueNames: {
     name: guid(namespace.id, name, eventsPrincipalId, dataSender)

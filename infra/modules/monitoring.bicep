@@ -1,4 +1,4 @@
-// Logs. Nothing in them holds a trigger URL: shared/logging_redaction.py sees to that.
+// Logs. shared/logging_redaction.py redacts trigger URLs in them.
 import * as types from 'types.bicep'
 
 param location string

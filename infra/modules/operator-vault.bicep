@@ -1,4 +1,5 @@
-// A vault for one secret: the operator's token cache. Who may read it can act as the operator.
+// A vault for the service account's token cache. Anyone who can read it can act as the service
+// account.
 import * as types from 'types.bicep'
 
 param location string
@@ -7,8 +8,8 @@ param principalId string
 
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 
-// A deleted vault keeps its name for ninety days, and purge protection has nobody free it sooner. With
-// the identity in it, the name is another one when all is taken away and made anew.
+// A deleted vault keeps its name for ninety days, because purge protection forbids earlier removal.
+// With the identity in the name, a new deployment gets another name.
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: 'kv-${uniqueString(principalId)}'
   location: location

@@ -1,5 +1,5 @@
 // Writes and deletions of enterprise policies in this subscription go to the queue policy-events.
-// A subscription has one system topic at most: where it has one, add the event subscription to it.
+// A subscription can have only one system topic: if it exists, add the event subscription to it.
 import * as types from 'types.bicep'
 
 param tags types.tags
@@ -44,7 +44,7 @@ resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
           key: 'subject'
           values: [
             '/providers/Microsoft.PowerPlatform/enterprisePolicies/'
-            // What lies below a vault too: who loses a role there may lock environments.
+            // Includes resources below a vault: a lost role there can lock environments.
             '/providers/Microsoft.KeyVault/vaults/'
           ]
         }

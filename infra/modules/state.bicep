@@ -1,11 +1,11 @@
-// One storage account: rows in tables (made by the app), archived definitions in the container
-// `archive`, the host's own leases, and the app's package. No account key works.
+// The storage account: tables (created by the app), archived definitions in the container
+// `archive`, the host's leases, and the app's package. Account keys are disabled.
 import * as types from 'types.bicep'
 
 param location string
 param tags types.tags
 
-// Long enough for the name of a storage account, which has three characters at least.
+// Long enough for a storage account name, which has at least three characters.
 @minLength(13)
 param token string
 

@@ -1,6 +1,6 @@
-// Types of parameters that several modules share.
+// Parameter types shared by several modules.
 @export()
-@description('Tags of every resource.')
+@description('Tags of all resources.')
 type tags = {
   'azd-env-name': string
 }

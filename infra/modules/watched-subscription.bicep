@@ -1,5 +1,5 @@
-// What the app may do in a watched subscription: read. What it may write, and which secret values it
-// may see, is given by resource group: caller-group.bicep.
+// Role for a watched subscription: read. Permissions to write and to read secrets are granted per
+// resource group: caller-group.bicep.
 targetScope = 'subscription'
 
 param principalId string

@@ -1,4 +1,4 @@
-// Another region than the key vault's.
+// A region other than the key vault's.
 using '../main.bicep'
 
 param environmentName = 'prod'

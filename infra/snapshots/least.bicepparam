@@ -1,4 +1,4 @@
-// What `azd up` deploys where only the name and the region are set.
+// Deployment by `azd up` with only a name and a region.
 using '../main.bicep'
 
 param environmentName = 'prod'

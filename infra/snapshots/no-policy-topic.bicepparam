@@ -1,4 +1,4 @@
-// A subscription that has its system topic already.
+// A subscription with an existing system topic.
 using '../main.bicep'
 
 param environmentName = 'prod'

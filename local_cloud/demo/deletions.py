@@ -58,7 +58,7 @@ class DeletionScene:
         for one in detail["deletions"]:
             title = one["display_name"]
             if one["state"] == "blocked":
-                raise ScenarioError(f"the delete of {title} is blocked: {one['reason']}")
+                raise ScenarioError(f"deletion of {title} blocked: {one['reason']}")
             is_gone = one["state"] == "deleted" and one["is_on_microsoft_key_list"] is False
             if is_gone and one["original_id"] not in self._told:
                 self._told.add(one["original_id"])

@@ -221,7 +221,7 @@ class DemoRun:
             f"{number} dead: {queue}" for queue, number in health["dead_letters"].items() if number
         ]
         if health["parked"]:
-            found.append(f"{health['parked']} messages are parked")
+            found.append(f"{health['parked']} poison messages")
         lines = (await self._log()).splitlines()
         return found + [text for line in lines if (text := _defect(line))]
 

@@ -1,4 +1,4 @@
-"""Notifies people through the log: one line of level ERROR, which an alert finds by its code."""
+"""Send alerts to the log as lines of level ERROR, which an alert rule finds by their code."""
 
 from shared.domain.alert import Alert
 from shared.log_fields import product_log
@@ -7,7 +7,7 @@ log = product_log(__name__)
 
 
 class LogAlertSender:
-    """Notices as lines of the log."""
+    """The log as an alert sender."""
 
     async def send(self, notice: Alert) -> None:
         """Write the line."""

@@ -1,4 +1,4 @@
-"""The clock of the machine: the one place that asks the operating system for the time."""
+"""Return the time of the operating system, and wait."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,12 +7,12 @@ from shared.ports import Clock
 
 
 class SystemClock(Clock):
-    """Tells the machine's time."""
+    """The system clock."""
 
     def now(self) -> datetime:
-        """Return the present, aware, in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, time: timedelta) -> None:
-        """Wait while other tasks run."""
+        """Wait without blocking other tasks."""
         await asyncio.sleep(time.total_seconds())

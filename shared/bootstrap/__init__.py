@@ -1,7 +1,7 @@
-"""The only place that knows concrete classes: which adapter stands for which port.
+"""Build the adapters for all ports: the only package that imports concrete classes.
 
-Adapters are imported when they are built, not with this module: a start of the app that only
-indexes its functions does not pay for the SDKs.
+Adapters are imported when they are built, so that an app start which only indexes functions does
+not import the SDKs.
 """
 
 import asyncio
@@ -14,14 +14,16 @@ from shared.bootstrap.notification_channels import build_channels
 from shared.services import Services, platform_ports
 from shared.settings import Settings
 
-#: Of each event loop its own, since connections belong to a loop. An app has one loop.
+#: One per event loop, because connections belong to a loop. An app has one loop.
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Services] = WeakKeyDictionary()
-#: A loop holds its tasks weakly.
+#: A loop holds only weak references to its tasks.
 _closers: set[asyncio.Task[None]] = set()
 
 
 def services() -> Services:
-    """Return the services of the running loop, built from the environment at the first call."""
+    """Return the services of the running loop; build them from the environment on the first
+    call.
+    """
     loop = asyncio.get_running_loop()
     if loop not in _by_loop:
         closing = AsyncExitStack()
@@ -33,10 +35,10 @@ def services() -> Services:
 
 
 async def _close_with_loop(closing: AsyncExitStack) -> None:
-    """Close what was opened when the loop ends.
+    """Close the resources in `closing` when the loop ends.
 
-    The worker has no hook for its end, but its loop is run by `asyncio.run`, which cancels every
-    task and waits for it. A process that is killed closes nothing, and nothing depends on it.
+    The worker has no shutdown hook, but its loop runs in `asyncio.run`, which cancels every task
+    and waits for it. A killed process closes nothing, and nothing depends on it.
     """
     try:
         await asyncio.get_running_loop().create_future()
@@ -50,10 +52,9 @@ def provide(those: Services) -> None:
 
 
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
-    """Return the services that the settings describe; nothing is called yet.
+    """Build the services from the settings, without any request.
 
-    What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
-    cannot work.
+    Connections and files are pushed on `closing`. Raises `ValueError` for invalid settings.
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
     from shared.adapters.log_alerts import LogAlertSender

@@ -1,4 +1,4 @@
-"""What everything else stands on: who calls, over what, and where state, archive and bus are."""
+"""Build what all other services need: credentials, HTTP client, store, archive and bus."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreServices:
-    """What everything else stands on."""
+    """What all other services need."""
 
     settings: Settings
     closing: AsyncExitStack
     credential: "AsyncTokenCredential"
-    #: The time by the store, for all that instances share: leases, budgets, dates in rows.
+    #: The store's time, for what all instances share: leases, budgets, dates in rows.
     clock: "Clock"
     store: "Store"
     circuits: "CircuitBreakers"
     http: "HttpClient"
 
     def budget(self, name: str, calls: int, **limits: int) -> "StoredRequestBudget":
-        """Return this instance's share of a budget that all instances keep together.
+        """Return this instance's part of a request budget that all instances share.
 
-        `calls` a minute; `limits` are of `BudgetLimit`.
+        `calls` is per minute; `limits` are options of `BudgetLimit`.
         """
         from shared.adapters.state.request_budget import StoredRequestBudget
         from shared.adapters.state.request_ledger import BudgetLimit
@@ -49,7 +49,7 @@ class CoreServices:
 
 
 def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
-    """Return it as the settings describe. Raises `ValueError` for settings that cannot work."""
+    """Build the core services from the settings; raise `ValueError` for invalid settings."""
     from shared.adapters.entra.identity import application_credential
     from shared.adapters.http.client import HttpClient, default_transport
     from shared.adapters.state.store_clock import StoreClock
@@ -58,10 +58,10 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     from shared.tables import Tables
 
     if not settings.subscription_ids:
-        raise ValueError("CMK_SUBSCRIPTION_IDS has to name the subscription of the policies")
+        raise ValueError("CMK_SUBSCRIPTION_IDS must contain the subscription of the policies")
     credential = application_credential(settings.client_id)
     closing.push_async_callback(credential.close)
-    # A file on this machine answers without a Date: its time is the machine's.
+    # SQLite has no clock, so the machine's clock is used.
     clock = StoreClock(SystemClock())
     store = _store(settings, credential, closing, clock)
     circuits = CircuitBreakers(Tables(store), clock, settings)
@@ -84,7 +84,7 @@ def _store(
     closing: AsyncExitStack,
     clock: "StoreClock",
 ) -> "Store":
-    """Return the store, whose answers set the clock."""
+    """Return the store, whose responses set the clock."""
     from shared.adapters.state.versioned_store import VersionedStore
     from shared.tables import Tables
 
@@ -113,7 +113,7 @@ def _store(
 
 
 def build_archive(ground: CoreServices) -> "Archive":
-    """Return where definitions are kept: Blobs, or sealed files in a folder."""
+    """Return the archive: blobs, or encrypted files in a folder."""
     settings = ground.settings
     if settings.storage_account:
         from shared.adapters.archive.blob import BlobArchive, blob_container
@@ -125,12 +125,12 @@ def build_archive(ground: CoreServices) -> "Archive":
     from shared.adapters.archive.folder import FolderArchive
 
     if not settings.archive_key:
-        raise ValueError("CMK_ARCHIVE_KEY is needed where CMK_STORAGE_ACCOUNT is not set")
+        raise ValueError("CMK_ARCHIVE_KEY must be set if CMK_STORAGE_ACCOUNT is not")
     return FolderArchive(settings.state_folder / "archive", settings.archive_key)
 
 
 def build_messages(ground: CoreServices) -> "MessageSender":
-    """Return the way to the queues."""
+    """Return the sender of queue messages."""
     from shared.adapters.bus.service_bus import (
         ServiceBusMessages,
         client_by_connection_string,

@@ -1,4 +1,4 @@
-"""The services of Microsoft that the product calls, and the ports that stand on them."""
+"""Build the Microsoft services and the ports that use them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from shared.adapters.http.client import HttpService
     from shared.adapters.state.request_budget import StoredRequestBudget
 
-#: Where the app lies; a path that is whole already stays what it is.
+#: The app's folder; an absolute path is used as is.
 _APP = Path(__file__).parents[2]
-#: How many times what it begins with a budget that is learnt may become.
+#: Maximum of an adaptive budget, as a multiple of its initial value.
 _RISES_TO = 4
 
 
 class MicrosoftServices:
-    """The services of Microsoft that the adapters share, each with its audience and its budget."""
+    """The Microsoft services that adapters share, each with its audience and budget."""
 
     def __init__(self, ground: CoreServices) -> None:
         from shared.adapters.azure import key_vault
@@ -58,7 +58,7 @@ class MicrosoftServices:
             name="Power Platform admin API",
             scope=power_platform_admin.SCOPE,
             credential=ground.credential,
-            # A list of Power Apps was seen to go on at Resource Manager
+            # A list of Power Apps can have its next page at Resource Manager
             # (platform.md#connection-list).
             domains=("api.bap.microsoft.com", "api.powerapps.com", "management.azure.com"),
         )
@@ -74,7 +74,7 @@ class MicrosoftServices:
         )
 
     def ports(self) -> PlatformPorts:
-        """Return every port onto Power Platform and Azure; nothing is called yet."""
+        """Return all ports for Power Platform and Azure, without any request."""
         from shared.adapters.azure.app_settings import SiteAppSettings
         from shared.adapters.azure.key_vault_keys import VaultKeys
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
@@ -128,7 +128,7 @@ class MicrosoftServices:
         return FlowService(self._ground.http, service, self._environments)
 
     def _service_tags(self) -> ServiceTags:
-        """Return Microsoft's list: a file that somebody refreshes, or what Azure answers."""
+        """Return the service tags: from a file that an administrator updates, or from Azure."""
         from shared.adapters.azure.service_tags import DiscoveredServiceTags, DownloadedServiceTags
 
         settings = self._ground.settings
@@ -138,7 +138,7 @@ class MicrosoftServices:
         return DiscoveredServiceTags(self._ground.http, self.resource_manager, subscription)
 
     def _flow_pages(self) -> FlowPages:
-        """Return the lists of flows by pages; those of the flow service have a small budget."""
+        """Return the paged flow lists. Those of the flow service have a small budget."""
         from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
         ground = self._ground
@@ -148,7 +148,9 @@ class MicrosoftServices:
         return ServiceFlowPages(self.dataverse, listing)
 
     def _flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
-        """Return the access to flows: the application's, and the operator's if there is one."""
+        """Return the access to flows as the application, and as the service account if
+        configured.
+        """
         from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings
         from shared.adapters.entra.no_service_account import NoServiceAccount
         from shared.adapters.flow_service.access import FlowServiceAccountFlows

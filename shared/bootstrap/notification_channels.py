@@ -1,4 +1,4 @@
-"""The channels by which people are notified: the log, and those whose settings are set."""
+"""Build the configured notification channels. The log is always one."""
 
 from collections.abc import Callable
 
@@ -16,9 +16,9 @@ from shared.ports import NotificationChannel, UnusableChannel
 
 
 def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
-    """Return them; nothing is called yet.
+    """Build the channels, without any request.
 
-    A channel whose settings cannot be used is an `UnusableChannel`: it costs the app nothing else.
+    A channel with invalid settings is an `UnusableChannel`; everything else works.
     """
     from shared.adapters.channels import event_grid
     from shared.adapters.channels.log import LogNotificationChannel
@@ -27,7 +27,7 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
     from shared.adapters.http.client import HttpService
 
     settings = ground.settings
-    # The notifier decides when a channel is tried again.
+    # The notifier decides when to retry a channel.
     http = ground.http.without_circuits()
 
     def topic() -> NotificationChannel:

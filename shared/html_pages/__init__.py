@@ -1,4 +1,4 @@
-"""Pages for people, of the app and of the command line: one way to render, one style."""
+"""Render HTML pages for the app and the command line, with one style."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -22,7 +22,10 @@ def style() -> str:
 
 
 def rendered(template: Path, values: Mapping[str, Any]) -> str:
-    """Return a page: text from others is escaped and printable, and shows no trigger URL."""
+    """Return a page.
+
+    Untrusted text is escaped and made printable, and trigger URLs are redacted.
+    """
     return printable(
         redact(_environment(template.parent).get_template(template.name).render(values))
     )
@@ -30,7 +33,7 @@ def rendered(template: Path, values: Mapping[str, Any]) -> str:
 
 @cache
 def _environment(folder: Path) -> "Environment":
-    # The app starts without it: most instances never make a page.
+    # Imported here because most instances render no page.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -49,12 +52,12 @@ def _environment(folder: Path) -> "Environment":
 
 
 def moment(at: datetime) -> str:
-    """Return a time as people read it."""
+    """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _span(time: timedelta) -> str:
-    """Return how long something took, in the largest unit of which there are two."""
+    """Return a duration in the largest unit of which it has at least two."""
     seconds = time.total_seconds()
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:

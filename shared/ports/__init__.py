@@ -1,7 +1,7 @@
-"""What the product needs of the world, as protocols. Adapters implement them, and so do tests.
+"""Define what the app needs from outside as protocols. Adapters and fakes implement them.
 
-Every method may raise `TransientError` (try later), `PlatformError` (the platform says no), and
-where it names one item `NotFound`. Beyond that each says what it raises.
+Every method may raise `TransientError` (retry later) and `PlatformError` (rejected), and `NotFound`
+if it names an item. Further errors are documented per method.
 """
 
 from shared.ports.alerts import AlertSender

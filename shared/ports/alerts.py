@@ -1,4 +1,4 @@
-"""Telling people what needs one of them."""
+"""The port for alerts about rows that need an action."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from shared.domain.alert import Alert
 
 
 class AlertSender(Protocol):
-    """Carries a notice to wherever people look; a notice may come twice."""
+    """Send alerts; an alert may arrive twice."""
 
     async def send(self, notice: Alert) -> None:
-        """Tell it."""
+        """Send an alert."""

@@ -1,4 +1,4 @@
-"""What only an assessment asks of the platform; all of it is read."""
+"""The read-only ports that only assessments use."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,40 +8,43 @@ from shared.domain.environment import Environment
 
 
 class Connections(Protocol):
-    """Connections of an environment, as an administrator sees them.
+    """Read an environment's connections in the admin scope.
 
     See platform.md#connection-list.
     """
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all of them; an empty list may mean that they are not shown to an application."""
+        """Return all connections.
+
+        The list may be empty if the application has no access to them.
+        """
 
     async def errors(self, environment_id: str) -> dict[str, str]:
-        """Return by name, in lower case, what is wrong with each connection; empty: nothing is."""
+        """Return the error of each connection by lower-case name, "" if it has none."""
 
 
 class CanvasApps(Protocol):
-    """Canvas apps of an environment, as an administrator sees them (platform.md#canvas-apps)."""
+    """Read an environment's canvas apps in the admin scope (platform.md#canvas-apps)."""
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use any flow, with the flows' ids."""
+        """Return the apps that use flows, with the flows' ids."""
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return one app; raises `NotFound`, and `InvalidInput` if its ids may not be all."""
+        """Return an app; raise `NotFound`, or `InvalidInput` if its ids may be incomplete."""
 
 
 class MachineGroups(Protocol):
-    """Machine groups for desktop flows (platform.md#machine-groups)."""
+    """Read machine groups for desktop flows (platform.md#machine-groups)."""
 
     async def hosted(self, environment: Environment) -> list[str]:
-        """Return the titles of hosted groups."""
+        """Return the names of hosted groups."""
 
 
 class Organization(Protocol):
-    """The Dataverse organization of an environment: its settings and its people."""
+    """Read an environment's Dataverse organization: its settings and names of users and teams."""
 
     async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Say whether new flows are made in a solution (platform.md#solution-by-default)."""
+        """Return whether new flows are created in a solution (platform.md#solution-by-default)."""
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return names of users and teams by their ids, in lower case; others are left out."""
+        """Return the names of users and teams by lower-case id; skip unknown ids."""

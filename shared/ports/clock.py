@@ -1,14 +1,14 @@
-"""The time."""
+"""The port for time."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, and lets some pass."""
+    """Return the time, and wait."""
 
     def now(self) -> datetime:
-        """Return the present, aware, in UTC."""
+        """Return the current time in UTC."""
 
     async def sleep(self, time: timedelta) -> None:
-        """Come back when `time` has passed: seconds, while a delivery holds its row."""
+        """Wait for `time`. Keep it to seconds while an invocation leases its row."""

@@ -1,12 +1,10 @@
-"""The keys of the Functions host, which no app can read."""
+"""The port for the keys of the Functions host, which no app can read."""
 
 from typing import Protocol
 
 
 class FunctionKeys(Protocol):
-    """Checks a function key that a request carries."""
+    """Check function keys of requests."""
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is a key of this app; raises `TransientError` if that cannot be
-        known.
-        """
+        """Return whether it is a key of this app; raise `TransientError` if the check fails."""

@@ -1,4 +1,4 @@
-"""Kinds that are one file each: places that hold trigger URLs, and firewalls."""
+"""The ports for kinds of callers and firewalls, one module per kind."""
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,124 +17,126 @@ from shared.ports.azure import ResourceWriter
 
 
 class CallerKind(Protocol):
-    """One kind of place that can hold a trigger URL or a flow id; one file of `shared/callers/`."""
+    """A kind of place that can contain a trigger URL or flow id; one module of
+    `shared/callers/`.
+    """
 
     #: The name of the kind, such as `app_setting`.
     kind: str
-    #: Whether a value is JSON source (URLs and ids stand inside its string literals).
+    #: Whether a value is JSON source (URLs and ids are inside its string literals).
     is_json: bool
-    #: How long after a write the old value may still be in use.
+    #: How long the old value may remain in use after a write.
     old_value_lifetime: timedelta
-    #: Whether such a place can only call flows of its own environment.
+    #: Whether such a place can call only flows in its environment.
     is_environment_only: bool
-    #: What the app's identity has to be allowed to find such places and write there.
+    #: Permissions that the app's identity needs to find and write such places.
     required_permissions: RequiredPermissions
-    #: Whether an assessment reads such places by itself: its search for callers leaves them out.
+    #: Whether an assessment reads such places itself, so its caller search skips them.
     is_assessed_separately: bool
 
     def find(
         self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
     ) -> AsyncIterator[Caller]:
-        """Yield every place that holds any trigger URL or child-flow id.
+        """Yield every place that contains a trigger URL or child flow id.
 
-        `search`: go on where an earlier one stopped. It moves on place by place; raises
+        `search` has the progress of an earlier search and is updated place by place. Raises
         `JobBlocked` at the end if a place could not be searched.
         """
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return what stands there now; raises `NotFound`."""
+        """Return the current content; raise `NotFound`."""
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Put `value.text` there if it still has `value.etag`; raises `Conflict`."""
+        """Write `value.text` if the place has `value.etag`; raise `Conflict`."""
 
 
 @runtime_checkable
 class FoundInDefinitions(Protocol):
-    """A `CallerKind` whose places are flows' definitions: who reads those need not search them."""
+    """A `CallerKind` in flows' definitions, which need no search if those are already read."""
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
-        """Yield a flow once for each part of it that holds a trigger URL or child-flow id."""
+        """Yield a flow once for each part of it that contains a trigger URL or child flow id."""
 
 
 @runtime_checkable
 class KeepsVersions(Protocol):
-    """A `CallerKind` whose platform keeps what stood at a place before."""
+    """A `CallerKind` whose platform keeps earlier versions of a place."""
 
     async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
-        """Return all texts that were written there since then; raises `NotFound`."""
+        """Return all texts written to the place since `since`; raise `NotFound`."""
 
 
 @runtime_checkable
 class WritesWholeResource(Protocol):
-    """A `CallerKind` whose platform replaces all places of one resource at once."""
+    """A `CallerKind` whose platform replaces all places of a resource at once."""
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return what stands at places of one resource, by address, without those that are gone."""
+        """Return the content of existing places of a resource, by address."""
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Put all texts of one resource there if each has its ETag, and see them there.
+        """Write all texts of a resource if each has its ETag, and read them back.
 
-        Raises `Conflict`, also for what is read after the write.
+        Raises `Conflict`, also if the texts read back differ.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowsToSave:
-    """Flows that use a value, and since when it stands."""
+    """Flows that use a value, and the time of its last write."""
 
-    #: In whole seconds of the platform's clock, as a flow's `modified_at`; None: not known.
+    #: In whole seconds of the platform's clock, like a flow's `modified_at`; None: unknown.
     written_at: datetime | None
     flows: Sequence[Workflow]
 
 
 @runtime_checkable
 class ReadOnSave(Protocol):
-    """A `CallerKind` whose value a flow takes over only when the flow is saved."""
+    """A `CallerKind` whose value a flow reads only when the flow is saved."""
 
     async def flows_to_save(self, caller: Caller) -> FlowsToSave:
-        """Return the flows of the caller's environment that are saved after each write."""
+        """Return the flows of the caller's environment to save after each write."""
 
 
 class FirewallKind(Protocol):
-    """One kind of firewall; one file of `shared/firewalls/`."""
+    """A kind of firewall; one module of `shared/firewalls/`."""
 
     kind: str
-    #: The Azure resource that such a firewall is, or is part of.
+    #: The Azure resource type of such a firewall or of its parent.
     resource_type: str
 
     async def read(self) -> list[Firewall]:
-        """Return every firewall of this kind in the watched subscriptions."""
+        """Return every firewall of this kind in the configured subscriptions."""
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the smallest change that closes a gap of such a firewall; raises `NotFound`.
+        """Return the smallest change that fixes an issue of such a firewall; raise `NotFound`.
 
-        By what stands there now. A gap of a firewall that is closed as a whole never comes here.
+        Uses the current rules. Never called for a firewall that blocks all access.
         """
 
 
 @runtime_checkable
 class ReadsByHost(Protocol):
-    """A `FirewallKind` of many resources, of which few stand before any one host."""
+    """A `FirewallKind` with many resources, few of which protect a given host."""
 
     async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
-        """Return the firewalls that stand before any of these hosts."""
+        """Return the firewalls in front of any of these hosts."""
 
 
 @runtime_checkable
 class AppliesFixes(Protocol):
-    """A `FirewallKind` whose repairs the app can make by itself, and take back."""
+    """A `FirewallKind` whose fixes the app can apply and revert."""
 
-    #: What the app's identity has to be allowed for that; to read, it is Reader.
+    #: Permissions that the app's identity needs beyond Reader.
     required_permissions: RequiredPermissions
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
-        """Return what stands in the list of an opening now; raises `NotFound`."""
+        """Return the current entries of a list; raise `NotFound`."""
 
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Put entries into the list and take others out if it still is as it was read.
+        """Add and remove entries of a list if it is unchanged since it was read.
 
-        Returns the entries that this write added. Raises `Conflict` where it wrote nothing, and
-        `JobBlocked` where that would do something else too.
+        Returns the entries added by this write. Raises `Conflict` if nothing was written, and
+        `JobBlocked` if the write would have side effects.
         """

@@ -1,4 +1,4 @@
-"""Messages between deliveries."""
+"""The port for queue messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,21 +8,21 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """A message of our own. Equal ids within ten minutes are one message."""
+    """A queue message. Messages with the same id within ten minutes are sent once."""
 
     queue: str
     message_id: str
     body: Mapping[str, object]
-    #: Deliver at this time; None: now.
+    #: Delivery time; None: now.
     due: datetime | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
 class MessageSender(Protocol):
-    """Sends to Service Bus queues."""
+    """Send messages to Service Bus queues."""
 
     async def send(self, *messages: QueueMessage) -> None:
-        """Send all; raises `TransientError` if any may not have been taken."""
+        """Send all messages; raise `TransientError` if some may not have been sent."""
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
-        """Count what waits in a queue, or in its dead-letter queue; at most 1,000 are counted."""
+        """Return the number of messages in a queue or its dead-letter queue, up to 1,000."""

@@ -1,4 +1,4 @@
-"""A way to notify people: each channel is set up by its own settings."""
+"""The port for notification channels, each with its own settings."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,22 +8,24 @@ from shared.errors import UnusableSetting
 
 
 class NotificationChannel(Protocol):
-    """Takes notifications; one may come twice, with the same id."""
+    """Send notifications; one may arrive twice, with the same id."""
 
     @property
     def name(self) -> str:
-        """Return what settings and pages call it."""
+        """Return its name in settings and on pages."""
 
     async def send(self, notification: Notification) -> None:
-        """Send it; raises a `CmkflowError` where it is not taken, without the channel's address."""
+        """Send a notification; raise a `CmkflowError` without the channel's URL if it is
+        rejected.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusableChannel:
-    """A channel with a setting that cannot be used. It takes nothing; the app works without it."""
+    """A channel with an invalid setting. It rejects all notifications; the app works without it."""
 
     name: str
-    #: Names the setting, without its value, and what to do.
+    #: An error with the setting's name and a fix, without its value.
     error: UnusableSetting
 
     async def send(self, notification: Notification) -> None:  # noqa: ARG002 -- the port's

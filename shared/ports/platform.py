@@ -1,4 +1,4 @@
-"""All ports onto Power Platform and Azure, in one bundle."""
+"""All ports for Power Platform and Azure, in one bundle."""
 
 from dataclasses import dataclass
 
@@ -25,10 +25,10 @@ from shared.ports.power_platform import (
 from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
 
 
-# The first two have no slots: a class cannot be made of two that have them.
+# The first two have no slots, because a class cannot inherit from two classes with slots.
 @dataclass(frozen=True, kw_only=True)
 class StepPorts:
-    """What the steps ask of the platform, and write there."""
+    """The ports that steps read and write by."""
 
     environments: Environments
     flow_reports: FlowReports
@@ -48,21 +48,21 @@ class StepPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class AssessmentPorts:
-    """What only an assessment asks of the platform; all of it is read."""
+    """The read-only ports that only assessments use."""
 
     connections: Connections
     canvas_apps: CanvasApps
     machine_groups: MachineGroups
     organization: Organization
-    #: Also for what examines the deployment.
+    #: Also used by the checks of the deployment.
     resources: ResourceReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformPorts(StepPorts, AssessmentPorts):
-    """What `bootstrap` fills with adapters and the tests with their own: both pass one suite.
+    """All ports. `bootstrap` provides adapters and tests provide fakes; both pass one test suite.
 
-    A kind of caller or firewall may be built on any of them (`shared/kind_discovery.py`).
+    A kind of caller or firewall can use any of them (`shared/kind_discovery.py`).
     """
 
     environment_variables: EnvironmentVariables

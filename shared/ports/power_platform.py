@@ -1,4 +1,4 @@
-"""Power Platform: environments, the flow service and Dataverse."""
+"""The ports for Power Platform: environments, flow service and Dataverse."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
@@ -25,53 +25,53 @@ from shared.errors import CmkflowError
 
 
 class Environments(Protocol):
-    """Environments as the admin API (BAP) shows them."""
+    """Read environments from the admin API (BAP)."""
 
     async def list(self) -> list[Environment]:
         """Return all environments of the tenant."""
 
     async def get(self, environment_id: str) -> Environment:
-        """Return one; raises `NotFound`."""
+        """Return an environment; raise `NotFound`."""
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return one as it was within the last minute; raises `NotFound`."""
+        """Return an environment from a cache of one minute; raise `NotFound`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPage[T]:
-    """One page of a list."""
+    """A page of a list."""
 
     items: tuple[T, ...]
-    #: Where the list goes on, to be given back as it is; empty: it ends here.
+    #: Cursor of the next page, to be passed back unchanged; "" after the last.
     cursor: str
 
 
 class FlowReports(Protocol):
-    """What the flow service reports to an administrator."""
+    """Read flows and runs from the flow service in the admin scope."""
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return flows on Microsoft's key, or just those that stay there.
+        """Return up to 250 flows that are on Microsoft's key, or that cannot be migrated.
 
-        Up to 250. A cursor that the platform refuses raises what `FlowPages` says.
+        An invalid cursor raises the errors described at `FlowPages`.
 
         See platform.md#microsoft-key-list.
         """
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return every flow of the environment, lean, solution flows included."""
+        """Return all flows of the environment without details, solution flows included."""
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
+        """Return a flow, with its definition if the platform returns it; raise `NotFound`."""
 
     async def licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return the licence that a flow runs on; empty: none, None: the answer does not tell."""
+        """Return a flow's licence: empty for none, None if the response does not include it."""
 
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Return runs that began from `since` on, newest first, at most `limit`."""
+        """Return up to `limit` runs that began at or after `since`, newest first."""
 
     async def run_page(
         self,
@@ -82,137 +82,140 @@ class FlowReports(Protocol):
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return a page of runs that began from `since` up to `until`, newest first: one call.
+        """Return up to 250 runs that began between `since` and `until`, newest first, by one
+        request.
 
-        Up to 250. Raises `NotFound` for a flow that is gone. A cursor that the platform refuses
-        raises what `FlowPages` says.
+        Raises `NotFound` for a missing flow. An invalid cursor raises the errors described at
+        `FlowPages`.
         """
 
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the actions of a run that failed; raises `NotFound`."""
+        """Return the failed actions of a run; raise `NotFound`."""
 
 
 class FlowsAsServiceAccount(Protocol):
-    """What only a co-owner may ask of a flow. Every call is made as the operator or for it."""
+    """Send the requests that only a co-owner of a flow may send, as the service account."""
 
     async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Make the operator a co-owner; says whether it is one now, and no more than that."""
+        """Grant the service account co-ownership; return whether it was granted."""
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none.
+        """Revoke the service account's co-ownership; do nothing if it has none.
 
-        Not for a flow that the operator owns.
+        Not for a flow that the service account owns.
         """
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL: a secret. Raises `PlatformError` where the trigger has none."""
+        """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
 
     async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
-        co-owner.
+        """Return a flow as the service account; raise `PlatformError` (403) without co-
+        ownership.
         """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
+        """Turn a flow on as the service account; raise `PlatformError` (403) without co-
+        ownership.
+        """
 
     async def account_id(self) -> str:
-        """Return the Entra object id of the operator."""
+        """Return the Entra object id of the service account."""
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the operator's sign-in by using it; raises `JobBlocked` where it has ended.
+        """Renew the service account's sign-in by using it; raise `JobBlocked` if it has expired.
 
-        Returns when it was renewed last; None: that is not known.
+        Returns the time of the last renewal, or None if unknown.
         """
 
 
 class SolutionPlacement(Protocol):
-    """Puts flows into a solution (platform.md#move-into-solution)."""
+    """Move flows into a solution (platform.md#move-into-solution)."""
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Ask for at most 20 flows to be put into the default solution; some may come later."""
+        """Request a move of up to 20 flows into the default solution; it may complete later."""
 
 
 class NonSolutionFlows(Protocol):
-    """Flows that are in no solution: on, off, into the recycle bin and back.
+    """Turn flows outside of solutions on and off, delete and restore them.
 
     See platform.md#flow-state.
     """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on; raises `NotFound`."""
+        """Turn a flow on; raise `NotFound`."""
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow off; raises `NotFound`."""
+        """Turn a flow off; raise `NotFound`."""
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
-        """Delete a flow; does nothing if it is gone."""
+        """Delete a flow; do nothing if it does not exist."""
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
+        """Restore a flow from the recycle bin, turned off; raise `NotFound` if it is not there."""
 
 
 class Workflows(Protocol):
-    """Cloud flows as rows of Dataverse: the supported way to write them."""
+    """Read and write cloud flows as rows of Dataverse, the supported way to write them."""
 
     def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow, or just those of managed solutions, 500 a call."""
+        """Yield all cloud flows or only managed ones, 500 per request."""
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return one; raises `NotFound`."""
+        """Return a flow; raise `NotFound`."""
 
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return each flow without its definition, by its id, or why it is not told.
+        """Return each flow without its definition, or an error, by id.
 
-        `NotFound` stands for a flow that has no row. 2,500 flows take one call.
+        A flow without a row has `NotFound`. One request reads 2,500 flows.
         """
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+        """Create a flow, turned off, with the draft's id; raise `AlreadyExists`."""
 
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        """Change a flow if it has `etag` (`*`: any); raise `Conflict`, `NotFound`."""
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
+        """Delete a flow if it has `etag`; do nothing if it does not exist. Raise `Conflict`."""
 
 
 class FlowPages(Protocol):
-    """Lists of flows a page at a time: who reads one can go on where another had to stop.
+    """Read lists of flows in pages, so that another invocation can continue.
 
-    A cursor that the platform takes no more is `PlatformError` (status 400 or 410) or `NotFound`.
+    An invalid cursor raises `PlatformError` (status 400 or 410) or `NotFound`.
     """
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
-        """Return cloud flows as Dataverse has them, up to 500."""
+        """Return up to 500 cloud flows from Dataverse."""
 
     async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
+        """Return up to 5,000 cloud flows from Dataverse, without definitions."""
 
     async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
+        """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
 
     async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return flows as the flow service lists them, lean; within a budget of its own."""
+        """Return flows from the flow service without details, within their own budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentVariable:
-    """One Dataverse environment variable; `value_id` None: only the default is set."""
+    """A Dataverse environment variable. If `value_id` is None, only the default is set."""
 
     definition_id: str
     schema_name: str
@@ -221,43 +224,43 @@ class EnvironmentVariable:
     default_value: str | None
     value_etag: str = ""
     definition_etag: str = ""
-    #: When each was last written, in whole seconds of Dataverse's clock; None: not returned.
+    #: Time of the last write of each, in whole seconds of Dataverse's clock; None: not returned.
     value_modified_at: datetime | None = None
     definition_modified_at: datetime | None = None
 
 
 class EnvironmentVariables(Protocol):
-    """Environment variables of Dataverse (platform.md#environment-variables)."""
+    """Read and write environment variables of Dataverse (platform.md#environment-variables)."""
 
     async def list(self, environment: Environment) -> list[EnvironmentVariable]:
-        """Return all of them."""
+        """Return all variables."""
 
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a value; raises `Conflict`, `NotFound`."""
+        """Set a value; raise `Conflict`, `NotFound`."""
 
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a default value; raises `Conflict`, `NotFound`."""
+        """Set a default value; raise `Conflict`, `NotFound`."""
 
 
 class ConnectionReferences(Protocol):
-    """Connection references of Dataverse (platform.md#connection-references)."""
+    """Read and create connection references of Dataverse (platform.md#connection-references)."""
 
     async def find(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return those bound to any of these connections."""
+        """Return the references to any of these connections."""
 
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return those with any of these logical names."""
+        """Return the references with any of these logical names."""
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return one; raises `NotFound`."""
+        """Return a reference; raise `NotFound`."""
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create it under the draft's id; raises `AlreadyExists`."""
+        """Create a reference with the draft's id; raise `AlreadyExists`."""

@@ -1,4 +1,4 @@
-"""The calls of a service that takes few of them."""
+"""The port for the request budget of a service with a low limit."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -8,30 +8,29 @@ from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueS
 
 
 class RequestBudget(Protocol):
-    """Hands out calls in blocks, one for each delivery, to those first who are furthest along."""
+    """Reserve requests per invocation; invocations of the most advanced jobs come first."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Work inside with a block of calls; None, or no calls: it may begin without any.
+        """Run an invocation with reserved requests; with None or zero requests it starts at once.
 
-        Raises `Waiting` instead of letting the work begin, with the time to ask again. The place
-        in the line is kept meanwhile. Inside, a read for which there is no call waits for it.
+        If it must wait, raises `MustWait` with the time to retry, and keeps its place in the queue.
+        Inside, a read without a reserved request waits for one.
         """
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Come back when so many are at hand, before it is asked whether a write may begin now.
+        """Wait until this many requests are available, before the check whether a write may start.
 
-        `is_urgent`: they may be of those that are kept for undo, swaps and the return of rights.
-
-        Raises `ThrottledError` if that takes minutes.
+        `is_urgent`: include those kept for rollbacks, cutovers and revoking grants. Raises
+        `ThrottledError` if that takes minutes.
         """
 
     async def queue_status(self) -> RequestQueueStatus:
-        """Return who waits at this moment, and for how long."""
+        """Return how many wait in the queue, and for how long."""
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Have those come sooner whose turn comes within the next minutes; returns the line.
+        """Wake waiters whose turn comes within the next minutes; return the queue.
 
-        `come` says whether one still waits there: who does not loses its place.
+        `come` returns whether a waiter still exists; if not, it loses its place.
         """

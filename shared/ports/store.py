@@ -1,4 +1,4 @@
-"""Where rows and definitions are kept."""
+"""The ports for stored rows and archived definitions."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,40 +9,40 @@ type Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRow:
-    """One row of a table. Strings are at most 32,768 characters (64 KiB), a row 1 MiB."""
+    """A row of a table. A string has up to 32,768 characters (64 KiB), a row up to 1 MiB."""
 
     table: str
     partition: str
     key: str
     columns: Mapping[str, Scalar]
-    #: None in a row that was never stored.
+    #: None if the row was never stored.
     etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InsertRow:
-    """Store a new row; `AlreadyExists` if there is one."""
+    """Store a new row; raise `AlreadyExists` if it exists."""
 
     row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceRow:
-    """Store a row over the one with its ETag; `Conflict` if that has changed or gone."""
+    """Replace the row with this ETag; raise `Conflict` if it changed or does not exist."""
 
     row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
 class UpsertRow:
-    """Store a row, whatever is there."""
+    """Store a row, whether or not it exists."""
 
     row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRow:
-    """Remove the row with this ETag (None: any); `Conflict` if changed, `NotFound` if gone."""
+    """Delete the row with this ETag (None: any); raise `Conflict`, or `NotFound` if missing."""
 
     row: StoreRow
 
@@ -52,7 +52,7 @@ type Operation = InsertRow | ReplaceRow | UpsertRow | DeleteRow
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A column compared with a value; `op` is one of `eq ne lt le gt ge`."""
+    """A comparison of a column with a value; `op` is one of `eq ne lt le gt ge`."""
 
     column: str
     op: str
@@ -60,15 +60,15 @@ class Condition:
 
 
 class Store(Protocol):
-    """Rows in tables, shaped like Azure Table storage; its limits are refused as `ValueError`."""
+    """Store rows in tables like Azure Table storage; raise `ValueError` beyond its limits."""
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all or nothing: at most 100 operations on one partition of one table, one per row.
+        """Run all operations or none: up to 100 on one partition of one table, one per row.
 
-        Returns the rows with their new ETags (deleted ones as they were given).
+        Returns the rows with their new ETags (deleted ones unchanged).
         """
 
     def query(
@@ -81,15 +81,15 @@ class Store(Protocol):
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key.
 
-        `before`: only those of a partition that is given with a smaller key; found by their keys.
+        `before`: only rows of the given partition with a smaller key.
         """
 
 
 class Archive(Protocol):
-    """Keeps definitions as they were, encrypted: the one place where a signature may rest."""
+    """Store definitions unchanged and encrypted: the only place that may contain signatures."""
 
     async def put(self, name: str, content: bytes) -> str:
-        """Keep `content` under `name` (`/` allowed) unless it is there; return where it stands."""
+        """Write `content` to `name` (`/` allowed) unless it exists; return its path."""
 
     async def get(self, name: str) -> bytes:
-        """Return what was kept; raises `NotFound`."""
+        """Return the content of `name`; raise `NotFound`."""

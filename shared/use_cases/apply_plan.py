@@ -1,4 +1,6 @@
-"""From the approval to the end: wait for it, compare with what was approved, dispatch, watch."""
+"""Wait for the approval of a plan, compare the plan with what was approved, and start its flow
+jobs.
+"""
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -25,44 +27,48 @@ from shared.steps.write_permission import (
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    """Let the job wait for its approval until its plan expires."""
+    """Move the job to awaiting approval until its plan expires."""
     until = f" until {job.expires:%Y-%m-%d %H:%M} UTC" if job.expires else ""
-    text = f"{job.awaiting} flows wait for approval{until}."
+    text = f"{job.awaiting} flows await approval{until}."
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, due=job.expires)
 
 
-async def expire(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Cancel a plan that nobody approved in time."""
-    services, job = held.services, held.job
+async def expire(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Cancel the job if its plan has expired."""
+    services, job = leased.services, leased.job
     if job.expires and job.expires > services.now:
         return replace(job, due=job.expires)
     text = "Nobody approved the plan before it expired."
     return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
 
 
-async def compare_with_approval(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Days may have passed since the plan was made: only what is as it was approved goes on."""
-    services, job = held.services, held.job
-    environment = await _as_planned(services, job)
-    now = await plan_now(held, environment, is_limited=False)
-    job = await require_new_approval_for_changes(held, environment, now)
-    rows = held.rows(services.tables.discovery_pages)
+async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Compare the approved plan with the environment, and continue with the items that are
+    unchanged.
+
+    Days may have passed since the plan was made.
+    """
+    services, job = leased.services, leased.job
+    environment = await _require_planned_policy(services, job)
+    now = await plan_now(leased, environment, is_limited=False)
+    job = await require_new_approval_for_changes(leased, environment, now)
+    rows = leased.rows(services.tables.discovery_pages)
     await (keep_flows_only(rows) if job.awaiting else rows.clear())
-    goes = await planned_work(services, job)
-    if job.awaiting and not goes and not await open_jobs(services, job):
+    unchanged = await planned_work(services, job)
+    if job.awaiting and not unchanged and not await open_jobs(services, job):
         return await_approval(services, job)
-    text = f"{len(goes)} flows are as they were approved"
-    text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
+    text = f"{len(unchanged)} flows are unchanged since the approval"
+    text += f", {job.awaiting} have changed and await approval." if job.awaiting else "."
     job = move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return replace(job, has_started_flow_jobs=False)
 
 
-async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
-    """Return the environment if it has the policy, or none, that its plan was made for.
+async def _require_planned_policy(services: Services, job: EnvironmentJob) -> Environment:
+    """Return the environment if its policy is the one that the plan was made for.
 
-    Elsewhere nothing is listed on Microsoft's key: each flow would seem to be gone. Raises
-    `Waiting` or `JobBlocked`.
+    With another policy, no flow is on the Microsoft-key list, so every flow would seem deleted.
+    Raises `Waiting` or `JobBlocked`.
     """
     if job.mode is RemediationMode.PREPARE:
         return await require_environment_without_key(
@@ -71,18 +77,18 @@ async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
     return await require_linked_environment(services, job.environment_id, job.policy_id)
 
 
-async def start_and_watch_flow_jobs(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
-    services = held.services
-    job = held.job if held.job.has_started_flow_jobs else await _dispatch(held)
+async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Start the flow jobs, then wait until they and the approval of changed flows are complete."""
+    services = leased.services
+    job = leased.job if leased.job.has_started_flow_jobs else await _start_flow_jobs(leased)
     if job.awaiting and job.expires and job.expires <= services.now:
-        job = await leave_unapproved(held)
+        job = await leave_unapproved(leased)
     left = await open_jobs(services, job)
-    # Any is as likely to be the last, for ids are hashes: n of them wake this job about ln n times.
+    # The ids are hashes, so any job may be the last to end; n jobs wake this one about ln n times.
     job = replace(job, watched_job_id=left[-1].id if left else "")
     until = services.now + UNTIL_WOKEN
     if job.awaiting and job.expires:
-        text = f"Waiting for approval since they changed: {job.awaiting}."
+        text = f"{job.awaiting} flows have changed and await approval."
         return wait_until(
             job,
             text,
@@ -93,22 +99,25 @@ async def start_and_watch_flow_jobs(held: LeasedJob[EnvironmentJob]) -> Environm
     if left:
         return wait_until(
             job,
-            "Its flow jobs go on.",
+            "Flow jobs are in progress.",
             until=until,
             now=services.now,
             code=Reason.FLOW_JOBS_IN_PROGRESS,
         )
-    text = "Every flow job has ended."
+    text = "All flow jobs are complete."
     return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 
-async def _dispatch(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Make the flow jobs, then announce them: each waits until the rows of all stand."""
-    services = held.services
-    jobs = await start_flow_jobs(services, held.job)
-    text = f"{len(jobs)} flow jobs are on their way."
-    job = replace(held.job, has_started_flow_jobs=True)
-    job = await held.save(
+async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Create the rows of all flow jobs, then send their messages.
+
+    No job may start before the rows of all exist.
+    """
+    services = leased.services
+    jobs = await start_flow_jobs(services, leased.job)
+    text = f"{len(jobs)} flow jobs started."
+    job = replace(leased.job, has_started_flow_jobs=True)
+    job = await leased.save(
         move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     )
     await send_job_messages(services, jobs)

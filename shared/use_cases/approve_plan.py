@@ -1,4 +1,4 @@
-"""Approve plans by the version that was shown: what nobody has seen is approved by nobody."""
+"""Approve plans by their versions, so that only what an approver has read is approved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,20 +23,18 @@ from shared.use_cases.read_remediation_rows import find, reject_self_approval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalInput:
-    """What an administrator approves."""
-
-    #: Versions of plans, as they were shown; each is the plan of one environment.
+    #: Plan versions; each identifies the plan of one environment.
     versions: tuple[str, ...]
     by: str
-    #: Object id in Entra; empty: it is not known who it is.
+    #: Object id in Entra; empty if unknown.
     approved_by_id: str = ""
-    #: Workflow ids or flow names that are left as they are, with all that runs them.
+    #: Workflow ids or flow names to exclude, with all flows that run them.
     excluded_flow_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """A plan that waits for approval."""
+    """A plan that awaits approval."""
 
     kept: StoredItem[EnvironmentJob]
     items: list[PlanItem]
@@ -61,33 +59,33 @@ class _Plan:
 async def approve(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> list[EnvironmentJob]:
-    """Approve the plans of these versions, all or none; returns their environment jobs.
+    """Approve the plans with these versions, all or none; return their environment jobs.
 
-    What the same person has approved already counts: an answer may have got lost.
-    Raises `JobBlocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
-    `expired`, `own_order`), `NotFound` for a remediation or an excepted flow that is not there.
+    A repeated approval by the same person succeeds, because the first response may have been lost.
+    Raises `JobBlocked` (code `state`: no plan awaits approval; `stale`: a plan has another version;
+    `mode`, `expired`, `own_order`), and `NotFound` for an unknown remediation or excluded flow.
     """
     reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
-    approval = await _with_ids(services, remediation_id, approval)
+    approval = await _resolve_excluded_flows(services, remediation_id, approval)
     while True:
-        noted = await _noted(services, remediation_id, approval)
-        left = [version for version in approval.versions if version not in noted]
-        if noted and not left:
-            return list(noted.values())
-        waiting = await _waiting(services, remediation_id)
-        plans = _named(waiting, left)
+        approved_jobs = await _already_approved(services, remediation_id, approval)
+        left = [version for version in approval.versions if version not in approved_jobs]
+        if approved_jobs and not left:
+            return list(approved_jobs.values())
+        waiting = await _plans_awaiting_approval(services, remediation_id)
+        plans = _plans_by_version(waiting, left)
         for plan in plans:
-            await _check(services, plan.job)
-        _check_exceptions(plans, approval)
+            await _require_approvable(services, plan.job)
+        _require_known_exclusions(plans, approval)
         try:
             for plan in plans:
-                noted[plan.version] = await _approve_one(services, plan, approval)
-        except Conflict:  # a delivery, or somebody else, was faster: look again
+                approved_jobs[plan.version] = await _approve_one(services, plan, approval)
+        except Conflict:  # another invocation or person changed the row: read it again
             continue
-        return list(noted.values())
+        return list(approved_jobs.values())
 
 
-async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
+async def _plans_awaiting_approval(services: Services, remediation_id: str) -> list[_Plan]:
     plans = []
     rows = services.tables.environment_jobs.scan(remediation_id)
     async for kept in readable(services, rows):
@@ -96,40 +94,43 @@ async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
             plans.append(_Plan(kept=kept, items=items))
     if not plans:
         raise JobBlocked(
-            "No plan of this remediation waits for approval.",
-            instruction="Look at its state: it may be planning still, approved or expired.",
+            "No plan of this remediation awaits approval.",
+            instruction=(
+                "Check its state. The plan may not be ready, or already approved or expired."
+            ),
             code=Reason.NOTHING_TO_APPROVE,
         )
     return plans
 
 
-def _named(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
-    """Return the plans of these versions; raises `JobBlocked` if one is not shown any more."""
+def _plans_by_version(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
+    """Return the plans with these versions; raise `JobBlocked` if one is no longer current."""
     by_version = {plan.version: plan for plan in waiting}
     stale = [version for version in versions if version not in by_version]
     if stale:
         raise JobBlocked(
-            f"No plan that waits for approval has version {', '.join(stale)}. "
-            + " ".join(_news(version, plan) for version, plan in by_version.items()),
+            f"No plan that awaits approval has version {', '.join(stale)}. "
+            + " ".join(_describe_version(version, plan) for version, plan in by_version.items()),
             code=Reason.PLAN_CHANGED,
         )
     return [by_version[version] for version in dict.fromkeys(versions)]
 
 
-def _news(version: str, plan: _Plan) -> str:
+def _describe_version(version: str, plan: _Plan) -> str:
     changed = [
         f"{item.display_name}: {', '.join(item.changed)}" for item in plan.items if item.changed
     ]
-    since = f", changed since it was approved ({'; '.join(changed)})" if changed else ""
+    since = f", changed since the approval ({'; '.join(changed)})" if changed else ""
     return f"{plan.title} has version {version} now{since}."
 
 
-async def _check(services: Services, job: EnvironmentJob) -> None:
+async def _require_approvable(services: Services, job: EnvironmentJob) -> None:
     settings = await settings_of(services, job.environment_id)
     if settings.mode is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
-            f"Environment {job.environment_id} is in mode read_only.",
-            instruction="Set its mode to required or automatic, then approve again.",
+            f"Environment {job.environment_id} has approval policy read_only.",
+            instruction="Set its approval policy to required or automatic, then approve the plan "
+            "again.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
     if job.expires and job.expires <= services.now:
@@ -139,10 +140,10 @@ async def _check(services: Services, job: EnvironmentJob) -> None:
         )
 
 
-async def _with_ids(
+async def _resolve_excluded_flows(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> ApprovalInput:
-    """Return the approval with the ids of the flows that it excepts by title or id."""
+    """Return the approval with the excluded flows as workflow ids."""
     if not approval.excluded_flow_ids:
         return approval
     items = [
@@ -155,18 +156,18 @@ async def _with_ids(
     return replace(approval, excluded_flow_ids=tuple(ids))
 
 
-def _check_exceptions(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
-    """Refuse an exception that excepts nothing: what was mistyped would be copied."""
+def _require_known_exclusions(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
+    """Raise for an excluded flow that does not await approval; a mistyped one would be copied."""
     open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
-    select_flows(open_items, approval.excluded_flow_ids, "those that wait for approval here")
+    select_flows(open_items, approval.excluded_flow_ids, "flows that await approval")
 
 
 async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput) -> EnvironmentJob:
-    """Note the approval in the row; the ETag says that the plan is the one that was looked at.
+    """Store the approval in the row; the ETag ensures that the plan is still the one that was read.
 
-    It is archived first: nothing is approved of which nobody could tell later what it was.
+    The plan is archived first, so that every approved plan can be shown later.
     """
-    left_out, content = _left_out(approval), plan.text
+    left_out, content = _excluded_ids(approval), plan.text
     version = version_of(content)
     where = await services.archive.put(approved_plan_name(plan.job.id, version), content.encode())
     approved = ApprovedPlan(
@@ -177,7 +178,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
         archive=where,
     )
     text = f"Approved by {approval.by}: version {version}"
-    text += f", without {len(left_out)} that are left out." if left_out else "."
+    text += f", excluding {len(left_out)} flows." if left_out else "."
     job = replace(
         move_to_state(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
         approved_by=approval.by,
@@ -195,21 +196,21 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
     return job
 
 
-async def _noted(
+async def _already_approved(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
-    """Return the environment jobs whose rows hold this very approval already, by version."""
+    """Return the environment jobs that already have this approval, by version."""
     rows = readable(services, services.tables.environment_jobs.scan(remediation_id))
     return {
         job.approved_version: job
         for job in [kept.item async for kept in rows]
         if job.approved_version in approval.versions
         and job.approved_by == approval.by
-        and job.excluded_from_approval == _left_out(approval)
+        and job.excluded_from_approval == _excluded_ids(approval)
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval
     }
 
 
-def _left_out(approval: ApprovalInput) -> tuple[str, ...]:
+def _excluded_ids(approval: ApprovalInput) -> tuple[str, ...]:
     return tuple(sorted(flow.lower() for flow in approval.excluded_flow_ids))

@@ -1,7 +1,7 @@
-"""Archive the run summaries of a remediation's originals: by order, and before one is deleted.
+"""Archive the run history of originals, on request and before an original is deleted.
 
-Nothing waits for it: copies are made, proven and cut over without it. A turn does a few parts and
-tells how far it is; whoever asked asks again. After a kill the next turn goes on by the rows.
+No migration step depends on it. Each call archives some parts and returns the progress; the caller
+repeats it. After a crash the next call continues from the rows.
 """
 
 from collections.abc import Sequence
@@ -19,43 +19,45 @@ from shared.services import Services
 from shared.steps.deleting.archive_runs import archive_part
 from shared.use_cases.read_remediation_rows import find, jobs_of, named_jobs
 
-#: Parts of one turn, a call each: well within a request's time.
+#: Number of parts per call, one request each; fits into the time of one request.
 PARTS = 20
-_UNTOLD_WAIT = timedelta(seconds=10)
+_DEFAULT_WAIT = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportWindow:
-    """Until when Microsoft's support can still get the history from before the key."""
+    """Time until which Microsoft's support can restore run history from before the key."""
 
     environment_id: str
     environment_name: str
-    #: None: this remediation did not see the migration end.
+    #: None if this remediation did not observe the end of the platform migration.
     closes: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArchiveStatus:
-    """The archives of one remediation."""
+    """The run archives of one remediation."""
 
     archives: tuple[RunArchive, ...]
     support_windows: tuple[SupportWindow, ...]
-    #: How long to wait before the next turn; None: no need to.
+    #: Time to wait before the next call, if any.
     retry_after: timedelta | None = None
 
     @property
     def is_completed(self) -> bool:
-        """Say whether no archive is open."""
+        """Return whether no archive is open."""
         return all(archive.state is not RunArchiveState.IN_PROGRESS for archive in self.archives)
 
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
-    """Return what is archived so far; reads rows only. Raises `NotFound`."""
+    """Return the run archives; reads stored rows only. Raises `NotFound`."""
     await find(services, remediation_id)
     found = readable(services, services.tables.environment_jobs.scan(remediation_id))
     jobs = [kept.item async for kept in found]
     return RunArchiveStatus(
-        archives=tuple([kept.item for kept in await _kept(services, remediation_id, jobs)]),
+        archives=tuple(
+            [kept.item for kept in await _read_archives(services, remediation_id, jobs)]
+        ),
         support_windows=tuple(ticket_window(job) for job in jobs),
     )
 
@@ -63,9 +65,9 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
 async def archive_runs(
     services: Services, remediation_id: str, flow_ids: Sequence[str] = ()
 ) -> RunArchiveStatus:
-    """Archive a few more parts of the named originals (none named: of all) and say how far it is.
+    """Archive some more parts of the given originals, or of all, and return the progress.
 
-    Raises `NotFound`; `FlowNotFound` if a named flow is none of this remediation's.
+    Raises `NotFound`; `FlowNotFound` for a flow that is not in this remediation.
     """
     await find(services, remediation_id)
     for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
@@ -73,18 +75,18 @@ async def archive_runs(
             await services.tables.run_archives.upsert(
                 new_run_archive(services, job, remediation_id)
             )
-    wait = await _work(services, remediation_id)
+    wait = await _archive_parts(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
     return RunArchiveStatus(
         archives=shown.archives, support_windows=shown.support_windows, retry_after=wait
     )
 
 
-async def _work(services: Services, remediation_id: str) -> timedelta | None:
-    """Do a turn; returns how long to wait where the budget of calls is used up."""
+async def _archive_parts(services: Services, remediation_id: str) -> timedelta | None:
+    """Archive some parts; return the time to wait if the request budget is used up."""
     left = PARTS
     jobs = await services.tables.environment_jobs.all(remediation_id)
-    for kept in await _kept(services, remediation_id, jobs):
+    for kept in await _read_archives(services, remediation_id, jobs):
         while kept.item.state is RunArchiveState.IN_PROGRESS:
             if left == 0:
                 return None
@@ -93,13 +95,13 @@ async def _work(services: Services, remediation_id: str) -> timedelta | None:
                 part = await archive_part(services, kept.item)
                 kept = await services.tables.run_archives.replace(kept, part)
             except ThrottledError as err:
-                return err.retry_after or _UNTOLD_WAIT
+                return err.retry_after or _DEFAULT_WAIT
             except Conflict:
-                break  # somebody else is at it
+                break  # another invocation archives it
     return None
 
 
-async def _kept(
+async def _read_archives(
     services: Services, remediation_id: str, jobs: Sequence[EnvironmentJob]
 ) -> list[StoredItem[RunArchive]]:
     return [
@@ -111,7 +113,7 @@ async def _kept(
 
 
 def new_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
-    """Return a new archive of the runs of a job's original that began up to now."""
+    """Return a new archive for the runs that a job's original has started until now."""
     return RunArchive(
         environment_id=job.environment_id,
         job_id=job.id,
@@ -123,7 +125,7 @@ def new_run_archive(services: Services, job: FlowJob, remediation_id: str) -> Ru
 
 
 def ticket_window(job: EnvironmentJob) -> SupportWindow:
-    """Return the window: the migration was over when the job went on to discover."""
+    """Return the support window; the platform migration ended when the job started to discover."""
     over = next((c.at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None)
     is_known = over is not None and job.mode is RemediationMode.APPLY
     return SupportWindow(

@@ -1,4 +1,4 @@
-"""Assess an environment: read only, before or after a key is applied to it."""
+"""Assess an environment before or after a key is applied; writes nothing to the platform."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,12 +43,12 @@ async def assess(
     callers_since: datetime | None = None,
     read: ReadsFlows = read_flows,
 ) -> EnvironmentAssessment:
-    """Return all that is to be known; raises `NotFound` for a strange environment or policy.
+    """Return the assessment; raise `NotFound` for an unknown environment or policy.
 
-    `policy` is the name or the Azure resource id of the policy that is to be applied; without it
-    the environment's own counts, if it has one. `key`: vault (name or Azure resource id) and name
-    of a key before any policy names it. `callers_searched_since`: use a search for callers that
-    another assessment has made since then (its `callers_searched_at`). `read` reads the flows.
+    `policy` is the name or Azure resource id of the policy that will be applied; by default, the
+    environment's own. `key`: vault (name or Azure resource id) and name of a key that no policy
+    names yet. `callers_searched_since`: reuse a caller search made since then
+    (its `callers_searched_at`). `read` reads the flows.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -85,7 +85,7 @@ async def assess(
 async def named_policy(
     services: Services, environment: Environment, named: str
 ) -> EnterprisePolicy | NoAnswer | None:
-    """Return the policy of this name or id, or else the environment's own; raises `NotFound`."""
+    """Return the policy with this name or id, else the environment's own; raise `NotFound`."""
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None
@@ -96,14 +96,14 @@ async def named_policy(
         if wanted in {policy.id.lower(), policy.name.lower()}:
             return policy
     if named:
-        raise NotFound("There is no such encryption policy in the watched subscriptions.")
+        raise NotFound("No watched subscription has this enterprise policy.")
     return None
 
 
 async def _names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
-    """Return names where Dataverse knows them; an id is left as it is."""
+    """Return the names that Dataverse has for these ids."""
     ids = sorted((owners | principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}

@@ -1,4 +1,4 @@
-"""Write and read the audit trail: rows that are only ever added."""
+"""Write and read the audit log, to which rows are only added."""
 
 import hashlib
 import json
@@ -18,30 +18,30 @@ from shared.services import Services
 
 log = product_log(__name__)
 
-#: A row of Tables holds a mebibyte, and one of these three texts.
+#: Maximum length of a text; a table row holds 1 MiB and three such texts.
 _LONGEST = 60_000
 
 type State = Mapping[str, Any]
-#: Returns what an order changes, by the id that it names; raises `CmkflowError` if there is none.
+#: Returns the state that a request changes, by the id that it names; raises `CmkflowError` if none.
 type Subject = Callable[[Services, str], Awaitable[State]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """Orders, the newest first."""
+    """A page of audit entries, newest first."""
 
     items: tuple[AuditEntry, ...]
-    #: Where the next page begins; empty: this is the last.
+    #: Start of the next page; empty on the last page.
     next: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAuditEntry:
-    """An order whose first row is written."""
+    """A request that is recorded and not yet complete."""
 
     entry: AuditEntry
     subject: Subject | None
-    #: The id that it names.
+    #: The id that the request names.
     subject_id: str
     before: State
 
@@ -49,26 +49,28 @@ class PendingAuditEntry:
 async def record_request(
     services: Services, entry: AuditEntry, subject: Subject | None, about: str
 ) -> PendingAuditEntry:
-    """Write down an order before it is carried out; raises what the store raises."""
-    before = await _state(services, subject, about)
-    await services.tables.audit_log.insert(replace(entry, asked=_short(entry.asked)))
+    """Record a request before it is carried out; raises the errors of the store."""
+    before = await _read_state(services, subject, about)
+    await services.tables.audit_log.insert(replace(entry, asked=_shorten(entry.asked)))
     return PendingAuditEntry(entry=entry, subject=subject, subject_id=about, before=before)
 
 
 async def record_result(
-    services: Services, order: PendingAuditEntry, *, status: int, reason: str, made: str = ""
+    services: Services, pending: PendingAuditEntry, *, status: int, reason: str, made: str = ""
 ) -> None:
-    """Write down what became of it, and of what it `made`, by id.
+    """Record the result of a request; `made` is the id of what it created.
 
-    It has been carried out by now: what fails here is logged.
+    The request is complete, so an error here is only logged.
     """
     try:
-        after = await _state(services, order.subject, made or order.subject_id)
-        changed = [one for one in {**order.before, **after} if _differs(one, order.before, after)]
+        after = await _read_state(services, pending.subject, made or pending.subject_id)
+        changed = [
+            one for one in {**pending.before, **after} if _differs(one, pending.before, after)
+        ]
         entry = replace(
-            order.entry,
-            asked=_short(order.entry.asked),
-            before=_text(order.before, changed),
+            pending.entry,
+            asked=_shorten(pending.entry.asked),
+            before=_text(pending.before, changed),
             after=_text(after, changed),
             status=status,
             reason=mask_signatures(reason),
@@ -77,31 +79,31 @@ async def record_result(
     except CmkflowError:
         log.exception(
             "audit result not written",
-            extra={"order": order.entry.id, "status": status},
+            extra={"order": pending.entry.id, "status": status},
         )
 
 
 async def record_rejection(services: Services, entry: AuditEntry) -> None:
-    """Write down that somebody may not call a route: once for each of them, each route and hour.
+    """Record that a principal was rejected, once per principal, route and hour.
 
-    So nobody fills the store who may do nothing. What fails here is logged: they are refused.
+    Limited so that nobody without a role can fill the store. An error here is only logged.
     """
     name = f"{entry.who_id}/{entry.action}/{entry.at:%Y-%m-%dT%H}"
-    refusal = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)
+    rejection = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)
     try:
         with suppress(AlreadyExists):
-            await services.tables.audit_log.insert(refusal)
+            await services.tables.audit_log.insert(rejection)
     except CmkflowError:
         log.exception("audit entry not written", extra={"action": entry.action})
 
 
 async def show_audit(services: Services, *, limit: int, after: str = "") -> AuditPage:
-    """Return `limit` orders that come after a place, each with its outcome where it is known."""
+    """Return `limit` requests after the given position, with their results where known."""
     items: list[AuditEntry] = []
     last = ""
     async for entry in _rows(services, after):
         if items and items[-1].id == entry.id:
-            last = entry.sort_key  # the order itself, whose outcome stands before it
+            last = entry.sort_key  # the request row of an entry whose result row was read before
             continue
         if len(items) == limit:
             return AuditPage(items=tuple(items), next=last)
@@ -113,15 +115,15 @@ async def show_audit(services: Services, *, limit: int, after: str = "") -> Audi
 async def _rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:
     where = [Condition("sort_key", "gt", after)] if after else []
     async for row in services.tables.audit_log.scan("audit", where=where):
-        if not isinstance(row, UnreadableRow):  # a newer version wrote it, and reads it
+        if not isinstance(row, UnreadableRow):  # a newer version wrote it, and can read it
             yield row.item
 
 
-async def _state(services: Services, subject: Subject | None, about: str) -> State:
+async def _read_state(services: Services, subject: Subject | None, about: str) -> State:
     try:
         return await subject(services, about) if subject else {}
     except CmkflowError:
-        return {}  # there is none: the order itself says so
+        return {}  # the target does not exist, as the request's result says
 
 
 def _differs(name: str, before: State, after: State) -> bool:
@@ -130,11 +132,11 @@ def _differs(name: str, before: State, after: State) -> bool:
 
 def _text(state: State, names: list[str]) -> str:
     kept = {name: state[name] for name in names if name in state}
-    return _short(json.dumps(kept)) if kept else ""
+    return _shorten(json.dumps(kept)) if kept else ""
 
 
-def _short(text: str) -> str:
-    """Cut what no row could hold; the digest proves what the rest was."""
+def _shorten(text: str) -> str:
+    """Shorten a text that is too long for a row; the digest identifies the full text."""
     text = mask_signatures(text)
     if len(text) <= _LONGEST:
         return text

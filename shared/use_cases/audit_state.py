@@ -1,4 +1,4 @@
-"""What orders change, as the audit trail shows it before and after: by the id that they name."""
+"""Read the state that requests change, for the audit log: by the id that they name."""
 
 from collections import Counter
 from typing import Any, cast
@@ -10,14 +10,14 @@ from shared.services import Services
 from shared.steps.write_permission import kill_switch, settings_of
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
-from shared.use_cases.check_address_ranges import list_editions
-from shared.use_cases.manage_firewall_fixes import list_repairs
+from shared.use_cases.check_address_ranges import list_known_versions
+from shared.use_cases.manage_firewall_fixes import list_applied_fixes
 from shared.use_cases.read_remediation_rows import find, jobs_of
 
 
 async def environment_state(services: Services, environment_id: str) -> State:
-    """Return what is decided for an environment."""
-    # As the platform writes it: it takes an id in any case.
+    """Return the settings of an environment."""
+    # In the platform's spelling, because a request may use another case.
     settings = await settings_of(services, environment_identifier(environment_id))
     state: State = type_adapter_for(cast("Any", EnvironmentSettings)).dump_python(
         settings, mode="json"
@@ -26,7 +26,7 @@ async def environment_state(services: Services, environment_id: str) -> State:
 
 
 async def read_new_remediation(services: Services, remediation_id: str) -> State:
-    """Return what a remediation was made to do; before it is made it has no id."""
+    """Return what a remediation was started with; empty before it exists."""
     if not remediation_id:
         return {}
     made = await find(services, remediation_id)
@@ -41,7 +41,7 @@ async def read_new_remediation(services: Services, remediation_id: str) -> State
 
 
 async def new_assessment(services: Services, identity: str) -> State:
-    """Return what an assessment was ordered of; before it is made the id is its environment's."""
+    """Return the environments of an assessment; empty before it exists."""
     kept = await services.tables.remediations.get("remediation", identity)
     if kept is None:
         return {}
@@ -49,7 +49,7 @@ async def new_assessment(services: Services, identity: str) -> State:
 
 
 async def remediation_state(services: Services, remediation_id: str) -> State:
-    """Return how far a remediation is: its environments, approvals, flows by state."""
+    """Return the state of a remediation: environments, approvals, flows by state."""
     identity = remediation_id.lower()
     flows = Counter(str(job.state) for job in await jobs_of(services, identity))
     jobs = await services.tables.environment_jobs.all(identity)
@@ -61,7 +61,7 @@ async def remediation_state(services: Services, remediation_id: str) -> State:
 
 
 async def archives_state(services: Services, remediation_id: str) -> State:
-    """Return how far the runs of each original are archived, by job."""
+    """Return the state of each run archive, by job."""
     shown = await show_run_archives(services, remediation_id.lower())
     return {
         one.job_id: {"of": one.display_name, "state": str(one.state), "runs": one.runs}
@@ -70,40 +70,40 @@ async def archives_state(services: Services, remediation_id: str) -> State:
 
 
 async def read_firewall_fixes(services: Services, _: str) -> State:
-    """Return what the app has put into each list of a firewall, and for which environments."""
+    """Return the firewall fixes that the app has applied, by list and environment."""
     return {
         f"{one.gap} in {one.opening.resource_id} {one.opening.part}".rstrip(): {
             "state": str(one.state),
             "entries": one.opening.entries,
             "environments": one.environment_ids,
         }
-        for one in await list_repairs(services)
+        for one in await list_applied_fixes(services)
     }
 
 
 async def read_service_tag_lists(services: Services, _: str) -> State:
-    """Return the editions of Microsoft's list that were seen, and what is open of each."""
+    """Return the known versions of Microsoft's service tag list and their open firewall issues."""
     return {
         str(one.change_number): {
             "looked": one.looked.isoformat(),
             "code": one.code,
             "firewalls": [closed.gap for closed in one.firewalls],
         }
-        for one in await list_editions(services)
+        for one in await list_known_versions(services)
     }
 
 
 async def keys_state(services: Services, _: str) -> State:
-    """Return what is told of the key of each policy: level by finding."""
-    told: dict[str, dict[str, str]] = {}
+    """Return the key alerts of each policy: level by finding."""
+    levels: dict[str, dict[str, str]] = {}
     for one in await services.tables.key_alerts.all():
         finding = one.finding
-        found = told.setdefault(one.policy_id, {})
+        found = levels.setdefault(one.policy_id, {})
         found[f"{finding.code} {finding.subject}".rstrip()] = str(finding.level)
-    return told
+    return levels
 
 
 async def read_kill_switch(services: Services, _: str) -> State:
-    """Return the kill switch."""
+    """Return the state of the kill switch."""
     flag = await kill_switch(services)
     return {"on": flag.is_on, "reason": flag.reason} if flag else {"on": False}

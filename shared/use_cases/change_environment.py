@@ -1,4 +1,4 @@
-"""Show environments, and keep what an administrator decides about one."""
+"""List environments, and change their settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import settings_of
 from shared.use_cases.change_remediation import retry_job
-from shared.use_cases.known_issues import ACCEPTED_BY_NAME, require_known
+from shared.use_cases.known_issues import RESOLVED_BY_NAME, require_known
 from shared.use_cases.name_flows import require_flows
 
 log = product_log(__name__)
@@ -21,14 +21,14 @@ log = product_log(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentView:
-    """An environment as the platform describes it, and what was decided for it."""
+    """An environment and its settings."""
 
     environment: Environment
     settings: EnvironmentSettings
 
 
 async def list_environments(services: Services) -> list[EnvironmentView]:
-    """Return every environment of the tenant, by id."""
+    """Return the environments of the tenant, ordered by id."""
     rows = readable(services, services.tables.environment_settings.scan())
     decided = {kept.item.environment_id: kept.item async for kept in rows}
     return [
@@ -41,7 +41,7 @@ async def list_environments(services: Services) -> list[EnvironmentView]:
 
 
 async def show_environment(services: Services, environment_id: str) -> EnvironmentView:
-    """Return one; raises `NotFound`."""
+    """Return one environment; raise `NotFound`."""
     environment = await services.environments.get(environment_id)
     return EnvironmentView(
         environment=environment, settings=await settings_of(services, environment.id)
@@ -55,11 +55,10 @@ async def change_environment(
     *,
     check: Callable[[EnvironmentView], None] = lambda _: None,
 ) -> EnvironmentView:
-    """Set the settings that `changes` names, by field; raises `NotFound`.
+    """Change the settings in `changes`, by field; raise `NotFound`.
 
-    `check` is told what stands there at the moment of the change, and may refuse.
-    Raises `IssueNotFound` for a gap and `FlowNotFound` for a flow that there is not, unless it was
-    accepted before.
+    `check` receives the settings before the change and may raise. Raises `IssueNotFound` and
+    `FlowNotFound` for unknown issues and flows, unless the settings already contain them.
     """
     environment = await services.environments.get(environment_id)
     accepted = await settings_of(services, environment.id)
@@ -80,12 +79,12 @@ async def change_environment(
 
     settings = await _change(services, environment.id, changed)
     if "maintenance_window" in changes:
-        await _wake_for_window(services, environment.id)
+        await _wake_up_for_window(services, environment.id)
     return EnvironmentView(environment=environment, settings=settings)
 
 
-async def _wake_for_window(services: Services, environment_id: str) -> None:
-    """Have what waits for the window that was look at the one that is."""
+async def _wake_up_for_window(services: Services, environment_id: str) -> None:
+    """Wake up the jobs and deletions that wait for the previous maintenance window."""
     where = [Condition("reason_code", "eq", Reason.OUTSIDE_MAINTENANCE_WINDOW)]
     tables = services.tables
     async for job in readable(services, tables.flow_jobs.scan(environment_id, where=where)):
@@ -98,9 +97,9 @@ async def _wake_for_window(services: Services, environment_id: str) -> None:
 
 
 async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:
-    """Accept a gap by name and go on with the jobs that a gap blocks; returns how many.
+    """Ignore a firewall issue, and retry the jobs that an issue blocks; return their number.
 
-    A job that another gap blocks as well is blocked again by that one. Raises `IssueNotFound`.
+    A job that another issue blocks is blocked again. Raises `IssueNotFound`.
     """
     environment = await services.environments.get(environment_id)
     await require_known(services, environment, [gap])
@@ -111,7 +110,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     )
     blocked = [
         kept.item
-        for code in ACCEPTED_BY_NAME
+        for code in RESOLVED_BY_NAME
         async for kept in readable(
             services,
             services.tables.flow_jobs.scan(
@@ -130,7 +129,7 @@ async def _change(
     environment_id: str,
     change: Callable[[EnvironmentSettings], EnvironmentSettings],
 ) -> EnvironmentSettings:
-    """Change the row as it is at that moment: two administrators do not undo each other's work."""
+    """Change the settings row under its ETag, so that concurrent changes are not lost."""
     new = EnvironmentSettings(environment_id=environment_id)
 
     def changed(old: EnvironmentSettings | None) -> EnvironmentSettings:
@@ -139,5 +138,5 @@ async def _change(
         return new
 
     await services.tables.environment_settings.change("environment", environment_id, changed)
-    log.info("settings of environment %s: %s", environment_id, new)
+    log.info("settings of environment %s changed: %s", environment_id, new)
     return new

@@ -1,4 +1,4 @@
-"""What an administrator decides about remediations and jobs: cancel, retry, roll back."""
+"""Cancel, retry and roll back remediations and jobs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,41 +22,43 @@ from shared.use_cases.start_remediation import complete_start
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionResult:
-    """What an order set going."""
+    """The result of an action."""
 
     jobs: int
-    #: What they are called.
+    #: Names of the affected flows or environments.
     flow_names: tuple[str, ...]
-    #: Nothing of it moves until that is off.
+    #: True if the kill switch is on, so that nothing is written until it is off.
     kill_switch_on: bool
-    #: Rows that this version of the app cannot read: nothing was ordered of them.
+    #: Rows that this version of the app cannot read; the action does not affect them.
     unreadable: tuple[UnreadableRow, ...]
-    #: Why a retry continued nothing, and what a person has to do. Empty: it continued something.
+    #: Why a retry continued nothing, and the fix; empty if it continued something.
     reason: str = ""
     instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackResult(ActionResult):
-    """What an order to undo set going."""
+    """The result of a rollback or a cancel."""
 
-    #: Originals that will replay their backlog, as the order accepts.
+    #: Originals that will process their backlog again, as the request accepts.
     replays: tuple[BacklogReplay, ...]
 
 
 async def cancel(
     services: Services, remediation_id: str, *, replay: bool = False
 ) -> RollbackResult:
-    """Cancel what has not been done: jobs that began are rolled back.
+    """Cancel a remediation: no more jobs start, and started ones are rolled back.
 
-    Raises `JobBlocked`, and cancels nothing, if an original would replay its backlog and `replay`
-    does not accept that.
+    Raises `JobBlocked` and cancels nothing if an original would process its backlog again and
+    `replay` is False.
     """
-    _check_replay(services, await _unfinished(services, remediation_id, RowReader()), replay=replay)
+    _require_replay_accepted(
+        services, await _open_jobs(services, remediation_id, RowReader()), replay=replay
+    )
     reading = RowReader()
-    await _begin_no_more(services, remediation_id, reading)
-    unfinished = await _unfinished(services, remediation_id, reading)
-    return await _undo(services, unfinished, JobCommand.CANCEL, reading, replay=replay)
+    await _cancel_environment_jobs(services, remediation_id, reading)
+    unfinished = await _open_jobs(services, remediation_id, reading)
+    return await _request_rollback(services, unfinished, JobCommand.CANCEL, reading, replay=replay)
 
 
 async def roll_back(
@@ -66,27 +68,29 @@ async def roll_back(
     *,
     replay: bool = False,
 ) -> RollbackResult:
-    """Undo the jobs of these flows and their families (none named: all).
+    """Roll back the jobs of these flows and their dependent flows, or all jobs.
 
-    Where none is named, nothing more begins either. Raises `NotFound` if a flow that is named has
-    no job here; `JobBlocked`, and undoes nothing, if an original would replay its backlog and
-    `replay` does not accept that.
+    For all jobs, no more jobs start. Raises `NotFound` if a named flow has no job, and
+    `JobBlocked`, without any change, if an original would process its backlog again and `replay` is
+    False.
     """
-    family = await _family(services, remediation_id, flow_ids, RowReader())
-    _check_replay(services, family, replay=replay)
+    to_roll_back = await _jobs_to_roll_back(services, remediation_id, flow_ids, RowReader())
+    _require_replay_accepted(services, to_roll_back, replay=replay)
     reading = RowReader()
     if not flow_ids:
-        await _begin_no_more(services, remediation_id, reading)
-    family = await _family(services, remediation_id, flow_ids, reading)
-    return await _undo(services, family, JobCommand.ROLL_BACK, reading, replay=replay)
+        await _cancel_environment_jobs(services, remediation_id, reading)
+    to_roll_back = await _jobs_to_roll_back(services, remediation_id, flow_ids, reading)
+    return await _request_rollback(
+        services, to_roll_back, JobCommand.ROLL_BACK, reading, replay=replay
+    )
 
 
-async def _unfinished(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
+async def _open_jobs(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
     return dependent_groups([job for job in jobs if not job.has_succeeded], jobs)
 
 
-async def _family(
+async def _jobs_to_roll_back(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
@@ -96,7 +100,7 @@ async def _family(
 def _named[T: FlowJob | PlanItem](
     jobs: list[T], flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[T]:
-    """Return the jobs of these flows; raises `UnreadableRow` if a missing one may be that."""
+    """Return the jobs of these flows; raise `UnreadableRow` if a missing job may be unreadable."""
     try:
         return named_jobs(jobs, flow_ids)
     except NotFound:
@@ -105,29 +109,31 @@ def _named[T: FlowJob | PlanItem](
         raise
 
 
-def _check_replay(
+def _require_replay_accepted(
     services: Services, jobs: list[FlowJob], *, replay: bool
 ) -> tuple[BacklogReplay, ...]:
     found = find_replays(jobs)
     if found and not replay:
         raise JobBlocked(
             describe_replays(found, services.now),
-            instruction='Order it again with "replay": true (--accept-replay) to accept that, or'
-            " leave these flows out.",
+            instruction='Repeat the request with "replay": true (--accept-replay) to accept that,'
+            " or exclude these flows.",
             code=Reason.BACKLOG_REPLAY,
         )
     return found
 
 
-async def _begin_no_more(services: Services, remediation_id: str, reading: RowReader) -> None:
-    """Cancel the environment jobs of which something has not been dispatched.
+async def _cancel_environment_jobs(
+    services: Services, remediation_id: str, reading: RowReader
+) -> None:
+    """Cancel the environment jobs that would start more flow jobs.
 
-    Those that are still missing are made before, so that no start goes on afterwards.
+    Missing environment jobs are created first, so that an interrupted start cannot continue later.
     """
 
     def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
         if job.can_start_more_flows:
-            text = "Cancelled by order."
+            text = "Cancelled on request."
             return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
 
@@ -144,14 +150,14 @@ async def retry(
     code: str = "",
     environment_id: str = "",
 ) -> ActionResult:
-    """Go on with blocked and failed jobs (none named: all), and environment jobs likewise.
+    """Retry blocked and failed jobs of these flows, or all, including environment jobs.
 
-    `code` and `environment_id` narrow it to what has this code, and to one environment. Raises
-    `NotFound` if a flow that is named has neither a job nor an item of the plan here.
+    `code` and `environment_id` limit it to a reason code and an environment. Raises `NotFound` if a
+    named flow has neither a job nor a plan item.
     """
 
-    def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
-        return resume(job, "Retried by order.", now=services.now) if job.needs_action else None
+    def retried(job: EnvironmentJob) -> EnvironmentJob | None:
+        return resume(job, "Retried on request.", now=services.now) if job.needs_action else None
 
     def is_meant(job: FlowJob | EnvironmentJob) -> bool:
         return code in ("", job.code) and environment_id in ("", job.environment_id)
@@ -169,7 +175,7 @@ async def retry(
     jobs = [one for one in found if isinstance(one, FlowJob)]
     if not flow_ids:
         for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-            if is_meant(one) and await _change(services, one, retried_anew):
+            if is_meant(one) and await _change(services, one, retried):
                 titles.append(one.environment_name or one.environment_id)
     for job in jobs:
         if job.is_interrupted and is_meant(job):
@@ -189,7 +195,7 @@ async def retry(
 async def _without_job(
     services: Services, remediation_id: str, jobs: Sequence[FlowJob]
 ) -> list[PlanItem]:
-    """Return what a remediation's plans say of flows that have no job in it."""
+    """Return the plan items of flows that have no job in the remediation."""
     have, reading = {job.original_id for job in jobs}, RowReader()
     return [
         item
@@ -200,9 +206,9 @@ async def _without_job(
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
-    """Go on with one job. An edit that blocked it is accepted: the original is copied as it is."""
+    """Retry one job. An edit that blocked it is accepted: the current original is copied."""
 
-    def anew(job: FlowJob) -> FlowJob | None:
+    def retried(job: FlowJob) -> FlowJob | None:
         if not job.is_interrupted:
             return None
         back = job.reached
@@ -213,44 +219,49 @@ async def retry_job(services: Services, job: FlowJob) -> None:
             )
         if job.code == Reason.ORIGINAL_AND_COPY_EDITED:
             job = replace(job, copy_digest="")
-        return move_to_state(job, back, "Retried by order.", now=services.now)
+        return move_to_state(job, back, "Retried on request.", now=services.now)
 
-    # Whoever holds the row of a job that stands still returns its loans, as the next step would.
-    await FLOW.order(services, (job.environment_id, job.id), anew, takes_over=True)
+    # Taking over the lease of a stopped job is safe: the next step revokes its grants.
+    await FLOW.order(services, (job.environment_id, job.id), retried, takes_over=True)
 
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
-    """Cancel one job; says whether it was not undone before."""
-    return await _order_one(services, job, JobCommand.CANCEL, replay=False)
+    """Cancel one job; return whether it was not rolled back before."""
+    return await _request(services, job, JobCommand.CANCEL, replay=False)
 
 
 def dependent_groups(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
-    """Return who goes back with these: originals run originals, copies run copies.
+    """Return the jobs to roll back together with `wanted`: parents, children, and theirs.
 
-    A parent that calls by URL is known to the child only: the calls are followed both ways.
+    A parent that calls by URL is known only to the child, so calls are followed in both directions.
     """
-    relatives: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
+    linked: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
     for job in jobs:
-        for other in relatives[job.id] & relatives.keys():
-            relatives[other].add(job.id)
+        for other in linked[job.id] & linked.keys():
+            linked[other].add(job.id)
     found: set[str] = set()
     waiting = [job.id for job in wanted]
     while waiting:
         one = waiting.pop()
-        if one in relatives and one not in found:
+        if one in linked and one not in found:
             found.add(one)
-            waiting += relatives[one]
+            waiting += linked[one]
     return [job for job in jobs if job.id in found]
 
 
-async def _undo(
-    services: Services, jobs: list[FlowJob], order: JobCommand, reading: RowReader, *, replay: bool
+async def _request_rollback(
+    services: Services,
+    jobs: list[FlowJob],
+    command: JobCommand,
+    reading: RowReader,
+    *,
+    replay: bool,
 ) -> RollbackResult:
-    replays = _check_replay(services, jobs, replay=replay)
+    replays = _require_replay_accepted(services, jobs, replay=replay)
     titles = []
     for job in jobs:
-        with reading.one():  # the row of its deletion may be one that cannot be read
-            if await _order_one(services, job, order, replay=replay):
+        with reading.one():  # the row of its deletion may be unreadable
+            if await _request(services, job, command, replay=replay):
                 titles.append(job.display_name)
     return RollbackResult(
         jobs=len(titles),
@@ -261,28 +272,28 @@ async def _undo(
     )
 
 
-async def _order_one(services: Services, job: FlowJob, order: JobCommand, *, replay: bool) -> bool:
-    def ordered(job: FlowJob) -> FlowJob | None:
+async def _request(services: Services, job: FlowJob, command: JobCommand, *, replay: bool) -> bool:
+    def requested(job: FlowJob) -> FlowJob | None:
         if job.is_withdrawn:
             return None
         return replace(
             job,
-            requested=order,
+            requested=command,
             accepts_replay=replay,
             due=services.now,
-            # Whoever holds the row may be about to set a time that is days away.
+            # Whoever holds the lease may be about to store a check that is days away.
             is_woken=job.is_woken or job.is_leased(services.now),
         )
 
-    await cancel_if_allowed(services, job, "Cancelled: the job is rolled back.")
-    return await FLOW.order(services, (job.environment_id, job.id), ordered) is not None
+    await cancel_if_allowed(services, job, "Cancelled because the job is rolled back.")
+    return await FLOW.order(services, (job.environment_id, job.id), requested) is not None
 
 
 async def _change(
     services: Services,
     job: EnvironmentJob,
-    ordered: Callable[[EnvironmentJob], EnvironmentJob | None],
+    requested: Callable[[EnvironmentJob], EnvironmentJob | None],
 ) -> bool:
-    """Write what an order makes of an environment job; says whether it was changed."""
+    """Change an environment job; return whether it was changed."""
     place = (job.remediation_id, job.id)
-    return await ENVIRONMENT.order(services, place, ordered, takes_over=True) is not None
+    return await ENVIRONMENT.order(services, place, requested, takes_over=True) is not None

@@ -1,7 +1,7 @@
-"""Look each day whether Microsoft's ranges have changed, and tell what that means here.
+"""Check each day whether Microsoft's service tag list has changed, and report the effects.
 
-Each edition of the list is a row, written before people are told of it: who died in between tells
-at the next look. What a change opens stays in health until no firewall keeps the new addresses out.
+Each version of the list is stored before an alert is sent; after a crash, the next check sends it.
+An alert of a change is kept until no firewall denies the new addresses.
 """
 
 from collections import Counter
@@ -32,66 +32,69 @@ from shared.steps.flows.calling_flows import CallingFlows, calling_flows
 from shared.steps.flows.check_network import ANY_HOST, network_of, read_all_firewalls
 from shared.steps.write_permission import settings_of
 
-#: "Refresh at least every 90 days" (platform.md#tag-refresh); a new edition comes about every week.
+#: "Refresh at least every 90 days" (platform.md#tag-refresh); a new version appears about weekly.
 OLD = timedelta(days=90)
-#: From then on people are told that the list cannot be read.
+#: After this time without a successful read, an alert is sent.
 UNREAD = timedelta(days=7)
-#: A change that opens no gap is in health for the day until the next look, at least.
+#: Minimum time for which a change without a firewall issue is reported: until the next daily check.
 SHOWN = timedelta(hours=20)
-#: A reading of the network that the look before could not complete is continued.
+#: Age up to which an incomplete reading of the firewalls is continued.
 _DAILY = timedelta(hours=48)
 
 
 async def check_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
-    """Compare the list with the last one that was seen; raises what reading it raises."""
-    editions = [kept async for kept in _editions(services)]
-    last = editions[-1] if editions else None
+    """Compare the list with the last known version; raises the errors of reading it."""
+    versions = [kept async for kept in _scan_versions(services)]
+    last = versions[-1] if versions else None
     in_use = [one for one in environments if one.policy is not None]
     try:
         tags = await services.service_tags.get_list()
-        await _note(services, last, tags, in_use)
+        await _store_if_new(services, last, tags, in_use)
     except CmkflowError as err:
         if last and services.now - last.item.looked > UNREAD:
             why = f"it could not be read since {last.item.looked:%Y-%m-%d}: {redact(str(err))}"
-            await _tell_of_age(services, last.item, why)
+            await _alert_outdated(services, last.item, why)
         raise
-    editions = [kept async for kept in _editions(services)]
-    for kept in editions:
+    versions = [kept async for kept in _scan_versions(services)]
+    for kept in versions:
         if kept.item.code:
-            await _tell_or_settle(services, kept, tags, in_use)
-        elif services.now - kept.item.seen > OLD and kept is not editions[-1]:
+            await _alert_or_resolve(services, kept, tags, in_use)
+        elif services.now - kept.item.seen > OLD and kept is not versions[-1]:
             await services.tables.service_tag_list_versions.delete(kept)
-    newest = editions[-1].item
+    newest = versions[-1].item
     if services.now - newest.seen > OLD:
-        why = f"it is number {newest.change_number} since {newest.seen:%Y-%m-%d}; is it refreshed?"
-        await _tell_of_age(services, newest, why)
+        why = (
+            f"version {newest.change_number} has not changed since {newest.seen:%Y-%m-%d}. Check "
+            "that the file is updated"
+        )
+        await _alert_outdated(services, newest, why)
 
 
 async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
-    """Look at once, and return the editions that are kept, the newest first."""
+    """Check the list now, and return the known versions, newest first."""
     await check_address_ranges(services, await services.environments.list())
-    return await list_editions(services)
+    return await list_known_versions(services)
 
 
-async def list_editions(services: Services) -> list[ServiceTagListVersion]:
-    """Return the editions that are kept, the newest first."""
-    return [kept.item async for kept in _editions(services)][::-1]
+async def list_known_versions(services: Services) -> list[ServiceTagListVersion]:
+    """Return the known versions of the list, newest first."""
+    return [kept.item async for kept in _scan_versions(services)][::-1]
 
 
-async def _editions(services: Services) -> AsyncIterator[StoredItem[ServiceTagListVersion]]:
+async def _scan_versions(services: Services) -> AsyncIterator[StoredItem[ServiceTagListVersion]]:
     async for kept in readable(
         services, services.tables.service_tag_list_versions.scan("service_tag_list_version")
     ):
         yield kept
 
 
-async def _note(
+async def _store_if_new(
     services: Services,
     last: StoredItem[ServiceTagListVersion] | None,
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> None:
-    """Keep the list if it is not the one that was seen last."""
+    """Store the list if it differs from the last known version."""
     table, now = services.tables.service_tag_list_versions, build_list_version(tags, services.now)
     if last is None:
         await table.insert(now)
@@ -102,60 +105,60 @@ async def _note(
         try:
             found = changes_in_use(last.item.tags, tags, geographies)
         except ValueError as err:
-            raise InvalidInput(f"Microsoft's list of service tags: {err}") from err
+            raise InvalidInput(f"Microsoft's service tag list: {err}") from err
         code = Reason.ADDRESS_RANGES_CHANGED if found else ""
         await table.insert(replace(now, before=last.item.change_number, changes=found, code=code))
 
 
-async def _tell_or_settle(
+async def _alert_or_resolve(
     services: Services,
     kept: StoredItem[ServiceTagListVersion],
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> None:
     table = services.tables.service_tag_list_versions
-    edition = await _with_effects(services, kept.item, tags, in_use)
-    if edition.firewalls or services.now - edition.seen < SHOWN:
-        await tell(services, edition.code, table.name_of(edition), describe_change(edition))
+    version = await _with_effects(services, kept.item, tags, in_use)
+    if version.firewalls or services.now - version.seen < SHOWN:
+        await tell(services, version.code, table.name_of(version), describe_change(version))
     else:
-        edition = replace(edition, code="")
-    await table.replace(kept, edition)
+        version = replace(version, code="")
+    await table.replace(kept, version)
 
 
-async def _tell_of_age(services: Services, edition: ServiceTagListVersion, why: str) -> None:
-    row = services.tables.service_tag_list_versions.name_of(edition)
+async def _alert_outdated(services: Services, version: ServiceTagListVersion, why: str) -> None:
+    row = services.tables.service_tag_list_versions.name_of(version)
     await tell(
-        services, Reason.ADDRESS_RANGES_OUTDATED, row, f"Microsoft's list of service tags: {why}"
+        services, Reason.ADDRESS_RANGES_OUTDATED, row, f"Microsoft's service tag list: {why}"
     )
 
 
 async def _with_effects(
     services: Services,
-    edition: ServiceTagListVersion,
+    version: ServiceTagListVersion,
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> ServiceTagListVersion:
-    """Return the edition with the firewalls that keep out what it added, and who calls them."""
-    added, closed, flows = edition.added, dict[str, AffectedFirewall](), Counter[str]()
+    """Return the version with the firewalls and remediations that added addresses affect."""
+    added, closed, flows = version.added, dict[str, AffectedFirewall](), Counter[str]()
     firewalls, _ = await read_all_firewalls(services, standstill=_DAILY) if added else ([], tags)
     for environment in in_use if added else ():
         network = network_of(services, environment, firewalls, tags)
-        waived = (await settings_of(services, environment.id)).ignored_issues
-        # A firewall that was opened for flows counts too where none is known to call through it.
+        ignored = (await settings_of(services, environment.id)).ignored_issues
+        # Firewalls that were changed for flows count even if no known flow calls through them.
         calling: CallingFlows = {(ANY_HOST,): [], **await calling_flows(services, environment)}
         for hosts, remediations in calling.items():
             lacking = [
-                _closed(gap, added)
-                for gap in network.gaps(hosts)
-                if gap.is_required and gap.name not in waived
+                _affected_firewall(issue, added)
+                for issue in network.gaps(hosts)
+                if issue.is_required and issue.name not in ignored
             ]
             missing = {one.gap: one for one in lacking if one.missing}
             closed |= missing
             flows += Counter(remediations if missing else ())
     plans = (AffectedRemediation(remediation_id=one, flows=flows[one]) for one in sorted(flows))
-    return replace(edition, firewalls=tuple(closed.values()), plans=tuple(plans))
+    return replace(version, firewalls=tuple(closed.values()), plans=tuple(plans))
 
 
-def _closed(gap: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
-    missing = AddressRanges.of(gap.missing_prefixes) & added
-    return AffectedFirewall(gap=gap.name, name=gap.firewall_name, missing=missing.prefixes())
+def _affected_firewall(issue: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
+    missing = AddressRanges.of(issue.missing_prefixes) & added
+    return AffectedFirewall(gap=issue.name, name=issue.firewall_name, missing=missing.prefixes())

@@ -1,8 +1,8 @@
-"""Look each day whether calls of copies get through, at one copy for each host that copies call.
+"""Check each day whether calls of copies are blocked, at one copy for each called host.
 
-A firewall that keeps one copy out keeps out all that call its host, so that one is enough: calls of
-the flow service are few. Another copy's turn comes the next day, while it is as young as runs are
-kept. Each copy is looked at once more before its original is retired.
+A firewall that denies one copy denies all that call its host, so one copy is enough; the request
+budget is small. Another copy is checked the next day, for as long as runs are stored. Each copy is
+checked once more before its original is retired.
 """
 
 from collections import defaultdict
@@ -28,9 +28,9 @@ from shared.use_cases.change_remediation import retry_job
 
 
 async def check_blocked_calls(services: Services, environment: Environment) -> int:
-    """Look at today's copies and at those whose calls were refused; returns how many jobs go on.
+    """Check today's copies and those with blocked calls; return the number of retried jobs.
 
-    Raises what reading runs raises; what was seen before that is kept.
+    Raises the errors of reading runs; results so far are stored.
     """
     copies = await _copies(services, environment)
     suspects = {call.copy_id async for call in unresolved_blocked_calls(services, environment.id)}
@@ -39,7 +39,7 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
         one for one in copies if one.observation_started_at and one.observation_started_at > since
     ]
     todays = [calling[day % len(calling)] for calling in _by_host(young).values()]
-    # Calls may not be enough for all hosts: each day others come first.
+    # The budget may not suffice for all hosts, so the order changes daily.
     start = day % max(len(todays), 1)
     in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
     chosen = {one.id: one for one in in_turn}
@@ -47,14 +47,14 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
         for job in chosen.values():
             await find_blocked_calls(services, environment, job)
     finally:
-        await _forget(services, environment, {one.copy_id for one in copies})
+        await _resolve_and_delete_old(services, environment, {one.copy_id for one in copies})
         async for call in unresolved_blocked_calls(services, environment.id):
             await alert_blocked_call(services, call)
-    return await _go_on(services, environment)
+    return await _retry_unblocked(services, environment)
 
 
 async def _copies(services: Services, environment: Environment) -> list[FlowJob]:
-    """Return the jobs whose copies are in use."""
+    """Return the jobs whose copies have replaced their originals."""
     return [
         kept.item
         async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
@@ -73,8 +73,10 @@ def _by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
     return found
 
 
-async def _forget(services: Services, environment: Environment, in_use: set[str]) -> None:
-    """Settle what copies showed that are out of use, and forget what was settled long ago."""
+async def _resolve_and_delete_old(
+    services: Services, environment: Environment, in_use: set[str]
+) -> None:
+    """Resolve blocked calls of copies that are no longer in use, and delete old resolved ones."""
     table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment.id)):
         call = kept.item
@@ -85,19 +87,19 @@ async def _forget(services: Services, environment: Environment, in_use: set[str]
                 await table.delete(kept)
 
 
-async def _go_on(services: Services, environment: Environment) -> int:
-    """Go on with the jobs that a refused call blocked and none blocks any more."""
-    waived = (await settings_of(services, environment.id)).ignored_issues
-    standing = {
+async def _retry_unblocked(services: Services, environment: Environment) -> int:
+    """Retry the jobs that were blocked by calls which no longer fail."""
+    ignored = (await settings_of(services, environment.id)).ignored_issues
+    unresolved = {
         call.host
         async for call in unresolved_blocked_calls(services, environment.id)
-        if call.name not in waived
+        if call.name not in ignored
     }
     where, count = [Condition("reason_code", "eq", Reason.OUTBOUND_CALL_BLOCKED)], 0
     async for kept in readable(
         services, services.tables.flow_jobs.scan(environment.id, where=where)
     ):
-        if kept.item.needs_action and not standing & {*kept.item.http_hosts}:
+        if kept.item.needs_action and not unresolved & {*kept.item.http_hosts}:
             await retry_job(services, kept.item)
             count += 1
     return count

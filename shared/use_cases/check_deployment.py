@@ -1,7 +1,7 @@
-"""Whether this deployment can do its work: what answers, what it is allowed, what is missing.
+"""Check whether this deployment can do its work: connections, permissions, settings.
 
-It reads only, but for the operator's sign-in, which it may renew. Each check answers for itself:
-one that finds nobody at home ends no other.
+Writes nothing, but may renew the sign-in of the service account. A check that fails does not stop
+the others.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,22 +29,22 @@ from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
 from shared.use_cases.show_status import SWEEP_IS_MISSING
 
-_IDENTITY = "See that CMK_CLIENT_ID is the app's identity, then deploy again (azd up): it "
+_IDENTITY = "Check that CMK_CLIENT_ID is the app's identity, then deploy again (azd up), which "
 _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIPTION_IDS."
-#: A refresh token of Entra's, from its last use on.
+#: Lifetime of an Entra refresh token after its last use.
 _SIGN_IN_LASTS = timedelta(days=90)
-#: What to do where a check is refused, by its code.
+#: Fix for each check that fails, by its code.
 _REMEDIES: Mapping[str, str] = {
-    "sign_in": "See that the app reaches its own address, https://WEBSITE_HOSTNAME.",
-    "state": f"{_IDENTITY}gives Storage Table Data Contributor on CMK_STORAGE_ACCOUNT.",
-    "archive": f"{_IDENTITY}gives Storage Blob Data Owner on CMK_STORAGE_ACCOUNT.",
-    "queues": f"{_IDENTITY}makes the queues and gives Azure Service Bus Data Owner.",
-    "timers": "See in the app's log whether its timers run.",
-    "channels": "Set the channel up again (docs/notifications.md).",
+    "sign_in": "Check that the app can reach its own URL, https://WEBSITE_HOSTNAME.",
+    "state": f"{_IDENTITY}assigns Storage Table Data Contributor on CMK_STORAGE_ACCOUNT.",
+    "archive": f"{_IDENTITY}assigns Storage Blob Data Owner on CMK_STORAGE_ACCOUNT.",
+    "queues": f"{_IDENTITY}creates the queues and assigns Azure Service Bus Data Owner.",
+    "timers": "Check in the app's log whether its timers run.",
+    "channels": "Check the channel's settings (docs/notifications.md).",
     "power_platform": IN_POWER_PLATFORM.fix,
     "flow_service": IN_POWER_PLATFORM.fix,
     "dataverse": IN_DATAVERSE.fix,
-    "operator": "Sign the operator in: cmkflow service-account sign-in.",
+    "operator": "Sign in the service account: cmkflow service-account sign-in.",
     "subscriptions": WATCHED.fix,
     "keys": _READER,
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
@@ -55,22 +55,29 @@ _REMEDIES: Mapping[str, str] = {
 
 
 async def check_deployment(services: Services) -> list[Finding]:
-    """Return what each check found, in the order in which a deployment is set up."""
+    """Return the findings of all checks, in the order in which a deployment is set up."""
     found = _settings(services)
     for code, check in _CHECKS.items():
         found += await _guarded(code, check(services))
     return found
 
 
-async def _guarded(code: str, look: Awaitable[list[Finding]], subject: str = "") -> list[Finding]:
-    """Return what a check finds, or why it could not look."""
+async def _guarded(code: str, check: Awaitable[list[Finding]], subject: str = "") -> list[Finding]:
+    """Return the findings of a check, or a finding that it could not run."""
     remedy = _REMEDIES[code]
     try:
-        return await look
+        return await check
     except JobBlocked as err:
         return [problem(code, err.reason, err.instruction or remedy, subject)]
     except TransientError as err:
-        return [unknown(code, f"No answer: {err}", f"Try again. If it lasts: {remedy}", subject)]
+        return [
+            unknown(
+                code,
+                f"The service does not answer: {err}",
+                f"Try again. If it persists: {remedy}",
+                subject,
+            )
+        ]
     except CmkflowError as err:
         return [problem(code, str(err), remedy, subject)]
 
@@ -79,20 +86,24 @@ def _settings(services: Services) -> list[Finding]:
     settings = services.settings
     found = [ok("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if settings.platform_signs_in:
-        found.append(ok("sign_in", "App Service signs callers in."))
+        found.append(ok("sign_in", "App Service authentication is on."))
     else:
-        text = "App Service signs nobody in: who decides is what they say of themselves."
-        found.append(warning("sign_in", text, "Turn its authentication on (docs/security.md)."))
+        text = "App Service authentication is off, so names of requesters are not verified."
+        found.append(
+            warning("sign_in", text, "Turn on App Service authentication (docs/security.md).")
+        )
     if settings.function_key_roles:
-        text = f"The function key is a way in, as {', '.join(settings.function_key_roles)}."
-        found.append(warning("sign_in", text, "Empty CMK_FUNCTION_KEY_ROLES once people sign in."))
+        text = f"Function keys have the roles {', '.join(settings.function_key_roles)}."
+        found.append(
+            warning("sign_in", text, "Empty CMK_FUNCTION_KEY_ROLES when people can sign in.")
+        )
     if not settings.storage_account:
-        text = f"State and archives are in a folder of this machine, {settings.state_folder}."
-        instruction = "In Azure set CMK_STORAGE_ACCOUNT: a folder is lost with its instance."
+        text = f"State and archive are in a local folder, {settings.state_folder}."
+        instruction = "In Azure, set CMK_STORAGE_ACCOUNT. A local folder is lost with its instance."
         found.append(warning("settings", text, instruction))
-    if len(services.channels) < 2:  # the log is always one
-        text = "Nobody is told what waits but by the log, and the alerts that read it."
-        instruction = "Set up a channel, or CMK_ACTION_GROUP_ID for the alerts."
+    if len(services.channels) < 2:  # the log is always a channel
+        text = "Notifications are only written to the log, and to alerts that read it."
+        instruction = "Set up a notification channel, or set CMK_ACTION_GROUP_ID for the alerts."
         found.append(warning("channels", text, instruction))
     return found
 
@@ -104,7 +115,7 @@ async def _channels(services: Services) -> list[Finding]:
         if one := failing.get(channel.name):
             found.append(problem("channels", one.error, one.instruction, channel.name))
         elif settings := settings_of(channel.name):
-            text = f"No notification of it has failed ({settings})."
+            text = f"No notification has failed ({settings})."
             found.append(ok("channels", text, channel.name))
     return found
 
@@ -112,24 +123,26 @@ async def _channels(services: Services) -> list[Finding]:
 async def _function_keys(services: Services) -> list[Finding]:
     if not services.settings.function_key_roles:
         return []
-    # Whether this is a key or not: the host has answered.
+    # Any answer, accepted or not, shows that the host can be reached.
     await services.function_keys.accepts("doctor")
     return [ok("sign_in", "The Functions host checks function keys.")]
 
 
 async def _state(services: Services) -> list[Finding]:
     switch = await kill_switch(services)
-    found = [ok("state", "The store answers.")]
+    found = [ok("state", "The store is available.")]
     if switch and switch.is_on:
-        text = f"The kill switch is on, nothing is written: {switch.reason}"
-        found.append(warning("kill_switch", text, "Once it is settled: cmkflow kill-switch off."))
+        text = f"The kill switch is on, so the app writes nothing: {switch.reason}"
+        found.append(
+            warning("kill_switch", text, "When the reason is fixed: cmkflow kill-switch off.")
+        )
     return found
 
 
 async def _archive(services: Services) -> list[Finding]:
-    with suppress(NotFound):  # that is an answer
+    with suppress(NotFound):  # not found is an answer
         await services.archive.get("examined")
-    return [ok("archive", "The archive answers.")]
+    return [ok("archive", "The archive is available.")]
 
 
 async def _queues(services: Services) -> list[Finding]:
@@ -145,32 +158,34 @@ async def _queue(services: Services, queue: str) -> list[Finding]:
     lost = await services.messages.count(queue, dead_letters=True)
     lost += waiting if queue == POISON else 0
     if lost:
-        text = f"Messages that nobody could handle: {lost}."
-        return [warning("queues", text, "Read each, and the reason on it.", queue)]
-    return [ok("queues", f"It answers; messages that wait: {waiting}.", queue)]
+        text = f"Poison and dead-lettered messages: {lost}."
+        return [warning("queues", text, "Read each message and its reason.", queue)]
+    return [ok("queues", f"The queue is available. Messages: {waiting}.", queue)]
 
 
 async def _timers(services: Services) -> list[Finding]:
     if late := await count_overdue_rows(services):
-        text = f"{late} rows were to be looked at minutes ago: resend_overdue stands still."
+        text = f"{late} rows are overdue, so the timer send_due_messages is not running."
         return [problem("timers", text, _REMEDIES["timers"])]
-    swept = await services.tables.timer_runs.get("timer", SWEEP)
-    if swept is None:
-        text = "The daily sweep has not come to an end yet."
-        return [warning("timers", text, "Look again a day after the deployment.")]
-    ended = f"The last sweep ended at {swept.item.completed_at:%Y-%m-%d %H:%M} UTC."
-    if services.now - swept.item.completed_at > SWEEP_IS_MISSING:
+    last_check = await services.tables.timer_runs.get("timer", SWEEP)
+    if last_check is None:
+        text = "The daily check has not completed yet."
+        return [warning("timers", text, "Check again a day after the deployment.")]
+    ended = f"The last daily check completed at {last_check.item.completed_at:%Y-%m-%d %H:%M} UTC."
+    if services.now - last_check.item.completed_at > SWEEP_IS_MISSING:
         return [problem("timers", ended, _REMEDIES["timers"])]
     return [ok("timers", ended)]
 
 
 async def _power_platform(services: Services) -> list[Finding]:
-    """Look at the admin API; then at the services of each environment where work is to be done."""
+    """Check the admin API, then the services of each environment that has a policy or permits
+    writes.
+    """
     environments = await services.environments.list()
     decided = {one.environment_id: one for one in await services.tables.environment_settings.all()}
-    found = [ok("power_platform", f"Environments that it shows: {len(environments)}.")]
+    found = [ok("power_platform", f"Environments found: {len(environments)}.")]
     for one in environments:
-        if _is_concerned(one, decided.get(one.id)):
+        if _is_used(one, decided.get(one.id)):
             name = one.display_name
             found += await _guarded("flow_service", _flow_service(services, one), name)
             if one.dataverse_url:
@@ -178,24 +193,26 @@ async def _power_platform(services: Services) -> list[Finding]:
     return found
 
 
-def _is_concerned(environment: Environment, settings: EnvironmentSettings | None) -> bool:
+def _is_used(environment: Environment, settings: EnvironmentSettings | None) -> bool:
     is_opted_in = settings is not None and settings.mode is not ApprovalPolicy.READ_ONLY
     return environment.policy is not None or is_opted_in
 
 
 async def _flow_service(services: Services, environment: Environment) -> list[Finding]:
     await services.flow_reports.microsoft_key_flows(environment.id, cannot_migrate_only=True)
-    return [ok("flow_service", "It lists the flows that stay.", environment.display_name)]
+    return [
+        ok("flow_service", "The app can read the Microsoft-key list.", environment.display_name)
+    ]
 
 
-async def _operator(services: Services) -> list[Finding]:
+async def _service_account(services: Services) -> list[Finding]:
     await services.flow_access.account_id()
     renewed = await services.flow_access.renew_sign_in()
-    text = "The operator's sign-in is renewed without anybody, each day by the sweep."
+    text = "The daily check renews the service account's sign-in."
     if renewed:
         unused = f"{renewed + _SIGN_IN_LASTS:%Y-%m-%d}"
-        text += f" Last renewed on {renewed:%Y-%m-%d}: unused it would end on {unused}."
-    return [ok("operator", f"{text} A new password, or a policy of Entra's, ends it at once.")]
+        text += f" Last renewed on {renewed:%Y-%m-%d}; unused, it expires on {unused}."
+    return [ok("operator", f"{text} A password change or an Entra policy can end it at any time.")]
 
 
 async def _subscriptions(services: Services) -> list[Finding]:
@@ -212,16 +229,16 @@ async def _subscriptions(services: Services) -> list[Finding]:
 
 async def _keys(services: Services) -> list[Finding]:
     number = len(await services.keys.policies())
-    return [ok("keys", f"Encryption policies: {number}; cmkflow key check has more.")]
+    return [ok("keys", f"Enterprise policies: {number}. Check their keys: cmkflow key check.")]
 
 
 async def _service_tags(services: Services) -> list[Finding]:
     tags = await services.service_tags.get_list()
-    return [ok("service_tags", f"Microsoft's list {tags.change_number} of address ranges.")]
+    return [ok("service_tags", f"Microsoft's service tag list, version {tags.change_number}.")]
 
 
 async def _callers(services: Services) -> list[Finding]:
-    """Look at the kinds that lie in Azure: for the others Power Platform was asked."""
+    """Check the caller kinds in Azure; the Power Platform checks cover the others."""
     return [
         one
         for kind in services.callers.values()
@@ -243,7 +260,7 @@ async def _firewalls(services: Services) -> list[Finding]:
 
 
 async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
-    return [ok("firewalls", f"It reads {len(await kind.read())} of this kind.", kind.kind)]
+    return [ok("firewalls", f"{len(await kind.read())} firewalls of this kind read.", kind.kind)]
 
 
 #: In the order in which a deployment is set up.
@@ -255,7 +272,7 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "timers": _timers,
     "channels": _channels,
     "power_platform": _power_platform,
-    "operator": _operator,
+    "operator": _service_account,
     "subscriptions": _subscriptions,
     "keys": _keys,
     "service_tags": _service_tags,

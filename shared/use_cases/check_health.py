@@ -1,4 +1,4 @@
-"""Whether the app can work: its store and its broker answer, and what waits there for a person."""
+"""Read the health of the app: its store, its broker, and what requires an action."""
 
 import asyncio
 from collections import Counter
@@ -25,48 +25,49 @@ from shared.use_cases.run_daily_check import QUEUES, SWEEP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailingChannel:
-    """A channel that does not accept notifications, or cannot be used at all, and why."""
+    """A notification channel that rejects notifications or is not configured correctly."""
 
     channel: str
-    #: Names of its settings; empty: it has none.
+    #: Names of its settings; empty if it has none.
     settings: str
-    #: Those that it has not accepted, or that wait until it does.
+    #: Number of notifications that were rejected or wait for the channel.
     notifications: int
-    #: How often in a row it has not accepted one of them.
+    #: Number of consecutive rejections.
     tries: int
     error: str
     instruction: str
-    #: One of its settings cannot be used: it accepts nothing until that is corrected.
+    #: A setting is invalid, so no notification is sent until it is corrected.
     is_unusable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What an administrator looks at first."""
+    """The health of the app."""
 
     kill_switch_on: bool
-    #: Messages that nobody could read.
+    #: Number of poison messages.
     parked: int
-    #: Messages the broker gave up on, by queue.
+    #: Number of dead-lettered messages, by queue.
     dead_letters: dict[str, int]
-    #: Rows that need a person, of which people were told, by code.
+    #: Number of open alerts, by reason code.
     notices: dict[str, int]
-    #: The same; for a row that was just found to be unreadable, there is no row of a notice yet.
+    #: The open alerts, including those of unreadable rows that were found just now.
     alerts: tuple[Alert, ...]
-    #: Services that are out: jobs wait for them, and go on by themselves.
+    #: Services that do not answer. Jobs wait for them and continue automatically.
     outages: tuple[CircuitBreaker, ...]
-    #: Jobs that wait for calls of the flow service: they go on by themselves.
+    #: Jobs that wait for requests to the flow service. They continue automatically.
     calls: RequestQueueStatus
-    #: Plans that wait for an approval, and jobs that are blocked or failed.
+    #: Number of plans that await approval, and of jobs that are blocked or failed.
     plans_awaiting_approval: int
     stuck: int
-    #: Channels that do not accept notifications.
+    #: Channels that reject notifications.
     failing_channels: tuple[FailingChannel, ...]
-    #: When the last daily sweep came to its end; None: none has yet.
+    #: Time at which the last daily check completed; None if none has.
     last_daily_check_at: datetime | None
-    #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
+    #: Number of rows that the timer should have processed minutes ago; above 0, the timer is not
+    #: running.
     overdue_rows: int
-    #: Overdue rows without a reminder: the timer does not look at them before the daily sweep.
+    #: Number of overdue rows without a wake-up; they wait until the daily check.
     without_wake_up: int
 
 
@@ -75,9 +76,9 @@ async def check_health(
     known: NeedsPeople | None = None,
     reading: RowReader | None = None,
 ) -> Health:
-    """Return what waits for a person; raises `TransientError` where store or broker do not answer.
+    """Return the health of the app; raise `TransientError` if store or broker do not answer.
 
-    `known`: what the caller has just read of jobs; `reading`: what it could not read.
+    `known`: jobs that the caller has just read; `reading`: rows that it could not read.
     """
     tables, reading = services.tables, reading or RowReader()
     switch = await kill_switch(services)
@@ -93,7 +94,7 @@ async def check_health(
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await failing_channels(services, reading)
     told = await reading.all(tables.alerts.scan("alert"))
-    told += _untold(services, told, reading)
+    told += _alerts_of_unreadable_rows(services, told, reading)
     counts = Counter(one.code for one in told)
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
@@ -113,13 +114,15 @@ async def check_health(
 
 
 async def _without_wake_up(services: Services) -> int:
-    """Return how many overdue rows have no reminder: the timer does not look at them."""
+    """Return the number of overdue rows that have no wake-up."""
     late = services.now - SOON - services.settings.overdue_delay
     return await count_overdue(services, late, await reminded_rows(services))
 
 
-def _untold(services: Services, told: list[Alert], reading: RowReader) -> list[Alert]:
-    """Return a notice for each row that was just found to be unreadable."""
+def _alerts_of_unreadable_rows(
+    services: Services, told: list[Alert], reading: RowReader
+) -> list[Alert]:
+    """Return an alert for each unreadable row that has none yet."""
     code, known = Reason.UNREADABLE_ROW, {one.row for one in told}
     found = {row.row: row for row in reading.unreadable if row.row not in known}
     return [
@@ -135,7 +138,7 @@ def _untold(services: Services, told: list[Alert], reading: RowReader) -> list[A
 
 
 async def failing_channels(services: Services, reading: RowReader) -> tuple[FailingChannel, ...]:
-    """Return the channels that accept nothing, by name."""
+    """Return the failing channels, by name."""
     deliveries = await reading.all(
         services.tables.notification_deliveries.scan("notification_delivery")
     )
@@ -154,7 +157,7 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
                 notifications=sum(_waits(one, services.now) for one in mine),
                 tries=max((one.consecutive_failures for one in mine), default=0),
                 error=wrong.reason if wrong else last[channel].error,
-                instruction=wrong.instruction if wrong else _repair(settings),
+                instruction=wrong.instruction if wrong else _fix_for(settings),
                 is_unusable=wrong is not None,
             )
         )
@@ -167,6 +170,10 @@ def _waits(delivery: NotificationDelivery, now: datetime) -> bool:
     )
 
 
-def _repair(settings: str) -> str:
-    where = f"the address in {settings.partition(' ')[0]} and its receiver" if settings else "it"
-    return f"Check {where}. What waits is sent once it accepts a notification."
+def _fix_for(settings: str) -> str:
+    where = (
+        f"the address in {settings.partition(' ')[0]} and the service behind it"
+        if settings
+        else "it"
+    )
+    return f"Check {where}. Waiting notifications are sent when the channel accepts one."

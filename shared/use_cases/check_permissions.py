@@ -1,7 +1,7 @@
-"""What is allowed: to the app in Azure, to the app and the operator in each Dataverse.
+"""Check permissions: of the app in Azure, of the app and the service account in Dataverse.
 
-In Azure the roles of a subscription count, or those of a resource group and above. What lies on a
-single resource is not seen here: then the search for callers tells what it could not read.
+In Azure, only roles at a resource group or above are checked. Roles on a single resource are not
+visible here; the caller search reports what it could not read.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from shared.services import Services
 _PERMISSIONS = "providers/Microsoft.Authorization/permissions"
 _VERSION = "2022-04-01"
 _EVERYWHERE = frozenset({"Global"})
-#: What System Administrator and Delegate give the app, by how far it has to reach.
+#: Privileges of System Administrator and Delegate that the app needs, and their minimum scope.
 _OF_THE_APP: Mapping[str, frozenset[str]] = {
     "prvWriteWorkflow": _EVERYWHERE,
     "prvShareWorkflow": _EVERYWHERE,
@@ -39,78 +39,85 @@ _TO_READ = "prvReadWorkflow"
 async def check_caller_kind_permissions(
     services: Services, kind: str, needs: RequiredPermissions
 ) -> list[Finding]:
-    """Return in which resource groups callers of a kind of Azure are found and updated."""
+    """Return the resource groups in which the app can find and update callers of an Azure kind."""
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
-    given = {
+    granted = {
         group.rpartition("/")[2]: check_permissions(needs, await _permissions(services, group))
         for group in sorted(groups)
     }
-    if not given:
-        return [ok("callers", "None of this kind is in the watched subscriptions.", kind)]
-    if partial := [name for name, one in given.items() if one is PermissionLevel.PARTIAL]:
-        text = f"Some of what it takes is allowed, and some is not: {', '.join(partial)}."
+    if not granted:
+        return [ok("callers", "No resource of this kind in the watched subscriptions.", kind)]
+    if partial := [name for name, one in granted.items() if one is PermissionLevel.PARTIAL]:
+        text = f"Some of the required permissions are missing in: {', '.join(partial)}."
         return [problem("callers", text, needs.fix, kind)]
-    full = [name for name, one in given.items() if one is PermissionLevel.FULL]
-    text = f"Searched and updated in {len(full)} of {len(given)} resource groups."
-    if others := sorted(given.keys() - set(full)):
+    full = [name for name, one in granted.items() if one is PermissionLevel.FULL]
+    text = f"The app can search and update {len(full)} of {len(granted)} resource groups."
+    if others := sorted(granted.keys() - set(full)):
         text += f" Not in: {', '.join(others)}."
     return [ok("callers", text, kind) if full else warning("callers", text, needs.fix, kind)]
 
 
 async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
-    """Return whether all that is read in a watched subscription may be read."""
-    given = check_permissions(
+    """Return whether the app may read a watched subscription."""
+    granted = check_permissions(
         WATCHED, await _permissions(services, f"/subscriptions/{subscription_id}")
     )
-    if given is PermissionLevel.FULL:
-        text = "The app may read it, and the metadata of its keys."
+    if granted is PermissionLevel.FULL:
+        text = "The app may read the subscription and the metadata of its keys."
         return [ok("subscriptions", text, subscription_id)]
-    text = "The app may not read all of it: Reader or Key Vault Reader is missing."
+    text = "The role Reader or Key Vault Reader is missing."
     return [problem("subscriptions", text, WATCHED.fix, subscription_id)]
 
 
 async def check_dataverse_roles(services: Services, environment: Environment) -> list[Finding]:
-    """Return whether the app and the operator have the roles that they need in an environment."""
+    """Return whether the app and the service account have their roles in an environment."""
     name, found = environment.display_name, []
     app = (await services.principals.application(environment)).id
-    lacking = [
+    missing = [
         privilege
         for privilege, reach in _OF_THE_APP.items()
         if not reach & await services.principals.privilege(environment, app, privilege)
     ]
-    if lacking:
-        text = f"The app is a user there, and lacks {', '.join(lacking)}."
+    if missing:
+        text = f"The app is a user, but lacks {', '.join(missing)}."
         found.append(problem("dataverse", text, IN_DATAVERSE.fix, name))
     else:
-        text = "The app is a user there, administers flows, and may act for their owners."
+        text = "The app is a user, administers flows, and may act for their owners."
         found.append(ok("dataverse", text, name))
     operator_id = ""
-    with suppress(CmkflowError):  # who it is has a check of its own
+    with suppress(CmkflowError):  # another check reports which account it is
         operator_id = await services.flow_access.account_id()
     if operator_id:
-        found.append(await _operator(services, environment, operator_id))
+        found.append(await _service_account(services, environment, operator_id))
     return found
 
 
-async def _operator(services: Services, environment: Environment, operator_id: str) -> Finding:
+async def _service_account(
+    services: Services, environment: Environment, operator_id: str
+) -> Finding:
     name = environment.display_name
     users = await services.principals.users(environment, [operator_id])
     user = users.get(operator_id.lower())
-    why = "is no user there"
+    why = "is not a user"
     if user and user.is_disabled:
-        why = "is disabled there"
+        why = "is disabled"
     elif user:
         reach = await services.principals.privilege(environment, user.principal.id, _TO_READ)
         if reach:
-            return ok("operator", "The operator is a user there, and has a role.", name)
-        why = f"has no role there that gives {_TO_READ}"
+            return ok("operator", "The service account is a user and has a role.", name)
+        why = f"has no role with {_TO_READ}"
     remedy = OPERATOR_IN_DATAVERSE.fix
-    return problem("operator", f"The operator {why}: it could read no trigger URL.", remedy, name)
+    return problem(
+        "operator", f"The service account {why}, so it cannot read trigger URLs.", remedy, name
+    )
 
 
 async def check_fix_permissions(services: Services) -> list[Finding]:
-    """Look at the resources that plans may open: an opening that is refused blocks its flows."""
+    """Check the app's permissions on the firewalls that it may fix.
+
+    A fix that Azure rejects blocks the flows behind the firewall.
+    """
     kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
     opened = {
         resource
@@ -123,19 +130,24 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
         for kind in kinds:
             if f"/{kind.required_permissions.resource_type}/".lower() not in resource:
                 continue
-            given = check_permissions(
+            granted = check_permissions(
                 kind.required_permissions, await _permissions(services, resource_group(resource))
             )
-            if given is PermissionLevel.FULL:
-                found.append(ok("repairs", "The app may open it.", name))
+            if granted is PermissionLevel.FULL:
+                found.append(ok("repairs", "The app may fix this firewall.", name))
             else:
-                text = "Plans may open it, and the app is not allowed to."
+                text = (
+                    "The settings permit fixes of this firewall, but the app lacks the Azure "
+                    "permission."
+                )
                 found.append(problem("repairs", text, kind.required_permissions.fix, name))
-    return found or [ok("repairs", "No plan opens a firewall by itself.")]
+    return found or [ok("repairs", "No environment permits automatic firewall fixes.")]
 
 
 async def _permissions(services: Services, group: str) -> list[RolePermissions]:
-    """Return what the app's identity is given at a resource group, by roles there and above."""
+    """Return the permissions of the app's identity at a resource group, from roles there and
+    above.
+    """
     found = await services.assessment.resources.list_children(group, _PERMISSIONS, _VERSION)
     return [
         RolePermissions(

@@ -1,6 +1,6 @@
-"""Read every row of every table once a day, and report or correct what is damaged.
+"""Check every row of every table once a day; report or correct damaged rows.
 
-Most rows are read when they are needed only: without this a damaged one would be found too late.
+Most rows are read only when they are needed, so damage would be found too late.
 """
 
 from contextlib import suppress
@@ -17,7 +17,7 @@ log = product_log(__name__)
 
 
 async def check_rows(services: Services) -> None:
-    """Report rows that cannot be read, and correct search columns that do not fit their row."""
+    """Report unreadable rows, and correct search columns that do not match their row."""
     for table in services.tables:
         async for row in services.tables.store.query(table.name):
             if row.key != FENCE:
@@ -26,7 +26,7 @@ async def check_rows(services: Services) -> None:
 
 
 async def _check(services: Services, table: Table[Any], row: StoreRow) -> None:
-    """Check one row; raises `UnreadableRow`, which is reported."""
+    """Check one row; raise `UnreadableRow`, which the caller reports."""
     store = services.tables.store
     try:
         corrected = table.corrected(row)

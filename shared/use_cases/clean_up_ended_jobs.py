@@ -1,8 +1,8 @@
-"""What a delivery that did not end has done after its job ended, or was stopped.
+"""Clean up after invocations that were interrupted while or after their job ended.
 
-A rollback waits such a delivery out, and every step that comes after it looks for its loans. For a
-job that is retired, blocked or failed no step comes; and where a delivery was frozen for longer
-than the host should let it be, nobody waits any more.
+A rollback waits for such invocations, and each later step revokes their grants. Jobs that are
+retired, blocked or failed have no later step, and an invocation may be frozen longer than the host
+permits.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -42,7 +42,7 @@ from shared.steps.flows.update_workflow import changing
 from shared.steps.rolling_back.final_check import wait_and_revoke
 from shared.steps.step_context import WRITE_TAKES, StepContext
 from shared.steps.write_permission import check_write_allowed
-from shared.use_cases.look_in_turn import look_in_turn
+from shared.use_cases.check_in_rotation import check_in_rotation
 
 log = product_log(__name__)
 
@@ -52,16 +52,18 @@ async def revoke_leftover_grants(
     plans: Sequence[StoredItem[EnvironmentJob]],
     flows: Sequence[StoredItem[FlowJob]],
 ) -> None:
-    """Take back what those of these jobs that stand still have lent the operator.
+    """Revoke the grants that jobs without further steps still have.
 
-    Each flow is looked at once more when nothing can come of a frozen delivery any more.
+    Each flow is checked once more when no frozen invocation can affect it any longer.
     """
     async with services.request_budget.reserve(None):
-        await _return_loans_of_plans(services, plans)
-        await _return_loans_of_flows(services, flows)
+        await _revoke_grants_of_environment_jobs(services, plans)
+        await _revoke_grants_of_flow_jobs(services, flows)
 
 
-async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[FlowJob]]) -> None:
+async def _revoke_grants_of_flow_jobs(
+    services: Services, flows: Sequence[StoredItem[FlowJob]]
+) -> None:
     table = services.tables.flow_jobs
     for kept in flows:
         job = kept.item
@@ -71,7 +73,10 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[
             or job.has_write_in_flight(services.now)
         ):
             continue
-        async with one_row(services, table.name_of(job)), held_ended(FLOW, services, kept) as held:
+        async with (
+            one_row(services, table.name_of(job)),
+            lease_ended_job(FLOW, services, kept) as held,
+        ):
             work = StepContext(held, await services.environments.get(job.environment_id))
             try:
                 await wait_and_revoke(work)
@@ -80,15 +85,15 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[
             except (
                 JobBlocked,
                 PlatformError,
-            ) as err:  # the operator stays a co-owner: not for the log only
+            ) as err:  # the service account is still a co-owner, which a person must know
                 await tell(services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err)))
                 raise
 
 
-async def _return_loans_of_plans(
+async def _revoke_grants_of_environment_jobs(
     services: Services, plans: Sequence[StoredItem[EnvironmentJob]]
 ) -> None:
-    """The same for jobs that made a plan, and lent a flow to read its definition."""
+    """Revoke the grants of jobs that made a plan and needed to read definitions."""
     table = services.tables.environment_jobs
     for kept in plans:
         job = kept.item
@@ -97,17 +102,17 @@ async def _return_loans_of_plans(
             continue
         async with (
             one_row(services, table.name_of(job)),
-            held_ended(ENVIRONMENT, services, kept) as held,
+            lease_ended_job(ENVIRONMENT, services, kept) as held,
         ):
             try:
-                await _return_loans_of_plan(held)
+                await _revoke_grants_of_plan(held)
             except (JobBlocked, PlatformError) as err:
                 await tell(services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err)))
                 raise
 
 
-async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
-    """Take back what it lent, and again what is not gone although the platform accepted it."""
+async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
+    """Revoke the grants of a plan, and again those that are still in effect although accepted."""
     services, job, kept = held.services, held.job, list[str]()
     at, now = job.returned_at, services.now
     is_checked = at is not None and now >= at + services.settings.read_lag
@@ -120,7 +125,7 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     loans = (*job.active_grants, *job.past_grants) if job.has_grants else ()
     flows = dict.fromkeys((*loans, *kept))
     for flow_name in flows:
-        await take_back_of_plan(held, flow_name)
+        await revoke_grant_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
         await tell(services, Reason.GRANT_NOT_REVOKED, row, not_returned(kept))
@@ -132,8 +137,8 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     await held.save(job)
 
 
-async def take_back_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
-    """Take the operator off a flow which a plan lent."""
+async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
+    """Revoke a grant that a plan made."""
     services, home = held.services, held.job.environment_id
 
     async def permit() -> None:
@@ -144,9 +149,10 @@ async def take_back_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> 
 
 
 async def turn_off_orphaned_copies(services: Services, environment: Environment) -> int:
-    """Turn off copies that no job wants, and tell of them: also of one that came after the end.
+    """Turn off copies that no job needs, and send alerts about them.
 
-    Returns how many were not looked at. Raises `TransientError` where the platform takes no write.
+    This includes copies that appeared after their job ended. Returns how many were not checked.
+    Raises `TransientError` if the platform accepts no write.
     """
     table, copies = services.tables.flow_jobs, dict[str, str]()
     if environment.dataverse_url is None:
@@ -160,15 +166,15 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
     async def seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
             async with one_row(services, (table.name, environment.id, job_id)):
-                await _turn_off_stray(services, environment, job_id, known)
+                await _turn_off_orphaned_copy(services, environment, job_id, known)
 
-    return await look_in_turn(services, environment, Look.WITHDRAWN, copies, seen)
+    return await check_in_rotation(services, environment, Look.WITHDRAWN, copies, seen)
 
 
-async def _turn_off_stray(
+async def _turn_off_orphaned_copy(
     services: Services, environment: Environment, job_id: str, known: WorkflowSummary
 ) -> None:
-    """Act on a copy that stands; what the list showed of it may be old."""
+    """Turn off an orphaned copy; its state is read again, because the list may be old."""
     kept = await services.tables.flow_jobs.get(environment.id, job_id)
     if kept is None or not kept.item.is_withdrawn or is_busy(services, kept.item):
         return
@@ -179,17 +185,19 @@ async def _turn_off_stray(
     is_on = copy is not None and copy.state is FlowState.ON
     if copy is None or (job.copy_kept_off and not is_on):
         return
-    found = "was on" if is_on else "lies there, off: nothing needs it, it may be deleted"
-    cause = f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name}: {job.state}."
+    found = "was on" if is_on else "exists and is off. Nothing needs it, so it may be deleted"
+    cause = (
+        f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name} is {job.state}."
+    )
     original = await find_original(services, environment, job) if is_on else None
-    # Whoever turned the one off and the other on wants that: never neither.
+    # If a person changed which flow is on, turning off the copy would leave both off.
     is_all_there_is = is_on and not (original and original.is_on)
     if is_all_there_is:
-        cause += " Its original is not on: the copy is left on."
+        cause += " Its original is not on, so the copy stays on."
     await tell(services, Reason.ORPHANED_COPY, services.tables.flow_jobs.name_of(job), cause)
     if not is_on or is_all_there_is:
         return
-    async with held_ended(FLOW, services, kept) as held:
+    async with lease_ended_job(FLOW, services, kept) as held:
         work = StepContext(held, environment)
         off = changing(work, copy, WorkflowUpdate(state=FlowState.OFF))
         await perform(replace(off, permit=partial(work.check_write_allowed, anytime=True)))
@@ -202,15 +210,15 @@ async def _copy(services: Services, environment: Environment, job: FlowJob) -> W
 
 
 def is_busy(services: Services, job: FlowJob) -> bool:
-    """Say whether a delivery works on it, or is to."""
+    """Return whether an invocation works on the job, or will."""
     return not FLOW.is_ended(job) or job.is_leased(services.now)
 
 
 @asynccontextmanager
-async def held_ended[J: DurableJob[Any]](
+async def lease_ended_job[J: DurableJob[Any]](
     kind: JobKind[J], services: Services, kept: StoredItem[J]
 ) -> AsyncIterator[LeasedJob[J]]:
-    """Hold a job that stands still; what cannot be done is logged, and tried again later."""
+    """Lease an ended job; log an error and try again later."""
     held = await kind.claim(services, kept)
     try:
         yield held
@@ -220,6 +228,6 @@ async def held_ended[J: DurableJob[Any]](
         if not isinstance(err, CmkflowError):
             raise
         name = "/".join(kind.table(services.tables).address(held.job))
-        log.warning("the ended job %s is looked at later: %s", name, redact(str(err)))
+        log.warning("ended job %s is checked again later: %s", name, redact(str(err)))
     else:
         await held.end(held.job)

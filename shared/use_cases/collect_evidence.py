@@ -1,6 +1,6 @@
-"""Read all that is recorded of one remediation, for whoever has to show later what was done.
+"""Read all records of one remediation.
 
-Each row is read once, and of a large remediation only a few flows are held at a time.
+Each row is read once; only some flows of a large remediation are in memory at a time.
 """
 
 import asyncio
@@ -29,17 +29,17 @@ from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
 from shared.use_cases.read_remediation_rows import RowReader, find
 
-#: Flows whose callers are read at a time: each takes two queries.
+#: Number of flows whose callers are read at a time, with two queries each.
 _AT_A_TIME = 16
 #: App Service ends every request after 230 seconds.
 _LONGEST_REQUEST = timedelta(minutes=4)
-#: A refusal stands so far from its time at most.
+#: Maximum difference between the position of a rejection in the log and its time.
 _OUT_OF_PLACE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowEvidence:
-    """What is recorded of one original."""
+    """The records of one original."""
 
     job: FlowJob
     callers: tuple[CallerRecord, ...]
@@ -49,38 +49,38 @@ class FlowEvidence:
 
     @property
     def proof(self) -> HistoryEntry | None:
-        """Return when the copy was proven for the last time, and how; None: not in its history."""
+        """Return the last history entry of a successful verification, or None."""
         history = reversed(self.job.history)
         return next((one for one in history if one.state == FlowJobState.VERIFIED), None)
 
     @property
     def pending_callers(self) -> tuple[CallerRecord, ...]:
-        """Return the known callers that do not name the copy."""
+        """Return the known callers that do not yet name the copy."""
         return tuple(one for one in self.callers if one.is_pending)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceReader:
-    """One remediation and where the rest of its evidence is read."""
+    """One remediation, and the readers of its other records."""
 
     services: Services
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
     repairs: tuple[FirewallFixRecord, ...]
     blocked_calls: tuple[BlockedCall, ...]
-    #: Notes rows that this version of the app cannot read.
+    #: Collects rows that this version of the app cannot read.
     reading: RowReader = field(default_factory=RowReader)
 
     def plan(self, job: EnvironmentJob) -> AsyncIterator[PlanItem]:
-        """Yield what became of each item of the plan of one environment."""
+        """Yield the plan items of one environment."""
         return self.reading.each(self.services.tables.plan_items.scan(job.id))
 
     async def approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
-        """Return a plan as it was approved; raises `NotFound`."""
+        """Return an approved plan as it was archived; raise `NotFound`."""
         return await self.services.archive.get(approved_plan_name(job.id, approved.version))
 
     async def flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
-        """Yield the flows of one environment in the order of their jobs' ids."""
+        """Yield the flows of one environment, ordered by job id."""
         tables, environment_id = self.services.tables, job.environment_id
         deletions = await self.reading.all(tables.deletions.scan(environment_id))
         archives = await self.reading.all(tables.run_archives.scan(environment_id))
@@ -103,10 +103,11 @@ class EvidenceReader:
                 )
 
     async def orders(self) -> AsyncIterator[AuditEntry]:
-        """Yield what was ordered about it or its environments since it began, the newest first.
+        """Yield audit entries about the remediation or its environments since its start, newest
+        first.
 
-        The order that began it is older than itself. An order's outcome, which comes first, may
-        tell more of what it was about than its row from before.
+        The request that started it is older than the remediation. The result of a request, which is
+        read first, may name it although the request itself does not.
         """
         created, own = self.remediation.created, self.remediation.id.lower()
         names = {own, *map(str.lower, self.remediation.environment_ids)}
@@ -123,7 +124,7 @@ class EvidenceReader:
                 yield entry
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:
-        """Return one part of the archived run summaries, JSON Lines; raises `NotFound`."""
+        """Return one part of the archived run history as JSON Lines; raise `NotFound`."""
         return await self.services.archive.get(part_name(archive, number))
 
     async def _rows_of(
@@ -135,7 +136,7 @@ class EvidenceReader:
         return callers, intents, await self._converted(job)
 
     async def _converted(self, job: FlowJob) -> str:
-        """Return the digest of the definition that an original was changed to; empty: none was."""
+        """Return the digest of the definition that an edit wrote, or an empty text."""
         if job.pattern is not MigrationMethod.EDIT_DEFINITION or not job.archive:
             return ""
         try:
@@ -145,8 +146,8 @@ class EvidenceReader:
         return definition_digest(convert(archived.decode(), job.conversions).client_data)
 
 
-async def evidence_of(services: Services, remediation_id: str) -> EvidenceReader:
-    """Return the evidence of one remediation; raises `NotFound`."""
+async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:
+    """Return the evidence for one remediation; raise `NotFound`."""
     remediation, reading, tables = (
         await find(services, remediation_id),
         RowReader(),

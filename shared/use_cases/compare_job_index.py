@@ -1,8 +1,8 @@
-"""Compare the index of jobs with every job once a day, and correct it.
+"""Compare the index of jobs with all jobs once a day, and correct it.
 
-A crash leaves a name that no job needs, and so does a job that has ended. The first comparison
-makes the index. Until it has ended, and where none has for two days, answers read every row
-instead (`read_job_index.py`).
+A crash or an ended job can leave a name without a job. The first comparison creates the index.
+Before it completes, or if none completed for two days, all rows are read instead
+(`read_job_index.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,27 +31,27 @@ from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.read_job_index import COMPARED
 
-#: Names that are removed by one transaction, beside the change of the counts.
+#: Number of names that one transaction removes, beside the counts.
 _AT_ONCE = 90
 
 
 @dataclass(slots=True)
 class _FlowJobs:
-    """The flow jobs of an environment, as a scan has found them."""
+    """The flow jobs of an environment as a scan found them."""
 
-    #: Of closed jobs: under what each is counted.
+    #: The key under which each closed job is counted.
     closed: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: The index rows of the others, as they have to be.
+    #: The index rows that the other jobs need.
     needed: dict[str, IndexRow] = field(default_factory=dict)
 
 
 async def compare_job_index(services: Services) -> None:
-    """Compare the index with every job, and note that it was done.
+    """Compare the index with all jobs, and record the time.
 
-    Raises `TransientError` where the store does not answer.
+    Raises `TransientError` if the store does not answer.
     """
     index = services.tables.job_index
-    # Names are read before the jobs: one that is written again later is not removed.
+    # Names are read before the jobs, so that a name that is written later is not removed.
     before: dict[str, list[tuple[IndexRow, str | None]]] = {}
     counts: dict[str, StoredItem[IndexRow] | UnreadableRow] = {}
     async for found in index.scan():
@@ -76,7 +76,7 @@ async def compare_job_index(services: Services) -> None:
                 services, environment_id, jobs, names, counts.get(environment_id)
             )
         except (Conflict, AlreadyExists, NotFound):
-            # Written meanwhile: what was counted is right if it ever was.
+            # Changed meanwhile: counts that existed before are still correct.
             is_whole = is_whole and environment_id in counts
     if is_whole:
         await services.tables.timer_runs.upsert(TimerRun(timer=COMPARED, completed_at=services.now))
@@ -85,7 +85,8 @@ async def compare_job_index(services: Services) -> None:
 async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
     found: dict[str, _FlowJobs] = {}
     async for row in services.tables.flow_jobs.scan():
-        if isinstance(row, UnreadableRow):  # named, so that whoever looks is told of it
+        # an unreadable job keeps its name, so that readers learn of it
+        if isinstance(row, UnreadableRow):
             _, environment_id, identity = row.row
             name = IndexRow(environment_id=environment_id, job_id=identity)
             found.setdefault(environment_id, _FlowJobs()).needed[identity] = name
@@ -105,14 +106,14 @@ async def _compare_flow_jobs(
     names: Sequence[tuple[IndexRow, str | None]],
     counts: StoredItem[IndexRow] | UnreadableRow | None,
 ) -> None:
-    """Name the open jobs that are not named, correct the counts, and count what is closed for long.
+    """Add missing names of open jobs, correct the counts, and remove names of jobs closed long ago.
 
-    Raises `Conflict` and the like where a job has come or gone meanwhile.
+    Raises `Conflict` and the like if a job was changed meanwhile.
     """
     index, now = services.tables.job_index, services.now
     there = {row.job_id for row, _ in names}
     await index.upsert(*(row for identity, row in jobs.needed.items() if identity not in there))
-    # Whoever named a job since the first look did so before its row was found.
+    # A job that was named since the first read was named before its row was found.
     async for found in index.scan(environment_id):
         name = found.row[2] if isinstance(found, UnreadableRow) else found.item.key
         there.add(named_by(environment_id, name).job_id)
@@ -147,7 +148,7 @@ async def _counted(
     closed: Iterable[tuple[str, str]],
     counts: StoredItem[IndexRow] | UnreadableRow | None,
 ) -> StoredItem[IndexRow]:
-    """Return the counts of an environment, which say that these jobs are closed."""
+    """Return the counts row of an environment, corrected to these closed jobs."""
     index = services.tables.job_index
     right = replace(no_counts(environment_id), closed=with_closed({}, closed))
     if counts is None:
@@ -168,7 +169,7 @@ async def _stored(services: Services, operation: InsertRow | ReplaceRow) -> Stor
 async def _compare_environment_jobs(
     services: Services, before: Mapping[str, Sequence[tuple[IndexRow, str | None]]]
 ) -> None:
-    """Name the environment jobs that are current, and no others."""
+    """Name the current environment jobs and no others."""
     tables, now = services.tables, services.now
     index = tables.job_index
     found = tables.environment_jobs.scan()
@@ -183,7 +184,7 @@ async def _compare_environment_jobs(
     for row, etag in (one for rows in before.values() for one in rows):
         if row.kind is not NamedKind.ENVIRONMENT_JOB:
             continue
-        # An unreadable job stays named, so that whoever looks is told of it.
+        # An unreadable job keeps its name, so that readers learn of it.
         is_needed = row.job_id in needed or await _is_unreadable(services, row, readable_ids)
         if etag is None:
             await index.upsert(replace(row, superfluous_since=None))

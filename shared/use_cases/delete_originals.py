@@ -1,8 +1,8 @@
-"""Delete retired originals whose approved date has come: one look at each row that is due.
+"""Delete retired originals whose approved date has come.
 
-A turn reads the row, does what fits, and writes what became of it. The job's row is leased while
-the original is checked and deleted, so that a rollback cannot turn it on in between; an order that
-comes meanwhile is obeyed afterwards. After a kill the next turn finds out what was done.
+For each due row, one step is done and its result stored. The flow job is leased while its original
+is checked and deleted, so that a rollback cannot turn it on in between; a rollback that is
+requested meanwhile starts afterwards. After a crash, the next run finds out what was done.
 """
 
 import functools
@@ -42,30 +42,30 @@ from shared.use_cases.archive_runs import PARTS, new_run_archive
 
 log = product_log(__name__)
 
-#: Rows of one round: well within the time that a function may take.
+#: Number of rows per run; fits into the time limit of a function.
 MOST = 50
-#: How often a deleted original is looked for in the platform's list, until the bin is emptied.
+#: Interval of checks whether a deleted original has left the Microsoft-key list.
 _LISTED_AGAIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionRunResult:
-    """What a round did."""
+    """The result of one run."""
 
     checked: int
     deleted: int
     blocked: int
 
 
-class _Listed:
-    """The platform's lists of flows on Microsoft's key: one read in a round tells of all rows."""
+class _MicrosoftKeyLists:
+    """The Microsoft-key lists, read once per run for all rows."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._names: dict[str, frozenset[str]] = {}
 
     async def has(self, job: FlowJob) -> bool:
-        """Say whether the platform still counts the original of this job."""
+        """Return whether the platform's list still contains the original of this job."""
         home = job.environment_id
         if home not in self._names:
             self._names[home] = await step.listed_names(self._services, home)
@@ -73,25 +73,27 @@ class _Listed:
 
 
 async def delete_originals(services: Services) -> DeletionRunResult:
-    """Look at every deletion that is due; what has to wait is looked at again by a later round.
+    """Process every deletion that is due; those that must wait are processed by a later run.
 
-    A row that cannot be read, or that meets a defect, is told of and holds up no other.
+    A row that is unreadable or meets an internal error is reported and does not affect others.
     """
     where = [Condition("next_check_at", "lt", sortable_time(services.now + timedelta(seconds=1)))]
     table = services.tables.deletions
     due = [kept.item async for kept in readable(services, table.scan(where=where))]
     due.sort(key=lambda deletion: (deletion.due or services.now, deletion.job_id))
-    deleted = stuck = looked_at = 0
-    listed = _Listed(services)
-    turn = functools.partial(_turn, listed=listed)
+    deleted = blocked = looked_at = 0
+    listed = _MicrosoftKeyLists(services)
+    step_function = functools.partial(_run_step, listed=listed)
     for deletion in due[:MOST]:
         looked_at += 1
         place = table.address(deletion)
         async with one_row(services, table.name_of(deletion)):
-            before, after = await DELETION.deliver(services, place, turn, outcome=_outcome)
+            before, after = await DELETION.deliver(
+                services, place, step_function, outcome=_after_error
+            )
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
-                stuck += 1
+                blocked += 1
                 log.error(
                     "deletion blocked",
                     extra={
@@ -100,22 +102,22 @@ async def delete_originals(services: Services) -> DeletionRunResult:
                         "text": after.reason,
                     },
                 )
-    return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=stuck)
+    return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=blocked)
 
 
-async def _turn(held: LeasedJob[Deletion], *, listed: _Listed) -> Deletion:
-    """Do what fits now and return the row as it is to be written."""
-    turn = _Turn(held, listed)
+async def _run_step(held: LeasedJob[Deletion], *, listed: _MicrosoftKeyLists) -> Deletion:
+    """Do the next step and return the row to store."""
+    step_function = _DeletionStep(held, listed)
     try:
-        return await turn.take()
+        return await step_function.run()
     finally:
-        await turn.let_go()
+        await step_function.release()
 
 
-class _Turn:
-    """One look at one deletion."""
+class _DeletionStep:
+    """One step of one deletion."""
 
-    def __init__(self, held: LeasedJob[Deletion], listed: _Listed) -> None:
+    def __init__(self, held: LeasedJob[Deletion], listed: _MicrosoftKeyLists) -> None:
         self._services = held.services
         self._listed = listed
         self._held = held
@@ -123,36 +125,36 @@ class _Turn:
 
     @property
     def deletion(self) -> Deletion:
-        """Return the row as it was last written."""
+        """Return the row as it was last stored."""
         return self._held.job
 
     async def keep(self, deletion: Deletion) -> Deletion:
-        """Write the row; raises `LeaseLost` if it was cancelled, or ordered anew."""
+        """Store the row; raise `LeaseLost` if it was cancelled or scheduled again."""
         return await self._held.save(deletion)
 
-    async def take(self) -> Deletion:
-        """Go on where the row stands."""
+    async def run(self) -> Deletion:
+        """Continue the deletion from its state."""
         services, deletion = self._services, self.deletion
         kept = await services.tables.flow_jobs.get(deletion.environment_id, deletion.job_id)
         if kept is None:
-            return self._cancelled("Its flow job is gone.")
+            return self._cancelled("Its flow job no longer exists.")
         job = kept.item
         if job.is_leased(services.now):
-            return deletion  # looked at again in the next round
+            return deletion  # checked again in the next run
         if deletion.state is DeletionState.DELETED:
             return await self._report(kept)
         environment = await require_linked_environment(services, job.environment_id, job.policy_id)
         work = StepContext(LeasedJob(FLOW, services, kept), environment)
         if job.requested or rules.retired_at(job) != deletion.retired_at:
-            return await self._give_up(work)
-        if deletion.state is DeletionState.DELETING and await self._stands(work):
+            return await self._cancel_or_complete(work)
+        if deletion.state is DeletionState.DELETING and await self._original_exists(work):
             await self.keep(rules.return_to_checks(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
             await check_write_allowed(services, job.environment_id)
             await step.check_runs(work, self._held)
             await self.keep(rules.start_archiving(self.deletion, now=services.now))
         if not await self._archive_runs(job):
-            text = "Run summaries are being archived."
+            text = "The run history is being archived."
             later = services.now + timedelta(seconds=1)
             return wait_until(
                 self.deletion, text, until=later, now=services.now, code=Reason.ARCHIVING_FLOW_RUNS
@@ -160,23 +162,23 @@ class _Turn:
         await self.keep(await step.search_callers(work, self.deletion))
         await FLOW.schedule_wake_up(
             services, job
-        )  # of what a look that dies has lent: no step returns it
+        )  # a crash during the check may leave a grant that no step would revoke
         self._work = StepContext(await FLOW.claim(services, kept), environment)
         return await self._delete(self._work)
 
-    async def _give_up(self, work: StepContext) -> Deletion:
-        """The job goes back, or was retired anew: an approval is for one retirement only."""
+    async def _cancel_or_complete(self, work: StepContext) -> Deletion:
+        """Cancel: the job is rolled back, or was retired again, which needs another approval."""
         now = self._services.now
-        if self.deletion.state is DeletionState.DELETING and not await self._stands(work):
+        if self.deletion.state is DeletionState.DELETING and not await self._original_exists(work):
             return rules.mark_deleted(self.deletion, now=now)
-        return self._cancelled("Its job is not retired as it was approved.")
+        return self._cancelled("Its job is no longer retired as approved.")
 
-    async def _stands(self, work: StepContext) -> bool:
+    async def _original_exists(self, work: StepContext) -> bool:
         found = await find_original(work.services, work.environment, work.job)
         return found is not None
 
     async def _archive_runs(self, job: FlowJob) -> bool:
-        """Archive a few more parts of the run summaries; says whether this has come to an end."""
+        """Archive some more parts of the run history; return whether it is complete."""
         services, table = self._services, self._services.tables.run_archives
         wanted = self.deletion.archive_runs_from or services.now
         kept = await table.get(job.environment_id, job.id)
@@ -184,7 +186,7 @@ class _Turn:
             kept = await table.insert(new_run_archive(services, job, self.deletion.remediation_id))
         if (
             kept.item.state is RunArchiveState.ORIGINAL_DELETED
-        ):  # of an original that was restored since
+        ):  # the original was restored since then
             kept = await table.replace(kept, replace(kept.item, state=RunArchiveState.IN_PROGRESS))
         for _ in range(PARTS):
             archive = kept.item
@@ -197,7 +199,7 @@ class _Turn:
         return False
 
     async def _delete(self, work: StepContext) -> Deletion:
-        """Check everything, note the intent, delete and read back."""
+        """Check the original, record the intent, delete it and read back."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
         original = await step.check_original(work, self._held, archive.item if archive else None)
@@ -206,14 +208,14 @@ class _Turn:
 
             async def permit() -> None:
                 await work.check_write_allowed()
-                noted = rules.record_delete_intent(self.deletion, now=services.now)
-                await self.keep(replace(noted, definition=where))
-                # The lease is still ours, and long enough for one call; nobody asked for a
-                # rollback.
+                recorded = rules.record_delete_intent(self.deletion, now=services.now)
+                await self.keep(replace(recorded, definition=where))
+                # The lease is still valid and long enough for one request, and no rollback is
+                # requested.
                 await work.save(job)
                 if work.job.requested:
                     raise MustWait(
-                        "Its job is rolled back.",
+                        "Its job is being rolled back.",
                         until=services.now,
                         code=Reason.ORIGINAL_NOT_RETIRED,
                     )
@@ -222,14 +224,16 @@ class _Turn:
         return rules.mark_deleted(self.deletion, now=services.now)
 
     async def _report(self, kept: StoredItem[FlowJob]) -> Deletion:
-        """Say in the job that its original is deleted, and see whether it left the list."""
+        """Record the deletion in the job, and check whether the original has left the Microsoft-key
+        list.
+        """
         services, deletion, job = self._services, self.deletion, kept.item
-        # With the lease of a look that died after the delete.
-        tells = _told(job, deletion)
+        # Includes the lease of an invocation that crashed after the delete.
+        updated = _with_deletion_entry(job, deletion)
         if job.leased_until:
-            tells = bump_fencing_token(tells, settles_after=services.settings.in_flight_timeout)
-        if tells != job and rules.retired_at(job) == deletion.retired_at:
-            await services.tables.flow_jobs.replace(kept, tells)
+            updated = bump_fencing_token(updated, settles_after=services.settings.in_flight_timeout)
+        if updated != job and rules.retired_at(job) == deletion.retired_at:
+            await services.tables.flow_jobs.replace(kept, updated)
         is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
@@ -240,8 +244,8 @@ class _Turn:
     def _cancelled(self, text: str) -> Deletion:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)
 
-    async def let_go(self) -> None:
-        """Give the job's row back; an order that came meanwhile is announced."""
+    async def release(self) -> None:
+        """Release the lease of the job; send a message if an action was requested meanwhile."""
         if self._work is None:
             return
         job = await self._work.held.end(self._work.job)
@@ -249,22 +253,22 @@ class _Turn:
             await FLOW.send(self._services, job)
 
 
-def _told(job: FlowJob, deletion: Deletion) -> FlowJob:
-    """Return the job with a line that says what became of its original, once."""
-    text = f"The original is deleted, as {deletion.approved_by} had approved."
+def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:
+    """Return the job with a history entry about the deletion, added once."""
+    text = f"The original was deleted, as approved by {deletion.approved_by}."
     if any(change.text == text for change in job.history):
         return job
     at = deletion.deleted_at or deletion.on
     return with_history(job, FlowJobState.RETIRED, text, now=at)
 
 
-def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
-    """Return the row after an error; None for a defect."""
+def _after_error(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
+    """Return the row to store after an error, or None after an internal error."""
     now = services.now
     if isinstance(err, Conflict):
-        return deletion  # the job or the flow was changed meanwhile: looked at again
+        return deletion  # the job or the flow was changed meanwhile: check again
     if deletion.state is DeletionState.DELETED and isinstance(err, CmkflowError):
-        # It stays deleted, whatever keeps the app from looking at the list.
+        # It stays deleted, whatever prevents the app from reading the list.
         passes = isinstance(err, TransientError | MustWait | PlatformMigrationInProgress)
         again = now + services.settings.backoff_max_delay
         return replace(deletion, due=again if passes else None)

@@ -1,4 +1,4 @@
-"""Rows of deletions: found, and cancelled when something else becomes of their original."""
+"""Read deletions, and cancel them when their original must be kept."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 async def deletions_of(
     services: Services, jobs: Iterable[FlowJob], reading: RowReader | None = None
 ) -> dict[str, Deletion]:
-    """Return the deletions of these jobs, by job: one query for each environment.
+    """Return the deletions of these jobs, by job id; one query per environment.
 
     Raises `UnreadableRow` without a `reading`.
     """
@@ -27,9 +27,9 @@ async def deletions_of(
 
 
 async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool:
-    """Cancel the deletion of a job's original if it stands; says whether one was cancelled.
+    """Cancel the scheduled deletion of a job's original; return whether one was cancelled.
 
-    One whose call may have been made already (`deleting`) is left to find out.
+    In state `deleting` the request may have been sent, so the deletion is not cancelled here.
     """
 
     def ordered(deletion: Deletion) -> Deletion | None:

@@ -1,4 +1,4 @@
-"""Whether what somebody accepts by its name is there: a misspelled name would accept nothing."""
+"""Check the names of issues that are ignored; a misspelled name would have no effect."""
 
 import re
 from collections.abc import AsyncIterator, Collection
@@ -16,8 +16,8 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.check_network import network_of, read_all_firewalls
 
-#: Why jobs stop until what they name is accepted, or settled.
-ACCEPTED_BY_NAME = (
+#: Reasons of jobs that wait until the named issue is ignored or resolved.
+RESOLVED_BY_NAME = (
     Reason.FIREWALL_DENIES,
     Reason.FIREWALL_FIX_FAILED,
     Reason.OUTBOUND_CALL_BLOCKED,
@@ -29,36 +29,36 @@ ACCEPTED_BY_NAME = (
 async def require_known(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Return if each name is one that a job, a plan or a firewall has; else raises `IssueNotFound`.
+    """Raise `IssueNotFound` unless each name is known to a job, a plan or a firewall.
 
-    Firewalls are read only for a name that no row has.
+    Firewalls are read only for names that no row contains.
     """
-    told = [name async for name in _told(services, environment.id)]
-    texts = [text async for text in _texts_of_stuck_jobs(services, environment.id)]
+    recorded = [name async for name in _recorded_names(services, environment.id)]
+    texts = [text async for text in _texts_of_blocked_jobs(services, environment.id)]
     said = "\n".join(texts)
-    left = [one for one in names if one not in told and not _is_said(one, said)]
+    left = [one for one in names if one not in recorded and not _contains_name(one, said)]
     if not left:
         return
     firewalls, tags = await read_all_firewalls(services)
     network = network_of(services, environment, firewalls, tags)
-    known = {*told, *(gap.name for gap in network.lacking())}
+    known = {*recorded, *(gap.name for gap in network.lacking())}
     for name in left:
         if name not in known:
             raise IssueNotFound(
-                f"There is no gap {name} in {environment.display_name}.",
+                f"No issue {name} in {environment.display_name}.",
                 instruction=describe_unknown_issue(name, known),
             )
 
 
-def _is_said(name: str, text: str) -> bool:
-    """Say whether a text names it as a whole, and not a longer name that it is a part of."""
+def _contains_name(name: str, text: str) -> bool:
+    """Return whether a text contains the name, and not only as part of a longer name."""
     return bool(re.search(rf"(?<![\w./#:-]){re.escape(name)}(?![\w/#:-]|\.\w)", text))
 
 
-async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
-    """Yield the names that plans, runs of copies and changes of Microsoft's ranges tell of.
+async def _recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
+    """Yield the names in plans, blocked calls and service tag list changes.
 
-    Of a flow that agents run the word may be given as soon as it is planned.
+    The confirmation of a flow that agents run can be given as soon as the flow is planned.
     """
     where = [Condition("environment_id", "eq", environment_id)]
     rows = readable(services, services.tables.environment_jobs.scan(where=where))
@@ -82,9 +82,9 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
             yield firewall.gap
 
 
-async def _texts_of_stuck_jobs(services: Services, environment_id: str) -> AsyncIterator[str]:
-    """Yield what jobs say that stop until something is accepted: its name is in it."""
-    for code in ACCEPTED_BY_NAME:
+async def _texts_of_blocked_jobs(services: Services, environment_id: str) -> AsyncIterator[str]:
+    """Yield the texts of jobs that wait for an ignored issue; they contain its name."""
+    for code in RESOLVED_BY_NAME:
         where = [Condition("reason_code", "eq", code)]
         async for job in readable(
             services, services.tables.flow_jobs.scan(environment_id, where=where)

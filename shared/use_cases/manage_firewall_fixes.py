@@ -1,7 +1,7 @@
-"""Show what closes the gaps of firewalls, make that change, and take it back: by order of a person.
+"""Propose, apply and revert firewall fixes on request of a person.
 
-An order names one resource, which is the opt-in for it. What a plan repairs by itself is decided
-for each environment and each resource (`writable_firewalls`).
+A request names one resource. Which firewalls plans may fix automatically is a setting of each
+environment (`writable_firewalls`).
 """
 
 from collections import Counter
@@ -40,13 +40,13 @@ from shared.steps.flows.firewall_fixes import (
 )
 from shared.steps.write_permission import check_write_allowed
 
-#: Somebody who waits for an answer has it by then.
+#: After this time, no request waits for the fix any longer.
 _UNFINISHED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFixView:
-    """A gap, and what closes it."""
+    """A firewall issue and the proposed fix."""
 
     gap: FirewallIssue
     fix: FirewallFix
@@ -55,130 +55,137 @@ class FirewallFixView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFixInput:
-    """What somebody wants changed."""
+    """A request to apply or revert a fix."""
 
-    #: A gap's name, an Azure resource id, or the name of a resource.
+    #: Name of a firewall issue, Azure resource id, or name of a resource.
     resource: str
     by: str
-    #: Only for the flows of this one; None: of each environment under a policy.
+    #: Only for the flows of this environment; None for every environment with a policy.
     environment_id: str | None = None
-    #: Take it back although flows call through it.
+    #: Revert the fix although flows need it.
     force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _OrderHolder:
-    """Holds a resource for an order: nothing but time takes it away."""
+class _RequestHolder:
+    """The holder of a resource lease for a request; it is lost only by timeout."""
 
     services: Services
     holder: str
 
     async def check_lease(self) -> None:
-        """Return: an order has no lease of its own."""
+        """Do nothing: a request has no lease that could be lost."""
 
 
 async def propose_fixes(
     services: Services, resource: str | None = None, environment_id: str | None = None
 ) -> list[FirewallFixView]:
-    """Return what closes each gap that keeps known flows out, or the gaps of one resource.
+    """Read the firewalls and return a fix for each issue that affects flows, or of one resource.
 
-    Reads the firewalls anew. Raises `JobBlocked` for a resource without a gap.
+    Raises `JobBlocked` for a resource without an issue.
     """
     surveys = await _surveys(services, environment_id)
     if resource is None:
-        concerning = [gap for one in surveys for gap in one.network.gaps(one.hosts)]
-        found = [gap for gap in concerning if gap.is_required and gap.firewall_id]
+        concerning = [issue for one in surveys for issue in one.network.gaps(one.hosts)]
+        found = [issue for issue in concerning if issue.is_required and issue.firewall_id]
     else:
-        found = _meant(resource, surveys)
+        found = _find_issues(resource, surveys)
     return [
-        FirewallFixView(gap=gap, fix=await _repair(services, gap), environment_ids=ids)
-        for gap, ids in _together(found, surveys)
+        FirewallFixView(gap=issue, fix=await _propose(services, issue), environment_ids=ids)
+        for issue, ids in _merge_issues(found, surveys)
     ]
 
 
-async def apply_fix(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
-    """Close the gaps of a resource; returns what was put in, once it is read back.
+async def apply_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
+    """Apply the fixes of a resource, and return them when they are read back.
 
-    Raises `JobBlocked`, and `Waiting` with the kill switch on, or while the change is not seen yet.
+    Raises `JobBlocked`; `Waiting` if the kill switch is on or the change is not visible yet.
     """
-    surveys = await _surveys(services, wish.environment_id)
+    surveys = await _surveys(services, request.environment_id)
     try:
-        found = _meant(wish.resource, surveys)
+        found = _find_issues(request.resource, surveys)
     except JobBlocked:
-        # Nothing is missing: a change that was begun before may be all that is to be ended.
-        if begun := await _under_way(services, wish.resource):
+        # Nothing is missing, but a fix that was started earlier may not be complete.
+        if begun := await _fixes_in_progress(services, request.resource):
             return [await complete_if_visible(services, one) for one in begun]
         raise
     return [
-        await apply(services, gap, _order(services, wish, ids))
-        for gap, ids in _together(found, surveys)
+        await apply(services, issue, _authorization(services, request, ids))
+        for issue, ids in _merge_issues(found, surveys)
     ]
 
 
-async def revert_fix(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
-    """Take out what the app put into a resource, and nothing else.
+async def revert_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
+    """Revert the fixes that the app applied to a resource.
 
-    Raises `JobBlocked` where copies call through it, unless that is wanted all the same.
+    Raises `JobBlocked` if copies call through it, unless `even_in_use` is set.
     """
-    standing = [
-        one for one in await list_repairs(services) if one.state is not FirewallFixState.REVERTED
+    open_fixes = [
+        one
+        for one in await list_applied_fixes(services)
+        if one.state is not FirewallFixState.REVERTED
     ]
-    meant = [one for one in standing if wish.resource.lower() in _names(one)]
-    if not meant:
-        names = describe_unknown_issue(wish.resource, (one.gap for one in standing))
+    selected = [one for one in open_fixes if request.resource.lower() in _names(one)]
+    if not selected:
+        names = describe_unknown_issue(request.resource, (one.gap for one in open_fixes))
         raise JobBlocked(
-            f"The app has put nothing into {wish.resource}.",
+            f"The app has applied no fix to {request.resource}.",
             instruction=names,
             code=Reason.ISSUE_NOT_FOUND,
         )
-    if not wish.force:
-        await _refuse_in_use(services, meant)
+    if not request.force:
+        await _require_unused(services, selected)
     return [
-        await revert(services, one, _order(services, wish, one.environment_ids)) for one in meant
+        await revert(services, one, _authorization(services, request, one.environment_ids))
+        for one in selected
     ]
 
 
-async def list_repairs(services: Services) -> list[FirewallFixRecord]:
-    """Return what the app has put into firewalls, the last first."""
+async def list_applied_fixes(services: Services) -> list[FirewallFixRecord]:
+    """Return the fixes that the app has applied, newest first."""
     rows = readable(services, services.tables.firewall_fixes.scan("firewall_fix"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-async def _under_way(services: Services, resource: str) -> list[FirewallFixRecord]:
+async def _fixes_in_progress(services: Services, resource: str) -> list[FirewallFixRecord]:
     return [
         one
-        for one in await list_repairs(services)
+        for one in await list_applied_fixes(services)
         if one.state.is_under_way and resource.lower() in _names(one)
     ]
 
 
 async def complete_or_report_unfinished_fixes(services: Services) -> None:
-    """End each change that was begun an hour ago and can be seen by now; tell of the others."""
+    """Complete fixes that were started an hour ago and are visible; send alerts about the
+    others.
+    """
     table = services.tables.firewall_fixes
     async for kept in readable(services, table.scan("firewall_fix")):
         record = kept.item
         if not record.code or services.now - record.at < _UNFINISHED:
             continue
-        if record.kind in services.firewalls:  # else another version knows the kind
+        if (
+            record.kind in services.firewalls
+        ):  # otherwise only another version of the app knows the kind
             record = await complete_if_visible(services, record)
         if record.code:
-            text = f"A change of {record.firewall} was begun by {record.by} and not seen through."
+            text = f"A fix of {record.firewall} was started by {record.by} and is not complete."
             await tell(services, record.code, table.name_of(record), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Survey:
-    """The network as it concerns one environment, and the hosts that its copies call."""
+    """The network of one environment, and the hosts that its copies call."""
 
     environment: Environment
     network: NetworkView
-    #: By the hosts that a flow calls: remediations of such flows.
+    #: Remediations by the hosts that their flows call.
     calling: Mapping[tuple[str, ...], Sequence[str]]
 
     @property
     def hosts(self) -> list[str]:
-        """Return the hosts that are called; while no flow is known, it may be any."""
+        """Return the called hosts; any host if no flow is known."""
         return sorted({host for hosts in self.calling for host in hosts}) or [ANY_HOST]
 
 
@@ -197,58 +204,65 @@ async def _surveys(services: Services, environment_id: str | None) -> list[_Surv
     return found
 
 
-def _meant(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssue]:
-    lacking = [gap for one in surveys for gap in one.network.lacking()]
-    concerning = {gap.name for one in surveys for gap in one.network.gaps(one.hosts)}
-    one_of_each = list({gap.name: gap for gap in lacking}.values())
+def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssue]:
+    missing_issues = [issue for one in surveys for issue in one.network.lacking()]
+    concerning = {issue.name for one in surveys for issue in one.network.gaps(one.hosts)}
+    one_of_each = list({issue.name: issue for issue in missing_issues}.values())
     try:
-        names = {gap.name for gap in find_issues_by_name(resource, one_of_each, concerning)}
+        names = {issue.name for issue in find_issues_by_name(resource, one_of_each, concerning)}
     except ValueError as err:
-        said = "Give the whole name of a gap."
+        said = "Give the full name of a firewall issue."
         raise JobBlocked(str(err), instruction=said, code=Reason.ISSUE_NOT_FOUND) from None
     if not names:
         raise JobBlocked(
-            f"{resource} has no gap that concerns flows under a customer-managed key.",
-            instruction=describe_unknown_issue(resource, (gap.name for gap in lacking)),
+            f"{resource} has no firewall issue that affects flows on a customer-managed key.",
+            instruction=describe_unknown_issue(resource, (issue.name for issue in missing_issues)),
             code=Reason.ISSUE_NOT_FOUND,
         )
-    return [gap for gap in lacking if gap.name in names]
+    return [issue for issue in missing_issues if issue.name in names]
 
 
-def _together(
-    gaps: Sequence[FirewallIssue], surveys: Sequence[_Survey]
+def _merge_issues(
+    issues: Sequence[FirewallIssue], surveys: Sequence[_Survey]
 ) -> list[tuple[FirewallIssue, tuple[str, ...]]]:
-    """Return each gap once, with what it lacks for the flows of all environments, and which."""
+    """Return each issue once, with the missing addresses of all environments, and the
+    environments.
+    """
     found: dict[str, FirewallIssue] = {}
-    for gap in gaps:
-        known = found.get(gap.name, gap)
-        missing = union(map(AddressRanges.of, (known.missing_prefixes, gap.missing_prefixes)))
-        found[gap.name] = replace(
+    for issue in issues:
+        known = found.get(issue.name, issue)
+        missing = union(map(AddressRanges.of, (known.missing_prefixes, issue.missing_prefixes)))
+        found[issue.name] = replace(
             known,
-            missing_tags=tuple(dict.fromkeys((*known.missing_tags, *gap.missing_tags))),
+            missing_tags=tuple(dict.fromkeys((*known.missing_tags, *issue.missing_tags))),
             missing_prefixes=missing.prefixes(),
-            rules=tuple(dict.fromkeys((*known.rules, *gap.rules))),
+            rules=tuple(dict.fromkeys((*known.rules, *issue.rules))),
         )
-    lacking = {one.environment.id: {g.name for g in one.network.lacking()} for one in surveys}
+    missing_issues = {
+        one.environment.id: {g.name for g in one.network.lacking()} for one in surveys
+    }
     return [
-        (gap, tuple(identity for identity, names in lacking.items() if gap.name in names))
-        for gap in found.values()
+        (
+            issue,
+            tuple(identity for identity, names in missing_issues.items() if issue.name in names),
+        )
+        for issue in found.values()
     ]
 
 
-async def _repair(services: Services, gap: FirewallIssue) -> FirewallFix:
-    if not gap.firewall_id:
-        return no_fix(gap, f"no_firewall: {gap.text}")
-    return await propose_fix(services, gap)
+async def _propose(services: Services, issue: FirewallIssue) -> FirewallFix:
+    if not issue.firewall_id:
+        return no_fix(issue, f"no_firewall: {issue.text}")
+    return await propose_fix(services, issue)
 
 
-def _order(
-    services: Services, wish: FirewallFixInput, environment_ids: tuple[str, ...]
+def _authorization(
+    services: Services, request: FirewallFixInput, environment_ids: tuple[str, ...]
 ) -> FixAuthorization:
     return FixAuthorization(
-        by=wish.by,
+        by=request.by,
         environment_ids=environment_ids,
-        holder=_OrderHolder(services=services, holder=f"order/{uuid4().hex}"),
+        holder=_RequestHolder(services=services, holder=f"order/{uuid4().hex}"),
         permit=_permission(services, environment_ids),
     )
 
@@ -274,7 +288,7 @@ def _names(record: FirewallFixRecord) -> set[str]:
     }
 
 
-async def _refuse_in_use(services: Services, records: Sequence[FirewallFixRecord]) -> None:
+async def _require_unused(services: Services, records: Sequence[FirewallFixRecord]) -> None:
     surveys = await _surveys(services, None)
     flows: Counter[str] = Counter()
     for record in records:
@@ -286,7 +300,7 @@ async def _refuse_in_use(services: Services, records: Sequence[FirewallFixRecord
     if flows:
         listed = ", ".join(f"{number} of {name}" for name, number in sorted(flows.items()))
         raise JobBlocked(
-            f"Flows whose copies call from the new addresses go through it: {listed}.",
-            instruction="Roll these back first; or say that it is to be closed all the same.",
+            f"Copies still call through this firewall: {listed}.",
+            instruction="Roll these flows back first, or repeat the request with even_in_use.",
             code=Reason.FIREWALL_FIX_IN_USE,
         )

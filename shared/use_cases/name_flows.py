@@ -1,6 +1,6 @@
-"""The flows of an environment by id and name, and whether one that somebody names is there.
+"""Resolve the ids and names of flows.
 
-A list that keeps flows safe does nothing for a flow that is mistyped in it: it would be copied.
+A mistyped flow in a list of excluded flows would be copied, so unknown flows are errors.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,18 +16,19 @@ from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
 
 
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
-    """Return the flows of an environment by name; raises `NotFound`.
+    """Return the flows of an environment ordered by name; raise `NotFound`.
 
-    Every flow of Dataverse, and those on Microsoft's key that it does not have.
+    Includes the flows in Dataverse, and flows on the Microsoft-key list that Dataverse does not
+    have.
     """
     environment = await services.environments.get(environment_id)
-    found = {one.id: one for one in await _rows(services, environment)}
-    found |= {one.id: one for one in await _reported(services, environment)}
+    found = {one.id: one for one in await _read_dataverse(services, environment)}
+    found |= {one.id: one for one in await _read_microsoft_key_list(services, environment)}
     return sorted(found.values(), key=lambda one: (one.name.casefold(), one.id))
 
 
-async def _rows(services: Services, environment: Environment) -> list[NamedItem]:
-    """Return the flows that Dataverse has."""
+async def _read_dataverse(services: Services, environment: Environment) -> list[NamedItem]:
+    """Read the flows in Dataverse."""
     if not environment.dataverse_url:
         return []
     page = await services.flow_pages.workflow_summaries(environment)
@@ -38,8 +39,8 @@ async def _rows(services: Services, environment: Environment) -> list[NamedItem]
     return [NamedItem(id=one.workflow_id, name=one.name) for one in rows]
 
 
-async def _reported(services: Services, environment: Environment) -> list[NamedItem]:
-    """Return the flows on Microsoft's key, with the name that the flow service has for each."""
+async def _read_microsoft_key_list(services: Services, environment: Environment) -> list[NamedItem]:
+    """Read the flows on the Microsoft-key list, with their flow names."""
     async with key_report(services, environment.id, patience=REQUEST_PATIENCE) as report:
         return [
             NamedItem(id=one.identity, name=one.display_name, others=(one.flow_name,))
@@ -50,16 +51,16 @@ async def _reported(services: Services, environment: Environment) -> list[NamedI
 async def require_flows(
     services: Services, environments: Sequence[Environment], flows: Collection[str]
 ) -> dict[str, str]:
-    """Return the id of each flow by the id or title that names it.
+    """Return the workflow id for each id or name in `flows`.
 
-    Raises `FlowNotFound`, with candidates, for a flow that is in none of the environments and for a
-    title that several have. Ids that Dataverse lists cost no call of the flow service. A title is
-    looked for in both lists, as each can have a flow of that title that the other has not.
+    Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several flows
+    have. Ids in Dataverse need no request to the flow service. Names are searched in both lists,
+    because each may contain flows that the other does not.
     """
     where = " or ".join(one.display_name for one in environments)
     known: list[NamedItem] = []
     wanted, found = set(flows), dict[str, str]()
-    for read in (_rows, _reported):
+    for read in (_read_dataverse, _read_microsoft_key_list):
         unknown = wanted - found.keys()
         for environment in environments if unknown else ():
             known += await read(services, environment)
@@ -70,7 +71,7 @@ async def require_flows(
     for one in sorted(wanted - found.keys()):
         if await _is_there(services, environments, one):
             found[one] = one.lower()
-    _refuse(sorted(wanted - found.keys()), known, where)
+    _require_found(sorted(wanted - found.keys()), known, where)
     return found
 
 
@@ -87,22 +88,22 @@ async def _is_there(services: Services, environments: Sequence[Environment], flo
 def select_flows[T: FlowJob | PlanItem](
     items: Sequence[T], flows: Collection[str], where: str
 ) -> list[T]:
-    """Return the items of these flows, which are named by an id or their title.
+    """Return the items of these flows, given by id or name.
 
-    Raises `FlowNotFound`, with candidates, for one that is not there and for a title that several
-    have. `where` is of which they are.
+    Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several have.
+    `where` describes the searched items in messages.
     """
     named = list(map(_named, items))
     ids = {one: _id_of(one, named, where) for one in flows}
-    _refuse(sorted(one for one, found in ids.items() if not found), named, where)
+    _require_found(sorted(one for one, found in ids.items() if not found), named, where)
     wanted = set(ids.values())
     return [item for one, item in zip(named, items, strict=True) if wanted.intersection(one.ids)]
 
 
 def _id_of(text: str, known: Sequence[NamedItem], where: str) -> str:
-    """Return the id that a text is or means; empty: none.
+    """Return the id that a text names, or an empty text.
 
-    Raises `FlowNotFound` if it means several.
+    Raises `FlowNotFound` if it matches several flows.
     """
     if _is_id(text, known):
         return text.lower()
@@ -110,7 +111,7 @@ def _id_of(text: str, known: Sequence[NamedItem], where: str) -> str:
         one.id.lower(): one.name for one in find_by_id_or_name(text, known, by_beginning=False)
     }
     if len(found) > 1:
-        message = f"{text} is more than one flow of {where}: say which by its id."
+        message = f"Several flows of {where} are called {text}. Use an id."
         raise FlowNotFound(message, candidates=found)
     return next(iter(found), "")
 
@@ -124,8 +125,8 @@ def _named(item: FlowJob | PlanItem) -> NamedItem:
     return NamedItem(id=identity, name=item.display_name, others=(item.flow_name,))
 
 
-def _refuse(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
-    """Raise `FlowNotFound` if there is any, with those known that are alike."""
+def _require_found(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
+    """Raise `FlowNotFound` for unknown flows, with similar ones as candidates."""
     if unknown:
         alike = {found.id: found.name for one in unknown for found in find_similar(one, known)}
-        raise FlowNotFound(f"No flow of {where} is {', '.join(unknown)}.", candidates=alike)
+        raise FlowNotFound(f"No flow of {where} matches {', '.join(unknown)}.", candidates=alike)

@@ -1,9 +1,8 @@
-"""Notify people by every channel that is set up: once per cause, sent again until it is accepted.
+"""Send notifications through every configured channel: once per action, until they are accepted.
 
-A timer runs this; nothing else waits for a channel, and one that is out holds up no work. The row
-of a delivery is claimed before it is sent, so that two runs at once send a notification once; after
-a process died in between, it is sent again with the same id. A channel gets a limited number of
-notifications in a run, for a limited time: what is more goes out as one digest.
+Run by a timer; no migration step depends on a channel. The row of a delivery is claimed before it
+is sent, so that two runs send a notification once; after a crash it is sent again with the same id.
+Number and time per channel and run are limited; the rest is sent as one digest.
 """
 
 import asyncio
@@ -51,21 +50,19 @@ from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 
 log = product_log(__name__)
 
-#: How long one try may take: whoever claimed a delivery and died leaves it to the next look.
+#: Maximum duration of one try; a claim whose process crashed is free after it.
 _CLAIM = timedelta(minutes=2)
-#: Seconds that one notification may take, and all of a channel in one run.
+#: Maximum seconds for one notification, and for all of a channel in one run.
 _LONGEST_SEND = 30.0
 _LONGEST_RUN = 45.0
-#: After so many rejected notifications a channel gets no more in the same run.
+#: Number of rejections after which a channel gets no more notifications in a run.
 _MOST_REJECTED = 3
-#: Rows that are written side by side.
+#: Number of rows that are written concurrently.
 _AT_ONCE = 50
 
 
 async def notify(services: Services) -> int:
-    """Send what is due; returns how many were taken. Raises `TransientError` of store and
-    broker.
-    """
+    """Send due notifications and return how many were accepted; raise `TransientError`."""
     if not services.channels:
         return 0
     with suppress(AlreadyExists):
@@ -73,7 +70,8 @@ async def notify(services: Services) -> int:
             TimerRun(timer=FIRST_LOOK, completed_at=services.now)
         )
     table = services.tables.notification_deliveries
-    # Before what waits: a cause that another look finds meanwhile is not taken for one that ended.
+    # Read before the actions, so that an action which another run finds now is not deleted as
+    # ended.
     known = {
         (kept.item.pending_action_id, kept.item.channel): kept
         async for kept in readable(services, table.scan("notification_delivery"))
@@ -82,46 +80,46 @@ async def notify(services: Services) -> int:
     causes = actions_to_notify(
         waits.items, waits.environment_jobs, waits.blocked_jobs, services.now
     )
-    # Side by side: one that is slow delays no other.
-    told = await asyncio.gather(
-        *(_tell(services, channel, causes, known) for channel in services.channels)
+    # Concurrently, so that a slow channel does not delay the others.
+    selected = await asyncio.gather(
+        *(_send_to_channel(services, channel, causes, known) for channel in services.channels)
     )
     for (cause_id, _), kept in known.items():
         if cause_id not in causes:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
-    return sum(told)
+    return sum(selected)
 
 
-async def _tell(
+async def _send_to_channel(
     services: Services,
     channel: NotificationChannel,
     causes: Mapping[str, PendingAction],
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> int:
-    """Send what is due by one channel; returns how many notifications it accepted.
+    """Send the due notifications of one channel; return how many it accepted.
 
-    One is sent first: a channel that does not accept it gets no more. Then come the others, also
-    those that the channel rejected before.
+    One is sent first, and the others only if the channel accepts it, including those that it
+    rejected before.
     """
-    told = {
+    selected = {
         identity: cause
         for identity, cause in causes.items()
-        # One that is out cannot tell of itself.
+        # A failing channel cannot report itself.
         if (cause.cause, cause.code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
-    kept = await _deliveries(services, channel, told, known)
-    wanted = to_send(told, {name: one.item for name, one in kept.items()}, services.now)
+    kept = await _deliveries(services, channel, selected, known)
+    wanted = to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
     sending = _Sending(services, channel, kept)
-    waiting = [told[one] for one in wanted.due]
-    while waiting and not sending.accepted and sending.may_go_on:
+    waiting = [selected[one] for one in wanted.due]
+    while waiting and not sending.accepted and sending.may_continue:
         await sending.send([waiting.pop(0)])
     if sending.accepted:
         names = {one.id for one in waiting} | set(wanted.rejected)
-        rest = [cause for identity, cause in told.items() if identity in names]
+        rest = [cause for identity, cause in selected.items() if identity in names]
         alone, together = in_one_run(rest, MOST_IN_A_RUN - sending.tried)
         for group in [*([one] for one in alone), together]:
-            if group and sending.may_go_on:
+            if group and sending.may_continue:
                 await sending.send(group)
     return sending.accepted
 
@@ -132,7 +130,7 @@ async def _deliveries(
     causes: Mapping[str, PendingAction],
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, StoredItem[NotificationDelivery]]:
-    """Return the channel's deliveries by cause; a cause that is new gets one."""
+    """Return the channel's deliveries by action, creating those of new actions."""
     found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
     together = services.settings.notification_grouping_period
     new = [
@@ -140,24 +138,24 @@ async def _deliveries(
         for name, cause in causes.items()
         if name not in found
     ]
-    for kept in await _side_by_side(_first(services, one) for one in new):
+    for kept in await _run_concurrently(_insert_first(services, one) for one in new):
         if kept:
             found[kept.item.pending_action_id] = kept
     return found
 
 
-async def _first(
+async def _insert_first(
     services: Services, delivery: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
     try:
         return await services.tables.notification_deliveries.insert(delivery)
     except AlreadyExists:
-        return None  # another look is at it
+        return None  # another run handles it
 
 
 @dataclass(slots=True)
 class _Sending:
-    """What one channel gets in one run, within bounds of time and number."""
+    """Sends to one channel in one run, within limits of time and number."""
 
     services: Services
     channel: NotificationChannel
@@ -169,21 +167,19 @@ class _Sending:
 
     @property
     def tried(self) -> int:
-        """Return how many notifications were sent."""
+        """Return the number of notifications sent."""
         return self.accepted + self.rejected
 
     @property
-    def may_go_on(self) -> bool:
-        """Say whether the channel gets more in this run."""
+    def may_continue(self) -> bool:
+        """Return whether the channel may get more in this run."""
         return not self.is_out and self.rejected < _MOST_REJECTED and _clock() < self.deadline
 
     async def send(self, causes: Sequence[PendingAction]) -> None:
-        """Send one cause, or several as a digest; raises `TransientError` where the store is
-        out.
-        """
+        """Send one action, or several as a digest; raise `TransientError` of the store."""
         services, until = self.services, self.services.now + _CLAIM
-        mine = await _side_by_side(
-            _replaced(services, self.kept[one.id], claimed(self.kept[one.id].item, until))
+        mine = await _run_concurrently(
+            _replace(services, self.kept[one.id], claimed(self.kept[one.id].item, until))
             for one in causes
         )
         taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]
@@ -206,13 +202,16 @@ class _Sending:
                 record_rejected(kept.item, text, services.now, wait, asked)
                 for _, kept in taken_over
             ]
-        await _side_by_side(
-            _replaced(services, kept, item)
+        await _run_concurrently(
+            _replace(services, kept, item)
             for (_, kept), item in zip(taken_over, after, strict=True)
         )
 
     async def _error(self, notification: Notification) -> CmkflowError | None:
-        """Send it; return why it was not accepted. Whatever a channel does costs that channel."""
+        """Send a notification; return the error if it was not accepted.
+
+        No error of a channel affects other channels.
+        """
         try:
             async with asyncio.timeout(_LONGEST_SEND):
                 await self.channel.send(notification)
@@ -220,23 +219,23 @@ class _Sending:
             return ServiceUnavailable(f"no answer within {_LONGEST_SEND:.0f} seconds")
         except CmkflowError as err:
             return err
-        except Exception as err:  # noqa: BLE001 -- the edge of a channel
+        except Exception as err:  # noqa: BLE001 -- channels may raise anything
             return InternalErrorRepeated(cause_of(err))
         return None
 
 
-async def _replaced(
+async def _replace(
     services: Services, kept: StoredItem[NotificationDelivery], item: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
-    """Return the row as it now is; None: another look has changed it."""
+    """Replace the row; return None if another run has changed it."""
     try:
         return await services.tables.notification_deliveries.replace(kept, item)
     except (Conflict, NotFound):
         return None
 
 
-async def _side_by_side[T](work: Iterable[Awaitable[T]]) -> list[T]:
-    """Return the results, some of them at a time."""
+async def _run_concurrently[T](work: Iterable[Awaitable[T]]) -> list[T]:
+    """Return the results of `work`, run concurrently in batches."""
     return [
         result for some in batched(work, _AT_ONCE, strict=False) for result in await gather(*some)
     ]
@@ -245,7 +244,7 @@ async def _side_by_side[T](work: Iterable[Awaitable[T]]) -> list[T]:
 def _notification(
     services: Services, sent: Sequence[tuple[PendingAction, StoredItem[NotificationDelivery]]]
 ) -> Notification:
-    """Return the notification of one cause, or the digest of several."""
+    """Return the notification of one action, or the digest of several."""
     names = [kept.item.notification_id for _, kept in sent]
     if len(sent) == 1:
         ((cause, _),), identity = sent, names[0]
@@ -262,7 +261,7 @@ def _notification(
 
 
 def _without_urls(cause: PendingAction) -> PendingAction:
-    """Return the cause as it may leave the app: what rows keep of a URL tells where a flow is."""
+    """Return the action without trigger URLs; stored texts may contain where a flow is."""
     return replace(
         cause,
         environment_name=redact(cause.environment_name),
@@ -273,7 +272,7 @@ def _without_urls(cause: PendingAction) -> PendingAction:
 
 
 def _link(services: Services, cause: PendingAction) -> str:
-    """Return the page of the dashboard that shows more."""
+    """Return the URL of the dashboard page with details."""
     address = services.settings.own_address
     if not address:
         return ""

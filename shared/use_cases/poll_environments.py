@@ -1,4 +1,4 @@
-"""Notice environments that were linked to a policy: no event tells (platform.md#no-link-event)."""
+"""Detect policy links of environments, for which there is no event (platform.md#no-link-event)."""
 
 from dataclasses import replace
 
@@ -14,10 +14,10 @@ from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLIN
 
 
 async def poll_environments(services: Services) -> int:
-    """Publish an event for each environment whose link has changed; returns how many.
+    """Publish an event for each environment whose policy link has changed; return their number.
 
-    The change is written before its event goes out: after a crash the row tells the same event
-    again, so that one link never has two ids and never starts two remediations.
+    The change is stored before its event is sent. After a crash the same event is sent again, so
+    that one link has one id and starts one remediation.
     """
     changed = 0
     for environment in await services.environments.list():
@@ -29,49 +29,51 @@ async def poll_environments(services: Services) -> int:
 async def _poll(services: Services, environment: Environment) -> int:
     table, changed = services.tables.policy_links, 0
     kept = await table.get("link", environment.id)
-    then = kept.item if kept else None
-    if then and not then.is_event_sent:
-        then = await _tell(services, then)
+    previous = kept.item if kept else None
+    if previous and not previous.is_event_sent:
+        previous = await _publish(services, previous)
         changed += 1
-    if _now(environment) != ((then.policy_id, then.status) if then else ("", "")):
-        record = _changed(services, environment, then)
+    if _current_link(environment) != (
+        (previous.policy_id, previous.status) if previous else ("", "")
+    ):
+        record = _changed(services, environment, previous)
         await table.upsert(record)
-        await _tell(services, record)
+        await _publish(services, record)
         changed += 1
     return changed
 
 
-def _now(environment: Environment) -> tuple[str, str]:
+def _current_link(environment: Environment) -> tuple[str, str]:
     link = environment.policy
     return (link.policy_id.lower(), str(link.status)) if link else ("", "")
 
 
 def _changed(
-    services: Services, environment: Environment, then: PolicyLinkRecord | None
+    services: Services, environment: Environment, previous: PolicyLinkRecord | None
 ) -> PolicyLinkRecord:
-    policy, status = _now(environment)
-    same = then is not None and then.policy_id == policy
+    policy, status = _current_link(environment)
+    same = previous is not None and previous.policy_id == policy
     return PolicyLinkRecord(
         environment_id=environment.id,
         policy_id=policy,
         status=status,
-        first_seen_at=then.first_seen_at if then and same else services.now,
+        first_seen_at=previous.first_seen_at if previous and same else services.now,
         status_changed_at=services.now,
-        previous_policy_id=then.policy_id if then else "",
-        previous_status=then.status if then else "",
+        previous_policy_id=previous.policy_id if previous else "",
+        previous_status=previous.status if previous else "",
         is_event_sent=False,
     )
 
 
-async def _tell(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
+async def _publish(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
     await services.messages.send(_event(record))
-    told = replace(record, is_event_sent=True)
-    await services.tables.policy_links.upsert(told)
-    return told
+    published = replace(record, is_event_sent=True)
+    await services.tables.policy_links.upsert(published)
+    return published
 
 
 def _event(record: PolicyLinkRecord) -> QueueMessage:
-    """Return the event of a change: the same for the same row."""
+    """Return the event of a change; the same row gives the same event."""
     if not record.policy_id:
         kind = UNLINKED
     else:

@@ -1,4 +1,4 @@
-"""Park a message that nobody can read: kept with its body and the reason, out of the way."""
+"""Move a message that cannot be processed to the poison queue, with its body and the reason."""
 
 import hashlib
 
@@ -11,14 +11,14 @@ from shared.services import Services
 
 log = product_log(__name__)
 
-#: A parked body is cut here: a message of our own has to fit into the queue too.
+#: Maximum length of a stored body, so that the message fits into the queue.
 LONGEST_BODY = 100_000
 
 
 async def move_to_poison_queue(
     services: Services, *, queue: str, message_id: str, body: bytes | str, reason: str
 ) -> None:
-    """Put the message into the queue `poison`, with where it came from and why it is there."""
+    """Send the message to the queue `poison`, with its source and the reason."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     await services.messages.send(

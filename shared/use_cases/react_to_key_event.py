@@ -1,8 +1,7 @@
-"""A key was rotated, nears its expiry or has expired: verify key, policies and environments.
+"""React to a key event (rotated, expires soon, expired): check the key, policies and environments.
 
-No flow is copied merely because a version changed: what is still on Microsoft's key
-is swept, now and again a day later, since all services take up to 24 hours to notice
-(platform.md#key-rotation).
+A new key version copies no flow. A remediation starts for flows still on Microsoft's key, now and a
+day later, because services take up to 24 hours to use the new version (platform.md#key-rotation).
 """
 
 from shared.domain.environment import Environment
@@ -23,14 +22,14 @@ NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
 KEY_EVENT_TYPES = frozenset(
     {NEW_VERSION, "Microsoft.KeyVault.KeyNearExpiry", "Microsoft.KeyVault.KeyExpired"}
 )
-#: Our own: the same key is to be looked at again.
+#: The app's own event type: check the same key again.
 RECHECK = "PowerPlatformCmk.KeyRecheckDue"
 
 
 async def react_to_key_event(services: Services, event: Event) -> str:
-    """Verify what the event is about and sweep its environments; returns what was done."""
+    """Check the key and start remediations of its environments; return a summary for the log."""
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
-        return _ignored(event, f"the type {event.type} is none this app watches")
+        return _ignored(event, f"the app does not handle the type {event.type}")
     vault, key = event.text("VaultName").lower(), event.text("ObjectName").lower()
     watched = [policy for policy in await services.keys.policies() if uses_key(policy, vault, key)]
     if not watched:
@@ -54,7 +53,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
         )
     if event.type == NEW_VERSION:
         await _recheck_later(services, event)
-    return f"verified {len(watched)} policies, swept {len(linked)} environments"
+    return f"checked {len(watched)} policies and {len(linked)} environments"
 
 
 async def _recheck_later(services: Services, event: Event) -> None:
@@ -78,7 +77,7 @@ async def _recheck_later(services: Services, event: Event) -> None:
             due=due,
         )
     )
-    log.info("the environments of key %s are checked again at %s", event.text("ObjectName"), due)
+    log.info("key %s is checked again at %s", event.text("ObjectName"), due)
 
 
 def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:

@@ -1,6 +1,7 @@
-"""An enterprise policy was written or deleted, or an environment's link to one has changed.
+"""React to events about enterprise policies, policy links and key vaults.
 
-Or a vault was, or who has a role there: whoever takes a key from its policy locks environments.
+Vault events include role assignments, which may remove the policy's access to its key and so lock
+environments.
 """
 
 import re
@@ -16,13 +17,13 @@ from shared.use_cases.start_remediation import start_remediation
 
 log = product_log(__name__)
 
-#: Our own events: linking an environment raises none (platform.md#no-link-event).
+#: The app's own events, because linking an environment raises none (platform.md#no-link-event).
 LINKED = "PowerPlatformCmk.EnvironmentPolicyLinked"
 STATUS_CHANGED = "PowerPlatformCmk.LinkStatusChanged"
 UNLINKED = "PowerPlatformCmk.EnvironmentPolicyUnlinked"
 
 POLICY_TYPE = "/providers/microsoft.powerplatform/enterprisepolicies/"
-#: A vault, or what lies below it: a role assignment may take its key from a policy.
+#: A vault or a resource below it; a role assignment may remove a policy's access to its key.
 VAULT = re.compile(r".*/providers/microsoft\.keyvault/vaults/[^/]+")
 RESOURCE_EVENTS = frozenset(
     {"Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess"}
@@ -30,28 +31,28 @@ RESOURCE_EVENTS = frozenset(
 
 
 async def react_to_policy_event(services: Services, event: Event) -> str:
-    """Start what the event calls for. Returns what was done, in words."""
+    """Start a remediation or check keys, as the event requires; return a summary for the log."""
     match event.type:
         case _ if event.type in {LINKED, STATUS_CHANGED, UNLINKED}:
             return await _environment_changed(services, event)
         case _ if event.type in RESOURCE_EVENTS:
             return await _policy_changed(services, event)
-    return _ignored(event, f"the type {event.type} is none this app watches")
+    return _ignored(event, f"the app does not handle the type {event.type}")
 
 
 async def _environment_changed(services: Services, event: Event) -> str:
     environment_id, status = _environment_id(event), event.text("linkStatus")
     if event.type == UNLINKED:
-        # Its jobs notice by themselves: each step looks at the link first.
+        # Its jobs check the link before each step.
         log.warning("policy unlinked, jobs wait", extra={"environment": environment_id})
-        return "its jobs pause"
+        return "its jobs wait"
     if status not in {
         PolicyLinkStatus.LINKED,
         PolicyLinkStatus.LINKING,
         PolicyLinkStatus.LINKING_ONLINE,
     }:
         return _ignored(event, f"the link of environment {environment_id} is {status}")
-    await services.environments.get(environment_id)  # what is not there is nothing to remediate
+    await services.environments.get(environment_id)  # raises for an unknown environment
     await start_remediation(
         services,
         Remediation(
@@ -70,13 +71,13 @@ async def _environment_changed(services: Services, event: Event) -> str:
 def _environment_id(event: Event) -> str:
     text = event.text("environmentId")
     if not is_identifier(text):
-        message = "The member `environmentId` of the event's data is missing, or is no id."
+        message = "The member `environmentId` of the event data is missing or not a valid id."
         raise UnreadableEvent(message)
     return environment_identifier(text)
 
 
 def _link_cause(event: Event, environment_id: str) -> str:
-    """One remediation a link, however many of its states are seen on the way."""
+    """Return a key that is the same for all status changes of one link."""
     return f"{environment_id}/{event.text('policyId')}/{event.text('linkedSince')}"
 
 
@@ -85,7 +86,7 @@ async def _policy_changed(services: Services, event: Event) -> str:
     if vault := VAULT.match(resource):
         return await _vault_changed(services, vault[0])
     if POLICY_TYPE not in resource:
-        return _ignored(event, f"{resource} is no enterprise policy")
+        return _ignored(event, f"{resource} is not an enterprise policy")
     policies = {policy.id.lower(): policy for policy in await services.keys.policies()}
     environments = await services.environments.list()
     linked = [
@@ -94,11 +95,11 @@ async def _policy_changed(services: Services, event: Event) -> str:
     if resource not in policies:
         if linked:
             await alert_unwatched_policy(services, resource, environments)
-        return _ignored(event, f"policy {resource} is gone or not in a watched subscription")
+        return _ignored(event, f"policy {resource} is deleted or not in a watched subscription")
     await check_policy(services, policies[resource], environments)
     active = tuple(sorted(env.id for env in linked if env.is_linked))
     if not active:
-        return "verified the policy; no environment is linked to it"
+        return "checked the policy; no environment is linked to it"
     await start_remediation(
         services,
         Remediation(
@@ -109,16 +110,16 @@ async def _policy_changed(services: Services, event: Event) -> str:
             environment_ids=active,
         ),
     )
-    return f"verified the policy, swept {len(active)} environments"
+    return f"checked the policy and {len(active)} environments"
 
 
 async def _vault_changed(services: Services, vault_id: str) -> str:
-    """Check the keys of a vault: its protection, its network or who may use it has changed."""
+    """Check the keys of a vault whose protection, network or access has changed."""
     policies = [one for one in await services.keys.policies() if one.vault_id.lower() == vault_id]
     environments = await services.environments.list() if policies else ()
     for policy in policies:
         await check_policy(services, policy, environments)
-    return f"verified {len(policies)} policies whose key is in the vault"
+    return f"checked {len(policies)} policies with a key in the vault"
 
 
 def _ignored(event: Event, why: str) -> str:

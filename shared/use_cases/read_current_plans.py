@@ -1,4 +1,4 @@
-"""Read the plan that each environment has now. Reads few rows: it is asked for every minute."""
+"""Read the current plan of each environment, from few rows because it is read every minute."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 async def read_current_plans(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> dict[str, CurrentPlan]:
-    """Return the current plan of each environment that has one, by its id."""
+    """Return the current plan of each environment that has one, by environment id."""
     plans = {}
     for environment_id, jobs in newest_plans(environment_jobs).items():
         if len(jobs) == 1:
@@ -24,13 +24,15 @@ async def read_current_plans(
             items = {
                 job.id: await reading.all(services.tables.plan_items.scan(job.id)) for job in newer
             }
-            items[oldest.id] = await _read_left(services, oldest, reading)
+            items[oldest.id] = await _read_without_job(services, oldest, reading)
         plans[environment_id] = current_plan(jobs, items)
     return plans
 
 
-async def _read_left(services: Services, job: EnvironmentJob, reading: RowReader) -> list[PlanItem]:
-    """Return at least the items of a plan that get no job and stay: no later plan has them."""
+async def _read_without_job(
+    services: Services, job: EnvironmentJob, reading: RowReader
+) -> list[PlanItem]:
+    """Return at least the items that get no job, because no later plan contains them."""
     expected, table = sum((job.left or {}).values()), services.tables.plan_items
     if job.mode.writes:
         if not expected:
@@ -47,13 +49,13 @@ async def _read_left(services: Services, job: EnvironmentJob, reading: RowReader
 async def read_needs_changes(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
-    """Return the items of a plan that need changes."""
+    """Return the items of a plan that need changes first."""
     expected = count_not_migrated([job], []).get(NotMigratedReason.NEEDS_CHANGES, 0)
     if not expected or job.plan_kept is not PlanKept.WHOLE:
         return []
     table = services.tables.plan_items
     where = [Condition("action", "eq", PlannedAction.NEEDS_CHANGES)]
     items = await RowReader().all(table.scan(job.id, where=where))
-    if len(items) < expected:  # rows of earlier versions have no such column
+    if len(items) < expected:  # rows of earlier versions lack the column
         items = await reading.all(table.scan(job.id))
     return [item for item in items if item.needs_changes]

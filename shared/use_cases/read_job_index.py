@@ -1,6 +1,6 @@
-"""Read the jobs that are open or current by the index of jobs, and how many are closed besides.
+"""Read open and current jobs through the index of jobs, and the counts of closed ones.
 
-Where no index can be trusted, every row is read.
+Without a trusted index, all rows are read.
 """
 
 from collections import defaultdict
@@ -26,44 +26,44 @@ from shared.rows import StoredItem, Table, sortable_time
 from shared.services import Services
 from shared.use_cases.read_remediation_rows import RowReader
 
-#: Name of the comparison among the timers: when the index was last compared with every job.
+#: Timer name of the last comparison of the index with all jobs.
 COMPARED = "job_index"
-#: It comes once a day. An app of an earlier version may have written jobs without the index since.
+#: The comparison runs daily. After this time, an older version of the app may have changed jobs.
 _TRUSTED_FOR = timedelta(days=2)
-#: Rows that are read side by side.
+#: Number of rows that are read concurrently.
 _AT_ONCE = 50
-#: A scan reads so many rows in the time in which one is read by its key.
+#: Number of rows that a scan reads in the time of one read by key.
 _AS_FAST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownJobs:
-    """Jobs of the tenant: some as rows, the others as numbers."""
+    """The jobs of the tenant: some as rows, the others as counts."""
 
-    #: Those that an answer about the present needs.
+    #: The current environment jobs.
     environment_jobs: Sequence[EnvironmentJob]
-    #: All that are open, and some that are closed.
+    #: All open flow jobs and some closed ones.
     flow_jobs: Sequence[FlowJob]
-    #: The closed ones that are not among them, by environment.
+    #: Counts of the other closed flow jobs, by environment.
     closed: Mapping[str, ClosedCounts]
 
 
-#: Environment jobs that are current, and flow jobs that people are told of.
+#: Current environment jobs, and flow jobs that require an action.
 type NeedsPeople = tuple[Sequence[EnvironmentJob], Sequence[FlowJob]]
 
 
 @dataclass(slots=True)
 class _Names:
-    """What the index says of one environment."""
+    """The index rows of one environment."""
 
-    #: Partition and key of its environment jobs; ids of its flow jobs.
+    #: Partition and key of environment jobs; ids of flow jobs.
     environment_jobs: list[tuple[str, str]] = field(default_factory=list)
     flow_jobs: set[str] = field(default_factory=set)
-    #: None: the row with the counts cannot be read.
+    #: None if the row with the counts is unreadable.
     closed: ClosedCounts | None = field(default_factory=dict)
 
     def is_scanned_for(self, ids: Set[str]) -> bool:
-        """Return whether to scan the environment's jobs is faster than to get these."""
+        """Return whether scanning the environment's jobs is faster than reading these by id."""
         if self.closed is None:
             return True
         count = len(self.flow_jobs) + sum(sum(by.values()) for by in self.closed.values())
@@ -71,7 +71,7 @@ class _Names:
 
 
 async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
-    """Return every job of the tenant, the closed ones as numbers; reads few rows but open ones."""
+    """Return the jobs of the tenant, closed ones as counts."""
     tables = services.tables
     if not await _is_trusted(services):
         return KnownJobs(
@@ -94,7 +94,9 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
 async def read_jobs_of(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
-    """Return the flow jobs of environment jobs as `read_known_jobs` does; None: no index tells."""
+    """Return the flow jobs of environment jobs like `read_known_jobs`; None without a trusted
+    index.
+    """
     if not await _is_trusted(services):
         return None
     flow_jobs: list[FlowJob] = []
@@ -110,7 +112,7 @@ async def read_jobs_of(
 
 
 async def read_what_needs_people(services: Services, reading: RowReader) -> NeedsPeople:
-    """Return the environment jobs that are current, and the flow jobs that people are told of."""
+    """Return the current environment jobs, and the flow jobs that require an action."""
     if await _is_trusted(services):
         is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
         names = await _read_names(services, is_environment)
@@ -127,7 +129,7 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
 
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
-    """Return how many rows were due before `late`, but for those with these names."""
+    """Return the number of rows that were due before `late`, except those in `but`."""
     tables, where = services.tables, [Condition("next_check_at", "lt", sortable_time(late))]
     overdue = set[RowName]()
 
@@ -164,7 +166,7 @@ async def _is_trusted(services: Services) -> bool:
 async def _read_names(
     services: Services, where: Sequence[Condition] = (), *, partition: str | None = None
 ) -> dict[str, _Names]:
-    """Return what the index says, by environment; of a damaged row, what its key says."""
+    """Return the index rows by environment; of a damaged row, use only its key."""
     names: dict[str, _Names] = defaultdict(_Names)
     async for found in services.tables.job_index.scan(partition, where=where):
         row = named_by(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
@@ -203,7 +205,7 @@ async def _flow_jobs(
 async def get_rows[T](
     table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
-    """Return the rows that are there, some read side by side; note those that cannot be read."""
+    """Return the existing rows, read concurrently; collect those that are unreadable."""
     found: list[T] = []
 
     async def get(place: tuple[str, str]) -> StoredItem[T] | None:

@@ -1,4 +1,4 @@
-"""Find a remediation and the rows that belong to it."""
+"""Read a remediation and its rows."""
 
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
@@ -15,17 +15,17 @@ from shared.use_cases.name_flows import select_flows
 
 
 class RowReader:
-    """Reads rows for people: one that cannot be read is noted, and holds up no other."""
+    """Reads rows for display; an unreadable row is collected and does not affect others."""
 
     def __init__(self) -> None:
         self.unreadable: list[UnreadableRow] = []
 
     async def all[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> list[T]:
-        """Return the items of a scan that can be read; note the other rows."""
+        """Return the readable items of a scan; collect unreadable rows."""
         return [item async for item in self.each(rows)]
 
     async def each[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> AsyncIterator[T]:
-        """Yield the items of a scan that can be read; note the other rows."""
+        """Yield the readable items of a scan; collect unreadable rows."""
         async for row in rows:
             if isinstance(row, UnreadableRow):
                 self.unreadable.append(row)
@@ -34,7 +34,7 @@ class RowReader:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Note a row that cannot be read in what is done with one of many."""
+        """Collect an `UnreadableRow` that the block raises."""
         try:
             yield
         except UnreadableRow as err:
@@ -46,7 +46,7 @@ async def jobs_of(
 ) -> list[FlowJob]:
     """Return the flow jobs of a remediation.
 
-    Raises `NotFound`; without a `reading`, `UnreadableRow` too.
+    Raises `NotFound`, and without a `reading` also `UnreadableRow`.
     """
     remediation, table = await find(services, remediation_id), services.tables.flow_jobs
     where = [Condition("remediation_id", "eq", remediation_id)]
@@ -58,29 +58,29 @@ async def jobs_of(
 
 
 async def find(services: Services, remediation_id: str) -> Remediation:
-    """Return a remediation; raises `NotFound`."""
+    """Return a remediation; raise `NotFound`."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None:
-        message = f"There is no remediation {remediation_id}."
+        message = f"No remediation {remediation_id}."
         raise NotFound(message)
     return kept.item
 
 
 def reject_self_approval(services: Services, remediation: Remediation, by_id: str) -> None:
-    """Raise `JobBlocked` where whoever ordered it, by object id, is to approve of it too.
+    """Raise `JobBlocked` if the approver, by object id, is the person who started the remediation.
 
-    Who has no id cannot be told from others: whoever holds the function key.
+    Requests with a function key have no id, so they cannot be compared.
     """
     if by_id and by_id == remediation.started_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(
-            f"{remediation.started_by} has ordered this remediation, and cannot approve it too.",
+            f"{remediation.started_by} started this remediation and cannot approve it.",
             code=Reason.SELF_APPROVAL_NOT_ALLOWED,
         )
 
 
 def named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) -> list[T]:
-    """Return the jobs of these flows (none named: all).
+    """Return the jobs of these flows, or all if none is given.
 
-    Raises `FlowNotFound` for a missing one, and for a title that several have.
+    Raises `FlowNotFound` for an unknown flow and for a name that several have.
     """
     return select_flows(jobs, flow_ids, "this remediation's jobs") if flow_ids else jobs

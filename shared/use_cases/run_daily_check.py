@@ -1,4 +1,4 @@
-"""Once a day: look at every environment under a policy, and at what got stuck."""
+"""Check once a day every environment with a policy, and jobs that are blocked."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,21 +29,21 @@ from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.check_address_ranges import check_address_ranges
 from shared.use_cases.check_blocked_calls import check_blocked_calls
+from shared.use_cases.check_in_rotation import delete_unused_results
 from shared.use_cases.check_keys import check_policies
+from shared.use_cases.check_retired_originals import check_retired_originals
 from shared.use_cases.check_rows import check_rows
 from shared.use_cases.clean_up_ended_jobs import turn_off_orphaned_copies
+from shared.use_cases.clean_up_late_invocations import clean_up_late_invocations
 from shared.use_cases.compare_job_index import compare_job_index
-from shared.use_cases.forget_old_plans import forget_old_plans
-from shared.use_cases.look_at_retired import look_at_retired
-from shared.use_cases.look_in_turn import forget_other_looks
+from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.read_job_index import COMPARED
-from shared.use_cases.settle_late import settle_late
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 
 log = product_log(__name__)
 
-#: Its name among the timers.
+#: Name of the daily check among the timers.
 SWEEP = "sweep"
 
 QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
@@ -51,24 +51,23 @@ QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyCheckResult:
-    """What a sweep found."""
+    """The result of a daily check."""
 
     environments: int
     parked: int
     dead_letters: dict[str, int]
-    #: Titles of retired originals that are on again.
+    #: Names of retired originals that are on again.
     retired_originals_on: tuple[str, ...]
-    #: Flows of which nobody knows today whether they are on: they come first the next time.
+    #: Number of flows whose state is unknown today; they are checked first the next time.
     not_looked_at: int
     retried: int
 
 
 async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
-    """Sweep every linked environment once a `date`, and report what waits for a person.
+    """Start a remediation for each linked environment once per `date`, and run all daily checks.
 
-    One whose plan nobody has decided on yet gets no second plan.
-
-    What gives no answer today is logged, and holds up nothing else: the next sweep asks again.
+    An environment whose plan awaits a decision gets no second plan. A check that fails is logged,
+    and does not affect the others.
     """
     await check_rows(services)
     await forget_stale_discoveries(services)
@@ -84,7 +83,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     for environment in linked:
         if environment.id in undecided:
             continue
-        # An environment is its own remediation: what blocks one does not hold up the others.
+        # One remediation per environment, so that a blocked one does not affect the others.
         async with one_row(services, ("environmentsettings", "environment", environment.id)):
             await start_remediation(
                 services,
@@ -96,38 +95,36 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
                     environment_ids=(environment.id,),
                 ),
             )
-    async with _told(services, "whether the keys of the encryption policies are well"):
+    async with _log_errors(services, "check of keys"):
         await check_policies(services, environments)
-    async with _told(services, "whether Microsoft's address ranges have changed"):
+    async with _log_errors(services, "check of address ranges"):
         await check_address_ranges(services, environments)
-    async with _told(services, "whether every change of a firewall came to its end"):
+    async with _log_errors(services, "check of firewall fixes"):
         await complete_or_report_unfinished_fixes(services)
-    async with _told(services, "whether frozen deliveries have changed anything after their job"):
-        await settle_late(services)
+    async with _log_errors(services, "check of late invocations"):
+        await clean_up_late_invocations(services)
     came_back: list[str] = []
     not_looked_at = 0
     for environment in linked:
-        async with _told(
-            services, f"whether retired originals of {environment.display_name} are on again"
+        async with _log_errors(
+            services, f"check of retired originals in {environment.display_name}"
         ):
-            look = await look_at_retired(services, environment)
-            came_back += look.on_again
-            not_looked_at += look.not_looked_at
-    gone_on = 0
+            retired = await check_retired_originals(services, environment)
+            came_back += retired.on_again
+            not_looked_at += retired.not_looked_at
+    unblocked = 0
     for environment in linked:
-        async with _told(
-            services, f"whether calls of copies get through in {environment.display_name}"
-        ):
-            gone_on += await check_blocked_calls(services, environment)
+        async with _log_errors(services, f"check of blocked calls in {environment.display_name}"):
+            unblocked += await check_blocked_calls(services, environment)
     for environment in environments:
-        async with _told(
-            services, f"whether copies that no job wants are on in {environment.display_name}"
-        ):
+        async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
             not_looked_at += await turn_off_orphaned_copies(services, environment)
-    async with _told(services, "which plans are superseded"):
+    async with _log_errors(services, "deletion of old plans"):
         await index_urls_of_plans(services)
-        await forget_old_plans(services)
-    await forget_other_looks(services, {one.id for one in linked}, {one.id for one in environments})
+        await delete_old_plans(services)
+    await delete_unused_results(
+        services, {one.id for one in linked}, {one.id for one in environments}
+    )
     result = DailyCheckResult(
         environments=len(linked),
         parked=await services.messages.count(POISON),
@@ -136,15 +133,15 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         },
         retired_originals_on=tuple(came_back),
         not_looked_at=not_looked_at,
-        # A firewall may have been opened since; and what failed on one flow may have been an
-        # outage: where that job was alone nobody could tell.
-        retried=gone_on
-        + await _retry_stuck(services, _with_code(services, Reason.FIREWALL_DENIES))
-        + await _retry_stuck(services, _with_code(services, Reason.FIREWALL_FIX_FAILED))
-        + await _retry_stuck(services, _with_code(services, Reason.RETRIES_EXHAUSTED))
+        # A firewall may have been fixed, or a failure may have been an outage that one job alone
+        # could not recognize.
+        retried=unblocked
+        + await _retry_blocked(services, _with_code(services, Reason.FIREWALL_DENIES))
+        + await _retry_blocked(services, _with_code(services, Reason.FIREWALL_FIX_FAILED))
+        + await _retry_blocked(services, _with_code(services, Reason.RETRIES_EXHAUSTED))
         + await _retry_changed_callers(services)
-        + await _retry_stuck(services, _off_the_channels(services))
-        + await _retry_where_neither_is_on(services, environments),
+        + await _retry_blocked(services, _with_changed_channel(services))
+        + await _retry_if_both_off(services, environments),
     )
     if result.parked or any(result.dead_letters.values()):
         log.error(
@@ -159,13 +156,13 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     run = TimerRun(timer=SWEEP, completed_at=services.now)
     await services.tables.timer_runs.upsert(run)
     if services.settings.service_account_client_id:
-        async with _told(services, "whether the operator is signed in"):
-            await _keep_operator(services, run)
+        async with _log_errors(services, "renewal of the service account's sign-in"):
+            await _renew_sign_in(services, run)
     return result
 
 
-async def _keep_operator(services: Services, run: TimerRun) -> None:
-    """Use the operator's sign-in, which keeps it from ending by disuse; tell if it has ended."""
+async def _renew_sign_in(services: Services, run: TimerRun) -> None:
+    """Renew the service account's sign-in so that it does not expire; send an alert if it has."""
     try:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
@@ -176,9 +173,9 @@ async def _keep_operator(services: Services, run: TimerRun) -> None:
 
 
 async def _undecided(services: Services) -> set[str]:
-    """Return environments whose whole plan is being made, or waits for somebody to approve it.
+    """Return environments whose plan is being made or awaits approval.
 
-    Another plan of the same flows beside it, each day, would bury the one to decide on.
+    A second plan of the same flows each day would hide the one to decide on.
     """
     table = services.tables.environment_jobs
     return {
@@ -191,48 +188,46 @@ async def _undecided(services: Services) -> set[str]:
 
 
 @asynccontextmanager
-async def _told(services: Services, what: str) -> AsyncGenerator[None]:
-    """Log what is not known where the platform gives no answer, and go on."""
+async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
+    """Log an error of the platform, and continue with the next check."""
     try:
         yield
     except UnreadableRow as err:
         await tell_unreadable(services, err)
     except CmkflowError as err:
-        log.warning("%s is not known: %s", what, redact(str(err)))
+        log.warning("%s failed: %s", what, redact(str(err)))
 
 
-async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
+async def _retry_blocked(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
     count = 0
     async for job in jobs:
         if job.needs_action:
-            async with _told(services, f"whether {job.display_name} can go on"):
+            async with _log_errors(services, f"retry of {job.display_name}"):
                 await retry_job(services, job)
                 count += 1
     return count
 
 
 async def _retry_changed_callers(services: Services) -> int:
-    """A person may have changed the caller since, and need not tell: the job goes on by itself."""
+    """Retry jobs whose manual callers were changed; nobody needs to report the change."""
     count = 0
     async for job in _with_code(services, Reason.MANUAL_CALLER):
-        async with _told(services, f"whether a caller of {job.display_name} was changed by hand"):
+        async with _log_errors(services, f"check of the manual callers of {job.display_name}"):
             if not await has_manual_caller(services, job):
                 await retry_job(services, job)
                 count += 1
     return count
 
 
-async def _off_the_channels(services: Services) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that stopped for a setting of this app, which names another address by now."""
+async def _with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that were blocked by a setting of this app which now has another URL."""
     async for job in _with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not channels_by(services, job):
             yield job
 
 
-async def _retry_where_neither_is_on(
-    services: Services, environments: Sequence[Environment]
-) -> int:
-    """A swap that failed may have believed a read that was older than any is thought to be."""
+async def _retry_if_both_off(services: Services, environments: Sequence[Environment]) -> int:
+    """Retry failed cutovers that left both flows off, possibly because of an old read."""
     count, by_id = 0, {environment.id: environment for environment in environments}
     for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
         where = [Condition("state", "eq", state)]
@@ -240,7 +235,7 @@ async def _retry_where_neither_is_on(
             job, environment = kept.item, by_id.get(kept.item.environment_id)
             if environment is None or not job.needs_action or job.both_off_since:
                 continue
-            async with _told(services, f"whether {job.display_name} or its copy is on"):
+            async with _log_errors(services, f"check of {job.display_name} and its copy"):
                 if await are_both_off(services, environment, job):
                     log.warning(
                         "original and copy are both off", extra={"display_name": job.display_name}
@@ -251,7 +246,7 @@ async def _retry_where_neither_is_on(
 
 
 async def _with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that stand for this reason and can be read."""
+    """Yield the readable jobs with this reason code."""
     where = [Condition("reason_code", "eq", code)]
     async for kept in readable(services, services.tables.flow_jobs.scan(where=where)):
         yield kept.item

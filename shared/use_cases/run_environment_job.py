@@ -1,4 +1,4 @@
-"""Run one step of an environment job: wait for the migration, discover, plan; then carry it out."""
+"""Run one step of an environment job: wait for the platform migration, discover, plan, apply."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,63 +30,67 @@ from shared.use_cases.apply_plan import (
     expire,
     start_and_watch_flow_jobs,
 )
-from shared.use_cases.start_assessment import make_assessment
+from shared.use_cases.start_assessment import continue_assessment
 
 type Step = Callable[[LeasedJob[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
 
 async def run_environment_job_step(services: Services, remediation_id: str, job_id: str) -> str:
-    """Look at a job's row and do what is due. Returns the state it is in, for the log.
+    """Run the step that is due and return the job's state, for the log.
 
-    Raises `NotFound` if there is no such row; any other exception is a defect of ours.
+    Raises `NotFound` if there is no such row; other exceptions are internal errors.
     """
     _, after = await ENVIRONMENT.deliver(services, (remediation_id, job_id), _step)
     return after.state
 
 
-async def _step(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    return await STEPS[held.job.state](held)
+async def _step(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    return await STEPS[leased.job.state](leased)
 
 
-async def _discover(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    services = held.services
-    items, findings = await plan_now(held, await environment_of(services, held.job))
+async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    services = leased.services
+    items, findings = await plan_now(leased, await environment_of(services, leased.job))
     stay = len(items)
     for item in items:
         if item.is_retired and item.is_on:
-            await _tell_came_back(held, item)
-    if not held.job.flow_ids:  # whoever names flows wants to know of each
+            await _alert_original_on(leased, item)
+    if not leased.job.flow_ids:  # a request that names flows gets a plan item for each of them
         items = [item for item in items if item.is_on or not item.is_retired]
         findings = (*findings, *retired_originals(stay - len(items)))
-    plan, still = held.rows(services.tables.plan_items), {item.workflow_id for item in items}
+    plan, still = leased.rows(services.tables.plan_items), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
     await plan.upsert(*items)
     job = replace(
-        held.job,  # as it is by now: it says which flows were lent
+        leased.job,  # the current row, which records grants of this step
         findings=fitting_findings(findings),
         counts=dict(Counter(str(item.action) for item in items)),
     )
-    text = f"{stay} flows stay on Microsoft's key."
+    text = f"{stay} flows are on Microsoft's key."
     return move_to_state(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 
-async def _tell_came_back(held: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
-    """Tell of a retired original that is on again, whatever the daily look had calls for."""
-    job, table = held.job, held.services.tables.flow_jobs
+async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
+    """Send an alert about a retired original that is on again; the daily check may not reach it."""
+    job, table = leased.job, leased.services.tables.flow_jobs
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
-    text = f"{item.display_name} was retired, and is on again."
+    text = f"{item.display_name} was retired and is on again."
     row = (table.name, job.environment_id, identity)
-    await tell(held.services, Reason.RETIRED_ORIGINAL_ON, row, text)
+    await tell(leased.services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
 
-async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Fill in callers and the network, and keep what is read: a used-up budget loses nothing."""
-    services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
+async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Add callers and network findings to the plan; results are stored as they are read."""
+    services, job, plan = (
+        leased.services,
+        leased.job,
+        leased.rows(leased.services.tables.plan_items),
+    )
     environment = await environment_of(services, job)
 
     async def keep(items: Sequence[PlanItem]) -> None:
         await plan.upsert(*items)
-        await held.record_progress()
+        await leased.record_progress()
 
     planned = await plan.all()
     urls = await trigger_urls(services, job, planned)
@@ -94,8 +98,8 @@ async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     items = await complete(
         services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
     )
-    unclaimed = await find_unmatched_callers(services, urls, items)
-    findings = fitting_findings((*job.findings, *unclaimed))
+    unmatched = await find_unmatched_callers(services, urls, items)
+    findings = fitting_findings((*job.findings, *unmatched))
     job = replace(job, findings=findings, unmatched_trigger_urls=urls.shown)
     job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
@@ -104,33 +108,33 @@ async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         planned_at=services.now,
         expires=services.now + services.settings.approval_period,
     )
-    job = await _planned(services, job, items)
-    rows = held.rows(services.tables.discovery_pages)
+    job = await _move_to_next_state(services, job, items)
+    rows = leased.rows(services.tables.discovery_pages)
     await (keep_flows_only(rows) if job.awaits_approval else rows.clear())
     return job
 
 
-async def _planned(
+async def _move_to_next_state(
     services: Services, job: EnvironmentJob, items: Sequence[PlanItem]
 ) -> EnvironmentJob:
-    """Return the job as it goes on with its plan."""
+    """Move the job to the state that follows from its plan."""
     work = [item for item in items if item.action.has_job]
     if not job.mode.writes:
-        text = "The plan is made; nothing was written."
+        text = "The plan is complete. Nothing was changed."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     if not work:
-        text = "There is nothing to do."
+        text = "No flow needs a change."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     mode = (await settings_of(services, job.environment_id)).mode
     if mode is ApprovalPolicy.AUTOMATIC:
-        text = "The environment is in mode automatic: no approval is needed."
+        text = "The environment has mode automatic, so no approval is needed."
         job = replace(job, approved_by="mode automatic")
         return move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return await_approval(services, replace(job, awaiting=len(work)))
 
 
 STEPS: dict[EnvironmentJobState, Step] = {
-    EnvironmentJobState.ASSESSING: make_assessment,
+    EnvironmentJobState.ASSESSING: continue_assessment,
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,

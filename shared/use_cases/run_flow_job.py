@@ -1,4 +1,4 @@
-"""Run the steps of a flow job that are due, and tell those who may have waited for it."""
+"""Run the due steps of a flow job, and wake up jobs that may wait for it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -44,45 +44,46 @@ from shared.steps.write_permission import (
 type Step = Callable[[StepContext], Awaitable[FlowJob]]
 
 
-async def _begin(work: StepContext) -> FlowJob:
+async def _start(work: StepContext) -> FlowJob:
     has_copy = work.job.pattern.has_copy
     return await (
         copy_flow.check_and_start_copy(work) if has_copy else prepare_original.begin(work)
     )
 
 
-async def _after_proof(work: StepContext) -> FlowJob:
+async def _after_verification(work: StepContext) -> FlowJob:
     is_swap = work.job.pattern is MigrationMethod.CUT_OVER
     return await (cut_over.start_cutover(work) if is_swap else update_callers.begin(work))
 
 
-async def _undo(work: StepContext) -> FlowJob:
+async def _roll_back(work: StepContext) -> FlowJob:
     if work.job.pattern.has_copy:
         return await roll_back.roll_back(work)
-    await wait_and_revoke(work)  # an original that reads as it was may still be converted
+    # an original whose definition is unchanged may still be converted by an invocation in flight
+    await wait_and_revoke(work)
     return await prepare_original.undo(work)
 
 
-async def _after_watch(work: StepContext) -> FlowJob:
+async def _after_monitoring(work: StepContext) -> FlowJob:
     await cut_over.wait_for_monitoring_period(work)
     return await retire_original.retire(work)
 
 
 STEPS: dict[FlowJobState, Step] = {
-    FlowJobState.PLANNED: _begin,
+    FlowJobState.PLANNED: _start,
     FlowJobState.PREPARING: prepare_original.prepare,
     FlowJobState.COPYING: copy_flow.create_copy,
     FlowJobState.COPIED: verify_copy.verify_copy,
-    FlowJobState.VERIFIED: _after_proof,
+    FlowJobState.VERIFIED: _after_verification,
     FlowJobState.UPDATING_CALLERS: update_callers.update,
     FlowJobState.CHECKING_FOR_CALLS: retire_original.retire_when_quiet,
     FlowJobState.CUTTING_OVER: cut_over.cut_over,
-    FlowJobState.MONITORING: _after_watch,
-    FlowJobState.ROLLING_BACK: _undo,
+    FlowJobState.MONITORING: _after_monitoring,
+    FlowJobState.ROLLING_BACK: _roll_back,
 }
 
-#: A delivery goes on from one to a later one: what it has read just now, trigger URLs above all, is
-#: not read again. (Flows are prepared in batches, and a rollback waits for others: step by step.)
+#: Steps that one invocation continues, so that what it has read, such as trigger URLs, is reused.
+#: Flows are prepared in batches, and a rollback waits for other jobs, so those are not included.
 _IN_ORDER = (
     FlowJobState.PLANNED,
     FlowJobState.COPYING,
@@ -96,43 +97,43 @@ _IN_ORDER = (
 
 
 async def run_flow_job_step(services: Services, environment_id: str, job_id: str) -> str:
-    """Look at a job's row and do what is due. Returns the state it is in, for the log.
+    """Run the steps that are due and return the job's state, for the log.
 
-    Raises `NotFound` if there is no such row; any other exception is a defect of ours.
+    Raises `NotFound` if there is no such row; other exceptions are internal errors.
     """
     place = (environment_id, job_id)
     before, after = await FLOW.deliver(
         services,
         place,
         _step,
-        outcome=_outcome,
-        waits=_waits,
-        begun=lambda job: _begun(job, services),
+        outcome=_after_error,
+        waits=_require_key_list,
+        begun=lambda job: _at_start(job, services),
     )
-    await _tell_others(services, before, after)
+    await _wake_up_others(services, before, after)
     return after.state
 
 
-async def _waits(services: Services, job: FlowJob) -> None:
-    """Raise `MustWait` for what a proof waits for, unless something else is to be done first.
+async def _require_key_list(services: Services, job: FlowJob) -> None:
+    """Raise `MustWait` if the verification must wait for the Microsoft-key list.
 
-    Who stands in the line for calls has waited for it, and stays there.
+    A job in the request queue has already waited, and keeps its place.
     """
     is_proof = job.reached is FlowJobState.COPIED and not job.requested and not job.has_grants
     if is_proof and job.code != Reason.THROTTLED:
         await wait_for_key_list(services, job)
 
 
-async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
-    """Obey what is ordered, and do what is due, step after step while nothing is to wait for.
+async def _step(leased: LeasedJob[FlowJob]) -> FlowJob:
+    """Apply a requested action, then run due steps until one must wait.
 
-    What a step leads to is written before the next one writes to the platform.
+    The result of a step is stored before the next step writes to the platform.
     """
-    services = held.services
-    job = _obey(held.job, services)
+    services = leased.services
+    job = _apply_request(leased.job, services)
     if job.is_inactive:
-        return await _leave(held, job)
-    work = StepContext(held, await _environment_of(held, job))
+        return await _cancelled(leased, job)
+    work = StepContext(leased, await _environment_of(leased, job))
     try:
         is_settled = job.in_flight_until is not None and job.in_flight_until <= services.now
         if is_settled and not job.is_rolling_back and job.both_off_since is None:
@@ -140,23 +141,23 @@ async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
         if job.both_off_since is None:
             await check_returned(work)
         until = services.now + services.settings.invocation_time_limit
-        job = await _one(work)
-        while services.now < until and _goes_on(work.job, job):
-            job = await work.save(job) if _moves_others(job) else work.remember(job)
+        job = await _run_step(work)
+        while services.now < until and _can_continue(work.job, job):
+            job = await work.save(job) if _changes_more_than_copy(job) else work.remember(job)
             if job.requested:
                 break
-            await _waits(services, job)
-            job = await _one(work)
+            await _require_key_list(services, job)
+            job = await _run_step(work)
     except CmkflowError as err:
-        stands = await _step_back(work, err)
-        if stands is err:
+        final = await _revoke_before_stop(work, err)
+        if final is err:
             raise
-        raise stands from err
+        raise final from err
     return job
 
 
-async def _one(work: StepContext) -> FlowJob:
-    """Do one step, and return what was borrowed for it."""
+async def _run_step(work: StepContext) -> FlowJob:
+    """Run one step, and revoke its grants."""
     job = await STEPS[work.job.reached](work)
     await revoke_all_grants(work)
     now = work.job
@@ -169,49 +170,51 @@ async def _one(work: StepContext) -> FlowJob:
     )
 
 
-def _goes_on(before: FlowJob, after: FlowJob) -> bool:
-    """Say whether a step has led to a later one, for which nothing has to be waited."""
+def _can_continue(before: FlowJob, after: FlowJob) -> bool:
+    """Return whether the step led to a later one that need not wait."""
     if not {before.reached, after.state} <= set(_IN_ORDER):
         return False
     return _IN_ORDER.index(before.reached) < _IN_ORDER.index(after.state)
 
 
-def _moves_others(job: FlowJob) -> bool:
-    """Say whether the step that is due changes more than the copy: an order comes before it."""
+def _changes_more_than_copy(job: FlowJob) -> bool:
+    """Return whether the next step changes more than the copy; requested actions are read before
+    it.
+    """
     return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 
 
-async def _leave(held: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
-    """Return a job that is cancelled before anything was written, but for a flow borrowed."""
-    if held.job.past_grants:
-        home = held.job.environment_id
+async def _cancelled(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
+    """Return a job that was cancelled before any change, after revoking its grants."""
+    if leased.job.past_grants:
+        home = leased.job.environment_id
         work = StepContext(
-            held, await require_environment_without_key(held.services, home, even_linked=True)
+            leased, await require_environment_without_key(leased.services, home, even_linked=True)
         )
         await wait_and_revoke(work)
         await revoke_all_grants(work)
     return replace(job, active_grants=(), in_flight_until=None)
 
 
-async def _environment_of(held: LeasedJob[FlowJob], job: FlowJob) -> Environment:
-    services = held.services
+async def _environment_of(leased: LeasedJob[FlowJob], job: FlowJob) -> Environment:
+    services = leased.services
     if job.policy_id:
         try:
             return await require_linked_environment(services, job.environment_id, job.policy_id)
         except MustWait as err:
             if job.both_off_since is None:
                 raise
-            # What was on comes back on wherever the environment goes.
+            # The flow that was on must be on again, even if the environment has lost its policy.
             if not job.is_rolling_back and job.cutover_failure is None:
-                await held.save(replace(job, cutover_failure=CutoverFailure(reason=err.reason)))
+                await leased.save(replace(job, cutover_failure=CutoverFailure(reason=err.reason)))
             return await services.environments.get(job.environment_id)
     return await require_environment_without_key(
         services, job.environment_id, even_linked=job.is_rolling_back
     )
 
 
-async def _step_back(work: StepContext, err: CmkflowError) -> CmkflowError:
-    """Return what was borrowed before a job stands still; a service that is busy says when."""
+async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowError:
+    """Revoke grants before the job stops; return the error to handle, or a later one."""
     if isinstance(err, TransientError | Conflict):
         return err
     if isinstance(err, PlatformError | NotFound):
@@ -219,59 +222,59 @@ async def _step_back(work: StepContext, err: CmkflowError) -> CmkflowError:
     try:
         await revoke_all_grants(work)
     except (MustWait, PlatformMigrationInProgress, JobBlocked, PlatformError):
-        return err  # nothing may be written now: the delivery that goes on returns it
+        return err  # nothing may be written now: the next invocation revokes them
     except TransientError as busy:
         return busy
     return err
 
 
-def _begun(job: FlowJob, services: Services) -> FlowJob:
-    """Return the row of a delivery that begins: what has ended has no step to wait for."""
-    obedient = _obey(job, services)
-    return job if obedient.is_inactive else obedient
+def _at_start(job: FlowJob, services: Services) -> FlowJob:
+    """Return the row at the start of an invocation; a job that ends needs no environment."""
+    applied = _apply_request(job, services)
+    return job if applied.is_inactive else applied
 
 
-def _obey(job: FlowJob, services: Services) -> FlowJob:
-    """Turn an administrator's order into the state that carries it out."""
+def _apply_request(job: FlowJob, services: Services) -> FlowJob:
+    """Apply the requested action of an administrator to the job's state."""
     if job.requested is None or job.is_rolling_back:
-        # What people were told of stands until one of the two flows is on.
+        # An alert that both flows are off is kept until one of them is on.
         code = job.code if job.both_off_since else ""
         return replace(
             job, state=job.reached, resume_state=None, reason="", instruction="", code=code
         )
     if not job.state_properties.can_roll_back:
         return move_to_state(
-            job, FlowJobState.CANCELLED, "Cancelled before it began.", now=services.now
+            job, FlowJobState.CANCELLED, "Cancelled before it started.", now=services.now
         )
     text = (
-        "Rolled back by order."
+        "Rolled back on request."
         if job.requested is JobCommand.ROLL_BACK
-        else "Cancelled: rolled back."
+        else "Cancelled, so it is rolled back."
     )
     return move_to_state(
         replace(job, cutover_failure=None), FlowJobState.ROLLING_BACK, text, now=services.now
     )
 
 
-def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
-    """Return the row after an error; while neither flow of a pair may be on, it goes on."""
+def _after_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
+    """Return the row to store after an error; the job continues while both flows may be off."""
     after = apply_error(services, job, err)
     if after is None:
         return None
     if job.both_off_since:
-        return _until_one_is_on(services, job, after, err)
+        return _after_error_while_both_off(services, job, after, err)
     if after.due is not None:
-        return _no_later_than_loans(services, after)
+        return _due_for_grants(services, after)
     if not isinstance(err, TransientError | InternalErrorRepeated):
         return after
     return replace(after, reason=f"{job.display_name}: {after.reason}")
 
 
-def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
-    """Return the row due when its loans are to be looked at, if not before: it may wait for days.
+def _due_for_grants(services: Services, job: FlowJob) -> FlowJob:
+    """Return the row with its next check no later than its grants must be checked.
 
-    Those that could not be returned soon; what a frozen delivery may have lent once nothing more
-    can come of that. (A rollback looks for it at its end.)
+    Grants that could not be revoked are checked soon; those that a frozen invocation may have made,
+    when it can no longer change anything. A rollback checks them at its end.
     """
     now, looks = services.now, [job.due] if job.due else []
     if job.active_grants:
@@ -286,8 +289,10 @@ def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
     return replace(job, due=min(looks))
 
 
-def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exception) -> FlowJob:
-    """Return the row of a pair of which one has to come on, and tell where that takes long."""
+def _after_error_while_both_off(
+    services: Services, job: FlowJob, after: FlowJob, err: Exception
+) -> FlowJob:
+    """Return the row of a pair that is off, due soon; report it if that takes long."""
     since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
     if job.cutover_failure is None and not job.is_rolling_back and (after.due is None or is_late):
@@ -300,8 +305,7 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
     instruction = f"Turn {job.display_name} on in Power Automate. {after.instruction}"
     later = wait_until(
         job,
-        f"Original and copy are both off since {since:%Y-%m-%d %H:%M} UTC: "
-        f"{job.display_name}, its copy."
+        f"Original and copy are both off since {since:%Y-%m-%d %H:%M} UTC: {job.display_name}."
         f" {after.reason}",
         until=min(after.due or soon, soon),
         now=now,
@@ -313,9 +317,9 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
 
 
 def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
-    """Return why the swap failed; without a code it begins anew once its original is on.
+    """Return why the cutover failed; without a code it is retried when the original is on again.
 
-    Else it would go the same way again at once, and each time both are off for minutes.
+    With a code it is not retried at once, because each try turns both off for minutes.
     """
     reason = after.reason
     if after.due is None:
@@ -332,15 +336,15 @@ def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
     )
 
 
-async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake the jobs that may have waited for this one."""
+async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -> None:
+    """Wake up the jobs that may have waited for this one."""
     await wake_who_waits(services, before, after)
     if after.has_original_restored and not before.has_original_restored:
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
             await FLOW.wake_up(services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=True)
     if after.code == Reason.PARENT_FLOW_NOT_READY != before.code:
-        # Each of two that call one another waits for the other: neither saw the other wait.
+        # Two jobs that call each other both wait, and neither noticed that the other waits.
         for parent in set(after.parents).intersection(after.waiting_job_ids):
             await FLOW.wake_up(
                 services,
@@ -349,7 +353,7 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
             )
     if (after.state, after.reached) == (before.state, before.reached):
         return
-    # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
+    # A blocked job also wakes up those that wait for it, because they must report that.
     is_proven = after.is_verified and not before.is_verified
     if is_proven or (after.is_inactive and not after.is_verified):
         for parent in after.parents:
@@ -366,13 +370,13 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
                 code=Reason.PARENT_FLOW_NOT_READY,
                 even_blocked=not after.needs_action,
             )
-        await _tell_environment(services, after)
+        await _wake_up_environment(services, after)
 
 
-async def _tell_environment(services: Services, job: FlowJob) -> None:
-    """Wake the environment job if this may have been the last of its flow jobs."""
+async def _wake_up_environment(services: Services, job: FlowJob) -> None:
+    """Wake up the environment job if this may be the last of its flow jobs."""
     place = (job.remediation_id, job.environment_job_id)
     kept = await services.tables.environment_jobs.get(*place)
-    # One that is held is choosing the job that it waits for at this moment.
+    # A leased environment job is just selecting the job that it waits for.
     if kept and (kept.item.is_leased(services.now) or kept.item.watched_job_id in {"", job.id}):
         await ENVIRONMENT.wake_up(services, place)

@@ -1,4 +1,4 @@
-"""Order, show and cancel the dated deletes of a remediation's retired originals."""
+"""Schedule, list and cancel deletions of a remediation's retired originals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,20 +31,18 @@ from shared.use_cases.read_remediation_rows import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionInput:
-    """What an administrator approves."""
-
-    #: Not before this moment (UTC).
+    #: Earliest time of the deletion, in UTC.
     on: datetime
     by: str
-    #: Object id in Entra; empty: it is not known who it is.
+    #: Object id in Entra; empty if unknown.
     approved_by_id: str = ""
-    #: Workflow ids or flow names; empty: every retired original that is not deleted yet.
+    #: Workflow ids or flow names; empty for all retired originals that are not deleted.
     flow_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletableOriginal:
-    """A retired original that stands: what may be ordered, and what it would end."""
+    """A retired original that can be deleted, and the consequences."""
 
     environment_id: str
     job_id: str
@@ -53,85 +51,86 @@ class DeletableOriginal:
     display_name: str
     earliest: datetime
     ends: tuple[str, ...]
-    #: Where its definition before the copy is archived.
+    #: Name in the archive of its definition before the copy was made.
     archive: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionList:
-    """The deletions of one remediation, and the originals that may be ordered, once more too."""
+    """The deletions of a remediation, and the originals that can be deleted or scheduled again."""
 
     deletions: tuple[Deletion, ...]
     candidates: tuple[DeletableOriginal, ...]
 
 
 async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
-    """Return the deletions of a remediation; reads rows only. Raises `NotFound`."""
+    """Return the deletions of a remediation; reads stored rows only. Raises `NotFound`."""
     reading = RowReader()
     jobs = await jobs_of(services, remediation_id, reading)
     found = await deletions_of(services, jobs, reading)
-    hidden = {row.row[2] for row in reading.unreadable}  # perhaps ordered already
+    hidden = {row.row[2] for row in reading.unreadable}  # these may already be scheduled
     candidates = [
         _candidate(services, job, first)
-        for job in _standing(jobs, found)
+        for job in _not_deleted(jobs, found)
         if job.id not in hidden and (first := _earliest(services, job))
     ]
     return DeletionList(deletions=tuple(found.values()), candidates=tuple(candidates))
 
 
 async def schedule_deletions(
-    services: Services, remediation_id: str, order: DeletionInput
+    services: Services, remediation_id: str, request: DeletionInput
 ) -> list[Deletion]:
-    """Schedule the deletes of some retired originals: all that are named, or none.
+    """Schedule the deletion of retired originals: of all that are given, or none.
 
-    Raises `NotFound`, and `JobBlocked` for what cannot be deleted then.
+    Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time.
     """
-    reject_self_approval(services, await find(services, remediation_id), order.approved_by_id)
+    reject_self_approval(services, await find(services, remediation_id), request.approved_by_id)
     jobs = await jobs_of(services, remediation_id)
     earlier = await deletions_of(services, jobs)
-    chosen = _chosen(jobs, earlier, order.flow_ids)
+    chosen = _select(jobs, earlier, request.flow_ids)
     for job in chosen:
-        await _check(services, job, earlier.get(job.id), order)
-    return [await _schedule(services, job, order) for job in chosen]
+        await _require_deletable(services, job, earlier.get(job.id), request)
+    return [await _schedule(services, job, request) for job in chosen]
 
 
 async def cancel_deletions(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], *, by: str
 ) -> int:
-    """Cancel the deletes of these originals (none named: of all); returns how many.
+    """Cancel the deletions of these originals, or of all; return their number.
 
-    Raises `NotFound`, and `Conflict` once all that stand are cancelled, if for some it is too late.
+    Raises `NotFound`, and `Conflict`, after cancelling the others, if some are already being
+    deleted.
     """
     jobs = named_jobs(await jobs_of(services, remediation_id), flow_ids)
     count, too_late = 0, []
     for job in jobs:
-        count += await cancel_if_allowed(services, job, f"Cancelled by {by}: the original is kept.")
+        count += await cancel_if_allowed(services, job, f"Cancelled by {by}. The original is kept.")
         kept = await services.tables.deletions.get(job.environment_id, job.id)
         if kept and kept.item.state is DeletionState.DELETING:
             too_late.append(job.display_name)
     if too_late:
         names = ", ".join(sorted(too_late))
-        message = f"{count} deletes are cancelled; being deleted at this moment: {names}."
+        message = f"{count} deletions cancelled. Already being deleted: {names}."
         raise Conflict(message)
     return count
 
 
-def _chosen(
+def _select(
     jobs: list[FlowJob], earlier: dict[str, Deletion], flow_ids: tuple[str, ...]
 ) -> Sequence[FlowJob]:
     if flow_ids:
         return named_jobs(jobs, flow_ids)
-    chosen = _standing(jobs, earlier)
+    chosen = _not_deleted(jobs, earlier)
     if not chosen:
         raise JobBlocked(
-            "This remediation has no retired original that stands.",
-            instruction="Wait until its jobs are retired.",
+            "This remediation has no retired original that can be deleted.",
+            instruction="Wait until its flows are retired.",
             code=Reason.ORIGINAL_NOT_RETIRED,
         )
     return chosen
 
 
-def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
+def _not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
     """Return the retired originals that are neither deleted nor being deleted."""
     return [
         job
@@ -141,50 +140,51 @@ def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob
     ]
 
 
-async def _check(
-    services: Services, job: FlowJob, earlier: Deletion | None, order: DeletionInput
+async def _require_deletable(
+    services: Services, job: FlowJob, earlier: Deletion | None, request: DeletionInput
 ) -> None:
     first = _earliest(services, job)
     if first is None or job.requested:
         raise JobBlocked(
             f"{job.display_name} is not retired.",
-            instruction="Only a retired original may be deleted: wait, or leave it out.",
+            instruction="Only retired originals can be deleted. Wait, or exclude this flow.",
             code=Reason.ORIGINAL_NOT_RETIRED,
         )
-    if order.on < first or order.on <= services.now:
+    if request.on < first or request.on <= services.now:
         soonest = max(first, services.now)
         raise JobBlocked(
-            f"{job.display_name} may not be deleted on {order.on:%Y-%m-%d %H:%M} UTC.",
-            instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
+            f"{job.display_name} cannot be deleted on {request.on:%Y-%m-%d %H:%M} UTC.",
+            instruction=f"Choose a time after {soonest:%Y-%m-%d %H:%M} UTC.",
             code=Reason.DELETION_DATE_TOO_EARLY,
         )
     if earlier and earlier.state_properties.may_be_deleted:
         raise JobBlocked(
-            f"{job.display_name} is {earlier.state} already.",
-            instruction="Leave it out. Restored since? Delete it by hand.",
+            f"{job.display_name} is already {earlier.state}.",
+            instruction="Exclude this flow. If it was restored since, delete it manually.",
             code=Reason.ORIGINAL_ALREADY_DELETED,
         )
     settings = await settings_of(services, job.environment_id)
     if settings.mode is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
-            f"Environment {job.environment_id} is in mode read_only: nothing is written there.",
-            instruction="Set its mode to required or automatic, then order it again.",
+            f"Environment {job.environment_id} has approval policy read_only. The app may not "
+            "change it.",
+            instruction="Set its approval policy to required or automatic, then schedule it again.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
     reject_excluded_flow(settings, job)
 
 
-async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> Deletion:
-    """Write the row; a race with the delete itself is decided by the row."""
-    new = new_deletion(job, DeletionApproval(on=order.on, by=order.by, at=services.now), None)
+async def _schedule(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
+    """Store the deletion; the row decides a race with the delete itself."""
+    new = new_deletion(job, DeletionApproval(on=request.on, by=request.by, at=services.now), None)
 
     def scheduled(earlier: Deletion | None) -> Deletion:
         nonlocal new
         if earlier and earlier.state_properties.may_be_deleted:
-            message = f"{job.display_name} is {earlier.state} already."
+            message = f"{job.display_name} is already {earlier.state}."
             raise Conflict(message)
         new = new_deletion(
-            job, DeletionApproval(on=order.on, by=order.by, at=services.now), earlier
+            job, DeletionApproval(on=request.on, by=request.by, at=services.now), earlier
         )
         return new
 

@@ -1,4 +1,4 @@
-"""The kill switch: one row that stops every write of every job."""
+"""The kill switch: one row that stops every write of the app."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ log = product_log(__name__)
 
 
 async def is_switch_on(services: Services) -> bool:
-    """Say whether the switch stops every write."""
+    """Return whether the kill switch is on."""
     switch = await kill_switch(services)
     return switch is not None and switch.is_on
 
@@ -25,9 +25,9 @@ async def set_kill_switch(
     reason: str,
     check: Callable[[KillSwitch | None], None] = lambda _: None,
 ) -> KillSwitch:
-    """Turn it on or off. Jobs that wait for it look again within `wait_poll`.
+    """Turn the kill switch on or off; waiting jobs continue within `CMK_WAIT_POLL_INTERVAL`.
 
-    `check` is told what stands there at the moment of the change, and may refuse.
+    `check` receives the switch before the change and may raise.
     """
     flag = KillSwitch(name=KILL_SWITCH, is_on=is_on, by=by, at=services.now, reason=reason)
 

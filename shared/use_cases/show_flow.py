@@ -1,4 +1,4 @@
-"""Show the flows of a remediation, and all that is kept of one. Rows only, but for `compare`."""
+"""Read the flows of a remediation, and the details of one; only `compare` reads the platform."""
 
 import re
 from collections import defaultdict
@@ -31,7 +31,7 @@ _WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowView:
-    """One flow of a remediation: its item of the plan and its job, of which one is set."""
+    """One flow of a remediation: its plan item, its job, or both."""
 
     environment_job: EnvironmentJob
     item: PlanItem | None
@@ -39,18 +39,18 @@ class FlowView:
 
     @property
     def workflow_id(self) -> str:
-        """Return the original's Dataverse id."""
+        """Return the workflow id of the original."""
         return self.job.original_id if self.job else self.item.workflow_id if self.item else ""
 
     @property
     def title(self) -> str:
-        """Return what people call it."""
+        """Return the display name."""
         known = self.job or self.item
         return known.display_name if known else ""
 
     @property
     def awaits_approval(self) -> bool:
-        """Say whether the next approval decides on it."""
+        """Return whether the flow awaits approval."""
         return (
             self.environment_job.awaits_approval
             and self.item is not None
@@ -60,7 +60,7 @@ class FlowView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerView:
-    """A caller of an original, and what was changed there; no signature in it."""
+    """A caller of an original and its edits, without signatures."""
 
     record: CallerRecord
     edits: tuple[caller_edit.CallerEdit, ...]
@@ -68,14 +68,14 @@ class CallerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowJobDetail:
-    """All that the rows tell of one flow."""
+    """The stored details of one flow."""
 
     remediation: Remediation
     flow: FlowView
     callers: tuple[CallerView, ...]
-    #: Jobs of the flows that are rolled back with it, its own among them.
+    #: Jobs that are rolled back together with this one, including itself.
     dependent_flows: tuple[FlowJob, ...]
-    #: Titles of the flows that it runs, and of those that run it, by workflow id.
+    #: Display names of child and parent flows, by workflow id.
     children: dict[str, str]
     parents: dict[str, str]
     deletion: Deletion | None
@@ -85,23 +85,23 @@ class FlowJobDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionComparison:
-    """Original and copy as Dataverse has them now, beside what was archived.
+    """The current definitions of original and copy, compared with the archive.
 
-    Places of a definition are told, never values: these may hold secrets.
+    Contains paths and never values, which may be secrets.
     """
 
-    #: Whether each is on; None: it is not there.
+    #: State of each flow; None if it does not exist.
     original: FlowState | None
     copy: FlowState | None
-    #: Where the copy differs from the original as it was copied: what was written on purpose.
+    #: Paths where the copy differs from the archived original: the intended changes.
     written_definition: tuple[str, ...]
-    #: Where the original differs from what was archived: somebody edited it since.
+    #: Paths where the original differs from the archived original: edits since then.
     original_edited: tuple[str, ...]
     is_archived: bool
 
 
 async def show_flows(services: Services, shown: RemediationView) -> list[FlowView]:
-    """Return each flow of a remediation once: one query for each of its environments' plans."""
+    """Return each flow of a remediation once; one query per environment."""
     jobs = {job.original_id: job for job in shown.jobs}
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
@@ -117,10 +117,10 @@ async def show_flows(services: Services, shown: RemediationView) -> list[FlowVie
 
 
 async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJobDetail:
-    """Return all that is kept of one flow, from its own rows.
+    """Return the details of one flow from its rows.
 
-    `flow` is its workflow id, its name or its title. Raises `NotFound`, and `FlowNotFound` for a
-    title that several flows have.
+    `flow` is its workflow id, flow name or display name. Raises `NotFound`, and `FlowNotFound` for
+    a name that several flows have.
     """
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
@@ -137,7 +137,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         if kept or jobs:
             break
     else:
-        if reading.unreadable:  # perhaps of this flow
+        if reading.unreadable:  # possibly a row of this flow
             raise reading.unreadable[0]
         message = f"Remediation {remediation_id} has no flow {workflow_id}."
         raise NotFound(message)
@@ -151,7 +151,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         remediation=remediation,
         flow=FlowView(environment_job=environment_job, item=item, job=job),
         callers=await _callers(services, job, reading) if job else (),
-        dependent_flows=await _family(services, job, reading) if job else (),
+        dependent_flows=await _jobs_to_roll_back(services, job, reading) if job else (),
         children=await _titles(services, environment_job, item.children if item else ()),
         parents=await _titles(services, environment_job, item.parents if item else ()),
         deletion=deletion.item if deletion else None,
@@ -172,9 +172,9 @@ async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
 
 
 async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
-    """Compare the definitions: two calls of the platform, and a look into the archive.
+    """Compare the current definitions with the archive; two requests to the platform.
 
-    Raises what the platform raises, `TransientError` and `Waiting` among it.
+    Raises the errors of the platform, including `TransientError` and `Waiting`.
     """
     environment = await services.environments.get(job.environment_id)
     found = await services.flow_pages.workflows_by_id(environment, [job.original_id, job.copy_id])
@@ -199,7 +199,9 @@ def _places(old: str, new: str) -> tuple[str, ...]:
     return changed_places(canonical_definition(old), canonical_definition(new))
 
 
-async def _family(services: Services, job: FlowJob, reading: RowReader) -> tuple[FlowJob, ...]:
+async def _jobs_to_roll_back(
+    services: Services, job: FlowJob, reading: RowReader
+) -> tuple[FlowJob, ...]:
     return tuple(dependent_groups([job], await jobs_of(services, job.remediation_id, reading)))
 
 
@@ -219,7 +221,7 @@ async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -
     for one in ids:
         kept: StoredItem[PlanItem] | StoredItem[FlowJob] | None
         kept = await services.tables.plan_items.get(job.id, one)
-        if kept is None:  # its copy is in place: plans do not list it
+        if kept is None:  # plans do not list flows whose copy is in place
             identity = derive_flow_job_id(job.environment_id, one, job.policy_id)
             kept = await services.tables.flow_jobs.get(job.environment_id, identity)
         titles[one] = kept.item.display_name if kept else one

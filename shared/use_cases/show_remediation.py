@@ -1,4 +1,4 @@
-"""Show remediations, how far they are and what they plan. Reads rows only, never the platform."""
+"""Read remediations, their progress and plans; reads stored rows only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader, find
 
-#: States of a flow job that has come to what it was begun for.
+#: States of a flow job that reached its goal.
 _GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_success)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedsChanges:
-    """A flow that a person has to change before the app can migrate it."""
+    """A flow whose maker must change it before the app can migrate it."""
 
     environment_id: str
     workflow_id: str
@@ -40,18 +40,16 @@ class NeedsChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationView:
-    """A remediation with its jobs."""
-
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
-    #: In a list of remediations: those that have not come to what they were begun for.
+    #: In a list, only the jobs that did not reach their goal.
     jobs: tuple[FlowJob, ...]
     progress: RemediationProgress
-    #: Empty in a list, as are those below: flows without a job that a person has to change first.
+    #: Flows without a job that need changes first; empty in a list, like the following members.
     needs_changes: tuple[NeedsChanges, ...] = ()
-    #: Run summaries that are archived.
+    #: Archived run history.
     run_archives: tuple[RunArchive, ...] = ()
-    #: Until when Microsoft's support can still get the history from before the key.
+    #: Time until which Microsoft's support can restore run history from before the key.
     support_windows: tuple[SupportWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
@@ -60,17 +58,17 @@ class RemediationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationViewList:
-    """A page of remediations, newest first, and rows that this version of the app cannot read.
+    """A page of remediations, newest first, and rows that cannot be read.
 
-    Before all stands what has a flow of which neither original nor copy is on.
+    Remediations with a flow whose original and copy are both off come first.
     """
 
     items: tuple[RemediationView, ...]
     unreadable: tuple[UnreadableRow, ...]
-    #: How many come before the page, and how many there are in all.
+    #: Number of remediations before the page, and of all.
     begins: int
     total: int
-    #: Id of the last one of the page, after which the next page begins; empty: there is none.
+    #: Id after which the next page starts; empty on the last page.
     next: str
 
 
@@ -80,22 +78,22 @@ class PlanView:
 
     environment_job: EnvironmentJob
     items: tuple[PlanItem, ...]
-    #: Beside the plan: hosts that callers have to reach. It follows from the plan and its copies.
+    #: Hosts that callers must reach, derived from the plan and its copies.
     outgoing: tuple[TriggerHost, ...]
 
     @property
     def external_hosts(self) -> tuple[ExternalHost, ...]:
-        """Return the hosts whose owners have to be asked."""
+        """Return the hosts whose owners must be asked."""
         return self.environment_job.external_hosts
 
     @property
     def version(self) -> str:
-        """Return what an approval of it has to name."""
+        """Return the plan version, which an approval names."""
         return plan_version(self.environment_job, self.items)
 
     @property
     def awaiting(self) -> tuple[str, ...]:
-        """Return the ids of the flows that an approval would be about."""
+        """Return the workflow ids of the flows that await approval."""
         if not self.environment_job.awaits_approval:
             return ()
         return tuple(item.workflow_id for item in self.items if item.awaits_approval)
@@ -108,10 +106,10 @@ async def list_remediations(
     begin: Callable[[Sequence[str]], int] = lambda _: 0,
     takes: Callable[[RemediationView], bool] | None = None,
 ) -> RemediationViewList:
-    """Return a page of at most `limit` remediations; reads those of the page, and open jobs.
+    """Return a page of at most `limit` remediations; reads those, and open jobs.
 
-    `begin` returns where the page begins among the ids of all. With `takes`, which says whether one
-    is wanted, the page has wanted ones only, and every remediation is read.
+    `begin` returns the start of the page among all ids. `takes` is a filter; with it, every
+    remediation is read.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
@@ -141,7 +139,9 @@ async def list_remediations(
         if not (remediation := by_id.get(identity)):
             continue
         jobs = environment_jobs.get(identity, [])
-        item = shown_with(remediation, jobs, open_jobs.get(identity, []), _undone(known, jobs))
+        item = shown_with(
+            remediation, jobs, open_jobs.get(identity, []), _count_without_goal(known, jobs)
+        )
         if takes is None or takes(item):
             items.append(item)
         if len(items) > limit:
@@ -158,9 +158,9 @@ async def list_remediations(
 
 
 async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
-    """Return the ids of all remediations, the newest first; reads no more than their dates.
+    """Return the ids of all remediations, newest first, from their dates only.
 
-    What has a flow of which neither original nor copy is on comes before all: it cannot wait.
+    Those with a flow whose original and copy are both off come first.
     """
     table = services.tables.remediations
     rows = [
@@ -172,14 +172,14 @@ async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
     return sorted(ids, key=lambda identity: identity not in urgent)
 
 
-def _undone(known: KnownJobs, jobs: Sequence[EnvironmentJob]) -> list[dict[str, int]]:
-    """Return how many closed flow jobs did not reach what they were begun for, by state."""
+def _count_without_goal(known: KnownJobs, jobs: Sequence[EnvironmentJob]) -> list[dict[str, int]]:
+    """Return the number of closed flow jobs that did not reach their goal, by state."""
     counts = [known.closed.get(job.environment_id, {}).get(job.id, {}) for job in jobs]
     return [{state: n for state, n in by.items() if state not in _GOALS} for by in counts]
 
 
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
-    """Return one with its jobs; raises `NotFound`. A few queries for each of its environments."""
+    """Return a remediation with its jobs; raise `NotFound`."""
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     environment_jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
@@ -216,7 +216,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
 
 
 async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
-    """Return the plan of each environment of a remediation; raises `NotFound`."""
+    """Return the plan of each environment of a remediation; raise `NotFound`."""
     await find(services, remediation_id)
     jobs = readable(services, services.tables.environment_jobs.scan(remediation_id))
     return [await _shown_plan(services, kept.item) async for kept in jobs]
@@ -239,11 +239,11 @@ def shown_with(
     *,
     unreadable: Sequence[UnreadableRow] = (),
 ) -> RemediationView:
-    """Return a remediation with these jobs; `closed` counts those that are not among them."""
+    """Return a remediation with these jobs; `closed` counts its other jobs by state."""
     return RemediationView(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),
-        # What cannot wait comes first, wherever it is shown.
+        # Urgent jobs first, wherever they are shown.
         jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.BOTH_OFF)),
         progress=compute_progress(environment_jobs, jobs, closed),
         unreadable=tuple(unreadable),

@@ -1,4 +1,4 @@
-"""What is wrong, what waits for whom, how far is the tenant. Reads rows, never the platform."""
+"""Read the status of the tenant; reads stored rows only."""
 
 import shlex
 from collections import Counter
@@ -36,26 +36,26 @@ from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.read_job_index import read_known_jobs, read_what_needs_people
 from shared.use_cases.read_remediation_rows import RowReader
 
-#: The sweep comes once a day; a late one is not yet one that is missing.
+#: Time without a completed daily check after which an action is required.
 SWEEP_IS_MISSING = timedelta(hours=26)
-#: Its name among the timers: when the app first looked at what waits.
+#: Timer name of the first run that read pending actions.
 FIRST_LOOK = "first_look"
-#: A channel that has not accepted so many tries in a row is reported by the others.
+#: Number of consecutive rejections after which the other channels report a channel.
 _OUT_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantStatus:
-    """One answer for whoever is asked, or asks."""
+    """The status of the tenant."""
 
-    #: What a person has to do, the most urgent first.
+    #: Actions required, most urgent first.
     waiting: tuple[PendingAction, ...]
     environments: tuple[EnvironmentStatus, ...]
-    #: Flows of the tenant by state, blocked ones first.
+    #: Number of flows by state, blocked states first.
     flows: Mapping[str, int]
-    #: Flows that stay on Microsoft's key as far as the work has come by now, by why.
+    #: Number of flows that are not migrated so far, by reason.
     left: Mapping[NotMigratedReason, int]
-    #: What ends by itself, and when.
+    #: Flows that the app continues automatically, and when.
     ongoing: tuple[OngoingFlows, ...]
     health: Health
     #: Rows that this version of the app cannot read.
@@ -64,9 +64,9 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingActions:
-    """What waits for a person, and what was read to know it."""
+    """The actions required, and the rows from which they follow."""
 
-    #: The most urgent first.
+    #: Most urgent first.
     items: tuple[PendingAction, ...]
     environment_jobs: Sequence[EnvironmentJob]
     #: The current plan of each environment that has one.
@@ -78,9 +78,9 @@ class PendingActions:
 
 
 async def read_pending_actions(services: Services) -> PendingActions:
-    """Return what waits for a person, from the rows of environments and of what is stuck.
+    """Return the actions required, from environment jobs and blocked flow jobs.
 
-    Raises `TransientError` where store or broker do not answer.
+    Raises `TransientError` if the store or the broker does not answer.
     """
     reading = RowReader()
     known = await read_what_needs_people(services, reading)
@@ -92,10 +92,10 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
         *pending_alerts(health.alerts),
-        *_of_the_app(services, health, await _since(services, health)),
+        *_actions_of_app(services, health, await _since(services, health)),
     ]
     return PendingActions(
-        items=tuple(_typed(services, one) for one in most_urgent_first(waiting)),
+        items=tuple(_with_complete_command(services, one) for one in most_urgent_first(waiting)),
         environment_jobs=environment_jobs,
         plans=plans,
         blocked_jobs=[job for job in flow_jobs if job.needs_action],
@@ -105,12 +105,12 @@ async def read_pending_actions(services: Services) -> PendingActions:
 
 
 async def show_status(services: Services) -> TenantStatus:
-    """Return what waits for a person, and how far the tenant is; reads the rows that are open.
+    """Return the status of the tenant, from open jobs.
 
-    Raises `TransientError` where store or broker do not answer.
+    Raises `TransientError` if the store or the broker does not answer.
     """
     tables, reading = services.tables, RowReader()
-    waits = await read_pending_actions(services)
+    pending = await read_pending_actions(services)
     known = await read_known_jobs(services, reading)
     created = {}
     for identity in dict.fromkeys(job.remediation_id for job in known.environment_jobs):
@@ -118,25 +118,25 @@ async def show_status(services: Services) -> TenantStatus:
             if kept := await tables.remediations.get("remediation", identity):
                 created[identity] = kept.item.created
     jobs = newest_first(known.environment_jobs, created)
-    environments = environment_statuses(jobs, waits.plans, known.flow_jobs, known.closed)
+    environments = environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
         left.update(one.left)
     return TenantStatus(
-        waiting=waits.items,
+        waiting=pending.items,
         environments=tuple(environments),
         flows=by_state(known.flow_jobs, *known.closed.values()),
         left={why: left[why] for why in NotMigratedReason if left[why]},
         ongoing=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
-        health=waits.health,
+        health=pending.health,
         unreadable=tuple(
-            {row.row: row for row in (*waits.unreadable, *reading.unreadable)}.values()
+            {row.row: row for row in (*pending.unreadable, *reading.unreadable)}.values()
         ),
     )
 
 
-def _typed(services: Services, waiting: PendingAction) -> PendingAction:
-    """Return it with the options that its command needs, so that it can be typed as it stands."""
+def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:
+    """Return the action with a complete command, including the options that it needs."""
     if waiting.command != OPERATOR_SIGN_IN:
         return waiting
     settings = services.settings
@@ -154,23 +154,27 @@ def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
 
 
 async def _since(services: Services, health: Health) -> datetime | None:
-    """Return since when a sweep is waited for: the last one, or the app's first look; or None."""
+    """Return the time since which a daily check is awaited: the last one, or the first run; or
+    None.
+    """
     if health.last_daily_check_at:
         return health.last_daily_check_at
     first = await services.tables.timer_runs.get("timer", FIRST_LOOK)
     return first.item.completed_at if first else None
 
 
-def _of_the_app(services: Services, health: Health, since: datetime | None) -> list[PendingAction]:
-    """Return what holds up more than one row; `since` then a sweep is waited for."""
+def _actions_of_app(
+    services: Services, health: Health, since: datetime | None
+) -> list[PendingAction]:
+    """Return actions that concern the whole app; `since` is the last daily check."""
     found = []
     if messages := health.parked + sum(health.dead_letters.values()):
         found.append(
             PendingAction(
                 cause=PendingActionKind.UNPROCESSED_MESSAGES,
                 count=messages,
-                reason=f"{health.parked} messages are parked; the broker gave up on the others.",
-                instruction="Read each and the reason on it (docs/runbook.md).",
+                reason=f"The queues contain {messages} poison and dead-lettered messages.",
+                instruction="Read each message and its reason (docs/runbook.md).",
                 command="cmkflow health",
             )
         )
@@ -192,9 +196,9 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
                 cause=PendingActionKind.KILL_SWITCH_ON,
                 code=Reason.KILL_SWITCH_ON,
                 count=1,
-                reason="The kill switch is on: nothing is written.",
-                instruction="Turn it off once what it was turned on for is settled.",
-                command='cmkflow kill-switch off --justification "The cause is fixed."',
+                reason="The kill switch is on, so the app writes nothing.",
+                instruction="Turn it off when the reason is fixed.",
+                command='cmkflow kill-switch off --justification "The reason is fixed."',
             )
         )
     if health.without_wake_up:
@@ -202,24 +206,26 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
             PendingAction(
                 cause=PendingActionKind.WAKE_UP,
                 count=health.without_wake_up,
-                reason="Their rows in the table reminders are missing: the timer does not look.",
-                instruction="Run the timer run_daily_check: it writes them anew. So does the "
-                "next daily sweep. Nothing is lost: every original works.",
+                reason="Wake-ups of these rows are missing, so the timer does not process them.",
+                instruction="Run the timer run_daily_check, or wait for the next daily check: it "
+                "creates them again. Nothing is lost, and all originals work.",
                 command="cmkflow health",
             )
         )
     if since and services.now - since > SWEEP_IS_MISSING:
         last = (
-            "The last sweep ended"
+            "The last daily check completed"
             if health.last_daily_check_at
-            else "None has ended since the app began"
+            else "None completed since the app started"
         )
         found.append(
             PendingAction(
                 cause=PendingActionKind.DAILY_CHECK_MISSING,
                 count=1,
                 reason=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
-                instruction="See in the app's log why the timer run_daily_check did not end.",
+                instruction=(
+                    "Check in the app's log why the timer run_daily_check did not complete."
+                ),
                 command="cmkflow health",
             )
         )

@@ -1,7 +1,7 @@
-"""Assess an environment in the background: for as many flows as it has, and whoever asks for it.
+"""Assess an environment in the background, for any number of flows.
 
-The order is a remediation of one environment that plans nothing. Its environment job reads page by
-page, so it shows its progress, survives a process that dies, and ends with an answer.
+The assessment is a remediation of one environment that makes no plan. Its environment job reads
+page by page, shows its progress, continues after a crash, and stores the result.
 """
 
 import uuid
@@ -37,25 +37,25 @@ _TOPIC = "assessments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownAssessment:
-    """An assessment that was ordered."""
+class AssessmentView:
+    """An assessment in the background."""
 
     remediation: Remediation
     job: EnvironmentJob
-    #: None: it has not come to its end.
+    #: None if it is not complete.
     answer: EnvironmentAssessment | None
 
 
 async def start_assessment(
     services: Services, environment_id: str, request: AssessmentRequest, principal: Principal
 ) -> Remediation:
-    """Start an assessment, or return the one that runs of the same environment and request.
+    """Start an assessment, or return the one in progress for the same environment and request.
 
     Raises `NotFound` for an unknown environment or policy.
     """
     environment = await services.environments.get(environment_id)
     await named_policy(services, environment, request.policy)
-    order = Remediation(
+    started = Remediation(
         mode=RemediationMode.ASSESS,
         origin=StartSource.API_REQUEST,
         cause=f"assessment {uuid.uuid4()}",
@@ -65,61 +65,62 @@ async def start_assessment(
         started_by=principal.name,
         started_by_id=principal.id,
     )
-    # The row names the order before it starts: of two who ask at once, both start the same one.
-    cause = await _running(services, order, f"{environment_id}-{request.digest}")
-    return await start_remediation(services, replace(order, cause=cause))
+    # The row names the remediation before it starts, so that concurrent requests start the same
+    # one.
+    cause = await _key_in_progress(services, started, f"{environment_id}-{request.digest}")
+    return await start_remediation(services, replace(started, cause=cause))
 
 
-async def _running(services: Services, order: Remediation, key: str) -> str:
-    """Return the cause of the order that runs under a key: from now on this one, if none does."""
+async def _key_in_progress(services: Services, started: Remediation, key: str) -> str:
+    """Return the idempotency key of the assessment in progress for `key`, or of `started`."""
     readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(_TOPIC, key)
-        if kept and not await _is_over(services, replace(order, cause=kept.item.archive_name)):
+        if kept and not await _is_over(services, replace(started, cause=kept.item.archive_name)):
             return kept.item.archive_name
-        row = SharedSnapshot(topic=_TOPIC, id=key, archive_name=order.cause)
+        row = SharedSnapshot(topic=_TOPIC, id=key, archive_name=started.cause)
         with suppress(Conflict, AlreadyExists):
             await (readings.replace(kept, row) if kept else readings.insert(row))
 
 
-async def _is_over(services: Services, order: Remediation) -> bool:
-    (environment_id,) = order.environment_ids
-    place = (order.id, environment_job_id(order.id, environment_id))
+async def _is_over(services: Services, started: Remediation) -> bool:
+    (environment_id,) = started.environment_ids
+    place = (started.id, environment_job_id(started.id, environment_id))
     kept = await services.tables.environment_jobs.get(*place)
     return kept is not None and kept.item.is_inactive
 
 
-async def show_assessment(services: Services, remediation_id: str) -> ShownAssessment:
-    """Return an assessment that was ordered, and its answer; raises `NotFound`."""
+async def show_assessment(services: Services, remediation_id: str) -> AssessmentView:
+    """Return an assessment and its result; raise `NotFound`."""
     kept = await services.tables.remediations.get("remediation", remediation_id)
     if kept is None or kept.item.assessment is None:
-        raise NotFound(f"There is no assessment {remediation_id}.")
+        raise NotFound(f"No assessment {remediation_id}.")
     remediation = kept.item
     (environment_id,) = remediation.environment_ids
     job_id = environment_job_id(remediation_id, environment_id)
     found = await services.tables.environment_jobs.get(remediation_id, job_id)
     if found is None:
-        raise NotFound(f"Assessment {remediation_id} has not started yet: ask again.")
+        raise NotFound(f"Assessment {remediation_id} has not started yet. Try again.")
     answer = None
     if name := found.item.answer:
         answer = type_adapter_for(EnvironmentAssessment).validate_json(
             await services.archive.get(name)
         )
-    return ShownAssessment(remediation=remediation, job=found.item, answer=answer)
+    return AssessmentView(remediation=remediation, job=found.item, answer=answer)
 
 
-async def make_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Go on with an assessment; returns its job when the answer is kept."""
+async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Continue an assessment; return its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
         found = await _assess(held, await environment_of(services, held.job))
         content = type_adapter_for(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
-        # Before the pages are gone: whoever dies then reads none of them again.
+        # Before the pages are deleted, so that they are not read again after a crash.
         await held.save(replace(held.job, answer=name))
     await held.rows(services.tables.discovery_pages).clear()
-    text = "The assessment is made; nothing was written."
+    text = "The assessment is complete. Nothing was changed."
     return move_to_state(held.job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 

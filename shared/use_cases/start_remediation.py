@@ -1,4 +1,6 @@
-"""Start a remediation: one row, one row an environment, one message each. Once per cause."""
+"""Start a remediation once per idempotency key: its row, and row and message of each
+environment.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -27,38 +29,38 @@ _RECENT = timedelta(days=2)
 _FIRST = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
 
 
-async def start_manual_remediation(services: Services, order: Remediation) -> Remediation:
-    """Start what an administrator asks for.
+async def start_manual_remediation(services: Services, request: Remediation) -> Remediation:
+    """Start a remediation that a person requests.
 
-    Raises `NotFound` for an unknown environment, `FlowNotFound`, and `JobBlocked` where writes are
-    not allowed.
+    Raises `NotFound` for an unknown environment, `FlowNotFound`, and `JobBlocked` if the
+    environment's settings permit no writes.
     """
     environments = []
-    for environment_id in order.environment_ids:
+    for environment_id in request.environment_ids:
         try:
             environments.append(await services.environments.get(environment_id))
         except NotFound as err:
-            message = f"There is no environment {environment_id}, or the app may not see it."
+            message = f"No environment {environment_id}, or the app has no access to it."
             raise NotFound(message) from err
         settings = await settings_of(services, environment_id)
-        if order.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:
+        if request.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:
             raise JobBlocked(
-                f"Environment {environment_id} is in mode read_only: nothing may be written there.",
-                instruction="Opt it in (cmkflow environment set "
-                f"{environment_id} --approval-policy required), "
-                "or ask for mode assess or dry_run.",
+                f"Environment {environment_id} has approval policy read_only. The app may not "
+                "change it.",
+                instruction=f"Permit changes (cmkflow environment set {environment_id} "
+                "--approval-policy required), or use mode read_only or dry_run.",
                 code=Reason.ENVIRONMENT_READ_ONLY,
             )
-    if order.flow_ids and not await services.tables.remediations.get("remediation", order.id):
-        ids = await _ids_of(services, environments, order.flow_ids)
-        order = replace(order, flow_ids=ids)
-    return await start_remediation(services, order)
+    if request.flow_ids and not await services.tables.remediations.get("remediation", request.id):
+        ids = await _ids_of(services, environments, request.flow_ids)
+        request = replace(request, flow_ids=ids)
+    return await start_remediation(services, request)
 
 
 async def flow_ids_of(
     services: Services, environment_ids: Sequence[str], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the ids of flows that are named by an id or their title; raises `FlowNotFound`."""
+    """Return the workflow ids of flows given by id or name; raise `FlowNotFound`."""
     environments = [await services.environments.get(one) for one in environment_ids]
     return await _ids_of(services, environments, flows)
 
@@ -66,36 +68,33 @@ async def flow_ids_of(
 async def _ids_of(
     services: Services, environments: Sequence[Environment], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return each id once, also where an id and a title name the same flow."""
+    """Return each id once, also if an id and a name select the same flow."""
     ids = await require_flows(services, environments, flows)
     return tuple(dict.fromkeys(ids[one] for one in flows))
 
 
-async def start_remediation(services: Services, order: Remediation) -> Remediation:
-    """Start it, or return the one that this cause started before.
+async def start_remediation(services: Services, request: Remediation) -> Remediation:
+    """Start a remediation, or return the one that was started with the same idempotency key.
 
-    Whoever dies before the last environment's job leaves its reminder, by which it is made.
+    A crash before the last environment job leaves its wake-up, by which the job is created.
     """
     await ENVIRONMENT.schedule_wake_up(
-        services, *(_job(order, one) for one in order.environment_ids)
+        services, *(_job(request, one) for one in request.environment_ids)
     )
     try:
-        remediation = (await services.tables.remediations.insert(order)).item
+        remediation = (await services.tables.remediations.insert(request)).item
     except AlreadyExists:
-        kept = await services.tables.remediations.get("remediation", order.id)
-        remediation = kept.item if kept else order
-    # Also on a repetition: a process may have died between the row and its messages.
+        kept = await services.tables.remediations.get("remediation", request.id)
+        remediation = kept.item if kept else request
+    # Also if it exists: the process may have crashed between the row and its messages.
     for environment_id in remediation.environment_ids:
         await _start_environment(services, remediation, environment_id)
     return remediation
 
 
 async def complete_start(services: Services, remediation: Remediation) -> int:
-    """Make the environment jobs that are missing; returns how many that were.
-
-    Whoever started the remediation may have died before the last of them.
-    """
-    there = {  # also one that this version cannot read
+    """Create the missing environment jobs of a remediation; return their number."""
+    there = {  # includes rows that this version cannot read
         row.row[2] if isinstance(row, UnreadableRow) else row.item.id
         async for row in services.tables.environment_jobs.scan(remediation.id)
     }
@@ -111,7 +110,7 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
 
 
 async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]) -> int:
-    """Do so for those that are there; returns how many jobs were missing."""
+    """Create the missing environment jobs of these remediations; return their number."""
     count, table = 0, services.tables.remediations
     for remediation_id in remediation_ids:
         async with one_row(services, (table.name, "remediation", remediation_id)):
@@ -121,7 +120,7 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
 
 
 async def complete_recent_starts(services: Services) -> None:
-    """Do so for those of the last days, whether or not anything reminds of them."""
+    """Create the missing environment jobs of remediations started in the last days."""
     where = [Condition("created_at", "gt", sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in readable(services, table.scan("remediation", where=where)):
@@ -145,7 +144,7 @@ def _job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
 async def _start_environment(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
-    """Make one environment's job, whose reminder is written, and announce it."""
+    """Create the job of one environment, whose wake-up exists, and send its message."""
     job = _job(remediation, environment_id)
     settings = await settings_of(services, environment_id)
     if job.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:

@@ -138,7 +138,7 @@ async def watched(visit: Visit) -> None:
 async def opened(visit: Visit) -> None:
     """Look at the change that closes a firewall's gap, and order it."""
     gap = visit.page.locator("#gaps article", has_text=RECEIPTS_GROUP)
-    await gap.get_by_role("link", name="Show the change that closes it").click()
+    await gap.get_by_role("link", name="Show fix").click()
     await visit.see("Firewall fix")
     await visit.check()
     await visit.do("Apply fix", "The app will allow PowerPlatformPlex", "your name")

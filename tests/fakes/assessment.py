@@ -53,7 +53,7 @@ class FakeCanvasApps:
                 if app.gap:
                     raise InvalidInput(app.gap)
                 return app
-        raise NotFound(f"There is no app {name}")
+        raise NotFound(f"No app {name}")
 
 
 class FakeMachineGroups:

@@ -12,9 +12,9 @@ from shared.ports import Store
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_environment_job import run_environment_job_step
 from shared.use_cases.run_flow_job import run_flow_job_step
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.clock import START
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.messages import Delivered, Delivery
@@ -75,7 +75,7 @@ class Driver:
     #: Share of deliveries whose settlement is lost, so that the message comes again.
     unsettled: float = 0.0
     #: The app's own timer: every minute after something went wrong, else at every step of `pace`.
-    timer: Callable[[Services], Awaitable[object]] = resend_overdue
+    timer: Callable[[Services], Awaitable[object]] = send_due_and_overdue_messages
     deliveries: int = 0
     _restless_until: datetime = START
     _current: Services | None = None

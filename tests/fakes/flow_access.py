@@ -109,8 +109,8 @@ class FakeFlowAccess:
         """Renew its sign-in, unless the world has ended it."""
         if self._world.is_operator_signed_out:
             raise JobBlocked(
-                "the operator is not signed in (invalid_grant)",
-                instruction="Sign the operator in again.",
+                "The service account is not signed in (invalid_grant)",
+                instruction="Sign the service account in again.",
                 code="service_account_signed_out",
             )
         return self._world.clock.now()

@@ -32,7 +32,7 @@ class FakeResourceReader(PagedResourceReader):
         try:
             return self._world.resources[(resource_id + suffix).lower()]
         except KeyError:
-            raise NotFound(f"there is no resource {resource_id}{suffix}") from None
+            raise NotFound(f"No resource {resource_id}{suffix}") from None
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str

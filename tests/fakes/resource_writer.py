@@ -39,7 +39,7 @@ class FakeResourceWriter:
         """Change members of a resource."""
         there = self._find(resource_id)
         if there is None:
-            raise NotFound(f"there is no resource {resource_id}")
+            raise NotFound(f"No resource {resource_id}")
         changed = {**_object(there.get("properties")), **_object(body.get("properties"))}
         self._put(resource_id, {**there, "properties": changed})
 

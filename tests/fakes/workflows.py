@@ -53,7 +53,7 @@ class FakeWorkflows:
         except CmkflowError as err:
             return dict.fromkeys(workflow_ids, err)
         return {
-            one: rows.get(one.lower()) or NotFound(f"Dataverse has no flow {one}.")
+            one: rows.get(one.lower()) or NotFound(f"No flow {one} in Dataverse.")
             for one in workflow_ids
         }
 

@@ -34,8 +34,8 @@ from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.notify import notify
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.show_status import show_status
 from tests.functional.app.test_notify import Heard
@@ -155,7 +155,7 @@ async def grown(flows: int, file: Path | None = None) -> Grown:
     scenario.remediation = retired
     for _ in range(20):  # reminders of what is done are dropped
         scenario.world.clock.advance(timedelta(minutes=1))
-        await resend_overdue(scenario.services)
+        await send_due_and_overdue_messages(scenario.services)
     rows = scenario.fakes.store.rows
     services = replace(scenario.services, channels=(Heard(),))
     if file:
@@ -218,7 +218,7 @@ def uses(scenario: Scenario) -> dict[str, Use]:
     identity = scenario.remediation.id
     return {
         "timer `notify`": notify,
-        "timer `resend_overdue`": resend_overdue,
+        "timer `send_due_and_overdue_messages`": send_due_and_overdue_messages,
         "health": check_health,
         "status": show_status,
         "`GET /api/health`": lambda _: call(health_api.show_health),

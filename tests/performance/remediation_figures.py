@@ -37,7 +37,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.ports import Condition, DeleteRow, Operation, Store, StoreRow
 from shared.rows import sortable_time
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.driver import USE_CASES
 from tests.functional.scenarios.remediation_scenario import approve_shown
@@ -219,7 +219,7 @@ class MovedTime:
     async def _tick(self) -> None:
         """Let the timer look at what is due, and at the line."""
         reads, writes = self._store.reads, self._store.writes
-        await resend_overdue(self._scenario.services)
+        await send_due_and_overdue_messages(self._scenario.services)
         self.timer_reads += self._store.reads - reads
         self.timer_writes += self._store.writes - writes
         self._timer_due = self._scenario.services.now + TIMER

@@ -9,7 +9,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.wake_up import WakeUp
 from shared.jobs.engine import SOON
 from shared.ports import Condition, Operation, Store, StoreRow
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 FINISHED = SLEEPING = 1_000
@@ -75,7 +75,7 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     for _ in range(MINUTES):
         scenario.world.clock.advance(timedelta(minutes=1))
         noted = Noted(scenario.services.tables.store)
-        await resend_overdue(replace(scenario.services, tables=type(tables)(noted)))
+        await send_due_and_overdue_messages(replace(scenario.services, tables=type(tables)(noted)))
         assert all(partition for _, partition in noted.queries), noted.queries
         assert "flowjobs" not in {table for table, _ in noted.queries}, noted.queries
         reads.append(len(noted.queries) + len(noted.gets))

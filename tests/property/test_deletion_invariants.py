@@ -12,8 +12,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.definitions import facts_of
 from tests.fakes.pause import Pause
@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 async def timers(services: Services) -> None:
     """Both of the app's timers that matter here."""
-    await resend_overdue(services)
+    await send_due_and_overdue_messages(services)
     await delete_originals(services)
 
 

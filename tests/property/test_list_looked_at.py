@@ -12,7 +12,7 @@ from shared.domain.flow import FlowListEntry, FlowState
 from shared.errors import PlatformError, ThrottledError
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.use_cases.look_at_list import look_at_list
+from shared.use_cases.check_in_flow_list import check_in_flow_list
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -68,7 +68,7 @@ async def _sweep(
     async def found_on(name: str) -> None:
         seen.add(name)
 
-    return await look_at_list(services, environment, {name: name for name in names}, found_on)
+    return await check_in_flow_list(services, environment, {name: name for name in names}, found_on)
 
 
 async def _look_daily(service: Service, calls: int, expires: set[int], deaths: list[int]) -> None:

@@ -13,8 +13,8 @@ from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
 from shared.errors import CmkflowError, PlatformError, ThrottledError
-from shared.use_cases import look_in_turn as module
-from shared.use_cases.look_in_turn import look_in_turn
+from shared.use_cases import check_in_rotation as module
+from shared.use_cases.check_in_rotation import check_in_rotation
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 AT_A_TIME = 3
@@ -72,7 +72,9 @@ async def days_until_all_had_their_turn(
         today: Any = Rationed(calls, refused, dies_at=dies_at)
         services = _with(scenario, today)
         try:
-            missed = await look_in_turn(services, environment, Look.RETIRED, ids, today.seen_one)
+            missed = await check_in_rotation(
+                services, environment, Look.RETIRED, ids, today.seen_one
+            )
         except KilledError:
             missed = -1
         assert len(today.seen) == len(set(today.seen))

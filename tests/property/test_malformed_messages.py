@@ -15,7 +15,7 @@ from shared.bootstrap import provide
 from shared.queues import POISON
 from shared.use_cases.react_to_key_event import NEW_VERSION
 from shared.use_cases.react_to_policy_event import LINKED
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.functional.scenarios.app_calls import Trigger, message_of
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -103,7 +103,7 @@ def test_no_message_breaks_anything(messages: list[tuple[Trigger, bytes, str]]) 
         provide(scenario.services)
         for trigger, body, message_id in messages:
             await trigger(message_of(body, message_id=message_id))
-        await resend_overdue(scenario.services)
+        await send_due_and_overdue_messages(scenario.services)
 
         assert await scenario.services.tables.remediations.all() == []
         assert await scenario.services.tables.environment_jobs.all() == []

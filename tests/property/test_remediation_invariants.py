@@ -20,7 +20,7 @@ from shared.errors import JobBlocked, ServiceUnavailable
 from shared.services import Services
 from shared.settings import OnOriginalEdited
 from shared.use_cases import change_remediation
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Moment, Plan, was_killed
 from tests.fakes.definitions import lineage_of
@@ -176,7 +176,7 @@ async def settle(scenario: Scenario) -> None:
     """Let a minute's timer and time do their work until nothing moves any more."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
-        await until_done(scenario, lambda: scenario.driver.call(resend_overdue))
+        await until_done(scenario, lambda: scenario.driver.call(send_due_and_overdue_messages))
 
 
 def check(scenario: Scenario) -> None:

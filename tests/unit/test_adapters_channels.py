@@ -68,7 +68,7 @@ async def test_a_webhook_is_signed_as_its_standard_says() -> None:
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = request.content
     event: Any = Webhook(SECRET).verify(body, headers)
-    assert event["data"]["title"] == "2 flows blocked in Finance “north” (owner)"
+    assert event["data"]["title"] == "2 flows blocked in Finance “north” (owner_unavailable)"
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"Take", b"Give"), headers)
 
@@ -109,7 +109,7 @@ async def test_teams_gets_a_card(link: str) -> None:
     assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
     lines = ["".join(run["text"] for run in one["inlines"]) for one in card["body"]]
     assert lines[0] == NOTIFICATION.pending_action.title
-    assert "To do: Name another owner." in lines
+    assert "Fix: Name another owner." in lines
     assert not any(line.startswith("Lapses") for line in lines)
     assert [action["url"] for action in card.get("actions", ())] == (
         [link] if link == NOTIFICATION.link else []

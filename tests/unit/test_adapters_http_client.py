@@ -182,7 +182,7 @@ async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there()
         with pytest.raises(ServiceUnavailable, match="the service gave no reason"):
             await http.send(flow_service, write("here"))
     for _ in range(3):
-        with pytest.raises(ServiceOutage, match=r"Flow service \(here\) is out"):
+        with pytest.raises(ServiceOutage, match=r"Flow service \(here\) is not available"):
             await http.send(flow_service, write("here"))
     await http.send(flow_service, write("there"))
 

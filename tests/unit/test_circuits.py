@@ -67,7 +67,9 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
     assert await open_circuits(world.tables) == []
 
     await world.fail(world.one, 1)
-    with pytest.raises(ServiceOutage, match=r"Flow service \(environment\) is out: nothing heard"):
+    with pytest.raises(
+        ServiceOutage, match=r"Flow service \(environment\) is not available: nothing heard"
+    ):
         await world.call(world.one)
 
     assert world.calls == 5

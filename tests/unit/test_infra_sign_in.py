@@ -117,7 +117,7 @@ def test_no_token_is_asked_for_where_the_registration_was_made_by_hand(
 
     hooks().main(step)
 
-    assert "made-by-hand was made by hand" in capsys.readouterr().out
+    assert "made-by-hand was created manually" in capsys.readouterr().out
 
 
 def test_the_next_deployment_knows_its_own_registration() -> None:

@@ -65,7 +65,7 @@ def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
     """What they do holds for every kind: what differs is an attribute of the kind."""
     names = {kind.kind for _, kind in KINDS}
     root = Path(shared.__path__[0])
-    spelled = [
+    canonical_region = [
         f"{path.relative_to(root)}: {node.value!r}"
         for folder in ("steps", "use_cases")
         for path in sorted(root.joinpath(folder).rglob("*.py"))
@@ -73,4 +73,4 @@ def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
         if isinstance(node, ast.Constant) and node.value in names
     ]
 
-    assert spelled == []
+    assert canonical_region == []

@@ -88,10 +88,10 @@ def test_it_says_what_to_do_and_what_comes_by_itself(
     assert all(len(line) <= width for line in text.splitlines())
     assert text.startswith("1. 7 flows blocked in Finance and operations of the northern region")
     assert "Take orders, Take returns and 5 more" in text
-    assert "To do: Name another owner." in text
+    assert "Fix: Name another owner." in text
     assert f"   Then: {BLOCKED['command']}\n" in text
-    assert "It lapses in 6 days" in text
-    assert "Still on Microsoft's key: 10" in text
+    assert "Expires in 6 days" in text
+    assert "Not migrated: 10" in text
     assert "2 beyond the limit: start the next remediation" in text
     assert "1 a_newer_reason" in text
     assert re.search(r"updating_callers\s.*in 30 min", text)
@@ -101,5 +101,5 @@ def test_where_nothing_waits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     """An empty tenant is no empty screen."""
     text = printed(EMPTY, monkeypatch)
 
-    assert text.startswith("Nothing waits for a person.")
-    assert "Still on Microsoft's key: 0" in text
+    assert text.startswith("No action required.")
+    assert "Not migrated: 0" in text

@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 1003,
-    "functions": 134,
-    "cmkflow": 212,
-    "docs": 104,
-    "infra": 39,
-    "local_cloud": 531,
-    "tests": 3766,
+    "shared": 265,
+    "functions": 133,
+    "cmkflow": 28,
+    "docs": 80,
+    "infra": 15,
+    "local_cloud": 530,
+    "tests": 3764,
     ".ci": 6,
     ".": 3,
 }

@@ -1,7 +1,6 @@
-"""The archive in a blob container, which Azure encrypts itself.
+"""Archive files in a blob container. Azure encrypts the container.
 
-azure-storage-blob costs 130 ms to import, so it is imported when an archive is made, and an app
-that keeps its archive in a folder never pays for it.
+Importing azure-storage-blob takes 130 ms, so it is imported only when the archive is created.
 """
 
 from typing import TYPE_CHECKING
@@ -18,22 +17,22 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 _CONTAINER = "archive"
-#: For people, when it is out.
+#: Name in logs and errors.
 _NAME = "Archive"
 
 
 def blob_container(account: str, credential: AsyncTokenCredential) -> "ContainerClient":
-    """Return the archive's container in a storage account, by the account's name."""
+    """Return the archive container of the storage account with this name."""
     from azure.storage.blob.aio import ContainerClient
 
     return ContainerClient(f"https://{account}.blob.core.windows.net", _CONTAINER, credential)
 
 
 class BlobArchive(Archive):
-    """`Archive` in a blob container, which is created with the infrastructure."""
+    """`Archive` in a blob container, which the infrastructure templates create."""
 
     def __init__(self, container: "ContainerClient", circuits: CircuitBreakerGate) -> None:
-        """Use `container`, which this object closes."""
+        """Take ownership of `container`: `close` closes it."""
         self._container = container
         self._circuits = circuits
 
@@ -42,7 +41,7 @@ class BlobArchive(Archive):
         await self._container.close()
 
     async def put(self, name: str, content: bytes) -> str:
-        """Keep `content` under `name` unless it is there; return where it stands."""
+        """Write `content` to blob `name` unless the blob exists; return its path."""
         check_name(name)
         blob = self._container.get_blob_client(name)
         async with self._circuits.calling(_NAME, "", name):
@@ -51,17 +50,17 @@ class BlobArchive(Archive):
             except ResourceExistsError:
                 pass
             except AzureError as err:
-                raise ServiceUnavailable(f"the archive takes nothing now: {err.message}") from err
+                raise ServiceUnavailable(f"Cannot write to the archive: {err.message}") from err
         return f"{_CONTAINER}/{name}"
 
     async def get(self, name: str) -> bytes:
-        """Return what was kept; raises `NotFound`."""
+        """Return the content of blob `name`; raise `NotFound`."""
         check_name(name)
         async with self._circuits.calling(_NAME, "", name):
             try:
                 stream = await self._container.download_blob(name)
                 return await stream.readall()
             except ResourceNotFoundError as err:
-                raise NotFound(f"the archive holds nothing under {name}") from err
+                raise NotFound(f"{name} is not in the archive") from err
             except AzureError as err:
-                raise ServiceUnavailable(f"the archive gives nothing now: {err.message}") from err
+                raise ServiceUnavailable(f"Cannot read the archive: {err.message}") from err

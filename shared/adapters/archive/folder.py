@@ -1,7 +1,7 @@
-"""The archive in a folder: definitions as they were, each file encrypted with AES-256-GCM.
+"""Archive files in a folder, each encrypted with AES-256-GCM.
 
-A file is a version byte, a nonce and the sealed text. The name is sealed along with the content,
-so a file that was moved under another name does not open.
+A file is a version byte, a nonce and the ciphertext. The name is authenticated with the content, so
+a renamed file cannot be decrypted.
 """
 
 import asyncio
@@ -21,24 +21,26 @@ _KEY = 32  # bytes
 
 
 class FolderArchive(Archive):
-    """`Archive` in files below one folder."""
+    """`Archive` in a folder."""
 
     def __init__(self, folder: Path, key: str) -> None:
-        """`key` is 32 bytes in url-safe base64; raises `ValueError` for anything else."""
-        # Imported here: nothing else needs it, and Azure's own encryption needs no key.
+        """Raise `ValueError` unless `key` is 32 bytes in URL-safe base64."""
+        # Imported here because only this class needs it.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._folder = folder
         self._cipher = AESGCM(_decode(key))
 
     async def put(self, name: str, content: bytes) -> str:
-        """Keep `content` under `name` unless it is there; return where it stands."""
+        """Write `content` to file `name` unless the file exists; return its path."""
         file = self._file(name)
         await asyncio.to_thread(self._write, file, name, content)
         return str(file)
 
     async def get(self, name: str) -> bytes:
-        """Return what was kept; raises `NotFound`, `InvalidInput` if the key does not fit."""
+        """Return the content of file `name`; raise `NotFound`, or `InvalidInput` for a wrong
+        key.
+        """
         return await asyncio.to_thread(self._read, self._file(name), name)
 
     def _file(self, name: str) -> Path:
@@ -51,13 +53,13 @@ class FolderArchive(Archive):
         file.parent.mkdir(parents=True, exist_ok=True)
         nonce = os.urandom(_NONCE)
         sealed = _VERSION + nonce + self._cipher.encrypt(nonce, content, name.encode())
-        # Another name first: whoever finds the file finds all of it.
+        # Written under a temporary name first, so that no reader sees half a file.
         with NamedTemporaryFile(dir=file.parent, delete=False) as new:
             new.write(sealed)
             new.flush()
             os.fsync(new.fileno())
         try:
-            file.hardlink_to(new.name)  # fails if another process was faster: its content stays
+            file.hardlink_to(new.name)  # fails if another process wrote it first; its content stays
         except FileExistsError:
             pass
         finally:
@@ -69,21 +71,21 @@ class FolderArchive(Archive):
         try:
             sealed = file.read_bytes()
         except FileNotFoundError as err:
-            raise NotFound(f"the archive holds nothing under {name}") from err
+            raise NotFound(f"{name} is not in the archive") from err
         version, nonce, text = sealed[:1], sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         try:
             if version != _VERSION:
                 raise InvalidInput(f"{name} was archived by a newer version")
             return self._cipher.decrypt(nonce, text, name.encode())
         except InvalidTag as err:
-            raise InvalidInput(f"{name} does not open with this archive key") from err
+            raise InvalidInput(f"Cannot decrypt {name} with this archive key") from err
 
 
 def _decode(key: str) -> bytes:
     try:
         raw = base64.urlsafe_b64decode(key)
     except binascii.Error as err:
-        raise ValueError("the archive key is no url-safe base64") from err
+        raise ValueError("the archive key is not URL-safe base64") from err
     if len(raw) != _KEY:
-        raise ValueError("the archive key must be 32 bytes in url-safe base64")
+        raise ValueError("the archive key must be 32 bytes in URL-safe base64")
     return raw

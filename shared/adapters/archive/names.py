@@ -1,4 +1,4 @@
-"""What may be the name of something in the archive, whatever keeps it."""
+"""Check names of archived files."""
 
 import re
 
@@ -7,6 +7,6 @@ _LONGEST = 200
 
 
 def check_name(name: str) -> None:
-    """Raise `ValueError` for a name that could leave its folder or that some system refuses."""
+    """Raise `ValueError` for a path outside the archive or with unsupported characters."""
     if len(name) > _LONGEST or not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be the name of something in the archive")
+        raise ValueError(f"{name!r} is not a valid name for an archived file")

@@ -1,4 +1,4 @@
-"""Settings of App Service and Functions apps: read and written as a whole.
+"""Read and replace all settings of App Service and Functions apps.
 
 See platform.md#app-settings.
 """
@@ -20,21 +20,21 @@ class _SiteProperties(Wire):
 
 
 class SiteEntity(Wire):
-    """One app of the list of sites."""
+    """An app in the list of sites."""
 
     id: str
     name: str
     properties: _SiteProperties = _SiteProperties()
 
     def to_domain(self) -> Site:
-        """Return what the product keeps of it."""
+        """Return the domain object."""
         names = [self.properties.default_host_name, *(self.properties.host_names or ())]
         hosts = dict.fromkeys(name.lower() for name in names if name)
         return Site(id=self.id, name=self.name, hosts=tuple(hosts))
 
 
 class _Settings(Wire):
-    #: Values are never quoted: `Wire` hides input in errors.
+    #: Secret values: `Wire` hides input in errors.
     properties: dict[str, str] | None = Field(None, repr=False)
 
 
@@ -42,11 +42,11 @@ class SiteAppSettings(AppSettings):
     """`AppSettings` by Azure Resource Manager."""
 
     def __init__(self, resources: ResourceManager) -> None:
-        """Look in the subscriptions that `resources` watches."""
+        """Use the subscriptions of `resources`."""
         self._resources = resources
 
     async def sites(self) -> list[Site]:
-        """Return every app of the watched subscriptions."""
+        """Return every app of the configured subscriptions."""
         return [
             read_wire(SiteEntity, item).to_domain()
             async for item in self._resources.each("Microsoft.Web/sites", _VERSION)
@@ -58,6 +58,6 @@ class SiteAppSettings(AppSettings):
         return read_wire(_Settings, answer).properties or {}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all settings of an app; the app restarts."""
+        """Replace all settings of an app, which restarts it."""
         body = {"properties": dict(settings)}
         await self._resources.send("PUT", f"{site_id}/config/appsettings", _VERSION, body=body)

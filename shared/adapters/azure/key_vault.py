@@ -1,7 +1,7 @@
-"""How a vault's contents are called: secrets by its API, keys by Microsoft's SDK.
+"""Read and write secrets by the Key Vault API, and keys by Microsoft's SDK.
 
-Both go over the same pipeline. azure-keyvault-keys costs 110 ms to import, so it is imported when
-the first key is looked at.
+Both use one HTTP pipeline. Importing azure-keyvault-keys takes 110 ms, so it is imported with the
+first key.
 
 See platform.md#vault-api, #key-vault-secrets.
 """
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
     from azure.keyvault.keys.aio import KeyClient
 
 SCOPE = "https://vault.azure.net/.default"
-#: Version of the management API of vaults.
+#: API version for vaults in Azure Resource Manager.
 VAULTS_VERSION = "2026-02-01"
 _API_VERSION = "7.4"
 _VERSION = {"api-version": _API_VERSION}
 
 
 class VaultProperties(Wire):
-    """Where a vault answers."""
+    """The URL of a vault."""
 
     vault_uri: str
 
 
 class VaultListEntity(Wire):
-    """A vault as Azure Resource Manager lists it."""
+    """A vault as listed by Azure Resource Manager."""
 
     properties: VaultProperties
 
 
 class VaultClient:
-    """Reads and writes what lies in vaults."""
+    """Read and write secrets and keys of vaults."""
 
     def __init__(self, http: HttpClient, service: HttpService) -> None:
-        """Call as the application; `service` has `SCOPE`."""
+        """Call as the application; `service` must have `SCOPE`."""
         self._http = http
         self._service = service
 
     async def read(self, url: str) -> Mapping[str, object]:
-        """Return one item by its URL; raises `NotFound`."""
+        """Return an item by its URL; raise `NotFound`."""
         call = ServiceRequest(method="GET", url=url, params=_VERSION)
         return read_object(self._service, await self._http.send(self._service, call))
 
     async def put(self, url: str, body: Mapping[str, object]) -> None:
-        """Write one item."""
+        """Write an item."""
         call = ServiceRequest(method="PUT", url=url, params=_VERSION, body=body)
         await self._http.send(self._service, call)
 
@@ -61,13 +61,13 @@ class VaultClient:
 
     @asynccontextmanager
     async def keys(self, vault_url: str) -> AsyncIterator["KeyClient"]:
-        """Give the SDK's client for the keys of a vault, for one call or one list.
+        """Provide the SDK's client for the keys of a vault.
 
-        It need not be closed: the pipeline, which is not its own, has all connections.
+        The client does not need to be closed, because the pipeline owns all connections.
         """
         from azure.keyvault.keys.aio import KeyClient
 
         credential = self._service.credential
-        assert credential is not None  # what the client wants; the pipeline is what uses it
+        assert credential is not None  # required by KeyClient, although the pipeline signs requests
         async with self._http.calling(self._service, vault_url) as pipeline:
             yield KeyClient(vault_url, credential, api_version=_API_VERSION, pipeline=pipeline)

@@ -1,4 +1,4 @@
-"""Keys, their vaults and the enterprise policies that name them.
+"""Read keys, their vaults and the enterprise policies that reference them.
 
 See platform.md#enterprise-policies, #vault-api.
 """
@@ -32,7 +32,7 @@ class _AccessPolicy(Wire):
 
 
 class _NetworkRules(Wire):
-    #: Absent: `AzureServices`.
+    #: If absent: `AzureServices`.
     bypass: str | None = None
     default_action: str | None = None
 
@@ -43,24 +43,24 @@ class _Vault(VaultProperties):
     enable_rbac_authorization: bool | None = None
     access_policies: tuple[_AccessPolicy, ...] | None = None
     public_network_access: str | None = None
-    #: Absent: anybody may come.
+    #: If absent, all networks have access.
     network_acls: _NetworkRules | None = None
 
 
 class VaultProtectionEntity(Wire):
-    """A vault with its protection."""
+    """A vault with its protection settings."""
 
     id: str
     properties: _Vault
 
     def to_domain(self) -> KeyVault:
-        """Return what the product keeps of it."""
+        """Return the domain object."""
         vault = self.properties
         rules = vault.network_acls
         return KeyVault(
             id=self.id.lower(),
             url=vault.vault_uri.rstrip("/"),
-            # Absent means on: vaults without soft delete can no longer be made.
+            # If absent, it is on: Azure no longer creates vaults without soft delete.
             soft_delete=vault.enable_soft_delete is not False,
             purge_protection=vault.enable_purge_protection is True,
             uses_rbac=vault.enable_rbac_authorization is True,
@@ -79,7 +79,7 @@ class VaultProtectionEntity(Wire):
 
 class _KeyAttributes(Wire):
     enabled: bool = True
-    #: Seconds since 1970.
+    #: Unix timestamps.
     nbf: int | None = None
     exp: int | None = None
     created: int | None = None
@@ -93,18 +93,18 @@ class _KeyVersion(Wire):
 
 
 class KeyVersionEntity(Wire):
-    """A version of a key as Azure Resource Manager shows it."""
+    """A key version as returned by Azure Resource Manager."""
 
     id: str
     properties: _KeyVersion
 
     @property
     def version(self) -> str:
-        """Return the last part of its id: what `name` holds is not documented."""
+        """Return the last part of the id, because the format of `name` is undocumented."""
         return self.id.rpartition("/")[2]
 
     def to_domain(self, name: str) -> KeyVersion:
-        """Return what the product keeps of a version of the key that is called so."""
+        """Return the domain object for a version of key `name`."""
         key = self.properties
         return KeyVersion(
             name=name,
@@ -131,7 +131,7 @@ class AssignmentEntity(Wire):
     properties: _Assignment
 
     def to_domain(self) -> RoleAssignment:
-        """Return what the product keeps of it."""
+        """Return the domain object."""
         assignment = self.properties
         return RoleAssignment(
             role_id=assignment.role_definition_id.rpartition("/")[2].lower(),
@@ -172,7 +172,7 @@ class PolicyEntity(Wire):
     identity: dict[str, str | None] | None = None
 
     def to_domain(self) -> EnterprisePolicy:
-        """Return what the product keeps of an encryption policy."""
+        """Return the domain object of an encryption policy."""
         encryption = self.properties.encryption or _Encryption()
         vault = encryption.key_vault or _KeyVaultReference()
         identity = self.identity or {}
@@ -186,22 +186,22 @@ class PolicyEntity(Wire):
             key_name=vault.key.name,
             key_version=vault.key.version or None,
             health=self.properties.health_status,
-            # Both spellings are in use (platform.md#enterprise-policies).
+            # The platform uses both spellings (platform.md#enterprise-policies).
             principal_id=text_at(identity, "principalId")
             or text_at(identity, "systemAssignedIdentityPrincipalId"),
         )
 
 
 class VaultKeys(Keys):
-    """`Keys` by Azure Resource Manager and Key Vault's own API."""
+    """`Keys` by Azure Resource Manager and the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
-        """Look in the subscriptions that `resources` watches."""
+        """Use the subscriptions of `resources`."""
         self._contents = contents
         self._resources = resources
 
     async def policies(self) -> list[EnterprisePolicy]:
-        """Return the encryption policies of the watched subscriptions."""
+        """Return the encryption policies of the configured subscriptions."""
         kind = "Microsoft.PowerPlatform/enterprisePolicies"
         entities = [
             read_wire(PolicyEntity, item)
@@ -210,7 +210,7 @@ class VaultKeys(Keys):
         return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
 
     async def vault(self, named: str) -> KeyVault:
-        """Return a vault by name or Azure resource id; raises `NotFound`."""
+        """Return a vault by name or Azure resource id; raise `NotFound`."""
         if named.startswith("/"):
             answer = await self._resources.get(named, VAULTS_VERSION)
             return read_wire(VaultProtectionEntity, answer).to_domain()
@@ -218,11 +218,11 @@ class VaultKeys(Keys):
             vault = read_wire(VaultProtectionEntity, item).to_domain()
             if vault.name == named.lower():
                 return vault
-        message = f"There is no vault {named} in the watched subscriptions."
+        message = f"No vault {named} in the configured subscriptions."
         raise NotFound(message)
 
     async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the roles that a principal has by itself at a vault, above it and below."""
+        """Return the direct role assignments of a principal at, above and below a vault."""
         collection = "providers/Microsoft.Authorization/roleAssignments"
         condition = f"principalId eq '{principal_id}'"
         found = await self._resources.list_children(
@@ -233,8 +233,8 @@ class VaultKeys(Keys):
     async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
 
-        The vault is asked first. Where it refuses, because of its network rules or for want of a
-        role, Azure Resource Manager is asked, which no network rule of the vault stops.
+        Asks the vault first. If the vault denies access (network rules or a missing role), asks
+        Azure Resource Manager, to which the vault's network rules do not apply.
         """
         try:
             keys = await self._in_vault(vault.url, name)
@@ -243,7 +243,7 @@ class VaultKeys(Keys):
         return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
 
     async def _in_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
-        """Return the versions that the vault shows. Its list leaves out type and size."""
+        """Return the versions by the Key Vault API. Its list omits key type and size."""
         async with self._contents.keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
@@ -253,7 +253,7 @@ class VaultKeys(Keys):
         return keys
 
     async def _in_resource_manager(self, vault_id: str, name: str) -> list[KeyVersion]:
-        """Return the versions that Azure Resource Manager shows; its list may leave out details."""
+        """Return the versions by Azure Resource Manager. Its list may omit details."""
         place = f"{vault_id}/keys/{name}"
         listed = await self._resources.list_children(place, "versions", VAULTS_VERSION)
         versions = [read_wire(KeyVersionEntity, item).version for item in listed]
@@ -272,11 +272,11 @@ def _moment(seconds: int | None) -> datetime | None:
 
 def _key(found: "KeyVaultKey") -> KeyVersion:
     properties = found.properties
-    modulus = found.key.n  # type: ignore[attr-defined]  # JsonWebKey sets its members itself
+    modulus = found.key.n  # type: ignore[attr-defined]  # JsonWebKey sets its attributes dynamically
     return KeyVersion(
         name=found.name,
         version=properties.version or "",
-        # An enum where the SDK knows the type, plain text where it does not.
+        # The SDK returns an enum for known types, else a string.
         key_type=str(getattr(found.key_type, "value", found.key_type)),
         size=int.from_bytes(modulus).bit_length() if modulus else None,
         is_enabled=properties.enabled is not False,

@@ -1,6 +1,6 @@
-"""Secrets of the watched vaults: a list shows ids only, each value is one call.
+"""Read and write secrets of the configured vaults.
 
-See platform.md#key-vault-secrets.
+A list contains only ids; each value takes one request. See platform.md#key-vault-secrets.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -16,14 +16,14 @@ from shared.ports import Secret, Secrets
 
 class _Attributes(Wire):
     enabled: bool = True
-    #: Seconds since 1970.
+    #: Unix timestamps.
     created: int = 0
 
 
 class _SecretItem(Wire):
     id: str
     attributes: _Attributes = _Attributes()
-    #: True: the secret half of a certificate, which nobody may write.
+    #: True for the secret of a certificate, which is read-only.
     managed: bool = False
 
 
@@ -35,21 +35,21 @@ class _SecretBundle(Wire):
 
 
 class VaultSecrets(Secrets):
-    """`Secrets` by Key Vault's own API."""
+    """`Secrets` by the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
-        """Look in the vaults of the subscriptions that `resources` watches."""
+        """Use the vaults in the subscriptions of `resources`."""
         self._contents = contents
         self._resources = resources
 
     async def vaults(self) -> AsyncIterator[str]:
-        """Yield the URL of every watched vault."""
+        """Yield the URL of every configured vault."""
         async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
             yield read_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault; raises `PlatformError` if it is
-        closed.
+        """Yield the name of every enabled secret of a vault; raise `PlatformError` without
+        access.
         """
         async for item in self._contents.items(f"{vault_url}/secrets"):
             secret = read_wire(_SecretItem, item)
@@ -57,7 +57,7 @@ class VaultSecrets(Secrets):
                 yield _last_part(secret.id)
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version; raises `NotFound`."""
+        """Return the current version; raise `NotFound`."""
         answer = await self._contents.read(f"{vault_url}/secrets/{name}")
         bundle = read_wire(_SecretBundle, answer)
         return Secret(
@@ -70,7 +70,7 @@ class VaultSecrets(Secrets):
         )
 
     async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all versions that were added since then; raises `NotFound`."""
+        """Return the values of all versions added since `since`; raise `NotFound`."""
         place, values = f"{vault_url}/secrets/{name}", []
         async for item in self._contents.items(f"{place}/versions"):
             version = read_wire(_SecretItem, item)
@@ -80,7 +80,7 @@ class VaultSecrets(Secrets):
         return values
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value`, keeping content type and tags."""
+        """Add a version with `value`; keep content type and tags."""
         body: dict[str, object] = {"value": value, "tags": dict(secret.tags)}
         if secret.content_type is not None:
             body["contentType"] = secret.content_type

@@ -1,4 +1,4 @@
-"""Reads Azure resources of any type: what the firewall kinds and the Azure adapters share."""
+"""Read Azure resources of any type, for firewall kinds and other adapters."""
 
 import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,51 +15,51 @@ SCOPE = "https://management.azure.com/.default"
 
 
 class ResourceManager(PagedResourceReader, ResourceWriter):
-    """Both ports over the watched subscriptions; other adapters use it too."""
+    """`AzureResources` for the configured subscriptions."""
 
     def __init__(
         self, http: HttpClient, service: HttpService, subscriptions: Sequence[str]
     ) -> None:
-        """Read with the credential of `service`; `subscriptions` are ids."""
+        """Use the credential of `service`; `subscriptions` are ids."""
         self._http = http
         self._service = service
         self.subscriptions = tuple(subscriptions)
 
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
-        """Return every resource of a type in the watched subscriptions."""
+        """Return every resource of a type in the configured subscriptions."""
         return [resource async for resource in self.each(resource_type, api_version)]
 
     async def each(
         self, resource_type: str, api_version: str
     ) -> AsyncIterator[Mapping[str, object]]:
-        """Yield every resource of a type in the watched subscriptions."""
+        """Yield every resource of a type in the configured subscriptions."""
         for subscription in self.subscriptions:
             path = f"/subscriptions/{subscription}/providers/{resource_type}"
             try:
                 async for item in self._items(path, api_version):
                     yield item
             except ProviderNotRegistered:
-                continue  # a provider that nobody uses there
+                continue  # the provider is not registered in this subscription
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
+        """Return a resource or a sub-resource such as `/config/web`; raise `NotFound`."""
         return await self.send("GET", resource_id + suffix, api_version)
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str, *, where: str = ""
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all of a collection below a resource, by a filter; raises `NotFound`."""
+        """Return all items of a collection of a resource that match a filter; raise `NotFound`."""
         path = f"{resource_id}/{collection}"
         return [item async for item in self._items(path, api_version, where)]
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of what `list` returns.
+        """Return a page of the result of `list`.
 
-        A cursor is the place of a subscription in `subscriptions`, and the URL of a page there.
+        A cursor is the index of a subscription in `subscriptions` and the URL of a page in it.
         """
         place, _, url = cursor.partition(" ")
         number = int(place or 0)
@@ -69,7 +69,9 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
         try:
             page = await self._page(path, api_version, url)
         except ProviderNotRegistered:
-            page = ResultPage(items=(), cursor="")  # a provider that nobody uses there
+            page = ResultPage(
+                items=(), cursor=""
+            )  # the provider is not registered in this subscription
         if page.cursor:
             return replace(page, cursor=f"{number} {page.cursor}")
         has_more = number + 1 < len(self.subscriptions)
@@ -78,7 +80,7 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
     async def children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of what `list_children` returns; raises `NotFound`."""
+        """Return a page of the result of `list_children`; raise `NotFound`."""
         return await self._page(f"{resource_id}/{collection}", api_version, cursor)
 
     async def _page(
@@ -100,16 +102,16 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
         *,
         etag: str | None,
     ) -> None:
-        """Replace a resource that still has an ETag; None: make one."""
+        """Replace a resource if its ETag matches; with None, create it."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         await self._write("PUT", resource_id, api_version, body, condition)
 
     async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
-        """Change members of a resource that has no ETag."""
+        """Change properties of a resource without an ETag."""
         await self._write("PATCH", resource_id, api_version, body)
 
     async def delete(self, resource_id: str, api_version: str) -> None:
-        """Remove a resource; one that is gone is fine."""
+        """Delete a resource; do nothing if it does not exist."""
         with suppress(NotFound):
             await self._write("DELETE", resource_id, api_version)
 
@@ -121,7 +123,7 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a call that writes; what it answers is read back, or nothing."""
+        """Send a write request; return the resource in the response, or an empty object."""
         call = ServiceRequest(
             method=method,
             url=BASE + path,
@@ -142,7 +144,7 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
     async def send(
         self, method: str, path: str, api_version: str, *, body: object = None
     ) -> Mapping[str, object]:
-        """Make a call on a resource's path. A POST is one that only reads (`…/list`)."""
+        """Send a request to a resource's path. A POST must be a read such as `…/list`."""
         call = ServiceRequest(
             method=method,
             url=BASE + path,

@@ -1,4 +1,4 @@
-"""Address ranges by service tag: the discovery API, or the downloaded file.
+"""Read address ranges by service tag from the discovery API or a downloaded file.
 
 See platform.md#service-tag-api, #service-tag-file.
 """
@@ -21,21 +21,21 @@ from shared.ports import ServiceTags
 from shared.reason import Reason
 
 _VERSION = "2024-05-01"
-#: Selects a stamp only: the result covers the whole cloud (platform.md#service-tag-api).
+#: Any location works: the result covers the whole cloud (platform.md#service-tag-api).
 _LOCATION = "westeurope"
 
 
 class DiscoveredServiceTags(ServiceTags):
-    """`ServiceTags` by the discovery API of one subscription."""
+    """`ServiceTags` by the discovery API of a subscription."""
 
     def __init__(self, http: HttpClient, service: HttpService, subscription: str) -> None:
-        """Ask in `subscription`, any that the app may read."""
+        """Use `subscription`, which can be any with read access."""
         self._http = http
         self._service = service
         self._subscription = subscription
 
     async def get_list(self) -> ServiceTagList:
-        """Return the list as it is now: the first page tells its number, all tell its tags."""
+        """Return the current list. The first page has its version, all pages have tags."""
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/locations"
         call = ServiceRequest(
             method="GET",
@@ -55,26 +55,24 @@ class DiscoveredServiceTags(ServiceTags):
         try:
             return read_service_tags({**first, "values": entries})
         except ValueError as err:
-            raise ServiceUnavailable(
-                f"{self._service.name}: the list of service tags: {err}"
-            ) from None
+            raise ServiceUnavailable(f"{self._service.name}: service tag list: {err}") from None
 
 
 class DownloadedServiceTags(ServiceTags):
-    """`ServiceTags` by a file, for where the discovery API may not be asked."""
+    """`ServiceTags` from a file, for when the discovery API is not available."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file at each call: an administrator puts a newer one in its place."""
+        """Read the file at `path` on each call, so an administrator can replace it."""
         self._path = path
 
     async def get_list(self) -> ServiceTagList:
-        """Return the list as the file has it now; raises `JobBlocked` if nobody can read it."""
+        """Return the list in the file; raise `JobBlocked` if it cannot be read."""
         try:
             data = await asyncio.to_thread(self._path.read_bytes)
             return read_service_tags(json.loads(data))
         except (OSError, ValueError, RecursionError) as err:
             why = err.strerror if isinstance(err, OSError) else err
             raise JobBlocked(
-                f"The list of service tags in {self._path} cannot be read: {why}.",
+                f"Cannot read the service tag list {self._path}: {why}.",
                 code=Reason.SERVICE_TAG_LIST_UNREADABLE,
             ) from err

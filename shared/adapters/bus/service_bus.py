@@ -1,7 +1,8 @@
-"""Sends messages to Service Bus queues and counts what waits there.
+"""Send messages to Service Bus queues and count queued messages.
 
-The Functions output binding cannot set a message id or a delivery time, so the SDK's senders are
-used; one per queue lives as long as the process, since opening a link costs several round trips.
+The Functions output binding can set neither a message id nor a delivery time, so this module uses
+the SDK. Each queue has one sender for the life of the process, because opening a link takes several
+round trips.
 """
 
 import asyncio
@@ -26,15 +27,15 @@ from azure.servicebus.exceptions import (
 from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
 from shared.ports import MessageSender, QueueMessage
 
-_TIMEOUT = 15.0  # seconds for one send, with the SDK's own tries
+_TIMEOUT = 15.0  # seconds per send, including the SDK's retries
 _MOST_COUNTED = 1000
-_PEEK = 250  # messages the service gives in one answer
-#: How long a busy namespace asks to be left alone (learn.microsoft.com, Service Bus throttling).
+_PEEK = 250  # messages per response
+#: Wait after a response that the namespace is busy (learn.microsoft.com, Service Bus throttling).
 _BUSY = timedelta(seconds=10)
 
 
 def client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
-    """Return a client of `namespace` (`name.servicebus.windows.net`) for an identity."""
+    """Return a client for `namespace` (`name.servicebus.windows.net`) with an identity."""
     return ServiceBusClient(namespace, credential, retry_total=1)
 
 
@@ -44,10 +45,10 @@ def client_by_connection_string(connection: str) -> ServiceBusClient:
 
 
 class ServiceBusMessages(MessageSender):
-    """`MessageSender` over the AMQP protocol."""
+    """`MessageSender` over AMQP."""
 
     def __init__(self, client: ServiceBusClient) -> None:
-        """Use `client`, which this object closes."""
+        """Take ownership of `client`: `close` closes it."""
         self._client = client
         self._senders: dict[str, ServiceBusSender] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -60,15 +61,15 @@ class ServiceBusMessages(MessageSender):
         await self._client.close()
 
     async def send(self, *messages: QueueMessage) -> None:
-        """Send all messages, in as few transfers as they fit in; see the port."""
+        """Send all messages in as few batches as possible."""
         by_queue = sorted(messages, key=lambda message: message.queue)
         for queue, group in groupby(by_queue, key=lambda message: message.queue):
-            # A sender of the SDK must not be used by two tasks at once.
+            # Two tasks must not share a sender of the SDK at the same time.
             async with self._locks.setdefault(queue, asyncio.Lock()), self._sender(queue) as sender:
                 await _send(sender, [_wire(message) for message in group])
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
-        """Count what waits, messages for later included, or what lies among the dead letters."""
+        """Return the number of queued messages, scheduled ones included, or of dead letters."""
         sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead_letters else None
         counted = 0
         after = 0
@@ -88,7 +89,7 @@ class ServiceBusMessages(MessageSender):
 
     @asynccontextmanager
     async def _sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
-        """Lend the queue's sender; one that failed is thrown away."""
+        """Provide the sender of a queue; close and forget it after an error."""
         sender = self._senders.get(queue)
         if sender is None:
             sender = self._senders[queue] = self._client.get_queue_sender(queue)
@@ -102,7 +103,7 @@ class ServiceBusMessages(MessageSender):
 
 
 async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage]) -> None:
-    """Send messages in batches as large as the namespace takes."""
+    """Send messages in batches of the largest size that the namespace accepts."""
     if len(messages) == 1:
         await sender.send_messages(messages[0], timeout=_TIMEOUT)
         return
@@ -131,16 +132,16 @@ def _wire(message: QueueMessage) -> ServiceBusMessage:
 
 @asynccontextmanager
 async def _translated(queue: str) -> AsyncIterator[None]:
-    """Turn the SDK's errors into the product's."""
+    """Raise the SDK's errors as errors of the app."""
     try:
         yield
     except (ServiceBusServerBusyError, ServiceBusQuotaExceededError) as err:
         raise ThrottledError(f"queue {queue}: {err.message}", retry_after=_BUSY) from err
     except MessagingEntityNotFoundError as err:
-        raise NotFound(f"there is no queue {queue}") from err
+        raise NotFound(f"No queue {queue}") from err
     except MessageSizeExceededError as err:
         raise PlatformError(
             f"a message for queue {queue} is too large", code="MessageSizeExceeded", status=413
         ) from err
-    except AzureError as err:  # token and connection errors: the SDK has tried again already
-        raise ServiceUnavailable(f"queue {queue} cannot be reached: {err.message}") from err
+    except AzureError as err:  # token and connection errors, after the SDK's retries
+        raise ServiceUnavailable(f"Cannot connect to queue {queue}: {err.message}") from err

@@ -1,1 +1,1 @@
-"""Channels that people are told by, one file each."""
+"""Notification channels, one module each."""

@@ -1,4 +1,4 @@
-"""A notification as a CloudEvent 1.0, in its JSON format."""
+"""Format a notification as a CloudEvent 1.0 in JSON."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from shared.domain.plans.notification import Notification
 
 _TYPE = "CmkFlow.ActionRequired"
 _SOURCE = "/cmk-flow-remediation"
-#: Bytes that are read of a channel's answer: enough for the reason of a refusal.
+#: Bytes to read of a channel's response: enough for an error message.
 LONGEST_ANSWER = 16_384
 
 
 def cloud_event(notification: Notification) -> dict[str, Any]:
-    """Return it with all that a receiver needs, and nothing that it may not see."""
+    """Return the CloudEvent of a notification, without secrets."""
     waiting = notification.pending_action
     return {
         "specversion": "1.0",

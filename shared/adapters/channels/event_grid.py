@@ -1,6 +1,6 @@
-"""Tells people through an Event Grid custom topic: what hangs there is the administrator's choice.
+"""Send notifications to an Event Grid custom topic.
 
-Logic Apps, functions, webhooks and queues subscribe to it. The topic takes CloudEvents 1.0
+Logic Apps, functions, webhooks and queues can subscribe to the topic. It accepts CloudEvents 1.0
 (`--input-schema cloudeventschemav1_0`) from the app's identity (*EventGrid Data Sender*).
 """
 
@@ -9,22 +9,22 @@ from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
 
 SCOPE = "https://eventgrid.azure.net/.default"
-#: Of every topic's address: the app's token goes nowhere else.
+#: Domain of all topics: the app's token is sent to no other host.
 DOMAIN = "eventgrid.azure.net"
 _VERSION = "2018-01-01"
 
 
 class EventGridTopic:
-    """One topic."""
+    """An Event Grid topic."""
 
     name = "event_grid"
 
     def __init__(self, http: HttpClient, service: HttpService, endpoint: str) -> None:
-        """`endpoint`: the topic's, `https://NAME.REGION-1.eventgrid.azure.net/api/events`."""
+        """Use `endpoint`: `https://NAME.REGION-1.eventgrid.azure.net/api/events`."""
         self._http, self._service, self._endpoint = http, service, endpoint
 
     async def send(self, notification: Notification) -> None:
-        """Publish it as one CloudEvent."""
+        """Publish the notification as a CloudEvent."""
         await self._http.send(
             self._service,
             ServiceRequest(

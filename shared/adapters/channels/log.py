@@ -1,4 +1,4 @@
-"""Notifies people through the log: one line per cause, which an alert finds by its fields."""
+"""Write notifications to the log, one line each, with fields for alert rules."""
 
 from shared.domain.plans.notification import Notification
 from shared.log_fields import product_log
@@ -7,7 +7,7 @@ log = product_log(__name__)
 
 
 class LogNotificationChannel:
-    """The log; it takes everything."""
+    """The log as a notification channel."""
 
     name = "log"
 

@@ -1,7 +1,7 @@
-"""Tells people in a channel of Teams, as an Adaptive Card by a webhook of the Workflows app.
+"""Send notifications to a Teams channel as an Adaptive Card by a Workflows webhook.
 
-Such a webhook is itself a flow with an HTTP trigger: its address is a secret, and a key that is
-applied to its environment leaves it on Microsoft's key as any other (docs/notifications.md).
+The webhook is a flow with an HTTP trigger: its URL is a secret, and like any flow it stays on
+Microsoft's key when a policy is applied to its environment (docs/notifications.md).
 """
 
 from typing import Any
@@ -16,16 +16,16 @@ _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
 
 
 class TeamsWorkflow:
-    """One webhook of the Workflows app."""
+    """A webhook of the Workflows app."""
 
     name = "teams"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str) -> None:
-        """`url` holds a signature."""
+        """Use `url`, which contains a signature."""
         self._http, self._service, self._url = http, service, url
 
     async def send(self, notification: Notification) -> None:
-        """Post its card."""
+        """Post the notification as a card."""
         attachment = {"contentType": _CARD, "contentUrl": None, "content": card(notification)}
         body = {"type": "message", "attachments": [attachment]}
         call = ServiceRequest(
@@ -35,18 +35,18 @@ class TeamsWorkflow:
 
 
 def card(notification: Notification) -> dict[str, Any]:
-    """Return an Adaptive Card 1.4: what waits, why, what to do, and a way to the page.
+    """Return an Adaptive Card 1.4 with title, reason, fix and a link.
 
-    Names are anybody's text: runs of text, other than blocks and facts, are not read as Markdown,
-    so none of them is a link. (Escapes are not understood by every client of Teams.)
+    Names are untrusted text: Teams does not parse text runs as Markdown, so no name becomes a link.
+    (Some Teams clients do not support escapes.)
     """
     waiting = notification.pending_action
     facts = {
         "Environment": waiting.environment_name or waiting.environment_id,
         "Flows": ", ".join(waiting.flows),
-        "Why": waiting.reason,
-        "To do": waiting.instruction,
-        "Lapses": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
+        "Reason": waiting.reason,
+        "Fix": waiting.instruction,
+        "Expires": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
         "Command": waiting.command,
         "Correlation": notification.correlation_id,
     }
@@ -64,8 +64,8 @@ def card(notification: Notification) -> dict[str, Any]:
             ),
         ],
     }
-    if notification.link.startswith("https://"):  # Teams refuses a card with another link
-        action = {"type": "Action.OpenUrl", "title": "Look", "url": notification.link}
+    if notification.link.startswith("https://"):  # Teams rejects cards with other links
+        action = {"type": "Action.OpenUrl", "title": "Open", "url": notification.link}
         content["actions"] = [action]
     return content
 

@@ -1,4 +1,4 @@
-"""Tells people by a webhook that is signed as https://www.standardwebhooks.com says.
+"""Send notifications to a webhook signed as in https://www.standardwebhooks.com.
 
 The receiver computes HMAC-SHA256 over `id.timestamp.body` with the secret, and compares.
 """
@@ -14,16 +14,16 @@ from shared.domain.plans.notification import Notification
 
 
 class SignedWebhook:
-    """One address that takes notifications."""
+    """A webhook that receives notifications."""
 
     name = "webhook"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str, key: bytes) -> None:
-        """`key` signs."""
+        """Sign with `key`."""
         self._http, self._service, self._url, self._key = http, service, url, key
 
     async def send(self, notification: Notification) -> None:
-        """Post it as a CloudEvent."""
+        """Post the notification as a CloudEvent."""
         content = json.dumps(cloud_event(notification)).encode()
         timestamp = f"{notification.created_at.timestamp():.0f}"
         signed = b".".join((notification.id.encode(), timestamp.encode(), content))

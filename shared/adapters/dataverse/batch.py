@@ -1,7 +1,7 @@
-"""Dataverse's `$batch`: many reads in one call (Microsoft: "Execute batch operations").
+"""Send many reads in one Dataverse `$batch` request (Microsoft: "Execute batch operations").
 
-Written and read as `multipart/mixed` with an HTTP message in each part. Each read has an answer of
-its own; they come in the order of the reads.
+Requests and responses are `multipart/mixed` with an HTTP message in each part. The responses have
+the order of the reads.
 """
 
 import re
@@ -21,7 +21,7 @@ _AS_IT_IS = frozenset({"7bit", "8bit", "binary"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResponsePart:
-    """The answer to one read."""
+    """The response to one read."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class BatchResponsePart:
 
 
 def batch_call(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
-    """Return one call, to `…/$batch`, for all these reads; their addresses are absolute."""
+    """Return a request to `…/$batch` for these reads, which have absolute URLs."""
     boundary = f"batch_{uuid4()}"
     lines = [line for read in reads for line in _written(boundary, read)]
     return ServiceRequest(
@@ -37,7 +37,7 @@ def batch_call(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
         url=url,
         headers={
             "Content-Type": f"multipart/mixed; boundary={boundary}",
-            "Prefer": "odata.continue-on-error",  # a refusal would end it
+            "Prefer": "odata.continue-on-error",  # an error would end the batch
         },
         content=_END.join([*lines, f"--{boundary}--", ""]).encode(),
         is_repeatable=True,
@@ -45,14 +45,14 @@ def batch_call(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
 
 
 def parts_of(content_type: str, body: bytes) -> list[BatchResponsePart]:
-    """Return the answers of a batch; raises `ValueError` for what is none."""
+    """Return the responses in a batch; raise `ValueError` for invalid content."""
     named = _MULTIPART.match(content_type)
     if named is None:
-        raise ValueError("it is no multipart message")
-    # Split by hand: the parser of e-mails takes as long as all else that a call takes.
+        raise ValueError("not a multipart message")
+    # Parsed without the `email` package, which would double the time of the request.
     _, *parts, end = (b"\r\n" + body).split(b"\r\n--" + named["boundary"].encode())
     if not end.startswith(b"--"):
-        raise ValueError("it is not whole")
+        raise ValueError("the message is truncated")
     return [_read(part) for part in parts]
 
 
@@ -76,7 +76,7 @@ def _read(part: bytes) -> BatchResponsePart:
     about, _, message = part.partition(b"\r\n\r\n")
     encoding = _fields(about).get("Content-Transfer-Encoding", "binary")
     if encoding.lower() not in _AS_IT_IS:
-        raise ValueError("a part of it is encoded")
+        raise ValueError("a part is encoded")
     head, _, body = message.partition(b"\r\n\r\n")
     line, _, fields = head.partition(b"\r\n")
     _, status, *_ = line.split(b" ")

@@ -1,7 +1,7 @@
-"""Connection references as rows of Dataverse (platform.md#connection-references).
+"""Read and create connection references in Dataverse (platform.md#connection-references).
 
-A reference is created *on the flow owner's behalf*, as the copy is: only somebody with a permission
-on the connection may name it, and the owner of the reference is whoever creates it.
+Like a copy, a reference is created *on behalf of the flow's owner*: only users with a permission on
+the connection may use it, and the creator becomes the reference's owner.
 """
 
 from collections.abc import Collection
@@ -45,19 +45,19 @@ class DataverseConnectionReferences(ConnectionReferences):
     """`ConnectionReferences` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def find(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return those bound to any of these connections."""
+        """Return the references to any of these connections."""
         return await self._where(environment, "connectionid", connection_ids)
 
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return those with any of these logical names."""
+        """Return the references with any of these logical names."""
         return await self._where(environment, "connectionreferencelogicalname", logical_names)
 
     async def _where(
@@ -72,12 +72,12 @@ class DataverseConnectionReferences(ConnectionReferences):
         ]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return one; raises `NotFound`."""
+        """Return a reference; raise `NotFound`."""
         call = ServiceRequest(method="GET", url=_row(reference_id), params={"$select": _COLUMNS})
         return read_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create it under the draft's id; raises `AlreadyExists`."""
+        """Create a reference with the draft's id; raise `AlreadyExists`."""
         body = {
             "connectionreferencelogicalname": draft.logical_name,
             "connectionreferencedisplayname": draft.display_name,

@@ -1,4 +1,4 @@
-"""Environment variables: definitions with a default, and at most one value each.
+"""Read and write environment variables: definitions with a default, and at most one value each.
 
 See platform.md#environment-variables.
 """
@@ -36,11 +36,11 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
     """`EnvironmentVariables` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def list(self, environment: Environment) -> list[EnvironmentVariable]:
-        """Return all of them. Two lists instead of one with `$expand`, for both ETags."""
+        """Return all variables. Uses two lists instead of `$expand` to get both ETags."""
         columns = (
             "environmentvariablevalueid,value,_environmentvariabledefinitionid_value,modifiedon"
         )
@@ -60,13 +60,13 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a value; raises `Conflict`, `NotFound`."""
+        """Set a value; raise `Conflict`, `NotFound`."""
         await self._write(environment, f"{_VALUES}({value_id})", {"value": value}, etag)
 
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set a default value; raises `Conflict`, `NotFound`."""
+        """Set a default value; raise `Conflict`, `NotFound`."""
         row = f"{_DEFINITIONS}({definition_id})"
         await self._write(environment, row, {"defaultvalue": value}, etag)
 
@@ -74,7 +74,7 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
         self, environment: Environment, row: str, body: dict[str, str], etag: str
     ) -> None:
         if not etag:
-            raise Conflict("The variable was not read before it is written")
+            raise Conflict("The variable must be read before it is written")
         call = ServiceRequest(method="PATCH", url=row, headers={"If-Match": etag}, body=body)
         await self._dataverse.send(environment, call)
 

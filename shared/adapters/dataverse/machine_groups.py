@@ -1,4 +1,4 @@
-"""Machine groups for desktop flows: rows of Dataverse's `flowmachinegroups`.
+"""Read machine groups for desktop flows from Dataverse's table `flowmachinegroups`.
 
 See platform.md#machine-groups.
 """
@@ -10,7 +10,7 @@ from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.ports import MachineGroups
 
-#: `managementtype` of a group of machines that a customer runs; any other is hosted.
+#: `managementtype` of a group of the customer's own machines; all others are hosted.
 _OWN_MACHINES = 0
 
 
@@ -23,11 +23,11 @@ class DataverseMachineGroups(MachineGroups):
     """`MachineGroups` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def hosted(self, environment: Environment) -> list[str]:
-        """Return the titles of hosted groups; one whose type is not shown is taken for hosted."""
+        """Return the names of hosted groups, including those of unknown type."""
         select = {"$select": "flowmachinegroupid,name,managementtype"}
         groups = [
             read_wire(_Group, row)

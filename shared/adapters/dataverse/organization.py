@@ -1,4 +1,4 @@
-"""The organization row, the users and the teams of a Dataverse.
+"""Read a Dataverse's organization row and the names of its users and teams.
 
 See platform.md#solution-by-default.
 """
@@ -23,7 +23,7 @@ class _Organization(Wire):
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """A table of those who can own a flow or be given rights on it."""
+    """A table of possible owners: users or teams."""
 
     table: str
     key: str
@@ -38,22 +38,22 @@ class DataverseOrganization(Organization):
     """`Organization` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Say whether new flows are made in a solution; raises `ServiceUnavailable` if it is not
-        told.
+        """Return whether new flows are created in a solution; raise `ServiceUnavailable` if
+        unknown.
         """
         select = {"$select": "organizationid,enableflowsinsolutionbydefault"}
         async for row in self._dataverse.rows(environment, "organizations", select):
             setting = read_wire(_Organization, row).flows_in_solution
             if setting is not None:
                 return setting
-        raise ServiceUnavailable("Dataverse does not tell enableflowsinsolutionbydefault")
+        raise ServiceUnavailable("Dataverse returned no enableflowsinsolutionbydefault")
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return names of users and teams by their ids; others are left out."""
+        """Return the names of users and teams by id; skip unknown ids."""
         names = await self._names(environment, _USERS, ids)
         others = {one.lower() for one in ids} - names.keys()
         return names | await self._names(environment, _TEAMS, others)

@@ -1,4 +1,4 @@
-"""Users and teams of a Dataverse, found by what Entra calls them."""
+"""Find a Dataverse's users and teams by their Entra ids."""
 
 from collections.abc import AsyncIterator, Sequence
 from itertools import batched
@@ -35,7 +35,7 @@ class _User(Wire):
 class _Team(Wire):
     id: str = Field(alias="teamid")
     entra_id: str = Field("", alias=_ENTRA_ID)
-    #: 0: members and guests, 1: members, 2: owners, 3: guests of the group.
+    #: 0: members and guests, 1: members, 2: owners, 3: guests.
     membership: int | None = Field(None, alias="membershiptype")
 
 
@@ -55,13 +55,13 @@ class DataversePrincipalDirectory(PrincipalDirectory):
     """`PrincipalDirectory` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by Entra object id, in lower case; who has no row is left out."""
+        """Return users by lower-case Entra object id; skip those without a row."""
         found: dict[str, DataverseUser] = {}
         async for row in self._rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
             user = read_wire(_User, row)
@@ -71,10 +71,10 @@ class DataversePrincipalDirectory(PrincipalDirectory):
     async def teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
-        """Return the teams of Entra groups by object id, in lower case.
+        """Return the teams of Entra groups by lower-case object id.
 
-        One group may have a team for its owners and one for its guests beside that of its members:
-        the widest counts, for a flow is shared with the whole group.
+        A group can have separate teams for members, owners and guests. The largest is returned,
+        because a flow is shared with the whole group.
         """
         teams = [
             read_wire(_Team, row)
@@ -87,7 +87,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
         }
 
     async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
-        """Return a user by `systemuserid`; None: there is none, as for a team's id."""
+        """Return the user with this `systemuserid`, or None, for example for a team's id."""
         call = ServiceRequest(
             method="GET", url=f"systemusers({user_id})", params={"$select": _USER_COLUMNS}
         )
@@ -98,14 +98,14 @@ class DataversePrincipalDirectory(PrincipalDirectory):
         return read_wire(_User, document).to_domain()
 
     async def application(self, environment: Environment) -> DataversePrincipal:
-        """Return the application user that the app acts as."""
+        """Return the application user of the app."""
         document = await self._dataverse.read(
             environment, ServiceRequest(method="GET", url="WhoAmI")
         )
         return DataversePrincipal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
 
     async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
-        """Return how far a user's privilege reaches, by roles of its own and of its teams."""
+        """Return the access levels that a user has for a privilege, by own and team roles."""
         function = (
             f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"
         )

@@ -1,7 +1,7 @@
-"""Sharing of flows by Dataverse's own functions and actions (platform.md#dataverse-sharing).
+"""Read and change the sharing of flows by Dataverse's functions and actions.
 
-A principal is named by its `ownerid`, as Microsoft's page on flows in code does: users and teams
-have one alike, and the answers name no other id.
+See platform.md#dataverse-sharing. A principal is identified by its `ownerid`, as in Microsoft's
+page on flows in code: users and teams both have one, and responses contain no other id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class _Principal(Wire):
 
 
 class _Access(Wire):
-    #: Names with commas between them: a set of flags, as OData writes it.
+    #: Comma-separated names: the OData format of flags.
     mask: str = Field(alias="AccessMask")
     principal: _Principal = Field(alias="Principal")
 
@@ -48,17 +48,17 @@ class DataverseSharing(FlowSharing):
     """`FlowSharing` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return every share of a flow; raises `NotFound`."""
+        """Return all shares of a flow; raise `NotFound`."""
         return _shares(await self._dataverse.read(environment, _read(workflow_id)))
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return every share of each flow, by its id, or why it is not told; many in a call."""
+        """Return all shares, or an error, by flow id. Reads many flows per request."""
         calls = [_read(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {
@@ -67,17 +67,17 @@ class DataverseSharing(FlowSharing):
         }
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Give a principal rights that it has none of yet; may be repeated."""
+        """Grant rights to a principal that has none yet. Safe to retry."""
         await self._change(environment, "GrantAccess", workflow_id, share)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Give a principal these rights in place of those it has; may be repeated."""
+        """Replace a principal's rights. Safe to retry."""
         await self._change(environment, "ModifyAccess", workflow_id, share)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
-        """Take all rights of a share away; does nothing if there is none."""
+        """Revoke all rights of a principal; do nothing if it has none."""
         body = {"Target": _target(workflow_id), "Revokee": _named(principal)}
         await self._dataverse.send(
             environment, ServiceRequest(method="POST", url="RevokeAccess", body=body)

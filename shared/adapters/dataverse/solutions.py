@@ -1,4 +1,4 @@
-"""Solutions of a Dataverse, and the flows in them (platform.md#solutions)."""
+"""Read the solutions of a Dataverse and add flows to them (platform.md#solutions)."""
 
 from collections.abc import Collection
 from itertools import batched
@@ -12,7 +12,7 @@ from shared.domain.environment import Environment
 from shared.domain.solution import Solution
 from shared.ports import Solutions
 
-#: Component type of a row of `workflow`.
+#: Component type of the table `workflow`.
 _WORKFLOW = 29
 
 
@@ -40,13 +40,13 @@ class DataverseSolutions(Solutions):
     """`Solutions` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def containing(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
-        """Return the ids of all solutions that hold each flow, by workflow id."""
+        """Return the ids of all solutions that contain each flow, by workflow id."""
         found: dict[str, set[str]] = {one.lower(): set() for one in workflow_ids}
         queries = [
             {
@@ -61,7 +61,7 @@ class DataverseSolutions(Solutions):
         return {flow: frozenset(solutions) for flow, solutions in found.items()}
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return these solutions; those that are gone are left out."""
+        """Return the solutions with these ids; skip those that do not exist."""
         queries = [
             {
                 "$select": "solutionid,uniquename,friendlyname,ismanaged",
@@ -75,7 +75,7 @@ class DataverseSolutions(Solutions):
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str
     ) -> None:
-        """Put a flow into an unmanaged solution; does nothing if it is in it."""
+        """Add a flow to an unmanaged solution; do nothing if the solution contains it."""
         body = {
             "ComponentId": workflow_id,
             "ComponentType": _WORKFLOW,

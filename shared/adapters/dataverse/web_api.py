@@ -1,4 +1,4 @@
-"""Dataverse's Web API: one service per environment, each with its own address and audience."""
+"""Send requests to Dataverse's Web API. Each environment has its own URL and token audience."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -24,27 +24,28 @@ from shared.domain.environment import Environment
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 
 _PATH = "/api/data/v9.2/"
-#: Rows a page holds at most: ten thousand definitions in twenty calls.
+#: Maximum rows per page: ten thousand definitions take twenty requests.
 _PAGE = 500
-#: Ids in one filter: its address stays below 2,000 characters.
+#: Ids per filter, so that the URL has fewer than 2,000 characters.
 IDS_IN_A_FILTER = 25
 _LINK = "@odata.nextLink"
-#: Reads of one batch (1,000 at most): they are done one after another, within one call's time.
+#: Reads per batch (maximum 1,000). Dataverse runs them in sequence, within one request's timeout.
 _IN_A_BATCH = 100
-#: So few are one batch; more are shared out among those that are made at a time.
+#: Up to this many reads are one batch; more are divided among concurrent batches.
 _FEW = 10
-#: Batches at a time: Dataverse allows one user 52 calls (platform.md#dataverse-limits).
+#: Concurrent batches: Dataverse allows 52 concurrent requests per user
+#: (platform.md#dataverse-limits).
 _AT_A_TIME = 10
-#: Tasks that are begun at once ask in one turn of the loop, those within them in the next ones.
+#: Turns of the event loop in which concurrent tasks and their subtasks can add reads to a batch.
 _TURNS = 3
 _HEADERS = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
 
-#: What becomes of one read among several: a JSON object, or a refusal of its own.
+#: The result of one of several reads.
 type _Read = Mapping[str, object] | CmkflowError
 
 
 class Dataverse:
-    """Calls to the Dataverse of any environment, as the application."""
+    """Send requests to the Dataverse of any environment as the application."""
 
     def __init__(
         self,
@@ -52,23 +53,25 @@ class Dataverse:
         credential: AsyncTokenCredential,
         budget: Callable[[str], RequestLimiter] | None = None,
     ) -> None:
-        """`budget` gives each Dataverse, by its URL, its own budget: limits are per environment."""
+        """Get the request budget of each Dataverse URL from `budget`, because limits are per
+        environment.
+        """
         self._http = http
         self._credential = credential
         self._budget = budget
         self._services: dict[str, HttpService] = {}
-        #: By URL of the Dataverse: the reads that are asked for at this moment, and their answers.
+        #: By Dataverse URL: the reads waiting for the next batch, and their results.
         self._asked: dict[str, tuple[list[ServiceRequest], asyncio.Task[list[_Read]]]] = {}
 
     async def send(self, environment: Environment, call: ServiceRequest) -> ServiceResponse:
-        """Make a call; its `url` is relative to the Web API, such as `workflows(…)`."""
+        """Send a request with a `url` relative to the Web API, such as `workflows(…)`."""
         service = self._service(environment)
         return await self._http.send(service, self._absolute(environment, call))
 
     async def read(self, environment: Environment, call: ServiceRequest) -> Mapping[str, object]:
-        """Make a call and return the JSON object that it answers.
+        """Send a read and return the JSON object in the response.
 
-        Reads that are asked for at once are one call, a batch.
+        Concurrent reads are sent as one batch.
         """
         url = _url(environment)
         if url not in self._asked:
@@ -77,7 +80,7 @@ class Dataverse:
         calls, answers = self._asked[url]
         calls.append(call)
         number = len(calls) - 1
-        # Who else has asked gets its answer, whatever becomes of this one.
+        # Other callers get their answer even if this one is cancelled.
         answer = (await asyncio.shield(answers))[number]
         if isinstance(answer, CmkflowError):
             raise answer
@@ -86,7 +89,7 @@ class Dataverse:
     async def _answers(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Make the reads that are asked for within a few turns of the loop."""
+        """Send the reads that are added within a few turns of the event loop."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         del self._asked[_url(environment)]
@@ -95,14 +98,14 @@ class Dataverse:
     def rows(
         self, environment: Environment, table: str, params: Mapping[str, str]
     ) -> AsyncIterator[object]:
-        """Yield the rows of a table set, as JSON objects."""
+        """Yield the rows of a table set as JSON objects."""
         call = self._absolute(environment, _list_of(table, params))
         return self._http.items(self._service(environment), call, link=_LINK)
 
     async def read_each(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Make these reads, many in one call; each has its JSON object or its own refusal."""
+        """Send reads in batches; return a JSON object or an error for each."""
         size = min(_IN_A_BATCH, max(_FEW, -(-len(calls) // _AT_A_TIME)))
         gate = asyncio.Semaphore(_AT_A_TIME)
 
@@ -120,7 +123,7 @@ class Dataverse:
     async def rows_of_each(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[object]:
-        """Return the rows of several queries of a table set, all together."""
+        """Return the rows of all queries of a table set together."""
         async with run_concurrently() as reads:
             pages = [
                 reads.create_task(self.read(environment, _list_of(table, query)))
@@ -134,7 +137,7 @@ class Dataverse:
     async def rows_each(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[list[object] | CmkflowError]:
-        """Return the rows of each query, or its own refusal; many queries in one call."""
+        """Return the rows of each query or its error, with many queries per request."""
         calls = [_list_of(table, query) for query in queries]
         answers = await self.read_each(environment, calls)
         found: list[list[object] | CmkflowError] = []
@@ -171,9 +174,11 @@ class Dataverse:
         try:
             parts = parts_of(answer.headers.get("Content-Type", ""), answer.body)
         except ValueError as err:
-            raise ServiceUnavailable(f"{service.name}: the answer is no batch: {err}") from None
+            raise ServiceUnavailable(f"{service.name}: invalid batch response: {err}") from None
         if len(parts) != len(reads):
-            raise ServiceUnavailable(f"{service.name}: {len(parts)} answers to {len(reads)} reads")
+            raise ServiceUnavailable(
+                f"{service.name}: {len(parts)} responses for {len(reads)} reads"
+            )
         return [await self._read_part(service, part) for part in parts]
 
     async def _read_part(self, service: HttpService, part: BatchResponsePart) -> _Read:
@@ -202,7 +207,7 @@ class Dataverse:
         *,
         size: int = _PAGE,
     ) -> tuple[list[object], str]:
-        """Return the rows of one page, and the next one's cursor; empty: it was the last."""
+        """Return the rows of a page and the cursor of the next, or "" after the last."""
         service = self._service(environment)
         call = self._absolute(environment, _list_of(table, params, size))
         if cursor:

@@ -1,8 +1,8 @@
-"""Cloud flows as rows of Dataverse: the supported way to write them.
+"""Read and write cloud flows as rows of Dataverse, the supported way to write them.
 
-A copy is created *on its owner's behalf* (`MSCRMCallerID`, or `CallerObjectId` for an Entra id), so
-that it belongs to the owner from the start. The other way, creating it as the app and assigning it,
-has a moment in which the app owns it and needs the privilege to assign besides.
+A copy is created *on behalf of its owner* (`MSCRMCallerID`, or `CallerObjectId` for an Entra id),
+so the owner owns it from the start. Creating it as the app and assigning it later would make the
+app its owner for a moment, and would need the privilege to assign.
 
 See platform.md#dataverse-api, #impersonation, #conditional-writes.
 """
@@ -30,7 +30,7 @@ COLUMNS = (
     "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description,modernflowtype,"
     "modifiedon,workflowidunique"
 )
-#: What is known of a flow without its definition.
+#: Columns of a flow without its definition.
 LEAN_COLUMNS = "workflowid,name,statecode"
 _STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
 #: Always written together (platform.md#state-and-status).
@@ -41,7 +41,7 @@ _CODES = {
 
 
 class WorkflowEntity(Wire):
-    """One row of the table `workflow`."""
+    """A row of the table `workflow`."""
 
     workflowid: str
     name: str | None = None
@@ -56,7 +56,7 @@ class WorkflowEntity(Wire):
     etag: str = Field("", alias="@odata.etag")
 
     def to_domain(self) -> Workflow:
-        """Return what the product keeps of it."""
+        """Return the domain object."""
         return Workflow(
             workflow_id=self.workflowid.lower(),
             name=redact(self.name or ""),
@@ -76,20 +76,20 @@ class DataverseWorkflows(Workflows):
     """`Workflows` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Call through `dataverse`."""
+        """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow, or just those of managed solutions, 500 a call."""
+        """Yield all cloud flows or only managed ones, 500 per request."""
         which = f"{CLOUD_FLOWS} and ismanaged eq true" if managed_only else CLOUD_FLOWS
         params = {"$filter": which, "$select": COLUMNS}
         async for row in self._dataverse.rows(environment, TABLE, params):
             yield read_wire(WorkflowEntity, row).to_domain()
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return one; raises `NotFound`."""
+        """Return a flow; raise `NotFound`."""
         call = ServiceRequest(method="GET", url=_row(workflow_id), params={"$select": COLUMNS})
         document = await self._dataverse.read(environment, call)
         return read_wire(WorkflowEntity, document).to_domain()
@@ -97,11 +97,11 @@ class DataverseWorkflows(Workflows):
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return each flow without its definition, by its id, or why it is not told.
+        """Return each flow without its definition, or an error, by id.
 
-        `NotFound` stands for a flow that has no row. 250 flows take one call: ten filters.
+        A flow without a row has `NotFound`. One request reads 250 flows by ten filters.
         """
-        # An id of another shape would be refused together with those beside it.
+        # One invalid id would fail the whole filter.
         ids_of_rows = filter(_ID.fullmatch, dict.fromkeys(workflow_ids))
         asked = list(batched(ids_of_rows, IDS_IN_A_FILTER, strict=False))
         queries = [
@@ -118,7 +118,7 @@ class DataverseWorkflows(Workflows):
         return found
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+        """Create a flow, turned off, with the draft's id; raise `AlreadyExists`."""
         body: dict[str, object] = {
             "category": 5,
             "type": 1,
@@ -127,7 +127,7 @@ class DataverseWorkflows(Workflows):
             "description": draft.description,
             "clientdata": draft.client_data,
         }
-        if draft.modern_type:  # 0 is what a flow is made as
+        if draft.modern_type:  # 0 is the default
             body["modernflowtype"] = draft.modern_type
         caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
         await self._dataverse.send(
@@ -143,7 +143,7 @@ class DataverseWorkflows(Workflows):
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        """Change a flow if it has `etag` (`*`: any); raise `Conflict`, `NotFound`."""
         headers = {"If-Match": etag}
         if change.on_behalf_of is not None:
             headers["MSCRMCallerID"] = change.on_behalf_of
@@ -155,7 +155,7 @@ class DataverseWorkflows(Workflows):
         )
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
+        """Delete a flow if it has `etag`; do nothing if it does not exist. Raise `Conflict`."""
         call = ServiceRequest(method="DELETE", url=_row(workflow_id), headers={"If-Match": etag})
         try:
             await self._dataverse.send(environment, call)
@@ -166,7 +166,7 @@ class DataverseWorkflows(Workflows):
 def _known(
     ids: Collection[str], answer: list[object] | CmkflowError
 ) -> dict[str, WorkflowSummary | CmkflowError]:
-    """Return what the answer to a filter of these ids tells of each."""
+    """Return the result for each id of a filter."""
     try:
         if isinstance(answer, CmkflowError):
             raise answer
@@ -178,7 +178,7 @@ def _known(
 
 
 def _no_row(workflow_id: str) -> WorkflowSummary | CmkflowError:
-    return NotFound(f"Dataverse has no flow {workflow_id}.")
+    return NotFound(f"No flow {workflow_id} in Dataverse.")
 
 
 def _row(workflow_id: str) -> str:
@@ -193,6 +193,6 @@ def _body(change: WorkflowUpdate) -> dict[str, object]:
         body["clientdata"] = change.client_data
     if change.state is not None:
         if change.state not in _CODES:
-            raise ValueError("only the platform suspends a flow")
+            raise ValueError("only the platform can suspend a flow")
         body |= _CODES[change.state]
     return body

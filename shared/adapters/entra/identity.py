@@ -1,21 +1,21 @@
-"""The two identities the app works with, and which capability uses which.
+"""The two identities of the app, and which capability uses which.
 
 | capability | identity |
 |---|---|
 | environments (admin API) | application |
 | reports, details, runs, permissions, start, stop (flow service, admin scope) | application |
-| `listCallbackUrl` (flow service, maker scope) | operator |
+| `listCallbackUrl` (flow service, maker scope) | service account |
 | Dataverse rows, on the owner's behalf where needed | application |
 | Azure Resource Manager, Key Vault, Service Bus, storage | application |
 
-The *application* is the managed identity of the Functions app. It is named outright instead of
-being found by a chain of credentials: a chain that falls through to another identity would work on
-other tenants' or other people's rights, and each link of it costs time at the first call.
+The *application* is the managed identity of the Functions app. It is configured explicitly instead
+of found by a credential chain: a chain could fall through to an identity with other permissions,
+and each link of it takes time at the first request.
 
-The *operator* is a person's account (or a service account with a licence) that signed in once by
-device code. Its refresh token rests in msal's cache, which rests in a Key Vault secret.
+The *service account* is a user account with a licence, which signed in once by device code. msal's
+cache with its refresh token is stored in a Key Vault secret.
 
-azure-identity and msal cost 130 ms to import, so they are imported when a credential is made.
+Importing azure-identity and msal takes 130 ms, so they are imported with the first credential.
 
 See platform.md#app-only-access.
 """
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     from msal import PublicClientApplication
 
 _AUTHORITY = "https://login.microsoftonline.com"
-_SIGN_IN = "Sign the operator in again: `cmkflow service-account sign-in`."
+_SIGN_IN = "Sign the service account in again: `cmkflow service-account sign-in`."
 _JSON = "application/json"
-#: OAuth errors that a person cannot mend and that pass (RFC 6749, section 4.1.2.1).
+#: Transient OAuth errors (RFC 6749, section 4.1.2.1).
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
-_TIMEOUT = 15  # seconds that msal waits for an answer
+_TIMEOUT = 15  # seconds
 
 
 def application_credential(client_id: str) -> "ManagedIdentityCredential":
-    """Return the app's managed identity; an empty `client_id` means the system-assigned one."""
+    """Return the app's managed identity. An empty `client_id` selects the system-assigned one."""
     from azure.identity.aio import ManagedIdentityCredential
 
     return ManagedIdentityCredential(client_id=client_id or None)
@@ -55,20 +55,20 @@ def application_credential(client_id: str) -> "ManagedIdentityCredential":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountSettings:
-    """Where the operator comes from."""
+    """How to sign in as the service account."""
 
     tenant_id: str
-    #: Public client application that the operator signs in with.
+    #: Public client application used for the sign-in.
     client_id: str
     #: URL of the Key Vault secret with the token cache, without a version.
     cache_secret: str
 
 
 class ServiceAccountCredential:
-    """The operator as an azure-core credential."""
+    """The service account as an azure-core credential."""
 
     def __init__(self, settings: ServiceAccountSettings, secrets: Secrets) -> None:
-        """Read the token cache through `secrets` at the first token."""
+        """Read the token cache from `secrets` with the first token."""
         from msal import SerializableTokenCache
 
         self._settings = settings
@@ -76,21 +76,21 @@ class ServiceAccountCredential:
         self._vault_url, self._secret_name = _split(settings.cache_secret)
         self._cache = SerializableTokenCache()
         self._client: PublicClientApplication | None = None
-        #: The account in the cache, once it was looked for; it changes with the cache.
+        #: The account in the cache once read; reset when the cache changes.
         self._known: dict[str, Any] | None = None
         self._lock = asyncio.Lock()
 
     async def get_token(
         self, *scopes: str, claims: str | None = None, **_options: Any
     ) -> AccessToken:
-        """Return a token; raises `JobBlocked` where the operator has to sign in again.
+        """Return a token; raise `JobBlocked` if the service account must sign in again.
 
-        With any `claims` it is a new one: a service has refused the one that is kept.
+        With `claims`, request a new token, because a service rejected the cached one.
         """
         async with self._lock:
             found = await self._silently(scopes, is_new=claims is not None)
             if "access_token" not in found:
-                await self._load()  # somebody may have signed in since this process read it
+                await self._load()  # someone may have signed in since this process read it
                 found = await self._silently(scopes, is_new=claims is not None)
             await self._save()
         if "access_token" not in found:
@@ -98,7 +98,9 @@ class ServiceAccountCredential:
         return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
 
     async def object_id(self) -> str:
-        """Return the operator's Entra object id; raises `JobBlocked` if nobody has signed in."""
+        """Return the service account's Entra object id; raise `JobBlocked` if it is not signed
+        in.
+        """
         async with self._lock:
             account = await self._account()
             if account is None:
@@ -109,7 +111,7 @@ class ServiceAccountCredential:
         return str(account["local_account_id"])
 
     async def renewed(self) -> datetime | None:
-        """Return when the refresh token that is kept was given; None: the cache does not say."""
+        """Return the time of the current refresh token, or None if the cache does not have it."""
         from msal import TokenCache
 
         kind = TokenCache.CredentialType.REFRESH_TOKEN
@@ -120,7 +122,7 @@ class ServiceAccountCredential:
         return datetime.fromtimestamp(max(known), UTC) if known else None
 
     async def sign_in(self, scope: str, show: Callable[[str], None]) -> None:
-        """Sign a person in by device code and keep the token cache; `show` gets what to do."""
+        """Sign in by device code and save the token cache; `show` receives the instruction."""
         async with self._lock:
             client = await self._ready()
             flow = await _in_thread(partial(client.initiate_device_flow, [scope]))
@@ -138,14 +140,14 @@ class ServiceAccountCredential:
             await self._save()
 
     async def close(self) -> None:
-        """Do nothing: msal keeps no connection that must be closed."""
+        """Do nothing: msal keeps no open connections."""
 
     async def __aenter__(self) -> Self:
-        """Return itself."""
+        """Return the credential itself."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close."""
+        """Do nothing."""
         await self.close()
 
     async def _silently(self, scopes: tuple[str, ...], *, is_new: bool) -> dict[str, Any]:
@@ -164,7 +166,7 @@ class ServiceAccountCredential:
         return found or {"error": "no token"}
 
     async def _account(self) -> dict[str, Any] | None:
-        """Return the account in the cache, the last one that signed in."""
+        """Return the most recent account in the cache."""
         if self._known is None:
             client = await self._ready()
             accounts = await _in_thread(client.get_accounts)
@@ -172,7 +174,7 @@ class ServiceAccountCredential:
         return self._known
 
     async def _ready(self) -> "PublicClientApplication":
-        """Return msal's client; the first time it asks the sign-in service for its addresses."""
+        """Return msal's client. The first call requests the sign-in service's endpoints."""
         from msal import PublicClientApplication
 
         if self._client is None:
@@ -196,7 +198,7 @@ class ServiceAccountCredential:
         self._known = None
 
     async def _save(self) -> None:
-        """Write the cache back if it changed: msal got a new refresh token."""
+        """Save the cache if msal received a new refresh token."""
         if not self._cache.has_state_changed:
             return
         secret = Secret(
@@ -211,29 +213,29 @@ class ServiceAccountCredential:
 
     def _no_token(self, error: str) -> CmkflowError:
         if error in _PASSING:
-            return ServiceUnavailable(f"the sign-in service gives no token now ({error})")
+            return ServiceUnavailable(f"the sign-in service is temporarily unavailable ({error})")
         return self._not_signed_in(error)
 
     def _not_signed_in(self, why: str) -> JobBlocked:
         return JobBlocked(
-            f"the operator is not signed in ({why})",
+            f"The service account is not signed in ({why})",
             instruction=_SIGN_IN,
             code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:
-    """Run a blocking call of msal, which talks to the sign-in service in most of them."""
+    """Run a blocking msal call, which usually sends a request, in a thread."""
     try:
         return await asyncio.to_thread(call)
-    except (OSError, ValueError) as err:  # of `requests`; of an answer that is no authority's
-        raise ServiceUnavailable("the sign-in service cannot be reached") from err
+    except (OSError, ValueError) as err:  # from `requests`, or for an invalid authority
+        raise ServiceUnavailable("Cannot connect to the sign-in service") from err
 
 
 def _split(secret_url: str) -> tuple[str, str]:
-    """Return vault URL and secret name of a secret's URL."""
+    """Return the vault URL and the secret name in a secret's URL."""
     vault_url, separator, rest = secret_url.partition("/secrets/")
     name = rest.strip("/").partition("/")[0]
     if not separator or not name:
-        raise ValueError("the operator's token cache must be named by its Key Vault secret URL")
+        raise ValueError("the service account's token cache must be a Key Vault secret URL")
     return vault_url, name

@@ -1,4 +1,4 @@
-"""Stands in for the operator where none is set up: whoever needs one is told what to do."""
+"""Replace the service account if none is configured: every use raises an error with the fix."""
 
 from datetime import datetime
 from typing import Any, Never, Self
@@ -10,7 +10,7 @@ from shared.reason import Reason
 
 
 class NoServiceAccount:
-    """An operator, and an azure-core credential, that can only say that it is missing."""
+    """A service account and azure-core credential that always raises `JobBlocked`."""
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
         """Raise `JobBlocked`."""
@@ -28,7 +28,7 @@ class NoServiceAccount:
         """Do nothing."""
 
     async def __aenter__(self) -> Self:
-        """Return itself."""
+        """Return the credential itself."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -36,10 +36,10 @@ class NoServiceAccount:
 
     def _refuse(self) -> Never:
         raise JobBlocked(
-            "No operator is set up, and only a co-owner may read a flow's trigger URL, or a "
-            "definition that is kept from the app.",
+            "No service account is configured. Only a co-owner can read a flow's trigger URL or a "
+            "definition that the app has no access to.",
             instruction="Set CMK_SERVICE_ACCOUNT_CLIENT_ID and "
-            "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET, sign the "
-            "operator in (`cmkflow service-account sign-in`), then retry.",
+            "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET, sign it "
+            "in (`cmkflow service-account sign-in`), then retry.",
             code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )

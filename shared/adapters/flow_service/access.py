@@ -1,8 +1,8 @@
-"""Co-ownership of flows, and the trigger URLs that only a co-owner may ask for.
+"""Grant and revoke co-ownership of flows, and read trigger URLs as a co-owner.
 
 See platform.md#flow-permissions, #trigger-url-read. Permissions are read and changed as the
-application, in an administrator's view (platform.md#co-owners); what only a co-owner may do is done
-as the operator, in a maker's view.
+application in the admin scope (platform.md#co-owners). Requests that need a co-owner are sent as
+the service account in the maker scope.
 """
 
 from contextlib import suppress
@@ -25,16 +25,16 @@ _CO_OWNER = "CanEdit"
 
 
 class ServiceAccount(Protocol):
-    """Who the operator is."""
+    """The identity of the service account."""
 
     async def object_id(self) -> str:
         """Return the Entra object id."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a token; raises `JobBlocked` where a person has to sign in again."""
+        """Return a token; raise `JobBlocked` if the service account must sign in again."""
 
     async def renewed(self) -> datetime | None:
-        """Return when the sign-in was renewed last."""
+        """Return the time of the last sign-in renewal."""
 
 
 class _Principal(Wire):
@@ -48,13 +48,13 @@ class _PermissionProperties(Wire):
 
 
 class PermissionEntity(Wire):
-    """One item of a flow's permissions."""
+    """An item of a flow's permissions."""
 
     name: str
     properties: _PermissionProperties
 
     def to_domain(self) -> FlowPermission:
-        """Return what the product keeps of it."""
+        """Return the domain object."""
         return FlowPermission(
             permission_id=self.name,
             principal_id=self.properties.principal.id or self.name,
@@ -69,17 +69,19 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
     def __init__(
         self, application: FlowService, as_operator: FlowService, operator: ServiceAccount
     ) -> None:
-        """Call as the application, and as `operator` through the service `as_operator`."""
+        """Send requests as the application, or as the service account with service
+        `as_operator`.
+        """
         self._application = application
         self._as_operator = as_operator
         self._operator = operator
 
     async def account_id(self) -> str:
-        """Return the Entra object id of the operator."""
+        """Return the Entra object id of the service account."""
         return await self._operator.object_id()
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the operator's sign-in: a token of today comes with a new refresh token."""
+        """Renew the service account's sign-in: a new token comes with a new refresh token."""
         await self._operator.get_token(SCOPE)
         return await self._operator.renewed()
 
@@ -92,10 +94,10 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         ]
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Make the operator a co-owner; says whether it is one now, and no more than that.
+        """Grant the service account co-ownership; return whether it was granted.
 
-        Giving a role twice is giving it once, and where it would take rights away, which is the
-        owner's case, the platform refuses (platform.md#permission-downgrades): nothing is missing
+        Granting it twice is harmless. For the owner, the grant would remove permissions, so the
+        platform rejects it (platform.md#permission-downgrades); the service account needs no grant
         then.
         """
         principal = {"id": await self.account_id(), "type": "User"}
@@ -109,35 +111,36 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return True
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none.
+        """Revoke the service account's co-ownership; do nothing if it has none.
 
-        A permission is named by who holds it (platform.md#flow-permissions), so it need not be
-        looked up; nor would one that was given a moment ago be listed for sure
-        (platform.md#reads-lag).
+        A permission is identified by its principal (platform.md#flow-permissions), so no lookup is
+        needed. A lookup could also miss a recent grant (platform.md#reads-lag).
         """
         change = {"delete": [{"id": await self.account_id()}]}
         with suppress(NotFound):
             await self._modify(environment_id, flow_name, change)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL: a secret. Raises `PlatformError` where the trigger has none."""
+        """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
         path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
         call = ServiceRequest(method="POST", url=path, body={}, is_repeatable=True)
         answer = await self._as_operator.read(environment_id, call, as_maker=True)
-        # Both shapes are in use (platform.md#trigger-url-read).
+        # The platform uses both shapes (platform.md#trigger-url-read).
         url = text_at(mapping_at(answer, "response"), "value") or text_at(answer, "value")
         if url is None:
-            raise ServiceUnavailable("Flow service: the answer holds no trigger URL")
+            raise ServiceUnavailable("Flow service: no trigger URL in the response")
         return url
 
     async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
-        co-owner.
+        """Return a flow as the service account; raise `PlatformError` (403) without co-
+        ownership.
         """
         return await read_flow(self._as_operator, environment_id, flow_name, as_maker=True)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
+        """Turn a flow on as the service account; raise `PlatformError` (403) without co-
+        ownership.
+        """
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_operator.send(environment_id, call, as_maker=True)
 

@@ -1,4 +1,4 @@
-"""What the flow service tells an administrator, and its switch (platform.md#flow-service).
+"""Read flows and runs in the admin scope, and turn flows on and off (platform.md#flow-service).
 
 Microsoft does not support this API for customers, but the reports about the key exist nowhere else.
 """
@@ -15,15 +15,15 @@ from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowService
 from shared.errors import NotFound
 from shared.ports import FlowReports, NonSolutionFlows, ResultPage
 
-#: Items a page of a list of flows or runs holds at most.
+#: Maximum items per page of flows or runs.
 _PAGE = 250
-#: A deleted flow stays in some lists for 21 days (platform.md#recycle-bin).
+#: A deleted flow remains in some lists for 21 days (platform.md#recycle-bin).
 _DELETED = "Deleted"
-#: Names of shadow rows, which Microsoft's module drops (platform.md#shadow-flows).
+#: Name prefixes of shadow rows, which Microsoft's module skips (platform.md#shadow-flows).
 _SHADOW = "-azshadow"
 
 
-#: The list of every flow (platform.md#flow-lists).
+#: The list of all flows (platform.md#flow-lists).
 ALL_FLOWS = ServiceRequest(
     method="GET",
     url="v2/flows",
@@ -32,7 +32,7 @@ ALL_FLOWS = ServiceRequest(
 
 
 def reported(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
-    """Return flows as lines of a report, without those that are deleted and shadow rows."""
+    """Return flows as report entries, without deleted flows and shadow rows."""
     return [
         flow.to_report()
         for flow in flows
@@ -43,7 +43,7 @@ def reported(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
 async def report_page(
     service: FlowService, environment_id: str, call: ServiceRequest, cursor: str
 ) -> ResultPage[FlowListEntry]:
-    """Return one page of a list of flows."""
+    """Return a page of a list of flows."""
     rows, following = await service.page(environment_id, call, cursor)
     flows = reported(read_wire(FlowEntity, row) for row in rows)
     return ResultPage(items=tuple(flows), cursor=following)
@@ -52,7 +52,10 @@ async def report_page(
 def _runs_of(
     flow_name: str, since: datetime, until: datetime | None = None, *, top: int
 ) -> ServiceRequest:
-    """Return the call for runs. Its filter is to the second: the caller leaves out the rest."""
+    """Return the request for runs.
+
+    Its filter has a resolution of a second: callers filter again.
+    """
     began = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
     if until:
         began += f" and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
@@ -63,7 +66,7 @@ def _runs_of(
 async def read_flow(
     service: FlowService, environment_id: str, flow_name: str, *, as_maker: bool = False
 ) -> FlowServiceFlow:
-    """Return one flow; raises `NotFound`."""
+    """Return a flow; raise `NotFound`."""
     expanded = {"$expand": "properties.connectionreferences.apidefinition"}
     call = ServiceRequest(method="GET", url=f"flows/{flow_name}", params=expanded)
     flow = read_wire(FlowEntity, await service.read(environment_id, call, as_maker=as_maker))
@@ -77,13 +80,13 @@ class FlowServiceReports(FlowReports):
     """`FlowReports` by the flow service."""
 
     def __init__(self, service: FlowService) -> None:
-        """Call as the application."""
+        """Send requests as the application."""
         self._service = service
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the flows on Microsoft's key, or of those that stay there.
+        """Return a page of the flows that are on Microsoft's key, or that cannot be migrated.
 
         See platform.md#microsoft-key-list.
         """
@@ -92,21 +95,21 @@ class FlowServiceReports(FlowReports):
         return await report_page(self._service, environment_id, call, cursor)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return every flow of the environment, lean, solution flows included.
+        """Return all flows of the environment without details, solution flows included.
 
         See platform.md#flow-lists.
         """
         items = self._service.items(environment_id, ALL_FLOWS)
         flows = [read_wire(FlowEntity, item) async for item in items]
-        # A flow that stands on two pages is given once.
+        # A flow can be on two pages.
         return reported({flow.name: flow for flow in flows}.values())
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
+        """Return a flow, with its definition if the platform returns it; raise `NotFound`."""
         return await read_flow(self._service, environment_id, flow_name)
 
     async def licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return the licence that a flow runs on; empty: none, None: the answer does not tell."""
+        """Return a flow's licence: empty for none, None if the response does not include it."""
         call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}",
@@ -119,17 +122,17 @@ class FlowServiceReports(FlowReports):
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Return runs that began from `since` on, newest first, at most `limit`."""
+        """Return up to `limit` runs that began at or after `since`, newest first."""
         call = _runs_of(flow_name, since, top=min(limit, _PAGE))
         runs: list[FlowRun] = []
         async with aclosing(self._service.items(environment_id, call)) as items:
             async for item in items:
                 run = read_wire(RunEntity, item).to_domain()
-                # The platform gives the newest first; its filter is a request, not a promise.
+                # The platform returns the newest first, but does not always apply the filter.
                 if run.started_at < since:
                     break
                 runs.append(run)
-                if len(runs) == limit:  # before the next item, which may take a call
+                if len(runs) == limit:  # before the next item, which can take a request
                     break
         return runs
 
@@ -142,11 +145,13 @@ class FlowServiceReports(FlowReports):
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return a page of runs that began from `since` up to `until`, newest first: one call."""
+        """Return a page of runs that began between `since` and `until`, newest first, by one
+        request.
+        """
         call = _runs_of(flow_name, since, until, top=_PAGE)
         rows, following = await self._service.page(environment_id, call, cursor)
         runs = [read_wire(RunEntity, row).to_domain() for row in rows]
-        # As in `runs`: what follows a run that is too old is too old as well.
+        # As in `runs`: all runs after one that is too old are too old.
         goes_on = all(run.started_at >= since for run in runs)
         items = tuple(run for run in runs if since <= run.started_at <= until)
         return ResultPage(items=items, cursor=following if goes_on else "")
@@ -154,7 +159,7 @@ class FlowServiceReports(FlowReports):
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the actions of a run that failed; raises `NotFound`."""
+        """Return the failed actions of a run; raise `NotFound`."""
         call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}/runs/{run_id}",
@@ -165,30 +170,28 @@ class FlowServiceReports(FlowReports):
 
 
 class FlowServiceNonSolutionFlows(NonSolutionFlows):
-    """`NonSolutionFlows` by the flow service, in an administrator's view
-    (platform.md#flow-state).
-    """
+    """`NonSolutionFlows` by the flow service in the admin scope (platform.md#flow-state)."""
 
     def __init__(self, service: FlowService) -> None:
-        """Call as the application."""
+        """Send requests as the application."""
         self._service = service
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on; raises `NotFound`."""
+        """Turn a flow on; raise `NotFound`."""
         await self._post(environment_id, flow_name, "start")
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow off; raises `NotFound`."""
+        """Turn a flow off; raise `NotFound`."""
         await self._post(environment_id, flow_name, "stop")
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
-        """Delete a flow; does nothing if it is gone."""
+        """Delete a flow; do nothing if it does not exist."""
         with suppress(NotFound):
             call = ServiceRequest(method="DELETE", url=f"flows/{flow_name}")
             await self._service.send(environment_id, call)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
+        """Restore a flow from the recycle bin, turned off; raise `NotFound` if it is not there."""
         await self._post(environment_id, flow_name, "restore")
 
     async def _post(self, environment_id: str, flow_name: str, verb: str) -> None:

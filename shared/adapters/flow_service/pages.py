@@ -26,20 +26,20 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
 from shared.ports import FlowPages, ResultPage
 
-#: Rows without a definition that a page holds at most (documented: 5,000).
+#: Maximum rows per page without definitions (documented: 5,000).
 _LEAN_PAGE = 5_000
 
 
 class ServiceFlowPages(FlowPages):
-    """`FlowPages` by both services."""
+    """`FlowPages` by Dataverse and the flow service."""
 
     def __init__(self, dataverse: Dataverse, flow_service: FlowService) -> None:
-        """Call as the application."""
+        """Send requests as the application."""
         self._dataverse = dataverse
         self._flow_service = flow_service
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
-        """Return cloud flows as Dataverse has them, up to 500."""
+        """Return up to 500 cloud flows from Dataverse."""
         params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS}
         rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
@@ -48,7 +48,7 @@ class ServiceFlowPages(FlowPages):
     async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
+        """Return up to 5,000 cloud flows from Dataverse, without definitions."""
         params = {"$filter": CLOUD_FLOWS, "$select": LEAN_COLUMNS}
         rows, following = await self._dataverse.page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
@@ -59,7 +59,7 @@ class ServiceFlowPages(FlowPages):
     async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
+        """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
         queries = [
             {
                 "$filter": f"{CLOUD_FLOWS} and ({any_of('workflowid', ids)})",
@@ -71,36 +71,38 @@ class ServiceFlowPages(FlowPages):
         return [read_wire(WorkflowEntity, row).to_domain() for row in rows]
 
     async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return flows as the flow service lists them, lean (platform.md#flow-lists)."""
+        """Return flows from the flow service, without details (platform.md#flow-lists)."""
         return await report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 
 class NestedBudget:
-    """A budget within another one: its calls count in both, and it never takes more than its own.
+    """A request budget with its own limit inside another budget: requests count in both.
 
-    So what can wait leaves the rest to what cannot.
+    It reserves the rest of the outer budget for more urgent requests.
     """
 
     def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
-        """`share` is asked first: while it is used up, nothing is taken from `whole`."""
+        """Limit requests by `share` first: if it is exhausted, nothing is taken from `whole`."""
         self._share = share
         self._whole = whole
 
     @property
     def is_waited_for(self) -> bool:
-        """Say whether `ready` waits."""
+        """Return whether `ready` waits."""
         return self._whole.is_waited_for
 
     async def wait_for(self, calls: int = 1) -> None:
-        """Wait for calls of both where a delivery may wait."""
+        """Wait for requests of both budgets where an invocation may wait."""
         await self._share.wait_for(calls)
         await self._whole.wait_for(calls)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one call of both; raises `ThrottledError` when either has none left now."""
+        """Take a request from both budgets; raise `ThrottledError` if either has none left."""
         await self._share.take(is_write=is_write)
         await self._whole.take(is_write=is_write)
 
     async def refused(self, wait: timedelta) -> None:
-        """Let nobody call for a while, and fewer: the service is the same for all."""
+        """Pause all requests for `wait` and lower the rate, because both budgets share a
+        service.
+        """
         await self._whole.refused(wait)

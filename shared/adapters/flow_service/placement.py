@@ -1,4 +1,4 @@
-"""Puts flows into a solution by the flow service, as `Add-AdminFlowsToSolution` does.
+"""Move flows into a solution by the flow service, as `Add-AdminFlowsToSolution` does.
 
 See platform.md#move-into-solution.
 """
@@ -11,16 +11,19 @@ from shared.ports import SolutionPlacement
 
 
 class FlowServicePlacement(SolutionPlacement):
-    """`SolutionPlacement` by the flow service, in an administrator's view."""
+    """`SolutionPlacement` by the flow service in the admin scope."""
 
     def __init__(self, service: FlowService) -> None:
-        """Call as the application."""
+        """Send requests as the application."""
         self._service = service
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Ask for flows to be put into the default solution; read each back to see whether."""
+        """Request a move of flows into the default solution.
+
+        Callers must read them to confirm it.
+        """
         call = ServiceRequest(
             method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)}
         )
-        # The shape of the answer is not published: that it was accepted is all that it tells.
+        # The response is undocumented: it only confirms that the request was accepted.
         await self._service.send(environment_id, call)

@@ -1,7 +1,7 @@
-"""The flow service: a host for each region, and which of them a call goes to.
+"""Send requests to the flow service at the host of the environment's region.
 
-An environment names its own host; the global one refuses every call of some tenants, because it
-cannot tell their region. Token and audience are the service's, whichever host is called.
+An environment names its own host. For some tenants the global host rejects every request, because
+it cannot determine their region. The audience of the token is the same for all hosts.
 
 See platform.md#regional-hosts.
 """
@@ -31,39 +31,39 @@ from shared.log_fields import product_log
 
 #: The audience ends in a slash, which the scope keeps (platform.md#audience-slash).
 SCOPE = "https://service.flow.microsoft.com//.default"
-#: All hosts of the service are this one or lie below it.
+#: All hosts of the service are this domain or its subdomains.
 DOMAIN = "api.flow.microsoft.com"
 _GLOBAL = f"https://{DOMAIN}"
 _VERSION = {"api-version": "2016-11-01"}
-#: What the global host answers where it cannot tell the region, bare or in another error.
+#: Error of the global host if it cannot determine the region, sometimes inside another error.
 _NO_REGION = b"MacroRegionDerivationFailed"
 _LOCATION = re.compile(rb"for location\W*(?:u0027)?\W*([a-z]+)", re.IGNORECASE)
-#: Locations whose host is called otherwise.
+#: Locations whose host has another name.
 _HOST_NAMES = {"europe": "emea", "uk": "unitedkingdom"}
 
 _log = product_log(__name__)
 
 
 class Endpoints(Protocol):
-    """Where the services of an environment answer."""
+    """The service endpoints of an environment."""
 
     async def flow_endpoint(self, environment_id: str) -> str:
-        """Return the address of its flow service as the platform writes it; empty: it does not.
+        """Return the flow service's endpoint from the platform, or "" if it names none.
 
         Raises `NotFound` for an unknown environment.
         """
 
 
 class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Makes a call once more, at the regional host, where no region could be told.
+    """Retry a request at the regional host if the global host cannot determine the region.
 
-    Such a refusal means that nothing was done, so even a write is sent again.
+    After this error nothing was changed, so a write is safe to retry.
     """
 
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
-        """Send the request on, once or twice."""
+        """Send the request, and retry it at most once."""
         response = await self.next.send(request)
         refused, host = request.http_request, _regional_host(response.http_response)
         if not host or host == urlsplit(refused.url).hostname:
@@ -74,10 +74,10 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class FlowService:
-    """Calls about the flows of any environment, as one identity."""
+    """Send requests about flows of any environment with one identity."""
 
     def __init__(self, http: HttpClient, service: HttpService, endpoints: Endpoints) -> None:
-        """`service` has `SCOPE`."""
+        """Use `service`, which must have `SCOPE`."""
         self._http = http
         self._service = replace(service, domains=(DOMAIN,), policies=(RegionalHost,))
         self._endpoints = endpoints
@@ -85,9 +85,9 @@ class FlowService:
     async def send(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
     ) -> ServiceResponse:
-        """Make a call; its `url` is relative to the environment, such as `flows/NAME`.
+        """Send a request with a `url` relative to the environment, such as `flows/NAME`.
 
-        In an administrator's view, or in a maker's.
+        Uses the admin scope, or the maker scope with `as_maker`.
         """
         call = await self._absolute(environment_id, call, as_maker=as_maker)
         return await self._http.send(self._service, call)
@@ -95,12 +95,12 @@ class FlowService:
     async def read(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
     ) -> Mapping[str, object]:
-        """Make a call and return the JSON object that it answers."""
+        """Send a request and return the JSON object in the response."""
         answer = await self.send(environment_id, call, as_maker=as_maker)
         return read_object(self._service, answer)
 
     async def items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
-        """Yield the items of a paged list, in an administrator's view."""
+        """Yield the items of a paged list in the admin scope."""
         absolute = await self._absolute(environment_id, call)
         async with aclosing(self._http.items(self._service, absolute)) as items:
             async for item in items:
@@ -109,7 +109,7 @@ class FlowService:
     async def page(
         self, environment_id: str, call: ServiceRequest, cursor: str = ""
     ) -> tuple[list[object], str]:
-        """Return the items of one page, and the next one's cursor; empty: it was the last."""
+        """Return the items of a page and the cursor of the next, or "" after the last."""
         call = await self._absolute(environment_id, call)
         if cursor:
             check_next(self._service, call.url, cursor)
@@ -121,7 +121,7 @@ class FlowService:
     ) -> ServiceRequest:
         try:
             told = await self._endpoints.flow_endpoint(environment_id)
-        except NotFound:  # for the flow service to say: here it would read as a flow that is gone
+        except NotFound:  # the flow service reports it; here it would look like a missing flow
             told = ""
         base = told.rstrip("/") if is_within(told, DOMAIN) else _GLOBAL
         scope = "" if as_maker else "scopes/admin/"
@@ -131,7 +131,7 @@ class FlowService:
 
 
 def _regional_host(response: AsyncHttpResponse) -> str:
-    """Return the host of the location that an answer could not place; else nothing."""
+    """Return the host of the location in the error response, or ""."""
     if response.status_code != 400 or _NO_REGION not in response.content:
         return ""
     named = _LOCATION.search(response.content)

@@ -1,4 +1,4 @@
-"""The flow service's answers about flows and runs, and what the product keeps of them."""
+"""Read the flow service's responses about flows and runs."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _STATES = {
     "Suspended": FlowState.SUSPENDED,
 }
 _WORKFLOW = re.compile(r"/workflows/([0-9a-f]{32})/", re.IGNORECASE)
-#: Values as they are decoded: checked one by one, actions could nest 250 deep and no more.
+#: Not validated one by one, because that would limit nested actions to 250 levels.
 type _Object = dict[str, object]
 
 
@@ -24,7 +24,7 @@ class _Creator(Wire):
 
 
 class _Summary(Wire):
-    #: Where clients of this service read a flow's description; no other place of it is known.
+    #: The only known place of a flow's description.
     description: str | None = None
 
 
@@ -47,13 +47,13 @@ class _FlowProperties(Wire):
 
 
 class FlowEntity(Wire):
-    """A flow, lean as lists give it or whole (platform.md#flow-lists, #flow-read)."""
+    """A flow, with or without details (platform.md#flow-lists, #flow-read)."""
 
     name: str
     properties: _FlowProperties
 
     def to_report(self) -> FlowListEntry:
-        """Return it as a line of a report."""
+        """Return it as a report entry."""
         return FlowListEntry(
             flow_name=self.name,
             display_name=redact(self.properties.display_name),
@@ -62,7 +62,7 @@ class FlowEntity(Wire):
         )
 
     def to_detail(self) -> FlowServiceFlow:
-        """Return it with its definition, if the answer has one."""
+        """Return it with its definition, if the response contains one."""
         properties = self.properties
         definition = properties.definition
         return FlowServiceFlow(
@@ -74,7 +74,7 @@ class FlowEntity(Wire):
             client_data=None if definition is None else self._client_data(definition),
             owner_id=properties.creator.object_id,
             is_managed=properties.is_managed,
-            # Only flows in a solution name their Dataverse row (platform.md#solution-flow-id).
+            # Only solution flows have the id of their Dataverse row (platform.md#solution-flow-id).
             in_solution=properties.workflow_entity_id is not None
             or properties.parent_solution_id is not None,
             description=properties.definition_summary.description or "",
@@ -94,7 +94,7 @@ class FlowEntity(Wire):
 
 
 def _client_reference(reference: _Object) -> dict[str, object]:
-    """Turn a connection reference of the flow service into one of `clientdata`.
+    """Convert a connection reference of the flow service to the shape of `clientdata`.
 
     See platform.md#flow-read, #client-data.
     """
@@ -138,7 +138,7 @@ class RunEntity(Wire):
     properties: _RunProperties
 
     def to_domain(self) -> FlowRun:
-        """Return what the product keeps of it; the content links, which are secrets, are not."""
+        """Return the domain object, without content links, which are secrets."""
         properties = self.properties
         links = (properties.trigger.inputs_link, properties.trigger.outputs_link)
         found = (_WORKFLOW.search(link.uri) for link in links if link)
@@ -168,12 +168,12 @@ class _ActionsOfRun(Wire):
 
 
 class RunWithActions(Wire):
-    """One run with what became of its actions (platform.md#flow-runs)."""
+    """A run with the results of its actions (platform.md#flow-runs)."""
 
     properties: _ActionsOfRun
 
     def failed_actions(self) -> list[FailedAction]:
-        """Return those that failed; their inputs and outputs, which are secrets, are not read."""
+        """Return the failed actions, without their inputs and outputs, which are secrets."""
         return [
             FailedAction(
                 name=name,

@@ -1,1 +1,1 @@
-"""The Functions host that runs the app."""
+"""Adapters for the Functions host that runs the app."""

@@ -1,8 +1,8 @@
-"""Checks function keys by a route of this app that the Functions host guards with them.
+"""Check function keys by a route of this app that the Functions host protects with them.
 
-Only the host can check a key. It checks the keys of all requests to a route, or none, so that a
-route which asks for a key is closed to people who sign in. The routes of the API therefore ask for
-none, and the app sends a key that it is given to the one route that does.
+Only the host can check a key, and it requires a key for all requests to a route or for none. A
+route that requires keys is closed to people who sign in. So the routes of the API require none, and
+the app sends each received key to the one route that does.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from shared.ports import Clock
 _SERVICE = HttpService(name="Functions host", scope="", credential=None)
 _PATH = "/api/function-key"
 _HEADER = "x-functions-key"
-#: A key that was revoked is accepted for as long.
+#: How long a revoked key remains accepted.
 _REMEMBERED = timedelta(minutes=1)
-#: Of different keys; whoever sends more of them has none.
+#: Maximum number of cached keys; the cache is cleared when it is full.
 _MOST = 1000
 _LONGEST_KEY = 1000
 
@@ -30,20 +30,18 @@ class _Checked(NamedTuple):
 
 
 class HostFunctionKeys:
-    """Asks the host, and remembers its answer for a minute. Keys are remembered as their hash."""
+    """Check keys at the host and cache each result for a minute, by the key's hash."""
 
     def __init__(self, http: HttpClient, clock: Clock, address: str) -> None:
-        """`address` is where this app answers; empty: no key can be checked."""
+        """Use `address`, the app's own URL. If it is empty, no key can be checked."""
         self._http, self._clock, self._address = http, clock, address
         self._checked: dict[bytes, _Checked] = {}
-        #: One check at a time: a flood of wrong keys does not use up the instances.
+        #: One check at a time, so that many wrong keys do not occupy all instances.
         self._lock = asyncio.Lock()
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is a key of this app; raises `TransientError` if that cannot be
-        known.
-        """
-        # No header carries anything else.
+        """Return whether it is a key of this app; raise `TransientError` if the check fails."""
+        # A header can carry no other characters.
         if not (key.isascii() and key.isprintable()) or len(key) > _LONGEST_KEY:
             return False
         digest = hashlib.sha256(key.encode()).digest()
@@ -67,7 +65,7 @@ class HostFunctionKeys:
 
     async def _ask(self, key: str) -> bool:
         if not self._address:
-            raise ServiceUnavailable("No function key can be checked: WEBSITE_HOSTNAME is not set")
+            raise ServiceUnavailable("Cannot check function keys: WEBSITE_HOSTNAME is not set")
         call = ServiceRequest(method="GET", url=f"{self._address}{_PATH}", headers={_HEADER: key})
         try:
             await self._http.send(_SERVICE, call)
@@ -76,6 +74,6 @@ class HostFunctionKeys:
         except TransientError:
             raise
         except CmkflowError as err:
-            text = f"The app cannot reach its own address to check a function key: {err}"
+            text = f"The app cannot connect to its own URL to check a function key: {err}"
             raise ServiceUnavailable(text) from None
         return True

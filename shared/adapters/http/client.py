@@ -1,10 +1,10 @@
-"""HTTP to the platform: one azure-core transport, and one pipeline per service.
+"""Send HTTP requests to the platform, with one azure-core transport and one pipeline per service.
 
-A service is an audience with a credential and a budget. Calls honour `HTTPS_PROXY` and
-`SSL_CERT_FILE`. A read is tried twice, quickly; a write once, because every message is delivered
-again anyway and each step looks before it acts. A call ends within 20 seconds. A refusal for being
-too many comes back as `ThrottledError` at once, save between the pages of one list, which would
-otherwise never end; a read of a delivery waits for its budget before that.
+A service is a token audience with a credential and a request budget. Requests use `HTTPS_PROXY` and
+`SSL_CERT_FILE`. A failed read is retried once. A write is not, because its message is delivered
+again anyway and each step reads before it writes. A request times out after 20 seconds. A throttled
+request raises `ThrottledError` at once, except between the pages of a list, which would otherwise
+never complete. A read in a delivery waits for its budget first.
 """
 
 import asyncio
@@ -49,56 +49,56 @@ from shared.errors import (
 )
 
 _CALL_SECONDS = 20.0
-#: How long the pages of one list may wait for a budget, all together.
+#: Maximum total wait for a budget between the pages of a list.
 _PATIENCE = timedelta(minutes=4)
 _USER_AGENT = "cmk-flow-remediation"
 _ENVIRONMENT = re.compile(r"/environments/([^/]+)", re.IGNORECASE)
-#: No user, no other port, and nothing that two parsers could read as two hosts.
+#: Without a user or another port, and unambiguous for every URL parser.
 _HTTPS = re.compile(r"https://(?P<host>[a-z0-9.-]+)(?::443)?(?:[/?]|$)", re.IGNORECASE)
-_UNTOLD_WAIT = timedelta(seconds=10)  # where a refusal names no time
+_UNTOLD_WAIT = timedelta(seconds=10)  # for a 429 without Retry-After
 
 type _Policy = AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse] | SansIOHTTPPolicy[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpService:
-    """One service as the adapters call it."""
+    """A service that adapters send requests to."""
 
-    #: For people and for counting: `Flow service`.
+    #: Name in messages and request counts, such as `Flow service`.
     name: str
     #: `https://service.flow.microsoft.com//.default`.
     scope: str
-    #: None: calls carry no token, as those to a signed address.
+    #: None: requests have no token, such as those to a signed URL.
     credential: AsyncTokenCredential | None
     budget: RequestLimiter | None = None
-    #: Where its lists may go on, beside the host that was asked: these hosts and those below them.
+    #: Domains that may serve next pages, beside the requested host, including their subdomains.
     domains: tuple[str, ...] = ()
-    #: What else may become of its calls.
+    #: Further pipeline policies.
     policies: tuple[type[_Policy], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRequest:
-    """One request."""
+    """A request."""
 
     method: str
     url: str
     #: Added to the URL's query.
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Sent as JSON; None: no body.
+    #: JSON body; None: no body.
     body: object = None
-    #: Sent as it is, in place of JSON.
+    #: Body sent unchanged, instead of JSON.
     content: bytes | None = field(default=None, repr=False)
-    #: Whether a second try inside the call is harmless; None: if it is a GET.
+    #: Whether a retry is harmless; None: if it is a GET.
     is_repeatable: bool | None = None
-    #: Bytes of the answer that are read, the rest is not; None: all of it.
+    #: Maximum bytes to read of the response; None: all.
     longest_answer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceResponse:
-    """An answer below 400. Its body may hold a secret."""
+    """A response below 400. Its body can contain a secret."""
 
     status: int
     headers: Mapping[str, str]
@@ -106,18 +106,18 @@ class ServiceResponse:
 
 
 class HttpClient:
-    """Sends calls to services; shared by all adapters of a process."""
+    """Send requests to services. All adapters of a process share it."""
 
     def __init__(
         self,
         transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse],
         circuits: CircuitBreakerGate | None = None,
     ) -> None:
-        """Use `transport`, which this object closes; without circuits every call is made."""
+        """Take ownership of `transport`. Without circuit breakers, every request is sent."""
         self._transport = transport
         self._circuits = circuits or NoCircuitBreakerGate()
         self._pipelines: dict[HttpService, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
-        #: Requests that went out, by service.
+        #: Requests sent, by service.
         self.calls: Counter[str] = Counter()
 
     async def close(self) -> None:
@@ -125,13 +125,14 @@ class HttpClient:
         await self._transport.close()
 
     def without_circuits(self) -> "HttpClient":
-        """Return a client on the same connections that makes every call."""
+        """Return a client without circuit breakers on the same connections."""
         return HttpClient(self._transport)
 
     async def send(self, service: HttpService, call: ServiceRequest) -> ServiceResponse:
-        """Make a call; raises what errors.py says, `ServiceUnavailable` if there is no answer.
+        """Send a request; raise the errors of errors.py, or `ServiceUnavailable` without a
+        response.
 
-        A redirection is followed by nobody: what was sent has not been taken.
+        Redirects are not followed: the server did not accept the request.
         """
         request = HttpRequest(
             call.method,
@@ -142,14 +143,14 @@ class HttpClient:
             content=call.content,
         )
         repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
-        # A write does not wait: it was looked at whether it may be made now.
+        # A write does not wait: its step checked the permission just now.
         budget = service.budget if repeatable else None
         while True:
             if budget is not None:
                 await budget.wait_for()
             try:
                 return await self._sent(service, call, request, is_repeatable=repeatable)
-            except NotTaken:  # others, side by side, were faster
+            except NotTaken:  # concurrent requests took it first
                 if budget is None or not budget.is_waited_for:
                     raise
 
@@ -181,10 +182,10 @@ class HttpClient:
     async def calling(
         self, service: HttpService, url: str
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
-        """Give the service's pipeline for one call, within its time, and translate what it raises.
+        """Provide the service's pipeline for a request, with a timeout and translated errors.
 
-        An SDK's client that runs on this pipeline thus raises what `send` raises. Without a call,
-        raises `ServiceOutage` while the service is.
+        An SDK client on this pipeline raises the same errors as `send`. Raises `ServiceOutage`
+        without a request while the circuit breaker is open.
         """
         async with self._circuit_breaker(service, url):
             try:
@@ -203,14 +204,14 @@ class HttpClient:
         """Return what it means that a call ended without an answer to read."""
         match err:
             case TimeoutError():
-                return ServiceUnavailable(f"{service.name}: no answer in time")
+                return ServiceUnavailable(f"{service.name}: timeout")
             case HttpResponseError():
                 return await self._refused(service, err)
-            case AzureError():  # no connection, or none that lasted; its text names the host
+            case AzureError():  # connection errors; the message contains the host
                 return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
     async def _refused(self, service: HttpService, err: HttpResponseError) -> CmkflowError:
-        """Return what an error of an SDK's client, or of a credential, means."""
+        """Return the error for an SDK client's or a credential's error."""
         response = cast("AsyncHttpResponse | None", err.response)
         status = response.status_code if response is not None else 0
         if isinstance(err, ClientAuthenticationError):
@@ -233,9 +234,9 @@ class HttpClient:
         member: str = "value",
         link: str = "nextLink",
     ) -> AsyncGenerator[object]:
-        """Yield the items of a paged list; `member` holds them, `link` the next page's URL.
+        """Yield the items of a paged list in `member`; `link` has the URL of the next page.
 
-        After the first page a budget that is used up is waited for, up to four minutes in all.
+        After the first page, waits up to four minutes in total for an exhausted budget.
         """
         waited = timedelta(0)
         is_first = True
@@ -264,7 +265,7 @@ class HttpClient:
         member: str = "value",
         link: str = "nextLink",
     ) -> tuple[list[object], str]:
-        """Return the items of one page of a list, and the next page's URL; empty: there is none."""
+        """Return the items of a page and the URL of the next, or "" after the last."""
         document = read_object(service, await self.send(service, call))
         items, following = page_of(service, document, member=member, link=link)
         if following:
@@ -286,7 +287,9 @@ class HttpClient:
         return await self.refusal(service, failed)
 
     async def refusal(self, service: HttpService, failed: FailedResponse) -> CmkflowError:
-        """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
+        """Return the error for a response of 400 or above, and pause the budget if it asks for a
+        wait.
+        """
         error = error_of(failed)
         if isinstance(error, ThrottledError) and service.budget is not None:
             await service.budget.refused(error.retry_after or _UNTOLD_WAIT)
@@ -307,7 +310,7 @@ class HttpClient:
 
 
 async def _beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
-    """Return the answer's body, or so many bytes of it without reading the rest."""
+    """Return the response's body, or its first `longest` bytes."""
     if longest is None:
         return response.content
     body = b""
@@ -324,35 +327,35 @@ async def _beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
 def page_of(
     service: HttpService, document: Mapping[str, object], *, member: str, link: str
 ) -> tuple[list[object], str]:
-    """Return the items of a page, and the next one's URL, which nobody has checked yet."""
+    """Return the items of a page and the unchecked URL of the next."""
     items, following = document.get(member), document.get(link)
     if not isinstance(items, list):
-        raise ServiceUnavailable(f"{service.name}: the answer holds no list")
+        raise ServiceUnavailable(f"{service.name}: no list in the response")
     return items, following if isinstance(following, str) else ""
 
 
 def check_next(service: HttpService, url: str, following: str) -> None:
-    """Raise `ServiceUnavailable` for a link that leads elsewhere or nowhere.
+    """Raise `ServiceUnavailable` for a next-page URL on another service or of invalid form.
 
-    A next page may lie on another host of the service: regional ones, or Resource Manager's, as
-    recorded answers of Power Apps show. On no other: the access token goes with the call, and
-    below Microsoft's domains anybody can have a host (`*.cloudapp.azure.com`).
+    A next page can be on another host of the service (a regional one, or Resource Manager's, as
+    recorded responses of Power Apps show). Other hosts must not get the access token, and anyone
+    can have a host in Microsoft's domains (`*.cloudapp.azure.com`).
     """
     asked = urlsplit(url).hostname or ""
     if following == url or not any(is_within(following, one) for one in (asked, *service.domains)):
-        raise ServiceUnavailable(f"{service.name}: the list does not go on where it should")
+        raise ServiceUnavailable(f"{service.name}: the next page is on an unexpected host")
 
 
 def is_within(url: str, domain: str) -> bool:
-    """Say whether a URL is https, on the usual port, to this host or one below it."""
+    """Return whether a URL is HTTPS, on the default port, on this domain or a subdomain."""
     named = _HTTPS.match(url)
     return named is not None and f".{named['host'].lower()}".endswith(f".{domain}")
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
-    """Return a transport that takes certificates from the environment; `RequestHead` the proxy.
+    """Return a transport with certificates from the environment. `RequestHead` sets the proxy.
 
-    It imports aiohttp, which costs 80 ms, when the first transport is made.
+    Importing aiohttp takes 80 ms, so it is imported with the first transport.
     """
     from azure.core.pipeline.transport import AioHttpTransport
 
@@ -362,16 +365,16 @@ def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
 
 
 def read_object(service: HttpService, answer: ServiceResponse) -> Mapping[str, object]:
-    """Return the JSON object of an answer; raises `ServiceUnavailable` if it is none.
+    """Return the JSON object in a response; raise `ServiceUnavailable` if there is none.
 
-    What nests too deep does so tomorrow: `InvalidInput`.
+    Raises `InvalidInput` if it is nested too deeply, because a retry would not help.
     """
     try:
         document = decoded(answer.body.decode(json.detect_encoding(answer.body)))
     except JsonTooDeep as err:
         raise InvalidInput(f"{service.name}: {err}") from None
     except ValueError:
-        raise ServiceUnavailable(f"{service.name}: the answer is no JSON") from None
+        raise ServiceUnavailable(f"{service.name}: the response is not JSON") from None
     if not isinstance(document, dict):
-        raise ServiceUnavailable(f"{service.name}: the answer is no JSON object")
+        raise ServiceUnavailable(f"{service.name}: the response is not a JSON object")
     return cast("Mapping[str, object]", document)

@@ -1,7 +1,7 @@
-"""The one place that turns an HTTP answer into one of the product's errors.
+"""Convert HTTP error responses to the app's errors.
 
-Addresses never stand in a message (a query may hold a signature), and what the platform wrote is
-redacted, since it likes to quote what it was sent.
+Messages contain no URLs (a query can contain a signature). Texts of the platform are redacted,
+because they often quote the request.
 """
 
 import json
@@ -29,20 +29,20 @@ from shared.errors import (
     TransientError,
 )
 
-#: Dataverse's DuplicateRecord: some answers carry it with 400 or 409 instead of 412
+#: Dataverse's DuplicateRecord: some responses have it with 400 or 409 instead of 412
 #: (platform.md#duplicate-keys).
 _DUPLICATE = "0x80040237"
-#: A list of what a subscription cannot have: nobody has registered the provider there.
+#: Error code of a list whose resource provider is not registered in the subscription.
 _NOT_REGISTERED = "MissingSubscriptionRegistration"
-#: Answers that a later try may not give (the official Terraform client's list,
+#: Transient errors (list of the official Terraform client,
 #: platform.md#retryable-errors).
 _UNAVAILABLE = frozenset({408, 425, 499})
-#: Those in which a gateway speaks for a service that says nothing.
+#: Statuses that a gateway returns for a service without a response.
 _UNANSWERED = frozenset({408, 499, 502, 503, 504})
 _WRITES = frozenset({"PATCH", "POST", "PUT"})
 _MIGRATION = re.compile("migrat", re.IGNORECASE)
 _BUSY = re.compile("another *operation", re.IGNORECASE)
-#: How Dataverse wraps an error of the flow service (platform.md#wrapped-errors).
+#: Text around a flow service error in a Dataverse error (platform.md#wrapped-errors).
 _WRAPPED = re.compile(
     r'Flow client error returned with status code "(?P<status>\w+)" and details "(?P<json>\{.*\})"',
     re.DOTALL,
@@ -52,7 +52,7 @@ _LONGEST_MESSAGE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedResponse:
-    """What is needed of a request and its answer to tell what went wrong."""
+    """The parts of a request and its response that determine the error."""
 
     service: str
     method: str
@@ -74,7 +74,7 @@ class _Reason:
 
 
 def error_of(answer: FailedResponse) -> CmkflowError:
-    """Return the error that an answer of 300 and above stands for."""
+    """Return the error for a response of 300 or above."""
     reason = _reason(answer)
     text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
@@ -106,18 +106,18 @@ def _transient(answer: FailedResponse, reason: _Reason, text: str) -> TransientE
 def _refusal(
     answer: FailedResponse, reason: _Reason, text: str
 ) -> PlatformError | Conflict | PlatformMigrationInProgress:
-    # The code of this refusal is not published: on a write, any of these three counts
+    # The code of this error is undocumented: on a write, each of these three counts
     # (platform.md#blocked-writes).
     statuses = {answer.status, reason.status}
     if answer.method in _WRITES and statuses & {403, 409, 423} and reason.says_migration:
         return PlatformMigrationInProgress(text, code=reason.code, status=reason.status)
-    if 409 in statuses:  # somebody else is saving the same (platform.md#concurrent-saves)
+    if 409 in statuses:  # another request is saving the same row (platform.md#concurrent-saves)
         return Conflict(f"{text} ({reason.code})")
     return PlatformError(text, code=reason.code, status=reason.status)
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return the wait that an answer asks for (`Retry-After`, seconds or a date), or None."""
+    """Return the wait in `Retry-After` (seconds or a date), or None."""
     value = headers.get("Retry-After", "").strip()
     try:
         if value.replace(".", "", 1).isdigit():
@@ -128,7 +128,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 
 def _reason(answer: FailedResponse) -> _Reason:
-    """Read code and message; an envelope inside Dataverse's message replaces the outer one."""
+    """Return code and message; an error inside Dataverse's message replaces the outer one."""
     code, message = _envelope(answer.body)
     status = answer.status
     if wrapped := _WRAPPED.search(message):
@@ -140,7 +140,7 @@ def _reason(answer: FailedResponse) -> _Reason:
 
 
 def _envelope(body: bytes) -> tuple[str, str]:
-    """Return code and message of the platform's error envelope, else empty texts.
+    """Return code and message of the platform's error body, or "" for each.
 
     See platform.md#error-body.
     """
@@ -155,7 +155,9 @@ def _envelope(body: bytes) -> tuple[str, str]:
 
 
 def _first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
-    """Return what the first of several errors says (`MultipleErrorsOccurred`), and the others."""
+    """Return the code of the first of several errors (`MultipleErrorsOccurred`) and all
+    messages.
+    """
     listed = error.get("details")
     details = [as_mapping(one) for one in listed] if isinstance(listed, list) else []
     codes = [code for one in details if (code := text_at(one, "code"))]
@@ -165,13 +167,13 @@ def _first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
-    """Return what Microsoft's support asks for first, in brackets; empty if not given."""
+    """Return the request id for Microsoft support, in brackets, or ""."""
     request = headers.get("x-ms-request-id") or headers.get("REQ_ID") or ""
     return f" [request {request[:64]}]" if request else ""
 
 
 def _status_named(name: str) -> int | None:
-    """Return the number of a status that .NET names (`TooManyRequests`), None if unknown."""
+    """Return the number of a .NET status name (`TooManyRequests`), or None if unknown."""
     if name.isdigit():
         return int(name)
     wanted = name.lower()

@@ -1,4 +1,4 @@
-"""What happens to each request on its way out: budget and count, token, second try."""
+"""Pipeline policies: request budget and count, access token, retry."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from shared.request_count import count_call
 
 _log = product_log(__name__)
 
-#: Name of the pipeline option that says whether a second try is harmless; by default a GET is.
+#: Name of the pipeline option for whether a retry is harmless; by default a GET is.
 IS_REPEATABLE = "is_repeatable"
 _PAUSE_SECONDS = 0.5
 _READS = frozenset({"GET", "HEAD"})
@@ -31,67 +31,65 @@ type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 
 
 class RequestLimiter(Protocol):
-    """Says whether one more call may be made."""
+    """Limit the requests to a service."""
 
     @property
     def is_waited_for(self) -> bool:
-        """Say whether `ready` waits: it does in a delivery."""
+        """Return whether `wait_for` waits, which it does in an invocation."""
 
     async def wait_for(self, calls: int = 1) -> None:
-        """Wait for calls where a delivery may wait; raises `ThrottledError` if that takes
-        minutes.
-        """
+        """Wait for requests if in an invocation; raise `ThrottledError` if that takes minutes."""
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one call; raises `ThrottledError` when there is none left now."""
+        """Take one request from the budget; raise `ThrottledError` if none is left now."""
 
     async def refused(self, wait: timedelta) -> None:
-        """Let nobody call for a while, and fewer after it: the service has refused a call."""
+        """Pause for `wait` and then lower the rate, because the service throttled a request."""
 
 
 class CircuitBreakerGate(Protocol):
-    """Says whether a service is worth calling now."""
+    """Block requests to a failing service."""
 
     def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:
-        """Make one call inside; raises `ServiceOutage` instead while the service is out."""
+        """Run one request inside; raise `ServiceOutage` while the circuit breaker is open."""
 
 
 class NotTaken(ThrottledError):
-    """The budget has no call left for a request, which was not sent."""
+    """The budget had no request left, so the request was not sent."""
 
 
 class NoCircuitBreakerGate:
-    """Lets every call be made."""
+    """Block no requests."""
 
     def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
-        """Make one call inside."""
+        """Run one request inside."""
         return nullcontext()
 
 
 def proxies_to(host: str) -> dict[str, str]:
-    """Return the proxy of calls to a host as azure-core takes it; empty: there is none."""
+    """Return the proxy for a host in azure-core's format; empty without a proxy."""
     proxy = getproxies().get("https")
     return {"https": proxy} if proxy and not proxy_bypass(host) else {}
 
 
 class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Names the app and the call, and leads it by the machine's proxy.
+    """Set user agent, request id and proxy of each request.
 
-    The call is named by a random id, for Microsoft's support: azure-core's policy makes one of the
-    machine's clock and address, which is five times the work. The proxy is `HTTPS_PROXY` as it
-    stands at a host's first call, unless `NO_PROXY` has the host: aiohttp would read the
-    environment and a netrc file before each call, each in a thread. One policy for all three takes
-    less than three of azure-core's kind, which it looks at for coroutines each time.
+    The random request id is for Microsoft support: azure-core's policy derives one from the
+    machine's clock and address, which takes five times as long. The proxy is the value of
+    `HTTPS_PROXY` at a host's first request, unless `NO_PROXY` contains the host: aiohttp would read
+    the environment and a netrc file before each request, each in a thread. One policy for all three
+    is faster than three of azure-core's policies.
     """
 
     def __init__(self, user_agent: str) -> None:
-        """Know no host yet."""
+        """Start without known hosts."""
         super().__init__()
         self._user_agent = user_agent
         self._proxies: dict[str, dict[str, str]] = {}
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request on."""
+        """Send the request."""
         http_request = request.http_request
         http_request.headers["x-ms-client-request-id"] = str(uuid4())
         http_request.headers["User-Agent"] = self._user_agent
@@ -103,18 +101,18 @@ class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Makes a call once more after a fault, if that is harmless.
+    """Retry a request once after a fault, if that is harmless.
 
-    429 is never tried again here: the budget of calls decides when.
+    Never retries 429: the request budget decides when to continue.
     """
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Pause by `sleep`, in seconds."""
+        """Wait by `sleep`, in seconds."""
         super().__init__()
         self._sleep = sleep
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request on, once or twice."""
+        """Send the request, and retry it at most once."""
         is_read = request.http_request.method == "GET"
         is_repeatable = bool(request.context.options.pop(IS_REPEATABLE, is_read))
         try:
@@ -135,15 +133,17 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
-    """Gives a call its access token, and a new one where that is refused.
+    """Add an access token to a request, and a new one if the service rejects it.
 
-    Credentials keep tokens until shortly before they expire and give the same one again, revoked
-    or not. Asked with claims they go past what they keep, as after a claims challenge. A refused
-    token means that nothing was done, so even a write is sent again.
+    Credentials cache tokens until shortly before they expire, even revoked ones. A request for a
+    token with claims bypasses the cache, as after a claims challenge. After a rejected token
+    nothing was changed, so a write is safe to retry.
     """
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request on, once or twice, and once more where the service names claims."""
+        """Send the request, retry it with a new token, and once more if the service asks for
+        claims.
+        """
         await self.on_request(request)
         response = await self.next.send(request)
         if response.http_response.status_code != 401:
@@ -160,17 +160,17 @@ class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
 
 
 class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Takes each request from the service's budget and counts it."""
+    """Take each request from the service's budget and count it."""
 
     def __init__(self, name: str, budget: RequestLimiter | None, calls: Counter[str]) -> None:
-        """Count under the service's `name` in `calls`; without a budget each call may go."""
+        """Count requests in `calls` under `name`; without a budget, send all."""
         super().__init__()
         self._name = name
         self._budget = budget
         self._calls = calls
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request on if the budget allows; raises `NotTaken`."""
+        """Send the request if the budget allows; raise `NotTaken`."""
         if self._budget is not None:
             is_write = request.http_request.method not in _READS
             try:

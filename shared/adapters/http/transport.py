@@ -1,7 +1,7 @@
-"""The way of a call over the wire: azure-core's transport over aiohttp, and a short way past it.
+"""Send requests by azure-core's aiohttp transport, and return simpler responses.
 
-azure-core's response can be streamed, copied and read in the forms of three versions of its
-interface. `HttpClient` reads the status, the headers and the body, and is given no more.
+azure-core's response can be streamed, copied and read by three versions of its interface.
+`HttpClient` needs only status, headers and body.
 """
 
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from azure.core.pipeline.transport import AioHttpTransport
 
-#: Name of the pipeline option that takes the short way.
+#: Name of the pipeline option for a `PlainResponse`.
 IS_PLAIN = "is_plain"
 _CONNECT_SECONDS = 10.0
-#: Of a request without a body, to which aiohttp would add a type.
+#: For requests without a body, to which aiohttp would add a content type.
 _NO_TYPE = ("Content-Type",)
 
 
 @dataclass(frozen=True, slots=True)
 class PlainResponse:
-    """A response of which everything has arrived."""
+    """A response with its complete body."""
 
     request: HttpRequest
     status_code: int
@@ -39,19 +39,19 @@ class PlainResponse:
 
 
 class PlainTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """A transport that returns a `PlainResponse` where that is asked for."""
+    """Return a `PlainResponse` if the pipeline option is set."""
 
     def __init__(self, transport: "AioHttpTransport") -> None:
-        """Use the connections of `transport`, which this object closes; it serves SDKs' clients."""
+        """Take ownership of `transport`, which also serves SDK clients."""
         import aiohttp
 
         self._aiohttp = aiohttp
         self._transport = transport
-        # For the answer there is a limit already, that of the call (client.py).
+        # The response needs no timeout here: the request has one (client.py).
         self._timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS)
 
     async def send(self, request: HttpRequest, *, is_plain: bool = False, **options: Any) -> Any:
-        """Send a request and return its response; raises what azure-core's transport raises."""
+        """Send a request and return its response; raise the errors of azure-core's transport."""
         if not is_plain:
             return await self._transport.send(request, **options)
         aiohttp = self._aiohttp

@@ -1,7 +1,7 @@
-"""The base of all models of the platform's answers.
+"""The base class of models of the platform's responses.
 
-They take what they know and ignore the rest, so that a field added by the platform breaks nothing;
-where an answer lacks what is needed, it reads as no answer.
+Models ignore unknown fields, so a new field does not break them. If a required field is missing,
+the response counts as invalid.
 """
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -9,30 +9,28 @@ from pydantic.alias_generators import to_camel
 
 from shared.errors import ServiceUnavailable
 
-#: Members are named up to here: they may nest without end.
+#: Maximum length of the listed fields, which can be deeply nested.
 _LONGEST = 500
 
 
 class Wire(BaseModel):
-    """A JSON object of the platform, with camelCase members."""
+    """A JSON object of the platform with camelCase members."""
 
     model_config = ConfigDict(
         extra="ignore",
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,
-        # Input may hold a signature; errors must not quote it.
+        # Input can contain a signature, so errors must not quote it.
         hide_input_in_errors=True,
     )
 
 
 def read_wire[T: Wire](model: type[T], document: object) -> T:
-    """Return the document as a model; raises `ServiceUnavailable` naming the members that do not
-    fit.
-    """
+    """Return the document as a model; raise `ServiceUnavailable` with the invalid fields."""
     try:
         return model.model_validate(document)
     except ValidationError as err:
         places = ", ".join(".".join(map(str, error["loc"])) for error in err.errors()[:5])
-        text = f"the platform's {model.__name__} does not read: {places[:_LONGEST]}"
+        text = f"invalid {model.__name__} in the response of the platform: {places[:_LONGEST]}"
         raise ServiceUnavailable(text) from None

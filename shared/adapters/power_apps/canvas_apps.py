@@ -1,4 +1,4 @@
-"""Canvas apps of an environment by the Power Apps service, and the flows that they use.
+"""Read an environment's canvas apps and their flows from the Power Apps service.
 
 See platform.md#canvas-apps.
 """
@@ -18,12 +18,12 @@ from shared.domain.assessment.snapshots import CanvasApp
 from shared.errors import InvalidInput, NotFound, PlatformError, TransientError
 from shared.ports import CanvasApps
 
-#: Carries its signature in the address: no token is sent.
+#: The URL is signed, so no token is sent.
 DOCUMENTS = HttpService(name="App documents", scope="", credential=None)
 
 
 class _Document(Wire):
-    #: A signed address: a secret.
+    #: A signed URL: a secret.
     readonly_value: str = Field("", repr=False)
 
 
@@ -66,10 +66,10 @@ class _AppEntity(Wire):
 
 
 class PowerAppsCanvasApps(CanvasApps):
-    """`CanvasApps` by the Power Apps service, in an administrator's view."""
+    """`CanvasApps` by the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService) -> None:
-        """Call as the application; the audience is that of the admin API.
+        """Send requests as the application, with the audience of the admin API.
 
         See platform.md#audiences.
         """
@@ -77,12 +77,12 @@ class PowerAppsCanvasApps(CanvasApps):
         self._service = service
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use any flow; each of them costs one read of its document."""
+        """Return the apps that use flows. Reading the document of each takes one request."""
         apps = await self._apps(environment_id)
         return [await self._with_flows(app) for app in apps if app.uses_flows]
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return one app: the list is the only documented way to an app's document.
+        """Return an app from the list, the only documented source of its document's URL.
 
         See platform.md#canvas-apps.
         """
@@ -92,8 +92,10 @@ class PowerAppsCanvasApps(CanvasApps):
             try:
                 return _canvas_app(app, await self._ids(app) if app.uses_flows else frozenset())
             except NotFound as err:
-                raise InvalidInput("The app's document is not where the platform says.") from err
-        raise NotFound(f"There is no app {name} any more")
+                raise InvalidInput(
+                    "The app's document does not exist at the URL from the platform."
+                ) from err
+        raise NotFound(f"No app {name}")
 
     async def _apps(self, environment_id: str) -> list[_AppEntity]:
         call = ServiceRequest(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
@@ -103,12 +105,12 @@ class PowerAppsCanvasApps(CanvasApps):
         try:
             return _canvas_app(app, await self._ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
-            gap = f"The document of the app {app.title} could not be read ({type(err).__name__})."
+            gap = f"Cannot read the document of app {app.title} ({type(err).__name__})."
         return replace(_canvas_app(app, app.listed_ids), gap=gap)
 
     async def _ids(self, app: _AppEntity) -> frozenset[str]:
         if urlsplit(app.document).scheme != "https":
-            raise InvalidInput("The platform names no address of the document.")
+            raise InvalidInput("The platform returned no URL of the document.")
         answer = await self._http.send(DOCUMENTS, ServiceRequest(method="GET", url=app.document))
         return app.listed_ids | flow_ids_in(answer.body)
 

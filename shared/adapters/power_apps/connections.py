@@ -1,4 +1,4 @@
-"""Connections of an environment by the Power Apps service (platform.md#connection-list)."""
+"""Read an environment's connections from the Power Apps service (platform.md#connection-list)."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ VERSION = {"api-version": "2016-11-01"}
 
 
 class Creator(Wire):
-    """Who made something."""
+    """The creator of an item."""
 
     display_name: str | None = None
     user_principal_name: str | None = None
@@ -28,7 +28,7 @@ class Creator(Wire):
 
     @property
     def name(self) -> str:
-        """What people call them."""
+        """Return the display name."""
         return self.display_name or self.user_principal_name or self.email or self.id or ""
 
 
@@ -64,7 +64,7 @@ class _ConnectionEntity(Wire):
 
     @property
     def error(self) -> str:
-        """What the first status that is an error says; empty: none is."""
+        """Return the message of the first error status, or ""."""
         bad = (one for one in self.properties.statuses if one.status.lower() == "error")
         return next((one.error.message or one.error.code or one.status for one in bad), "")
 
@@ -80,10 +80,10 @@ class _ConnectionEntity(Wire):
 
 
 class PowerAppsConnections(Connections):
-    """`Connections` by the Power Apps service, in an administrator's view."""
+    """`Connections` by the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService) -> None:
-        """Call as the application; the audience is that of the admin API.
+        """Send requests as the application, with the audience of the admin API.
 
         See platform.md#audiences.
         """
@@ -91,7 +91,7 @@ class PowerAppsConnections(Connections):
         self._service = service
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all connections; a connector is read once, however many connections it has."""
+        """Return all connections. Each connector is read once."""
         found = await self._found(environment_id)
         names = sorted({one.connector for one in found if one.connector})
         read = await read_each(names, partial(self._connector, environment_id))
@@ -99,7 +99,7 @@ class PowerAppsConnections(Connections):
         return [one.to_domain(connectors.get(one.connector, {})) for one in found]
 
     async def errors(self, environment_id: str) -> dict[str, str]:
-        """Return by name, in lower case, what is wrong with each connection; empty: nothing is."""
+        """Return the error of each connection by lower-case name, "" if it has none."""
         return {one.name.lower(): one.error for one in await self._found(environment_id)}
 
     async def _found(self, environment_id: str) -> Sequence[_ConnectionEntity]:
@@ -112,7 +112,9 @@ class PowerAppsConnections(Connections):
         ]
 
     async def _connector(self, environment_id: str, name: str) -> Mapping[str, object]:
-        """Return a connector's properties; none where it is not shown, as a custom one may be."""
+        """Return a connector's properties; empty without access, for example to a custom
+        connector.
+        """
         call = ServiceRequest(
             method="GET", url=f"{BASE}/{environment_id}/apis/{name}", params=VERSION
         )

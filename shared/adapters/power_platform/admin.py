@@ -1,4 +1,4 @@
-"""Environments as the admin API of Power Platform (BAP) shows them.
+"""Read environments from the admin API of Power Platform (BAP).
 
 See platform.md#environment-list.
 """
@@ -16,8 +16,8 @@ from shared.ports import Clock, Environments
 SCOPE = "https://service.powerapps.com/.default"
 _BASE = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform/scopes/admin/environments"
 _VERSION = {"api-version": "2023-06-01"}
-#: For so long jobs go by an environment as it was read. A link or a move to another policy takes
-#: longer, and the timer that notices either comes every five minutes.
+#: How long jobs use a cached environment. Linking an environment to a policy takes
+#: longer, and the timer that detects either runs every five minutes.
 _LATELY = timedelta(minutes=1)
 
 
@@ -60,7 +60,7 @@ class _Properties(Wire):
     @field_validator("enterprise_policies", mode="before")
     @classmethod
     def _ignore_case(cls, value: object) -> object:
-        """Microsoft's scripts read these names in any case, and so they may come.
+        """Ignore case, as Microsoft's scripts do.
 
         See platform.md#property-case.
         """
@@ -68,14 +68,14 @@ class _Properties(Wire):
 
 
 class EnvironmentEntity(Wire):
-    """One item of the environment list."""
+    """An item of the environment list."""
 
     name: str
     location: str = ""
     properties: _Properties
 
     def to_domain(self) -> Environment:
-        """Return what the product keeps of it."""
+        """Return the domain object."""
         properties = self.properties
         dataverse = properties.linked_environment_metadata
         url = dataverse.instance_api_url if dataverse else None
@@ -87,7 +87,7 @@ class EnvironmentEntity(Wire):
             geography=self.location.lower(),
             region=properties.azure_region.lower(),
             sku=properties.environment_sku,
-            # `Basic` is the level of every environment that is not managed.
+            # `Basic` is the level of all environments that are not managed.
             is_managed=level != "basic" if level else None,
             is_enabled=properties.states.runtime.id.lower() != "disabled",
             policy=PolicyLink(
@@ -105,13 +105,13 @@ class PowerPlatformAdmin(Environments):
     """`Environments` by the admin API."""
 
     def __init__(self, http: HttpClient, service: HttpService, clock: Clock) -> None:
-        """Call as the application; `service` has `SCOPE`."""
+        """Send requests as the application; `service` must have `SCOPE`."""
         self._http = http
         self._service = service
         self._clock = clock
-        #: By id, with when each was last asked for.
+        #: By id, with the time of the last request.
         self._read: dict[str, tuple[datetime, Environment]] = {}
-        #: Environment id → address of its flow service, as last read.
+        #: Environment id → last read URL of its flow service.
         self._flow_endpoints: dict[str, str] = {}
 
     async def list(self) -> list[Environment]:
@@ -123,7 +123,7 @@ class PowerPlatformAdmin(Environments):
         ]
 
     async def get(self, environment_id: str) -> Environment:
-        """Return one; raises `NotFound`."""
+        """Return an environment; raise `NotFound`."""
         call, asked = f"{_BASE}/{environment_id}", self._clock.now()
         answer = await self._http.send(
             self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
@@ -133,16 +133,16 @@ class PowerPlatformAdmin(Environments):
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return one as this process has read it within the last minute; raises `NotFound`."""
+        """Return an environment from a cache of one minute; raise `NotFound`."""
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._clock.now() - asked < _LATELY:
             return known
         return await self.get(environment_id)
 
     async def flow_endpoint(self, environment_id: str) -> str:
-        """Return the address of an environment's flow service; empty: it tells none.
+        """Return the last read URL of an environment's flow service, or "" if unknown.
 
-        As it was last read: nearly every step reads the environment anyway.
+        The cache needs no refresh, because nearly every step reads the environment.
 
         See platform.md#regional-hosts.
         """

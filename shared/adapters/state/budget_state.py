@@ -1,7 +1,7 @@
-"""The row of a budget, and those of its line, as one of the instances knows them.
+"""Read and write a budget's row and the rows of its queue.
 
-None of them stops anything when it cannot be read. The budget's row is reset and says so; a place
-in the line does not count, and the timer removes it: its job comes again by its own row.
+An unreadable row blocks nothing. The budget's row is reset and logged. An unreadable queue entry is
+ignored and removed by the timer, and its job is retried by its own row.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,39 +25,39 @@ from shared.ports import Clock, Condition, InsertRow, Operation, ReplaceRow, Sto
 
 _TABLE = "requestbudgets"
 _KEY = "leases"  # comes after every place in the line, which begins with a digit
-_TRIES = 10  # races for the row that are lost in a row before a call is refused
+_TRIES = 10  # lost races for the row before a request is rejected
 
-#: For so long people see that a row was reset.
+#: How long a reset remains visible.
 _SHOWN_FOR = timedelta(days=1)
 
 _log = product_log(__name__)
 
-#: The ledger as it is to be, the answer, and what is written beside it.
+#: The new ledger, the result, and further rows to write.
 type Decision[T] = tuple[RequestLedger, T, Sequence[Operation]]
 
 
 class BudgetState:
-    """The row that all instances share."""
+    """The budget row that all instances share."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Keep it in `store`."""
+        """Store the row in `store`."""
         self.store = store
         self.clock = clock
         self.limit = limit
-        #: As this instance has read or written it last.
+        #: The row as last read or written by this instance.
         self._known: StoreRow | None = None
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """Return its table, partition and key."""
+        """Return the row's table, partition and key."""
         return _TABLE, self.limit.name, _KEY
 
     def place(self, key: str) -> StoreRow:
-        """Return a row of the line with nothing in it."""
+        """Return an empty row of the queue."""
         return StoreRow(table=_TABLE, partition=self.limit.name, key=key, columns={})
 
     async def read(self) -> tuple[RequestLedger, list[RequestQueueEntry], list[StoreRow]]:
-        """Return what the row says, who stands in the line, and the places that are unreadable."""
+        """Return the ledger, the queue entries, and the unreadable queue rows."""
         while True:
             row, places = await self._rows()
             ledger = await self._ledger(row)
@@ -78,10 +78,10 @@ class BudgetState:
         *,
         with_line: bool = False,
     ) -> T:
-        """Write what is decided on the row, and on the line if it is asked for; return the answer.
+        """Write the decided change to the row, and to the queue if `with_line`; return the result.
 
-        Decided anew as long as another instance was faster, and where no is said by what was known
-        before: it may be old.
+        Repeats the decision if another instance wrote first, or if it was negative and the row may
+        be outdated.
         """
         for _ in range(_TRIES):
             known, self._known = None if with_line else self._known, None
@@ -113,9 +113,9 @@ class BudgetState:
         raise used_up(self.limit, AGAIN)
 
     async def _ledger(self, row: StoreRow | None) -> RequestLedger | None:
-        """Return what a row says; None: it could not be read, was reset, and is to be read again.
+        """Return the ledger of a row. If the row is unreadable, reset it and return None.
 
-        Written at once, so that the pause has one beginning for all instances.
+        Resets at once, so that the pause starts at the same time for all instances.
         """
         now = self.clock.now()
         if row is None:
@@ -123,14 +123,16 @@ class BudgetState:
         try:
             return read_ledger(row, self.limit, now)
         except ValueError:
-            _log.warning("the row of the budget %s cannot be read: it is reset", self.limit.name)
+            _log.warning(
+                "The row of request budget %s is unreadable and was reset", self.limit.name
+            )
             new = replace(row, columns=ledger_columns(reset_ledger(self.limit, now)))
             with suppress(Conflict):
                 await self.store.write(ReplaceRow(new))
             return None
 
     async def _rows(self) -> tuple[StoreRow | None, list[StoreRow]]:
-        """Return the budget's row, and the places in its line."""
+        """Return the budget's row and the rows of its queue."""
         rows = [row async for row in self.store.query(_TABLE, self.limit.name)]
         row = next((one for one in rows if one.key == _KEY), None)
         return row, [one for one in rows if one.key != _KEY]

@@ -1,8 +1,8 @@
-"""How a ledger is stored: one column of JSON, which is validated whenever it is read.
+"""Store a ledger as one column of JSON, which is validated on each read.
 
-A row that cannot be read is reset to the setting after a pause, so that it stops calls for minutes
-at most. In the pause everything ends that the lost row may have allowed: a block is used for up to
-three windows, and its last call counts for one more. The counts of an hour and of a day are lost.
+An unreadable row is reset to the setting after a pause, so it blocks requests for minutes at most.
+During the pause, everything that the lost row may have allowed ends: a reservation is used for up
+to three windows, and its last request counts for one more. The hourly and daily counts are lost.
 """
 
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ from shared.adapters.state.request_ledger import (
 from shared.adapters.state.request_tally import RequestTally
 from shared.ports import Scalar, StoreRow
 
-#: The column that says when a row was reset.
+#: The column with the time of the last reset.
 RESET_AT = "reset_at"
 _LEDGER = "ledger"
-#: In windows: no row allows a call later than that, and a reset pauses for as long.
+#: Windows after which no row allows a request; also the pause after a reset.
 _PAUSE = 4
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
-#: No budget is larger, so a larger number is damage.
+#: Larger than every budget: a larger number means that the row is damaged.
 type _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 type _Calls = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -57,7 +57,7 @@ _adapter = TypeAdapter(_Stored)
 
 
 def new_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
-    """Return a ledger without any call."""
+    """Return a ledger without requests."""
     return RequestLedger(
         now=now,
         limit=limit,
@@ -69,15 +69,15 @@ def new_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
 
 
 def reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
-    """Return the ledger that takes the place of one that cannot be read."""
+    """Return the ledger that replaces an unreadable one."""
     until = now + _PAUSE * limit.window + UNDERWAY
     return replace(new_ledger(limit, now), paused_until=until, reset_at=now)
 
 
 def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
-    """Return what a row says, without what is over; a block whose time is over was used.
+    """Return the ledger of a row, without expired entries. Expired reservations count as used.
 
-    Raises `ValueError` if the row cannot be read, or names a time that no ledger can name.
+    Raises `ValueError` if the row is unreadable or contains an impossible time.
     """
     stored = _adapter.validate_json(str(row.columns.get(_LEDGER, "")))
     _check_times(stored, limit, now)
@@ -95,7 +95,7 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
         reset_at=stored.reset_at,
     )
     learnt = stored.learnt
-    if learnt.begun_with == limit.calls:  # another setting begins anew
+    if learnt.begun_with == limit.calls:  # a changed setting resets it
         ledger = replace(
             ledger,
             calls=min(learnt.calls, max(limit.most or 0, limit.calls)),
@@ -110,7 +110,7 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
 
 
 def ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
-    """Return the columns of the row; `reset_at` finds the rows that were reset."""
+    """Return the columns of the row. `reset_at` finds rows that were reset."""
     stored = _Stored(
         spent=ledger.spent,
         holds={name: (one.held, one.owed, one.until) for name, one in ledger.holds.items()},
@@ -133,7 +133,7 @@ def ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
 
 
 def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
-    """Raise `ValueError` for a time later than any that this version writes."""
+    """Raise `ValueError` for a time later than this version writes."""
     pause = _PAUSE * limit.window
     latest = [
         (now + pause, [until for until, _ in stored.spent]),
@@ -145,7 +145,7 @@ def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
     ]
     for limit_of_time, times in latest:
         if any(time > limit_of_time + UNDERWAY for time in times):
-            raise ValueError("a time lies too far in the future")
+            raise ValueError("a time is too far in the future")
 
 
 def _writes(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> RequestTally | None:

@@ -1,9 +1,9 @@
-"""A service's budget of calls, shared by all instances of the app through rows of the store.
+"""Limit requests to a service for all instances of the app, with rows of the store.
 
-In *no* span of one window's length are there more calls than the budget, wherever the span begins,
-and in no hour or day more than are set for these (request_tally.py).
-Where calls are plenty an instance leases slices of it (reserved_slices.py). Where they are scarce a
-delivery takes a block (reserved_requests.py), or stands in the line (request_queue.py).
+In *no* span of one window's length are there more requests than the budget, wherever it starts, and
+in no hour or day more than their limits (request_tally.py). While many requests are left, an
+instance leases slices (reserved_slices.py). While few are left, a delivery takes a reservation
+(reserved_requests.py) or waits in the queue (request_queue.py).
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from shared.errors import CmkflowError, Conflict, NotFound, ThrottledError
 from shared.log_fields import product_log
 from shared.ports import Clock, DeleteRow, Operation, RequestBudget, Store
 
-#: How long one delivery waits for calls, all together; longer where so many calls take longer. The
-#: most calls that a delivery makes before it has kept what it learnt are eight: of a flow whose
-#: definition is hidden. The host ends a delivery after ten minutes (host.json).
+#: Maximum total wait of an invocation for requests; longer if so many requests need longer. The
+#: most requests that an invocation sends before it saves its result are eight, for a flow whose
+#: definition is hidden. The host ends an invocation after ten minutes (host.json).
 _PATIENCE = timedelta(minutes=3)
 _LEAST_CALLS = 8
 _LONGEST_PATIENCE = timedelta(minutes=8)
@@ -36,17 +36,17 @@ _log = product_log(__name__)
 
 @dataclass(slots=True)
 class _Delivery:
-    """What is done inside of `StoredRequestBudget.block`: it waits for calls of any budget."""
+    """An invocation inside `StoredRequestBudget.block`, which can wait for any budget."""
 
     is_urgent: bool
     #: By name of the budget.
     blocks: dict[str, ReservedRequests] = field(default_factory=dict)
     waited: timedelta = timedelta(0)
-    #: Until when it waits now. What it asks side by side waits at the same time.
+    #: End of the current wait. Concurrent requests wait at the same time.
     waits_until: datetime = NEVER
 
     def wait(self, now: datetime, wait: timedelta) -> None:
-        """Count a wait that begins now, but for what of it is counted already."""
+        """Add a wait that starts now, without the part that already counts."""
         until = now + wait
         self.waited += max(timedelta(0), until - max(now, self.waits_until))
         self.waits_until = max(until, self.waits_until)
@@ -56,12 +56,12 @@ _delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
 
 
 class StoredRequestBudget(RequestBudget):
-    """Calls to one service, for this instance."""
+    """The request budget of a service, for this instance."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Lease from rows of `store`."""
+        """Lease requests by rows of `store`."""
         if limit.calls < 1:
-            raise ValueError("a budget holds at least one call")
+            raise ValueError("a budget must allow at least one request")
         self._clock = clock
         self._limit = limit
         self._row = BudgetState(store, clock, limit)
@@ -70,7 +70,7 @@ class StoredRequestBudget(RequestBudget):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Work inside with a block of calls; see the port."""
+        """Run an invocation with reserved requests; see the port."""
         delivery, block = _Delivery(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.calls > self._slice.size):
             block = await self._begun(need)
@@ -85,11 +85,11 @@ class StoredRequestBudget(RequestBudget):
 
     @property
     def is_waited_for(self) -> bool:
-        """Say whether `ready` waits: it does in a delivery."""
+        """Return whether `wait_for` waits, which it does in an invocation."""
         return _delivery.get() is not None
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Come back when there are calls at hand; outside of a delivery `take` says if so."""
+        """Wait until there are requests. Outside of an invocation, do nothing: `take` raises."""
         delivery = _delivery.get()
         if delivery is None:
             return
@@ -106,7 +106,7 @@ class StoredRequestBudget(RequestBudget):
             await self._clock.sleep(wait)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one call; raises `ThrottledError` with the time until there is one again."""
+        """Take one request; raise `ThrottledError` with the time until the next."""
         async with self._lock:
             await self._have(1, is_write=is_write)
             if block := self._block():
@@ -115,18 +115,18 @@ class StoredRequestBudget(RequestBudget):
                 self._slice.use()
 
     async def queue_status(self) -> RequestQueueStatus:
-        """Return who waits at this moment, and for how long."""
+        """Return how many wait in the queue, and for how long."""
         ledger, line, _ = await self._row.read()
         return self._shown(ledger, line)
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Have those come sooner whose turn comes within the next minutes; see the port."""
+        """Wake waiters whose turn comes within the next minutes; see the port."""
         ledger, line, unreadable = await self._row.read()
         ahead, operations = ledger.owed, list[Operation](DeleteRow(row) for row in unreadable)
         for row in unreadable:
-            _log.warning("the place %s in the line of %s cannot be read", row.key, row.partition)
+            _log.warning("The queue entry %s of %s is unreadable", row.key, row.partition)
         for one in line:
             comes = ledger.free_at(ahead + 1, is_urgent=False)
             if not is_near(ledger, comes):
@@ -143,7 +143,7 @@ class StoredRequestBudget(RequestBudget):
                 operations.append(one.called(comes))
             ahead += one.calls
         for batch in batched(operations, AT_ONCE, strict=False):
-            with suppress(Conflict, NotFound):  # who was there by itself is not called up
+            with suppress(Conflict, NotFound):  # it may have returned in the meantime
                 await self._row.store.write(*batch)
         removed = [(row.table, row.partition, row.key) for row in unreadable]
         return replace(
@@ -153,7 +153,7 @@ class StoredRequestBudget(RequestBudget):
         )
 
     async def refused(self, wait: timedelta) -> None:
-        """Give out nothing for a while, in every instance, and less after it."""
+        """Pause for `wait` in all instances and lower the rate afterwards."""
         async with self._lock:
             self._slice.drop()
             if block := self._block():
@@ -178,9 +178,10 @@ class StoredRequestBudget(RequestBudget):
         return delivery.blocks.get(self._limit.name) if delivery else None
 
     async def _have(self, calls: int, *, is_urgent: bool = False, is_write: bool = False) -> None:
-        """Have calls in hand, of the delivery's block or of the slice; raises `ThrottledError`.
+        """Get requests from the invocation's reservation or the slice; raise `ThrottledError`.
 
-        Outside of a delivery people and timers look, and write only what mends something.
+        Outside of an invocation, the urgent requests are those of people and timers, whose writes
+        only correct something.
         """
         delivery, block = _delivery.get(), self._block()
         is_urgent = is_urgent or (delivery.is_urgent if delivery else is_write)
@@ -195,7 +196,7 @@ class StoredRequestBudget(RequestBudget):
         return max(_PATIENCE, min(_LEAST_CALLS * self._limit.window / calls, _LONGEST_PATIENCE))
 
     async def _begun(self, need: RequestDemand | None) -> ReservedRequests:
-        if need is None or not need.calls:  # it waits for nobody, and has no call yet
+        if need is None or not need.calls:  # it waited for nothing, and has no requests yet
             return ReservedRequests(row=self._row)
         async with self._lock:
             return await ReservedRequests.begin(self._row, need)
@@ -204,5 +205,5 @@ class StoredRequestBudget(RequestBudget):
         try:
             async with self._lock:
                 await block.end()
-        except CmkflowError as err:  # it lapses
+        except CmkflowError as err:  # it expires
             _log.warning("reservation not released", extra={"text": err})

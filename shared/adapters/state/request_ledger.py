@@ -1,4 +1,4 @@
-"""What the row of a budget remembers: calls made and in hand, and how many there may be."""
+"""The state of a request budget: requests sent and reserved, and how many are allowed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,104 +9,104 @@ from shared.adapters.state.request_tally import RequestTally
 from shared.errors import ThrottledError
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-#: A call may arrive this much later after it was taken than another one: a second of transit, and a
-#: second by which the clocks of two instances may differ.
+#: How much longer one request can take from budget to service than another: a second of transit
+#: and a second of difference between the clocks of two instances.
 UNDERWAY = timedelta(seconds=2)
-#: Whoever is refused asks again after this at the earliest.
+#: Minimum wait after a `ThrottledError`.
 AGAIN = timedelta(seconds=1)
-_OF_DAY = " of 24 hours"
-#: After so long without a refusal a fifth of the setting more is tried, while work waits.
+_OF_DAY = " per 24 hours"
+#: Time without a 429 after which the rate rises by a fifth of the setting, while work waits.
 _RISES_AFTER = timedelta(minutes=10)
-#: For so long what was refused is not tried again.
+#: Time in which a rate that caused a 429 is not tried again.
 _REMEMBERED = timedelta(days=1)
-#: A service that asks for a longer pause is asked again after this one.
+#: Maximum pause, even if a service asks for a longer one.
 _LONGEST_PAUSE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLimit:
-    """How many calls a service takes."""
+    """The limits of a service's request budget."""
 
     #: Key of the budget: letters, digits, `-` and `.`.
     name: str
-    #: In each window, to begin with.
+    #: Initial requests per window.
     calls: int
-    #: As many are tried while the service refuses none; None: no more than to begin with.
+    #: Maximum requests per window without a 429; None: the initial number.
     most: int | None = None
     window: timedelta = timedelta(minutes=1)
-    #: Of them that are no reads, in an hour; None: not counted.
+    #: Maximum writes per hour; None: not counted.
     writes_an_hour: int | None = None
-    #: In 24 hours; None: not counted.
+    #: Maximum requests per 24 hours; None: not counted.
     calls_a_day: int | None = None
 
 
 def used_up(limit: BudgetLimit, wait: timedelta, of: str = "") -> ThrottledError:
-    """Return what is raised where there is no call; `of` says in which time."""
-    return ThrottledError(f"the budget of calls to {limit.name}{of} is used up", retry_after=wait)
+    """Return the error for an exhausted budget; `of` names the period."""
+    return ThrottledError(f"The request budget of {limit.name}{of} is exhausted", retry_after=wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """The block of one delivery."""
+    """The reservation of an invocation."""
 
-    #: Calls that it has and has not told the use of.
+    #: Reserved requests without a reported use.
     held: int
-    #: Calls that come to it before anybody is let in.
+    #: Requests that it gets before anyone else is admitted.
     owed: int
-    #: It has died if it has not been heard of by then.
+    #: Time after which it counts as lost.
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLedger:
-    """The calls of one budget at one moment. In no span of `window` are there more than `calls`."""
+    """The requests of a budget at a point in time. No span of `window` has more than `calls`."""
 
     now: datetime
     limit: BudgetLimit
-    #: As many are allowed in each window, as far as is known.
+    #: Known limit per window.
     calls: int
-    #: Since when.
+    #: Start of that limit.
     since: datetime
-    #: More than so many were refused, and are not tried until then.
+    #: A limit that caused a 429, and until when it is not tried again.
     ceiling: int | None = None
     ceiling_until: datetime = NEVER
-    #: How many calls count until when.
+    #: Requests and the times until which they count.
     spent: tuple[tuple[datetime, int], ...] = ()
     holds: Mapping[str, Reservation] = field(default_factory=dict)
-    #: Writes of an hour, and calls of a day; None: not counted.
+    #: Writes of an hour, and requests of a day; None: not counted.
     writes: RequestTally | None = None
     day: RequestTally | None = None
     paused_until: datetime = NEVER
-    #: When a row that could not be read was reset to the setting.
+    #: Time of the last reset of an unreadable row.
     reset_at: datetime | None = None
 
     @property
     def window(self) -> timedelta:
-        """Return the time in which the calls are counted."""
+        """Return the length of the window."""
         return self.limit.window
 
     @property
     def _step(self) -> int:
-        """Return by how many calls it rises, and falls below the setting."""
+        """Return the step by which the limit rises, or falls below the setting."""
         return max(self.limit.calls // 5, 1)
 
     @property
     def held(self) -> int:
-        """Return how many calls somebody has in hand; they may be made at any time."""
+        """Return the number of reserved requests, which can be sent at any time."""
         return sum(hold.held for hold in self.holds.values())
 
     @property
     def room(self) -> int:
-        """Return how many calls may be made now that nobody has in hand."""
+        """Return the number of unreserved requests that can be sent now."""
         return self.calls - self.held - sum(count for _, count in self.spent)
 
     @property
     def left_of_day(self) -> int | None:
-        """Return how many calls of 24 hours are left for what is not urgent; None: any number."""
+        """Return the requests left of 24 hours for non-urgent work; None: no limit."""
         return max(self.day.left(self.held, is_urgent=False), 0) if self.day else None
 
     def free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
-        """Return how many calls can be given out now, `kept` of them being for others."""
+        """Return how many requests can be reserved now, `kept` of them for others."""
         if self.paused_until > self.now:
             return 0
         free = self.room - kept
@@ -117,7 +117,7 @@ class RequestLedger:
         return max(free, 0)
 
     def some(self, *, is_urgent: bool, may_write: bool = True) -> int:
-        """Return the same; raises `ThrottledError` if there is none."""
+        """Return the same number; raise `ThrottledError` if it is zero."""
         if free := self.free(is_urgent=is_urgent, may_write=may_write):
             return free
         opens = self.free_at(1, is_urgent=is_urgent, may_write=may_write)
@@ -125,11 +125,11 @@ class RequestLedger:
 
     @property
     def owed(self) -> int:
-        """Return how many of the next calls are spoken for."""
+        """Return how many of the next requests belong to existing reservations."""
         return sum(hold.owed for hold in self.holds.values())
 
     def made(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
-        """Return the ledger with calls that have arrived by this moment."""
+        """Return the ledger with requests that have arrived by this time."""
         until = moment + self.window
         return replace(
             self,
@@ -139,42 +139,40 @@ class RequestLedger:
         )
 
     def unmade(self, moment: datetime, calls: int) -> Self:
-        """Return the ledger with calls of a day that were leased until then, and not made."""
+        """Return the ledger without daily requests that were leased but not sent."""
         return replace(self, day=self.day.made(moment, -calls) if self.day else None)
 
     def corrected(self, told: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
-        """Return the ledger with the calls that were made in place of what was told of them."""
+        """Return the ledger with the sent requests instead of the reported ones."""
         if told not in self.spent:
-            return self  # they count no more
+            return self  # they no longer count
         at, counts = self.spent.index(told), used[1] > 0 and used[0] > self.now
         others = self.spent[:at] + self.spent[at + 1 :]
         return replace(self, spent=(*others, used) if counts else others)
 
     def with_hold(self, name: str, hold: Reservation | None) -> Self:
-        """Return the ledger with a block as it is now, or without it."""
+        """Return the ledger with a changed reservation, or without it."""
         others = {key: value for key, value in self.holds.items() if key != name}
         return replace(self, holds={**others, name: hold} if hold else others)
 
     def free_at(self, number: int, *, is_urgent: bool, may_write: bool = True) -> datetime:
-        """Return when that many more calls than now can have been made, as far as is known."""
+        """Return the expected time at which `number` more requests are available."""
         opens = [self._in_window(number), self.paused_until]
         given_back = self.now + self.window
         if self.day:
             opens.append(self.day.opens(number, self.held, is_urgent=is_urgent) or given_back)
-        if self.writes and may_write:  # how many of them are to write is not known
+        if self.writes and may_write:  # it is not known how many of them write
             opens.append(self.writes.opens(1, self.held, is_urgent=is_urgent) or given_back)
         return max(opens)
 
     def _in_window(self, number: int) -> datetime:
         ends = sorted(until for until, count in self.spent for _ in range(count))
-        ends = (
-            [self.now] * self.room + ends + [self.now + self.window] * self.held
-        )  # in use right now
+        ends = [self.now] * self.room + ends + [self.now + self.window] * self.held  # in use now
         rounds, last = divmod(number - 1 - min(self.room, 0), len(ends))
         return ends[last] + rounds * self.window
 
     def risen(self) -> Self:
-        """Return the ledger with more calls in each window, if it is time to try that."""
+        """Return the ledger with a higher limit, if it is time to try one."""
         most = max(self.limit.most or 0, self.limit.calls)
         if self.ceiling is not None and self.now < self.ceiling_until:
             most = min(most, self.ceiling)
@@ -183,10 +181,10 @@ class RequestLedger:
         return replace(self, calls=min(self.calls + self._step, most), since=self.now)
 
     def refused(self, wait: timedelta) -> Self:
-        """Return the ledger after the service has refused a call: fewer of them, and none for now.
+        """Return the ledger after a 429, with a pause and a lower limit.
 
-        Above the setting they are halved. Calls that were under way when the first was refused say
-        nothing new.
+        Above the setting, the limit is halved. Later 429s of requests already sent have no further
+        effect.
         """
         until = self.now + min(wait, _LONGEST_PAUSE)
         paused = replace(self, paused_until=max(self.paused_until, until))

@@ -1,9 +1,8 @@
-"""The line of those who wait for calls: who is let in, and when the others are to come again.
+"""The queue of those who wait for requests: who is admitted, and when the others return.
 
-Whoever is refused is a row: its key says who goes before whom, its columns how many calls it needs
-and when it was told to come. Nobody is let in while somebody who goes first is about to come, or
-while a block that was begun has not all of its calls. One who does not come in time has died, and
-holds nobody up.
+Each waiter is a row: its key has the order, its columns the number of requests and the time to
+return. No one is admitted while someone earlier in the queue is about to return, or while a started
+reservation lacks requests. A waiter that does not return in time counts as gone and blocks no one.
 """
 
 from collections.abc import Sequence
@@ -17,17 +16,17 @@ from shared.adapters.state.request_ledger import AGAIN, RequestLedger
 from shared.domain.request_demand import RequestDemand
 from shared.ports import DeleteRow, Operation, ReplaceRow, Scalar, StoreRow, UpsertRow
 
-#: Places that are written or removed at once: a batch holds a hundred operations.
+#: Rows per write: a batch has at most a hundred operations.
 AT_ONCE = 50
-#: Share of the window for which a call is kept for somebody who goes first and is to come, and how
-#: many windows later it counts as dead.
+#: Share of the window for which a request is kept for the first in the queue, and how
+#: many windows later it counts as gone.
 _KEPT_FOR, _GRACE = 1 / 10, 1
-#: Whose turn comes within so many windows comes when there may be a call.
+#: Waiters whose turn comes within this many windows return when a request may be available.
 _NEAR = 2
-#: Who is told a late time is told rather too late a one, since it is called up: so much more is
-#: expected of those before it. Who asks too early is refused again, at the cost of a delivery.
+#: A late time to return is better too late, because waiters are woken earlier: so much more is
+#: expected of those before it. A waiter that returns too early costs an invocation.
 _MORE = 1.4
-#: The column that holds it.
+#: The column with the entry.
 _STORED = "waiter"
 
 
@@ -44,58 +43,58 @@ _adapter = TypeAdapter(_Stored)
 
 @dataclass(frozen=True, slots=True)
 class RequestQueueEntry:
-    """A row of the line: who was told to come again. Keys are in the order of who goes first."""
+    """An entry of the queue. Its key has the order."""
 
     kept: StoreRow
     stored: _Stored
 
     @classmethod
     def read(cls, row: StoreRow) -> Self:
-        """Return what a row says; raises `ValueError` if it cannot be read."""
+        """Return the entry in a row; raise `ValueError` if it is unreadable."""
         return cls(row, _adapter.validate_json(str(row.columns.get(_STORED, ""))))
 
     @classmethod
     def told(cls, place: StoreRow, need: RequestDemand, comes: datetime, calls: int) -> UpsertRow:
-        """Return the place of somebody who was told to come."""
+        """Return the operation that stores a waiter with its time to return."""
         stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
         return UpsertRow(replace(place, columns=_columns(stored)))
 
     @property
     def key(self) -> str:
-        """Return its place in the line."""
+        """Return its key in the queue."""
         return self.kept.key
 
     @property
     def calls(self) -> int:
-        """Return how many calls it needs."""
+        """Return how many requests it needs."""
         return self.stored.calls
 
     @property
     def later(self) -> int:
-        """Return how many calls its later deliveries need."""
+        """Return how many requests its later invocations need."""
         return self.stored.later
 
     @property
     def comes(self) -> datetime:
-        """Return when it was told to come."""
+        """Return its time to return."""
         return self.stored.comes
 
     @property
     def row(self) -> tuple[str, str, str]:
-        """Return the row that waits: table, partition and key."""
+        """Return the waiting row: table, partition and key."""
         return self.stored.row
 
     @property
     def removal(self) -> DeleteRow:
-        """Return what takes it out of the line, whatever became of it."""
+        """Return the operation that removes it from the queue."""
         return DeleteRow(replace(self.kept, etag=None))
 
     def called(self, comes: datetime) -> ReplaceRow:
-        """Return the place of somebody who was told to come sooner, if it still stands there."""
+        """Return the operation that moves its return forward, if it is unchanged."""
         return ReplaceRow(replace(self.kept, columns=_columns(replace(self.stored, comes=comes))))
 
     def is_dead(self, ledger: RequestLedger) -> bool:
-        """Say whether it should have come long ago."""
+        """Return whether it is long overdue."""
         return self.comes < ledger.now - ledger.window * _GRACE
 
 
@@ -106,9 +105,9 @@ def _columns(stored: _Stored) -> dict[str, Scalar]:
 def ask(
     ledger: RequestLedger, line: Sequence[RequestQueueEntry], need: RequestDemand, place: StoreRow
 ) -> tuple[int | datetime, Sequence[Operation]]:
-    """Return how many calls may be begun with, or when to ask again; and what that changes.
+    """Return the number of admitted requests or the time to return, and the changes to write.
 
-    `place` is where it stands in the line until it is let in.
+    `place` is the entry in the queue until it is admitted.
     """
     calls = min(need.calls, ledger.calls)
     others = [one for one in line if one.key != place.key]
@@ -129,9 +128,9 @@ def ask(
 def _comes(
     ledger: RequestLedger, first: Sequence[RequestQueueEntry], *, is_urgent: bool
 ) -> datetime:
-    """Return when whoever is refused is to ask again: soon, or when it is probably its turn.
+    """Return the time to return: soon, or at its probable turn.
 
-    Who is told a late time is called up: those that go first may need less, or give up.
+    Late waiters are woken earlier, because those before them may need less, or give up.
     """
     ahead = ledger.owed + sum(one.calls for one in first)
     at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
@@ -142,5 +141,5 @@ def _comes(
 
 
 def is_near(ledger: RequestLedger, comes: datetime) -> bool:
-    """Say whether it comes within the next minutes."""
+    """Return whether it comes within the next minutes."""
     return comes <= ledger.now + ledger.window * _NEAR

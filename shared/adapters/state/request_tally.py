@@ -1,4 +1,4 @@
-"""How many calls there were in a long time, counted in buckets: late, never early, it forgets."""
+"""Count requests of a long period in buckets, which expire late and never early."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,18 +10,18 @@ _ZERO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTally:
-    """A limit, and what counts in it at one moment: in no span are there more."""
+    """A limit and the requests that count: no span has more."""
 
     now: datetime
     limit: int
     span: timedelta
-    #: What is made within so long of each other is forgotten together.
+    #: Requests within this time expire together.
     bucket: timedelta
-    #: How many count until when.
+    #: Requests and the times until which they count.
     counts: Mapping[datetime, int]
 
     def made(self, moment: datetime, calls: int) -> Self:
-        """Return it with calls of this moment; fewer than none: they were not made after all."""
+        """Return it with requests of this time; a negative number removes unsent ones."""
         until = moment - (moment - _ZERO) % self.bucket + self.bucket + self.span
         if until <= self.now:
             return self
@@ -29,13 +29,13 @@ class RequestTally:
         return replace(self, counts={**self.counts, until: count})
 
     def left(self, held: int, *, is_urgent: bool) -> int:
-        """Return how many may be made now beside those in hand; a tenth is for what is urgent."""
+        """Return how many requests are left beside the reserved; a tenth is for urgent ones."""
         return self._usable(is_urgent=is_urgent) - held - sum(self.counts.values())
 
     def opens(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
-        """Return when that many more have been made at the earliest.
+        """Return the earliest time at which `number` more requests are available.
 
-        None: when those are given back that somebody has in hand.
+        None: when reserved ones are returned.
         """
         rounds, last = divmod(number - 1, self._usable(is_urgent=is_urgent))
         left, until = self.left(held, is_urgent=is_urgent), self.now
@@ -58,6 +58,6 @@ class RequestTally:
         span: timedelta,
         bucket: timedelta,
     ) -> Self:
-        """Return what was stored, without what is over."""
+        """Return the stored counts without expired ones."""
         lasting = {until: count for until, count in counts.items() if until > now}
         return cls(now=now, limit=limit, span=span, bucket=bucket, counts=lasting)

@@ -1,7 +1,8 @@
-"""Calls where they are scarce: a delivery takes a block before it begins.
+"""Reserve scarce requests for an invocation before it starts.
 
-What is missing in it comes to it as it comes free, before anybody else is let in. At its end it
-tells when it used which call; a block that nothing is heard of lapses, and counts as used.
+Missing requests are added as they become available, before anyone else is admitted. At its end, the
+delivery reports when it sent each request. A reservation without a report expires and counts as
+used.
 """
 
 import uuid
@@ -17,34 +18,34 @@ from shared.domain.request_demand import RequestDemand
 from shared.errors import MustWait
 from shared.reason import Reason
 
-#: A block counts as lost if nothing is heard of it for so many windows.
+#: Windows without a report after which a reservation counts as lost.
 _LAPSES = 3
-#: For so long, in windows, what a delivery did not use is kept for the next step of its job, as the
-#: hold of this name.
+#: Windows for which unused requests are kept for the next step of the job, as the
+#: reservation of this name.
 _KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
 
 
 @dataclass(slots=True, kw_only=True)
 class ReservedRequests:
-    """The calls that one delivery has in hand."""
+    """The requests reserved for an invocation."""
 
     row: BudgetState
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
-    #: Whose they are; empty: of a delivery that waits for nobody.
+    #: Key of the reservation; empty for an invocation that waited for nothing.
     whose: str = ""
     left: int = 0
-    #: Calls that are to come to it as they come free.
+    #: Requests that it gets as they become available.
     owed: int = 0
-    #: It has lapsed by then; never: it has had no call yet.
+    #: End of the reservation; the maximum time before its first request.
     until: datetime = NEVER
-    #: As many calls are allowed in a window, as was known last; 0: it is not known.
+    #: Last known limit per window; 0: unknown.
     most: int = 0
-    #: When calls of it were made, as far as the row does not know, and which were writes.
+    #: Unreported requests: the time of each, and whether it was a write.
     used: list[tuple[datetime, bool]] = field(default_factory=list)
 
     @classmethod
     async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
-        """Return the block of a delivery that may begin; raises `MustWait`."""
+        """Return the reservation of an invocation that may start; raise `MustWait`."""
         block, place = (
             cls(row=row, whose=need.job_id),
             row.place(need.queue_position),
@@ -68,7 +69,7 @@ class ReservedRequests:
         return block
 
     async def have(self, calls: int, *, is_urgent: bool) -> None:
-        """Have so many calls in hand, or as many as a window has; raises `ThrottledError`."""
+        """Get this many requests, or a window's limit; raise `ThrottledError`."""
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
@@ -76,16 +77,16 @@ class ReservedRequests:
             calls = min(calls, self.most)
 
     def use(self, *, is_write: bool) -> None:
-        """Make one of the calls in hand."""
+        """Use one reserved request."""
         self.left -= 1
         self.used.append((self.row.clock.now(), is_write))
 
     def drop(self) -> None:
-        """Have none of them any more: they come again as they come free."""
+        """Drop all reserved requests. They are added again as they become available."""
         self.left, self.owed = 0, self.owed + self.left
 
     async def end(self) -> None:
-        """Tell when calls were made; the others are kept for the job's next step."""
+        """Report the used requests and keep the others for the job's next step."""
 
         def end(ledger: RequestLedger, _: Sequence[RequestQueueEntry]) -> Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
@@ -100,9 +101,9 @@ class ReservedRequests:
             await self.row.decide(end)
 
     async def _fill(self, calls: int, *, is_urgent: bool) -> None:
-        """Put what there is into it, and tell what was used of it.
+        """Add the available requests and report the used ones.
 
-        What other blocks are owed is not kept from it: all of them were let in.
+        Requests owed to other reservations are also available to it, because all were admitted.
         """
 
         def fill(
@@ -122,7 +123,7 @@ class ReservedRequests:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
     def _told(self, ledger: RequestLedger) -> RequestLedger:
-        """Return the ledger without it, but with the calls made of it since it was told of it."""
+        """Return the ledger without it, but with its requests since the last report."""
         for moment, is_write in self.used:
             ledger = ledger.made(moment + UNDERWAY, is_write=is_write)
         return ledger.with_hold(self.name, None)
@@ -138,6 +139,6 @@ def _hold(ledger: RequestLedger, held: int, owed: int) -> Reservation:
 
 def _waiting(ledger: RequestLedger, until: datetime) -> MustWait:
     is_day_over = ledger.left_of_day == 0
-    why = "has had its calls of 24 hours" if is_day_over else "takes few calls"
-    text = f"It waits for its turn: {ledger.limit.name} {why}."
+    why = "has reached its daily limit" if is_day_over else "accepts few requests now"
+    text = f"Waiting for requests: {ledger.limit.name} {why}."
     return MustWait(text, until=until, code=Reason.THROTTLED)

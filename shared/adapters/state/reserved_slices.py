@@ -1,7 +1,7 @@
-"""Calls where they are plenty: leased in slices, so that not every call costs a write.
+"""Lease plentiful requests in slices, so that not every request needs a write.
 
-A slice is to be used within a twentieth of the window, and counts for that much longer; within a
-whole window as long as most calls are free. With the next one it is told what was used of it.
+A slice must be used within a twentieth of the window, or within a whole window while most requests
+are free, and counts for that much longer. The next lease reports its use.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from shared.adapters.state.budget_state import BudgetState, Decision
 from shared.adapters.state.request_ledger import NEVER, UNDERWAY, RequestLedger
 from shared.adapters.state.request_queue import RequestQueueEntry
 
-#: Share of the window in which a slice is to be used: while calls are few, and while most are free.
+#: Share of the window in which a slice must be used: with few free requests, and with most free.
 _USE_SHARE, _LONG_USE_SHARE = 1 / 20, 1
-#: Slices a whole budget is cut into at most.
+#: Maximum number of slices per budget.
 _SLICES = 40
 
 
 class ReservedSlice:
-    """The calls that this instance has in hand, one slice after the other."""
+    """The requests leased by this instance, one slice at a time."""
 
     def __init__(self, row: BudgetState) -> None:
         """Lease from the row that all instances share."""
@@ -26,29 +26,29 @@ class ReservedSlice:
         self.size = -(-row.limit.calls // _SLICES)
         self._left = 0
         self._use_until = NEVER
-        #: Until when the row counts how many calls of the last one, and when one was made of it.
+        #: For the last slice: when its requests stop counting, how many count, and the last use.
         self._told = (NEVER, 0)
         self._used_at = NEVER
 
     async def have(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
-        """Have calls in hand; raises `ThrottledError`."""
+        """Get requests; raise `ThrottledError`."""
         if self._left < calls or self._row.clock.now() >= self._use_until:
             may_write = is_write and self.size == 1
             await self._lease(calls, is_urgent=is_urgent, may_write=may_write)
 
     def use(self) -> None:
-        """Make one of the calls in hand."""
+        """Use one leased request."""
         self._left -= 1
         self._used_at = self._row.clock.now()
 
     def drop(self) -> None:
-        """Make no other call of it."""
+        """Use no more requests of the slice."""
         self._left = 0
 
     async def _lease(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
-        """Lease a slice; of what is kept for the urgent no more than is asked for.
+        """Lease a slice, with only as many urgent requests as needed.
 
-        Where a slice is one call, it is known what that is.
+        A slice of one request may be a write if that request is.
         """
 
         window = self._row.limit.window

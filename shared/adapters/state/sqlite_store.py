@@ -1,12 +1,11 @@
-"""State in a SQLite file: the default where no storage account is named.
+"""Store state in a SQLite file, the default without a storage account.
 
-Several processes of one machine may use the file at once. WAL mode lets them read while one
-writes, `BEGIN IMMEDIATE` makes a check and its write one step, and `synchronous=FULL` keeps an
-intent that was written before a power cut.
+Several processes on a machine can use the file at once. WAL mode allows reads during a write,
+`BEGIN IMMEDIATE` makes a check and its write atomic, and `synchronous=FULL` keeps an intent that
+was written before a power failure.
 
-A write waits for the disk, so it runs on the thread pool; what comes meanwhile is written by one
-transaction after it, and shares its wait, which takes more processor time than several writes. A
-read takes less time than the way to another thread.
+A write waits for the disk, so it runs in a thread pool. Concurrent writes share the next
+transaction and its wait. A read is faster than a switch to another thread.
 """
 
 import asyncio
@@ -56,17 +55,17 @@ type _Outcome = list[StoreRow] | CmkflowError
 
 @dataclass(slots=True, eq=False)
 class _Write:
-    """The operations of one caller, and their outcome, which is set once they are on the disk."""
+    """A caller's write and its outcome, which is None until it is on the disk."""
 
     operations: Sequence[Operation]
     done: asyncio.Future[_Outcome]
 
 
 class SqliteStore(Store):
-    """A `Store` in one SQLite file."""
+    """A `Store` in a SQLite file."""
 
     def __init__(self, file: Path) -> None:
-        """Open `file`, and create it and its folder where they are missing."""
+        """Open `file`; create it and its folder if missing."""
         file.parent.mkdir(parents=True, exist_ok=True)
         self._database, self._reader = _open(file, _BUSY), _open(file, 0)
         self._lock = threading.Lock()
@@ -91,7 +90,7 @@ class SqliteStore(Store):
         return rows[0] if rows else None
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all operations, or none; see the port."""
+        """Run all operations or none; see the port."""
         check_batch(operations)
         loop = asyncio.get_running_loop()
         mine = _Write(operations, loop.create_future())
@@ -129,7 +128,7 @@ class SqliteStore(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield rows in the order of partition and key, a page at a time; see the port."""
+        """Yield rows in the order of partition and key, in pages; see the port."""
         check_key(table, partition or "", before)
         check_conditions(where)
         sql, values = _query(table, partition, where, before)
@@ -146,7 +145,7 @@ class SqliteStore(Store):
     async def _select(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         try:
             return _rows(self._reader, sql, values)
-        except sqlite3.OperationalError:  # another process mends the file: wait for it, elsewhere
+        except sqlite3.OperationalError:  # another process recovers the file: wait in a thread
             return await asyncio.to_thread(self._select_waiting, sql, values)
 
     def _select_waiting(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
@@ -154,7 +153,7 @@ class SqliteStore(Store):
             return _rows(self._database, sql, values)
 
     def _commit(self, writes: Sequence[_Write]) -> list[_Outcome]:
-        """Do all in one transaction, each as a whole or not at all."""
+        """Run all writes in one transaction, each completely or not at all."""
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
@@ -198,7 +197,7 @@ class SqliteStore(Store):
 
 
 def _settle(done: asyncio.Future[_Outcome], outcome: _Outcome | BaseException) -> None:
-    """Give the caller the outcome of its write, unless the caller was cancelled."""
+    """Set the outcome of a write for its caller, unless the caller was cancelled."""
     if done.done():
         return
     match outcome:
@@ -230,22 +229,22 @@ def _translated() -> Iterator[None]:
 
 
 def _unavailable(err: sqlite3.OperationalError) -> ServiceUnavailable:
-    return ServiceUnavailable(f"the state database cannot be used now: {err}")
+    return ServiceUnavailable(f"Cannot access the state database: {err}")
 
 
 def _check(operation: Operation, stored: str | None) -> None:
-    """Raise what the port says if the stored ETag (None: no row) does not allow the operation."""
+    """Raise the port's errors if the stored ETag (None: no row) does not allow the operation."""
     row = operation.row
     name = f"{row.table} {row.partition} {row.key}"
     match operation:
         case InsertRow() if stored is not None:
-            raise AlreadyExists(f"the row {name} exists")
+            raise AlreadyExists(f"row {name} exists")
         case ReplaceRow() if stored != row.etag:
-            raise Conflict(f"the row {name} was changed since it was read")
+            raise Conflict(f"row {name} was changed since it was read")
         case DeleteRow() if stored is None:
-            raise NotFound(f"the row {name} does not exist")
+            raise NotFound(f"row {name} does not exist")
         case DeleteRow() if row.etag not in (None, stored):
-            raise Conflict(f"the row {name} was changed since it was read")
+            raise Conflict(f"row {name} was changed since it was read")
         case InsertRow() | ReplaceRow() | UpsertRow() | DeleteRow():
             pass
 
@@ -253,7 +252,7 @@ def _check(operation: Operation, stored: str | None) -> None:
 def _query(
     table: str, partition: str | None, where: Sequence[Condition], before: str | None
 ) -> tuple[str, list[Scalar]]:
-    """Return the SELECT and its values. A row without the column fits no condition."""
+    """Return the SELECT and its values. A row without the column matches no condition."""
     parts = ["tbl = ?"]
     values: list[Scalar] = [table]
     if partition is not None:
@@ -263,16 +262,16 @@ def _query(
         parts.append("key < ?")
         values.append(before)
     for condition in where:
-        path = f"'$.{condition.column}'"  # the name was checked: letters, digits, underscores
+        path = f"'$.{condition.column}'"  # the name was checked
         parts.append(f"json_type(columns, {path}) IN ({_types(condition.value)})")
         parts.append(f"json_extract(columns, {path}) {_SQL[condition.op]} ?")
         values.append(condition.value)
-    # Values are bound; only checked names and fixed text are written into the statement.
+    # Values are bound; the statement contains only checked names and fixed text.
     return _SELECT + " AND ".join(parts), values
 
 
 def _types(value: Scalar) -> str:
-    """Return SQLite's names of the JSON types that compare with a value."""
+    """Return the SQLite JSON types that are comparable with a value."""
     match value:
         case bool():
             return "'true','false'"

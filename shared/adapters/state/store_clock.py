@@ -1,7 +1,7 @@
-"""The time by the clock of the store, which all instances of the app share.
+"""Get the time of the store's clock, which all instances share.
 
-A machine's own clock may be wrong by minutes. An instance whose clock is fast would end the leases
-and the windows of the others too early, so shared times are taken from where they are stored.
+A machine's clock can be wrong by minutes. An instance with a fast clock would end leases and
+windows of others too early, so shared times use the store's clock.
 """
 
 import time
@@ -13,38 +13,38 @@ from typing import Any
 
 from shared.ports import Clock
 
-#: In seconds. The estimate begins anew as often, so that the drift of a machine does not add up.
+#: Seconds after which the estimate restarts, so that clock drift does not add up.
 _PERIOD = 600
-#: Only the store's own answers have it: a proxy has another clock.
+#: Only the store's own responses have this header: a proxy has another clock.
 _OF_THE_STORE = "x-ms-request-id"
 
 
 def _steady() -> float:
-    """Return seconds of a clock that nobody sets, and that runs while the machine is suspended."""
+    """Return seconds of a clock that is never set and that runs during suspend."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class StoreClock(Clock):
-    """Takes the time from the `Date` of the store's answers, and counts on from there.
+    """Read the time from the `Date` of the store's responses, and count on from there.
 
-    A `Date` has whole seconds, and is older when it arrives. So the latest time that any answer
-    gives is the best one: it is never ahead of the store, and behind it by the transit of the
-    fastest answer and by less than a second. Two instances differ by as much.
+    A `Date` has whole seconds, and is older on arrival. So the latest time of all responses is the
+    best: it is never ahead of the store, and behind by at most a second and the fastest transit.
+    Two instances differ by as much.
     """
 
     def __init__(self, local: Clock, steady: Callable[[], float] = _steady) -> None:
-        """Use `local` until the store has answered."""
+        """Use `local` until the store's first response."""
         self._local, self._steady = local, steady
-        #: Store time minus steady time: the largest of this period, then that of the last one.
+        #: Store time minus steady time: the maximum of this period and of the last.
         self._offsets: tuple[float, ...] = ()
         self._period_ends = 0.0
 
     def answered(self, response: Any) -> None:
-        """Note the time of an answer that has just come; a `raw_response_hook`."""
+        """Record the time of a response; a `raw_response_hook`."""
         headers = response.http_response.headers
         if _OF_THE_STORE not in headers:
             return
-        with suppress(TypeError, ValueError):  # without a readable Date it says nothing
+        with suppress(TypeError, ValueError):  # ignore an invalid Date
             now = self._steady()
             offset = parsedate_to_datetime(headers.get("Date")).timestamp() - now
             if now >= self._period_ends:
@@ -53,11 +53,11 @@ class StoreClock(Clock):
             self._offsets = (max(self._offsets[0], offset), *self._offsets[1:])
 
     def now(self) -> datetime:
-        """Return the present by the store's clock."""
+        """Return the current time of the store's clock."""
         if not self._offsets:
             return self._local.now()
         return datetime.fromtimestamp(self._steady() + max(self._offsets), UTC)
 
     async def sleep(self, time: timedelta) -> None:
-        """Wait while other tasks run."""
+        """Wait without blocking other tasks."""
         await self._local.sleep(time)

@@ -1,7 +1,6 @@
-"""What Azure Table storage refuses, refused before it is sent.
+"""Check rows against the limits of Azure Table storage before they are sent.
 
-Every implementation of the store calls this, so that a row which fits the embedded database also
-fits the tables of a storage account
+All stores use this, so that a row which fits the embedded database also fits a storage account
 (learn.microsoft.com, "Understanding the Table service data model").
 """
 
@@ -26,35 +25,35 @@ _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 
 
 def check_batch(operations: Sequence[Operation]) -> None:
-    """Raise `ValueError` if Table storage would refuse these operations as one batch."""
+    """Raise `ValueError` if Table storage would reject these operations as one batch."""
     rows = [operation.row for operation in operations]
     if not rows:
-        raise ValueError("a batch needs an operation")
+        raise ValueError("an empty batch is not allowed")
     if len(rows) > LARGEST_BATCH:
-        raise ValueError(f"a batch holds at most {LARGEST_BATCH} rows, not {len(rows)}")
+        raise ValueError(f"a batch has at most {LARGEST_BATCH} rows, not {len(rows)}")
     if len({(row.table, row.partition) for row in rows}) > 1:
-        raise ValueError("a batch stays in one partition of one table")
+        raise ValueError("a batch must be in one partition of one table")
     if len({row.key for row in rows}) < len(rows):
-        raise ValueError("a batch names each row once")
+        raise ValueError("a batch must contain each row only once")
     if len(rows) > 1 and sum(map(_bytes_sent, rows)) > LARGEST_REQUEST:
-        raise ValueError("a batch takes at most 4 MiB")
+        raise ValueError("a batch has at most 4 MiB")
     for operation in operations:
         check_key(operation.row.table, operation.row.partition, operation.row.key)
         if isinstance(operation, ReplaceRow) and not operation.row.etag:
-            raise ValueError("a row without an ETag cannot be replaced: it was never stored")
+            raise ValueError("a row without an ETag was never stored and cannot be replaced")
         if not isinstance(operation, DeleteRow):
             _check_columns(operation.row)
 
 
 def check_key(table: str, partition: str, key: str | None = None) -> None:
-    """Raise `ValueError` for names that Table storage does not take."""
+    """Raise `ValueError` for names that Table storage does not accept."""
     if not _TABLE.fullmatch(table):
-        raise ValueError(f"{table!r} cannot be the name of a table")
+        raise ValueError(f"{table!r} is not a valid table name")
     for text in (partition,) if key is None else (partition, key):
         if _NO_KEY.search(text):
-            raise ValueError(f"the key {text!r} holds a character that Table storage refuses")
+            raise ValueError(f"the key {text!r} contains a character that Table storage rejects")
         if _units(text) > LONGEST_KEY:
-            raise ValueError(f"a key holds at most {LONGEST_KEY} characters")
+            raise ValueError(f"a key has at most {LONGEST_KEY} characters")
 
 
 def _bytes_sent(row: StoreRow) -> int:
@@ -62,47 +61,47 @@ def _bytes_sent(row: StoreRow) -> int:
 
 
 def check_conditions(where: Sequence[Condition]) -> None:
-    """Raise `ValueError` for a condition that is no comparison of a column."""
+    """Raise `ValueError` for an invalid condition on a column."""
     for condition in where:
         if condition.op not in _COMPARISONS:
-            raise ValueError(f"{condition.op!r} is no comparison")
+            raise ValueError(f"{condition.op!r} is not a comparison operator")
         _check_column_name(condition.column)
 
 
 def _check_columns(row: StoreRow) -> None:
     if len(row.columns) > MOST_COLUMNS:
-        raise ValueError(f"a row holds at most {MOST_COLUMNS} columns")
+        raise ValueError(f"a row has at most {MOST_COLUMNS} columns")
     size = 4 + 2 * (_units(row.partition) + _units(row.key))
     for name, value in row.columns.items():
         _check_column_name(name)
         size += 8 + 2 * len(name) + _size(name, value)
     if size > LARGEST_ROW:
-        raise ValueError(f"a row holds at most 1 MiB, not {size} bytes")
+        raise ValueError(f"a row has at most 1 MiB, not {size} bytes")
 
 
 def _check_column_name(name: str) -> None:
     if name in _RESERVED or not _COLUMN.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be the name of a column")
+        raise ValueError(f"{name!r} is not a valid column name")
 
 
 def _size(name: str, value: Scalar) -> int:
-    """Return the bytes a value takes, by the data model's own formula."""
+    """Return the size of a value in bytes, by the data model's formula."""
     match value:
         case bool():
             return 1
         case int():
             if not -(2**63) <= value < 2**63:
-                raise ValueError(f"column {name!r} holds a number of more than 64 bits")
+                raise ValueError(f"column {name!r} has a number of more than 64 bits")
             return 8
         case float():
             return 8
         case str():
             units = _units(value)
             if units > LONGEST_TEXT:
-                raise ValueError(f"column {name!r} holds {units} characters, more than 64 KiB")
+                raise ValueError(f"column {name!r} has {units} characters, more than 64 KiB")
             return 4 + 2 * units
         case _:
-            raise ValueError(f"column {name!r} holds a {type(value).__name__}")
+            raise ValueError(f"column {name!r} has unsupported type {type(value).__name__}")
 
 
 def _units(text: str) -> int:

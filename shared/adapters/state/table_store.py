@@ -1,7 +1,7 @@
-"""State in the tables of a storage account.
+"""Store state in the tables of a storage account.
 
-azure-data-tables is imported when a store is made: an app that keeps its state in SQLite never pays
-for it. Every write is a transaction, even of one row, so that there is one path to get right.
+azure-data-tables is imported only when a store is created, because an app with SQLite does not need
+it. Every write is a transaction, even of one row, so that there is only one code path.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -44,9 +44,9 @@ _NO_TABLE = "TableNotFound"
 def tables_of_account(
     account: str, credential: AsyncTokenCredential, answered: Callable[[Any], None]
 ) -> "TableServiceClient":
-    """Return a client of a storage account, by the account's name.
+    """Return a client for the storage account with this name.
 
-    `answered` is told of every answer, before it is read.
+    `answered` is called with each response before it is read.
     """
     from azure.data.tables.aio import TableServiceClient
 
@@ -58,7 +58,7 @@ class TableStore(Store):
     """A `Store` in Azure Table storage."""
 
     def __init__(self, service: "TableServiceClient") -> None:
-        """Use `service`, which this object closes. Tables are created when first written."""
+        """Take ownership of `service`. Tables are created on the first write."""
         self._service = service
 
     async def close(self) -> None:
@@ -76,7 +76,7 @@ class TableStore(Store):
         return _row(table, entity)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all operations, or none; see the port."""
+        """Run all operations or none; see the port."""
         check_batch(operations)
         table = operations[0].row.table
         batch = [_wire(operation) for operation in operations]
@@ -120,7 +120,7 @@ class TableStore(Store):
 
 
 def _wire(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return an operation as the SDK takes it."""
+    """Return an operation in the SDK's format."""
     from azure.core import MatchConditions
     from azure.data.tables import EdmType, EntityProperty, UpdateMode
 
@@ -128,7 +128,7 @@ def _wire(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
     entity: dict[str, Any] = {"PartitionKey": row.partition, "RowKey": row.key}
     if not isinstance(operation, DeleteRow):
         for name, value in row.columns.items():
-            # Whole numbers are always 64 bits wide, so that a comparison finds all of them.
+            # Integers always have 64 bits, so that comparisons work.
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             entity[name] = EntityProperty(value, EdmType.INT64) if is_whole else value
     same = {"etag": row.etag, "match_condition": MatchConditions.IfNotModified}
@@ -162,7 +162,7 @@ def _row(table: str, entity: Mapping[str, Any]) -> StoreRow:
 
 
 def _literal(value: Scalar) -> str:
-    """Return a value as OData writes it."""
+    """Return a value as an OData literal."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -182,13 +182,13 @@ def _code(err: HttpResponseError) -> str:
 
 @contextmanager
 def _translated(table: str, operations: Sequence[Operation] = ()) -> Iterator[None]:
-    """Turn the SDK's errors into what the port says."""
+    """Raise the SDK's errors as the port's errors."""
     try:
         yield
     except HttpResponseError as err:
         raise _error(table, operations, err) from err
     except AzureError as err:
-        raise ServiceUnavailable(f"table {table} cannot be reached: {err.message}") from err
+        raise ServiceUnavailable(f"Cannot connect to table {table}: {err.message}") from err
 
 
 def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) -> CmkflowError:
@@ -198,16 +198,16 @@ def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) 
     name = f"{table} {operation.row.partition} {operation.row.key}" if operation else table
     match status:
         case 409 if isinstance(operation, InsertRow):
-            return AlreadyExists(f"the row {name} exists")
+            return AlreadyExists(f"row {name} exists")
         case 404 if isinstance(operation, DeleteRow):
-            return NotFound(f"the row {name} does not exist")
+            return NotFound(f"row {name} does not exist")
         case 404 | 412:
-            return Conflict(f"the row {name} was changed since it was read")
+            return Conflict(f"row {name} was changed since it was read")
         case 429:
             wait = retry_after(getattr(err.response, "headers", {}))
             return ThrottledError(f"table {table} is busy", retry_after=wait)
         case 0 | 408:
-            return ServiceUnavailable(f"table {table} gave no answer")
+            return ServiceUnavailable(f"table {table}: no response")
         case _ if status >= 500:
             return ServiceUnavailable(f"table {table} is busy")
         case _:

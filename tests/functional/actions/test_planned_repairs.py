@@ -10,7 +10,7 @@ from shared.domain.network.firewall_fix_record import FirewallFixState
 from shared.domain.plans.remediation import RemediationMode
 from shared.reason import Reason
 from shared.use_cases.change_environment import change_environment
-from shared.use_cases.manage_firewall_fixes import list_repairs
+from shared.use_cases.manage_firewall_fixes import list_applied_fixes
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
@@ -41,7 +41,7 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
 
     await scenario.approve()
 
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert finding.repair.startswith("let ")
     assert planned == before
     assert (record.state, record.by) == (FirewallFixState.APPLIED, "tests")
@@ -114,7 +114,7 @@ async def test_many_flows_open_a_firewall_once() -> None:
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     assert len(jobs) == 6
-    assert len(await list_repairs(scenario.services)) == 1
+    assert len(await list_applied_fixes(scenario.services)) == 1
     assert scenario.azure.count("cmk-PPPlex.WestEurope") == 1
 
 
@@ -147,7 +147,7 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
     await scenario.approve()
     await scenario.driver.call(lambda services: run_daily_check(services, "next"))
 
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert plan.has_struck
     assert Reason.FIREWALL_FIX_UNFINISHED not in {one.code for one in scenario.fakes.notices.told}
     assert record.state is FirewallFixState.APPLIED
@@ -196,6 +196,6 @@ async def test_in_mode_auto_leave_is_enough() -> None:
 
     await scenario.order(run=timedelta(days=60))
 
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert record.by == "mode automatic"
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED

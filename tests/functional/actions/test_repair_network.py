@@ -18,7 +18,7 @@ from shared.services import Services
 from shared.use_cases.manage_firewall_fixes import (
     FirewallFixInput,
     apply_fix,
-    list_repairs,
+    list_applied_fixes,
     propose_fixes,
     revert_fix,
 )
@@ -123,7 +123,7 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
     assert opened.opening.entries == shown.fix.opening.entries
     assert closed.state is FirewallFixState.REVERTED
     assert scenario.azure == before
-    assert await list_repairs(scenario.services) == [closed]
+    assert await list_applied_fixes(scenario.services) == [closed]
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -133,7 +133,7 @@ async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: s
     await apply_fix(scenario.services, wish(kind))
     changed = scenario.azure
 
-    with pytest.raises(JobBlocked, match="has no gap") as refused:
+    with pytest.raises(JobBlocked, match="has no firewall issue") as refused:
         await apply_fix(scenario.services, wish(kind))
 
     assert refused.value.code == Reason.ISSUE_NOT_FOUND
@@ -298,7 +298,7 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
     with pytest.raises(PlatformError, match="RequestDisallowedByPolicy"):
         await apply_fix(services, wish("network_security_group"))
 
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert record.state is FirewallFixState.APPLYING
     assert scenario.azure == before
 
@@ -464,12 +464,12 @@ async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: s
     services = replace(scenario.services, resource_writer=Deaf())
     with pytest.raises(ServiceUnavailable):
         await apply_fix(services, wish(kind))
-    [begun] = await list_repairs(scenario.services)
+    [begun] = await list_applied_fixes(scenario.services)
 
     [ended] = await apply_fix(scenario.services, wish(kind))
 
     assert (begun.state, ended.state) == (FirewallFixState.APPLYING, FirewallFixState.APPLIED)
-    assert await list_repairs(scenario.services) == [ended]
+    assert await list_applied_fixes(scenario.services) == [ended]
 
 
 async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> None:
@@ -495,10 +495,10 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
         one for one in scenario.fakes.notices.told if one.code == Reason.FIREWALL_FIX_UNFINISHED
     ]
     assert "edge" in told.message
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert isinstance(record, FirewallFixRecord)
     await apply_fix(scenario.services, wish("network_security_group"))
-    [ended] = await list_repairs(scenario.services)
+    [ended] = await list_applied_fixes(scenario.services)
     assert (ended.state, ended.code) == (FirewallFixState.APPLIED, "")
 
 
@@ -533,7 +533,7 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
 
     blocked = await refused_in_the_end(services, apply_fix, kind)
 
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert shown.fix.opening is not None
     assert all(entry in blocked.reason for entry in shown.fix.opening.entries)
@@ -556,7 +556,7 @@ async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(k
 
     blocked = await refused_in_the_end(services, revert_fix, kind)
 
-    [record] = await list_repairs(scenario.services)
+    [record] = await list_applied_fixes(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert record.opening.entries == opened.opening.entries
     assert record.code == Reason.FIREWALL_FIX_UNFINISHED

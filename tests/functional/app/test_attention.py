@@ -218,7 +218,7 @@ async def test_the_kill_switch_waits_for_a_person(scenario: Scenario) -> None:
     (switch,) = (await attention())["waiting"]
 
     assert switch["cause"] == "kill_switch_on"
-    assert switch["command"] == 'cmkflow kill-switch off --justification "The cause is fixed."'
+    assert switch["command"] == 'cmkflow kill-switch off --justification "The reason is fixed."'
 
 
 async def test_nothing_waits_where_nothing_was_ordered(scenario: Scenario) -> None:

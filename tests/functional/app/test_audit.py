@@ -97,7 +97,7 @@ async def test_a_refused_order_is_told_with_why(scenario: Scenario) -> None:
 
     (entry,) = await trail()
     assert (entry["action"], entry["status"]) == ("start_remediation", 409)
-    assert "mode read_only" in str(entry["reason"])
+    assert "approval policy read_only" in str(entry["reason"])
     assert (entry["before"], entry["after"]) == ("", "")
 
 

@@ -32,8 +32,8 @@ from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.notify import notify
 from shared.use_cases.poll_environments import poll_environments
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_status import TenantStatus, show_status
 from shared.use_cases.start_assessment import start_assessment
 from tests.fakes.tenant import FakeFlow
@@ -158,7 +158,7 @@ async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str
             with suppress(UnreadableRow):
                 await change_remediation.retry(scenario.services, orders)
         await scenario.run(timedelta(minutes=50))
-        for timer in (resend_overdue, poll_environments, delete_originals):
+        for timer in (send_due_and_overdue_messages, poll_environments, delete_originals):
             await timer(scenario.services)
         await notify(with_channels(scenario, channel))
         reported |= reported_in(await show_status(scenario.services))

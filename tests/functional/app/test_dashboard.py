@@ -326,7 +326,7 @@ async def test_what_is_not_there_is_said_so(scenario: Scenario) -> None:
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     page = await call(dashboard_api.show_remediation_page, id=NOWHERE, headers=browser)
     assert (page.status, page.media_type) == (404, "text/html")
-    assert f"There is no remediation {NOWHERE}." in page.text
+    assert f"No remediation {NOWHERE}." in page.text
 
 
 async def test_lists_lead_to_every_remediation(scenario: Scenario) -> None:

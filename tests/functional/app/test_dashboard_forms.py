@@ -172,7 +172,7 @@ async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
     )
 
     assert (stale.status, wrong.status) == (409, 400)
-    assert "No plan that waits for approval has version" in stale.text
+    assert "No plan that awaits approval has version" in stale.text
     for page in (stale, wrong):
         assert page.media_type == "text/html"
         assert f'href="/api/dashboard/remediations/{scenario.remediation.id}"' in page.text
@@ -302,7 +302,7 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario)
     )
 
     assert reply.status == 404
-    assert "There is no gap no-such-gap" in unescape(reply.text)
+    assert "No issue no-such-gap" in unescape(reply.text)
     assert f'href="{there}"' in reply.text
 
 
@@ -357,7 +357,7 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
         f"{scenario.remediation.id}?done=firewall-fixes&jobs=1"
     )
     assert await lacking(scenario) == []
-    assert "has no gap" in unescape(after.text)
+    assert "has no firewall issue" in unescape(after.text)
     assert "/api/network/firewall-fixes" not in after.text
 
 

@@ -147,9 +147,9 @@ SETTINGS = ["Microsoft.Web/sites/config/list/action", "Microsoft.Web/sites/confi
 @pytest.mark.parametrize(
     ("given", "level", "text"),
     [
-        ({"actions": ["*/read", *SETTINGS]}, "ok", "in 1 of 1 resource groups"),
-        ({"actions": ["*/read"]}, "warning", "in 0 of 1 resource groups. Not in: rg"),
-        ({"actions": ["*/read", SETTINGS[0]]}, "problem", "some is not: rg"),
+        ({"actions": ["*/read", *SETTINGS]}, "ok", "update 1 of 1 resource groups"),
+        ({"actions": ["*/read"]}, "warning", "update 0 of 1 resource groups. Not in: rg"),
+        ({"actions": ["*/read", SETTINGS[0]]}, "problem", "missing in: rg"),
     ],
 )
 async def test_each_kind_of_caller_says_what_it_needs(
@@ -227,13 +227,13 @@ async def test_what_the_app_lacks_in_dataverse_is_named(
     assert "System Administrator and Delegate" in found["instruction"]
 
 
-@pytest.mark.parametrize("why", ["is no user", "is disabled", "has no role"])
+@pytest.mark.parametrize("why", ["is not a user", "is disabled", "has no role"])
 async def test_an_operator_without_a_role_in_dataverse_is_told(
     scenario: Scenario, why: str
 ) -> None:
     """Who is no user there is refused when a flow waits for its URL."""
     operator = scenario.world.operator
-    if why == "is no user":
+    if why == "is not a user":
         del scenario.world.users[operator.user_id]
     elif why == "is disabled":
         operator.is_disabled = True
@@ -257,8 +257,8 @@ async def test_the_operators_sign_in_says_when_it_ends(
     found = await of("operator")
 
     assert found["level"] == ("problem" if is_signed_out else "ok")
-    assert ("unused it would end on 2026-05-31" in found["text"]) is not is_signed_out
-    assert ("Sign the operator in again" in found["instruction"]) is is_signed_out
+    assert ("unused, it expires on 2026-05-31" in found["text"]) is not is_signed_out
+    assert ("Sign the service account in again" in found["instruction"]) is is_signed_out
 
 
 async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scenario) -> None:
@@ -290,4 +290,4 @@ async def test_the_command_shows_the_worst_first_and_ends_so(
     ranks = [["problem", "unknown", "warning", "ok"].index(one) for one in levels]
     assert ranks == sorted(ranks)
     assert shown.stdout.endswith(f"ok: {levels.count('ok')}\n")
-    assert "To do: " in shown.stdout
+    assert "Fix: " in shown.stdout

@@ -434,7 +434,7 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
     ]
     assert told.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
     assert told.command == "cmkflow service-account sign-in --tenant fakes"
-    assert "Sign the operator in again" in told.reason
+    assert "Sign the service account in again" in told.reason
 
 
 async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -> None:
@@ -455,7 +455,7 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
         if one.pending_action.cause is PendingActionKind.ALERT
     ]
     assert told.title == "Retired originals are on again (retired_original_on): 1 row"
-    assert told.reason.endswith("was retired, and is on again.")
+    assert told.reason.endswith("was retired and is on again.")
 
 
 @pytest.mark.parametrize(
@@ -528,7 +528,7 @@ async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_sw
         for one in heard.told
         if one.pending_action.cause is PendingActionKind.DAILY_CHECK_MISSING
     ]
-    assert told.reason.startswith("The last sweep" if has_swept else "None has ended")
+    assert told.reason.startswith("The last daily check" if has_swept else "None completed")
 
 
 async def test_the_kill_switch_is_told(scenario: Scenario) -> None:
@@ -541,5 +541,5 @@ async def test_the_kill_switch_is_told(scenario: Scenario) -> None:
     (told,) = [one.pending_action for one in heard.told]
     assert (told.cause, told.command) == (
         PendingActionKind.KILL_SWITCH_ON,
-        'cmkflow kill-switch off --justification "The cause is fixed."',
+        'cmkflow kill-switch off --justification "The reason is fixed."',
     )

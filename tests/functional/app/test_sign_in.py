@@ -357,7 +357,7 @@ async def test_forged_headers_reach_an_app_whose_platform_does_not_sign_in(
         status, document = await app.get(**forged)
 
         assert status == 401
-        assert "Nobody can sign in" in document["detail"]
+        assert "Sign-in is not set up" in document["detail"]
 
 
 async def test_tokens_of_others_are_refused(app: SignedApp) -> None:

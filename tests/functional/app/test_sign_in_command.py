@@ -114,7 +114,7 @@ async def test_a_token_goes_to_the_app_that_it_is_for_and_to_no_other(run: Run) 
     other = await run("whoami", CMKFLOW_API="https://another.example")
 
     assert other.exit_code == ExitCode.ACTION_REQUIRED
-    assert "Nobody is signed in" in other.output
+    assert "You are not signed in" in other.output
 
 
 async def test_an_identity_that_is_not_there_is_told(run: Run) -> None:

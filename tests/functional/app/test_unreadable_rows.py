@@ -25,8 +25,8 @@ from shared.jobs.job_kinds import FLOW
 from shared.ports import QueueMessage, StoreRow, UpsertRow
 from shared.queues import FLOW_JOBS, POISON
 from shared.reason import Reason
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call, message_of
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
@@ -89,7 +89,7 @@ async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
     (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "environment" in str(parked.body["reason"])
     assert await scenario.services.tables.remediations.all() == []
-    assert await resend_overdue(scenario.services) == 0
+    assert await send_due_and_overdue_messages(scenario.services) == 0
 
 
 async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
@@ -98,8 +98,8 @@ async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
     downgrade(scenario, jobs["Orders"])
     before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
 
-    await resend_overdue(scenario.services)
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
 
     (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
@@ -111,7 +111,7 @@ async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
     assert health.document["notices"] == {Reason.UNREADABLE_ROW: 1}
 
     scenario.world.clock.advance(timedelta(days=1))
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
 
     assert len(scenario.fakes.notices.told) == 2
 
@@ -130,7 +130,7 @@ async def test_a_defect_with_one_row_holds_up_no_other(
 
     monkeypatch.setattr(scenario.fakes.messages, "send", fail_for_orders)
 
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
 
     (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
@@ -143,7 +143,7 @@ async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> No
     """Health shows what still lasts."""
     job = await scenario.job("Orders")
     downgrade(scenario, job)
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
     del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.name_of(job)]
 
     await forget_settled(scenario.services)
@@ -166,7 +166,7 @@ async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None
     assert [one["remediation"]["id"] for one in listed["items"]] == [scenario.remediation.id]
     assert [one["row"] for one in shown["unreadable"]] == [row]
     assert [job["display_name"] for job in shown["jobs"]] == ["Invoices"]
-    assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
+    assert f"Cannot read row {'/'.join(row)}: state: enum" in told.stdout
 
 
 ORDERS = {
@@ -190,7 +190,8 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
 
     reply = await call(ORDERS[order], id=scenario.remediation.id)
     async with served_app() as command_line:
-        told = await command_line.run("remediation", order, scenario.remediation.id, answer="y")
+        group = ["remediation"] if order == "cancel" else []
+        told = await command_line.run(*group, order, scenario.remediation.id, answer="y")
 
     assert (reply.status, reply.document["jobs"]) == (202, 1)
     assert [one["row"] for one in reply.document["unreadable"]] == [list(row)]
@@ -199,7 +200,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     assert (after.item.requested is None) == (order == "retry")
     assert (after.item.state is FlowJobState.BLOCKED) == (order != "retry")
     assert scenario.fakes.store.rows[row] == before
-    assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
+    assert f"Cannot read row {'/'.join(row)}: state: enum" in told.stdout
 
 
 @pytest.mark.parametrize("order", ["retry", "rollback"])
@@ -347,7 +348,7 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
 
     before = (await call(status_api.show_status)).document
     await run_daily_check(scenario.services, "today")
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
     after = (await call(status_api.show_status)).document
 
     assert [one["row"] for one in before["unreadable"]] == [list(name)]
@@ -363,7 +364,7 @@ async def test_reminder_that_cannot_be_read_still_reminds(scenario: Scenario) ->
     for row in [row for row in scenario.fakes.store.rows.values() if row.table == "wakeups"]:
         await damage(scenario, (row.table, row.partition, row.key), data0="{garbage")
 
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
 
     sent = scenario.fakes.messages.waiting(FLOW_JOBS)[before:]
     jobs = await scenario.jobs()

@@ -20,7 +20,7 @@ from shared.ports import FlowPages, FlowReports, ResultPage, Workflows
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.assess import assess
-from shared.use_cases.start_assessment import ShownAssessment, show_assessment, start_assessment
+from shared.use_cases.start_assessment import AssessmentView, show_assessment, start_assessment
 from tests.fakes.clock import ManualClock
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
@@ -139,7 +139,7 @@ async def order(scenario: Scenario, request: AssessmentRequest = ONE) -> Remedia
     return await scenario.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
 
-async def shown(scenario: Scenario, started: Remediation) -> ShownAssessment:
+async def shown(scenario: Scenario, started: Remediation) -> AssessmentView:
     """Return how far it is."""
     return await show_assessment(scenario.services, started.id)
 
@@ -384,5 +384,5 @@ async def test_what_cannot_be_assessed_is_refused_at_once(scenario: Scenario) ->
         await order(scenario, AssessmentRequest(policy="no-such-policy"))
     await scenario.opt_in()
     await scenario.order()
-    with pytest.raises(NotFound, match="no assessment"):
+    with pytest.raises(NotFound, match="No assessment"):
         await show_assessment(scenario.services, scenario.remediation.id)

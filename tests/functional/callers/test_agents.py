@@ -75,11 +75,11 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     """Before, and of a flow that no agents run, there is nothing to say it of."""
     scenario = Scenario()
     original = agents_flow(scenario, "Skills")
-    with pytest.raises(IssueNotFound, match="There is no gap"):
+    with pytest.raises(IssueNotFound, match="No issue"):
         await say(scenario, f"agents:{original.workflow_id}")
     await planned(scenario)
     child = next(one for one in scenario.build.environment.flows.values() if one.name == "Lookup")
-    with pytest.raises(IssueNotFound, match="There is no gap"):
+    with pytest.raises(IssueNotFound, match="No issue"):
         await say(scenario, f"agents:{child.workflow_id}")
 
     await ignore_issue(

@@ -114,12 +114,12 @@ async def test_an_app_whose_document_cannot_be_read_is_named_in_the_plan() -> No
     """It may call any flow: the plan says so, in place of silence."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("Old form")
-    app_on(scenario, gap="The document of the app Requests could not be read (NotFound).")
+    app_on(scenario, gap="Cannot read the document of app Requests (NotFound).")
 
     await applied(scenario)
 
     findings = (await scenario.environment_job()).findings
-    assert any("canvas_app" in one and "the app Requests" in one for one in findings)
+    assert any("canvas_app" in one and "app Requests" in one for one in findings)
 
 
 async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None:

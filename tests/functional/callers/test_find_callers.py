@@ -120,7 +120,7 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
 async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
     """The app's list of canvas apps was read again after the budget was used up."""
     scenario = Scenario()
-    gap = "The document of the app Requests could not be read (Refused)."
+    gap = "Cannot read the document of app Requests (Refused)."
     app = CanvasApp(name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), gap=gap)
     scenario.build.environment.canvas_apps.append(app)
     kind = scenario.services.callers["canvas_app"]

@@ -82,7 +82,7 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert flow in first.stdout
     settings = document(second)["settings"]
     assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("required", 7, [])
-    assert "7 flows for each remediation" in shown.stdout
+    assert "7 flows per remediation" in shown.stdout
 
 
 async def test_a_remediation_is_started_planned_approved_and_rolled_back(
@@ -114,8 +114,8 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     assert re.search(r"Caller: setting .+ of the app", plan)
     assert re.search(r"\d\. turn the copy on", plan)
     assert approved == "1 plan is approved.\n"
-    assert re.findall(r"\(\d+ calls?\)", shown) == ["(3 calls)"]
-    assert rolled == "1 job is on its way.\n"
+    assert re.findall(r"\(\d+ requests?\)", shown) == ["(3 requests)"]
+    assert rolled == "1 job is cancelled or rolled back.\n"
     assert "retired" in shown
     assert "admin@contoso.example" in shown
     assert job.state is FlowJobState.ROLLED_BACK
@@ -158,7 +158,7 @@ async def test_what_needs_a_person_is_told_with_its_code(
     text = " ".join(shown.stdout.split())
     assert "Orders: blocked (environment_read_only)" in text
     assert re.search(rf"{identity}\t.+\tblocked\t1\n", listed.stdout)
-    assert "To do: " in text
+    assert "Fix: " in text
     assert f"cmkflow retry {identity}" in text
 
 
@@ -183,12 +183,13 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     rolled = await cli.run("rollback", identity, "--yes")
 
     first, told = retried.stdout.splitlines()
-    assert first == "1 job is on its way."
+    assert first == "1 job is retried."
     assert told == (
-        "The kill switch is on: nothing moves of Orders until it is off (cmkflow kill-switch off)."
+        "The kill switch is on. The app writes nothing in Orders until it is off "
+        "(cmkflow kill-switch off)."
     )
     assert (held.state, held.code) == (FlowJobState.WAITING, "kill_switch_on")
-    assert rolled.stdout == "1 job is on its way.\n"
+    assert rolled.stdout == "1 job is cancelled or rolled back.\n"
 
 
 async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
@@ -208,7 +209,7 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
 
     shown = await cli.run("health")
 
-    assert "Channels that are out" in shown.stdout
+    assert "Failing channels" in shown.stdout
     assert "teams, 1 waiting: No." in shown.stdout
 
 
@@ -238,8 +239,8 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
 
     shown = await cli.run("remediation", "show", remediation.id)
 
-    assert "apply by daily check" in shown.stdout
-    assert "only in mode assess" in shown.stdout
+    assert "apply by sweep" in shown.stdout
+    assert "only mode assess" in shown.stdout
 
 
 async def test_one_order_is_one_remediation_however_often_it_is_given(
@@ -290,12 +291,12 @@ async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
     health = await cli.run("health")
     after = await cli.run("kill-switch", "off", "--justification", "over")
 
-    assert "nobody has ever touched it" in before.stdout
-    assert "on: nothing is written" in during.stdout
+    assert "It was never used" in before.stdout
+    assert "on. The app writes nothing" in during.stdout
     assert "admin@contoso.example" in during.stdout
     assert "change freeze" in during.stdout
     assert health.stdout.splitlines()[1].split() == ["Kill", "switch", "on"]
-    assert "off: writes are allowed" in after.stdout
+    assert "off. Writes are allowed" in after.stdout
 
 
 async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
@@ -310,7 +311,7 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
     shown = await cli.run("environment", "show", environment)
 
     assert f"Did you mean {gap}?" in wrong.stderr
-    assert waived.stdout == "0 jobs go on.\n"
+    assert waived.stdout == "0 jobs are retried.\n"
     assert f"{gap}: own proxy" in shown.stdout
 
 
@@ -322,9 +323,12 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
             ("environment", "set", "ENVIRONMENT", "--approval-policy", "perhaps"),
             "mode: Input should be",
         ),
-        (("environment", "set", "ENVIRONMENT"), "name at least one of the options"),
-        (("remediation", "start", "ENVIRONMENT", "--mode", "apply"), "(environment_read_only): "),
-        (("remediation", "show", ""), "An id is 1 to 80 letters"),
+        (("environment", "set", "ENVIRONMENT"), "Use at least one option"),
+        (
+            ("remediation", "start", "ENVIRONMENT", "--environment_read_only", "apply"),
+            "(environment_read_only): ",
+        ),
+        (("remediation", "show", ""), "use 1 to 80 letters"),
     ],
 )
 async def test_a_refusal_says_what_and_what_next(
@@ -351,10 +355,10 @@ async def test_a_wrong_key_is_told(cli: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("url", "said", "code"),
     [
-        ("http://127.0.0.1:9", "cannot be reached", 5),
-        ("app.example", "is no address", 2),
-        ("", "is no address", 2),
-        ("file:///etc/hosts", "is no address", 2),
+        ("http://127.0.0.1:9", "Cannot connect to", 5),
+        ("app.example", "is not a valid URL", 2),
+        ("", "is not a valid URL", 2),
+        ("file:///etc/hosts", "is not a valid URL", 2),
     ],
 )
 async def test_an_app_that_is_not_there_is_told(url: str, said: str, code: int) -> None:
@@ -370,7 +374,7 @@ async def test_an_app_that_is_not_there_is_told(url: str, said: str, code: int) 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (web.Response(text="<html>"), "not with JSON"),
+        (web.Response(text="<html>"), "is not JSON"),
         (web.Response(status=404, text="nothing"), "404 Not Found"),
         (web.Response(status=500), "500 Internal Server Error"),
         (web.Response(status=302, headers={"Location": "https://b.example/"}), "b.example"),

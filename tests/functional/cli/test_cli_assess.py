@@ -188,7 +188,7 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
 
     assert "could not be read" in page
     assert "? min" in page
-    assert "nothing to copy" not in page
+    assert "No flow needs a copy" not in page
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
         ({"eligibility": ["ok"], "key": ["ok", "warning"]}, "Yes."),
         (
             {"eligibility": ["ok"], "key": ["ok"], "network": ["problem", "problem"]},
-            "Yes, but 2 problems have to be fixed.",
+            "Yes, but 2 problems must be fixed.",
         ),
         (
             {"eligibility": ["ok"], "key": ["problem", "unknown"]},
-            "No: fix 1 problem of the environment or the key first.",
+            "No. Fix 1 problem of the environment or the key first.",
         ),
         (
             {"eligibility": ["problem", "problem"], "key": ["ok"]},
-            "No: fix 2 problems of the environment or the key first.",
+            "No. Fix 2 problems of the environment or the key first.",
         ),
-        ({"eligibility": ["unknown"], "key": ["ok"]}, "It cannot be told"),
-        ({}, "It cannot be told"),
+        ({"eligibility": ["unknown"], "key": ["ok"]}, "Unknown: the platform"),
+        ({}, "Unknown: the platform"),
     ],
 )
 def test_a_page_begins_with_whether_the_key_can_be_applied(
@@ -247,7 +247,7 @@ def test_a_yes_says_what_the_key_leaves() -> None:
 
     assert (
         '<p class="answer warning">Yes, but 32 flows stay on Microsoft&#39;s key, '
-        "1 flow may stay on it and 7 problems have to be fixed.</p>"
+        "1 flow may stay on it and 7 problems must be fixed.</p>"
     ) in before
     assert (
         '<p class="answer warning">The key is applied, but 1 flow stays on Microsoft&#39;s key.</p>'
@@ -261,7 +261,7 @@ def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> Non
 
     page = page_of([assessment(sections=sections), assessment(phase="after_key", display_name="B")])
 
-    assert page.index("No: fix 1 problem") < page.index("The key is applied") < page.index("<h2")
+    assert page.index("No. Fix 1 problem") < page.index("The key is applied") < page.index("<h2")
     fragments = set(re.findall(r'href="#([^"]+)"', page))
     assert {"only-problem", "e1", "e2", "e1-key", "e1-flows"} <= fragments
     assert fragments <= set(re.findall(r'id="([^"]+)"', page))
@@ -274,7 +274,7 @@ async def test_it_is_ordered_and_looked_at_later(cli: CommandLine, build: Builde
     later = await cli.run("assess", "show", "--resume", identity)
 
     assert ordered.exit_code == 0, ordered.output
-    assert f"Look at it: cmkflow assess show --resume {identity}" in ordered.output
+    assert f"Show it: cmkflow assess show --resume {identity}" in ordered.output
     assert later.exit_code == 0, later.output
     assert NAME in later.output
 
@@ -294,7 +294,7 @@ async def test_who_stops_waiting_is_told_how_to_look_at_it_later(
     later = await cli.run("assess", "show", "--resume", hint.split()[-1])
 
     assert stopped.exit_code == 130
-    assert "nothing is read yet" in stopped.stderr
+    assert "not started yet" in stopped.stderr
     assert NAME in later.output
 
 

@@ -34,7 +34,7 @@ async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenar
     assert "pp-cmk of kv-cmk" in shown
     assert "problem key enabled: The key is disabled. These environments stop: Contoso." in shown
     assert "az keyvault key set-attributes --vault-name kv-cmk" in shown
-    assert "1. Make sure that no remediation of these environments is in progress" in shown
+    assert "1. Make sure that no remediation of these environments" in shown
 
 
 async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: Scenario) -> None:
@@ -52,7 +52,7 @@ async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: S
     levels = {one["code"]: one["level"] for one in section["findings"]}
     assert levels["key_enabled"] == "problem"
     assert half.exit_code == 1
-    assert "Name the vault and the key, or neither." in half.stderr
+    assert "Give both the vault and the key, or neither." in half.stderr
 
 
 async def test_one_key_is_checked_before_there_is_a_policy(scenario: Scenario) -> None:
@@ -68,6 +68,6 @@ async def test_one_key_is_checked_before_there_is_a_policy(scenario: Scenario) -
     assert (found["policy_id"], found["level"]) == ("", "problem")
     assert {one["code"]: one["level"] for one in found["findings"]}["key_enabled"] == "problem"
     assert (half.exit_code, strange.exit_code) == (2, 3)
-    assert "Name the vault and the key, or neither." in half.stderr
+    assert "Give both the vault and the key, or neither." in half.stderr
     assert "kv2" in strange.stderr
-    assert "name --vault and --key" in none.stdout
+    assert "Use --vault and --key" in none.stdout

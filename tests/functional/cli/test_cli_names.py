@@ -47,7 +47,7 @@ async def test_no_command_lets_a_name_steer_the_terminal(
         await cli.run("remediation", "show", remediation, "--full"),
     ]
     async with delivered(scenario.driver):
-        results.append(await cli.run("assess", "--environment", environment))
+        results.append(await cli.run("assess", "show", "--environment", environment))
 
     for result in results[:1] + results[3:]:
         assert SHOWN in result.output

@@ -137,7 +137,7 @@ async def test_changes_that_the_app_saw_are_shown() -> None:
         shown = await cli.run("network", "tag-changes", "--refresh")
         again = await cli.run("network", "tag-changes")
 
-    assert "No list was looked at yet" in none.stdout
+    assert "has not read a service tag list yet" in none.stdout
     assert again.stdout == shown.stdout
     assert "List 371" in first.stdout
     assert "PowerPlatformPlex" not in first.stdout
@@ -188,7 +188,7 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     [item] = json.loads(told.stdout)["items"]
     assert (item["firewall"], item["is_applicable"], item["refusal"]) == ("edge", True, "")
     assert unknown.exit_code == ExitCode.ACTION_REQUIRED
-    assert "egde has no gap" in unknown.stderr
+    assert "egde has no firewall issue" in unknown.stderr
     # A line that was broken would be a command of its own.
     assert narrow.lines == commands.stdout.splitlines()
 
@@ -211,7 +211,7 @@ async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
     assert "edge" in made.stdout
     assert "applied" in made.stdout
     assert "admin@contoso.example" in made.stdout
-    assert "No gap holds up a flow." in after.stdout
+    assert "No firewall issue blocks a flow." in after.stdout
     assert "reverted" in undone.stdout
     assert [one["state"] for one in shown["applied"]] == ["reverted"]
     assert len(shown["items"]) == 1
@@ -220,8 +220,8 @@ async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("edge", "--apply", "--revert"), "Say --apply or --revert, not both."),
-        (("--apply",), "Name the resource that is to be changed."),
+        (("edge", "--apply", "--revert"), "Use --apply or --revert, not both."),
+        (("--apply",), "Name the resource to change."),
     ],
 )
 async def test_a_repair_wants_to_know_what_is_meant(options: tuple[str, ...], said: str) -> None:

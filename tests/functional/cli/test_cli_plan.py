@@ -51,10 +51,10 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(
     assert lines[0] == "Contoso"
     assert lines[1].split() == ["Version", await version_of(scenario, cli)]
     assert "2 copy" in shown.stdout
-    assert "Orders  copy  waits for approval" in shown.stdout
+    assert "Orders  copy  awaits approval" in shown.stdout
     assert "make the service account co-owner of Orders" in shown.stdout
     assert "Caller: setting" in shown.stdout
-    assert "Not known: Whether a data policy would prevent" in shown.stdout
+    assert "Unknown: Whether a data policy would prevent" in shown.stdout
 
 
 async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
@@ -72,7 +72,7 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     assert answer == {"jobs": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
     assert f"version {job.approved_version}" in approved.stderr
     assert "update setting" in approved.stderr
-    assert "Approve the work on 2 flows?" in approved.stderr
+    assert "Approve 2 flows?" in approved.stderr
 
 
 async def test_a_script_approves_a_version_or_what_is_there_now(
@@ -117,8 +117,10 @@ async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> N
     asked = await cli.run(*words, answer="y\n")
     await pass_time(scenario, timedelta(hours=1))
 
-    assert "Approve the work on 1 flow?" in asked.stderr
-    left = next(one for one in asked.stderr.splitlines() if one.startswith("Left as they are"))
+    assert "Approve 1 flow?" in asked.stderr
+    left = next(
+        one for one in asked.stderr.splitlines() if one.startswith("Excluded from the approval")
+    )
     assert "Orders" in left
     assert "Nightly" in left
     assert set(await scenario.jobs()) == {"Invoices"}
@@ -137,12 +139,12 @@ async def test_what_changed_after_the_approval_is_shown_first(
     await pass_time(scenario, timedelta(days=30))
     nothing = await cli.run("approve", scenario.remediation.id)
 
-    assert "Changed since it was approved: its definition was edited" in shown.stdout
+    assert "Changed since the approval: its definition was edited" in shown.stdout
     assert shown.stdout.index("Orders  copy") < shown.stdout.index("Invoices</b>  copy")
-    assert "Approve the work on 1 flow?" in again.stderr
+    assert "Approve 1 flow?" in again.stderr
     assert len(await scenario.jobs()) == 2
     assert nothing.exit_code == 1
-    assert "No plan waits for approval here" in nothing.stderr
+    assert "No plan awaits approval" in nothing.stderr
 
 
 async def test_a_plan_is_written_as_a_page(
@@ -184,11 +186,9 @@ async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
     host = outgoing["host"]
     assert host.endswith(".environment.api.powerplatform.com")
     assert outgoing["is_confirmed"]
-    assert f"Callers of 2 flows have to reach {host}:443 (no copy" in " ".join(
-        planned.stdout.split()
-    )
+    assert f"Callers of 2 flows must reach {host}:443 (expected" in " ".join(planned.stdout.split())
     assert f"https://{host}:443" in before.stdout
-    assert "no copy has shown it yet" in before.stdout
-    assert "no copy has shown it yet" not in after.stdout
+    assert "not yet confirmed by a copy" in before.stdout
+    assert "not yet confirmed by a copy" not in after.stdout
     assert "setting" in after.stdout
     assert "sig=" not in after.stdout

@@ -52,7 +52,7 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
     await cli.run("rollback", identity, "--yes")
     await pass_time(scenario)
 
-    assert "has started (prepare)" in started.stdout
+    assert "started (prepare)" in started.stdout
     assert '| +      "kind": "PowerAppV2"' in shown.stdout
     assert "What changes in the definition:" in shown.stdout
     assert "1 convert its trigger" in shown.stdout

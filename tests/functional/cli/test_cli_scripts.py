@@ -75,7 +75,7 @@ async def test_a_query_that_is_none_is_wrong_use(scenario: Scenario, cli: Comman
     result = await cli.run("remediation", "list", "--query", "items[?")
 
     assert result.exit_code == 2
-    assert "not JMESPath" in result.stderr
+    assert "invalid JMESPath" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_where_nobody_answers_the_exit_code_is_5() -> None:
     result = CliRunner().invoke(app, ["health"], env=env)
 
     assert result.exit_code == 5
-    assert "cannot be reached" in result.stderr
+    assert "Cannot connect to" in result.stderr
 
 
 def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,13 +52,13 @@ async def test_a_list_that_goes_on_says_how(scenario: Scenario, cli: CommandLine
     provide(scenario.services)
 
     first = await in_terminal(cli, "remediation", "list", "--limit", "1")
-    after = STYLE.sub("", first.lines[-1]).removeprefix("There are more: the same with --after ")
+    after = STYLE.sub("", first.lines[-1]).removeprefix("More: add --after ")
     rest = await in_terminal(cli, "remediation", "list", "--after", after)
     piped = await cli.run("remediation", "list", "--limit", "1")
 
     assert identity[:8] not in first.text
     assert identity[:8] in rest.text
-    assert "There are more" not in rest.text + piped.stdout
+    assert "More: add" not in rest.text + piped.stdout
 
 
 @pytest.mark.parametrize("columns", [80, 160])
@@ -100,14 +100,14 @@ async def test_a_flow_takes_two_lines_and_what_is_blocked_stands_first(
 
     lines = [STYLE.sub("", line) for line in screen.lines]
     first = next(n for n, line in enumerate(lines) if line.startswith("Environment / flow"))
-    table = lines[first + 1 : lines.index("Orders: blocked (mode)")]
+    table = lines[first + 1 : lines.index("Orders: blocked (environment_read_only)")]
     names = [line.split("  ")[0] for line in table if not line.startswith("  ")]
     assert names[:2] == ["Orders", scenario.build.environment.display_name]
     assert {one[:7] for one in names[2:]} == {"Invoice", LONG[:7]}
     assert any(one.endswith("…") for one in names) == (columns == 80)
     assert "is in mode read_only" in table[1]
     assert len(table) <= 2 * len(names)
-    assert sum(line.startswith("  To do: ") for line in lines) == 1
+    assert sum(line.startswith("  Fix: ") for line in lines) == 1
     assert f"  cmkflow retry {scenario.remediation.id}" in lines
 
 
@@ -240,7 +240,7 @@ async def test_watching_in_a_pipe_tells_each_change_and_ends(
     assert of_flow[0].startswith("waiting")
     assert of_flow[-1].startswith("retired")
     assert [what.split(":")[0] for _, name, what in lines if name.endswith(" Orders")] == [
-        "blocked (mode)"
+        "blocked (environment_read_only)"
     ]
     assert len(lines) == len({(name, what) for _, name, what in lines})
 
@@ -259,7 +259,7 @@ async def test_watching_what_is_done_ends_with_0(scenario: Scenario, cli: Comman
 
 async def test_watching_ends_when_it_is_interrupted(scenario: Scenario, cli: CommandLine) -> None:
     """With the exit code that says so, and no traceback."""
-    screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C ends it")
+    screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
 
     assert screen.exit_code == 130
     assert "Traceback" not in screen.text

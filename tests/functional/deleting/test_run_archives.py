@@ -211,5 +211,5 @@ async def test_the_command_archives_all_and_shows_it(scenario: Scenario) -> None
 
     assert done.exit_code == 0, done.output
     assert str(RUNS) in done.stdout
-    assert "support ticket until" in done.stdout
+    assert "support can restore run history from before the key until" in done.stdout
     assert json.loads(listed.stdout)["is_completed"]

@@ -11,7 +11,7 @@ from shared.domain.request_demand import RequestDemand
 from shared.errors import MustWait
 from shared.reason import Reason
 from shared.use_cases.check_health import check_health
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
@@ -48,7 +48,7 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     )
     began, waits = meter.scarce[0], await waiting(scenario)
 
-    await resend_overdue(services)
+    await send_due_and_overdue_messages(services)
     health = await check_health(services)
     provide(services)
     shown = await cli.run("health")
@@ -61,13 +61,13 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     assert began + DAY < health.calls.next_at <= began + DAY + HOUR
     assert health.notices == {Reason.THROTTLED: 1}
     [told] = health.alerts
-    assert told.message.startswith("The flow service has had its calls of 24 hours, until ")
-    pace = "those of 24 hours are used up; the next at 2026-"
-    assert f"Jobs that wait for calls\t{health.calls.waiting}, {pace}" in shown.stdout
+    assert told.message.startswith("The flow service has reached its daily limit until ")
+    pace = "the daily limit is used up; next at 2026-"
+    assert f"Jobs waiting for requests\t{health.calls.waiting}, {pace}" in shown.stdout
     reasons = {
         one.reason for one in (await scenario.jobs()).values() if one.code == Reason.THROTTLED
     }
-    assert "It waits for its turn: flow-service has had its calls of 24 hours." in reasons
+    assert "Waiting for requests: flow-service has reached its daily limit." in reasons
 
     await scenario.run(DAY)
 

@@ -17,7 +17,7 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
 from shared.use_cases import change_remediation
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.flow_pages import SIZE
@@ -109,7 +109,7 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scena
     mended.append(True)
 
     await change_remediation.retry(scenario.services, scenario.remediation.id)
-    await resend_overdue(scenario.services)
+    await send_due_and_overdue_messages(scenario.services)
     after = (await call(health_api.show_health)).document["notices"]
     await run(scenario, timedelta(days=30))
 

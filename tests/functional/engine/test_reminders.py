@@ -19,8 +19,8 @@ from shared.jobs.job_kinds import FLOW
 from shared.queues import FLOW_JOBS
 from shared.use_cases.change_remediation import retry, roll_back
 from shared.use_cases.check_health import check_health
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_status import show_status
 from shared.use_cases.start_remediation import start_remediation
 from tests.fakes.crash import Killed, Moment, Plan
@@ -141,7 +141,7 @@ async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
     await FLOW.schedule_wake_up(scenario.services, job)
     for _ in range(11):
         scenario.world.clock.advance(MINUTE)
-        await resend_overdue(scenario.services)
+        await send_due_and_overdue_messages(scenario.services)
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
     now = scenario.services.now
@@ -181,7 +181,7 @@ async def test_a_long_queue_gets_few_messages_more() -> None:
 
     for _ in range(120):
         scenario.world.clock.advance(MINUTE)
-        await resend_overdue(scenario.services)
+        await send_due_and_overdue_messages(scenario.services)
 
     assert 1 <= scenario.fakes.messages.sent - before <= 7
 

@@ -17,7 +17,7 @@ from shared.ports import Clock, Environments
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import check_health
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
 from tests.fakes.calls import PlentyOfCalls
@@ -99,7 +99,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
     await scenario.approve(run=HOUR / 2)
     services = replace(scenario.services, request_budget=budget)
 
-    await resend_overdue(services)
+    await send_due_and_overdue_messages(services)
     health = await check_health(services)
 
     assert health.calls.waiting == 1

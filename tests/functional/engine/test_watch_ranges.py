@@ -13,10 +13,10 @@ from shared.errors import ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.change_environment import ignore_issue
-from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.check_health import check_health
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -70,7 +70,7 @@ async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
 
 async def in_health(scenario: Scenario) -> dict[str, int]:
     """Return the notices that health shows after the timer that forgets."""
-    await scenario.driver.call(resend_overdue)
+    await scenario.driver.call(send_due_and_overdue_messages)
     return (await check_health(scenario.services)).notices
 
 
@@ -79,7 +79,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Sce
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     [notice] = await told(scenario)
-    [edition, _] = await list_editions(scenario.services)
+    [edition, _] = await list_known_versions(scenario.services)
     shown = await in_health(scenario)
     again = await told(scenario, date="later")
     scenario.world.firewalls = [erp("PowerPlatformPlex")]
@@ -124,7 +124,7 @@ async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -
 
     await told(scenario, after=timedelta(minutes=1))
 
-    [edition, _] = await list_editions(scenario.services)
+    [edition, _] = await list_known_versions(scenario.services)
     assert edition.plans == (AffectedRemediation(remediation_id=scenario.remediation.id, flows=2),)
 
 
@@ -154,7 +154,7 @@ async def test_a_change_elsewhere_is_kept_and_not_told(scenario: Scenario) -> No
     )
 
     assert await told(scenario) == []
-    assert (await list_editions(scenario.services))[0].change_number == 372
+    assert (await list_known_versions(scenario.services))[0].change_number == 372
     assert await in_health(scenario) == {}
 
 

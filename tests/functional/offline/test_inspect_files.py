@@ -168,7 +168,7 @@ def test_a_bad_file_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     assert SIGNATURE not in errors
     for name in ("broken.json", "broken.zip", "bytes.json", "definition.json", "missing.json"):
         assert f"{name}: " in errors
-    assert "5 file(s) could not be read" in errors
+    assert "Cannot read 5 files" in errors
 
 
 def test_archives_without_end_are_refused(tmp_path: Path) -> None:
@@ -181,4 +181,4 @@ def test_archives_without_end_are_refused(tmp_path: Path) -> None:
     code, flows, errors = _inspect(tmp_path)
 
     assert (code, flows) == (1, [])
-    assert "archives inside archives" in errors
+    assert "too many nested archives" in errors

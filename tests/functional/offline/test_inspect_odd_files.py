@@ -54,9 +54,9 @@ def test_desktop_flows_of_a_solution_are_named_and_skipped(tmp_path: Path) -> No
     assert result.exit_code == 0, result.stderr
     assert f"packed.zip!/Workflows/Bot-{BOT_ID.upper()}.json: skipped: a desktop" in result.stderr
     assert f"Workflows/Bot-{BOT_ID}.json: skipped: a desktop flow" in result.stderr
-    assert "Riddle.json: skipped: not a cloud flow; a desktop flow, perhaps" in result.stderr
+    assert "Riddle.json: skipped: not a cloud flow; possibly a desktop flow" in result.stderr
     assert "1 flow: 1 stay" in result.stdout
-    assert "3 files of other kinds skipped" in result.stdout
+    assert "3 files of other types skipped" in result.stdout
 
 
 @pytest.mark.parametrize("is_named", [True, False])
@@ -191,7 +191,7 @@ def test_where_no_flow_is_that_is_said(tmp_path: Path, option: tuple[str, ...]) 
     result = inspect(tmp_path, *option)
 
     assert result.exit_code == 3
-    assert f"No flow was found in {tmp_path}." in result.stderr
+    assert f"No flows found in {tmp_path}." in result.stderr
     assert " stay" not in result.stdout
 
 
@@ -231,8 +231,8 @@ def test_an_archive_that_unpacks_to_too_much_costs_itself_only(
 
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"{tmp_path / 'bomb.zip'}: {said}: unpack it and name its parts",
-        "1 file(s) could not be read.",
+        f"{tmp_path / 'bomb.zip'}: {said}: unpack it and pass its parts",
+        "Cannot read 1 file.",
     ]
     assert "2 flows: 2 stay" in result.stdout
 
@@ -272,5 +272,5 @@ def test_names_inside_of_names_do_not_multiply(tmp_path: Path, is_flat: bool) ->
 
     result = inspect(tmp_path)
 
-    assert "deep.json: its members have long names inside of long names" in result.stderr
+    assert "deep.json: the JSON nests members with long names too deeply" in result.stderr
     assert "1 flow: 1 stay" in result.stdout

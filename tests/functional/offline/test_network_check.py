@@ -181,7 +181,7 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
     assert told.exit_code == 6
     assert "LogicApps (required): 1 denied.\n" in told.stdout
     assert "let LogicApps, PowerPlatformInfra in on edge" in told.stdout
-    assert "2 gap(s)" in told.stderr
+    assert "2 firewall issues" in told.stderr
     assert misspelled.exit_code == 2
 
 
@@ -372,7 +372,7 @@ def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
     [row] = alone
     assert (row["verdict"], row["reason"]) == (
         "unknown",
-        "incomplete: what decides is not in the files",
+        "incomplete: the files do not contain all parts of the firewall",
     )
     assert [(row["resource"].rpartition("#")[2], row["verdict"]) for row in both[:2]] == [
         (listed["id"], "allowed"),
@@ -415,8 +415,8 @@ def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, t
     [
         (b"{", "not_json: not JSON: line 1, column 2"),
         (b"\xff\xfe\x00", "not_json: the text is not utf-16-le"),
-        (b"[]", "no_resource: no object"),
-        (b'{"ip_groups": []}', "no_resource: an object of ip_groups"),
+        (b"[]", "no_resource: not an object"),
+        (b'{"ip_groups": []}', "no_resource: an object with ip_groups"),
         (b'{"interactions": [{"response": {"body": {"string": "<html>"}}}]}', "no_resource"),
     ],
 )
@@ -450,7 +450,7 @@ def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> No
 
     door, machine = check(tags, write(tmp_path / "t.json", document))
 
-    assert (door["verdict"], door["reason"]) == ("unknown", "not_read: check it by hand")
+    assert (door["verdict"], door["reason"]) == ("unknown", "not_read: check it manually")
     assert (machine["verdict"], machine["reason"]) == (None, "not_a_firewall")
 
 

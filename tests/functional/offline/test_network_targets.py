@@ -114,7 +114,7 @@ def test_an_email_to_the_owner_can_be_sent_as_it_stands(folder: Path) -> None:
     assert [line.strip() for line in text.splitlines() if line.startswith("    ")] == WEST + NORTH
     assert "2 of our Power Automate flows call partner.example" in text
     assert "WestEurope, NorthEurope" in text
-    assert "Microsoft's list 376" in text
+    assert "Microsoft's service tag list 376" in text
     assert "Orders" not in text
 
 
@@ -123,7 +123,7 @@ def test_people_are_told_whom_to_ask(folder: Path) -> None:
     shown = run(folder).stdout
 
     assert "(expression)" in shown
-    assert "The owners of partner.example have to let these in:" in shown
+    assert "Ask the owners of partner.example to allow:" in shown
     assert all(prefix in shown for prefix in WEST + NORTH)
     assert "graph.microsoft.com" not in shown
 

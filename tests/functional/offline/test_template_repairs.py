@@ -203,7 +203,7 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
     )
 
     row = json.loads(result.stdout.splitlines()[0])
-    refusal = "not_written_out: the template does not write out securityRules"
+    refusal = "not_written_out: the template does not contain securityRules as a list"
     assert (row["repair"]["refusal"], row["repair"]["bicep"]) == (refusal, "")
 
 

@@ -21,7 +21,7 @@ from shared.domain.plans.superseded import superseded
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans, known_url_ids
-from shared.use_cases.forget_old_plans import forget_old_plans
+from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan, show_remediation
 from tests.fakes import definition_builder as define
@@ -204,15 +204,15 @@ async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(MemoryStore, "write", dying)
             with pytest.raises(KilledError):
-                await forget_old_plans(scenario.services)
+                await delete_old_plans(scenario.services)
         for job in await scenario.services.tables.environment_jobs.all():
             if job.plan_kept is PlanKept.WHOLE:  # none is shown as whole that is not
                 kept = {name for name in store.rows if name[:2] == ("plans", job.id)}
                 assert kept == {name for name in begun if name[:2] == ("plans", job.id)}
-        await forget_old_plans(scenario.services)
+        await delete_old_plans(scenario.services)
         return set(store.rows)
 
-    assert await forget_old_plans(scenario.services) == 0
+    assert await delete_old_plans(scenario.services) == 0
     whole = set(store.rows)
     assert len(whole) < len(begun) - 10
     writes = 0
@@ -238,7 +238,7 @@ async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryStore, "write", slow)
         while left[-1]:
-            left.append(await forget_old_plans(scenario.services))
+            left.append(await delete_old_plans(scenario.services))
 
     assert left == sorted(set(left), reverse=True)
     assert len(left) > 3
@@ -257,7 +257,7 @@ async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
     store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
     before = rows(scenario)["environmentjobs"]
 
-    await forget_old_plans(scenario.services)
+    await delete_old_plans(scenario.services)
 
     assert name in store.rows
     assert ("remediations", "remediation", name[1]) in store.rows

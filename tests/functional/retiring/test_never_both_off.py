@@ -15,7 +15,7 @@ from shared.errors import PlatformError, ServiceUnavailable
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.show_remediation import show_remediation
 from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.flow_service import turn_off, turn_on
@@ -169,7 +169,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert [one.cause for one in (await read_pending_actions(pair.scenario.services)).items] == [
         PendingActionKind.FLOWS_BLOCKED
     ]
-    await resend_overdue(pair.scenario.services)
+    await send_due_and_overdue_messages(pair.scenario.services)
     assert (await check_health(pair.scenario.services)).notices == {}
 
 

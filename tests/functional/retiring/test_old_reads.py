@@ -10,8 +10,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import TransientError
 from shared.reason import Reason
 from shared.use_cases import change_remediation
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.flow_service import turn_off, turn_on
 from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
 
@@ -67,7 +67,7 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     """The daily look finds both off: told, first in every list, and turned on once it can be."""
     pair = await believed_too_early(is_rolled_back=is_rolled_back)
     told = len(pair.scenario.fakes.notices.told)
-    await resend_overdue(pair.scenario.services)
+    await send_due_and_overdue_messages(pair.scenario.services)
 
     await run_daily_check(pair.scenario.services, "2026-03-04")
     await pair.run(MINUTE)

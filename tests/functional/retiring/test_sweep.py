@@ -170,7 +170,7 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == (f"Orders of {scenario.other.environment.display_name}",)
-    assert f"1 of 1 retired originals in {closed.display_name} were not looked" in caplog.text
+    assert f"1 of 1 retired originals in {closed.display_name} were not checked" in caplog.text
     assert result.not_looked_at == 1
     assert len(await services.tables.remediations.all()) == before + 2
 
@@ -186,7 +186,7 @@ async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == ("Old form",)
-    assert "the key of policy cmk-eu is not known" in caplog.text
+    assert "key of policy cmk-eu not checked" in caplog.text
     assert len(await scenario.services.tables.remediations.all()) == before + 1
 
 
@@ -266,7 +266,7 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
     (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2]) == ("orphaned_copy", job.id)
-    assert "The job of Orders: rolled_back." in told.message
+    assert "The job of Orders is rolled_back." in told.message
     after = await scenario.job("Orders")
     assert (after.state, after.leased_until) == (FlowJobState.ROLLED_BACK, None)
 
@@ -280,7 +280,7 @@ async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_an
     await run_daily_check(scenario.services, "today")
 
     assert scenario.world.workflow(job.environment_id, job.copy_id).is_on
-    assert "the copy is left on" in scenario.fakes.notices.told[0].message
+    assert "the copy stays on" in scenario.fakes.notices.told[0].message
 
 
 async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:

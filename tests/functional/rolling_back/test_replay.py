@@ -144,4 +144,4 @@ async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> N
     assert "Poll (since" in refused.output
     assert "--accept-replay" in refused.output
     assert accepted.exit_code == 0
-    assert "Poll replays what came since" in accepted.output
+    assert "Poll processes events since" in accepted.output

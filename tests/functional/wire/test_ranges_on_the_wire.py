@@ -8,7 +8,7 @@ import pytest
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
-from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
@@ -60,7 +60,7 @@ async def test_a_change_of_the_published_list_is_told(
         seed_azure(scenario.tenant, more)
         await swept(scenario, "day-2")
 
-        [edition, first] = await list_editions(scenario.services)
+        [edition, first] = await list_known_versions(scenario.services)
         [notice] = await scenario.services.tables.alerts.all("alert")
 
     assert first.change_number == tags.change_number > 0

@@ -162,7 +162,7 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
         group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
         await scenario.retry()
         moved = await scenario.job()
-        with pytest.raises(JobBlocked, match="go through it"):
+        with pytest.raises(JobBlocked, match="still call through this firewall"):
             await revert_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
         for name in ("edge", "nsg-erp"):
             wish = FirewallFixInput(resource=name, by="ops", force=True)

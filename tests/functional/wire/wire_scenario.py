@@ -45,7 +45,7 @@ from shared.domain.platform_errors import instruction_for
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
-from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import trusting_transport
 from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
@@ -183,7 +183,7 @@ class WireScenario:
         due = min(self.messages.next_due(*USE_CASES) or until, until, reminded)
         self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
         await tick(self.tenant)
-        await resend_overdue(self.services)
+        await send_due_and_overdue_messages(self.services)
 
     async def deliver(self) -> bool:
         """Deliver one message; False: none is due."""

@@ -1,4 +1,4 @@
-"""Send the message of every row that is due soon, and of those that should have moved."""
+"""Send the messages of due and overdue rows, and clean up after interrupted invocations."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -18,33 +18,33 @@ from shared.services import Services
 from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
 from shared.use_cases.start_remediation import create_missing_jobs
 
-#: From then on people are told. The jobs go on waiting.
+#: After this time an alert is sent; the jobs continue to wait.
 LONG_OUTAGE = timedelta(hours=1)
 
 
-async def resend_overdue(services: Services) -> int:
-    """Announce rows that are due, and make those that are missing.
+async def send_due_and_overdue_messages(services: Services) -> int:
+    """Send the messages of due rows, and create missing jobs.
 
-    Returns how many were overdue or missing: a process died, a message was lost. A row that cannot
-    be read or worked on is told of, and holds up no other.
+    Returns how many rows were overdue or missing because of a crash or a lost message. A row that
+    is unreadable or fails is reported and does not affect others.
     """
     await forget_settled(services)
-    await _tell_of_outages(services)
-    await _tell_of_line(services, await promote_waiters(services))
-    looked = await send_due_messages(services)
-    for plan in looked.expiring_plans:
+    await _alert_outages(services)
+    await _alert_request_queue(services, await promote_waiters(services))
+    scanned = await send_due_messages(services)
+    for plan in scanned.expiring_plans:
         async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
-            await _wake_idle(services, plan.item)
-    count = looked.overdue + await create_missing_jobs(services, looked.unstarted_remediations)
-    count += await _wake_settled(services, looked.flows)
+            await _wake_up_idle(services, plan.item)
+    count = scanned.overdue + await create_missing_jobs(services, scanned.unstarted_remediations)
+    count += await _wake_up_unblocked(services, scanned.flows)
     await revoke_leftover_grants(
-        services, looked.expiring_plans, looked.flows
-    )  # last: it may wait for calls, or be refused some
+        services, scanned.expiring_plans, scanned.flows
+    )  # last, because it may wait for requests or be denied some
     return count
 
 
-async def _tell_of_outages(services: Services) -> None:
-    """A service that is out for long may be one that the app is not let in to any more."""
+async def _alert_outages(services: Services) -> None:
+    """Send an alert about each long outage; the app may have lost access to the service."""
     for circuit in await open_circuits(services.tables):
         if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
@@ -56,26 +56,26 @@ async def _tell_of_outages(services: Services) -> None:
             )
 
 
-async def _tell_of_line(services: Services, line: RequestQueueStatus) -> None:
-    """Jobs that wait for calls are not late, however long a service takes none."""
+async def _alert_request_queue(services: Services, queue: RequestQueueStatus) -> None:
+    """Send alerts about a damaged request budget, and about jobs that wait long for requests."""
     causes = {
-        row: f"The row {'/'.join(row)} could not be read: its budget was reset."
-        for row in line.reset
+        row: f"The row {'/'.join(row)} was unreadable, so its budget was reset."
+        for row in queue.reset
     }
-    for row in line.removed:
-        causes[line.row] = f"The row {'/'.join(row)} could not be read: it was removed."
+    for row in queue.removed:
+        causes[queue.row] = f"The row {'/'.join(row)} was unreadable, so it was deleted."
     for row, cause in causes.items():
         remedy = Reason.REQUEST_BUDGET_RESET.instruction
         await tell(services, Reason.REQUEST_BUDGET_RESET, row, cause, remedy)
-    if line.next_at and line.next_at - services.now > LONG_OUTAGE:
-        until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
-        why = "takes no call" if line.remaining_today != 0 else "has had its calls of 24 hours,"
-        cause = f"The flow service {why} until {until}: {line.waiting} jobs wait."
-        await tell(services, Reason.THROTTLED, line.row, cause)
+    if queue.next_at and queue.next_at - services.now > LONG_OUTAGE:
+        until = f"{queue.next_at:%Y-%m-%d %H:%M} UTC"
+        why = "accepts no request" if queue.remaining_today != 0 else "has reached its daily limit"
+        cause = f"The flow service {why} until {until}: {queue.waiting} jobs wait."
+        await tell(services, Reason.THROTTLED, queue.row, cause)
 
 
-async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
-    """Wake one whose flow jobs may all have ended: the one that it waits for has."""
+async def _wake_up_idle(services: Services, job: EnvironmentJob) -> None:
+    """Wake up an environment job if the flow job that it waits for is complete."""
     if not job.has_started_flow_jobs or job.awaits_approval or job.is_leased(services.now):
         return
     last = job.watched_job_id
@@ -84,11 +84,11 @@ async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
         await ENVIRONMENT.wake_up(services, (job.remediation_id, job.id))
 
 
-async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
+async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
-            if job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW) and await _is_settled(
+            if job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW) and await _is_unblocked(
                 services, job
             ):
                 await FLOW.wake_up(services, table.address(job), code=job.code, even_blocked=True)
@@ -96,19 +96,21 @@ async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]])
     return count
 
 
-def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
-    """Say whether a job waits for one that does not go on by itself: it has to be told so."""
+def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
+    """Return whether a job waits for another that requires an action, so that it must report
+    that.
+    """
     return other.needs_action and not (
         job.code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
     )
 
 
-async def _is_settled(services: Services, job: FlowJob) -> bool:
+async def _is_unblocked(services: Services, job: FlowJob) -> bool:
     related = job.children if job.code == Reason.CHILD_FLOW_NOT_READY else job.parents
     places = [parse_job_reference(name, job.environment_id) for name in related]
     rows = [await services.tables.flow_jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
-    if job.state is FlowJobState.WAITING and any(_is_stuck(job, other) for other in jobs):
+    if job.state is FlowJobState.WAITING and any(_waits_for_blocked(job, other) for other in jobs):
         return True
     if job.code == Reason.CHILD_FLOW_NOT_READY:
         if job.is_rolling_back:

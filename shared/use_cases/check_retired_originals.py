@@ -1,4 +1,4 @@
-"""Look each day whether retired originals are on again: then they and their copies both work."""
+"""Check each day whether retired originals are on again, because then they and their copies run."""
 
 from dataclasses import dataclass, field
 
@@ -12,22 +12,22 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.look_at_list import look_at_list
-from shared.use_cases.look_in_turn import look_in_turn
+from shared.use_cases.check_in_flow_list import check_in_flow_list
+from shared.use_cases.check_in_rotation import check_in_rotation
 
 
 @dataclass(slots=True)
-class RetiredLook:
-    """What a look at the retired originals of an environment found."""
+class RetiredOriginalsResult:
+    """The result of checking the retired originals of an environment."""
 
-    #: Titles of those that are on again.
+    #: Names of the originals that are on again.
     on_again: list[str] = field(default_factory=list)
     not_looked_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Original:
-    """What is needed of the job of one: there may be ten thousand."""
+    """The ids of one original; there may be ten thousand, so only these are kept."""
 
     job_id: str
     workflow_id: str
@@ -35,9 +35,11 @@ class _Original:
     title: str
 
 
-async def look_at_retired(services: Services, environment: Environment) -> RetiredLook:
-    """Tell people of each retired original of an environment that is on again."""
-    look, table = RetiredLook(), services.tables.flow_jobs
+async def check_retired_originals(
+    services: Services, environment: Environment
+) -> RetiredOriginalsResult:
+    """Send an alert for each retired original of an environment that is on again."""
+    result, table = RetiredOriginalsResult(), services.tables.flow_jobs
     where = [Condition("state", "eq", FlowJobState.RETIRED)]
     rows = readable(services, table.scan(environment.id, where=where))
     originals = {kept.item.id: _original(kept.item) async for kept in rows}
@@ -45,9 +47,9 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
     without_row: list[_Original] = []
 
     async def found_on(original: _Original) -> None:
-        look.on_again.append(original.title)
+        result.on_again.append(original.title)
         row = (table.name, environment.id, original.job_id)
-        text = f"{original.title} was retired, and is on again."
+        text = f"{original.title} was retired and is on again."
         await tell(services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
     async def seen(job_id: str, known: WorkflowSummary | None) -> None:
@@ -59,13 +61,15 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
 
     if environment.dataverse_url:
         ids = {one.job_id: one.workflow_id for one in originals.values()}
-        look.not_looked_at = await look_in_turn(services, environment, Look.RETIRED, ids, seen)
+        result.not_looked_at = await check_in_rotation(
+            services, environment, Look.RETIRED, ids, seen
+        )
     else:
         without_row = [one for one in originals.values() if one.job_id not in deleted]
-    look.not_looked_at += await look_at_list(
+    result.not_looked_at += await check_in_flow_list(
         services, environment, {one.flow_name: one for one in without_row}, found_on
     )
-    return look
+    return result
 
 
 def _original(job: FlowJob) -> _Original:
@@ -73,7 +77,7 @@ def _original(job: FlowJob) -> _Original:
 
 
 async def _deleted(services: Services, environment: Environment) -> set[str]:
-    """Return the jobs whose originals the app has deleted so long ago that none can return."""
+    """Return the jobs whose originals the app deleted and that can no longer be restored."""
     where = [Condition("state", "eq", DeletionState.DELETED)]
     rows = services.tables.deletions.scan(environment.id, where=where)
     return {

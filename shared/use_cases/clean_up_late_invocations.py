@@ -1,8 +1,8 @@
-"""What a delivery did that was frozen for longer than the host allows, and then woke.
+"""Clean up after invocations that were frozen longer than the host permits and then continued.
 
-A rollback waits for a delivery that did not end, until its bound has passed (`settles_at`). One
-that wakes later still may give the operator a flow of an ended job, or make a job for a remediation
-that has ended. Nobody waits for it any more, so the daily sweep looks.
+A rollback waits for an interrupted invocation until its time limit (`settles_at`). An invocation
+that continues even later may make the service account a co-owner for an ended job, or create a job
+for an ended remediation. The daily check finds both.
 """
 
 from datetime import timedelta
@@ -21,16 +21,16 @@ from shared.services import Services
 from shared.steps.flows.temporary_co_ownership import revoke_grant
 from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel_job
-from shared.use_cases.clean_up_ended_jobs import held_ended, is_busy, take_back_of_plan
+from shared.use_cases.clean_up_ended_jobs import is_busy, lease_ended_job, revoke_grant_of_plan
 
 log = product_log(__name__)
 
-#: For so long the sweep looks at a job of which a delivery did not end.
+#: How long the daily check checks a job with an interrupted invocation.
 _LOOKED_AT_FOR = timedelta(days=3)
 
 
-async def settle_late(services: Services) -> None:
-    """Take back what the operator was given late, and cancel the jobs that were made late."""
+async def clean_up_late_invocations(services: Services) -> None:
+    """Revoke late grants, and cancel jobs that were created late."""
     ended = set[tuple[str, str]]()
     environment_jobs = services.tables.environment_jobs
     async for kept in readable(services, environment_jobs.scan()):
@@ -39,12 +39,12 @@ async def settle_late(services: Services) -> None:
     async with services.request_budget.reserve(None):
         async for plan in readable(services, environment_jobs.scan()):
             async with one_row(services, environment_jobs.name_of(plan.item)):
-                await _take_back_of_plan(services, plan)
+                await _revoke_grants_of_plan(services, plan)
         async for job in readable(services, services.tables.flow_jobs.scan()):
             async with one_row(services, services.tables.flow_jobs.name_of(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
                     await _cancel_orphan(services, job.item)
-                await _take_back(services, job)
+                await _revoke_grants(services, job)
 
 
 def _has_ended(job: EnvironmentJob) -> bool:
@@ -52,51 +52,51 @@ def _has_ended(job: EnvironmentJob) -> bool:
 
 
 async def _cancel_orphan(services: Services, job: FlowJob) -> None:
-    """Cancel a job that has not begun, and whose remediation has ended."""
+    """Cancel a job that has not started and whose remediation is over."""
     has_begun = job.reached is not FlowJobState.PLANNED
     if has_begun or job.is_inactive or job.requested or job.is_leased(services.now):
         return
-    log.warning("a job without a remediation is cancelled: %s", job.display_name)
+    log.warning("job without a remediation cancelled: %s", job.display_name)
     await cancel_job(services, job)
 
 
-def _was_left_lately(services: Services, job: FlowJob | EnvironmentJob) -> bool:
-    """Return whether a delivery of the job did not end, and may still wake."""
+def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bool:
+    """Return whether an interrupted invocation of the job may still continue."""
     since = job.unended_at
     return since is not None and services.now - since < _LOOKED_AT_FOR
 
 
-async def _take_back_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Take the operator off each flow that a plan made it a co-owner of to read the definition."""
+async def _revoke_grants_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
+    """Revoke the grants that a plan made to read definitions."""
     job = kept.item
     rests = job.has_stopped_planning and not job.is_leased(services.now)
-    if not _was_left_lately(services, job) or not job.past_grants or job.has_grants or not rests:
+    if not _may_still_continue(services, job) or not job.past_grants or job.has_grants or not rests:
         return
-    async with held_ended(ENVIRONMENT, services, kept) as held:
+    async with lease_ended_job(ENVIRONMENT, services, kept) as held:
         try:
             for name in job.past_grants:
-                await take_back_of_plan(held, name)
+                await revoke_grant_of_plan(held, name)
         except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.name_of(job)
             await tell(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise
 
 
-async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
-    """Look once more at what an ended job ever lent the operator."""
+async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
+    """Revoke again all grants that an ended job ever made."""
     job = kept.item
-    may_wake = _was_left_lately(services, job)
+    may_wake = _may_still_continue(services, job)
     if not may_wake or not job.past_grants or job.has_grants or is_busy(services, job):
         return
     environment = await services.environments.get(job.environment_id)
-    async with held_ended(FLOW, services, kept) as held:
+    async with lease_ended_job(FLOW, services, kept) as held:
         try:
             for name in job.past_grants:
                 await revoke_grant(StepContext(held, environment), name)
         except (
             JobBlocked,
             PlatformError,
-        ) as err:  # the operator stays a co-owner: not for the log only
+        ) as err:  # the service account is still a co-owner, which a person must know
             row = services.tables.flow_jobs.name_of(job)
             await tell(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise

@@ -1,8 +1,7 @@
-"""Check retired originals that have no row in Dataverse by the flow service's list of flows.
+"""Check retired originals that have no Dataverse row, in the flow service's list of flows.
 
-The list may have more pages than one daily check may request. The cursor is stored after each
-page: the next daily check continues there, and one that dies repeats one page at most. Each page
-is judged when it is read, so pages may be days apart.
+One daily check may not have enough requests for all pages. The cursor is stored after each page, so
+the next check continues there; a crash repeats at most one page. Pages may be read days apart.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,19 +15,18 @@ from shared.errors import CmkflowError, NotFound, PlatformError, ServiceOutage, 
 from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.flows.discovery_pages import has_expired
-from shared.use_cases.look_in_turn import note_look
+from shared.use_cases.check_in_rotation import store_check_result
 
 
-async def look_at_list[T](
+async def check_in_flow_list[T](
     services: Services,
     environment: Environment,
     originals: Mapping[str, T],
     found_on: Callable[[T], Awaitable[None]],
 ) -> int:
-    """Call `found_on` for each original that is on; return how many were not looked at.
+    """Call `found_on` for each original that is on; return how many were not checked.
 
-    `originals` are by their name in the flow service. An original that no page of the whole list
-    shows has been deleted.
+    `originals` are by flow name. An original that is on no page of a complete list is deleted.
     """
     table = services.tables.daily_looks
     kept = await table.get(environment.id, Look.OUTSIDE)
@@ -48,7 +46,7 @@ async def look_at_list[T](
                         await found_on(original)
                 except (ThrottledError, ServiceOutage):
                     raise
-                except CmkflowError as err:  # of this flow alone
+                except CmkflowError as err:  # an error of this flow only
                     error, missed[flow.flow_name] = err, original
                 del left[flow.flow_name]
             at = replace(at, cursor=page.cursor, first="")
@@ -61,7 +59,7 @@ async def look_at_list[T](
         if isinstance(err, PlatformError | NotFound) and has_expired(at.cursor, err):
             at = replace(at, cursor="", first="")
     not_looked_at = len(left) + len(missed)
-    await note_look(
+    await store_check_result(
         services,
         environment,
         Look.OUTSIDE,
@@ -77,14 +75,14 @@ async def look_at_list[T](
 def _of_page[T](
     page: ResultPage[FlowListEntry], originals: Mapping[str, T], *, since: str
 ) -> list[FlowListEntry]:
-    """Return the originals of a page by name, from `since` on: those before it have been asked."""
+    """Return the originals on a page, ordered by name, from `since` on."""
     found = (flow for flow in page.items if flow.flow_name in originals)
     return sorted((one for one in found if one.flow_name >= since), key=lambda one: one.flow_name)
 
 
 async def _is_on(services: Services, environment: Environment, flow: FlowListEntry) -> bool:
     state = flow.state
-    if state is None:  # a list may be bare
+    if state is None:  # the list may omit the state
         with suppress(NotFound):  # deleted since it was listed
             detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
             state = detail.state

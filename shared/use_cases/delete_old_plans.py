@@ -1,8 +1,8 @@
-"""Remove what superseded plans say of each flow, so that quiet days do not fill the store.
+"""Delete superseded plans, so that environments without changes do not fill the store.
 
-Of a plan that nobody ordered a summary stays after three days, and nothing after the time that
-`CMK_PLANS_KEPT` names. Of a plan that somebody ordered the summary stays for good. Each step may be
-repeated, and what has the next step in it goes last: whoever dies is followed by the next sweep.
+Of a plan that nobody requested, a summary is kept after three days, and nothing after
+`CMK_PLANS_KEPT`. Of a requested plan, the summary is kept. Each step may be repeated, and the row
+that leads to the next step is deleted last, so the next daily check continues after a crash.
 """
 
 from collections import Counter
@@ -21,28 +21,28 @@ from shared.services import Services
 
 log = product_log(__name__)
 
-#: How long a plan that nobody ordered is kept whole. Longer than starts are completed for
-#: (`complete_recent_starts`), which would make a job anew whose row is gone.
+#: How long a plan that nobody requested is kept complete. Longer than incomplete starts are
+#: completed (`complete_recent_starts`), which would create a deleted job again.
 _WHOLE_FOR = timedelta(days=3)
-#: What is left then has to wait for the next sweep, which ends within ten minutes.
+#: Time limit; the daily check must complete within ten minutes, so the rest waits for the next.
 _LONGEST = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the rows say."""
+    """The rows that were read."""
 
     remediations: dict[str, StoredItem[Remediation]] = field(default_factory=dict)
     jobs: dict[str, StoredItem[EnvironmentJob]] = field(default_factory=dict)
-    #: How many environment jobs each remediation has, by its id.
+    #: Number of environment jobs by remediation id.
     count: Counter[str] = field(default_factory=Counter)
 
 
-async def forget_old_plans(services: Services) -> int:
-    """Remove rows of superseded plans for two minutes; returns how many plans are left to do."""
+async def delete_old_plans(services: Services) -> int:
+    """Delete rows of superseded plans for at most two minutes; return the number of plans left."""
     tables, found = services.tables, await _read(services)
     until = services.now + _LONGEST
-    # Columns tell that of rows too which cannot be read.
+    # The columns are readable also for rows that are not.
     with_flow_jobs = {
         str(row.columns.get("environment_job_id"))
         async for row in tables.store.query(tables.flow_jobs.name)
@@ -56,10 +56,10 @@ async def forget_old_plans(services: Services) -> int:
     ]
     for number, job in enumerate(due):
         if services.now > until:
-            log.info("old plans that the next sweep removes: %s", len(due) - number)
+            log.info("old plans left for the next daily check: %s", len(due) - number)
             return len(due) - number
         async with one_row(services, tables.environment_jobs.name_of(job)):
-            kept = await _keep_summary(services, found.jobs[job.id])
+            kept = await _reduce_to_summary(services, found.jobs[job.id])
             if _is_end_due(services, job, found.remediations):
                 await _remove(services, kept)
                 found.count[job.remediation_id] -= 1
@@ -84,7 +84,7 @@ async def _read(services: Services) -> _Found:
 
 
 def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
-    """Return whether somebody ordered it; nobody knows where its row cannot be read."""
+    """Return whether a person requested it; assume so if the row cannot be read."""
     kept = remediations.get(remediation_id)
     return kept is None or kept.item.origin is StartSource.API_REQUEST
 
@@ -109,10 +109,10 @@ def _is_older(services: Services, moment: datetime | None, age: timedelta) -> bo
     return moment is not None and services.now - moment >= age
 
 
-async def _keep_summary(
+async def _reduce_to_summary(
     services: Services, kept: StoredItem[EnvironmentJob]
 ) -> StoredItem[EnvironmentJob]:
-    """Remove what the plan says of each flow; before that, the row says that this is so."""
+    """Delete the plan items, after recording that in the row."""
     table, job = services.tables.environment_jobs, kept.item
     if job.plan_kept is PlanKept.SUMMARY:
         return kept
@@ -123,7 +123,7 @@ async def _keep_summary(
 
 
 async def _remove(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Remove the job, after the partitions that are found by its id."""
+    """Delete the job, after the partitions that are found by its id."""
     tables = services.tables
     for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):
         await table.forget(kept.item.id)
@@ -131,7 +131,7 @@ async def _remove(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
 
 
 async def _remove_remediations(services: Services, found: _Found) -> None:
-    """Remove remediations that nobody ordered and that have no job any more."""
+    """Delete remediations that nobody requested and that have no job left."""
     table = services.tables.remediations
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     for identity, kept in found.remediations.items():

@@ -1,7 +1,7 @@
-"""Look at many flows of an environment in Dataverse: a thousand at a time, in turn.
+"""Check many flows of an environment in Dataverse, a thousand at a time, in rotation.
 
-What one sweep does not look at comes first in the next. Where it stopped is kept after each
-thousand, so a sweep that dies repeats a thousand at most.
+Flows that one daily check does not reach are checked first in the next. The position is stored
+after each thousand, so a crash repeats at most a thousand.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -21,26 +21,26 @@ from shared.services import Services
 
 log = product_log(__name__)
 
-#: Flows of one call: forty filters in a batch, which has to end within a call's time.
+#: Flows per request: a batch with forty filters, which must complete within the timeout.
 _AT_A_TIME = 1_000
 _WORDS = {
     Look.RETIRED: "retired originals",
-    Look.WITHDRAWN: "copies of undone jobs",
+    Look.WITHDRAWN: "copies of rolled back and cancelled jobs",
     Look.OUTSIDE: "retired originals without a row in Dataverse",
 }
 
 
-async def look_in_turn(
+async def check_in_rotation(
     services: Services,
     environment: Environment,
     look: Look,
     flows: Mapping[str, str],
-    seen: Callable[[str, WorkflowSummary | None], Awaitable[None]],
+    handle: Callable[[str, WorkflowSummary | None], Awaitable[None]],
 ) -> int:
-    """Look at each flow, and return how many were not looked at; people are told of these.
+    """Check each flow; return how many were not checked, and send an alert about them.
 
-    `flows` has a workflow id for each job id. `seen` is given a job id, and its flow as Dataverse
-    has it (None: there is no row).
+    `flows` contains a workflow id for each job id. `handle` receives a job id and its flow in
+    Dataverse (None if there is no row).
     """
     table = services.tables.daily_looks
     kept = await table.get(environment.id, look)
@@ -55,18 +55,18 @@ async def look_in_turn(
             try:
                 if isinstance(known, CmkflowError) and not isinstance(known, NotFound):
                     raise known
-                await seen(job_id, None if isinstance(known, NotFound) else known)
+                await handle(job_id, None if isinstance(known, NotFound) else known)
             except CmkflowError as err:
                 error = err
                 refused.append(job_id)
         if len(refused) == len(some) and isinstance(error, ThrottledError | ServiceOutage):
-            break  # nothing was asked: the next sweep begins here
+            break  # no request was possible: the next daily check starts here
         missed += refused
         left = left[len(some) :]
         if left:
             await table.upsert(replace(before, first=left[0]))
     not_looked_at = [*left, *missed]
-    await note_look(
+    await store_check_result(
         services,
         environment,
         look,
@@ -78,7 +78,7 @@ async def look_in_turn(
     return len(not_looked_at)
 
 
-async def note_look(
+async def store_check_result(
     services: Services,
     environment: Environment,
     look: Look,
@@ -89,7 +89,9 @@ async def note_look(
     cursor: str = "",
     error: CmkflowError | None = None,
 ) -> None:
-    """Keep how a look ended; tell people how many of its flows were not looked at, and why."""
+    """Store the result of a check; send an alert with the number of unchecked flows and the
+    reason.
+    """
     code = Reason.RETIRED_ORIGINALS_NOT_CHECKED if not_looked_at else ""
     ended = DailyLook(
         environment_id=environment.id,
@@ -102,8 +104,8 @@ async def note_look(
     await _keep(services, ended)
     if not_looked_at:
         text = (
-            f"{not_looked_at} of {of} {_WORDS[look]} in {environment.display_name} were not looked "
-            f"at: {redact(str(error))}."
+            f"{not_looked_at} of {of} {_WORDS[look]} in {environment.display_name} were not "
+            f"checked: {redact(str(error))}."
         )
         log.warning("%s", text)
         await tell(
@@ -114,10 +116,10 @@ async def note_look(
         )
 
 
-async def forget_other_looks(
+async def delete_unused_results(
     services: Services, linked: Collection[str], every: Collection[str]
 ) -> None:
-    """Remove what is kept of environments that are not looked at any more; given by their ids."""
+    """Delete the stored results of environments that are no longer checked."""
     table = services.tables.daily_looks
     async for kept in readable(services, table.scan()):
         still = every if kept.item.look is Look.WITHDRAWN else linked
@@ -127,7 +129,7 @@ async def forget_other_looks(
 
 
 async def _keep(services: Services, ended: DailyLook) -> None:
-    """Write the row, unless it says so already."""
+    """Store the row unless it is unchanged."""
     table = services.tables.daily_looks
     kept = await table.get(*table.address(ended))
     nothing = DailyLook(environment_id=ended.environment_id, look=ended.look)

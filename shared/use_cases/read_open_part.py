@@ -1,4 +1,4 @@
-"""Show a remediation of which most flows are closed, without reading these."""
+"""Read a remediation whose flows are mostly closed, without reading the closed ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,25 +15,25 @@ from shared.use_cases.read_remediation_rows import RowReader, find
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView, shown_with
 
-#: With fewer closed flows all are read.
+#: Minimum number of closed flows; with fewer, all are read.
 MANY = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationPart:
-    """A remediation with the flows that are open, or that a person has to change first."""
+    """A remediation with its flows that are open or need changes first."""
 
-    #: Its jobs are those of the flows below; its progress counts all.
+    #: `shown` contains the jobs of `flows`; its progress counts all.
     shown: RemediationView
     flows: tuple[FlowView, ...]
-    #: The other flows that have a job, by state.
+    #: Number of the other flows with a job, by state.
     closed: Mapping[str, int]
 
 
-async def show_part(services: Services, remediation_id: str) -> RemediationPart | None:
-    """Return a remediation without most of its closed flows; raises `NotFound`.
+async def read_open_part(services: Services, remediation_id: str) -> RemediationPart | None:
+    """Return a remediation without most of its closed flows; raise `NotFound`.
 
-    None: it has few of them, or a plan to approve, or no index tells which they are.
+    None if there are few closed flows, a plan awaits approval, or the index is not trusted.
     """
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
@@ -66,9 +66,9 @@ async def show_part(services: Services, remediation_id: str) -> RemediationPart 
 async def closed_flows(
     services: Services, part: RemediationPart, state: str, skip: int, take: int
 ) -> list[FlowView]:
-    """Return some closed flows in the order of their ids, of one state or (empty) of all.
+    """Return closed flows ordered by id, of one state or of all (empty).
 
-    What is skipped is walked over in the store, and not read.
+    Skipped rows are not decoded.
     """
     tables, reading = services.tables, RowReader()
     where = [Condition("remediation_id", "eq", part.shown.remediation.id)]
