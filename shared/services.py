@@ -26,7 +26,7 @@ from shared.tables import Tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(StepPorts):
-    """All dependencies of use cases and steps. `bootstrap` provides adapters, tests fakes."""
+    """All dependencies of use cases and steps. `bootstrap` provides adapters, tests their own."""
 
     settings: Settings
     clock: Clock

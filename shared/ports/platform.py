@@ -60,7 +60,7 @@ class AssessmentPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformPorts(StepPorts, AssessmentPorts):
-    """All ports. `bootstrap` provides adapters and tests provide fakes; both pass one test suite.
+    """All ports. `bootstrap` provides adapters and tests their own; both pass one test suite.
 
     A kind of caller or firewall can use any of them (`shared/kind_discovery.py`).
     """
