@@ -40,7 +40,7 @@ def _who(entry: Any) -> str:
     """Return the name; the name that the holder of a function key gave is marked as not
     verified.
     """
-    if entry["kind"] == "key":
+    if entry["kind"] == PrincipalKind.FUNCTION_KEY:
         return f"function key ({entry['who']})" if entry["who"] else "function key"
     return str(entry["who"])
 
