@@ -1,7 +1,7 @@
 """Assess an environment before or after a key is applied; writes nothing to the platform."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,11 +27,14 @@ from shared.steps.assessing.read_co_owners import (
     with_co_owners,
 )
 from shared.steps.assessing.read_flow_facts import FlowReadResult, read_flows
+from shared.steps.flows.check_network import NetworkView
 from shared.steps.optional_read import read_or_none
-from shared.steps.updating_callers.search_callers import search_callers
+from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
 
 #: Reads the flows of an environment.
 type ReadsFlows = Callable[[Services, Environment], Awaitable[FlowReadResult]]
+#: Searches for callers in these environments.
+type SearchesCallers = Callable[[Sequence[Environment]], Awaitable[CallerSearchResult]]
 
 
 async def assess(
@@ -42,13 +45,16 @@ async def assess(
     key: tuple[str, str] | None = None,
     callers_since: datetime | None = None,
     read: ReadsFlows = read_flows,
+    search: SearchesCallers | None = None,
+    network: NetworkView | None = None,
 ) -> EnvironmentAssessment:
     """Return the assessment; raise `NotFound` for an unknown environment or policy.
 
     `policy` is the name or Azure resource id of the policy that will be applied; by default, the
     environment's own. `key`: vault (name or Azure resource id) and name of a key that no policy
-    names yet. `callers_searched_since`: reuse a caller search made since then
-    (its `callers_searched_at`). `read` reads the flows.
+    names yet. `callers_since`: reuse a caller search made since then (`callers_searched_at` of
+    another assessment). `read` reads the flows, `search` searches for their callers. `network`:
+    the firewalls, if they were already read.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -57,6 +63,7 @@ async def assess(
         everywhere=everywhere,
         policy=await named_policy(services, environment, policy),
         key=key,
+        network=network,
     )
     facts = await collect(services, question, read(services, environment))
     settings = services.settings
@@ -69,7 +76,7 @@ async def assess(
     if not flows:
         return build_assessment(facts, flows, rates)
     searched, shares = await asyncio.gather(
-        search_callers(services, everywhere, since=callers_since),
+        search(everywhere) if search else search_callers(services, everywhere, since=callers_since),
         read_shares(services, environment, flows),
     )
     flows = await find_assessed_callers(services, environment, searched, flows)

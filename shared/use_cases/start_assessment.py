@@ -5,14 +5,17 @@ page by page, shows its progress, continues after a crash, and stores the result
 """
 
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from shared.domain.assessment.assessment import EnvironmentAssessment
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.assessment_request import AssessmentRequest
+from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
@@ -22,14 +25,16 @@ from shared.domain.plans.remediation import (
 )
 from shared.domain.principal import Principal
 from shared.domain.shared_snapshot import SharedSnapshot
-from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound, PlatformError
 from shared.jobs.leased_job import LeasedJob
 from shared.rows import type_adapter_for
 from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
-from shared.steps.assessing.read_flow_parts import read_flow_parts
+from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
+from shared.steps.flows.check_network import NetworkView, read_network
 from shared.steps.optional_read import patience_of_a_delivery
 from shared.steps.planning.plan_environment import environment_of
+from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
 from shared.use_cases.assess import assess, named_policy
 from shared.use_cases.start_remediation import start_remediation
 
@@ -120,6 +125,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
         # Before the pages are deleted, so that they are not read again after a crash.
         await held.save(replace(held.job, answer=name))
     await held.rows(services.tables.discovery_pages).clear()
+    await held.rows(services.tables.caller_searches).clear()
     text = "The assessment is complete. Nothing was changed."
     return move_to_state(held.job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
@@ -132,8 +138,25 @@ async def _assess(
     held.stage(replace(held.job, environment_name=environment.display_name))
     flows = await read_flow_parts(held, environment)
 
+    everywhere = await services.environments.list()
+
     async def read(_services: Services, _environment: Environment) -> FlowReadResult:
         return flows
+
+    async def search(where: Sequence[Environment]) -> CallerSearchResult:
+        rows = held.rows(services.tables.caller_searches)
+        return await search_callers(services, where, since=request.callers_since, rows=rows)
+
+    # First what may take several invocations: the rest is read in the last one alone.
+    unknown_urls: dict[str, str] = {}
+    network: NetworkView | None = None
+    if not isinstance(flows.flows, NoAnswer) and flows.flows:
+        await search(everywhere)
+        network = await _network(services, environment, flows.flows)
+        unknown_urls = await look_up_trigger_urls(held, environment, flows)
+
+    async def searched(where: Sequence[Environment]) -> CallerSearchResult:
+        return replace(await search(where), unknown_urls=unknown_urls)
 
     with patience_of_a_delivery():
         return await assess(
@@ -143,4 +166,22 @@ async def _assess(
             key=(request.vault, request.key) if request.key else None,
             callers_since=request.callers_since,
             read=read,
+            search=searched,
+            network=network,
         )
+
+
+async def _network(
+    services: Services, environment: Environment, flows: Mapping[str, FlowFacts]
+) -> NetworkView | None:
+    """Return the firewalls before the hosts that flows call; None: there is no answer, or no host.
+
+    Raises what makes the job wait.
+    """
+    hosts = {host for flow in flows.values() if flow.summary for host in flow.summary.http_hosts}
+    if not hosts:
+        return None
+    try:
+        return await read_network(services, environment, hosts)
+    except (NotFound, PlatformError, InvalidInput):
+        return None

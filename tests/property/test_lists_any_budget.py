@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.run_archive import RunArchiveState
-from shared.errors import PlatformError
+from shared.errors import PlatformError, ThrottledError
 from shared.ports import FlowReports, ResultPage
 from shared.use_cases.archive_runs import archive_runs
 from tests.fakes.ports import Ports
@@ -201,11 +201,68 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
         assert found.job.state is EnvironmentJobState.COMPLETED, found.job.reason
         assert found.answer is not None
         assert len(found.answer.flows) == flows
+        assert all("no run" in flow.callers_unknown_reason for flow in found.answer.flows)
         whole = [str(first) if first else "" for first in range(0, max(flows, 1), page)]
         for staying in (True, False):
             *cut, last = lists.readings(staying)
             assert last == whole
             assert all(one == whole[: len(one)] for one in cut)
         assert meter.most_in_a_minute() <= calls
+
+    asyncio.run(play())
+
+
+@dataclass(slots=True)
+class FewReads:
+    """App settings that are read so many times a minute."""
+
+    settings: Any
+    clock: Any
+    a_minute: int
+    read_sites: list[str] = field(default_factory=list)
+    _times: list[Any] = field(default_factory=list)
+
+    async def sites(self) -> Any:
+        """Return every app."""
+        return await self.settings.sites()
+
+    async def read(self, site_id: str) -> Any:
+        """Return the settings of an app, or refuse until the minute is over."""
+        now = self.clock.now()
+        self._times = [one for one in self._times if now - one < MINUTE]
+        if len(self._times) >= self.a_minute:
+            raise ThrottledError("used up", retry_after=self._times[0] + MINUTE - now)
+        self._times.append(now)
+        self.read_sites.append(site_id)
+        return await self.settings.read(site_id)
+
+
+@LISTS
+@given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
+@example(flows=MOST, calls=1)
+def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) -> None:
+    """However many invocations it takes: no caller stays unknown for want of requests."""
+
+    async def play() -> None:
+        scenario = Scenario()
+        made = [scenario.build.http_flow(f"Flow {number}") for number in range(flows)]
+        for flow in made:
+            scenario.build.app_setting_caller(flow, site=flow.name.replace(" ", "-"))
+            _let_run(scenario, flow, 1)
+        settings = FewReads(scenario.fakes.ports.app_settings, scenario.world.clock, calls)
+        ports: Any = settings
+        scenario.around = lambda those: replace(those, app_settings=ports)
+        scenario.renew()
+
+        started = await order(scenario)
+        await scenario.run(timedelta(hours=6))
+
+        found = await shown(scenario, started)
+        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.reason
+        assert found.answer is not None
+        assert {flow.callers_unknown_reason for flow in found.answer.flows} == {""}
+        assert all(len(flow.callers) == 1 for flow in found.answer.flows)
+        assert sorted(settings.read_sites) == sorted(set(settings.read_sites))
+        assert await scenario.services.tables.caller_searches.all() == []
 
     asyncio.run(play())

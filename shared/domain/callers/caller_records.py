@@ -131,6 +131,8 @@ class CallerSearchProgress:
     findings: tuple[str, ...] = ()
     #: When this row was written.
     updated_at: datetime | None = None
+    #: When the search started; None: the search was started by an earlier version.
+    began: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

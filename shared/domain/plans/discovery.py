@@ -39,6 +39,7 @@ class DiscoverySource(StrEnum):
     MICROSOFT_KEY = "microsoft_key"
     DATAVERSE = "dataverse"
     SINGLE_FLOW = "single_flow"  #: one listed flow that Dataverse does not have
+    TRIGGER_URL = "trigger_url"  #: the runs of one flow, for its trigger URL; only for assessments
     ALL_FLOWS_LIST = "all_flows_list"  #: every flow of the flow service; only for a full comparison
 
 
@@ -148,7 +149,8 @@ def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[Disc
     Flows that were read one by one are not among them.
     """
     found: dict[DiscoverySource, timedelta] = {}
-    for source in set(DiscoverySource) - {DiscoverySource.SINGLE_FLOW}:
+    by_flow = {DiscoverySource.SINGLE_FLOW, DiscoverySource.TRIGGER_URL}
+    for source in set(DiscoverySource) - by_flow:
         pages = whole_pages(parts, source)
         if pages and not pages[-1].cursor and now - pages[-1].read_at > LONGEST:
             found[source] = pages[-1].read_at - pages[0].read_at

@@ -13,7 +13,7 @@ from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_key import read_key, read_named_key
-from shared.steps.flows.check_network import read_network
+from shared.steps.flows.check_network import NetworkView, read_network
 from shared.steps.optional_read import read_or_none
 
 
@@ -27,6 +27,8 @@ class AssessmentInput:
     policy: EnterprisePolicy | NoAnswer | None
     #: Vault and name of a key that no policy names yet.
     key: tuple[str, str] | None = None
+    #: The firewalls, if they were read for it.
+    network: NetworkView | None = None
 
 
 async def collect(
@@ -60,7 +62,7 @@ async def collect(
         canvas_apps=apps if isinstance(apps, NoAnswer) else tuple(apps),
         hosted_machine_groups=groups,
         creates_flows_in_solutions=setting,
-        firewall_issues=await _find_firewall_issues(services, environment, flows.flows),
+        firewall_issues=await _find_firewall_issues(services, question, flows.flows),
         linked_at=linked_since,
     )
 
@@ -91,7 +93,7 @@ async def _read_solution_setting(services: Services, environment: Environment) -
 
 
 async def _find_firewall_issues(
-    services: Services, environment: Environment, flows: Mapping[str, FlowFacts] | NoAnswer
+    services: Services, question: AssessmentInput, flows: Mapping[str, FlowFacts] | NoAnswer
 ) -> tuple[FirewallIssue, ...] | NoAnswer:
     if isinstance(flows, NoAnswer):
         return flows
@@ -101,7 +103,9 @@ async def _find_firewall_issues(
             callers.setdefault(host, []).append(one.display_name)
     if not callers:
         return ()
-    network = await read_or_none(read_network(services, environment, callers))
+    network: NetworkView | NoAnswer | None = question.network
+    if network is None:
+        network = await read_or_none(read_network(services, question.environment, callers))
     if isinstance(network, NoAnswer):
         return network
     by_host = {host: sorted(callers[host]) for host in sorted(callers)}

@@ -19,11 +19,10 @@ from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.errors import UnreadableRow
 from shared.services import Services
+from shared.steps.assessing.read_flow_parts import NO_RUN
 from shared.steps.flows.caller_index import known_url_ids, url_id_of_runs
 from shared.steps.optional_read import read_or_none
 from shared.steps.updating_callers.search_callers import CallerSearchResult
-
-_NO_RUN = "no run of the last 28 days shows its URL"
 
 
 async def find_assessed_callers(
@@ -33,7 +32,7 @@ async def find_assessed_callers(
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
     """Return the flows with their callers of every kind except canvas apps."""
-    url_ids, whys = await _find_url_ids(services, environment, flows)
+    url_ids, whys = await _find_url_ids(services, environment, flows, searched)
     held = {flow.workflow_id for flow in flows} | {*url_ids.values()}
     places = await _find_index_entries(services, held - {""})
     found = []
@@ -51,7 +50,10 @@ async def find_assessed_callers(
 
 
 async def _find_url_ids(
-    services: Services, environment: Environment, flows: Sequence[AssessedFlow]
+    services: Services,
+    environment: Environment,
+    flows: Sequence[AssessedFlow],
+    searched: CallerSearchResult,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the trigger URL ids, and the reasons why some are unknown, by workflow id."""
     known = await known_url_ids(services, environment.id)
@@ -60,6 +62,9 @@ async def _find_url_ids(
     for flow in flows:
         identity = flow.workflow_id
         if not flow.has_trigger_url or known.get(identity):
+            continue
+        if identity in searched.unknown_urls:
+            whys[identity] = searched.unknown_urls[identity]
             continue
         if silent is None:
             name = flow.flow_name or identity
@@ -70,7 +75,7 @@ async def _find_url_ids(
             elif answer:
                 known[identity] = answer
                 continue
-        whys[identity] = silent.message if silent else _NO_RUN
+        whys[identity] = silent.message if silent else NO_RUN
     return known, whys
 
 

@@ -15,6 +15,7 @@ from shared.domain.plans.assessment_request import AssessmentProgress
 from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in, whole_pages
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.errors import InvalidInput, NotFound, PlatformError
 from shared.jobs.leased_job import LeasedJob
 from shared.steps.assessing.read_flow_facts import (
@@ -27,12 +28,15 @@ from shared.steps.assessing.read_flow_facts import (
     not_read,
     read_alone,
 )
+from shared.steps.flows.caller_index import index_url, known_url_ids, url_id_of_runs
 from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
 from shared.steps.optional_read import no_answer
 
 #: Most listed flows without a Dataverse row that are read. Each needs one request of a small
 #: budget: at five requests a minute, an hour.
 MOST_ALONE = 300
+#: Why a trigger URL is not known.
+NO_RUN = "no run of the last 28 days shows its URL"
 _TOO_MANY = f"only {MOST_ALONE} flows are read one by one"
 
 
@@ -148,3 +152,65 @@ async def _read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
     except (NotFound, PlatformError, InvalidInput) as err:
         return no_answer(err)
     return None
+
+
+async def look_up_trigger_urls(
+    held: LeasedJob[EnvironmentJob], environment: Environment, found: FlowReadResult
+) -> dict[str, str]:
+    """Store the trigger URLs of flows on Microsoft's key, and return why others are unknown.
+
+    One request, made once, for each flow that no plan has checked. Errors that make the job wait
+    are raised. If the platform rejects the request, the assessment tries once more and says why.
+    """
+    parts, services = _build_pages(held), held.services
+    await parts.open()
+    known = await known_url_ids(services, environment.id)
+    looked = set(reported_in(parts.parts, DiscoverySource.TRIGGER_URL))
+    left_out: dict[str, str] = {}
+    for flow in _flows_with_url(found):
+        identity = flow.workflow_id
+        if identity in known or identity in looked:
+            continue
+        if len(looked) == MOST_ALONE:
+            left_out[identity] = _TOO_MANY
+            continue
+        try:
+            name = flow.flow_name or identity
+            url_id = await url_id_of_runs(services, environment.id, name)
+        except (PlatformError, InvalidInput):
+            break
+        if url_id:
+            found_by = held.job.id
+            await index_url(
+                services,
+                KnownUrl(
+                    environment_id=environment.id,
+                    workflow_id=identity,
+                    url_id=url_id,
+                    found_by=found_by,
+                ),
+            )
+            known[identity] = url_id
+        listed = FlowListEntry(
+            flow_name=flow.flow_name or identity,
+            display_name=flow.display_name,
+            workflow_id=identity,
+            state=None,
+        )
+        part = replace(parts.part(DiscoverySource.TRIGGER_URL), reported=(listed,))
+        await parts.keep([part])
+        looked.add(identity)
+    return left_out | dict.fromkeys(looked - known.keys(), NO_RUN)
+
+
+def _flows_with_url(found: FlowReadResult) -> list[FlowFacts]:
+    flows, reports = found.flows, found.reports
+    if isinstance(flows, NoAnswer):
+        return []
+    return [
+        flow
+        for identity, flow in flows.items()
+        if flow.summary
+        and flow.summary.category.has_callback_url
+        and (isinstance(reports, NoAnswer) or identity in reports.on_microsoft_key)
+    ]

@@ -55,7 +55,10 @@ async def find_callers(
             environment_job_id=rows.partition, kind=kind.kind
         )
         if not progress.is_done:
-            progress = await _search(services, request, progress, rows)
+            where = [request.environment] if kind.is_environment_only else request.everywhere
+            if request.is_home_read and isinstance(kind, FoundInDefinitions):
+                where = [one for one in where if one.id != request.environment.id]
+            progress = await search_kind(services, where, progress, rows)
         findings += progress.findings
     await rows.clear()
     return findings
@@ -84,17 +87,18 @@ async def forget_stale_searches(services: Services) -> None:
     await services.tables.caller_searches.clear(where=where)
 
 
-async def _search(
+async def search_kind(
     services: Services,
-    request: CallerSearchRequest,
+    where: Sequence[Environment],
     progress: CallerSearchProgress,
-    rows: FencedRows[CallerSearchProgress],
+    rows: FencedRows[CallerSearchProgress] | None,
 ) -> CallerSearchProgress:
+    """Search one kind from where `progress` stopped; returns it when the search is done.
+
+    `rows`: store there how far it got; None: a search that is interrupted is lost.
+    Raises `TransientError`: called again with the stored progress, it continues.
+    """
     kind = services.callers[progress.kind]
-    home = request.environment
-    where = [home] if kind.is_environment_only else request.everywhere
-    if request.is_home_read and isinstance(kind, FoundInDefinitions):
-        where = [one for one in where if one.id != home.id]
     search = CallerSearchPosition(
         continue_after=progress.continue_after, unreadable=list(progress.unreadable)
     )
@@ -112,7 +116,8 @@ async def _search(
             findings=findings,
             updated_at=services.now,
         )
-        await rows.upsert(now)
+        if rows:
+            await rows.upsert(now)
         return now
 
     try:

@@ -4,21 +4,21 @@ Callers of one environment's flows may be in any other. So the results of a sear
 an assessment that names the search's time uses them instead of reading the whole tenant again.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers.caller_records import (
     CallerIndexEntry,
+    CallerSearchProgress,
     CompletedCallerSearch,
-    index_entries_for,
 )
 from shared.domain.environment import Environment
-from shared.ports import CallerKind
+from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
 from shared.steps.optional_read import read_or_none
+from shared.steps.updating_callers.find_callers import search_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class CallerSearchResult:
     began: Mapping[str, datetime]
     #: What was not searched, one sentence each.
     gaps: tuple[str, ...]
+    #: Why trigger URLs are not known that were looked for with it, by workflow id.
+    unknown_urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def at(self) -> datetime | None:
@@ -42,53 +44,61 @@ class CallerSearchResult:
 
 
 async def search_callers(
-    services: Services, everywhere: Sequence[Environment], *, since: datetime | None = None
+    services: Services,
+    everywhere: Sequence[Environment],
+    *,
+    since: datetime | None = None,
+    rows: FencedRows[CallerSearchProgress] | None = None,
 ) -> CallerSearchResult:
     """Search every kind in all environments, except kinds that an assessment reads separately.
 
-    `since`: use searches that started since then.
+    `since`: use searches that started since then. `rows`: store the progress of the search there;
+    the search then raises `TransientError` when it must wait, and the next call continues. Without
+    `rows`, a kind whose search fails is omitted.
     """
-    kinds = [kind for kind in services.callers.values() if not kind.is_assessed_separately]
-    answers = await asyncio.gather(
-        *(_search_or_reuse(services, kind, everywhere, since) for kind in kinds)
-    )
+    kinds = [kind.kind for kind in services.callers.values() if not kind.is_assessed_separately]
+    begun = {one.kind: one for one in await rows.all()} if rows else {}
     began: dict[str, datetime] = {}
     gaps: list[str] = []
-    for kind, answer in zip(kinds, answers, strict=True):
-        if isinstance(answer, NoAnswer):
-            gaps.append(
-                f"The search for callers of kind {kind.kind} is incomplete: {answer.message}."
-            )
-        else:
-            began[kind.kind] = answer
+    for kind in kinds:
+        started = CallerSearchProgress(
+            environment_job_id=rows.partition if rows else "", kind=kind, began=services.now
+        )
+        progress = begun.get(kind, started)
+        if earlier := await _find_earlier_search(services, kind, everywhere, since):
+            began[kind] = earlier
+            continue
+        if not progress.is_done:
+            search = search_kind(services, everywhere, progress, rows)
+            found = await search if rows else await read_or_none(search)
+            if isinstance(found, NoAnswer):
+                gaps.append(
+                    f"The search for callers of kind {kind} is incomplete: {found.message}."
+                )
+                continue
+            progress = found
+        gaps += progress.findings
+        if not progress.findings:
+            began[kind] = progress.began or started.began or services.now
+            await _record_complete(services, kind, began[kind], everywhere)
     return CallerSearchResult(began=began, gaps=tuple(gaps))
 
 
-async def _search_or_reuse(
-    services: Services,
-    kind: CallerKind,
-    everywhere: Sequence[Environment],
-    since: datetime | None,
-) -> datetime | NoAnswer:
-    """Return when the search started whose results count."""
-    table = services.tables.completed_caller_searches
+async def _find_earlier_search(
+    services: Services, kind: str, everywhere: Sequence[Environment], since: datetime | None
+) -> datetime | None:
+    """Return when a usable earlier search started, or None."""
+    kept = await services.tables.completed_caller_searches.get("search", kind) if since else None
     ids = frozenset(environment.id for environment in everywhere)
-    if since and (kept := await table.get("search", kind.kind)):
-        earlier = kept.item
-        if earlier.started_at >= since and ids <= earlier.environment_ids:
-            return earlier.started_at
-    began = services.now
-    found = await read_or_none(_find_places(kind, everywhere, began))
-    if isinstance(found, NoAnswer):
-        return found
-    await services.tables.caller_index.upsert(*found)
-    await table.upsert(CompletedCallerSearch(kind=kind.kind, started_at=began, environment_ids=ids))
-    return began
+    if since and kept and kept.item.started_at >= since and ids <= kept.item.environment_ids:
+        return kept.item.started_at
+    return None
 
 
-async def _find_places(
-    kind: CallerKind, everywhere: Sequence[Environment], seen: datetime
-) -> list[CallerIndexEntry]:
-    return [
-        place async for caller in kind.find(everywhere) for place in index_entries_for(caller, seen)
-    ]
+async def _record_complete(
+    services: Services, kind: str, began: datetime, everywhere: Sequence[Environment]
+) -> None:
+    ids = frozenset(environment.id for environment in everywhere)
+    await services.tables.completed_caller_searches.upsert(
+        CompletedCallerSearch(kind=kind, started_at=began, environment_ids=ids)
+    )
