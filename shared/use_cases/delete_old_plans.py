@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.alerts import one_row, tell_unreadable
+from shared.alerts import one_row, readable, tell_unreadable
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediation, StartSource
 from shared.domain.plans.superseded import being_removed, superseded
 from shared.errors import Conflict, NotFound, UnreadableRow
+from shared.jobs.job_kinds import FLOW
 from shared.log_fields import product_log
 from shared.rows import StoredItem
 from shared.services import Services
@@ -64,6 +65,8 @@ async def delete_old_plans(services: Services) -> int:
                 await _remove(services, kept)
                 found.count[job.remediation_id] -= 1
     await _remove_remediations(services, found)
+    await _remove_known_urls(services, found)
+    await _remove_coming(services)
     return 0
 
 
@@ -139,3 +142,27 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
         if is_old and not found.count[identity] and kept.item.origin is not StartSource.API_REQUEST:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
+
+
+async def _remove_known_urls(services: Services, found: _Found) -> None:
+    """Remove trigger URLs of flows that no plan names, once the plan that found them is old."""
+    tables = services.tables
+    planned = {row.key async for row in tables.store.query(tables.plan_items.name)}
+    async for kept in readable(services, tables.known_urls.scan()):
+        known = kept.item
+        by = found.jobs.get(known.found_by)
+        if known.workflow_id in planned:
+            continue
+        if by is None or _is_older(services, by.item.ended_at, services.settings.plans_kept):
+            with suppress(Conflict, NotFound):
+                await tables.known_urls.delete(kept)
+
+
+async def _remove_coming(services: Services) -> None:
+    """Remove the rows of jobs that have ended, or are gone: a new start of the job writes anew."""
+    tables = services.tables
+    async for kept in readable(services, tables.coming.scan()):
+        with suppress(UnreadableRow, Conflict, NotFound):
+            job = await tables.flow_jobs.get(kept.item.environment_id, kept.item.job_id)
+            if job is None or FLOW.is_over(job.item):
+                await tables.coming.delete(kept)

@@ -331,3 +331,42 @@ async def queries_of_a_plan(past: int) -> int:
         await scenario.order(RemediationMode.DRY_RUN, cause="next", run=timedelta(seconds=30))
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
     return asked.total()
+
+
+async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> None:
+    """A year of flows that come and go leaves no row behind; those that stay keep theirs."""
+    story = await quiet(plans_kept=10 * DAY)
+    tables, environment = story.services.tables, story.build.environment.id
+    stays = next(f for f in story.build.environment.flows.values() if f.name == "Managed")
+    plans = await tables.environment_jobs.all()
+    for number, workflow_id in enumerate([stays.workflow_id, "deleted", "deleted later"]):
+        found_by = plans[0].id if number < 2 else "a plan that is removed"
+        known = KnownUrl(
+            environment_id=environment,
+            workflow_id=workflow_id,
+            url_id=f"{number:032}",
+            found_by=found_by,
+        )
+        await tables.known_urls.upsert(known)
+    jobs = await story.jobs()
+    assert len(await tables.coming.all()) > 0
+
+    await days(story, 12)
+
+    assert [one.workflow_id for one in await tables.known_urls.all()] == [stays.workflow_id]
+    assert await tables.coming.all() == []
+    assert {job.id for job in (await story.jobs()).values()} == {job.id for job in jobs.values()}
+
+
+async def test_a_job_in_progress_keeps_its_place_among_those_that_come() -> None:
+    """Others that write callers in the same resource wait for it."""
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
+    story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order(run=timedelta(hours=1))
+
+    await run_daily_check(story.services, "day")
+
+    [coming] = await story.services.tables.coming.all()
+    assert coming.job_id == (await story.job("Orders")).id
