@@ -54,3 +54,30 @@ def test_a_remediation_ends_and_reads_no_page_twice(
         assert await scenario.services.tables.discovery_pages.all() == []
 
     asyncio.run(play())
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(others=st.integers(0, 3), calls=st.integers(1, 6))
+@example(others=3, calls=1)
+def test_a_hidden_flow_outside_solutions_ends_beside_others(others: int, calls: int) -> None:
+    """Reads before a write take every request; the write waits for the next one."""
+
+    async def play() -> None:
+        scenario, _ = hidden_scenario()
+        for number in range(others):
+            flow = scenario.build.http_flow(f"Flow {number}")
+            scenario.build.app_setting_caller(flow, site=f"app-{number}")
+        meter = Meter()
+        put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        await scenario.opt_in()
+
+        await scenario.order(run=timedelta(hours=6))
+        await scenario.approve(run=timedelta(days=20))
+
+        jobs = await scenario.jobs()
+        assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * (others + 1), [
+            (job.display_name, job.state, job.reason) for job in jobs.values()
+        ]
+        assert meter.most_in_a_minute() <= calls
+
+    asyncio.run(play())

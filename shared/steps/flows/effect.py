@@ -51,6 +51,9 @@ class Write:
     #: Calls a port's write method. Nothing else does.
     call: Callable[[], Awaitable[object]]
     on_refusal: OnRefusal = raise_refusal
+    #: Returns when the flow service's budget has a request for it: a write itself does not wait,
+    #: and the reads before it may have taken the last one. None: it is no request of that service.
+    wait: Callable[[], Awaitable[object]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,8 @@ async def perform(write: Write) -> None:
     """Send a write, or the one that replaces it after an error. The caller reads back."""
     attempt: Write | None = write
     while attempt:
+        if attempt.wait:
+            await attempt.wait()
         await attempt.permit()
         attempt = await _send(attempt)
 

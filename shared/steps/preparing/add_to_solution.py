@@ -68,7 +68,11 @@ async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> N
     names = [job.flow_name for job in jobs]
     add = work.services.flow_placement.add_to_solution
     await perform(
-        Write(permit=work.check_write_allowed, call=lambda: add(work.job.environment_id, names))
+        Write(
+            permit=work.check_write_allowed,
+            call=lambda: add(work.job.environment_id, names),
+            wait=work.services.calls.wait_for,
+        )
     )
     await work.save(replace(work.job, solution_requested_at=work.services.now))
     for job in jobs:

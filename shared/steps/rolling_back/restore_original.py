@@ -46,7 +46,13 @@ async def restore_original(work: StepContext) -> FlowJob | None:
             return _manual_restore(job, deletion) if isinstance(err, NotFound) else None
 
         restore = partial(services.flow_switch.restore, job.environment_id, job.flow_name)
-        await perform(Write(permit=work.check_write_allowed, call=restore, on_refusal=handle_error))
+        write = Write(
+            permit=work.check_write_allowed,
+            call=restore,
+            on_refusal=handle_error,
+            wait=services.calls.wait_for,
+        )
+        await perform(write)
         if await find_original(services, work.environment, job):
             await _cancel_deletion(work, kept)
             return None
