@@ -164,5 +164,5 @@ async def _remove_coming(services: Services) -> None:
     async for kept in readable(services, tables.coming.scan()):
         with suppress(UnreadableRow, Conflict, NotFound):
             job = await tables.flow_jobs.get(kept.item.environment_id, kept.item.job_id)
-            if job is None or FLOW.is_over(job.item):
+            if job is None or FLOW.is_ended(job.item):
                 await tables.coming.delete(kept)

@@ -201,7 +201,7 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
             permit=work.check_write_allowed,
             call=lambda: switch(job.environment_id, job.flow_name),
             on_refusal=handle_error,
-            wait=services.calls.wait_for,
+            wait=services.request_budget.wait_for,
         )
 
     async def explain(_: OriginalFlow, state: FlowState) -> JobBlocked:

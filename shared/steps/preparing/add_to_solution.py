@@ -71,7 +71,7 @@ async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> N
         Write(
             permit=work.check_write_allowed,
             call=lambda: add(work.job.environment_id, names),
-            wait=work.services.calls.wait_for,
+            wait=work.services.request_budget.wait_for,
         )
     )
     await work.save(replace(work.job, solution_requested_at=work.services.now))

@@ -50,7 +50,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
             permit=work.check_write_allowed,
             call=restore,
             on_refusal=handle_error,
-            wait=services.calls.wait_for,
+            wait=services.request_budget.wait_for,
         )
         await perform(write)
         if await find_original(services, work.environment, job):
