@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import FlowJobState
+from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_report import WatchedReport

@@ -131,7 +131,7 @@ class CallerSearchProgress:
     findings: tuple[str, ...] = ()
     #: When this row was written.
     updated_at: datetime | None = None
-    #: When the search started; None: the search was started by an earlier version.
+    #: When the search started; None: a search for a plan, which does not need it.
     began: datetime | None = None
 
 

@@ -335,9 +335,9 @@ async def queries_of_a_plan(past: int) -> int:
 
 async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> None:
     """A year of flows that come and go leaves no row behind; those that stay keep theirs."""
-    story = await quiet(plans_kept=10 * DAY)
-    tables, environment = story.services.tables, story.build.environment.id
-    stays = next(f for f in story.build.environment.flows.values() if f.name == "Managed")
+    scenario = await quiet(plans_kept=10 * DAY)
+    tables, environment = scenario.services.tables, scenario.build.environment.id
+    stays = next(f for f in scenario.build.environment.flows.values() if f.name == "Managed")
     plans = await tables.environment_jobs.all()
     for number, workflow_id in enumerate([stays.workflow_id, "deleted", "deleted later"]):
         found_by = plans[0].id if number < 2 else "a plan that is removed"
@@ -348,25 +348,25 @@ async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> 
             found_by=found_by,
         )
         await tables.known_urls.upsert(known)
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert len(await tables.coming.all()) > 0
 
-    await days(story, 12)
+    await days(scenario, 12)
 
     assert [one.workflow_id for one in await tables.known_urls.all()] == [stays.workflow_id]
     assert await tables.coming.all() == []
-    assert {job.id for job in (await story.jobs()).values()} == {job.id for job in jobs.values()}
+    assert {job.id for job in (await scenario.jobs()).values()} == {job.id for job in jobs.values()}
 
 
 async def test_a_job_in_progress_keeps_its_place_among_those_that_come() -> None:
     """Others that write callers in the same resource wait for it."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    story.build.flow("Orders", define.http_trigger(), {})
-    story.build.link()
-    await story.opt_in()
-    await story.order(run=timedelta(hours=1))
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.build.flow("Orders", define.http_trigger(), {})
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(run=timedelta(hours=1))
 
-    await run_daily_check(story.services, "day")
+    await run_daily_check(scenario.services, "day")
 
-    [coming] = await story.services.tables.coming.all()
-    assert coming.job_id == (await story.job("Orders")).id
+    [coming] = await scenario.services.tables.coming.all()
+    assert coming.job_id == (await scenario.job("Orders")).id
