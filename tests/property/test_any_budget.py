@@ -59,8 +59,12 @@ def test_a_remediation_ends_and_reads_no_page_twice(
 
 
 @pytest.mark.parametrize("others", [0, 3])
-def test_a_hidden_flow_outside_solutions_ends_with_one_request_a_minute(others: int) -> None:
-    """Reads before a write take every request; the write waits for the next one."""
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+def test_a_hidden_flow_outside_solutions_ends_with_few_requests(calls: int, others: int) -> None:
+    """Reads before a write take every request; the write waits for the next one.
+
+    An invocation waits long enough for all requests that it needs before it saves its result.
+    """
 
     async def play() -> None:
         scenario, _ = hidden_scenario()
@@ -68,7 +72,7 @@ def test_a_hidden_flow_outside_solutions_ends_with_one_request_a_minute(others: 
             flow = scenario.build.http_flow(f"Flow {number}")
             scenario.build.app_setting_caller(flow, site=f"app-{number}")
         meter = Meter()
-        put_on_budget(scenario, BudgetLimit(name="flow-service", calls=1, window=MINUTE), meter)
+        put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
         await scenario.opt_in()
 
         await scenario.order(run=timedelta(hours=6))
@@ -78,6 +82,6 @@ def test_a_hidden_flow_outside_solutions_ends_with_one_request_a_minute(others: 
         assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * (others + 1), [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
-        assert meter.most_in_a_minute() == 1
+        assert meter.most_in_a_minute() <= calls
 
     asyncio.run(play())

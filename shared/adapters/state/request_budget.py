@@ -15,7 +15,13 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.adapters.state.budget_state import BudgetState
-from shared.adapters.state.request_ledger import AGAIN, NEVER, BudgetLimit, RequestLedger
+from shared.adapters.state.request_ledger import (
+    AGAIN,
+    NEVER,
+    UNDERWAY,
+    BudgetLimit,
+    RequestLedger,
+)
 from shared.adapters.state.request_queue import AT_ONCE, RequestQueueEntry, is_near
 from shared.adapters.state.reserved_requests import ReservedRequests
 from shared.adapters.state.reserved_slices import ReservedSlice
@@ -25,10 +31,10 @@ from shared.log_fields import product_log
 from shared.ports import Clock, DeleteRow, Operation, RequestBudget, Store
 
 #: Maximum total wait of an invocation for requests; longer if so many requests need longer. The
-#: most requests that an invocation sends before it saves its result are eight, for a flow whose
+#: most requests that an invocation sends before it saves its result are eleven, for a flow whose
 #: definition is hidden. The host ends an invocation after ten minutes (host.json).
 _PATIENCE = timedelta(minutes=3)
-_LEAST_CALLS = 8
+_LEAST_CALLS = 11
 _LONGEST_PATIENCE = timedelta(minutes=8)
 
 _log = product_log(__name__)
@@ -193,7 +199,9 @@ class StoredRequestBudget(RequestBudget):
     def _patience(self) -> timedelta:
         block = self._block()
         calls = block.most if block and block.most else self._limit.calls
-        return max(_PATIENCE, min(_LEAST_CALLS * self._limit.window / calls, _LONGEST_PATIENCE))
+        # The first window may be used up already, and each wait lasts `UNDERWAY` longer.
+        needed = (_LEAST_CALLS / calls + 1) * (self._limit.window + UNDERWAY)
+        return max(_PATIENCE, min(needed, _LONGEST_PATIENCE))
 
     async def _begun(self, need: RequestDemand | None) -> ReservedRequests:
         if need is None or not need.calls:  # it waited for nothing, and has no requests yet
