@@ -42,7 +42,7 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
     await scenario.approve()
 
     [record] = await list_applied_fixes(scenario.services)
-    assert finding.repair.startswith("let ")
+    assert finding.repair.startswith("allow ")
     assert planned == before
     assert (record.state, record.by) == (FirewallFixState.APPLIED, "tests")
     assert record.gap == finding.name

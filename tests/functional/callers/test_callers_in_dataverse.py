@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.callers.caller import CallerContent
+from shared.domain.callers.caller import FILLED_IN, CallerContent
 from shared.errors import Conflict
 from tests.fakes.definition_builder import http_action
 from tests.functional.callers.called_tenant import Tenant, write
@@ -63,7 +63,7 @@ async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> No
 
     reasons = {next(iter(caller.trigger_url_ids)): caller.manual for caller in found}
     assert reasons[other.trigger_url_id] == ""
-    assert "fills in the signature" in reasons[tenant.original.trigger_url_id]
+    assert reasons[tenant.original.trigger_url_id] == FILLED_IN
 
 
 async def test_an_environment_without_dataverse_has_no_callers(tenant: Tenant) -> None:

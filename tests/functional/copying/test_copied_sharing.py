@@ -180,7 +180,7 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
     assert job.state is FlowJobState.RETIRED
     assert user_row(late) in copy.shares
     assert left in copy.shares
-    assert [note for note in job.notes if left.id in note and "not shared" in note]
+    assert [note for note in job.notes if left.id in note and "is no longer shared with" in note]
     assert copy.workflow_id in solution_named(scenario, "Late").flows
 
 

@@ -180,7 +180,7 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
 
     assert told.exit_code == 6
     assert "LogicApps (required): 1 denied.\n" in told.stdout
-    assert "let LogicApps, PowerPlatformInfra in on edge" in told.stdout
+    assert "allow LogicApps, PowerPlatformInfra on edge, each with a rule" in told.stdout
     assert "2 firewall issues" in told.stderr
     assert misspelled.exit_code == 2
 
@@ -488,7 +488,7 @@ def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, 
     assert north["repair"]["gap"] == f"network_security_group:{security_group()['id'].lower()}"
     assert north["repair"]["bicep"].startswith("resource edge 'Microsoft.Network/")
     assert north["repair"]["azure_cli"] in shown.stdout
-    assert "# let PowerPlatformPlex.NorthEurope in on edge" in shown.stdout
+    assert "# allow PowerPlatformPlex.NorthEurope on edge, each with a rule" in shown.stdout
     assert "PowerPlatformPlex.WestEurope" not in north["repair"]["azure_cli"]
 
 
