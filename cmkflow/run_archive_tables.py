@@ -7,6 +7,10 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from shared.domain.jobs.run_archive import RunArchiveState
+
+_ARCHIVED = {RunArchiveState.COMPLETED, RunArchiveState.TRUNCATED}
+
 
 def window_text(window: Any) -> str:
     """Return the end of the support window in which Microsoft can restore earlier run history."""
@@ -24,7 +28,7 @@ def archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
     """Yield the totals of archives and deletions, if a flow of the remediation is retired."""
     if not any(job["state"] == "retired" for job in answer["jobs"]):
         return
-    archived = sum(one["state"] in {"complete", "capped"} for one in answer["run_archives"])
+    archived = sum(one["state"] in _ARCHIVED for one in answer["run_archives"])
     definitions = sum(bool(job["archive"]) for job in answer["jobs"])
     yield Text(
         f"Archived: {number_of(definitions, 'definition')}, "

@@ -77,7 +77,7 @@ class FlowSelection(RequestModel):
 class RetryOrder(FlowSelection):
     """Selects what to retry; by default all blocked and failed jobs."""
 
-    #: Only jobs with this reason code, such as `network_gap`.
+    #: Only jobs with this reason code, such as `firewall_denies`.
     code: Text | None = None
     #: Only jobs in this environment.
     environment: EnvironmentId | None = None

@@ -19,7 +19,7 @@ _COURIER = flow_id(CUSTOMER_CARE.name, "courier")
 #: Longer than any demo: the original is not retired before its run has ended.
 _LONG = 3_600
 REFUSED = "outbound_call_blocked"
-_RUNNING = "running"
+_RUNNING = "flow_run_in_progress"
 
 
 class BlockedCallScene:

@@ -110,13 +110,13 @@ class DemoScenario:
         await self._refused_call.begin()
         await stage.order("apply", CUSTOMER_CARE)
         stage.note("The real run is ordered, in mode automatic: it asks nobody.")
-        await self._run("order", CUSTOMER_CARE)
+        await self._run("api_request", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:
         """Undo one flow: original on, callers back, copy off."""
         stage = self._stage
         detail = await stage.until(
-            lambda: stage.watcher.find("order", CUSTOMER_CARE.id), "the remediation by hand"
+            lambda: stage.watcher.find("api_request", CUSTOMER_CARE.id), "the remediation by hand"
         )
         where = f"remediations/{detail['remediation']['id']}/rollback"
         await stage.app.post(where, {"flows": [_FEEDBACK]})

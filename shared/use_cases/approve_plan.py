@@ -62,8 +62,8 @@ async def approve(
     """Approve the plans with these versions, all or none; return their environment jobs.
 
     A repeated approval by the same person succeeds, because the first response may have been lost.
-    Raises `JobBlocked` (code `state`: no plan awaits approval; `stale`: a plan has another version;
-    `mode`, `expired`, `own_order`), and `NotFound` for an unknown remediation or excluded flow.
+    Raises `JobBlocked` (code `nothing_to_approve`, `plan_changed`, `environment_read_only`,
+    `approval_expired` or `self_approval_not_allowed`), and `NotFound` for an unknown remediation or excluded flow.
     """
     reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
     approval = await _resolve_excluded_flows(services, remediation_id, approval)

@@ -124,7 +124,7 @@ async def test_a_subscription_without_a_service_has_no_firewall_of_it(
 ) -> None:
     """Azure refuses to list what no provider is registered for: that is not an error."""
     seed_azure(app.world.tenant, {"subscriptions": [{"subscriptionId": EMPTY_SUBSCRIPTION}]})
-    assert isinstance(app.resources, ResourceManager)
-    app.resources.subscriptions = (EMPTY_SUBSCRIPTION,)
+    assert isinstance(app.resource_writer, ResourceManager)  # `resources` reads through it
+    app.resource_writer.subscriptions = (EMPTY_SUBSCRIPTION,)
 
     assert await firewall_kinds(app.resources)[kind].read() == []

@@ -11,11 +11,11 @@ from local_cloud.demo.run import DemoOptions, DemoRun
 #: has to stand there. Between two of them another process has taken over.
 POINTS = (
     (": planned -> preparing", 1),
-    ("waiting_for_migration -> waiting_for_migration", 2),
+    ("waiting_for_platform_migration -> waiting_for_platform_migration", 2),
     (": planned -> copying", 4),
-    (": copied -> proven", 5),
-    (": updating_callers -> quiet", 4),
-    (": swapping -> watched", 3),
+    (": copied -> verified", 5),
+    (": updating_callers -> checking_for_calls", 4),
+    (": cutting_over -> monitoring", 3),
     (": archiving -> deleting", 1),
     (": rolling_back -> ", 1),
 )

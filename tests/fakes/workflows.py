@@ -79,7 +79,7 @@ class FakeWorkflows:
     ) -> None:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
         if change.state is FlowState.SUSPENDED:
-            raise ValueError("only the platform suspends a flow")
+            raise ValueError("only the platform can suspend a flow")
         world, fake = self._world, self._environment(environment)
         actor = self._actor(change.on_behalf_of)
         flow = self._flow(fake.id, workflow_id)

@@ -1,8 +1,8 @@
 """Define the states of a flow job, their transitions and their properties.
 
-Called: planned → copying → copied → proven → updating_callers → quiet → retired
-Self-starting: planned → copying → copied → proven → swapping → watched → retired
-Off: planned → copying → copied → proven → quiet → retired
+Called: planned → copying → copied → verified → updating_callers → checking_for_calls → retired
+Self-starting: planned → copying → copied → verified → cutting_over → monitoring → retired
+Off: planned → copying → copied → verified → checking_for_calls → retired
 Without a copy: planned → preparing → prepared (added to a solution, or edited)
 Any open state: → waiting, blocked or failed; a started job → rolling_back → rolled_back
 """

@@ -180,7 +180,7 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
     """Asking for it is a mistake of ours."""
     suspended = WorkflowUpdate(state=FlowState.SUSPENDED)
 
-    with pytest.raises(ValueError, match="suspends"):
+    with pytest.raises(ValueError, match="only the platform can suspend"):
         await side.ports.workflows.update(await side.environment(), HTTP_FLOW, suspended, etag="*")
 
 

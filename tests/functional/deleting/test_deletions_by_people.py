@@ -148,6 +148,7 @@ async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: Com
     agreed = await cli.run(*order, answer="y\n")
     await come(scenario)
     listed = await cli.run("deletion", "list", scenario.remediation.id)
+    remediation = await cli.run("remediation", "show", scenario.remediation.id)
 
     assert (refused.exit_code, none) == (1, [])
     assert "Orders" in refused.stderr
@@ -157,6 +158,7 @@ async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: Com
     assert len(deletes(scenario)) == 2
     assert "deleted" in listed.stdout
     assert "support can restore run history from before the key until" in listed.stdout
+    assert "run summaries of 2 originals" in remediation.stdout
 
 
 async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: CommandLine) -> None:
