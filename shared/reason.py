@@ -557,8 +557,8 @@ class Reason(StrEnum):
         "service_tag_list_unreadable",
         "The file of `CMK_SERVICE_TAGS_FILE` is missing, or has no service tags.",
         (
-            "Provide the file that `CMK_SERVICE_TAGS_FILE` names, or empty that setting so that the "
-            "app asks Azure; then retry."
+            "Provide the file that `CMK_SERVICE_TAGS_FILE` names, or empty that setting so that "
+            "the app asks Azure; then retry."
         ),
     )
     RETIRED_ORIGINALS_NOT_CHECKED = (

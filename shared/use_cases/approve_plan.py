@@ -63,7 +63,8 @@ async def approve(
 
     A repeated approval by the same person succeeds, because the first response may have been lost.
     Raises `JobBlocked` (code `nothing_to_approve`, `plan_changed`, `environment_read_only`,
-    `approval_expired` or `self_approval_not_allowed`), and `NotFound` for an unknown remediation or excluded flow.
+    `approval_expired` or `self_approval_not_allowed`), and `NotFound` for an unknown remediation or
+    excluded flow.
     """
     reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
     approval = await _resolve_excluded_flows(services, remediation_id, approval)

@@ -98,5 +98,5 @@ async def test_a_slow_receiver_ends_as_no_answer(way: str, monkeypatch: pytest.M
     """A byte now and then keeps no call alive beyond its time."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
     async with receiving() as (receiver, channel):
-        with pytest.raises(ServiceUnavailable, match="^Webhook: timeout$"):
+        with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout$"):
             await send(channel, f"{receiver.url}/200/{way}")
