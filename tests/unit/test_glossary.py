@@ -130,3 +130,15 @@ def test_prose_is_what_no_code_and_no_quotation_says() -> None:
     )
 
     assert words_to_avoid(prose_of(page)) == ["twin"]  # avoid-ok: the test needs a hit
+
+
+def test_terms_and_meanings_hold_no_word_to_avoid() -> None:
+    """The words of the same page are replaced in it, too."""
+    texts = [f"{term}. {meaning}" for term, _, meaning in TERMS]
+
+    assert [
+        (text, word.pattern)
+        for text in texts
+        for word in avoided_words()
+        if word.compiled.search(text)
+    ] == []
