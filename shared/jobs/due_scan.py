@@ -179,7 +179,7 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
                 result.unstarted_remediations.add(place[0])
             return _postpone(services, wake_up, due=None)
         return await _check_row(services, kind, wake_up, kept, result)
-    return _Move(old=wake_up, new=replace(wake_up, at=services.now + SOON))
+    return _Move(old=wake_up, new=replace(wake_up, wake_at=services.now + SOON))
 
 
 def _postpone(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:

@@ -55,7 +55,7 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
         flows=(NAME, "Take returns"),
         reason=NAME,
         instruction="Name another owner.",
-        command="cmkflow retry r-1",
+        command="cmkflow remediation retry r-1",
         expires_at=datetime(2026, 1, 8, tzinfo=UTC),
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ async def test_every_card_is_valid_and_shows_names_as_they_are() -> None:
                 assert (shown["links"], shown["marks"]) == ([], 0), cause
                 assert NAME in shown["text"], cause
                 assert "Name another owner." in shown["text"], cause
-                assert ("Look" in shown["text"]) is bool(link), cause
+                assert ("Open" in shown["text"]) is bool(link), cause
 
 
 async def test_the_renderer_refuses_what_is_no_card_and_makes_a_link_of_markdown() -> None:

@@ -35,8 +35,9 @@ class AssessmentProgress:
     began: datetime
     #: When the last page was read.
     read: datetime
-    #: Pages of all lists so far, and flows that were read with their definitions.
+    #: Pages of all lists so far, where what was read of one flow alone counts as a page; and flows
+    #: that were read with their definitions.
     pages: int
     flows: int
-    #: The list of the last page.
+    #: What was read last.
     source: DiscoverySource

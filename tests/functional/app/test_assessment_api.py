@@ -48,7 +48,7 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
     shown = (await call(assessments_api.show_assessment_by_id, id=ordered["id"])).document
     at_once = (await call(assessments_api.show_assessment, id=there)).document
     assert shown["state"] == "completed"
-    assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "dataverse")
+    assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "trigger_url")
     times = {"at": "", "callers_searched_at": ""}
     assert shown["assessment"] | times == at_once | times
 
@@ -88,6 +88,6 @@ async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_a
 
     live = before.partition('<div id="environments" data-live>')[2]
     assert "Not started yet." in live
-    assert "1 flow and 3 pages read." in after
+    assert "1 flow and 4 pages read." in after
     assert f'href="/api/assessments/{ordered["id"]}"' in after
     assert f"cmkflow assess show --resume {ordered['id']}" in after

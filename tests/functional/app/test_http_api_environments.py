@@ -315,7 +315,7 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
     await call(kill_switch_api.set_kill_switch, {"on": True, "by": url, "reason": url})
     await call(
         remediations_api.start_remediation,
-        {"mode": "read_only", "environments": [environment]},
+        {"mode": "assess", "environments": [environment]},
         headers={"Idempotency-Key": f"change?sig={secret}"},
     )
 
