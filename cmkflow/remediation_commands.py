@@ -150,7 +150,7 @@ def retry_remediation(
     remediation: RemediationId,
     flows: Flows = None,
     code: Annotated[
-        str | None, typer.Option(help="Only jobs with this reason code, such as network_gap.")
+        str | None, typer.Option(help="Only jobs with this reason code, such as firewall_denies.")
     ] = None,
     environment: InEnvironment = None,
 ) -> object:

@@ -55,7 +55,7 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
         flows=(NAME, "Take returns"),
         reason=NAME,
         instruction="Name another owner.",
-        command="cmkflow remediation retry r-1",
+        command="cmkflow retry r-1",
         expires_at=datetime(2026, 1, 8, tzinfo=UTC),
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)

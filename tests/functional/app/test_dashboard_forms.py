@@ -99,13 +99,13 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(scenario: Scenario) ->
         re.findall(r'id="([^"]+)">\s*<div class="head"><h3><a[^>]*>([^<]+)<', page.text)
     )
     [invoices] = [one for one, title in left_out.items() if title == "Invoices"]
-    assert f'form="approve-{version}" name="except_flows[]" value="{invoices}"' in page.text
+    assert f'form="approve-{version}" name="excluded_flow_ids[]" value="{invoices}"' in page.text
 
     done = await send(
         scenario,
         remediation_actions_api.approve_remediation,
         versions__=version,
-        except_flows__=invoices,
+        excluded_flow_ids__=invoices,
         by="Ada",
     )
     await scenario.run(timedelta(minutes=30))

@@ -81,7 +81,7 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert "read_only" in listed.stdout
     assert flow in first.stdout
     settings = document(second)["settings"]
-    assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("required", 7, [])
+    assert (settings["mode"], settings["limit"], settings["pilot_flows"]) == ("required", 7, [])
     assert "7 flows per remediation" in shown.stdout
 
 
@@ -239,7 +239,7 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
 
     shown = await cli.run("remediation", "show", remediation.id)
 
-    assert "apply by sweep" in shown.stdout
+    assert "apply by daily check" in shown.stdout
     assert "only mode assess" in shown.stdout
 
 
@@ -325,7 +325,7 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
         ),
         (("environment", "set", "ENVIRONMENT"), "Use at least one option"),
         (
-            ("remediation", "start", "ENVIRONMENT", "--environment_read_only", "apply"),
+            ("remediation", "start", "ENVIRONMENT", "--mode", "apply"),
             "(environment_read_only): ",
         ),
         (("remediation", "show", ""), "use 1 to 80 letters"),
