@@ -109,7 +109,7 @@ class DemoScenario:
         await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"mode": "automatic"})
         await self._refused_call.begin()
         await stage.order("apply", CUSTOMER_CARE)
-        stage.note("The real run is ordered, in mode automatic: it asks nobody.")
+        stage.note("The remediation starts with approval policy automatic: it needs no approval.")
         await self._run("api_request", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:

@@ -181,8 +181,8 @@ REFUSALS = (
     PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
         meaning="the flow service does not show the definition to an administrator",
-        instruction="Sign the service account in and set the environment's mode to required "
-        "or automatic, or add the flow to a solution; then retry.",
+        instruction="Sign the service account in and set the environment's approval policy to "
+        "required or automatic, or add the flow to a solution; then retry.",
     ),
     PlatformErrorCode(
         code="EnvironmentAccessDenied",

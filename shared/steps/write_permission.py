@@ -55,8 +55,8 @@ async def check_write_allowed(
     settings = settings or await settings_of(services, environment_id)
     if settings.mode is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
-            f"Environment {environment_id} is in mode read_only: nothing is written there.",
-            instruction="Set its mode to required or automatic, then retry.",
+            f"Environment {environment_id} has approval policy read_only: the app writes nothing.",
+            instruction="Set its approval policy to required or automatic, then retry.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
     window = settings.maintenance_window

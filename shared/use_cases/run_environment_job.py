@@ -127,8 +127,8 @@ async def _move_to_next_state(
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     mode = (await settings_of(services, job.environment_id)).mode
     if mode is ApprovalPolicy.AUTOMATIC:
-        text = "The environment has mode automatic, so no approval is needed."
-        job = replace(job, approved_by="mode automatic")
+        text = "The environment has approval policy automatic, so no approval is needed."
+        job = replace(job, approved_by="approval policy automatic")
         return move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return await_approval(services, replace(job, awaiting=len(work)))
 

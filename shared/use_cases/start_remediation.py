@@ -48,7 +48,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
                 f"Environment {environment_id} has approval policy read_only. The app may not "
                 "change it.",
                 instruction=f"Permit changes (cmkflow environment set {environment_id} "
-                "--approval-policy required), or use mode read_only or dry_run.",
+                "--approval-policy required), or use mode assess or dry_run.",
                 code=Reason.ENVIRONMENT_READ_ONLY,
             )
     if request.flow_ids and not await services.tables.remediations.get("remediation", request.id):

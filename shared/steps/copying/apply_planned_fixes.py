@@ -19,7 +19,7 @@ async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]
     shown = {finding.name for finding in plan.network if finding.repair} if plan else set()
     planned = [issue for issue in issues if issue.name in shown]
     authorization = FixAuthorization(
-        by=(plan and plan.approved_by) or "mode automatic",
+        by=(plan and plan.approved_by) or "approval policy automatic",
         environment_ids=(job.environment_id,),
         holder=work,
         permit=work.check_write_allowed,

@@ -197,5 +197,5 @@ async def test_in_mode_auto_leave_is_enough() -> None:
     await scenario.order(run=timedelta(days=60))
 
     [record] = await list_applied_fixes(scenario.services)
-    assert record.by == "mode automatic"
+    assert record.by == "approval policy automatic"
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED

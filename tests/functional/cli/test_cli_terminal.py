@@ -105,7 +105,7 @@ async def test_a_flow_takes_two_lines_and_what_is_blocked_stands_first(
     assert names[:2] == ["Orders", scenario.build.environment.display_name]
     assert {one[:7] for one in names[2:]} == {"Invoice", LONG[:7]}
     assert any(one.endswith("…") for one in names) == (columns == 80)
-    assert "is in mode read_only" in table[1]
+    assert "has approval policy read_onl" in table[1]
     assert len(table) <= 2 * len(names)
     assert sum(line.startswith("  Fix: ") for line in lines) == 1
     assert f"  cmkflow retry {scenario.remediation.id}" in lines
