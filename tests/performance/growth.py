@@ -5,6 +5,7 @@ Run as a module it prints the table of docs/performance.md, with seconds of the 
     .venv/bin/python -m tests.performance.growth
 """
 
+import argparse
 import asyncio
 import tempfile
 import time
@@ -275,4 +276,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     asyncio.run(main())

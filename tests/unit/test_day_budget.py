@@ -65,8 +65,14 @@ async def test_what_there_is_in_a_day_is_used(calls: int) -> None:
     assert 0.95 * 4 * 90 * 24 / 25 <= here.made <= 4 * 90
 
 
-@pytest.mark.parametrize("calls", [SCARCE, PLENTY])
-async def test_who_is_refused_hears_when_there_are_calls_again(calls: int) -> None:
+@pytest.mark.parametrize(
+    ("calls", "message"),
+    [
+        (SCARCE, "Waiting for requests: flow-service has reached its daily limit."),
+        (PLENTY, "The request budget of flow-service per 24 hours is exhausted"),
+    ],
+)
+async def test_who_is_refused_hears_when_there_are_calls_again(calls: int, message: str) -> None:
     """A day after the first were made, and within the hour."""
     here = Instance(calls)
     began = here.clock.now()
@@ -74,7 +80,7 @@ async def test_who_is_refused_hears_when_there_are_calls_again(calls: int) -> No
 
     comes, why = await here.refusal()
 
-    assert "of 24 hours" in why
+    assert why == message
     assert began + DAY < comes <= began + DAY + HOUR
     here.clock.advance_to(comes)
     async with here.budget.reserve(WORK):
