@@ -51,7 +51,7 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     (planned,) = plan["Post to a channel"].callers
     for one in (caller, planned):
         assert (one.kind, one.label) == ("own_channel", label)
-        assert "the original is not retired before" in one.manual
+        assert "Until then the original is not retired" in one.manual
     assert not assessed["Orders"]
     assert not plan["Orders"].callers
     assert not any(label in write for write in plan["Post to a channel"].writes)
@@ -71,7 +71,7 @@ async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
 
     (assessed,) = found.flows
     assert assessed.callers == ()
-    assert "not known" in assessed.callers_unknown_reason
+    assert "no run of the last 28 days shows its URL" in assessed.callers_unknown_reason
 
 
 def point_at(scenario: Scenario, address: str) -> None:
@@ -145,6 +145,6 @@ async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> Non
     await scenario.run(timedelta(days=30))
 
     assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
-    assert "address of the original" in held.instruction
+    assert "URL of the original" in held.instruction
     assert channel.state is FlowState.ON
     assert (await scenario.job("Post to a channel")).state is FlowJobState.ROLLED_BACK

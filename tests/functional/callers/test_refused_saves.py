@@ -201,7 +201,7 @@ async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> Non
 
     job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
-    assert "only a new flow helps" in job.instruction
+    assert "export it, delete it and import it" in job.instruction
 
 
 async def test_a_caller_is_saved_for_its_owner() -> None:
