@@ -194,7 +194,7 @@ async def scenario_killed_before_activation(*, is_disabled: bool) -> Scenario:
     return scenario
 
 
-@pytest.mark.parametrize(("is_disabled", "says"), [(True, "is disabled"), (False, "is no user")])
+@pytest.mark.parametrize(("is_disabled", "says"), [(True, "is disabled"), (False, "is not a user")])
 async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
     *, is_disabled: bool, says: str
 ) -> None:

@@ -208,7 +208,7 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
 
     def look() -> None:
         rows = [row for name, row in scenario.fakes.store.rows.items() if name[0] == "flowjobs"]
-        if flow.co_owners and '"borrowed":[]' in str(rows):
+        if flow.co_owners and '"active_grants":[]' in str(rows):
             unnoted.append(rows)
 
     scenario.driver.meanwhile = look
