@@ -104,7 +104,7 @@ def list_remediations(
     api: ApiClient,
     environment: InEnvironment = None,
     state: Annotated[
-        str | None, typer.Option(help="Only remediations in this state, such as stuck.")
+        str | None, typer.Option(help="Only remediations in this state, such as blocked.")
     ] = None,
     limit: Annotated[int, typer.Option(help="Maximum number of remediations.")] = 50,
     after: After = None,

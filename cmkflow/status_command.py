@@ -27,7 +27,7 @@ def register(group: typer.Typer) -> None:
 
 
 def status_text(answer: Any) -> RenderableType:
-    """Return the answer of `GET /api/attention` for 80 columns, actions required first."""
+    """Return the answer of `GET /api/status` for 80 columns, actions required first."""
     return Group(
         *_pending_actions(answer["waiting"]),
         *_totals(answer),

@@ -72,7 +72,7 @@ SLOW_WRITES = {
     "delay": 2.0,
 }
 #: Alerts of which notifications.md quotes a line, in this order, and where.
-QUOTED = ("neither-on", "flow-blocked", "plan-waits")
+QUOTED = ("both-off", "flow-blocked", "plan-waits")
 BEGIN, END = "<!-- lines of tests/e2e/test_alerts.py -->\n```text\n", "\n```\n<!-- until here -->"
 OUTAGE = {"route": "*.list_environments", "times": None, "status": 503}
 #: What differs from run to run.
@@ -136,7 +136,7 @@ class Cloud:
 
 
 async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
-    """A plan, a blocked flow, a flow of which neither is on, failing timers, given-up messages."""
+    """A plan, a blocked flow, a flow that is off with its copy, failing timers, given-up messages."""
     daily = flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
     seed = tenant_seed(orders(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
@@ -177,9 +177,9 @@ async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
     await cloud.app.post(f"{path}/approve", {"versions": versions, "by": "Approver"})
     await cloud.until(lambda: any("-> cutting_over" in one["message"] for one in cloud.lines))
     await cloud.faults(REFUSAL)
-    await cloud.until(lambda: {"neither-on", "flow-blocked"} <= cloud.fired)
+    await cloud.until(lambda: {"both-off", "flow-blocked"} <= cloud.fired)
 
-    assert cloud.fired == {"plan-waits", "no-sweep", "neither-on", "flow-blocked", "errors"}
+    assert cloud.fired == {"plan-waits", "no-sweep", "both-off", "flow-blocked", "errors"}
 
 
 async def _sweep(cloud: Cloud) -> None:

@@ -81,7 +81,7 @@ async def test_activations_that_go_on_doing_nothing_are_told(
         job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_state_not_changed")
         assert "Take orders on, but it is off" in job.reason
-        assert "turn the flow on; then retry" in job.instruction
+        assert "turn the flow on. Then retry" in job.instruction
         await scenario.retry()
         await retired(scenario)
 
@@ -148,7 +148,7 @@ async def test_an_original_that_was_deleted_can_be_restored(
 
         job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "original_deleted")
-        assert job.reason == "The original Take orders is gone."
+        assert job.reason == "The original Take orders was deleted."
         assert "Restore it in Power Automate (21 days)" in job.instruction
         scenario.environment.restore_flow(original)
         await scenario.retry()
