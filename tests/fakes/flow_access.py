@@ -109,7 +109,7 @@ class FakeFlowAccess:
         """Renew its sign-in, unless the world has ended it."""
         if self._world.is_operator_signed_out:
             raise JobBlocked(
-                "The service account is not signed in (invalid_grant)",
+                "The service account is not signed in (invalid_grant).",
                 instruction="Sign the service account in again.",
                 code="service_account_signed_out",
             )
