@@ -1,4 +1,4 @@
-"""`cmkflow keys`: check keys before and after a policy is applied."""
+"""`cmkflow key`: check keys before and after a policy is applied."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any

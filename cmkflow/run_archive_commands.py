@@ -1,4 +1,4 @@
-"""`cmkflow runs`: archive the run history of originals, which copies do not have."""
+"""`cmkflow run-archive`: archive the run history of originals, which copies do not have."""
 
 import time
 from typing import Annotated, Any

@@ -136,7 +136,7 @@ class Cloud:
 
 
 async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
-    """A plan, a blocked flow, a flow that is off with its copy, failing timers, given-up messages."""
+    """A plan, a blocked flow, an original off with its copy, failing timers, given-up messages."""
     daily = flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
     seed = tenant_seed(orders(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)

@@ -187,7 +187,7 @@ def finish_line_findings(
         "An original that is turned off but not deleted may cause the portal's warning 'Power "
         "Automate flows are still protected with the Microsoft Managed Key'.",
         "When its copy works and its runs are archived, schedule its deletion: `cmkflow "
-        "originals delete REMEDIATION --on DATE`. An approver has to approve it. A deleted flow "
+        "deletion schedule REMEDIATION --date DATE`. An approver has to approve it. A deleted flow "
         "can be restored for 21 days.",
     )
 

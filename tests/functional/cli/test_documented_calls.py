@@ -1,7 +1,7 @@
 """The documents' `cmkflow` and curl commands, as they stand there, on the app in memory.
 
 What stands for something, such as ENVIRONMENT, is filled in. A command has to succeed at one stage
-of a remediation: `plan approve` while the plan waits, `originals delete` when all is done.
+of a remediation: `approve` while the plan waits, `deletion schedule` when all is done.
 """
 
 import json
