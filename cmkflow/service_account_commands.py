@@ -1,4 +1,4 @@
-"""`cmkflow service-account`: sign in the service account, which reads trigger URLs (docs/security.md)."""
+"""`cmkflow service-account`: sign in the account that reads trigger URLs (docs/security.md)."""
 
 import asyncio
 from typing import Annotated
