@@ -1,0 +1,30 @@
+"""A command that a text of the product names exists."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.command_tree import command_tree, is_group
+from tests.documented_commands import ROOT
+
+_NAMED = re.compile(r"`cmkflow ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)")
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    for folder in ("cmkflow", "functions", "local_cloud", "shared"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    text = " ".join(node.value.split())
+                    yield from ((str(path.relative_to(ROOT)), one) for one in _NAMED.findall(text))
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(_named())))
+def test_a_command_that_a_text_names_exists(path: str, name: str) -> None:
+    """Also where the literal is split over lines; a sentence may name a group alone."""
+    tree = command_tree()
+    words = tuple(name.split(" "))
+
+    assert words in tree or (words[:1] in tree and not is_group(tree[words[:1]])), path
