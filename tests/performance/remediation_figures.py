@@ -29,6 +29,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.serving.server import TenantServer
 from local_cloud.tenant.serving.services import SERVICES as TENANT_SERVICES
 from shared.adapters.state.sqlite_store import SqliteStore
+from shared.adapters.state.versioned_store import VersionedStore
 from shared.bootstrap import core_services
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -317,13 +318,15 @@ async def moved_scenario(
         wires: list[FlowServiceCalls] = []
         make_store = core_services._store
 
-        def counted(*arguments: Any) -> Counted:
+        def counted(*arguments: Any) -> Store:
             store = make_store(*arguments)
-            assert isinstance(store, SqliteStore)
+            assert isinstance(store, VersionedStore)
+            assert isinstance(store.store, SqliteStore)
             # No machine loses its power here, and waiting for the disk is not what is counted.
-            store._database.execute("PRAGMA synchronous=OFF")
-            stores.append(Counted(store))
-            return stores[-1]
+            store.store._database.execute("PRAGMA synchronous=OFF")
+            store.store = counting = Counted(store.store)
+            stores.append(counting)
+            return store
 
         def direct(server: TenantServer) -> DirectTransport:
             wires.append(FlowServiceCalls(server.tenant))

@@ -68,6 +68,6 @@ async def test_a_delivery_takes_the_calls_that_are_reserved_for_it(name: str) ->
 
 async def test_a_delivery_waits_for_more_where_the_flow_service_itself_has_to_lend() -> None:
     """Nobody knows before it was tried whether a share lends: six more for the first flow."""
-    took = await deliveries(scenarios()["the same, where a share in Dataverse lends nothing"])
+    took = await deliveries(scenarios()["the same without a Dataverse share"])
 
     assert took == [(1, 1), (3, 9), (2, 2)]
