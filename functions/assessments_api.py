@@ -140,11 +140,11 @@ class ReadingAnswer(ApiResponse):
     began: datetime
     #: Time of the last page.
     read: datetime
-    #: Number of pages read, of all lists.
+    #: Number of pages read, of all lists. A reading of one flow counts as a page.
     pages: int
     #: Number of flows whose definition was read.
     flows: int
-    #: The list that the last page belongs to.
+    #: What was read last.
     source: DiscoverySource
 
 

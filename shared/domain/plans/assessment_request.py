@@ -35,9 +35,9 @@ class AssessmentProgress:
     began: datetime
     #: When the last page was read.
     read: datetime
-    #: Pages of all lists so far, where what was read of one flow alone counts as a page; and flows
-    #: that were read with their definitions.
+    #: Pages of all lists so far. A reading of one flow counts as a page.
     pages: int
+    #: Flows that were read with their definitions.
     flows: int
     #: What was read last.
     source: DiscoverySource
