@@ -63,10 +63,7 @@ async def check_address_ranges(services: Services, environments: Sequence[Enviro
             await services.tables.service_tag_list_versions.delete(kept)
     newest = versions[-1].item
     if services.now - newest.seen > OLD:
-        why = (
-            f"version {newest.change_number} has not changed since {newest.seen:%Y-%m-%d}. Check "
-            "that the file is updated"
-        )
+        why = f"version {newest.change_number} has not changed since {newest.seen:%Y-%m-%d}."
         await _alert_outdated(services, newest, why)
 
 
