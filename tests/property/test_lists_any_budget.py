@@ -136,6 +136,8 @@ async def _archive(scenario: Scenario) -> set[RunArchiveState]:
     expires=expiries,
 )
 @example(runs=[10], page=1, calls=1, expires=frozenset())
+# The second cursor expires before another run is read: the page at the boundary is read again.
+@example(runs=[2], page=1, calls=1, expires=frozenset({1, 2}))
 def test_archives_of_runs_end_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
@@ -163,8 +165,9 @@ def test_archives_of_runs_end_and_read_no_run_twice(
         parts = [content for name, content in contents.items() if name.startswith("runs/")]
         kept = [json.loads(line)["run"] for part in parts for line in part.splitlines()]
         assert sorted(kept) == sorted(run.run_id for flow in flows for run in flow.runs)
-        pages = [(name, cursor) for name, cursor, size in lists.given if size is not None]
-        assert len(pages) == len(set(pages))
+        for name in {name for name, _, _ in lists.given}:
+            for cursors in lists.readings(name):
+                assert len(cursors) == len(set(cursors)), lists.given
         of_runs = [one for one in lists.given if isinstance(one[0], tuple)]
         assert sum(size or 0 for _, _, size in of_runs) <= sum(runs) + lists.expired
         assert meter.most_in_a_minute() <= calls
