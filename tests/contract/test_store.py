@@ -1,12 +1,14 @@
 """What every implementation of the store must do: one suite against each of them."""
 
 import asyncio
+import fcntl
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import gettempdir
 from uuid import uuid4
 
 import pytest
@@ -49,9 +51,12 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             await sqlite.close()
         case _:
             tables = TableServiceClient.from_connection_string(azurite())
-            for name in (JOBS, PLANS, "callers"):
-                await tables.delete_table(name)
-            yield TableStore(tables)
+            # The table of callers is that of every process, so one test at a time has it.
+            with (Path(gettempdir()) / "azurite-tables.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                for name in (JOBS, PLANS, "callers"):
+                    await tables.delete_table(name)
+                yield TableStore(tables)
             await tables.close()
 
 
