@@ -112,7 +112,8 @@ class SqliteStore(Store):
             try:
                 outcomes = await asyncio.to_thread(self._commit, writes)
             except BaseException as err:
-                for write in writes:
+                waiting, self._waiting = self._waiting, []  # no writer is left to commit them
+                for write in (*writes, *waiting):
                     _settle(write.done, err)
                 raise
             for write, outcome in zip(writes, outcomes, strict=True):
