@@ -147,7 +147,7 @@ REFUSALS = (
     ),
     PlatformErrorCode(
         code="ChildFlowUnsupportedForInvokerConnections",
-        meaning="a child flow uses the connections of whoever runs it",
+        meaning="a child flow uses the connections of the user who runs it",
         instruction="In the child flow's run-only settings choose 'Use this connection' for each "
         "connection, then retry.",
     ),

@@ -162,8 +162,8 @@ async def is_granted_by_app(work: StepContext) -> bool:
     """
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
-    lent = {name for plan in plans for name in plan.past_grants}
-    return job.flow_name in {*job.active_grants, *job.returned, *lent}
+    past = {name for plan in plans for name in plan.past_grants}
+    return job.flow_name in {*job.active_grants, *job.returned, *past}
 
 
 async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
@@ -207,8 +207,8 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
     await _check_other_environment(work, environment_id)
 
     def intended(job: FlowJob) -> FlowJob:
-        lent = tuple(dict.fromkeys((*job.past_grants, name)))
-        return replace(job, active_grants=(*job.active_grants, name), past_grants=lent)
+        past = tuple(dict.fromkeys((*job.past_grants, name)))
+        return replace(job, active_grants=(*job.active_grants, name), past_grants=past)
 
     await work.stage_then_check_write(intended)
 
@@ -298,7 +298,7 @@ async def revoke_grant(work: StepContext, name: str) -> None:
     """Revoke the co-ownership of one flow in the way that this invocation granted it, else in both
     ways.
 
-    `name` is one of the row's `borrowed` or `lent`.
+    `name` is one of the row's `active_grants` or `past_grants`.
     """
     flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner

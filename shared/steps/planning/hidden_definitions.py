@@ -94,8 +94,8 @@ class HiddenDefinitions:
     async def _record_grant(self, flow_name: str) -> None:
         job = self._held.job
         names = (*job.active_grants, flow_name), (*job.past_grants, flow_name)
-        borrowed, lent = (tuple(dict.fromkeys(each)) for each in names)
-        await self._held.save(replace(job, active_grants=borrowed, past_grants=lent))
+        active, past = (tuple(dict.fromkeys(each)) for each in names)
+        await self._held.save(replace(job, active_grants=active, past_grants=past))
 
     async def _permit(self) -> None:
         services, job = self._held.services, self._held.job
