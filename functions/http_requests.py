@@ -29,7 +29,8 @@ type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 type Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
-    Field(json_schema_extra={"pattern": r"\S"}),
+    # Pydantic also strips U+0085, which `\s` of a JSON schema's regular expressions leaves out.
+    Field(json_schema_extra={"pattern": r"[^\s\u0085]"}),
     AfterValidator(redact),
 ]
 

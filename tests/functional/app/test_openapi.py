@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from functions import openapi_api
 from functions.endpoints import HTML, all_endpoints
-from functions.http_requests import NoBody
+from functions.http_requests import NoBody, Text
 from functions.openapi import SCHEMES, SIGN_IN, openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
@@ -155,3 +157,23 @@ def test_the_settings_of_schemathesis_name_operations_of_the_document() -> None:
     named = {one["include-operation-id"] for one in settings["operations"]}
 
     assert named <= {operation["operationId"] for operation in operations().values()}
+
+
+def test_the_schema_refuses_every_text_that_is_empty_after_stripping() -> None:
+    """Pydantic strips characters that `\\s` of a schema's regular expressions does not match."""
+    # What `\s` matches by ECMA-262, the dialect of a JSON schema.
+    white_space = frozenset(
+        "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff\u2000\u2001\u2002"
+        "\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    )
+    texts = TypeAdapter(Text)
+    pattern = texts.json_schema()["pattern"]
+    listed = re.fullmatch(r"\[\^\\s(.*)\]", pattern)
+    assert listed
+    refused = white_space | frozenset(listed[1].encode().decode("unicode-escape"))
+
+    for character in map(chr, range(0x3100)):
+        try:
+            texts.validate_python(character)
+        except ValidationError:
+            assert character in refused, hex(ord(character))
