@@ -260,7 +260,7 @@ def _to_api_error(err: HTTPError) -> ApiError:
         hint = "Check that CMKFLOW_API (--api) is the address of the app."
         return ApiError(f"The answer was {err.code} {err.reason}. {hint}")
     wrong = [f"  {one['field'] or 'body'}: {one['message']}" for one in problem.get("errors", ())]
-    code = f" ({problem['code']})" if problem.get("code") else ""
-    lines = [f"{problem['title']}{code}: {problem['detail']}", *wrong, problem.get("instruction")]
+    code = f" ({problem['reason_code']})" if problem.get("reason_code") else ""
+    lines = [f"{problem['title']}{code}: {problem['detail']}", *wrong, problem.get("fix")]
     text = "\n".join(line for line in lines if line)
     return ApiError(text, _EXIT_CODES.get(err.code, ExitCode.ERROR))

@@ -142,7 +142,7 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
         echo(f"The assessment continues. Show it: {_resume(order)}", err=True)
         raise
     if order["assessment"] is None:
-        text = f"The assessment is {order['state']}: {order['reason']} {order['instruction']}"
+        text = f"The assessment is {order['state']}: {order['message']} {order['fix']}"
         raise ApiError(text.strip(), ExitCode.ACTION_REQUIRED)
     return order["assessment"]
 
@@ -165,7 +165,7 @@ def _progress(order: Any) -> str:
     else:
         pages = number_of(read["pages"], "page")
         text = f"{pages} and {number_of(read['flows'], 'flow')} read ({read['source']})"
-    why = f"; {order['reason']}" if order["reason"] else ""
+    why = f"; {order['message']}" if order["message"] else ""
     return f"{order['environment_id']}: {text}{why}"
 
 
@@ -174,7 +174,7 @@ def _resume(order: Any) -> str:
 
 
 def _format_assessment(assessment: Any) -> RenderableType:
-    effort = assessment["effort"]
+    effort = assessment["estimate"]
     head = facts(
         {
             "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
@@ -185,11 +185,15 @@ def _format_assessment(assessment: Any) -> RenderableType:
                 f"{effort['manual_callers']} manually"
             ),
             "Requests": (
-                f"{effort['calls']} in about {number_of(effort['minutes'], 'minute')} "
+                f"{effort['requests']} in about {number_of(effort['minutes'], 'minute')} "
                 f"({effort['share_of_daily_pool']:.2%} of the daily limit), then "
                 f"{number_of(effort['no_call_days'], 'day')}"
             ),
-            **({"Estimate may be low": effort["gap"]} if effort["gap"] else {}),
+            **(
+                {"Estimate may be low": effort["unknown_reason"]}
+                if effort["unknown_reason"]
+                else {}
+            ),
         }
     )
     flows = [_flow_row(flow) for flow in assessment["flows"]]
@@ -213,7 +217,7 @@ def _flow_row(flow: Any) -> tuple[str, ...]:
     doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
     return (
         "\n".join(filter(None, (flow["display_name"], flow["owner"], *flow["co_owners"]))),
-        doubt + ", ".join(REASONS.get(reason, reason) for reason in flow["reasons"]),
+        doubt + ", ".join(REASONS.get(reason, reason) for reason in flow["microsoft_key_reasons"]),
         "\n".join(" > ".join(chain) for chain in flow["parent_chains"]),
         ", ".join(flow["blocks_flows"]),
         "\n".join([*callers, *more]),
@@ -221,7 +225,7 @@ def _flow_row(flow: Any) -> tuple[str, ...]:
 
 
 def _caller(caller: Any) -> str:
-    notes = {"manual": caller["manual"], "already broken": caller["is_broken"]}
+    notes = {"manual": caller["manual_reason"], "already broken": caller["is_broken"]}
     remarks = ", ".join(note for note, holds in notes.items() if holds)
     return f"{caller['label']} ({remarks})" if remarks else str(caller["label"])
 

@@ -24,9 +24,9 @@ def _trail(answer: Any) -> Listing:
         titles=("When (UTC)", "Who", "What", "Status"),
         rows=[
             (
-                minute(one["at"]),
+                minute(one["recorded_at"]),
                 _who(one),
-                one["action"].replace("_", " "),
+                one["operation"].replace("_", " "),
                 "interrupted" if one["status"] is None else str(one["status"]),
             )
             for one in items
@@ -46,9 +46,9 @@ def _who(entry: Any) -> str:
 
 
 def _note(entry: Any) -> str:
-    is_changed = entry["before"] or entry["after"]
-    changed = f": {entry['before']} → {entry['after']}" if is_changed else ""
-    why = f": {entry['reason']}" if entry["reason"] else ""
+    is_changed = entry["state_before"] or entry["state_after"]
+    changed = f": {entry['state_before']} → {entry['state_after']}" if is_changed else ""
+    why = f": {entry['message']}" if entry["message"] else ""
     return f"{entry['target']}{why}{changed}"
 
 

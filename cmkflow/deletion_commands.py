@@ -38,19 +38,19 @@ def deletion_table(items: Sequence[Any]) -> RenderableType:
             one["display_name"],
             ShortId(one["original_id"], ids[one["original_id"]]),
             one["state"],
-            minute(one["on"]),
+            minute(one["delete_at"]),
             one["approved_by"],
         )
         for one in items
     ]
-    needs = [Text(_action_required(one)) for one in items if one["instruction"]]
+    needs = [Text(_action_required(one)) for one in items if one["fix"]]
     titles = ("Flow", "Id", "State", "Not before (UTC)", "Approved by")
     return Group(Listing(titles=titles, rows=rows, notes=list(map(_result_of, items))), *needs)
 
 
 def _action_required(deletion: Any) -> str:
-    why = f"{deletion['display_name']} ({deletion['code']}): {deletion['reason']}"
-    return f"{why}\n  Fix: {deletion['instruction']}"
+    why = f"{deletion['display_name']} ({deletion['reason_code']}): {deletion['message']}"
+    return f"{why}\n  Fix: {deletion['fix']}"
 
 
 def _result_of(deletion: Any) -> str:
@@ -62,7 +62,7 @@ def _result_of(deletion: Any) -> str:
     }
     restorable = minute(deletion["restorable_until"])
     parts = (
-        deletion["reason"],
+        deletion["message"],
         *deletion["notes"],
         f"restorable until {restorable}" if restorable else "",
         listed[deletion["is_on_microsoft_key_list"]],
@@ -80,9 +80,9 @@ def _format_list(answer: Any) -> RenderableType:
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(deletion_table(answer["items"]))
-    if answer["candidates"]:
+    if answer["deletable_originals"]:
         parts.append(Text("Retired originals that can be deleted:", style="bold"))
-        parts += _describe_originals(answer["candidates"])
+        parts += _describe_originals(answer["deletable_originals"])
         parts.append(Text(FINISH_LINE, style="yellow"))
     if not parts:
         parts.append(Text("This remediation has no retired original yet."))
@@ -98,14 +98,14 @@ def _describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ())
     for one in candidates:
         yield Text.assemble(
             (one["display_name"], "bold"),
-            f"  {one['original_id']}  not before {minute(one['earliest'])} UTC",
+            f"  {one['original_id']}  not before {minute(one['earliest_delete_at'])} UTC",
         )
         if earlier := ordered.get(one["job_id"]):
-            on, by = minute(earlier["on"]), earlier["approved_by"]
+            on, by = minute(earlier["delete_at"]), earlier["approved_by"]
             yield Text(f"  Replaces the deletion on {on} UTC, approved by {by}.")
-        if one["archive"]:
-            yield Text(f"  Definition: {one['archive']}")
-        yield from (Text(f"  {sentence}") for sentence in one["ends"])
+        if one["archive_name"]:
+            yield Text(f"  Definition: {one['archive_name']}")
+        yield from (Text(f"  {sentence}") for sentence in one["consequences"])
 
 
 @api_command(app, "list", show=_format_list)
@@ -138,29 +138,35 @@ def schedule_deletions(
         Terminal(stderr=True).print(Group(*_describe_originals(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         confirm(f"Delete {names} on {date}?")
-    body = {"on": date, "by": by, "flows": [one["original_id"] for one in chosen]}
+    body = {
+        "delete_at": date,
+        "approved_by": by,
+        "flow_ids": [one["original_id"] for one in chosen],
+    }
     return api.send(
         ApiCall(method="POST", path=("remediations", remediation, "deletions"), body=body)
     )
 
 
 @api_command(
-    app, "cancel", show=lambda answer: counted(answer["cancelled"], "deletion", "is cancelled")
+    app,
+    "cancel",
+    show=lambda answer: counted(answer["cancelled_count"], "deletion", "is cancelled"),
 )
 def cancel_deletions(
     api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None
 ) -> object:
     """Cancel scheduled deletions, so that the originals are kept."""
-    body: dict[str, object] = {"by": by}
+    body: dict[str, object] = {"cancelled_by": by}
     if flows:
-        body["flows"] = flows
+        body["flow_ids"] = flows
     path = ("remediations", remediation, "deletions", "cancel")
     return api.send(ApiCall(method="POST", path=path, body=body))
 
 
 def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
     """Return the selected originals, so that exactly those that were confirmed are deleted."""
-    deletable = shown["candidates"]
+    deletable = shown["deletable_originals"]
     if not flows:
         if not deletable:
             raise ApiError("This remediation has no retired original that can be deleted.")

@@ -42,8 +42,8 @@ def doctor_text(answer: Any) -> RenderableType:
 
 def _found(finding: Any) -> str:
     what = f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
-    to_do = f"\nFix: {finding['instruction']}" if finding["instruction"] else ""
-    return f"{what}: {finding['text']}{to_do}"
+    to_do = f"\nFix: {finding['fix']}" if finding["fix"] else ""
+    return f"{what}: {finding['message']}{to_do}"
 
 
 def _end(answer: Any) -> int:

@@ -21,12 +21,12 @@ def _list(answer: Any) -> Listing:
             item["display_name"],
             ShortId(item["id"], ids[item["id"]]),
             _policy(item["policy"]),
-            item["settings"]["mode"],
-            str(item["settings"]["limit"]),
+            item["settings"]["approval_policy"],
+            str(item["settings"]["max_flows"]),
         )
         for item in answer["items"]
     ]
-    titles = ("Environment", "Id", "Policy", "Mode", "Limit")
+    titles = ("Environment", "Id", "Policy", "Approval policy", "Max flows")
     return Listing(titles=titles, rows=rows)
 
 
@@ -39,14 +39,16 @@ def _policy(policy: Any) -> str:
 
 def _one(answer: Any) -> Listing:
     settings, policy = answer["settings"], answer["policy"]
-    waived = [f"{gap}: {reason}" for gap, reason in settings["ignored_issues"].items()]
+    waived = [
+        f"{issue}: {justification}" for issue, justification in settings["ignored_issues"].items()
+    ]
     return facts(
         {
             "Environment": f"{answer['display_name']} ({answer['id']})",
             "Location": f"{answer['geography']}, {answer['region']}",
             "Policy": f"{policy['status']} {policy['policy_id']}" if policy else "none",
-            "Mode": settings["mode"],
-            "Limit": f"{settings['limit']} flows per remediation",
+            "Approval policy": settings["approval_policy"],
+            "Max flows": f"{settings['max_flows']} flows per remediation",
             "Maintenance window": settings["maintenance_window"] or "any time",
             "Pilot flows": "\n".join(settings["pilot_flows"]),
             "Excluded flows": "\n".join(settings["excluded_flows"]),
@@ -119,8 +121,8 @@ def set_environment(
 ) -> object:
     """Change settings of an environment; options that are omitted keep their value."""
     said = {
-        "mode": approval_policy,
-        "limit": max_flows,
+        "approval_policy": approval_policy,
+        "max_flows": max_flows,
         "maintenance_window": maintenance_window,
         "excluded_flows": _ids(exclude),
         "pilot_flows": _ids(pilot),
@@ -135,7 +137,7 @@ def set_environment(
 @api_command(
     app,
     "ignore",
-    show=lambda answer: counted(answer["retried"], "job", "retried"),
+    show=lambda answer: counted(answer["retried_count"], "job", "retried"),
 )
 def ignore_issue(
     api: ApiClient,
@@ -144,7 +146,7 @@ def ignore_issue(
     justification: Annotated[str, typer.Option(help="Why the issue does not block calls.")],
 ) -> object:
     """Ignore a firewall issue, and retry the jobs that it blocks."""
-    body = {"gap": issue, "reason": justification}
+    body = {"issue": issue, "justification": justification}
     return api.send(
         ApiCall(method="POST", path=("environments", environment, "ignored-issues"), body=body)
     )

@@ -13,10 +13,10 @@ STYLES = {
 
 
 def finding_text(subject: str, finding: Any) -> Text:
-    """Return the level, subject, text and fix of a finding."""
+    """Return the level, subject, message and fix of a finding."""
     level = finding["level"]
     text = Text(f"{level:8}", style=STYLES[level])
-    text.append(f"{subject.replace('_', ' ')}: {finding['text']}", style="not bold default")
-    if finding["instruction"]:
-        text.append(f" {finding['instruction']}", style="dim not bold default")
+    text.append(f"{subject.replace('_', ' ')}: {finding['message']}", style="not bold default")
+    if finding["fix"]:
+        text.append(f" {finding['fix']}", style="dim not bold default")
     return text

@@ -55,7 +55,7 @@ def fix(
     if revert:
         if not yes:
             confirm(f"Revert the fix that the app applied to {resource}?")
-        body = {"resource": resource, "by": by, "force": force}
+        body = {"resource": resource, "requested_by": by, "force": force}
         return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
         return {**_as_object(api.send(shown)), "language": language}
@@ -63,7 +63,7 @@ def fix(
         answer = {**_as_object(api.send(shown)), "language": language, "applied": []}
         Terminal(stderr=True).print(_format_answer(answer), crop=False)
         confirm("Apply this fix?")
-    body = {"resource": resource, "by": by}
+    body = {"resource": resource, "requested_by": by}
     if environment:
         body["environment"] = environment
     return api.send(ApiCall(method="POST", path=_PATH, body=body))
@@ -97,8 +97,8 @@ def _records(records: Any) -> RenderableType:
             one["state"],
             str(len(one["entries"])),
             one["resource_id"],
-            one["by"],
-            minute(one["at"]),
+            one["changed_by"],
+            minute(one["changed_at"]),
         )
         for one in records
     ]

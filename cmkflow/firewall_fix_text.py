@@ -22,6 +22,6 @@ _MEMBERS = {
 def format_fix(fix: Any, language: FixLanguage) -> str:
     """Return the commands or code of a fix; issue, summary and notes are added as comments."""
     member, comment = _MEMBERS[language]
-    said = [fix["gap"], fix["refusal"] or fix["summary"], *fix["notes"]]
+    said = [fix["issue"], fix["unavailable_reason"] or fix["summary"], *fix["notes"]]
     lines = [f"{comment} {line}" for line in said if line]
     return "\n".join([*lines, fix[member].rstrip()]).rstrip()

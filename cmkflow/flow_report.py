@@ -31,7 +31,7 @@ class Inspection:
     def as_json(self) -> dict[str, object]:
         """Return the item that `--json` prints."""
         stays = self.assessment.stays_on_microsoft_key
-        reasons = [reason.value for reason in self.assessment.reasons]
+        reasons = [reason.value for reason in self.assessment.microsoft_key_reasons]
         return {
             "path": self.file.path,
             "definition_pointer": self.flow.definition_pointer,
@@ -50,8 +50,8 @@ class Inspection:
             ],
             "stays_on_microsoft_key": "unknown" if stays is None else stays,
             "reason": reasons[0] if reasons else None,
-            "reasons": reasons,
-            "explanation": self.assessment.text,
+            "microsoft_key_reasons": reasons,
+            "message": self.assessment.message,
             "children": [
                 {
                     "action": one.path,

@@ -42,7 +42,7 @@ def _row(one: Inspection) -> list[Text]:
         Text(one.file.name or one.file.workflow_id or one.file.path),
         Text(", ".join(trigger.category.value for trigger in one.definition.triggers)),
         Text(answer, style=style),
-        Text(one.assessment.text if stays is not False or is_logic_app else ""),
+        Text(one.assessment.message if stays is not False or is_logic_app else ""),
         Text(_count(len(one.definition.children), "flow")),
         Text("\n".join(_hosts(one))),
         Text("\n".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)),

@@ -17,13 +17,13 @@ Justification = Annotated[str, typer.Option(help="Shown with the kill switch.")]
 
 
 def _format_switch(answer: Any) -> Text:
-    if not answer["at"]:
+    if not answer["changed_at"]:
         return Text("The kill switch is off. It was never used.")
-    state = "on. The app writes nothing" if answer["on"] else "off. Writes are allowed"
-    at = f"{minute(answer['at'])} UTC"
+    state = "on. The app writes nothing" if answer["is_on"] else "off. Writes are allowed"
+    at = f"{minute(answer['changed_at'])} UTC"
     return Text(
-        f"The kill switch is {state}.\n{answer['by']}, {at}: {answer['reason']}",
-        style="bold red" if answer["on"] else "",
+        f"The kill switch is {state}.\n{answer['changed_by']}, {at}: {answer['justification']}",
+        style="bold red" if answer["is_on"] else "",
     )
 
 
@@ -42,24 +42,24 @@ def _format_health(answer: Any) -> Listing:
         {
             "Store and broker": "available",
             "Kill switch": "on" if answer["kill_switch_on"] else "off",
-            "Poison messages": str(answer["parked"]),
+            "Poison messages": str(answer["poison_messages"]),
             "Dead-lettered messages": "\n".join(dead) or "0",
             "Outages": "\n".join(
-                f"{one['service']} {one['place']}, since {minute(one['opened'])} UTC"
+                f"{one['service']} {one['endpoint']}, since {minute(one['opened_at'])} UTC"
                 for one in answer["outages"]
             ),
             "Failing channels": "\n".join(
-                f"{one['channel']}, {one['notifications']} waiting: {one['error']}"
-                f" {one['instruction']}"
+                f"{one['channel']}, {one['notification_count']} waiting: {one['error']}"
+                f" {one['fix']}"
                 for one in answer["failing_channels"]
             ),
-            "Jobs waiting for requests": _queue_status(answer["calls"]),
+            "Jobs waiting for requests": _queue_status(answer["request_queues"]),
             "Plans awaiting approval": str(answer["plans_awaiting_approval"] or ""),
-            "Blocked or failed jobs": str(answer["stuck"] or ""),
+            "Blocked or failed jobs": str(answer["action_required_count"] or ""),
             "Overdue rows (timer not running)": str(answer["overdue_rows"] or ""),
             "Overdue rows without a wake-up": str(answer["without_wake_up"] or ""),
             "Open alerts": "\n".join(
-                f"{code}: {count}" for code, count in answer["notices"].items()
+                f"{code}: {count}" for code, count in answer["alert_counts"].items()
             ),
             "Last daily check": f"{minute(answer['last_daily_check_at'])} UTC"
             if answer["last_daily_check_at"]
@@ -77,13 +77,13 @@ def show_kill_switch(api: ApiClient) -> object:
 @api_command(app, "on", show=_format_switch)
 def turn_on(api: ApiClient, justification: Justification, by: Name) -> object:
     """Stop every write of the app. A write that is already being sent completes."""
-    return _set(api, is_on=True, reason=justification, by=by)
+    return _set(api, is_on=True, justification=justification, by=by)
 
 
 @api_command(app, "off", show=_format_switch)
 def turn_off(api: ApiClient, justification: Justification, by: Name) -> object:
     """Allow writes again. Waiting jobs continue within five minutes (CMK_WAIT_POLL_INTERVAL)."""
-    return _set(api, is_on=False, reason=justification, by=by)
+    return _set(api, is_on=False, justification=justification, by=by)
 
 
 def register_health(group: typer.Typer) -> None:
@@ -94,6 +94,6 @@ def register_health(group: typer.Typer) -> None:
         return api.send(ApiCall(method="GET", path=("health",)))
 
 
-def _set(api: ApiClient, *, is_on: bool, reason: str, by: str) -> object:
-    body = {"on": is_on, "by": by, "reason": reason}
+def _set(api: ApiClient, *, is_on: bool, justification: str, by: str) -> object:
+    body = {"is_on": is_on, "changed_by": by, "justification": justification}
     return api.send(ApiCall(method="PUT", path=("kill-switch",), body=body))

@@ -34,7 +34,7 @@ _STYLES = {
 }
 
 #: Columns that are never shortened, because their values are copied into other commands.
-_WHOLE = {"Remediation", "Id", "Mode", "State"}
+_WHOLE = {"Remediation", "Id", "Mode", "Approval policy", "State"}
 #: The option for the next page.
 After = Annotated[
     str | None,

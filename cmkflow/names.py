@@ -81,7 +81,7 @@ def _environments(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
 
 def _remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
     for one in one_line(api.items("remediations")):
-        yield NamedItem(id=one["remediation"]["id"], name=one["remediation"]["cause"])
+        yield NamedItem(id=one["remediation"]["id"], name=one["remediation"]["idempotency_key"])
 
 
 def _flows_of_environments(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
@@ -92,7 +92,7 @@ def _flows_of_environments(api: ApiClient, arguments: Mapping[str, Any]) -> Iter
 
 def _flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
     answer = _get(api, "remediations", arguments["remediation"])
-    for one in answer["jobs"]:
+    for one in answer["flow_jobs"]:
         others = (one["flow_name"],)
         yield NamedItem(id=one["original_id"], name=one["display_name"], others=others)
     for one in answer.get("needs_changes", ()):

@@ -39,11 +39,11 @@ class FirewallCheckRow(TypedDict):
     #: The verdict by IP version, for versions in which the tag has addresses.
     covered: Mapping[str, Verdict]
     #: Address ranges that are denied, or may be.
-    missing: list[str]
+    missing_prefixes: list[str]
     #: A code, and details after a colon; None if all addresses are allowed.
-    reason: str | None
+    message: str | None
     #: Present only on request: the fix for all regions that were checked.
-    repair: NotRequired[FirewallFix | None]
+    fix: NotRequired[FirewallFix | None]
 
 
 #: Resource types that filter callers and that no firewall kind reads.
@@ -115,7 +115,7 @@ async def check_network(
             expressions = resources.expressions_of(firewall.id)
             if fix and expressions is not None:
                 fix = with_parameters(fix, expressions)
-            own = [{**row, "repair": fix if is_firewall_issue(row) else None} for row in own]
+            own = [{**row, "fix": fix if is_firewall_issue(row) else None} for row in own]
         rows += own
     return [*rows, *_other_rows(resources, firewalls, read_types)]
 
@@ -164,8 +164,8 @@ def _verdicts(
             "region": region or None,
             "verdict": checked.verdict,
             "covered": checked.by_version,
-            "missing": [*checked.missing],
-            "reason": checked.reason,
+            "missing_prefixes": [*checked.missing_prefixes],
+            "message": checked.message,
         }
 
 
@@ -173,8 +173,8 @@ def _unknown(name: str) -> TagVerdict:
     return TagVerdict(
         verdict=Verdict.UNKNOWN,
         by_version={},
-        missing=(),
-        reason=f"unknown_tag: the service tag list does not contain {name}",
+        missing_prefixes=(),
+        message=f"unknown_tag: the service tag list does not contain {name}",
     )
 
 
@@ -186,12 +186,12 @@ def _other_rows(
     for resource_id, resource in resources.by_id.items():
         if resource_id not in checked:
             resource_type = str(resource["type"])
-            verdict, reason = _verdict_by_type(resource_type.lower(), read_types)
+            verdict, message = _verdict_by_type(resource_type.lower(), read_types)
             if verdict and "properties" not in resource:
-                reason = "no_properties: export the resource from Azure Resource Manager"
+                message = "no_properties: export the resource from Azure Resource Manager"
             if any(resource_id.startswith(f"{one}/") for one in checked):
-                verdict, reason = None, PART_OF_A_FIREWALL
-            yield _row(str(resource["id"]), resource_type, verdict, reason)
+                verdict, message = None, PART_OF_A_FIREWALL
+            yield _row(str(resource["id"]), resource_type, verdict, message)
     for unread in resources.unread:
         yield _row(unread.place, "file", None, unread.reason)
 
@@ -209,7 +209,7 @@ def _verdict_by_type(resource_type: str, read_types: Collection[str]) -> tuple[V
     return None, "not_a_firewall"
 
 
-def _row(resource: str, kind: str, verdict: Verdict | None, reason: str) -> FirewallCheckRow:
+def _row(resource: str, kind: str, verdict: Verdict | None, message: str) -> FirewallCheckRow:
     return {
         "resource": resource,
         "kind": kind,
@@ -218,6 +218,6 @@ def _row(resource: str, kind: str, verdict: Verdict | None, reason: str) -> Fire
         "region": None,
         "verdict": verdict,
         "covered": {},
-        "missing": [],
-        "reason": reason,
+        "missing_prefixes": [],
+        "message": message,
     }

@@ -102,15 +102,17 @@ def check(
         _fail_on_issues(rows)
 
 
-def _print(rows: Sequence[FirewallCheckRow], repair: FixLanguage | None, *, is_paged: bool) -> None:
+def _print(
+    rows: Sequence[FirewallCheckRow], language: FixLanguage | None, *, is_paged: bool
+) -> None:
     checked = [row for row in rows if row["verdict"]]
     unread = [row for row in rows if row["kind"] == "file"]
     titles = ("Firewall", "Kind", "Region", "Tag", "Required", "Verdict", "Missing", "Why")
-    found = {row["resource"]: one for row in rows if repair and (one := row.get("repair"))}
+    found = {row["resource"]: one for row in rows if language and (one := row.get("fix"))}
     texts = [
-        Text(f"\n{format_fix(asdict(one), repair)}", no_wrap=True, overflow="ignore")
+        Text(f"\n{format_fix(asdict(one), language)}", no_wrap=True, overflow="ignore")
         for one in found.values()
-        if repair
+        if language
     ]
     checks = Group(table(titles, map(_cells, checked + unread)), Text(_summary(rows)))
     print_text(Group(checks, *texts), is_paged=is_paged)
@@ -119,7 +121,7 @@ def _print(rows: Sequence[FirewallCheckRow], repair: FixLanguage | None, *, is_p
 def _fail_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
     """End the command if a required tag is not known to be allowed, or if nothing was checked."""
     issues = sum(map(is_firewall_issue, rows))
-    unread = sum((row["reason"] or "").startswith(("no_file", "not_json")) for row in rows)
+    unread = sum((row["message"] or "").startswith(("no_file", "not_json")) for row in rows)
     if issues or unread:
         echo(
             f"{number_of(issues, 'firewall issue')}, {number_of(unread, 'unreadable file')}.",
@@ -152,7 +154,7 @@ def canonical_region(region: str, tags: ServiceTagList) -> str:
 
 
 def _cells(row: FirewallCheckRow) -> tuple[str, ...]:
-    missing = row["missing"]
+    missing = row["missing_prefixes"]
     more = f"\nand {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return (
         row["resource"],
@@ -162,7 +164,7 @@ def _cells(row: FirewallCheckRow) -> tuple[str, ...]:
         _IS_REQUIRED[row["required"]] if row["verdict"] else "",
         row["verdict"] or "",
         "\n".join(missing[:_SHOWN]) + more,
-        row["reason"] or "",
+        row["message"] or "",
     )
 
 

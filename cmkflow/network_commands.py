@@ -83,8 +83,8 @@ def _format_versions(answer: Any) -> RenderableType:
     newest = answer["items"][0]
     lines: list[RenderableType] = [
         Text(
-            f"List {newest['change_number']}, first read {minute(newest['seen'])}, "
-            f"last read {minute(newest['looked'])} UTC."
+            f"List {newest['change_number']}, first read {minute(newest['first_seen_at'])}, "
+            f"last read {minute(newest['last_checked_at'])} UTC."
         )
     ]
     for one in answer["items"]:
@@ -94,8 +94,9 @@ def _format_versions(answer: Any) -> RenderableType:
 
 
 def _format_version(one: Any) -> Iterator[RenderableType]:
-    is_open = " (open)" if one["code"] else ""
-    heading = f"{minute(one['seen'])} UTC: list {one['before']} to {one['change_number']}{is_open}"
+    is_open = " (open)" if one["reason_code"] else ""
+    lists = f"{one['previous_change_number']} to {one['change_number']}"
+    heading = f"{minute(one['first_seen_at'])} UTC: list {lists}{is_open}"
     yield Text(heading, style="bold")
     rows = [
         (
@@ -105,11 +106,12 @@ def _format_version(one: Any) -> Iterator[RenderableType]:
         for change in one["changes"]
     ]
     yield table(("Tag and region", "Added", "Removed"), rows)
-    for firewall in one["firewalls"]:
-        missing = ", ".join(firewall["missing"])
-        yield Text(f"! {firewall['name']} does not allow {missing} ({firewall['gap']})")
-    for plan in one["plans"]:
-        yield Text(f"  Affected flows of remediation {plan['remediation_id']}: {plan['flows']}")
+    for firewall in one["affected_firewalls"]:
+        missing = ", ".join(firewall["missing_prefixes"])
+        yield Text(f"! {firewall['name']} does not allow {missing} ({firewall['issue']})")
+    for affected in one["affected_remediations"]:
+        count = affected["flow_count"]
+        yield Text(f"  Affected flows of remediation {affected['remediation_id']}: {count}")
 
 
 @api_command(app, "tag-changes", show=_format_versions)
@@ -142,7 +144,10 @@ def show_trigger_hosts(
     path = ("remediations", remediation, "plan")
     answer = api.send(ApiCall(method="GET", path=path, query={"environment": environment}))
     plans = [
-        {"environment_id": one["environment_job"]["environment_id"], "outgoing": one["outgoing"]}
+        {
+            "environment_id": one["environment_job"]["environment_id"],
+            "trigger_hosts": one["trigger_hosts"],
+        }
         for one in answer["items"]
     ]
     return {"items": plans}

@@ -51,7 +51,7 @@ def show_plan(
     if html is None:
         answer = api.send(_call(remediation, environment))
         return _only(one_line(answer), only) if only else answer
-    query = {"environment": environment, "only": only, "file": "true"}
+    query = {"environment": environment, "filter": only, "export": "true"}
     path = ("dashboard", "remediations", remediation, "plan")
     write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
     echo(f"Wrote {html}.", err=True)
@@ -59,7 +59,7 @@ def show_plan(
 
 
 def _format_approval(answer: Any) -> Text:
-    lines = [counted(answer["jobs"], "plan", "approved")]
+    lines = [counted(answer["flow_count"], "plan", "approved")]
     if answer["kill_switch_on"]:
         flow_names = first_names(answer["flow_names"])
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off."
@@ -95,7 +95,7 @@ def approve_plan(
     if not versions:
         plans = one_line(api.send(_call(remediation, environment)))
         versions = _confirm_versions(plans, except_flows or [], yes=yes)
-    body: dict[str, object] = {"versions": versions, "by": by}
+    body: dict[str, object] = {"versions": versions, "approved_by": by}
     if except_flows:
         body["excluded_flow_ids"] = except_flows
     return api.send(
@@ -127,7 +127,7 @@ def _confirm_versions(plans: Any, except_flows: Sequence[str], *, yes: bool) -> 
 
     The question counts only the flows that this approval includes.
     """
-    waiting = [plan for plan in plans["items"] if plan["awaiting"]]
+    waiting = [plan for plan in plans["items"] if plan["awaiting_flow_ids"]]
     if not waiting:
         raise ApiError("No plan awaits approval. Check cmkflow remediation show.")
     console = Terminal(stderr=True)
@@ -141,7 +141,7 @@ def _confirm_versions(plans: Any, except_flows: Sequence[str], *, yes: bool) -> 
     if excluded:
         console.print(Text(f"Excluded from the approval: {', '.join(excluded)}."))
     if not yes:
-        number = sum(len(plan["awaiting"]) for plan in waiting) - len(excluded)
+        number = sum(len(plan["awaiting_flow_ids"]) for plan in waiting) - len(excluded)
         confirm(f"Approve {number_of(number, 'flow')}?")
     return [plan["version"] for plan in waiting]
 
@@ -149,7 +149,7 @@ def _confirm_versions(plans: Any, except_flows: Sequence[str], *, yes: bool) -> 
 def _excluded_names(plan: Any, except_flows: Sequence[str]) -> list[str]:
     """Return the names of the flows that this approval excludes."""
     named = {one.lower() for one in except_flows}
-    waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting"]]
+    waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]]
     flows = [
         one["workflow_id"]
         for one in waiting

@@ -35,7 +35,9 @@ def summary(plan: Any) -> str:
 
 
 def _sort_key(item: Any) -> tuple[bool, int, str]:
-    return plan_sort_key(changed=item["changed"], action=item["action"], title=item["display_name"])
+    return plan_sort_key(
+        changed=item["changed_since_approval"], action=item["action"], title=item["display_name"]
+    )
 
 
 def _plan(plan: Any) -> Iterator[RenderableType]:
@@ -50,21 +52,23 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
             "Version": plan["version"],
             "State": job["state"],
             "Flows": summary(plan),
-            "Awaiting approval": str(len(plan["awaiting"]) or ""),
-            "Until": f"{minute(job['expires'])} UTC" if plan["awaiting"] else "",
+            "Awaiting approval": str(len(plan["awaiting_flow_ids"]) or ""),
+            "Until": f"{minute(job['approval_expires_at'])} UTC"
+            if plan["awaiting_flow_ids"]
+            else "",
             "Approved": approved,
         }
     )
     for item in sorted(plan["items"], key=_sort_key):
         yield Text()
-        yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting"])
-    yield from _network(job["network"])
-    for one in plan["outgoing"]:
+        yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
+    yield from _network(job["firewall_issues"])
+    for one in plan["trigger_hosts"]:
         flows = "1 flow" if len(one["flows"]) == 1 else f"{len(one['flows'])} flows"
         doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
         yield Text(f"Callers of {flows} must reach {one['host']}:443{doubt}")
     for one in plan["external_hosts"]:
-        flows = "1 flow calls" if one["flows"] == 1 else f"{one['flows']} flows call"
+        flows = "1 flow calls" if one["flow_count"] == 1 else f"{one['flow_count']} flows call"
         yield Text(f"{flows} {one['host']}. Ask its owner to allow these addresses on TCP 443:")
         yield Text(f"  {', '.join(one['prefixes'])}")
     yield from (Text(f"! {finding}", style="yellow") for finding in job["findings"])
@@ -76,33 +80,35 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
     mark = ("  awaits approval", "yellow") if is_awaiting else ""
     yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)
     yield Text(f"  {item['workflow_id']}", style="dim")
-    for change in item["changed"]:
+    for change in item["changed_since_approval"]:
         yield Text(f"  Changed since the approval: {change}", style="bold yellow")
-    yield Text(f"  {item['explanation']}")
-    if item["instruction"]:
-        yield Text(f"  Fix: {item['instruction']}", style="yellow")
+    yield Text(f"  {item['message']}")
+    if item["fix"]:
+        yield Text(f"  Fix: {item['fix']}", style="yellow")
     for caller in item["callers"]:
-        needs_person = caller["manual"] and item["action"] != _KEEPS_CALLERS
-        manual = f" (manual: {caller['manual']})" if needs_person else ""
+        needs_person = caller["manual_reason"] and item["action"] != _KEEPS_CALLERS
+        manual = f" (manual: {caller['manual_reason']})" if needs_person else ""
         yield Text(f"  Caller: {caller['label']}{manual}")
-    for number, write in enumerate(item["writes"], start=1):
+    for number, write in enumerate(item["planned_changes"], start=1):
         yield Text(f"  {number}. {write}")
     yield from (Text(f"  Unknown: {what}") for what in item["unknowns"])
     yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
-    if item["proposal"] and item["action"] in CONVERSION_WORDS:
+    if item["conversion_preview"] and item["action"] in CONVERSION_WORDS:
         yield Text(f"  {CONVERSION_WORDS[item['action']]}:")
-        yield from (Text(f"  | {line}", style="dim") for line in item["proposal"].splitlines())
+        yield from (
+            Text(f"  | {line}", style="dim") for line in item["conversion_preview"].splitlines()
+        )
 
 
 def _network(issues: Any) -> Iterator[Text]:
     for issue in issues:
         yield Text()
-        count = max(issue["flows"], len(issue["workflow_ids"]))
+        count = max(issue["flow_count"], len(issue["workflow_ids"]))
         flows = f"{count} flows" if count else "no flow"
         yield Text(
-            f"! Firewall {issue['firewall']} blocks {flows}: {issue['name']}", style="yellow"
+            f"! Firewall {issue['firewall_name']} blocks {flows}: {issue['name']}", style="yellow"
         )
-        if issue["repair"]:
-            yield Text(f"  The app will {issue['repair']}.", style="bold")
+        if issue["fix_by_app"]:
+            yield Text(f"  The app will {issue['fix_by_app']}.", style="bold")
         else:
-            yield Text(f"  Fix: {issue['instruction']}")
+            yield Text(f"  Fix: {issue['fix']}")

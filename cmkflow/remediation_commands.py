@@ -45,13 +45,13 @@ def _format_start(answer: Any) -> Text:
 
 
 def _format_action(answer: Any, done: str = "cancelled or rolled back") -> Text:
-    lines = [counted(answer["jobs"], "job", done), *unreadable(answer)]
-    if answer["jobs"] and answer["kill_switch_on"]:
+    lines = [counted(answer["flow_count"], "job", done), *unreadable(answer)]
+    if answer["flow_count"] and answer["kill_switch_on"]:
         flow_names = first_names(answer["flow_names"])
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
-        text = f"{replay['display_name']} processes events since {replay['since']} again."
+        text = f"{replay['display_name']} processes events since {replay['off_since']} again."
         lines.append(Text(text))
     return Text("\n").join(lines)
 
@@ -90,11 +90,11 @@ def start_remediation(
     ] = None,
 ) -> object:
     """Start a remediation. The default mode is a dry run."""
-    body: dict[str, object] = {"mode": mode, "environments": environments, "by": by}
+    body: dict[str, object] = {"mode": mode, "environment_ids": environments, "started_by": by}
     if flows:
-        body["flows"] = flows
+        body["flow_ids"] = flows
     if compare_all_flows:
-        body["reconcile"] = True
+        body["compare_all_flows"] = True
     headers = {"Idempotency-Key": name} if name else {}
     return api.send(ApiCall(method="POST", path=("remediations",), body=body, headers=headers))
 
@@ -123,7 +123,7 @@ def show_remediation(
     ] = False,
 ) -> object:
     """Show the progress of a remediation, and what each of its flows waits for."""
-    query = {"history": "true" if full else None}
+    query = {"include_history": "true" if full else None}
     return api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
 
 
@@ -133,15 +133,15 @@ def cancel_remediation(
 ) -> object:
     """Cancel a remediation. Flows that have started are rolled back."""
     _ask(yes, "Cancel this remediation and roll back the flows that have started?")
-    return _send_action(api, remediation, "cancel", {"replay": True} if replay else None)
+    return _send_action(api, remediation, "cancel", {"accept_replay": True} if replay else None)
 
 
 def _format_retry(answer: Any) -> Text:
-    if answer["jobs"]:
+    if answer["flow_count"]:
         return _format_action(answer, "retried")
-    lines = [Text(f"Nothing was retried. {answer['reason']}", style="bold yellow")]
-    if answer["instruction"]:
-        lines.append(Text(f"Fix: {answer['instruction']}"))
+    lines = [Text(f"Nothing was retried. {answer['message']}", style="bold yellow")]
+    if answer["fix"]:
+        lines.append(Text(f"Fix: {answer['fix']}"))
     return Text("\n").join([*lines, *unreadable(answer)])
 
 
@@ -158,7 +158,7 @@ def retry_remediation(
 
     Exits with 4 if nothing could be retried; the answer says why.
     """
-    chosen = {"flows": flows or None, "code": code, "environment": environment}
+    chosen = {"flow_ids": flows or None, "reason_code": code, "environment": environment}
     body: dict[str, object] = {name: value for name, value in chosen.items() if value is not None}
     return _send_action(api, remediation, "retry", body or None)
 
@@ -172,9 +172,9 @@ def roll_back_remediation(
 ) -> object:
     """Roll back flows: turn originals on, revert their callers, turn copies off."""
     _ask(yes or bool(flows), "Roll back all flows of this remediation?")
-    body: dict[str, object] = {"flows": flows} if flows else {}
+    body: dict[str, object] = {"flow_ids": flows} if flows else {}
     if replay:
-        body["replay"] = True
+        body["accept_replay"] = True
     return _send_action(api, remediation, "rollback", body or None)
 
 
@@ -184,7 +184,7 @@ def register_actions(group: typer.Typer) -> None:
         group,
         "retry",
         show=_format_retry,
-        ends=lambda answer: 0 if answer["jobs"] else ExitCode.ACTION_REQUIRED,
+        ends=lambda answer: 0 if answer["flow_count"] else ExitCode.ACTION_REQUIRED,
     )(retry_remediation)
     api_command(group, "rollback", show=_format_action)(roll_back_remediation)
 

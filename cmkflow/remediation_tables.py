@@ -33,11 +33,11 @@ def remediation_table(answer: Any) -> RenderableType:
         rows.append(
             (
                 ShortId(remediation["id"], ids[remediation["id"]]),
-                minute(remediation["created"]),
+                minute(remediation["created_at"]),
                 remediation["mode"],
                 _source(remediation),
-                format_state(progress["state"], progress["left"]),
-                str(progress["stuck"] or ""),
+                format_state(progress["state"], progress["not_migrated"]),
+                str(progress["action_required_count"] or ""),
             )
         )
         notes.append(_both_off(progress["both_off_count"], "cmkflow remediation show"))
@@ -47,41 +47,43 @@ def remediation_table(answer: Any) -> RenderableType:
 
 
 def unreadable(answer: Any) -> Iterable[Text]:
-    for one in answer["unreadable"]:
-        text = f"Cannot read row {'/'.join(one['row'])}: {one['reason']}"
+    for one in answer["unreadable_rows"]:
+        text = f"Cannot read row {'/'.join(one['row'])}: {one['message']}"
         yield Text(text, style="bold red")
-        yield Text(f"  {one['instruction']}")
+        yield Text(f"  {one['fix']}")
 
 
 def _source(remediation: Any) -> str:
     """Return the idempotency key of a manual start, else the start source, because event ids are
     long.
     """
-    cause, origin = str(remediation["cause"]), str(remediation["origin"])
-    return cause if origin == "api_request" else origin.replace("_", " ")
+    idempotency_key, source = remediation["idempotency_key"], str(remediation["start_source"])
+    return str(idempotency_key) if source == "api_request" else source.replace("_", " ")
 
 
 def remediation_detail(answer: Any) -> RenderableType:
     """Return totals, environments, flows and required actions of a remediation."""
     remediation, progress = answer["remediation"], answer["progress"]
-    due, expires = progress["next_check_at"], progress["expires"]
+    due, expires = progress["next_check_at"], progress["approval_expires_at"]
     head = facts(
         {
             "BOTH OFF": _both_off(progress["both_off_count"], "fix these first"),
             "Remediation": remediation["id"],
             "Mode and source": (
-                f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}"
+                f"{remediation['mode']} by {remediation['start_source'].replace('_', ' ')}"
             ),
-            "Idempotency key": remediation["cause"],
-            "State": format_state(progress["state"], progress["left"]),
-            "Not migrated": "\n".join(format_not_migrated(progress["left"])),
-            "Flows": _counts(progress["flows"]),
-            "Actions required": str(progress["stuck"] + len(answer["needs_changes"]) or ""),
+            "Idempotency key": remediation["idempotency_key"],
+            "State": format_state(progress["state"], progress["not_migrated"]),
+            "Not migrated": "\n".join(format_not_migrated(progress["not_migrated"])),
+            "Flows": _counts(progress["flow_states"]),
+            "Actions required": str(
+                progress["action_required_count"] + len(answer["needs_changes"]) or ""
+            ),
             "Next check": f"{until(due)}, {minute(due)} UTC" if due else "none",
             "Approval expires": f"{until(expires)}, {minute(expires)} UTC" if expires else "",
         }
     )
-    every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_sort_key)
+    every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_sort_key)
     return Group(
         head,
         Text(),
@@ -99,9 +101,9 @@ def remediation_detail(answer: Any) -> RenderableType:
 def watched_lines(answer: Any) -> dict[str, str]:
     """Return a line for the remediation and for each of its jobs, by name."""
     remediation, progress = answer["remediation"], answer["progress"]
-    lines = {remediation["id"]: format_state(progress["state"], progress["left"])}
-    for job in [*answer["environment_jobs"], *answer["jobs"]]:
-        state = f"{job['state']} ({job['code']})" if job["code"] else job["state"]
+    lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
+    for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
+        state = f"{job['state']} ({job['reason_code']})" if job["reason_code"] else job["state"]
         lines[f"{_id(job)} {_name(job)}"] = f"{state}: {_why(job, remediation['mode'])}"
     return lines
 
@@ -114,19 +116,19 @@ def _jobs(jobs: Sequence[Any], mode: str) -> Listing:
             _name(job),
             ShortId(_id(job), ids[_id(job)]),
             job["state"],
-            _reached(job),
-            until(job["due"]),
+            _step(job),
+            until(job["next_check_at"]),
         )
         for job in jobs
     ]
-    titles = ("Environment / flow", "Id", "State", "Reached", "Next")
+    titles = ("Environment / flow", "Id", "State", "Step", "Next")
     return Listing(titles=titles, rows=rows, notes=[_why(job, mode) for job in jobs])
 
 
 def _sort_key(job: Any) -> tuple[bool, bool, bool]:
     """Sort key: required actions first, then environments, migrated flows last."""
     facts = FLOW_STATES.get(job["state"])
-    return not job["instruction"], "original_id" in job, bool(facts and facts.is_success)
+    return not job["fix"], "original_id" in job, bool(facts and facts.is_success)
 
 
 def _both_off(number: int, where: str) -> str:
@@ -147,32 +149,32 @@ def _why(job: Any, asked: str) -> str:
     """Return why a job waits, or why an environment has another mode than requested."""
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
-    return str(job["reason"])
+    return str(job["message"])
 
 
 def _required_actions(jobs: Iterable[Any]) -> Iterable[Text]:
     """Yield each required action once for all jobs that need it."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for job in jobs:
-        if job["instruction"]:
-            what = (job["state"], job["code"], job["reason"], job["instruction"])
+        if job["fix"]:
+            what = (job["state"], job["reason_code"], job["message"], job["fix"])
             alike.setdefault(what, []).append(_name(job))
-    for (state, code, reason, instruction), names in alike.items():
+    for (state, code, reason, fix), names in alike.items():
         yield Text(f"{first_names(names)}: {state}" + (f" ({code})" if code else ""))
         yield Text(f"  Why: {reason}")
-        yield Text(f"  Fix: {instruction}")
+        yield Text(f"  Fix: {fix}")
 
 
 def _required_changes(flows: Iterable[Any]) -> Iterable[Text]:
     """Yield each required change of flows without a job, once for all flows that need it."""
     alike: dict[tuple[str, str], list[str]] = {}
     for flow in flows:
-        what = (flow["reason"], flow["instruction"])
+        what = (flow["message"], flow["fix"])
         alike.setdefault(what, []).append(flow["display_name"])
-    for (reason, instruction), names in alike.items():
+    for (reason, fix), names in alike.items():
         yield Text(f"{first_names(names)}: needs changes first")
         yield Text(f"  Why: {reason}")
-        yield Text(f"  Fix: {instruction}")
+        yield Text(f"  Fix: {fix}")
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -185,7 +187,7 @@ def _commands(remediation: str, progress: Any) -> Iterable[Text]:
     """Yield the next commands."""
     if progress["state"] == "awaiting_approval":
         yield Text(f"Review and approve the plan:\n  cmkflow approve {remediation}")
-    if progress["stuck"]:
+    if progress["action_required_count"]:
         yield Text(f"When this is fixed:\n  cmkflow retry {remediation}")
 
 
@@ -193,9 +195,9 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {state}" for state, number in counts.items())
 
 
-def _reached(job: Any) -> str:
-    reached = job.get("reached", "")
-    return "" if reached == job["state"] else str(reached)
+def _step(job: Any) -> str:
+    step = job.get("step", "")
+    return "" if step == job["state"] else str(step)
 
 
 def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
@@ -209,10 +211,10 @@ def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
 
 def _history(answer: Any) -> list[RenderableType]:
     lines: list[RenderableType] = []
-    for job in [*answer["environment_jobs"], *answer["jobs"]]:
+    for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         for change in job["history"]:
-            number = change["calls"]
-            calls = f" ({number} request{'s' if number > 1 else ''})" if number else ""
-            line = f"{change['at']}  {_name(job)}  {change['state']}: {change['text']}{calls}"
-            lines.append(Text(line))
+            number = change["requests"]
+            requests = f" ({number} request{'s' if number > 1 else ''})" if number else ""
+            what = f"{change['state']}: {change['message']}{requests}"
+            lines.append(Text(f"{change['changed_at']}  {_name(job)}  {what}"))
     return lines

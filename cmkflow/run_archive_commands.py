@@ -27,7 +27,7 @@ def archive_table(answer: Any) -> RenderableType:
             one["display_name"],
             one["state"],
             str(one["runs"]),
-            minute(one["oldest"]),
+            minute(one["oldest_run_at"]),
             str(len(one["parts"])),
         )
         for one in answer["archives"]
@@ -56,7 +56,7 @@ def create_archives(
     call = ApiCall(
         method="POST",
         path=("remediations", remediation, "run-archives"),
-        body={"flows": flows} if flows else {},
+        body={"flow_ids": flows} if flows else {},
     )
     # Progress goes to stderr, so that programs can read the answer.
     with Progress(console=Terminal(stderr=True)) as progress:
@@ -69,7 +69,7 @@ def create_archives(
                 task,
                 description=f"{runs} run summaries",
                 total=len(archives),
-                completed=sum(one["share"] for one in archives),
+                completed=sum(one["fraction_complete"] for one in archives),
             )
             if answer["is_completed"]:
                 return answer

@@ -15,21 +15,21 @@ _ARCHIVED = {RunArchiveState.COMPLETED, RunArchiveState.TRUNCATED}
 def window_text(window: Any) -> str:
     """Return the end of the support window in which Microsoft can restore earlier run history."""
     name = window["environment_name"] or window["environment_id"]
-    if window["closes"] is None:
+    if window["closes_at"] is None:
         return (
             f"{name}: the end of the platform migration is unknown. Support can restore run "
             "history for 30 days after it."
         )
-    day = window["closes"][:10]
+    day = window["closes_at"][:10]
     return f"{name}: support can restore run history from before the key until {day} (30 days)."
 
 
 def archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
     """Yield the totals of archives and deletions, if a flow of the remediation is retired."""
-    if not any(job["state"] == "retired" for job in answer["jobs"]):
+    if not any(job["state"] == "retired" for job in answer["flow_jobs"]):
         return
     archived = sum(one["state"] in _ARCHIVED for one in answer["run_archives"])
-    definitions = sum(bool(job["archive"]) for job in answer["jobs"])
+    definitions = sum(bool(job["archive_name"]) for job in answer["flow_jobs"])
     yield Text(
         f"Archived: {number_of(definitions, 'definition')}, "
         f"run summaries of {number_of(archived, 'original')} (details: cmkflow deletion list)."

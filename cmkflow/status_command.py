@@ -14,7 +14,7 @@ from cmkflow.remediation_tables import unreadable
 from cmkflow.timestamps import until, when
 from shared.domain.plans.display_text import format_not_migrated
 
-#: Causes shown in red.
+#: Kinds shown in red.
 _URGENT = {"both_off"}
 
 
@@ -29,7 +29,7 @@ def register(group: typer.Typer) -> None:
 def status_text(answer: Any) -> RenderableType:
     """Return the answer of `GET /api/status` for 80 columns, actions required first."""
     return Group(
-        *_pending_actions(answer["waiting"]),
+        *_pending_actions(answer["pending_actions"]),
         *_totals(answer),
         *_environments(answer["environments"]),
         *_ongoing(answer["ongoing"]),
@@ -43,7 +43,7 @@ def status_lines(answer: Any) -> dict[str, str]:
         f"{one['environment_name'] or one['environment_id']}": f"{one['state']}: {_flows(one)}"
         for one in answer["environments"]
     }
-    waiting = {one["title"]: f"{one['reason']} {one['instruction']}" for one in answer["waiting"]}
+    waiting = {one["title"]: f"{one['message']} {one['fix']}" for one in answer["pending_actions"]}
     return {**waiting, **lines}
 
 
@@ -55,25 +55,25 @@ def _pending_actions(waiting: Any) -> Iterable[Text]:
     if not waiting:
         yield Text("No action required.", style="green")
     for number, one in enumerate(waiting, 1):
-        style = "bold red" if one["cause"] in _URGENT else "bold yellow"
+        style = "bold red" if one["kind"] in _URGENT else "bold yellow"
         yield Text(f"{number}. {one['title']}", style=style)
         if one["flows"]:
             more = one["count"] - len(one["flows"])
             yield Text("   " + ", ".join(one["flows"]) + (f" and {more} more" if more else ""))
-        yield Text(f"   Why: {one['reason']}")
-        if one["instruction"]:
-            yield Text(f"   Fix: {one['instruction']}")
+        yield Text(f"   Why: {one['message']}")
+        if one["fix"]:
+            yield Text(f"   Fix: {one['fix']}")
         if one["expires_at"]:
             yield Text(f"   Expires {when(one['expires_at'])}.")
-        yield Text(f"   Then: {one['command']}")
+        yield Text(f"   Then: {one['next_command']}")
 
 
 def _totals(answer: Any) -> Iterable[Text]:
     if answer["flows"]:
         counts = ", ".join(f"{count} {state}" for state, count in answer["flows"].items())
         yield Text(f"\nFlows: {counts}")
-    left = format_not_migrated(answer["left"])
-    yield Text(f"Not migrated: {sum(answer['left'].values())}")
+    left = format_not_migrated(answer["not_migrated"])
+    yield Text(f"Not migrated: {sum(answer['not_migrated'].values())}")
     for line in left:
         yield Text(f"  {line}")
 
@@ -84,7 +84,7 @@ def _environments(environments: Any) -> list[RenderableType]:
             one["environment_name"] or one["environment_id"],
             one["state"],
             _flows(one),
-            str(sum(one["left"].values()) or ""),
+            str(sum(one["not_migrated"].values()) or ""),
         )
         for one in environments
     ]
@@ -98,10 +98,10 @@ def _ongoing(ongoing: Any) -> Iterable[RenderableType]:
     rows = [
         (
             one["environment_name"] or one["environment_id"],
-            one["reached"],
+            one["step"],
             str(one["count"]),
-            until(one["first"]),
-            when(one["last"]),
+            until(one["first_check_at"]),
+            when(one["last_check_at"]),
         )
         for one in ongoing
     ]

@@ -24,7 +24,7 @@ def printable(text: str) -> str:
 
 #: Width for pipes, where programs read whole lines.
 _NEVER_WRAPPED = 1_000_000
-_WITH_LINES = {"proposal", "azure_cli", "bicep", "terraform"}
+_WITH_LINES = {"conversion_preview", "azure_cli", "bicep", "terraform"}
 
 
 def one_line(answer: Any) -> Any:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 def format_trigger_hosts(answer: Any) -> Text:
     """Return a message to the owners of allow lists."""
-    hosts = [host for plan in answer["items"] for host in plan["outgoing"]]
+    hosts = [host for plan in answer["items"] for host in plan["trigger_hosts"]]
     if not hosts:
         return Text("This remediation creates no copy with a trigger URL.")
     return Text("\n".join(_lines(hosts)))

@@ -51,7 +51,7 @@ class AssessmentQuery(RequestModel):
         return self
 
 
-class AssessmentOrder(AssessmentQuery):
+class StartAssessmentRequest(AssessmentQuery):
     """Options of an assessment in the background."""
 
 
@@ -60,7 +60,7 @@ class AssessedCallerResponse(ApiResponse):
 
     kind: str
     label: str
-    manual: str
+    manual_reason: str
     is_broken: bool
 
 
@@ -77,8 +77,8 @@ class AssessedFlowResponse(ApiResponse):
     category: str
     stays_on_microsoft_key: bool | None
     is_on_microsoft_key_list: bool | None
-    reasons: tuple[str, ...]
-    explanation: str
+    microsoft_key_reasons: tuple[str, ...]
+    message: str
     blocked_by_flows: tuple[str, ...]
     blocks_flows: tuple[str, ...]
     recommendations: tuple[str, ...]
@@ -95,8 +95,8 @@ class FindingResponse(ApiResponse):
 
     level: FindingLevel
     code: str
-    text: str
-    instruction: str
+    message: str
+    fix: str
     subject: str
 
 
@@ -113,11 +113,11 @@ class EffortEstimateResponse(ApiResponse):
     copies: int
     callers: int
     manual_callers: int
-    calls: int
+    requests: int
     minutes: int
     no_call_days: int
     share_of_daily_pool: float
-    gap: str
+    unknown_reason: str
 
 
 class AssessmentResponse(ApiResponse):
@@ -125,16 +125,16 @@ class AssessmentResponse(ApiResponse):
 
     environment_id: str
     display_name: str
-    at: datetime
+    assessed_at: datetime
     phase: AssessmentPhase
     flow_count: int | None
     flows: tuple[AssessedFlowResponse, ...]
     sections: tuple[AssessmentSectionResponse, ...]
-    effort: EffortEstimateResponse
+    estimate: EffortEstimateResponse
     callers_searched_at: datetime | None
 
 
-class ReadingAnswer(ApiResponse):
+class AssessmentProgressResponse(ApiResponse):
     """How much of the environment an assessment has read."""
 
     began: datetime
@@ -148,34 +148,34 @@ class ReadingAnswer(ApiResponse):
     source: DiscoverySource
 
 
-class OrderedAssessmentAnswer(ApiResponse):
+class AssessmentJobResponse(ApiResponse):
     """An assessment in the background: its progress, and its result when it is complete."""
 
     #: Also the id of its remediation, which can be cancelled or retried.
     id: str
     environment_id: str
-    created: datetime
+    created_at: datetime
     state: EnvironmentJobState
-    reason: str
-    instruction: str
-    code: str
+    message: str
+    fix: str
+    reason_code: str
     #: Time of the next check; null if it is due now or requires an action.
-    due: datetime | None
+    next_check_at: datetime | None
     #: Null until the first page is read.
-    progress: ReadingAnswer | None
+    progress: AssessmentProgressResponse | None
     #: Null until the assessment is complete.
     assessment: AssessmentResponse | None
 
 
 @endpoint(
     role=Role.OPERATOR,
-    body=AssessmentOrder,
-    answer=OrderedAssessmentAnswer,
+    body=StartAssessmentRequest,
+    answer=AssessmentJobResponse,
     status=202,
     answer_headers=(LOCATION, RETRY_AFTER),
     subject=new_assessment,
 )
-async def start_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.HttpResponse:
+async def start_assessment(call: ApiRequest[NoQuery, StartAssessmentRequest]) -> func.HttpResponse:
     """Start an assessment of one environment in the background.
 
     If the same assessment is already in progress, return that one.
@@ -196,24 +196,24 @@ async def start_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.H
     return ok(_ordered(shown), status=202, headers=headers)
 
 
-@endpoint(role=Role.READER, answer=OrderedAssessmentAnswer)
-async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
+@endpoint(role=Role.READER, answer=AssessmentJobResponse)
+async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> AssessmentJobResponse:
     """Return the progress of a background assessment, and its result when complete."""
     return _ordered(await assessments.show_assessment(services(), call.id.lower()))
 
 
-def _ordered(shown: assessments.AssessmentView) -> OrderedAssessmentAnswer:
+def _ordered(shown: assessments.AssessmentView) -> AssessmentJobResponse:
     job = shown.job
-    return OrderedAssessmentAnswer(
+    return AssessmentJobResponse(
         id=shown.remediation.id,
         environment_id=job.environment_id,
-        created=shown.remediation.created,
+        created_at=shown.remediation.created_at,
         state=job.state,
-        reason=job.reason,
-        instruction=job.instruction,
-        code=job.code,
-        due=job.due,
-        progress=ReadingAnswer.model_validate(job.assessed) if job.assessed else None,
+        message=job.message,
+        fix=job.fix,
+        reason_code=job.reason_code,
+        next_check_at=job.next_check_at,
+        progress=AssessmentProgressResponse.model_validate(job.assessed) if job.assessed else None,
         assessment=AssessmentResponse.model_validate(shown.answer) if shown.answer else None,
     )
 

@@ -15,21 +15,21 @@ class AuditEntryResponse(ApiResponse):
     """One entry of the audit log: a request that changed something or was rejected."""
 
     id: str
-    at: datetime
+    recorded_at: datetime
     who: str
     who_id: str
     kind: PrincipalKind
-    source: str
-    action: str
+    client: str
+    operation: str
     target: str
     #: The request body, as JSON.
-    asked: str
+    request_body: str
     #: The state of the target before and after, as JSON; empty if none is stored.
-    before: str
-    after: str
+    state_before: str
+    state_after: str
     #: HTTP status of the response; null if the request was interrupted and its result is unknown.
     status: int | None
-    reason: str
+    message: str
 
 
 @endpoint(

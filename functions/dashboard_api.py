@@ -31,10 +31,10 @@ class PageQuery(RequestModel):
     """The action that led to this page."""
 
     #: Last part of the action's route.
-    done: Literal[
+    completed_action: Literal[
         "", "approve", "cancel", "retry", "rollback", "ignored-issues", "firewall-fixes"
     ] = ""
-    jobs: Annotated[int, Field(ge=0)] = 0
+    flow_count: Annotated[int, Field(ge=0)] = 0
 
 
 class ListPageQuery(PageQuery, PagedQuery):
@@ -47,13 +47,13 @@ class RemediationPageQuery(PageQuery):
     #: A state, or a planned action for flows without a job.
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
     #: Part of a flow's name or id.
-    find: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Annotated[str, StringConstraints(max_length=200)] = ""
     #: Number of matching flows before this page.
     start: Annotated[int, Field(ge=0)] = 0
     #: Read every flow, so that the consequences of a rollback can be shown.
     undo: bool = False
     #: Name of a firewall issue; read its firewall again and propose a fix for `environment`.
-    repair: Text | None = None
+    firewall_fix: Text | None = None
     environment: EnvironmentId | None = None
 
 
@@ -61,9 +61,9 @@ class PlanPageQuery(PageQuery):
     """Which part of a plan to show, and how."""
 
     environment: EnvironmentId | None = None
-    only: Literal["", "awaiting", "changed"] | PlannedAction = ""
+    filter: Literal["", "awaiting", "changed"] | PlannedAction = ""
     #: Return a self-contained page without buttons, to save or send.
-    file: bool = False
+    export: bool = False
 
 
 class FlowPageQuery(PageQuery):
@@ -108,8 +108,8 @@ async def show_remediation_page(
 ) -> func.HttpResponse:
     """Return the page of one remediation."""
     query = call.query
-    identity, chosen = call.id.lower(), pages.FlowFilter(state=query.state, find=query.find)
-    part = None if query.find or query.undo else await read_open_part(services(), identity)
+    identity, chosen = call.id.lower(), pages.FlowFilter(state=query.state, search=query.search)
+    part = None if query.search or query.undo else await read_open_part(services(), identity)
     others = None
     if part:
         shown, found = part.shown, part.flows
@@ -120,9 +120,9 @@ async def show_remediation_page(
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
     closed_by: Sequence[FirewallFixView] | CmkflowError = ()
-    if query.repair and query.environment:
+    if query.firewall_fix and query.environment:
         try:
-            closed_by = await propose_fixes(services(), query.repair, query.environment)
+            closed_by = await propose_fixes(services(), query.firewall_fix, query.environment)
         except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
     text = pages.remediation_page(
@@ -150,8 +150,8 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:
         view = replace(view, may_not_approve=err.reason)
-    text = pages.plan_page(view, identity, plans, only=query.only, is_file=query.file)
-    return page(text, style=style() if query.file else "")
+    text = pages.plan_page(view, identity, plans, only=query.filter, is_file=query.export)
+    return page(text, style=style() if query.export else "")
 
 
 @endpoint(
@@ -200,5 +200,8 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 def _view[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:
     query = call.query
     return PageContext(
-        principal=call.principal, now=services().now, done=query.done, jobs=query.jobs
+        principal=call.principal,
+        now=services().now,
+        completed_action=query.completed_action,
+        flow_count=query.flow_count,
     )

@@ -23,21 +23,21 @@ class DeletionRequest(FlowSelection):
     """Schedules the deletion of retired originals; the requester approves it."""
 
     #: A date (00:00 UTC on that day), or a time with a time zone.
-    on: date | Annotated[AwareDatetime, AfterValidator(_in_utc)]
-    by: Text | None = None
+    delete_at: date | Annotated[AwareDatetime, AfterValidator(_in_utc)]
+    approved_by: Text | None = None
 
     @property
     def moment(self) -> datetime:
         """Return the earliest time of the deletion, in UTC."""
-        if isinstance(self.on, datetime):
-            return self.on
-        return datetime.combine(self.on, time.min, UTC)
+        if isinstance(self.delete_at, datetime):
+            return self.delete_at
+        return datetime.combine(self.delete_at, time.min, UTC)
 
 
 class CancelDeletionsRequest(FlowSelection):
     """Cancels scheduled deletions."""
 
-    by: Text | None = None
+    cancelled_by: Text | None = None
 
 
 class DeletionDetailResponse(DeletionResponse):
@@ -55,18 +55,18 @@ class DeletableOriginalResponse(ApiResponse):
     flow_name: str
     display_name: str
     #: Earliest time for which its deletion can be scheduled.
-    earliest: datetime
+    earliest_delete_at: datetime
     #: The consequences of the deletion, one sentence each.
-    ends: tuple[str, ...]
+    consequences: tuple[str, ...]
     #: Name in the archive of its definition before the copy was made.
-    archive: str
+    archive_name: str
 
 
 class DeletionListResponse(ApiResponse):
     """The deletions of a remediation, the originals that can be deleted, and the run archives."""
 
     items: tuple[DeletionDetailResponse, ...]
-    candidates: tuple[DeletableOriginalResponse, ...]
+    deletable_originals: tuple[DeletableOriginalResponse, ...]
     run_archives: tuple[RunArchiveResponse, ...]
     support_windows: tuple[SupportWindowResponse, ...]
 
@@ -74,4 +74,4 @@ class DeletionListResponse(ApiResponse):
 class CancelDeletionsResponse(ApiResponse):
     """The number of cancelled deletions."""
 
-    cancelled: int
+    cancelled_count: int

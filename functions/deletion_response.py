@@ -15,15 +15,15 @@ class DeletionResponse(ApiResponse):
     flow_name: str
     display_name: str
     state: DeletionState
-    on: datetime
+    delete_at: datetime
     approved_by: str
     approved_at: datetime
-    due: datetime | None
-    reason: str
-    instruction: str
-    code: str
+    next_check_at: datetime | None
+    message: str
+    fix: str
+    reason_code: str
     #: Name in the archive of its definition when it was deleted.
-    definition: str
+    archived_definition: str
     deleted_at: datetime | None
     restorable_until: datetime | None
     #: Whether the platform's Microsoft-key list contains it after the deletion; null if not read

@@ -39,7 +39,9 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
     archived = await show_run_archives(services(), remediation_id)
     return DeletionListResponse(
         items=tuple(DeletionDetailResponse.model_validate(one) for one in found.deletions),
-        candidates=tuple(DeletableOriginalResponse.model_validate(one) for one in found.candidates),
+        deletable_originals=tuple(
+            DeletableOriginalResponse.model_validate(one) for one in found.deletable_originals
+        ),
         run_archives=tuple(RunArchiveResponse.model_validate(one) for one in archived.archives),
         support_windows=tuple(
             SupportWindowResponse.model_validate(one) for one in archived.support_windows
@@ -59,7 +61,10 @@ async def schedule_deletions(
 ) -> ItemListResponse[DeletionDetailResponse]:
     """Schedule the deletion of retired originals. The requester is recorded as approver."""
     order = DeletionInput(
-        on=call.body.moment, by=call.by, approved_by_id=call.principal.id, flow_ids=call.body.flows
+        delete_at=call.body.moment,
+        approved_by=call.by,
+        approved_by_id=call.principal.id,
+        flow_ids=call.body.flow_ids,
     )
     scheduled = await schedule(services(), call.id.lower(), order)
     items = tuple(DeletionDetailResponse.model_validate(one) for one in scheduled)
@@ -76,5 +81,5 @@ async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],
 ) -> CancelDeletionsResponse:
     """Cancel scheduled deletions, so that the originals are kept."""
-    count = await cancel(services(), call.id.lower(), call.body.flows, by=call.by)
-    return CancelDeletionsResponse(cancelled=count)
+    count = await cancel(services(), call.id.lower(), call.body.flow_ids, by=call.by)
+    return CancelDeletionsResponse(cancelled_count=count)

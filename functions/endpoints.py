@@ -27,7 +27,14 @@ from functions.http_requests import (
     read_query,
 )
 from functions.http_responses import ApiResponse, etag_of, ok
-from functions.principals import check_origin, check_role, named, principal_of, source_of
+from functions.principals import (
+    check_origin,
+    check_role,
+    name_member,
+    named,
+    principal_of,
+    source_of,
+)
 from functions.problems import (
     BadRequest,
     FieldError,
@@ -82,7 +89,8 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
     def by(self) -> str:
         """Return the name of the requester; raise `BadRequest` if there is none."""
         if not self.principal.name:
-            problem = FieldError(field="by", message="Give your name: you are not signed in.")
+            member = name_member(type(self.body))
+            problem = FieldError(field=member, message="Give your name: you are not signed in.")
             raise BadRequest("The request has no name.", [problem])
         return self.principal.name
 
@@ -277,7 +285,7 @@ async def _authorize(
     except Forbidden as err:
         if principal.id:
             entry = _audit_entry(declared, principal, req, target)
-            await record_rejection(services(), replace(entry, status=_FORBIDDEN, reason=str(err)))
+            await record_rejection(services(), replace(entry, status=_FORBIDDEN, message=str(err)))
         raise
 
 
@@ -291,7 +299,9 @@ async def _record_request(
     entry = _audit_entry(declared, call.principal, req, target)
     asked = redact(call.body.model_dump_json(exclude_unset=True))
     about = call.params.get("id", "")
-    return await record_request(services(), replace(entry, asked=asked), declared.subject, about)
+    return await record_request(
+        services(), replace(entry, request_body=asked), declared.subject, about
+    )
 
 
 def _audit_entry(
@@ -299,14 +309,14 @@ def _audit_entry(
 ) -> AuditEntry:
     return AuditEntry(
         id=str(uuid.uuid4()),
-        at=services().now,
+        recorded_at=services().now,
         who=principal.name,
         who_id=principal.id,
         kind=principal.kind,
-        source=source_of(req),
-        action=declared.name,
+        client=source_of(req),
+        operation=declared.name,
         target=redact(target),
-        asked="",
+        request_body="",
     )
 
 

@@ -57,9 +57,9 @@ class EnvironmentSettingsRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    mode: ApprovalPolicy | None = None
+    approval_policy: ApprovalPolicy | None = None
     #: Maximum number of flows per remediation.
-    limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
+    max_flows: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
     #: Workflow ids, flow names or display names.
     excluded_flows: frozenset[FlowId] | None = None
     pilot_flows: frozenset[FlowId] | None = None
@@ -84,16 +84,16 @@ class IgnoreIssueRequest(RequestModel):
     """Ignores one firewall issue."""
 
     #: The issue's name, as a finding or a blocked job shows it.
-    gap: Text
-    reason: Text
+    issue: Text
+    justification: Text
 
 
 class IgnoreIssueResponse(ApiResponse):
     """The result of ignoring a firewall issue."""
 
-    gap: str
+    issue: str
     #: Number of jobs that were retried.
-    retried: int
+    retried_count: int
 
 
 class FlowNameResponse(ApiResponse):
@@ -113,8 +113,8 @@ class PolicyLinkResponse(ApiResponse):
 class EnvironmentSettingsResponse(ApiResponse):
     """The settings of an environment."""
 
-    mode: ApprovalPolicy
-    limit: int
+    approval_policy: ApprovalPolicy
+    max_flows: int
     excluded_flows: list[str]
     pilot_flows: list[str]
     maintenance_window: str
@@ -153,8 +153,8 @@ class EnvironmentResponse(ApiResponse):
             if environment.policy
             else None,
             settings=EnvironmentSettingsResponse(
-                mode=settings.mode,
-                limit=settings.limit,
+                approval_policy=settings.approval_policy,
+                max_flows=settings.max_flows,
                 excluded_flows=sorted(settings.excluded_flows),
                 pilot_flows=sorted(settings.pilot_flows),
                 maintenance_window=settings.maintenance_window,

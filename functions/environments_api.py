@@ -87,6 +87,6 @@ async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreI
     """Ignore a firewall issue, and retry jobs of the environment blocked by firewall issues."""
     waiver = call.body
     retried = await environments.ignore_issue(
-        services(), environment_identifier(call.id), waiver.gap, waiver.reason
+        services(), environment_identifier(call.id), waiver.issue, waiver.justification
     )
-    return IgnoreIssueResponse(gap=waiver.gap, retried=retried)
+    return IgnoreIssueResponse(issue=waiver.issue, retried_count=retried)

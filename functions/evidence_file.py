@@ -32,11 +32,11 @@ _OF_FLOW = ("environment_id", "original_id", "display_name")
 _FLOW_COLUMNS = (
     *_OF_FLOW,
     "flow_name",
-    "pattern",
+    "migration_method",
     "state",
-    "reached",
-    "code",
-    "reason",
+    "step",
+    "reason_code",
+    "message",
     "copy_id",
     "original_digest",
     "copy_digest",
@@ -47,7 +47,16 @@ _FLOW_COLUMNS = (
     "runs",
     "deleted_at",
 )
-_CHANGE_COLUMNS = ("at", "kind", "place", "state", "old", "new", "before", "after")
+_CHANGE_COLUMNS = (
+    "changed_at",
+    "kind",
+    "location",
+    "state",
+    "id_before",
+    "id_after",
+    "hash_before",
+    "hash_after",
+)
 
 
 async def evidence_file(evidence: EvidenceReader) -> bytes:
@@ -115,7 +124,7 @@ class _Writer:
         self._write("flows.jsonl", line)
         job = line.job.model_dump(mode="json")
         row = job | {
-            "proven_at": line.proof and line.proof.at.isoformat(),
+            "proven_at": line.verification and line.verification.changed_at.isoformat(),
             "callers": len(line.callers),
             "pending_callers": len(line.pending_callers),
             "runs": line.run_archive and line.run_archive.runs,

@@ -24,10 +24,10 @@ class ApprovedPlanEvidence(ApiResponse):
     """One approval; the approved plan is in the evidence file under its version."""
 
     version: str
-    by: str
-    at: datetime
+    approved_by: str
+    approved_at: datetime
     excluded_from_approval: tuple[str, ...]
-    archive: str
+    archive_name: str
 
 
 class ExternalHostEvidence(ApiResponse):
@@ -35,7 +35,7 @@ class ExternalHostEvidence(ApiResponse):
 
     host: str
     prefixes: tuple[str, ...]
-    flows: int
+    flow_count: int
 
 
 class EnvironmentEvidence(EnvironmentJobResponse):
@@ -54,31 +54,31 @@ class BlockedCallEvidence(ApiResponse):
     copy_id: str
     action: str
     run_id: str
-    at: datetime
+    failed_at: datetime
     symptom: BlockedCallSymptom
-    explanation: str
-    settled: datetime | None
+    message: str
+    resolved_at: datetime | None
 
 
 class AddedEntriesEvidence(ApiResponse):
     """The entries that the app added to one list of a resource."""
 
     resource_id: str
-    part: str
+    list_name: str
     entries: tuple[str, ...]
 
 
 class FirewallFixEvidence(ApiResponse):
     """A firewall fix for environments of this remediation, and perhaps for others."""
 
-    gap: str
+    issue: str
     kind: str
     firewall: str
-    opening: AddedEntriesEvidence
+    added_entries: AddedEntriesEvidence
     state: FirewallFixState
     environment_ids: tuple[str, ...]
-    by: str
-    at: datetime
+    changed_by: str
+    changed_at: datetime
 
 
 class RemediationEvidence(ApiResponse):
@@ -86,7 +86,7 @@ class RemediationEvidence(ApiResponse):
 
     remediation: RemediationResponse
     environment_jobs: tuple[EnvironmentEvidence, ...]
-    repairs: tuple[FirewallFixEvidence, ...]
+    firewall_fixes: tuple[FirewallFixEvidence, ...]
     blocked_calls: tuple[BlockedCallEvidence, ...]
 
 
@@ -95,8 +95,8 @@ class PlanItemEvidence(PlanItemResponse):
 
     environment_job_id: str
     #: Number of the approval that decided on the item; 0 if none did.
-    decided: int
-    left: NotMigratedReason | None
+    approval_number: int
+    not_migrated_reason: NotMigratedReason | None
 
 
 class CallerLocation(ApiResponse):
@@ -104,7 +104,7 @@ class CallerLocation(ApiResponse):
 
     kind: str
     label: str
-    manual: str
+    manual_reason: str
 
 
 class CallerEvidence(ApiResponse):
@@ -117,14 +117,14 @@ class CallerEvidence(ApiResponse):
 class ChangeRecordEvidence(ApiResponse):
     """One change, with hashes of the values before and after."""
 
-    at: datetime | None
+    changed_at: datetime | None
     kind: ChangeKind
-    place: str
+    location: str
     state: str
-    before: str
-    after: str
-    old: str
-    new: str
+    hash_before: str
+    hash_after: str
+    id_before: str
+    id_after: str
 
 
 class FlowJobEvidence(FlowJobResponse):
@@ -147,7 +147,7 @@ class FlowEvidenceLine(ApiResponse):
 
     job: FlowJobEvidence
     #: The last verification of the copy; null if it is older than the history.
-    proof: HistoryEntryResponse | None
+    verification: HistoryEntryResponse | None
     callers: tuple[CallerEvidence, ...]
     #: Callers that do not yet name the copy.
     pending_callers: tuple[CallerEvidence, ...]

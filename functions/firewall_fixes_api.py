@@ -29,14 +29,14 @@ class ApplyFixRequest(RequestModel):
 
     resource: Text
     environment: Id | None = None
-    by: Text | None = None
+    requested_by: Text | None = None
 
 
 class RevertFixRequest(RequestModel):
     """Which firewall fix to revert."""
 
     resource: Text
-    by: Text | None = None
+    requested_by: Text | None = None
     #: Revert the fix although flows need it.
     force: Annotated[bool, Field(strict=True)] = False
 
@@ -44,28 +44,28 @@ class RevertFixRequest(RequestModel):
 class FirewallFixResponse(ApiResponse):
     """A firewall issue and its fix: the smallest change that allows the missing addresses."""
 
-    gap: str
+    issue: str
     kind: str
     firewall: str
     environment_ids: tuple[str, ...]
     missing_tags: tuple[str, ...]
     missing_prefixes: tuple[str, ...]
-    #: A sentence about the fix; empty if `refusal` says why there is no fix.
+    #: A sentence about the fix; empty if `unavailable_reason` says why there is no fix.
     summary: str
     azure_cli: str
     bicep: str
     terraform: str
     notes: tuple[str, ...]
-    refusal: str
+    unavailable_reason: str
     #: Whether the app can apply the fix.
     is_applicable: bool
 
     @classmethod
     def of(cls, shown: FirewallFixView) -> Self:
         """Return the response for one firewall issue."""
-        gap, repair = shown.gap, shown.fix
+        gap, repair = shown.issue, shown.fix
         return cls(
-            gap=gap.name,
+            issue=gap.name,
             kind=gap.kind,
             firewall=gap.firewall_name,
             environment_ids=shown.environment_ids,
@@ -76,15 +76,15 @@ class FirewallFixResponse(ApiResponse):
             bicep=repair.bicep,
             terraform=repair.terraform,
             notes=repair.notes,
-            refusal=repair.refusal,
-            is_applicable=repair.opening is not None,
+            unavailable_reason=repair.unavailable_reason,
+            is_applicable=repair.added_entries is not None,
         )
 
 
 class AppliedFixResponse(ApiResponse):
     """A fix that the app has applied to a firewall."""
 
-    gap: str
+    issue: str
     firewall: str
     #: Azure resource id of the firewall or rule collection that was changed.
     resource_id: str
@@ -92,21 +92,21 @@ class AppliedFixResponse(ApiResponse):
     entries: tuple[str, ...]
     state: FirewallFixState
     environment_ids: tuple[str, ...]
-    by: str
-    at: datetime
+    changed_by: str
+    changed_at: datetime
 
     @classmethod
     def of(cls, record: FirewallFixRecord) -> Self:
         """Return the response for one record."""
         return cls(
-            gap=record.gap,
+            issue=record.issue,
             firewall=record.firewall,
-            resource_id=record.opening.resource_id,
-            entries=record.opening.entries,
+            resource_id=record.added_entries.resource_id,
+            entries=record.added_entries.entries,
             state=record.state,
             environment_ids=record.environment_ids,
-            by=record.by,
-            at=record.at,
+            changed_by=record.changed_by,
+            changed_at=record.changed_at,
         )
 
 
@@ -146,7 +146,7 @@ async def apply_firewall_fix(
     """Apply the fixes for the issues of one resource."""
     body = call.body
     fix_input = FirewallFixInput(
-        resource=body.resource, by=call.by, environment_id=body.environment
+        resource=body.resource, requested_by=call.by, environment_id=body.environment
     )
     return _applied_fixes(await manage_firewall_fixes.apply_fix(services(), fix_input))
 
@@ -162,7 +162,7 @@ async def revert_firewall_fix(
 ) -> ItemListResponse[AppliedFixResponse]:
     """Revert the fixes that the app applied to one resource."""
     body = call.body
-    fix_input = FirewallFixInput(resource=body.resource, by=call.by, force=body.force)
+    fix_input = FirewallFixInput(resource=body.resource, requested_by=call.by, force=body.force)
     return _applied_fixes(await manage_firewall_fixes.revert_fix(services(), fix_input))
 
 

@@ -34,7 +34,7 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     if not is_own_page(req):
         raise Forbidden(
             "This form did not come from a page of this app.",
-            instruction="Open the dashboard and repeat the action there.",
+            fix="Open the dashboard and repeat the action there.",
         )
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
@@ -57,14 +57,14 @@ def for_browser(
     is_wanted = "text/html" in req.headers.get("Accept", "")
     if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
         said = json.loads(answer.get_body())
-        instruction = said.get("instruction", "")
-        text = problem_page(said["title"], said["detail"], instruction, back=_back(req))
+        fix = said.get("fix", "")
+        text = problem_page(said["title"], said["detail"], fix, back=_back(req))
         return page(text, status=answer.status_code, headers=_challenge(answer))
     if not is_sent or answer.status_code >= 300:
         return answer
     said = json.loads(answer.get_body())
-    jobs = said.get("jobs", said.get("retried", len(said.get("items", ()))))
-    done = urlencode({"done": path.rpartition("/")[2], "jobs": jobs})
+    jobs = said.get("flow_count", said.get("retried_count", len(said.get("items", ()))))
+    done = urlencode({"completed_action": path.rpartition("/")[2], "flow_count": jobs})
     return func.HttpResponse(status_code=303, headers={"Location": f"{_back(req)}?{done}"})
 
 

@@ -15,9 +15,9 @@ class OutageResponse(ApiResponse):
 
     service: str
     #: An environment's id or a host.
-    place: str
-    opened: datetime
-    reason: str
+    endpoint: str
+    opened_at: datetime
+    message: str
     #: Time of the next try.
     probe_at: datetime
 
@@ -41,12 +41,12 @@ class FailingChannelResponse(ApiResponse):
     #: Names of its settings; empty if it has none.
     settings: str
     #: Number of notifications that were rejected or wait for the channel.
-    notifications: int
+    notification_count: int
     #: Number of consecutive rejections.
-    tries: int
+    attempts: int
     error: str
     #: What to do.
-    instruction: str
+    fix: str
     #: A setting is invalid, so no notification is sent until it is corrected.
     is_unusable: bool
 
@@ -56,18 +56,18 @@ class HealthResponse(ApiResponse):
 
     kill_switch_on: bool
     #: Number of poison messages.
-    parked: int
+    poison_messages: int
     #: Number of dead-lettered messages, by queue.
     dead_letters: dict[str, int]
     #: Number of open alerts, by reason code.
-    notices: dict[str, int]
+    alert_counts: dict[str, int]
     #: Services that do not answer. Jobs wait for them and continue automatically.
     outages: tuple[OutageResponse, ...]
     #: Jobs that wait for requests to the flow service. They continue automatically.
-    calls: RequestQueueResponse
+    request_queues: RequestQueueResponse
     #: Number of plans that await approval, and of jobs that are blocked or failed.
     plans_awaiting_approval: int
-    stuck: int
+    action_required_count: int
     #: Channels that reject notifications.
     failing_channels: tuple[FailingChannelResponse, ...]
     #: Time at which the last daily check completed; null if none has.

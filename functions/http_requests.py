@@ -68,7 +68,7 @@ def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     if body and media_type != _JSON:
         raise UnsupportedMediaType(
             "The Content-Type of the body is not JSON.",
-            instruction=f"Send JSON with the header Content-Type: {_JSON}.",
+            fix=f"Send JSON with the header Content-Type: {_JSON}.",
         )
     # Strict: a string is not accepted as a number, nor a number as a Boolean.
     return checked("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
@@ -86,7 +86,7 @@ def body_of(req: func.HttpRequest) -> bytes:
     body: bytes = req.get_body()
     if len(body) > LARGEST_BODY:
         message = f"The body is larger than {LARGEST_BODY} bytes."
-        raise RequestTooLarge(message, instruction="Split it into several requests.")
+        raise RequestTooLarge(message, fix="Split it into several requests.")
     return body
 
 

@@ -17,18 +17,18 @@ from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 class KillSwitchRequest(RequestModel):
     """Turns the kill switch on or off."""
 
-    on: bool
-    by: Text | None = None
-    reason: Text
+    is_on: bool
+    changed_by: Text | None = None
+    justification: Text
 
 
 class KillSwitchResponse(ApiResponse):
-    """The state of the kill switch; `at` is null if it was never used."""
+    """The state of the kill switch; `changed_at` is null if it was never used."""
 
-    on: bool
-    by: str = ""
-    reason: str = ""
-    at: datetime | None = None
+    is_on: bool
+    changed_by: str = ""
+    justification: str = ""
+    changed_at: datetime | None = None
 
 
 @endpoint(role=Role.READER, answer=KillSwitchResponse)
@@ -49,9 +49,9 @@ async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillS
     change = call.body
     flag = await set_switch(
         services(),
-        is_on=change.on,
+        is_on=change.is_on,
         by=call.by,
-        reason=change.reason,
+        reason=change.justification,
         check=lambda flag: call.check_seen(_answer(flag)),
     )
     return _answer(flag)
@@ -59,5 +59,10 @@ async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillS
 
 def _answer(flag: KillSwitch | None) -> KillSwitchResponse:
     if flag is None:
-        return KillSwitchResponse(on=False)
-    return KillSwitchResponse(on=flag.is_on, by=flag.by, reason=flag.reason, at=flag.at)
+        return KillSwitchResponse(is_on=False)
+    return KillSwitchResponse(
+        is_on=flag.is_on,
+        changed_by=flag.changed_by,
+        justification=flag.justification,
+        changed_at=flag.changed_at,
+    )

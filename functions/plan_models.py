@@ -36,7 +36,7 @@ class ApproveRequest(RequestModel):
     #: Flows to exclude from the approval with all flows that run them: workflow ids, names or
     #: display names.
     excluded_flow_ids: Once[FlowId] = ()
-    by: Text | None = None
+    approved_by: Text | None = None
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ class PlannedCallerResponse(ApiResponse):
     kind: str
     label: str
     #: Why the app cannot change the caller; empty if it can.
-    manual: str
+    manual_reason: str
 
 
 class PlanItemResponse(ApiResponse):
@@ -58,29 +58,29 @@ class PlanItemResponse(ApiResponse):
     flow_name: str
     display_name: str
     category: str
-    pattern: MigrationMethod
+    migration_method: MigrationMethod
     is_on: bool
     in_solution: bool
-    reasons: tuple[str, ...]
+    microsoft_key_reasons: tuple[str, ...]
     action: PlannedAction
-    explanation: str
-    instruction: str
+    message: str
+    fix: str
     children: tuple[str, ...]
     parents: tuple[str, ...]
     http_hosts: tuple[str, ...]
     callers: tuple[PlannedCallerResponse, ...]
     notes: tuple[str, ...]
     unknowns: tuple[str, ...]
-    writes: tuple[str, ...]
+    planned_changes: tuple[str, ...]
     #: Conversions to a V2 trigger or action that are possible for the flow, independent of
     #: `action`.
-    edits: tuple[ConversionKind, ...]
+    possible_conversions: tuple[ConversionKind, ...]
     #: The conversion as a unified diff, or why none is possible.
-    proposal: str
+    conversion_preview: str
     #: Digest of the definition; it changes when the flow is edited.
     digest: str
     #: What has changed since the approval.
-    changed: tuple[str, ...]
+    changed_since_approval: tuple[str, ...]
 
 
 class TriggerHostFlowResponse(ApiResponse):
@@ -105,9 +105,9 @@ class ExternalHostResponse(ApiResponse):
 
     host: str
     prefixes: tuple[str, ...]
-    #: Ids of the first originals that call the host; `flows` is the number of all.
+    #: Ids of the first originals that call the host; `flow_count` is the number of all.
     workflow_ids: tuple[str, ...]
-    flows: int
+    flow_count: int
 
 
 class PlanResponse(ApiResponse):
@@ -119,9 +119,9 @@ class PlanResponse(ApiResponse):
     #: The version to approve; it changes whenever the plan changes.
     version: str
     #: Workflow ids of the flows that await approval.
-    awaiting: tuple[str, ...]
+    awaiting_flow_ids: tuple[str, ...]
     items: tuple[PlanItemResponse, ...]
-    outgoing: tuple[TriggerHostResponse, ...]
+    trigger_hosts: tuple[TriggerHostResponse, ...]
     #: Called hosts behind firewalls that the app cannot read.
     external_hosts: tuple[ExternalHostResponse, ...]
 

@@ -49,7 +49,7 @@ async def principal_of(
             )
         raise NotSignedIn(
             "The function key is not valid for this app.",
-            instruction="List the keys: az functionapp keys list. Or sign in: cmkflow login.",
+            fix="List the keys: az functionapp keys list. Or sign in: cmkflow login.",
             can_sign_in=settings.platform_signs_in,
         )
     if settings.platform_signs_in:
@@ -57,12 +57,12 @@ async def principal_of(
     if settings.function_key_roles:
         raise NotSignedIn(
             "The request has no function key.",
-            instruction=f"Send the key in the header {KEY_HEADER}, or turn App Service "
+            fix=f"Send the key in the header {KEY_HEADER}, or turn App Service "
             "authentication on (docs/deployment.md) and sign in.",
         )
     raise NotSignedIn(
         "Sign-in is not set up: App Service authentication is off and function keys have no role.",
-        instruction="Turn App Service authentication on (docs/deployment.md), "
+        fix="Turn App Service authentication on (docs/deployment.md), "
         "or set CMK_FUNCTION_KEY_ROLES.",
     )
 
@@ -74,12 +74,12 @@ def check_role(principal: Principal, role: Role) -> None:
     if principal.kind is PrincipalKind.FUNCTION_KEY:
         raise Forbidden(
             f"The function key does not have the role {role}.",
-            instruction=f"Sign in; or add {role} to CMK_FUNCTION_KEY_ROLES.",
+            fix=f"Sign in; or add {role} to CMK_FUNCTION_KEY_ROLES.",
         )
     roles = ", ".join(sorted(principal.roles))
     raise Forbidden(
         f"{principal.name} does not have the role {role}. Roles: {roles or 'none'}.",
-        instruction=f"Ask an administrator to assign the app role {role} (Entra, Enterprise "
+        fix=f"Ask an administrator to assign the app role {role} (Entra, Enterprise "
         "applications, Users and groups), then sign in again.",
     )
 
@@ -105,7 +105,7 @@ def check_origin(req: func.HttpRequest) -> None:
     if req.method != "GET" and is_own_page(req) is False:
         raise Forbidden(
             "This request came from a page of another site.",
-            instruction="Open the dashboard in a new tab and repeat the action there.",
+            fix="Open the dashboard in a new tab and repeat the action there.",
         )
 
 
@@ -118,9 +118,19 @@ def source_of(req: func.HttpRequest) -> str:
     return _text(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
 
 
+#: Members of request bodies in which the holder of a function key says who makes the request.
+_NAME_MEMBERS = ("approved_by", "cancelled_by", "changed_by", "requested_by", "started_by")
+
+
+def name_member(body: type[RequestModel]) -> str:
+    """Return the member in which a request body names the requester; empty if it has none."""
+    return next((member for member in _NAME_MEMBERS if member in body.model_fields), "")
+
+
 def named(principal: Principal, body: RequestModel) -> Principal:
-    """Return the principal with the name in `body.by`, if it is the holder of a function key."""
-    name = getattr(body, "by", None)
+    """Return the principal; the holder of a function key is named as the body says."""
+    member = name_member(type(body))
+    name = getattr(body, member) if member else None
     if principal.kind is not PrincipalKind.FUNCTION_KEY or not name:
         return principal
     return replace(principal, name=name)
@@ -154,7 +164,7 @@ def _not_signed_in(*, can_sign_in: bool = False) -> NotSignedIn:
     # `can_sign_in` is False for identities that the app rejects; they would be redirected for ever.
     return NotSignedIn(
         "You are not signed in.",
-        instruction="Sign in with cmkflow login, or open /.auth/login/aad in a browser.",
+        fix="Sign in with cmkflow login, or open /.auth/login/aad in a browser.",
         can_sign_in=can_sign_in,
     )
 

@@ -10,7 +10,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain.name_lookup import NamedItem, did_you_mean
-from shared.domain.platform_errors import instruction_for
+from shared.domain.platform_errors import fix_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
@@ -41,7 +41,7 @@ class FieldError(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    #: Path of the member, such as `environments.0`; empty for the body as a whole.
+    #: Path of the member, such as `environment_ids.0`; empty for the body as a whole.
     field: str
     #: What is wrong and what is allowed. Never contains the value that was sent.
     message: str
@@ -74,10 +74,10 @@ class RequestRejected(CmkflowError):
     #: Additional response headers.
     headers: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, message: str, *, instruction: str) -> None:
-        """`instruction` says how to correct the request."""
+    def __init__(self, message: str, *, fix: str) -> None:
+        """`fix` says how to correct the request."""
         super().__init__(message)
-        self.instruction = instruction
+        self.fix = fix
 
 
 class NotSignedIn(RequestRejected):
@@ -86,9 +86,9 @@ class NotSignedIn(RequestRejected):
     kind = "not-signed-in"
     headers = {CHALLENGE: "Bearer"}  # noqa: RUF012  # a ClassVar above
 
-    def __init__(self, message: str, *, instruction: str, can_sign_in: bool = False) -> None:
+    def __init__(self, message: str, *, fix: str, can_sign_in: bool = False) -> None:
         """`can_sign_in` says whether the requester can solve the problem by signing in."""
-        super().__init__(message, instruction=instruction)
+        super().__init__(message, fix=fix)
         self.can_sign_in = can_sign_in
 
 
@@ -120,12 +120,12 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str
-    instruction: str = ""
-    #: The reason code, as in a job's `code`.
-    code: str = ""
+    fix: str = ""
+    #: The reason code, as in a job's `reason_code`.
+    reason_code: str = ""
     errors: tuple[FieldError, ...] = ()
     #: Flows with names similar to a name that was not found, best match first.
-    candidates: tuple[SuggestedItem, ...] = ()
+    suggestions: tuple[SuggestedItem, ...] = ()
 
 
 _ID = (
@@ -142,17 +142,17 @@ def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpR
     headers: dict[str, str] = {}
     match err:
         case RequestRejected():
-            problem = _problem(err.kind, text, err.instruction)
+            problem = _problem(err.kind, text, err.fix)
             headers.update(err.headers)
         case UnreadableRow():
-            problem = _problem("unreadable-row", text, err.instruction, "unreadable_row")
+            problem = _problem("unreadable-row", text, err.fix, "unreadable_row")
         case InvalidInput():
             problem = _problem("bad-request", text, "Correct the request and send it again.")
             problem.errors = err.errors if isinstance(err, BadRequest) else ()
         case NotFound():
             problem = _not_found(err)
         case JobBlocked():
-            problem = _problem("blocked", err.reason, err.instruction, err.code)
+            problem = _problem("blocked", err.reason, err.fix, err.code)
         case PreconditionFailed():
             problem = _problem("precondition-failed", text, _SEEN)
         case Conflict():
@@ -162,7 +162,7 @@ def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpR
                 "Read the item again, then repeat the request if it still applies.",
             )
         case PlatformError():
-            problem = _problem("refused", text, instruction_for(err.code), err.code)
+            problem = _problem("refused", text, fix_for(err.code), err.code)
         case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
@@ -175,12 +175,12 @@ def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpR
 
 def _not_found(err: NotFound) -> Problem:
     if isinstance(err, IssueNotFound):
-        return _problem("not-found", str(err), err.instruction, Reason.ISSUE_NOT_FOUND)
+        return _problem("not-found", str(err), err.fix, Reason.ISSUE_NOT_FOUND)
     if not isinstance(err, FlowNotFound):
         return _problem("not-found", str(err), _ID)
     alike = [NamedItem(id=one, name=name) for one, name in err.candidates.items()]
     problem = _problem("not-found", str(err), did_you_mean(alike) or _FLOW)
-    problem.candidates = tuple(SuggestedItem(id=one.id, name=one.name) for one in alike)
+    problem.suggestions = tuple(SuggestedItem(id=one.id, name=one.name) for one in alike)
     return problem
 
 
@@ -218,15 +218,15 @@ PROBLEMS = {
 }
 
 
-def _problem(kind: str, detail: str, instruction: str, code: str = "") -> Problem:
+def _problem(kind: str, detail: str, fix: str, code: str = "") -> Problem:
     return Problem(
         type=f"urn:cmk-flow-remediation:problem:{kind}",
         title=PROBLEMS[kind].title,
         status=PROBLEMS[kind].status,
         detail=detail,
         instance="",
-        instruction=instruction,
-        code=code,
+        fix=fix,
+        reason_code=code,
     )
 
 

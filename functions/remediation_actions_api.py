@@ -5,10 +5,10 @@ from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
 from functions.plan_models import ApproveRequest, plans_of
 from functions.remediation_models import (
-    ApprovalAnswer,
+    ApprovalResponse,
     CancelRequest,
-    RetryAnswer,
-    RetryOrder,
+    RetryRequest,
+    RetryResponse,
     RollbackRequest,
     RollbackResponse,
 )
@@ -24,12 +24,12 @@ from shared.use_cases.show_remediation import show_plan
 @endpoint(
     role=Role.APPROVER,
     body=ApproveRequest,
-    answer=ApprovalAnswer,
+    answer=ApprovalResponse,
     status=202,
     headers=(IF_MATCH,),
     subject=remediation_state,
 )
-async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalAnswer:
+async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalResponse:
     """Approve plans of a remediation by their versions.
 
     `If-Match` takes the `ETag` of the plan response that was shown.
@@ -40,12 +40,12 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     approval = ApprovalInput(
         versions=body.versions,
         excluded_flow_ids=body.excluded_flow_ids,
-        by=call.by,
+        approved_by=call.by,
         approved_by_id=call.principal.id,
     )
     approved = await approve(services(), identity, approval)
-    return ApprovalAnswer(
-        jobs=len(approved),
+    return ApprovalResponse(
+        flow_count=len(approved),
         flow_names=tuple(job.environment_name or job.environment_id for job in approved),
         kill_switch_on=await is_switch_on(services()),
     )
@@ -60,28 +60,30 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
 )
 async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> RollbackResponse:
     """Cancel a remediation: flows that were started are rolled back, no others start."""
-    done = await change_remediation.cancel(services(), call.id.lower(), replay=call.body.replay)
+    done = await change_remediation.cancel(
+        services(), call.id.lower(), replay=call.body.accept_replay
+    )
     return RollbackResponse.model_validate(done)
 
 
 @endpoint(
     role=Role.OPERATOR,
-    body=RetryOrder,
-    answer=RetryAnswer,
+    body=RetryRequest,
+    answer=RetryResponse,
     status=202,
     subject=remediation_state,
 )
-async def retry_remediation(call: ApiRequest[NoQuery, RetryOrder]) -> RetryAnswer:
+async def retry_remediation(call: ApiRequest[NoQuery, RetryRequest]) -> RetryResponse:
     """Retry blocked and failed jobs."""
     body = call.body
     done = await change_remediation.retry(
         services(),
         call.id.lower(),
-        body.flows,
-        code=body.code or "",
+        body.flow_ids,
+        code=body.reason_code or "",
         environment_id=body.environment or "",
     )
-    return RetryAnswer.model_validate(done)
+    return RetryResponse.model_validate(done)
 
 
 @endpoint(
@@ -94,6 +96,6 @@ async def retry_remediation(call: ApiRequest[NoQuery, RetryOrder]) -> RetryAnswe
 async def roll_back_remediation(call: ApiRequest[NoQuery, RollbackRequest]) -> RollbackResponse:
     """Roll back some or all flows of a remediation."""
     done = await change_remediation.roll_back(
-        services(), call.id.lower(), call.body.flows, replay=call.body.replay
+        services(), call.id.lower(), call.body.flow_ids, replay=call.body.accept_replay
     )
     return RollbackResponse.model_validate(done)

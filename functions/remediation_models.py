@@ -37,12 +37,12 @@ class StartRemediationRequest(RequestModel):
     """Starts a remediation."""
 
     mode: RemediationMode
-    environments: Some[EnvironmentId]
+    environment_ids: Some[EnvironmentId]
     #: Workflow ids, flow names or display names; by default all flows on Microsoft's key.
-    flows: Once[FlowId] = ()
+    flow_ids: Once[FlowId] = ()
     #: Compare Dataverse with the flow service's list of all flows.
-    reconcile: bool = False
-    by: Text | None = None
+    compare_all_flows: bool = False
+    started_by: Text | None = None
 
 
 class RemediationQuery(PagedQuery):
@@ -50,7 +50,7 @@ class RemediationQuery(PagedQuery):
 
     environment: EnvironmentId | None = None
     mode: RemediationMode | None = None
-    origin: StartSource | None = None
+    start_source: StartSource | None = None
     state: RemediationState | None = None
 
 
@@ -58,27 +58,27 @@ class RemediationDetailQuery(RequestModel):
     """What to include in the response."""
 
     #: Include the history of every job.
-    history: bool = False
+    include_history: bool = False
 
 
 class FlowSelection(RequestModel):
     """Selects flows by workflow id, flow name or display name; by default all."""
 
-    flows: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
+    flow_ids: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
 
-    @field_validator("flows")
+    @field_validator("flow_ids")
     @classmethod
-    def _not_empty(cls, flows: tuple[str, ...]) -> tuple[str, ...]:
-        if not flows:
+    def _not_empty(cls, flow_ids: tuple[str, ...]) -> tuple[str, ...]:
+        if not flow_ids:
             raise ValueError("Name at least one flow, or omit the member to select all flows.")
-        return flows
+        return flow_ids
 
 
-class RetryOrder(FlowSelection):
+class RetryRequest(FlowSelection):
     """Selects what to retry; by default all blocked and failed jobs."""
 
     #: Only jobs with this reason code, such as `firewall_denies`.
-    code: Text | None = None
+    reason_code: Text | None = None
     #: Only jobs in this environment.
     environment: EnvironmentId | None = None
 
@@ -87,14 +87,14 @@ class CancelRequest(RequestModel):
     """Cancels a remediation."""
 
     #: Accept that polling originals that are turned on again process their backlog again.
-    replay: bool = False
+    accept_replay: bool = False
 
 
 class RollbackRequest(FlowSelection):
     """Rolls back flows."""
 
     #: Accept that polling originals that are turned on again process their backlog again.
-    replay: bool = False
+    accept_replay: bool = False
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -103,11 +103,11 @@ class RollbackRequest(FlowSelection):
 class HistoryEntryResponse(ApiResponse):
     """One entry of a job's history."""
 
-    at: datetime
+    changed_at: datetime
     state: str
-    text: str
+    message: str
     #: Requests to the platform in this step; also 0 if an earlier version did not count them.
-    calls: int
+    requests: int
 
 
 class JobResponse(ApiResponse):
@@ -129,18 +129,18 @@ class FlowJobResponse(JobResponse):
     flow_name: str
     display_name: str
     category: str
-    pattern: MigrationMethod
+    migration_method: MigrationMethod
     state: FlowJobState
     #: The step that the job has reached, whatever its state.
-    reached: FlowJobState
-    reason: str
-    instruction: str
-    code: str
-    due: datetime | None
-    requested: JobCommand | None
+    step: FlowJobState
+    message: str
+    fix: str
+    reason_code: str
+    next_check_at: datetime | None
+    requested_command: JobCommand | None
     copy_id: str
     #: Name in the archive of the original's definition before the copy was made.
-    archive: str
+    archive_name: str
     children: tuple[str, ...]
     parents: tuple[str, ...]
     original_was_on: bool | None
@@ -154,14 +154,14 @@ class FirewallIssueResponse(ApiResponse):
 
     name: str
     kind: str
-    firewall: str
-    missing: tuple[str, ...]
-    instruction: str
+    firewall_name: str
+    missing_prefixes: tuple[str, ...]
+    fix: str
     #: The change that the app makes automatically; empty if none.
-    repair: str
-    #: Ids of the first originals whose cutover is blocked; `flows` is the number of all.
+    fix_by_app: str
+    #: Ids of the first originals whose cutover is blocked; `flow_count` is the number of all.
     workflow_ids: tuple[str, ...]
-    flows: int
+    flow_count: int
 
 
 class EnvironmentJobResponse(JobResponse):
@@ -173,37 +173,37 @@ class EnvironmentJobResponse(JobResponse):
     mode: RemediationMode
     policy_id: str
     state: EnvironmentJobState
-    reason: str
-    instruction: str
-    code: str
-    due: datetime | None
+    message: str
+    fix: str
+    reason_code: str
+    next_check_at: datetime | None
     planned_at: datetime | None
-    expires: datetime | None
+    approval_expires_at: datetime | None
     approved_by: str
     #: The last approved version; empty if none.
     approved_version: str
     #: Number of flows that await approval.
-    awaiting: int
-    counts: dict[str, int] | None
+    awaiting_approval_count: int
+    planned_action_counts: dict[str, int] | None
     findings: tuple[str, ...]
-    network: tuple[FirewallIssueResponse, ...]
+    firewall_issues: tuple[FirewallIssueResponse, ...]
 
 
 class ProgressResponse(ApiResponse):
     """Counts and state of a remediation."""
 
     state: RemediationState
-    environments: dict[str, int]
-    flows: dict[str, int]
-    stuck: int
+    environment_states: dict[str, int]
+    flow_states: dict[str, int]
+    action_required_count: int
     #: Flows that were on and whose original and copy are now both off.
     both_off_count: int
     #: Number of flows that are not migrated so far, by reason.
-    left: dict[NotMigratedReason, int]
+    not_migrated: dict[NotMigratedReason, int]
     #: When the app continues; null if an action is required.
     next_check_at: datetime | None
     #: When the first plan that awaits approval expires.
-    expires: datetime | None
+    approval_expires_at: datetime | None
 
 
 class UnreadableRowResponse(ApiResponse):
@@ -211,8 +211,8 @@ class UnreadableRowResponse(ApiResponse):
 
     #: Table, partition and key.
     row: tuple[str, str, str]
-    reason: str
-    instruction: str
+    message: str
+    fix: str
 
 
 class RemediationResponse(ApiResponse):
@@ -220,12 +220,12 @@ class RemediationResponse(ApiResponse):
 
     id: str
     mode: RemediationMode
-    origin: StartSource
-    cause: str
-    created: datetime
+    start_source: StartSource
+    idempotency_key: str
+    created_at: datetime
     environment_ids: tuple[str, ...]
     flow_ids: tuple[str, ...]
-    reconcile: bool
+    compare_all_flows: bool
     #: Empty if an event or a timer started it, or if the requester gave no name.
     started_by: str
 
@@ -240,18 +240,18 @@ class RemediationSummaryResponse(ApiResponse):
 class RemediationListResponse(PageResponse[RemediationSummaryResponse]):
     """A page of remediations, and the rows that cannot be read."""
 
-    unreadable: tuple[UnreadableRowResponse, ...]
+    unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
-class NeedsChangesAnswer(ApiResponse):
+class NeedsChangesResponse(ApiResponse):
     """A flow whose maker must change it before the app can migrate it."""
 
     environment_id: str
     workflow_id: str
     flow_name: str
     display_name: str
-    reason: str
-    instruction: str
+    message: str
+    fix: str
 
 
 class RemediationDetailResponse(RemediationSummaryResponse):
@@ -261,29 +261,29 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     """
 
     environment_jobs: tuple[EnvironmentJobResponse, ...]
-    jobs: tuple[FlowJobResponse, ...]
+    flow_jobs: tuple[FlowJobResponse, ...]
     #: Flows without a job that their makers must change first.
-    needs_changes: tuple[NeedsChangesAnswer, ...]
+    needs_changes: tuple[NeedsChangesResponse, ...]
     run_archives: tuple[RunArchiveResponse, ...]
     support_windows: tuple[SupportWindowResponse, ...]
     deletions: tuple[DeletionResponse, ...]
-    unreadable: tuple[UnreadableRowResponse, ...]
+    unreadable_rows: tuple[UnreadableRowResponse, ...]
 
     def without_history(self) -> Self:
         """Return a copy without histories."""
         environment_jobs = tuple(job.without_history() for job in self.environment_jobs)
-        jobs = tuple(job.without_history() for job in self.jobs)
-        return self.model_copy(update={"environment_jobs": environment_jobs, "jobs": jobs})
+        jobs = tuple(job.without_history() for job in self.flow_jobs)
+        return self.model_copy(update={"environment_jobs": environment_jobs, "flow_jobs": jobs})
 
 
 class ActionResponse(ApiResponse):
     """The number of jobs that an action started."""
 
     #: Number of jobs that start; for `approve`, of plans that are approved.
-    jobs: int
+    flow_count: int
 
 
-class ApprovalAnswer(ActionResponse):
+class ApprovalResponse(ActionResponse):
     """The result of an approval or another action."""
 
     #: Names of the affected environments or flows.
@@ -292,20 +292,20 @@ class ApprovalAnswer(ActionResponse):
     kill_switch_on: bool
 
 
-class FlowActionResponse(ApprovalAnswer):
+class FlowActionResponse(ApprovalResponse):
     """The result of an action on many jobs, and the rows that could not be read."""
 
     #: Rows that this version of the app cannot read and did not change.
-    unreadable: tuple[UnreadableRowResponse, ...]
+    unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
-class RetryAnswer(FlowActionResponse):
+class RetryResponse(FlowActionResponse):
     """The result of a retry."""
 
     #: Why nothing could be retried; empty if something was.
-    reason: str
+    message: str
     #: What to do about that; empty if something was retried.
-    instruction: str
+    fix: str
 
 
 class BacklogReplayResponse(ApiResponse):
@@ -313,7 +313,7 @@ class BacklogReplayResponse(ApiResponse):
 
     workflow_id: str
     display_name: str
-    since: datetime
+    off_since: datetime
 
 
 class RollbackResponse(FlowActionResponse):

@@ -48,20 +48,20 @@ async def start_remediation(
     started = await start_manual_remediation(
         services(),
         Remediation(
-            created=services().now,
+            created_at=services().now,
             mode=body.mode,
-            origin=StartSource.API_REQUEST,
-            cause=_idempotency_key(call),
-            environment_ids=body.environments,
-            flow_ids=body.flows,
-            reconcile=body.reconcile,
+            start_source=StartSource.API_REQUEST,
+            idempotency_key=_idempotency_key(call),
+            environment_ids=body.environment_ids,
+            flow_ids=body.flow_ids,
+            compare_all_flows=body.compare_all_flows,
             started_by=call.principal.name,
             started_by_id=call.principal.id,
         ),
     )
-    flows = tuple(one.lower() for one in body.flows)
+    flows = tuple(one.lower() for one in body.flow_ids)
     if flows != started.flow_ids:  # an earlier request with this key may have given names
-        flows = await flow_ids_of(services(), started.environment_ids, body.flows)
+        flows = await flow_ids_of(services(), started.environment_ids, body.flow_ids)
     _require_same_request(body, flows, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationResponse.model_validate(started)
@@ -81,11 +81,11 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
         return (
             query.environment in (None, *item.remediation.environment_ids)
             and query.mode in (None, item.remediation.mode)
-            and query.origin in (None, item.remediation.origin)
+            and query.start_source in (None, item.remediation.start_source)
             and query.state in (None, *item.progress.states)
         )
 
-    is_filtered = any((query.environment, query.mode, query.origin, query.state))
+    is_filtered = any((query.environment, query.mode, query.start_source, query.state))
     # If the remediation named by `after` no longer matches the filter, the next page still starts
     # behind it.
     found = await shown.list_remediations(
@@ -105,7 +105,7 @@ async def show_remediation(
     """Return a remediation, its progress and its jobs."""
     found = await shown.show_remediation(services(), call.id.lower())
     detail = RemediationDetailResponse.model_validate(found)
-    return detail if call.query.history else detail.without_history()
+    return detail if call.query.include_history else detail.without_history()
 
 
 @endpoint(
@@ -148,8 +148,8 @@ def _require_same_request(
     body: StartRemediationRequest, flows: tuple[str, ...], started: Remediation
 ) -> None:
     """Raise unless the idempotency key was used for the same request before."""
-    asked = (body.mode, body.environments, flows, body.reconcile)
-    there = (started.mode, started.environment_ids, started.flow_ids, started.reconcile)
+    asked = (body.mode, body.environment_ids, flows, body.compare_all_flows)
+    there = (started.mode, started.environment_ids, started.flow_ids, started.compare_all_flows)
     if asked != there:
         raise JobBlocked(
             f"This {IDEMPOTENCY_KEY} was used for a different request, which started {started.id}.",

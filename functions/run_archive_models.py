@@ -15,9 +15,9 @@ class RunArchiveResponse(ApiResponse):
     display_name: str
     state: RunArchiveState
     runs: int
-    oldest: datetime | None
+    oldest_run_at: datetime | None
     #: Share of the platform's 28 days of run history that is archived, from 0 to 1.
-    share: float
+    fraction_complete: float
     parts: tuple[str, ...]
 
 
@@ -26,4 +26,4 @@ class SupportWindowResponse(ApiResponse):
 
     environment_id: str
     environment_name: str
-    closes: datetime | None
+    closes_at: datetime | None

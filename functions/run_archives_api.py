@@ -40,9 +40,9 @@ async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveList
 async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
     """Archive some more parts of the run history.
 
-    Repeat the request until `is_finished` is true.
+    Repeat the request until `is_completed` is true.
     """
-    return _answer(await archive(services(), call.id.lower(), call.body.flows))
+    return _answer(await archive(services(), call.id.lower(), call.body.flow_ids))
 
 
 def _answer(found: RunArchiveStatus) -> RunArchiveListResponse:

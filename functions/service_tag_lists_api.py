@@ -27,16 +27,16 @@ class AffectedFirewallResponse(ApiResponse):
     """A firewall that does not allow the added addresses."""
 
     #: Name of the firewall issue.
-    gap: str
+    issue: str
     name: str
-    missing: tuple[str, ...]
+    missing_prefixes: tuple[str, ...]
 
 
 class AffectedRemediationResponse(ApiResponse):
     """A remediation with flows that call through such a firewall."""
 
     remediation_id: str
-    flows: int
+    flow_count: int
 
 
 class ServiceTagListVersionResponse(ApiResponse):
@@ -44,14 +44,14 @@ class ServiceTagListVersionResponse(ApiResponse):
 
     change_number: int
     #: The version before; null for the first version that the app read.
-    before: int | None
-    seen: datetime
-    looked: datetime
+    previous_change_number: int | None
+    first_seen_at: datetime
+    last_checked_at: datetime
     changes: tuple[AddressRangeChangeResponse, ...]
-    firewalls: tuple[AffectedFirewallResponse, ...]
-    plans: tuple[AffectedRemediationResponse, ...]
+    affected_firewalls: tuple[AffectedFirewallResponse, ...]
+    affected_remediations: tuple[AffectedRemediationResponse, ...]
     #: The reason code of an open firewall issue; empty if there is none.
-    code: str
+    reason_code: str
 
 
 @endpoint(role=Role.READER, answer=ItemListResponse[ServiceTagListVersionResponse])

@@ -17,21 +17,21 @@ from shared.use_cases.show_status import show_status as shown
 class PendingActionResponse(ApiResponse):
     """Things that only a person can do, with one reason, for any number of flows."""
 
-    cause: PendingActionKind
+    kind: PendingActionKind
     #: One line for people.
     title: str
     #: The reason code, which the runbook explains.
-    code: str
+    reason_code: str
     count: int
     environment_id: str
     environment_name: str
     remediation_id: str
     #: Names of the first flows.
     flows: tuple[str, ...]
-    reason: str
-    instruction: str
+    message: str
+    fix: str
     #: The next command.
-    command: str
+    next_command: str
     #: When it ends without anybody, for the worse.
     expires_at: datetime | None
 
@@ -41,11 +41,11 @@ class OngoingFlowsResponse(ApiResponse):
 
     environment_id: str
     environment_name: str
-    reached: str
+    step: str
     count: int
     #: Time of the first and of the last next check.
-    first: datetime | None
-    last: datetime | None
+    first_check_at: datetime | None
+    last_check_at: datetime | None
 
 
 class EnvironmentStatusResponse(ApiResponse):
@@ -58,19 +58,19 @@ class EnvironmentStatusResponse(ApiResponse):
     #: Number of flows by state, blocked states first.
     flows: dict[str, int]
     #: Number of flows that are not migrated so far, by reason.
-    left: dict[NotMigratedReason, int]
+    not_migrated: dict[NotMigratedReason, int]
 
 
 class TenantStatusResponse(ApiResponse):
     """The status of the tenant: actions required, environments, flows in progress, health."""
 
-    waiting: tuple[PendingActionResponse, ...]
+    pending_actions: tuple[PendingActionResponse, ...]
     environments: tuple[EnvironmentStatusResponse, ...]
     flows: dict[str, int]
-    left: dict[NotMigratedReason, int]
+    not_migrated: dict[NotMigratedReason, int]
     ongoing: tuple[OngoingFlowsResponse, ...]
     health: HealthResponse
-    unreadable: tuple[UnreadableRowResponse, ...]
+    unreadable_rows: tuple[UnreadableRowResponse, ...]
 
 
 @endpoint(role=Role.READER, answer=TenantStatusResponse)

@@ -42,13 +42,9 @@ _NOT_ITS_OWN = {
 _SOURCE = Path(__file__).parent
 
 
-async def tell(
-    services: Services, code: str, row: RowName, cause: str, instruction: str = ""
-) -> None:
+async def tell(services: Services, code: str, row: RowName, cause: str, fix: str = "") -> None:
     """Send an alert about a row, unless it was sent and the reason persists."""
-    notice = Alert(
-        code=code, row=row, message=cause, raised_at=services.now, instruction=instruction
-    )
+    notice = Alert(reason_code=code, row=row, message=cause, raised_at=services.now, fix=fix)
     notices = services.tables.alerts
     _, *address = notices.name_of(notice)
     if await notices.get(*address):
@@ -60,7 +56,7 @@ async def tell(
 
 async def tell_unreadable(services: Services, row: UnreadableRow) -> None:
     """Send an alert about an unreadable row, with a fix."""
-    await tell(services, Reason.UNREADABLE_ROW, row.row, str(row), row.instruction)
+    await tell(services, Reason.UNREADABLE_ROW, row.row, str(row), row.fix)
 
 
 async def forget_settled(services: Services) -> None:
@@ -68,10 +64,10 @@ async def forget_settled(services: Services) -> None:
     notices = services.tables.alerts
     async for kept in readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
-        if kept.item.code in _NOT_ITS_OWN:
+        if kept.item.reason_code in _NOT_ITS_OWN:
             lasts = row is not None and services.now - kept.item.raised_at < _REPEATED
         else:
-            lasts = row is not None and row.columns.get("reason_code") == kept.item.code
+            lasts = row is not None and row.columns.get("reason_code") == kept.item.reason_code
         if not lasts:
             with suppress(Conflict, NotFound):
                 await notices.delete(kept)

@@ -35,7 +35,7 @@ _FIRST_TRY = timedelta(seconds=30)
 
 async def open_circuits(tables: Tables) -> list[CircuitBreaker]:
     """Return the open circuit breakers."""
-    return [one for one in await tables.circuit_breakers.all("circuit_breaker") if one.opened]
+    return [one for one in await tables.circuit_breakers.all("circuit_breaker") if one.opened_at]
 
 
 class CircuitBreakers:
@@ -104,7 +104,7 @@ class CircuitBreakers:
         now = self._clock.now()
         failure = RequestFailure(target=hash_key(target), is_unanswered=not err.of_object, at=now)
         unknown = CircuitBreaker(
-            service=where[0], place=where[1], last_failure_at=now, reason=redact(str(err))
+            service=where[0], endpoint=where[1], last_failure_at=now, message=redact(str(err))
         )
 
         def worse(circuit: CircuitBreaker | None) -> CircuitBreaker:
@@ -113,7 +113,7 @@ class CircuitBreakers:
         kept = await self._table.change(*_address(where), worse)
         assert kept is not None  # a failure always changes it
         self._met[where] = kept
-        return self._out(kept.item) if kept.item.opened else err
+        return self._out(kept.item) if kept.item.opened_at else err
 
     async def _answered(self, where: tuple[str, str]) -> None:
         kept = self._met.pop(where, None)
@@ -124,9 +124,9 @@ class CircuitBreakers:
 
     def _out(self, circuit: CircuitBreaker) -> ServiceOutage:
         assert circuit.probe_at is not None
-        name = f"{circuit.service} ({circuit.place})" if circuit.place else circuit.service
+        name = f"{circuit.service} ({circuit.endpoint})" if circuit.endpoint else circuit.service
         wait = max(circuit.probe_at - self._clock.now(), self._patience.first_interval)
-        return ServiceOutage(f"{name} is not available: {circuit.reason}", retry_after=wait)
+        return ServiceOutage(f"{name} is not available: {circuit.message}", retry_after=wait)
 
 
 class _Call:

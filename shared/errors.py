@@ -93,15 +93,13 @@ class ServiceOutage(ServiceUnavailable):
 class MustWait(CmkflowError):
     """The job must wait for something that is not an error."""
 
-    def __init__(
-        self, reason: str, *, until: datetime, code: Reason, instruction: str = ""
-    ) -> None:
+    def __init__(self, reason: str, *, until: datetime, code: Reason, fix: str = "") -> None:
         """`until` is the time of the next check (UTC); `code` groups waits that one event ends.
 
-        `instruction` says how to end the wait sooner.
+        `fix` says how to end the wait sooner.
         """
         super().__init__(reason)
-        self.instruction = instruction
+        self.fix = fix
         self.reason = reason
         self.until = until
         self.code = code
@@ -128,25 +126,25 @@ class PermanentError(CmkflowError):
 class JobBlocked(PermanentError):
     """An action is required first."""
 
-    def __init__(self, reason: str, *, code: str, instruction: str = "") -> None:
-        """`code` is a `Reason` or the platform's code. `instruction` is the fix.
+    def __init__(self, reason: str, *, code: str, fix: str = "") -> None:
+        """`code` is a `Reason` or the platform's code. `fix` says what to do.
 
-        Omit `instruction` for a `Reason` that has its own.
+        Omit `fix` for a `Reason` that has its own.
         """
         super().__init__(reason)
         self.reason = reason
-        self.instruction = instruction or (code.instruction if isinstance(code, Reason) else "")
+        self.fix = fix or (code.fix if isinstance(code, Reason) else "")
         self.code = code
 
 
 class UnusableSetting(PermanentError):
     """A setting has an invalid value."""
 
-    def __init__(self, reason: str, *, instruction: str) -> None:
-        """`reason` names the setting, never its value. `instruction` is the fix."""
+    def __init__(self, reason: str, *, fix: str) -> None:
+        """`reason` names the setting, never its value. `fix` says what to do."""
         super().__init__(reason)
         self.reason = reason
-        self.instruction = instruction
+        self.fix = fix
 
 
 class InternalErrorRepeated(PermanentError):
@@ -187,10 +185,10 @@ class FlowNotFound(NotFound):
 class IssueNotFound(NotFound):
     """A request names a firewall issue that does not exist."""
 
-    def __init__(self, message: str, *, instruction: str) -> None:
-        """`instruction` lists similar issues, or all."""
+    def __init__(self, message: str, *, fix: str) -> None:
+        """`fix` lists similar issues, or all."""
         super().__init__(message)
-        self.instruction = instruction
+        self.fix = fix
 
 
 class Conflict(CmkflowError):
@@ -216,15 +214,15 @@ class InvalidInput(CmkflowError):
 class UnreadableRow(InvalidInput):
     """A stored row is unreadable: a newer version of the app may have written it."""
 
-    def __init__(self, row: tuple[str, str, str], *, reason: str, remedy: str) -> None:
-        """`row` is table, partition and key; `reason` names the invalid field.
+    def __init__(self, row: tuple[str, str, str], *, message: str, remedy: str) -> None:
+        """`row` is table, partition and key; `message` names the invalid field.
 
         `remedy` is the fix for rows of this table.
         """
         self.row = row
-        self.reason = reason
-        self.instruction = f"Row {self.name}: {remedy}"
-        super().__init__(f"Cannot read row {self.name}: {reason}")
+        self.message = message
+        self.fix = f"Row {self.name}: {remedy}"
+        super().__init__(f"Cannot read row {self.name}: {message}")
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ Microsoft's Python worker forwards four things of a record: level, message, logg
 invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So `product_log` moves
 `extra` to the end of the message, as one JSON object after a mark:
 
-    action required | {"code": "both_off", "row": "flowjobs/e/j", "text": "…"}
+    action required | {"reason_code": "both_off", "row": "flowjobs/e/j", "text": "…"}
 
 The mark ` | {` occurs nowhere else in a message: `without_mark` alters it in the text, and
 `logging_redaction` does so in the lines of libraries and in stacks. So no name that a person chose

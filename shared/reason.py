@@ -25,18 +25,18 @@ class Reason(StrEnum):
     #: What has happened, as one sentence for the runbook.
     meaning: str
     #: What a person does about it. The code that raises the reason may give a more exact text.
-    instruction: str
+    fix: str
     #: None: only a retry or the passing of time clears it.
     cleared_by: ClearedBy | None
 
     def __new__(
-        cls, code: str, meaning: str, instruction: str, ended_by: ClearedBy | None = None
+        cls, code: str, meaning: str, fix: str, ended_by: ClearedBy | None = None
     ) -> "Reason":
         """Create the member; it compares equal to its code."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
-        member.instruction = instruction
+        member.fix = fix
         member.cleared_by = ended_by
         return member
 

@@ -266,9 +266,9 @@ class Table[T]:
             item = self._item_of(text)
         except (KeyError, ValueError, OverflowError) as err:
             reason = _what_is_wrong(err)
-            raise UnreadableRow(name, reason=reason, remedy=self._remedy) from None
+            raise UnreadableRow(name, message=reason, remedy=self._remedy) from None
         if self.name_of(item) != name:  # writing it back would overwrite another row
-            raise UnreadableRow(name, reason="it contains another row's key", remedy=self._remedy)
+            raise UnreadableRow(name, message="it contains another row's key", remedy=self._remedy)
         return StoredItem(item, row.etag or "")
 
     def _validated(self, text: str) -> T:

@@ -12,12 +12,12 @@ from shared.domain.callers.caller_records import (
     CallerIndexEntry,
     CallerRecord,
     CallerSearchProgress,
-    Coming,
     CompletedCallerSearch,
+    ExpectedCallerUpdate,
     PendingCallerWrite,
 )
+from shared.domain.check_position import CheckPosition
 from shared.domain.circuit_breaker import CircuitBreaker
-from shared.domain.daily_look import DailyLook
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.ids import hash_key
 from shared.domain.jobs.deletion import Deletion
@@ -66,9 +66,9 @@ _REMEDIES: Mapping[str, str] = {
     "shape_demands": _REBUILT,
     "shared_snapshots": _REBUILT,
     "resource_answers": _REBUILT,
-    "coming": _REBUILT,
+    "expected_caller_updates": _REBUILT,
     "timer_runs": _REBUILT,
-    "daily_looks": _REBUILT,
+    "check_positions": _REBUILT,
     "job_index": "Nothing has to be done: the app reads every job of its environment instead, and "
     "the next daily check writes the row again.",
     "kill_switch": (
@@ -114,7 +114,7 @@ class Tables:
     policy_links: Table[PolicyLinkRecord] = field(init=False)
     resource_leases: Table[ResourceLease] = field(init=False)
     pending_caller_writes: Table[PendingCallerWrite] = field(init=False)
-    coming: Table[Coming] = field(init=False)
+    expected_caller_updates: Table[ExpectedCallerUpdate] = field(init=False)
     kill_switch: Table[KillSwitch] = field(init=False)
     audit_log: Table[AuditEntry] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
@@ -129,7 +129,7 @@ class Tables:
     service_accounts: Table[ServiceAccountRecord] = field(init=False)
     shape_demands: Table[ShapeDemand] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
-    daily_looks: Table[DailyLook] = field(init=False)
+    check_positions: Table[CheckPosition] = field(init=False)
     key_alerts: Table[KeyAlert] = field(init=False)
     notification_deliveries: Table[NotificationDelivery] = field(init=False)
     blocked_calls: Table[BlockedCall] = field(init=False)
@@ -174,8 +174,8 @@ class Tables:
             lambda job: (job.environment_id, job.id),
             lambda job: {
                 "state": job.state,
-                "next_check_at": sortable_time(job.due),
-                "reason_code": job.code,
+                "next_check_at": sortable_time(job.next_check_at),
+                "reason_code": job.reason_code,
                 "environment_job_id": job.environment_job_id,
                 "remediation_id": job.remediation_id,
                 "original_id": job.original_id,
@@ -193,8 +193,8 @@ class Tables:
             lambda job: (job.remediation_id, job.id),
             lambda job: {
                 "state": job.state,
-                "next_check_at": sortable_time(job.due),
-                "reason_code": job.code,
+                "next_check_at": sortable_time(job.next_check_at),
+                "reason_code": job.reason_code,
                 "environment_id": job.environment_id,
             },
             indexed=partial(index_environment_job, self.job_index),
@@ -203,7 +203,7 @@ class Tables:
             "remediations",
             Remediation,
             lambda item: ("remediation", item.id),
-            lambda item: {"created_at": sortable_time(item.created)},
+            lambda item: {"created_at": sortable_time(item.created_at)},
         )
         table(
             "plan_items",
@@ -237,8 +237,8 @@ class Tables:
             lambda item: (item.resource_id, item.job_id),
         )
         table(
-            "coming",
-            Coming,
+            "expected_caller_updates",
+            ExpectedCallerUpdate,
             lambda item: (
                 ("url", item.url_id)
                 if item.url_id
@@ -265,11 +265,11 @@ class Tables:
             lambda item: (item.environment_id, item.job_id),
             lambda item: {
                 "state": item.state,
-                "next_check_at": sortable_time(item.due),
-                "reason_code": item.code,
+                "next_check_at": sortable_time(item.next_check_at),
+                "reason_code": item.reason_code,
             },
         )
-        table("alerts", Alert, lambda item: ("alert", hash_key(item.code, *item.row)))
+        table("alerts", Alert, lambda item: ("alert", hash_key(item.reason_code, *item.row)))
         table(
             "wake_ups",
             WakeUp,
@@ -278,13 +278,13 @@ class Tables:
         table(
             "circuit_breakers",
             CircuitBreaker,
-            lambda item: ("circuit_breaker", hash_key(item.service, item.place)),
+            lambda item: ("circuit_breaker", hash_key(item.service, item.endpoint)),
         )
         table(
             "service_tag_list_versions",
             ServiceTagListVersion,
-            lambda item: ("service_tag_list_version", sortable_time(item.seen)),
-            lambda item: {"reason_code": item.code},
+            lambda item: ("service_tag_list_version", sortable_time(item.first_seen_at)),
+            lambda item: {"reason_code": item.reason_code},
         )
         table(
             "notification_deliveries",
@@ -306,16 +306,16 @@ class Tables:
         table("shared_snapshots", SharedSnapshot, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(
-            "daily_looks",
-            DailyLook,
-            lambda item: (item.environment_id, item.look),
-            lambda item: {"reason_code": item.code},
+            "check_positions",
+            CheckPosition,
+            lambda item: (item.environment_id, item.check),
+            lambda item: {"reason_code": item.reason_code},
         )
         table(
             "blocked_calls",
             BlockedCall,
             lambda item: (item.environment_id, hash_key(item.host)),
-            lambda item: {"reason_code": item.code},
+            lambda item: {"reason_code": item.reason_code},
         )
         table(
             "key_alerts",
@@ -324,11 +324,11 @@ class Tables:
                 hash_key(item.policy_id),
                 hash_key(item.finding.code, item.finding.subject, item.finding.level),
             ),
-            lambda item: {"reason_code": item.code},
+            lambda item: {"reason_code": item.reason_code},
         )
         table(
             "firewall_fixes",
             FirewallFixRecord,
             lambda item: ("firewall_fix", item.id),
-            lambda item: {"reason_code": item.code},
+            lambda item: {"reason_code": item.reason_code},
         )

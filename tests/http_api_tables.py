@@ -20,7 +20,7 @@ from tests.generated_tables import rows_of, with_tables
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
 ACTIONS = ("approve", "cancel", "retry", "rollback")
 #: What the app's own forms add to the address of a page.
-_OF_PAGES = ("done", "jobs")
+_OF_PAGES = ("completed_action", "flow_count")
 
 
 def with_all_tables(text: str) -> str:

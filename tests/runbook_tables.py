@@ -38,7 +38,7 @@ _NOTHING = "Nothing"
 def with_tables(page: str) -> str:
     """Return the page's text with its tables as the code has them."""
     rest = set(Reason) - {reason for reasons in ENTRIES.values() for reason in reasons}
-    waiting = {reason for reason in rest if reason.instruction.startswith(_NOTHING)}
+    waiting = {reason for reason in rest if reason.fix.startswith(_NOTHING)}
     tables = {
         "reasons with an entry": (*_ENTRY, *_entries(page)),
         "reasons": (*_ACT, *_reasons(rest - waiting)),
@@ -58,22 +58,22 @@ def _entries(page: str) -> Iterator[str]:
 
 def _reasons(reasons: set[Reason]) -> Iterator[str]:
     for reason in sorted(reasons):
-        is_waiting = reason.instruction.startswith(_NOTHING)
-        fix = f" {_fix(reason.instruction)} |" * (not is_waiting)
+        is_waiting = reason.fix.startswith(_NOTHING)
+        fix = f" {_fix(reason.fix)} |" * (not is_waiting)
         yield f"| `{reason}` | {reason.meaning} |{fix}"
 
 
 def _platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"| {codes} | {one.meaning} | {_fix(one.instruction)} |"
+        yield f"| {codes} | {one.meaning} | {_fix(one.fix)} |"
     means = OTHER.meaning.removeprefix("any other code: ")
-    yield f"| any other | {means} | {_fix(OTHER.instruction)} |"
+    yield f"| any other | {means} | {_fix(OTHER.fix)} |"
 
 
-def _fix(instruction: str) -> str:
+def _fix(fix: str) -> str:
     """Return an instruction without its last words, which the page says once."""
-    return re.sub("[,;] then retry[.]$", ".", instruction)
+    return re.sub("[,;] then retry[.]$", ".", fix)
 
 
 if __name__ == "__main__":

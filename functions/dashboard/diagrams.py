@@ -72,6 +72,6 @@ def _flow_node(remediation_id: str, flow: FlowView, standing: FlowDisplayState) 
 
 
 def _caller_node(identity: str, caller: PlannedCaller) -> DiagramNode:
-    note = "manual" if caller.manual else caller.kind.replace("_", " ")
-    look = "wait" if caller.manual else ""
+    note = "manual" if caller.manual_reason else caller.kind.replace("_", " ")
+    look = "wait" if caller.manual_reason else ""
     return DiagramNode(id=identity, title=caller.label, note=note, look=look)

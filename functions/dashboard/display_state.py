@@ -77,9 +77,9 @@ def shares(looks: Iterable[str]) -> dict[str, int]:
 
 
 def _of_job(job: FlowJob) -> FlowDisplayState:
-    look = "person" if job.code == Reason.BOTH_OFF else style_for_state(job.state)
-    words = _words(job.state, job.reached, job.requested)
-    return FlowDisplayState(key=job.state, words=words, look=look, reason=job.reason)
+    look = "person" if job.reason_code == Reason.BOTH_OFF else style_for_state(job.state)
+    words = _words(job.state, job.step, job.requested_command)
+    return FlowDisplayState(key=job.state, words=words, look=look, reason=job.message)
 
 
 def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
@@ -90,10 +90,10 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
         return FlowDisplayState(key="awaiting", words=f"awaits approval: {words}", look="wait")
     if item.needs_changes:
         return FlowDisplayState(
-            key="needs_changes", words=words, look="person", reason=item.explanation
+            key="needs_changes", words=words, look="person", reason=item.message
         )
     look = "over" if item.action is PlannedAction.NO_CHANGE else "work"
-    return FlowDisplayState(key=item.action, words=words, look=look, reason=item.explanation)
+    return FlowDisplayState(key=item.action, words=words, look=look, reason=item.message)
 
 
 @cache

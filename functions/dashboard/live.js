@@ -28,7 +28,7 @@ async function look(wait) {
 // Return the URL without the parameters that make the app read from the platform.
 function rows() {
   const address = new URL(location.href);
-  for (const name of ["compare", "repair"]) address.searchParams.delete(name);
+  for (const name of ["compare", "firewall_fix"]) address.searchParams.delete(name);
   return address;
 }
 

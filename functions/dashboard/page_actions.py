@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.endpoints import endpoint_of
+from functions.principals import name_member
 from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import describe_replays, find_replays
 from shared.domain.jobs.flow_job import FlowJob
@@ -41,8 +42,8 @@ class PageAction:
     #: Why the reader may not use this action; empty if they may.
     refusal: str = ""
     is_danger: bool = False
-    #: The request has only a function key, so the reader must enter a name.
-    asks_name: bool = False
+    #: Field for the reader's name, if the request has only a function key; empty for none.
+    name_field: str = ""
 
 
 def remediation_actions(
@@ -53,7 +54,7 @@ def remediation_actions(
     With `is_whole` False, not all jobs were read. Cancel and roll back are then omitted, because
     their consequences are not known.
     """
-    jobs, environments = shown.jobs, shown.environment_jobs
+    jobs, environments = shown.flow_jobs, shown.environment_jobs
     identity, found = shown.remediation.id, []
     blocked = [job for job in jobs if job.needs_action]
     whole = [job for job in environments if job.needs_action]
@@ -95,7 +96,7 @@ def flow_actions(
     """Return the actions for one flow; `family` are the dependent flows that roll back with it."""
     if job is None:
         return []
-    found, this = [], (("flows[]", job.original_id),)
+    found, this = [], (("flow_ids[]", job.original_id),)
     if job.is_interrupted:
         does = [_describe_retry([job])]
         title = "Retry" if job.needs_action else "Check now"
@@ -118,9 +119,9 @@ def approval(
     remediation_id: str, plan: PlanView, version: str, principal: Principal, refusal: str
 ) -> PageAction:
     """Return the approval of a plan version; `refusal` says why the reader may not approve it."""
-    awaiting = frozenset(plan.awaiting)
+    awaiting = frozenset(plan.awaiting_flow_ids)
     items = [item for item in plan.items if item.workflow_id in awaiting]
-    writes = sum(len(item.writes) for item in items)
+    writes = sum(len(item.planned_changes) for item in items)
     unknown = sum(bool(item.unknowns) for item in items)
     does = [
         f"The app makes the {writes} changes listed below.",
@@ -151,10 +152,10 @@ def ignore_action(
         job.environment_id,
         principal,
         path="environments/{id}/ignored-issues",
-        fields=(("gap", gap.name),),
-        asks=("reason", "Justification (recorded with your name)"),
+        fields=(("issue", gap.name),),
+        asks=("justification", "Justification (recorded with your name)"),
         does=[
-            f"{_flows(gap.flows)} in {where} continue. This firewall may deny their calls.",
+            f"{_flows(gap.flow_count)} in {where} continue. This firewall may deny their calls.",
             "Flows that a firewall issue blocks there are retried now.",
         ],
     )
@@ -162,9 +163,9 @@ def ignore_action(
 
 def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) -> PageAction | None:
     """Return the action that applies a firewall fix, or None if the app cannot apply it."""
-    if shown.fix.opening is None:
+    if shown.fix.added_entries is None:
         return None
-    name, where = shown.gap.name, job.environment_name or job.environment_id
+    name, where = shown.issue.name, job.environment_name or job.environment_id
     return _page_action(
         "firewall-fixes",
         "Apply fix",
@@ -174,7 +175,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
         fields=(("resource", name), ("environment", job.environment_id)),
         does=[
             f"The app will {shown.fix.summary}, for the flows of {where}.",
-            f"Nothing else of {shown.gap.firewall_name} changes. The app reads the change back.",
+            f"Nothing else of {shown.issue.firewall_name} changes. The app reads the change back.",
             f"The change is recorded with your name. Revert: cmkflow network fix {name} --revert",
             "Retry the blocked flows afterwards.",
         ],
@@ -207,7 +208,7 @@ def _page_action(
         asks=asks,
         refusal=refusal,
         is_danger=what in {"cancel", "rollback"},
-        asks_name=principal.kind is PrincipalKind.FUNCTION_KEY and "by" in route.body.model_fields,
+        name_field=name_member(route.body) if principal.kind is PrincipalKind.FUNCTION_KEY else "",
     )
 
 
@@ -223,20 +224,22 @@ def _rollback_action(
     fields: tuple[tuple[str, str], ...] = (),
 ) -> PageAction:
     replays = find_replays(jobs)
-    accepts = ("replay", describe_replays(replays, now)) if replays else ("", "")
+    accepts = ("accept_replay", describe_replays(replays, now)) if replays else ("", "")
     return _page_action(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
 
 
 def _can_roll_back(job: FlowJob) -> bool:
     """Return whether a job is not rolled back yet, and no action is requested for it."""
-    return not (job.is_withdrawn or job.is_rolling_back or job.requested)
+    return not (job.is_withdrawn or job.is_rolling_back or job.requested_command)
 
 
 def _describe_retry(jobs: Sequence[FlowJob]) -> str:
     where = Counter(_step_of(job) for job in jobs)
     at = ", ".join(f"{number} at {state}" for state, number in where.items())
     edited = [
-        job for job in jobs if job.code in {Reason.ORIGINAL_EDITED, Reason.ORIGINAL_AND_COPY_EDITED}
+        job
+        for job in jobs
+        if job.reason_code in {Reason.ORIGINAL_EDITED, Reason.ORIGINAL_AND_COPY_EDITED}
     ]
     accepted = f" The current edits of {_titles(edited)} are accepted." if edited else ""
     return f"{_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
@@ -247,7 +250,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     started = [job for job in jobs if job.state_properties.can_roll_back]
     fresh = len(jobs) - len(started)
     off = [job for job in started if not job.has_original_restored and job.original_was_on]
-    copies = [job for job in started if job.pattern.has_copy]
+    copies = [job for job in started if job.migration_method.has_copy]
     said = []
     if fresh:
         said.append(f"{_flows(fresh)} not started: cancelled.")
@@ -257,7 +260,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
         said.append(
             f"Callers reverted to their originals, then copies turned off: {_titles(copies)}."
         )
-    if edited := [job for job in started if not job.pattern.has_copy]:
+    if edited := [job for job in started if not job.migration_method.has_copy]:
         said.append(f"Changes reverted where possible: {_titles(edited)}.")
     if started:
         said.append("Scheduled deletions of these originals are cancelled.")
@@ -265,7 +268,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
 
 
 def _step_of(job: FlowJob | EnvironmentJob) -> str:
-    return str(job.reached).replace("_", " ")
+    return str(job.step).replace("_", " ")
 
 
 def _flows(number: int) -> str:

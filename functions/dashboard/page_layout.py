@@ -17,11 +17,14 @@ from shared.domain.plans.display_text import (
 )
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.progress import RemediationProgress
-from shared.domain.principal import Principal
-from shared.html_pages import rendered, style
+from shared.domain.principal import Principal, PrincipalKind
+from shared.html_pages import pages_style, rendered, style
 
 _FOLDER = Path(__file__).parent
 
+
+#: Titles and URLs of the pages in the navigation.
+_PAGES = (("Overview", "/api/dashboard"), ("Remediations", "/api/dashboard/remediations"))
 
 #: Message after an action, by the last part of its route.
 _DONE = {
@@ -40,17 +43,25 @@ class PageContext:
 
     principal: Principal
     now: datetime
-    done: str = ""
-    jobs: int = 0
+    #: The action that led to this page, and the number of its flows or jobs.
+    completed_action: str = ""
+    flow_count: int = 0
     #: Why the reader may not approve this plan in spite of their roles; empty if they may.
     may_not_approve: str = ""
 
     @property
+    def is_signed_in(self) -> bool:
+        """Return whether the reader has a session, which they can end."""
+        return self.principal.kind is PrincipalKind.USER
+
+    @property
     def said(self) -> str:
         """Return the message about the action that led to this page, or an empty string."""
-        if self.done == "retry" and not self.jobs:
+        if self.completed_action == "retry" and not self.flow_count:
             return "Nothing was retried. No flow is blocked, failed or waiting."
-        return _DONE[self.done].format(self.jobs) if self.done else ""
+        if not self.completed_action:
+            return ""
+        return _DONE[self.completed_action].format(self.flow_count)
 
 
 @cache
@@ -58,6 +69,7 @@ def assets() -> dict[str, tuple[str, str]]:
     """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
         ("css", "text/css", style()),
+        ("pages.css", "text/css", pages_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
         ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),
     )
@@ -70,16 +82,25 @@ def assets() -> dict[str, tuple[str, str]]:
 def _needing(progress: RemediationProgress) -> int:
     """Return how many jobs, plans and flows of a remediation require an action."""
     asked = (NotMigratedReason.NEEDS_CHANGES, NotMigratedReason.AWAITING_APPROVAL)
-    return progress.stuck + sum(progress.left.get(why, 0) for why in asked)
+    return progress.action_required_count + sum(progress.not_migrated.get(why, 0) for why in asked)
 
 
-def render_page(name: str, view: PageContext | None = None, **values: Any) -> str:
-    """Render the template `name`; `view` is None where the reader is not known."""
-    css, js, icon = assets()
+def render_page(
+    name: str, view: PageContext | None = None, *, section: str = "", **values: Any
+) -> str:
+    """Render the template `name`; `view` is None where the reader is not known.
+
+    `section` is the title of the page's entry in the navigation.
+    """
+    css, pages_css, js, icon = assets()
     common = {
         "css": css,
+        "pages_css": pages_css,
         "js": js,
         "icon": icon,
+        "icon_file": icon,
+        "pages": _PAGES,
+        "section_title": section,
         "view": view,
         "look": look_with,
         "needing": _needing,
@@ -106,6 +127,6 @@ def session_page(
     )
 
 
-def problem_page(title: str, detail: str, instruction: str, *, back: str = "") -> str:
+def problem_page(title: str, detail: str, fix: str, *, back: str = "") -> str:
     """Return an error page; `back` is the URL of the page that the request came from."""
-    return render_page("problem", title=title, detail=detail, instruction=instruction, back=back)
+    return render_page("problem", title=title, detail=detail, fix=fix, back=back)

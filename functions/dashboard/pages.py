@@ -49,11 +49,11 @@ class FlowFilter:
     """Selects flows of a remediation by state and by text."""
 
     state: str = ""
-    find: str = ""
+    search: str = ""
 
     def of(self, lines: list[FlowTableRow]) -> list[FlowTableRow]:
         """Return the lines that match."""
-        if not (self.state or self.find):
+        if not (self.state or self.search):
             return lines
         return [line for line in lines if self.takes(line)]
 
@@ -61,7 +61,7 @@ class FlowFilter:
         """Return whether a line matches."""
         if self.state not in ("", line.standing.key):
             return False
-        return not self.find or self.find.lower() in f"{line.title} {line.id}".lower()
+        return not self.search or self.search.lower() in f"{line.title} {line.id}".lower()
 
 
 def status_page(view: PageContext, attention: TenantStatus) -> str:
@@ -133,7 +133,9 @@ def remediation_page(
     on_page = listed[start : start + FLOWS_ON_PAGE]
     on_page += [_line(one, *both, where) for one, both in more.items()]
     here = f"/api/dashboard/remediations/{shown.remediation.id}"
-    known = replace(shown, jobs=(*shown.jobs, *(one.job for one in rest.on_page if one.job)))
+    known = replace(
+        shown, flow_jobs=(*shown.flow_jobs, *(one.job for one in rest.on_page if one.job))
+    )
     looks = Counter[str]()
     for (_, look), number in counts.items():
         looks[look] += number
@@ -159,7 +161,7 @@ def remediation_page(
         waivers={
             (job.environment_id, gap.name): ignore_action(job, gap, view.principal)
             for job in shown.environment_jobs
-            for gap in job.network
+            for gap in job.firewall_issues
         },
         repairs=_repairs(view, shown, closed_by),
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
@@ -199,7 +201,7 @@ def plan_page(
     chosen = {
         "": ("all", len(items)),
         "awaiting": ("awaits approval", sum(len(one["awaiting"]) for one in shown)),
-        "changed": ("changed", sum(bool(item.changed) for item in items)),
+        "changed": ("changed", sum(bool(item.changed_since_approval) for item in items)),
         **{action: (ACTION_WORDS[action], number) for action, number in _counts(items).items()},
     }
     return render_page(
@@ -257,7 +259,7 @@ def _line(
         flow.title,
         names[flow.environment_job.environment_id] if names else "",
         standing,
-        job.instruction if job else item.instruction if item else "",
+        job.fix if job else item.fix if item else "",
         len(item.callers) if item else 0,
     )
 
@@ -274,29 +276,29 @@ def _timeline(shown: RemediationView) -> list[tuple[HistoryEntry, str, str]]:
     """Return the last changes of all jobs, newest first: entry, name of the flow, workflow id."""
     changes = [(one, _name_of(job), "") for job in shown.environment_jobs for one in job.history]
     # The job of any other entry has a later one, so its entries cannot be among the last.
-    latest = nlargest(_MOST_CHANGES, (job for job in shown.jobs if job.history), key=_last)
+    latest = nlargest(_MOST_CHANGES, (job for job in shown.flow_jobs if job.history), key=_last)
     for job in latest:
         changes += [(one, job.display_name, job.original_id) for one in job.history]
     changes.reverse()  # of entries with the same time, the later one comes first
-    return sorted(changes, key=lambda one: one[0].at, reverse=True)[:_MOST_CHANGES]
+    return sorted(changes, key=lambda one: one[0].changed_at, reverse=True)[:_MOST_CHANGES]
 
 
 def _last(job: FlowJob) -> datetime:
-    return job.history[-1].at
+    return job.history[-1].changed_at
 
 
 def _shown(view: PageContext, remediation_id: str, plan: PlanView, only: str) -> dict[str, Any]:
-    awaiting = frozenset(plan.awaiting)
+    awaiting = frozenset(plan.awaiting_flow_ids)
     chosen = [
         item
         for item in plan.items
         if only in {"", item.action}
         or (only == "awaiting" and item.workflow_id in awaiting)
-        or (only == "changed" and item.changed)
+        or (only == "changed" and item.changed_since_approval)
     ]
     chosen.sort(
         key=lambda item: plan_sort_key(
-            changed=item.changed, action=item.action, title=item.display_name
+            changed=item.changed_since_approval, action=item.action, title=item.display_name
         )
     )
     version = plan.version
@@ -321,11 +323,11 @@ def _counts(items: Sequence[PlanItem]) -> dict[str, int]:
 def _calls(job: FlowJob | None) -> int:
     """Return the requests to the flow service that the next invocation of a job needs."""
     need = flow_job_demand(job) if job else None
-    return need.calls if need else 0
+    return need.requests if need else 0
 
 
 def _steps(changes: Sequence[HistoryEntry]) -> list[tuple[HistoryEntry, timedelta | None]]:
     """Return the history, newest first, with the duration of each entry (None for the last)."""
-    ends = [one.at for one in changes[1:]]
-    lasted = [end - one.at for one, end in zip(changes, ends, strict=False)]
+    ends = [one.changed_at for one in changes[1:]]
+    lasted = [end - one.changed_at for one, end in zip(changes, ends, strict=False)]
     return list(zip(changes, [*lasted, None], strict=False))[::-1]

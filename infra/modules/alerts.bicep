@@ -23,20 +23,20 @@ var bothOff = '''
 traces
 | where severityLevel >= 3
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
-| where tostring(fields.code) == 'both_off'
+| where tostring(fields.reason_code) == 'both_off'
 '''
 
 // One line per action, once a day: shared/adapters/channels/log.py.
 var plansWaiting = '''
 traces
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
-| where tostring(fields.cause) in ('plan_awaiting_approval', 'plan_expires_soon')
+| where tostring(fields['kind']) in ('plan_awaiting_approval', 'plan_expires_soon')
 '''
 
 var flowsBlocked = '''
 traces
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
-| where tostring(fields.cause) in ('flows_blocked', 'environment_blocked')
+| where tostring(fields['kind']) in ('flows_blocked', 'environment_blocked')
 '''
 
 // The daily check logs its result. If the app does not run, there is no line.

@@ -24,8 +24,11 @@ async def assess(stage: ScenarioContext) -> None:
 
 async def prepare(stage: ScenarioContext) -> None:
     """Convert the flows that are named, then add the others to a solution."""
-    await stage.app.put(f"environments/{OPERATIONS.id}", {"mode": "required"})
-    stage.note("Operations is opted in (mode required): the app may write what somebody approves.")
+    await stage.app.put(f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
+    stage.note(
+        "Operations is opted in (approval policy required): the app may write what somebody "
+        "approves."
+    )
     stage.note("The makers of two of them agree to V2: a conversion is ordered by their names.")
     await _carry_out(stage, await stage.order("prepare", OPERATIONS, _NAMED))
     stage.note("The rest is ordered without names: what no maker has to agree to is prepared.")
@@ -49,7 +52,7 @@ async def _carry_out(
     await stage.until(is_over, "the end of the preparation of Operations")
     titles = [
         job["display_name"]
-        for job in stage.watcher.detail(identity)["jobs"]
+        for job in stage.watcher.detail(identity)["flow_jobs"]
         if job["state"] == FlowJobState.PREPARED
     ]
     stage.note(f"Prepared: {', '.join(sorted(titles)) or 'nothing'}.")

@@ -41,16 +41,16 @@ class BlockedCallScene:
     async def settle(self, identity: str) -> None:
         """Do what is next, as the flow's job says."""
         job = self._stage.job(CUSTOMER_CARE, _COURIER)
-        if job.get("code") == _RUNNING and not self._is_shown:
+        if job.get("reason_code") == _RUNNING and not self._is_shown:
             self._is_shown = True
             await self._show(job)
-        if job.get("code") != REFUSED:
+        if job.get("reason_code") != REFUSED:
             return
         if not self._is_opened:
             self._is_opened = True
             await self._open(job)
         # Again, where a list of runs does not show the last one yet.
-        await self._stage.app.post(f"remediations/{identity}/retry", {"flows": [_COURIER]})
+        await self._stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_COURIER]})
 
     async def _show(self, job: Json) -> None:
         stage = self._stage
@@ -60,7 +60,7 @@ class BlockedCallScene:
 
     async def _open(self, job: Json) -> None:
         stage = self._stage
-        stage.note(f"Order a courier is not retired: {job['reason'].partition(': ')[2]}")
+        stage.note(f"Order a courier is not retired: {job['message'].partition(': ')[2]}")
         opened = courier_firewall("LogicApps", "PowerPlatformPlex")
         await stage.platform.control("POST", "/azure/seed", {"networkSecurityGroups": [opened]})
         run = await self._run(job["copy_id"])

@@ -27,20 +27,24 @@ class DeletionScene:
     async def order(self, remediation: str) -> None:
         """Approve the deletes of three of its originals, and keep one of them after all."""
         stage, where = self._stage, f"remediations/{remediation}/deletions"
-        candidates = (await stage.app.get(where))["candidates"]
+        candidates = (await stage.app.get(where))["deletable_originals"]
         chosen = [one for one in candidates if one["original_id"] in (*_DELETED, _KEPT)]
         if len(chosen) != len(_DELETED) + 1:
             raise ScenarioError("not all originals that are to be deleted are retired")
-        earliest = [datetime.fromisoformat(one["earliest"]) for one in chosen]
+        earliest = [datetime.fromisoformat(one["earliest_delete_at"]) for one in chosen]
         moment = max(*earliest, datetime.now(UTC) + _SOON)
-        body = {"on": moment.isoformat(), "flows": [*_DELETED, _KEPT], "by": APPROVER}
+        body = {
+            "delete_at": moment.isoformat(),
+            "flow_ids": [*_DELETED, _KEPT],
+            "approved_by": APPROVER,
+        }
         await stage.app.post(where, body)
         titles = ", ".join(sorted(one["display_name"] for one in chosen))
         stage.note(
             f"The retired originals of {titles} are to be deleted at {moment:%H:%M:%S} UTC, "
             "the first moment allowed."
         )
-        await stage.app.post(f"{where}/cancel", {"flows": [_KEPT], "by": APPROVER})
+        await stage.app.post(f"{where}/cancel", {"flow_ids": [_KEPT], "cancelled_by": APPROVER})
         stage.note("Hear from partners is to be kept after all: its delete is cancelled.")
         self._remediation = remediation
         stage.observers.append(self._tell)
@@ -58,7 +62,7 @@ class DeletionScene:
         for one in detail["deletions"]:
             title = one["display_name"]
             if one["state"] == "blocked":
-                raise ScenarioError(f"deletion of {title} blocked: {one['reason']}")
+                raise ScenarioError(f"deletion of {title} blocked: {one['message']}")
             is_gone = one["state"] == "deleted" and one["is_on_microsoft_key_list"] is False
             if is_gone and one["original_id"] not in self._told:
                 self._told.add(one["original_id"])

@@ -52,9 +52,10 @@ def assessment_in_words(assessment: Json) -> str:
     """Say how many flows would stay, why, and how many of them can be prepared."""
     staying = [flow for flow in assessment["flows"] if flow["stays_on_microsoft_key"]]
     why = Counter(
-        next((name for name in _REASONS if name in flow["reasons"]), "") for flow in staying
+        next((name for name in _REASONS if name in flow["microsoft_key_reasons"]), "")
+        for flow in staying
     )
-    number = sum(bool(_PREPARABLE & set(flow["reasons"])) for flow in staying)
+    number = sum(bool(_PREPARABLE & set(flow["microsoft_key_reasons"])) for flow in staying)
     return (
         f"{len(staying)} of {flows(assessment['flow_count'])} would stay on Microsoft's key: "
         f"{_counted(why, _REASONS)}. {number} of them can be prepared, which spares the copy."

@@ -37,18 +37,18 @@ class Firewalls:
         """Open two firewalls by the app, waive one gap by its name; a third one stays as it is."""
         stage = self._stage
         pricing = stage.job(OPERATIONS, _PRICING)
-        if pricing.get("code") == "firewall_denies" and not self._is_opened:
+        if pricing.get("reason_code") == "firewall_denies" and not self._is_opened:
             self._is_opened = True
             for resource in (EDGE_FIREWALL, RECEIPTS_GROUP):
                 await self._repair(resource)
-            await stage.app.post(f"remediations/{identity}/retry", {"flows": [_PRICING]})
-        for finding in stage.watcher.environment_job(identity, OPERATIONS.id)["network"]:
+            await stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_PRICING]})
+        for finding in stage.watcher.environment_job(identity, OPERATIONS.id)["firewall_issues"]:
             name = finding["name"]
             if _LABELS_GROUP in name.lower() and name not in self._waived:
                 self._waived.add(name)
                 reason = "Flows reach the printers over a private link."
                 where = f"environments/{OPERATIONS.id}/ignored-issues"
-                await stage.app.post(where, {"gap": name, "reason": reason})
+                await stage.app.post(where, {"issue": name, "justification": reason})
                 stage.note(
                     f"The firewall {_LABELS_GROUP} does not let copies in. The gap is waived: "
                     "flows reach the printers another way."
@@ -71,8 +71,8 @@ class Firewalls:
         await stage.platform.control("POST", "/azure/seed", more)
         edition = (await stage.app.post("network/service-tag-lists/refresh", {}))["items"][0]
         _require(edition, _NEW_RANGE, EDGE_FIREWALL)
-        flows = sum(plan["flows"] for plan in edition["plans"])
-        names = ", ".join(one["name"] for one in edition["firewalls"])
+        flows = sum(plan["flow_count"] for plan in edition["affected_remediations"])
+        names = ", ".join(one["name"] for one in edition["affected_firewalls"])
         stage.note(
             f"Microsoft's ranges have changed (list {edition['change_number']}): {_TAG} has "
             f"{_NEW_RANGE} more. Kept out by {names}; flows that call through them: {flows}."
@@ -87,11 +87,11 @@ class Firewalls:
         for item in shown["items"]:
             command = item["azure_cli"].partition(" \\\n")[0]
             stage.note(f"Repair of {item['firewall']}: {item['summary']} ({command} …).")
-        order = {**where, "by": APPROVER}
+        order = {**where, "requested_by": APPROVER}
         try:
             made = (await stage.app.post("network/firewall-fixes", order))["items"]
         except AppRefusal as refusal:
-            if refusal.problem.get("code") != _NOT_YET:
+            if refusal.problem.get("reason_code") != _NOT_YET:
                 raise
             made = (await stage.app.post("network/firewall-fixes", order))["items"]
         for one in made:
@@ -101,6 +101,6 @@ class Firewalls:
 def _require(edition: Json, prefix: str, firewall: str) -> None:
     """Raise `ScenarioError` unless the difference and the firewall that keeps it out are told."""
     added = {one for change in edition["changes"] for one in change["added"]}
-    closed = [one["gap"] for one in edition["firewalls"]]
+    closed = [one["issue"] for one in edition["affected_firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):
         raise ScenarioError(f"the change of Microsoft's ranges is not told: {edition}")

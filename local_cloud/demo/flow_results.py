@@ -47,7 +47,7 @@ class FlowResult:
     was_on: bool = False
     category: str = ""
     explanation: str = ""
-    instruction: str = ""
+    fix: str = ""
 
     def expectation(self) -> Json:
         """What the table of expected ends says of a flow like this."""
@@ -210,15 +210,15 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowResult:
         title=seen.before["displayName"],
         was_on=_on_or_off(seen.before) == "on",
         action=item["action"] if item else "none",
-        reasons=tuple(item["reasons"]) if item else (),
+        reasons=tuple(item["microsoft_key_reasons"]) if item else (),
         category=item["category"] if item else "",
         state=_state(item, job, original),
-        code=job["code"] if job else "",
+        code=job["reason_code"] if job else "",
         original=_on_or_off(original),
         copy=_on_or_off(copy) if copy else "none",
         is_protected=bool(works.get("isProtected")),
         explanation=_explanation(item, job),
-        instruction=(job or {}).get("instruction") or (item or {}).get("instruction", ""),
+        fix=(job or {}).get("fix") or (item or {}).get("fix", ""),
     )
 
 
@@ -239,7 +239,7 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
 def _explanation(item: Json | None, job: Json | None) -> str:
     if job and job["state"] == FlowJobState.PREPARED:
         return "It was prepared before the key, and moved by itself."
-    return str((job or {}).get("reason") or (item or {}).get("explanation", ""))
+    return str((job or {}).get("message") or (item or {}).get("message", ""))
 
 
 def _on_or_off(flow: Json) -> str:
@@ -267,7 +267,7 @@ def unsettled(ends: Sequence[FlowResult]) -> list[str]:
         if end.state in _DONE:
             continue
         match end.state:
-            case "blocked" | "needs_person" if end.instruction:
+            case "blocked" | "needs_person" if end.fix:
                 continue
             case "failed" if end.explanation:
                 continue

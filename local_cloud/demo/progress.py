@@ -54,6 +54,5 @@ class DemoProgress:
     def states(self) -> Counter[str]:
         """Flow jobs by state; a waiting job counts where it waits."""
         return Counter(
-            job["reached"] if job["state"] == "waiting" else job["state"]
-            for job in self.jobs.values()
+            job["step"] if job["state"] == "waiting" else job["state"] for job in self.jobs.values()
         )

@@ -118,7 +118,7 @@ def print_summary(console: Console, report: Report) -> None:
     facts.add_row("Callers updated", updated)
     for gap in document["firewall_gaps"]:
         state = "still stands" if gap["stands"] else "settled"
-        facts.add_row("Firewall gap", f"{gap['firewall']}: {state}")
+        facts.add_row("Firewall gap", f"{gap['firewall_name']}: {state}")
     facts.add_row("Prepared", f"{flows(document['flows_prepared'])} before the key, without a copy")
     facts.add_row("Originals deleted", _deleted(report.outcome.deletions))
     facts.add_row("People told", _told(report.outcome.messages))

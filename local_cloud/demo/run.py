@@ -220,8 +220,8 @@ class DemoRun:
         found = [
             f"{number} dead: {queue}" for queue, number in health["dead_letters"].items() if number
         ]
-        if health["parked"]:
-            found.append(f"{health['parked']} poison messages")
+        if health["poison_messages"]:
+            found.append(f"{health['poison_messages']} poison messages")
         lines = (await self._log()).splitlines()
         return found + [text for line in lines if (text := _defect(line))]
 
@@ -284,11 +284,13 @@ def _deletions(remediations: list[Json]) -> list[Json]:
 
 def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[Json]:
     """Each firewall gap that a plan named, and whether flows are still stopped by it."""
-    open_texts = [job["reason"] for job in jobs.values() if job["code"] == "firewall_denies"]
+    open_texts = [
+        job["message"] for job in jobs.values() if job["reason_code"] == "firewall_denies"
+    ]
     found: dict[str, Json] = {}
     for detail in remediations:
         for job in detail["environment_jobs"]:
-            for gap in job["network"]:
+            for gap in job["firewall_issues"]:
                 stands = any(gap["name"] in text for text in open_texts)
                 found[gap["name"]] = gap | {"stands": stands}
     return list(found.values())

@@ -106,7 +106,7 @@ class DemoScenario:
         stage.note("Customer care has been under the key for long. A dry run is ordered for it.")
         await stage.planned(await stage.order("dry_run", CUSTOMER_CARE), CUSTOMER_CARE)
         stage.note("The dry run shows every write that the real run would make. It made none.")
-        await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"mode": "automatic"})
+        await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"approval_policy": "automatic"})
         await self._refused_call.begin()
         await stage.order("apply", CUSTOMER_CARE)
         stage.note("The remediation starts with approval policy automatic: it needs no approval.")
@@ -119,7 +119,7 @@ class DemoScenario:
             lambda: stage.watcher.find("api_request", CUSTOMER_CARE.id), "the remediation by hand"
         )
         where = f"remediations/{detail['remediation']['id']}/rollback"
-        await stage.app.post(where, {"flows": [_FEEDBACK]})
+        await stage.app.post(where, {"flow_ids": [_FEEDBACK]})
         stage.note("Somebody wants Take feedback back as it was: its rollback is ordered.")
         await stage.until(
             lambda: stage.job(CUSTOMER_CARE, _FEEDBACK).get("state") == "rolled_back",
@@ -135,7 +135,7 @@ class DemoScenario:
         """Environments of exported flows, all at once and without asking."""
         stage = self._stage
         for environment in self._imported:
-            settings = {"mode": "automatic", "limit": 10_000}
+            settings = {"approval_policy": "automatic", "max_flows": 10_000}
             await stage.app.put(f"environments/{environment.id}", settings)
             await stage.platform.link(environment.id, POLICY_SYSTEM_ID)
         stage.note(f"{len(self._imported)} environments of exported flows are linked.")
@@ -165,7 +165,7 @@ class DemoScenario:
             f"every flow job of {environment.title} comes to an end",
             meanwhile=lambda: self._settle(identity, environment),
         )
-        own = stage.watcher.detail(identity)["jobs"]
+        own = stage.watcher.detail(identity)["flow_jobs"]
         if is_measured:
             await stage.meter.mark(REMEDIATING)
             stage.meter.flows = len(own)
@@ -199,12 +199,12 @@ class DemoScenario:
         """The maker points the canvas app at the copy once the app asks for it."""
         stage = self._stage
         job = stage.job(OPERATIONS, _OLD_APP_FLOW)
-        if job.get("code") != _BY_HAND or self._is_app_published:
+        if job.get("reason_code") != _BY_HAND or self._is_app_published:
             return
         self._is_app_published = True
         where = f"/environments/{OPERATIONS.id}/canvasApps/{OLD_APP}"
         await stage.platform.control("PATCH", where, {"flows": [job["copy_id"]]})
-        await stage.app.post(f"remediations/{identity}/retry", {"flows": [_OLD_APP_FLOW]})
+        await stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_OLD_APP_FLOW]})
         stage.note("No interface can change a canvas app: the maker of Requests puts the copy in.")
 
     def _is_over(self, identity: str, environment: NamedEnvironment) -> bool:
@@ -213,6 +213,6 @@ class DemoScenario:
             return False
         jobs = self._stage.jobs(environment)
         return all(
-            FLOW_STATES[job["state"]].is_inactive and job["code"] not in {_BY_HAND, REFUSED}
+            FLOW_STATES[job["state"]].is_inactive and job["reason_code"] not in {_BY_HAND, REFUSED}
             for job in jobs
         )

@@ -72,7 +72,7 @@ class ScenarioContext:
         self, mode: str, environment: NamedEnvironment, flows: Sequence[str] = ()
     ) -> str:
         """Start a remediation by hand; its id. Sent again, it is the same order."""
-        body = {"mode": mode, "environments": [environment.id], "flows": list(flows)}
+        body = {"mode": mode, "environment_ids": [environment.id], "flow_ids": list(flows)}
         key = f"demo-{mode}-{environment.title}-{len(flows)}".replace(" ", "-")
         started = await self.app.post("remediations", body, key=key)
         return str(started["id"])
@@ -86,17 +86,23 @@ class ScenarioContext:
             return None if shows is RemediationState.PLANNING else job
 
         job = await self.until(planned, f"the plan for {environment.title}")
-        self.note(f"Plan for {environment.title}: {plan_in_words(job['counts'] or {})}.")
+        self.note(
+            f"Plan for {environment.title}: {plan_in_words(job['planned_action_counts'] or {})}."
+        )
         return job
 
     async def approve(self, identity: str, except_flows: Sequence[str] = ()) -> None:
         """Approve what waits, by the version that was shown."""
         plans = await self.app.get(f"remediations/{identity}/plan")
-        versions = [plan["version"] for plan in plans["items"] if plan["awaiting"]]
+        versions = [plan["version"] for plan in plans["items"] if plan["awaiting_flow_ids"]]
         if not versions:
             return
         try:
-            order = {"versions": versions, "by": APPROVER, "excluded_flow_ids": list(except_flows)}
+            order = {
+                "versions": versions,
+                "approved_by": APPROVER,
+                "excluded_flow_ids": list(except_flows),
+            }
             await self.app.post(f"remediations/{identity}/approve", order)
         except AppRefusal as refusal:
             if refusal.status != 409:

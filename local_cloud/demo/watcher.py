@@ -27,7 +27,7 @@ class Watcher:
 
     def picture(self) -> object:
         """What can be seen to change: two looks that are equal saw the same."""
-        jobs = {key: (job["state"], job["reached"]) for key, job in self.progress.jobs.items()}
+        jobs = {key: (job["state"], job["step"]) for key, job in self.progress.jobs.items()}
         states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]
         return jobs, states, list(self.progress.environments)
 
@@ -38,7 +38,7 @@ class Watcher:
         ids = [line["remediation"]["id"] for line in listed]
         self.remediations = [await self._app.get(f"remediations/{one}") for one in ids]
         for detail in self.remediations:
-            for job in detail["jobs"]:
+            for job in detail["flow_jobs"]:
                 self.progress.jobs[job["environment_id"], job["original_id"]] = job
         self.progress.losses = self._traffic.account.losses(USER_AGENT)
 
@@ -57,12 +57,12 @@ class Watcher:
             )
         self.progress.environments = lines
 
-    def find(self, origin: str, environment: str, *, mode: str = "apply") -> Json | None:
-        """The newest remediation of an origin that concerns an environment."""
+    def find(self, start_source: str, environment: str, *, mode: str = "apply") -> Json | None:
+        """The newest remediation of a start source that concerns an environment."""
         for detail in self.remediations:
             remediation = detail["remediation"]
             if (
-                remediation["origin"] == origin
+                remediation["start_source"] == start_source
                 and remediation["mode"] == mode
                 and environment in remediation["environment_ids"]
             ):

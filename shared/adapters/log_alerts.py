@@ -14,5 +14,5 @@ class LogAlertSender:
         row = "/".join(notice.row)
         log.error(
             "action required",
-            extra={"code": notice.code, "row": row, "text": notice.message},
+            extra={"reason_code": notice.reason_code, "row": row, "text": notice.message},
         )

@@ -223,7 +223,7 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
         address=f"{site.id}|{name}",
         label=f"setting {name} of the app {site.name}",
         resource_id=f"app_setting/{site.id}".lower(),
-        manual=(
+        manual_reason=(
             "It refers to a fixed version of a Key Vault secret. Refer to the secret without a "
             "version, or to the version with the new URL."
             if pinned

@@ -59,8 +59,8 @@ class CanvasAppCallers:
                 unreadable.note(f"canvas apps of {environment.display_name} (no such list)")
                 continue
             for app in apps:
-                if app.gap:
-                    unreadable.note(app.gap)
+                if app.unknown_reason:
+                    unreadable.note(app.unknown_reason)
                 yield _caller(environment.id, app)
         unreadable.tell()
 
@@ -74,7 +74,7 @@ class CanvasAppCallers:
         except InvalidInput as err:
             raise JobBlocked(
                 f"The flows that the {caller.label} uses cannot be read: {err}",
-                instruction=f"{BY_ITS_MAKER} Then retry.",
+                fix=f"{BY_ITS_MAKER} Then retry.",
                 code=Reason.MANUAL_CALLER,
             ) from err
         return CallerContent(text=_calls(app.flow_ids))
@@ -83,7 +83,7 @@ class CanvasAppCallers:
         """Raise `JobBlocked`, because an app cannot be written."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}: the platform has no API for that.",
-            instruction=f"{BY_ITS_MAKER} Then retry.",
+            fix=f"{BY_ITS_MAKER} Then retry.",
             code=Reason.MANUAL_CALLER,
         )
 
@@ -97,7 +97,7 @@ def _caller(home: str, app: CanvasApp) -> Caller:
         resource_id=f"{KIND}/{home}/{app.name}",
         environment_id=home,
         child_flow_ids=app.flow_ids,
-        manual=BY_ITS_MAKER,
+        manual_reason=BY_ITS_MAKER,
     )
 
 

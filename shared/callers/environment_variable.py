@@ -148,7 +148,7 @@ def _callers(
             label=f"{part} of the environment variable {variable.schema_name}",
             resource_id=f"environment_variable/{environment.id}/{variable.definition_id}",
             environment_id=environment.id,
-            manual=_manual_reason(managed),
+            manual_reason=_manual_reason(managed),
         )
         yield from callers_in(text, place)
 

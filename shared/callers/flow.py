@@ -74,7 +74,7 @@ class FlowCallers:
                         reference.id for reference in part if reference.is_retired
                     ),
                     child_flow_ids=_ids(part, FlowReferenceKind.CHILD_FLOW),
-                    manual=reason,
+                    manual_reason=reason,
                 )
 
     async def read(self, caller: Caller) -> CallerContent:

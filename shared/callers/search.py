@@ -24,7 +24,7 @@ async def left_with_readings[T, R](
     key: Callable[[T], str],
     read: Callable[[T], Coroutine[Any, Any, R]],
 ) -> AsyncGenerator[tuple[T, Awaitable[R]]]:
-    """Yield the places of `search.left`, each with its read; the next reads are already in
+    """Yield the places of `search.remaining`, each with its read; the next reads are already in
     progress.
 
     An awaited read raises the errors of `read`. Close the generator to cancel reads that are not
@@ -53,19 +53,19 @@ def environment_id(environment: Environment) -> str:
 def callers_in(text: str, place: Caller) -> Iterator[Caller]:
     """Yield a caller once for the trigger URLs that can be replaced, and once for the others.
 
-    `place` is the caller without ids; its `manual` reason applies to both.
+    `place` is the caller without ids; its `manual_reason` applies to both.
     """
     matches = find_trigger_urls(text)
     filled_in = {match.url.workflow_id for match in matches if not match.is_replaceable}
     retired = {match.url.workflow_id for match in matches if match.url.is_retired}
     ours = {match.url.workflow_id for match in matches} - filled_in
-    for ids, reason in ((ours, place.manual), (filled_in, place.manual or FILLED_IN)):
+    for ids, reason in ((ours, place.manual_reason), (filled_in, place.manual_reason or FILLED_IN)):
         if ids:
             yield replace(
                 place,
                 trigger_url_ids=frozenset(ids),
                 retired_url_ids=frozenset(ids & retired),
-                manual=reason,
+                manual_reason=reason,
             )
 
 
@@ -91,6 +91,6 @@ class UnreadableCallers:
         if self.search.unreadable:
             raise JobBlocked(
                 f"Not searched: {', '.join(self.search.unreadable)}",
-                instruction=f"{self.remedy} Then search again.",
+                fix=f"{self.remedy} Then search again.",
                 code=Reason.CALLER_SEARCH_INCOMPLETE,
             )

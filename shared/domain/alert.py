@@ -12,10 +12,10 @@ class Alert:
     """An alert about one row. A row has at most one alert per code, until the reason is fixed."""
 
     #: Listed in docs/runbook.md.
-    code: str
+    reason_code: str
     row: RowName
     #: Why the alert was raised; holds no secret.
     message: str
     raised_at: datetime
     #: What to do, where the code alone does not say it. Names the row.
-    instruction: str = ""
+    fix: str = ""

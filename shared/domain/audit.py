@@ -19,28 +19,28 @@ class AuditEntry:
     """
 
     id: str
-    at: datetime
+    recorded_at: datetime
     who: str
     #: Object id in Entra; empty: a function key was used, and its holder can write any name into
     #: `who`.
     who_id: str
     kind: PrincipalKind
     #: Address and program of the client, as far as the request shows them.
-    source: str
+    client: str
     #: The name of the route, such as `approve_remediation`.
-    action: str
+    operation: str
     #: The path of the request, such as `/api/remediations/…/approve`.
     target: str
     #: The content of the request, as JSON without secrets.
-    asked: str
+    request_body: str
     #: The affected object as JSON, before and after the action; empty where there is no such
     #: record.
-    before: str = ""
-    after: str = ""
+    state_before: str = ""
+    state_after: str = ""
     #: HTTP status of the response; None: the row written before the action.
     status: int | None = None
     #: Why the request was rejected.
-    reason: str = ""
+    message: str = ""
     #: The principal lacks the role for this route: the first such request of an hour.
     is_rejection: bool = False
 
@@ -51,6 +51,10 @@ class AuditEntry:
         A request without the required role is dated to the start of its hour, so that later ones in
         that hour have the same key.
         """
-        at = self.at.replace(minute=0, second=0, microsecond=0) if self.is_rejection else self.at
+        at = (
+            self.recorded_at.replace(minute=0, second=0, microsecond=0)
+            if self.is_rejection
+            else self.recorded_at
+        )
         left = int((_END - at).total_seconds() * 1_000_000)
         return f"{left:020}-{self.id}-{int(self.status is None)}"

@@ -21,16 +21,16 @@ class CircuitBreaker:
 
     service: str
     #: An environment id or a host; empty: the service has only one place.
-    place: str
+    endpoint: str
     #: Requests without an answer, in a row.
     unanswered_count: int = 0
     #: Different targets that requests failed for, at most `SEVERAL`.
     failing_targets: tuple[str, ...] = ()
     last_failure_at: datetime
     #: The first error of the service, or of the connection to it.
-    reason: str
+    message: str
     #: Since when the circuit breaker is open; None: it is closed.
-    opened: datetime | None = None
+    opened_at: datetime | None = None
     #: When the next request may probe the service, and the delay until the probe after that.
     probe_at: datetime | None = None
     probe_interval: timedelta = timedelta(0)
@@ -60,7 +60,7 @@ def record_failure(
     breaker: CircuitBreaker, failure: RequestFailure, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
     """Return the circuit breaker with one more failure, opened if a limit is reached."""
-    if breaker.opened is not None:
+    if breaker.opened_at is not None:
         return replace(breaker, last_failure_at=failure.at)
     if failure.at - breaker.last_failure_at > _MAX_INTERVAL:
         breaker = replace(breaker, unanswered_count=0, failing_targets=())
@@ -78,7 +78,7 @@ def record_failure(
         return updated
     return replace(
         updated,
-        opened=failure.at,
+        opened_at=failure.at,
         probe_at=failure.at + policy.first_interval,
         probe_interval=policy.first_interval,
     )

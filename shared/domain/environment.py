@@ -71,9 +71,9 @@ class EnvironmentSettings:
     """What an administrator allows the app to do in one environment."""
 
     environment_id: str
-    mode: ApprovalPolicy = ApprovalPolicy.READ_ONLY
+    approval_policy: ApprovalPolicy = ApprovalPolicy.READ_ONLY
     #: Flows per remediation, at most.
-    limit: int = 100
+    max_flows: int = 100
     #: Workflow ids or flow names that the app never changes.
     excluded_flows: frozenset[str] = frozenset()
     #: Workflow ids or flow names of the pilot flows; the other flows start after these work.

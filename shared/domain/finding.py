@@ -21,9 +21,9 @@ class Finding:
     level: FindingLevel
     #: The check's code, the same in every assessment.
     code: str
-    text: str
+    message: str
     #: What to do next; empty: nothing.
-    instruction: str = ""
+    fix: str = ""
     #: The environment, vault or key version that it is about; empty: the policy.
     subject: str = ""
 
@@ -40,27 +40,21 @@ def highest_level(findings: Iterable[Finding]) -> FindingLevel:
 
 def ok(code: str, text: str, subject: str = "") -> Finding:
     """Return a finding that the check passed."""
-    return Finding(level=FindingLevel.OK, code=code, text=text, subject=subject)
+    return Finding(level=FindingLevel.OK, code=code, message=text, subject=subject)
 
 
-def warning(code: str, text: str, instruction: str, subject: str = "") -> Finding:
+def warning(code: str, text: str, fix: str, subject: str = "") -> Finding:
     """Return a finding that something will or may stop working."""
-    return Finding(
-        level=FindingLevel.WARNING, code=code, text=text, instruction=instruction, subject=subject
-    )
+    return Finding(level=FindingLevel.WARNING, code=code, message=text, fix=fix, subject=subject)
 
 
-def problem(code: str, text: str, instruction: str, subject: str = "") -> Finding:
+def problem(code: str, text: str, fix: str, subject: str = "") -> Finding:
     """Return a finding that something does not work."""
-    return Finding(
-        level=FindingLevel.PROBLEM, code=code, text=text, instruction=instruction, subject=subject
-    )
+    return Finding(level=FindingLevel.PROBLEM, code=code, message=text, fix=fix, subject=subject)
 
 
 def unknown(
-    code: str, text: str, instruction: str = "Check it in the portal.", subject: str = ""
+    code: str, text: str, fix: str = "Check it in the portal.", subject: str = ""
 ) -> Finding:
     """Return a finding that the check got no answer."""
-    return Finding(
-        level=FindingLevel.UNKNOWN, code=code, text=text, instruction=instruction, subject=subject
-    )
+    return Finding(level=FindingLevel.UNKNOWN, code=code, message=text, fix=fix, subject=subject)

@@ -10,6 +10,6 @@ class KillSwitch:
 
     name: str
     is_on: bool
-    by: str
-    at: datetime
-    reason: str = ""
+    changed_by: str
+    changed_at: datetime
+    justification: str = ""

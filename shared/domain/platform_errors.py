@@ -40,7 +40,7 @@ class PlatformErrorCode:
     #: (platform.md#suspension-reasons).
     aliases: tuple[str, ...] = ()
     meaning: str
-    instruction: str
+    fix: str
     #: A pattern for the message, for services that return another code or none.
     message_patterns: str = ""
     #: False: no source documents the code; docs/verify-on-a-real-tenant.md lists it.
@@ -57,24 +57,24 @@ REFUSALS = (
         code="MissingAdequateQuotaPolicy",
         aliases=("MissingPremiumLicense",),
         meaning="the owner has no licence for a premium trigger or action",
-        instruction="Assign the owner a Power Automate Premium licence, or the flow a Process "
+        fix="Assign the owner a Power Automate Premium licence, or the flow a Process "
         "licence; then retry.",
     ),
     PlatformErrorCode(
         code=NO_USER_DETAILS,
         aliases=("BapListServicePlansFailed",),
         meaning="the app turned the flow on as itself, and an application has no licence",
-        instruction="Have the flow's owner turn it on once in Power Automate, then retry.",
+        fix="Have the flow's owner turn it on once in Power Automate, then retry.",
     ),
     PlatformErrorCode(
         code="NonCompliantServicePrincipalFlow",
         meaning="a flow that an application owns has no licence",
-        instruction="Assign the flow a Process licence, then retry.",
+        fix="Assign the flow a Process licence, then retry.",
     ),
     PlatformErrorCode(
         code=CONNECTION_REFUSED,
         meaning="neither the flow's owner nor the app may use a connection of the flow",
-        instruction=(
+        fix=(
             "Ask the connection's owner to share it ('Can use') with the flow's owner or the "
             "app, or to turn the copy on once. Then retry."
         ),
@@ -83,7 +83,7 @@ REFUSALS = (
     PlatformErrorCode(
         code=NO_CO_OWNER,
         meaning="the service account may not read the flow's URL although it is a co-owner",
-        instruction="Check that the service account has a licence and is a user of the "
+        fix="Check that the service account has a licence and is a user of the "
         "environment, then retry.",
         message_patterns="under Api 'shared_logicflows'",
         is_documented=False,
@@ -91,19 +91,19 @@ REFUSALS = (
     PlatformErrorCode(
         code=PERMISSION_DOWNGRADE,
         meaning="an account that is to get a role on the flow has more rights already",
-        instruction="Retry. If it is rejected again, remove that account's role in Power "
+        fix="Retry. If it is rejected again, remove that account's role in Power "
         "Automate (Share), then retry.",
     ),
     PlatformErrorCode(
         code="XrmConnectionReferenceMissingConnection",
         meaning="a connection reference of the flow has no connection",
-        instruction="Choose a connection for the reference in Power Automate (Solutions, "
+        fix="Choose a connection for the reference in Power Automate (Solutions, "
         "Connection references), then retry.",
     ),
     PlatformErrorCode(
         code="XrmEnvironmentVariableAttributeNotFound",
         meaning="an environment variable that the flow reads has no value",
-        instruction="Give the environment variable a value, then retry.",
+        fix="Give the environment variable a value, then retry.",
     ),
     PlatformErrorCode(
         code="DlpViolation",
@@ -112,121 +112,120 @@ REFUSALS = (
             "a data policy forbids a connector of the flow, an endpoint, or a combination of "
             "connectors"
         ),
-        instruction="Change the data policy, exempt the environment, or change the flow; then "
-        "retry.",
+        fix="Change the data policy, exempt the environment, or change the flow; then retry.",
         message_patterns=r"admin data policy|admin API policies",
     ),
     PlatformErrorCode(
         code="ListCallbackUrlOperationBlocked",
         meaning="the platform returns no URL for this trigger",
-        instruction="Roll this job back, have the callers call a flow with an HTTP trigger, and "
+        fix="Roll this job back, have the callers call a flow with an HTTP trigger, and "
         "exclude this flow.",
     ),
     PlatformErrorCode(
         code="WorkflowTriggerIsNotEnabled",
         meaning="the flow is off, or was never on, so its trigger has no URL",
-        instruction="Turn the flow on in Power Automate, then retry.",
+        fix="Turn the flow on in Power Automate, then retry.",
     ),
     PlatformErrorCode(
         code="FlowCountLimitExceeded",
         meaning="the owner has the largest number of flows outside solutions (600)",
-        instruction="Move flows of the owner into a solution, or delete some; then retry.",
+        fix="Move flows of the owner into a solution, or delete some; then retry.",
         message_patterns=r"limit of \d+ flows|(maximum|allowed) number of flows",
         is_documented=False,
     ),
     PlatformErrorCode(
         code="ChildFlowNeverPublished",
         meaning="a child flow was never on, or was deleted",
-        instruction="Turn the child flow on once (if it was copied: its copy), or remove the "
+        fix="Turn the child flow on once (if it was copied: its copy), or remove the "
         "call from the original; then retry.",
     ),
     PlatformErrorCode(
         code="CannotStartUnpublishedSolutionFlow",
         meaning="a solution flow was never published",
-        instruction="Turn the flow on in its solution, or publish all customizations; then retry.",
+        fix="Turn the flow on in its solution, or publish all customizations; then retry.",
     ),
     PlatformErrorCode(
         code="ChildFlowUnsupportedForInvokerConnections",
         meaning="a child flow uses the connections of the user who runs it",
-        instruction="In the child flow's run-only settings choose 'Use this connection' for each "
+        fix="In the child flow's run-only settings choose 'Use this connection' for each "
         "connection, then retry.",
     ),
     PlatformErrorCode(
         code="WorkflowRunActionInputsMissingProperty",
         aliases=("WorkflowRunActionInputsInvalidProperty",),
         meaning="the platform rejects an action in the older and in the newer connector shape",
-        instruction="In the designer, correct the action that the message names and save the "
+        fix="In the designer, correct the action that the message names and save the "
         "original, then retry.",
     ),
     PlatformErrorCode(
         code=REFERENCE_NOT_FOUND,
         meaning="an operation names a connection reference that the platform does not find",
-        instruction="Choose the flow's connections again in Power Automate, then retry. If it "
+        fix="Choose the flow's connections again in Power Automate, then retry. If it "
         "still cannot be saved, export it, delete it and import it; then retry.",
         is_documented=False,
     ),
     PlatformErrorCode(
         code=NOT_PUBLISHED,
         meaning="the platform does not save the flow, because its active row is not published",
-        instruction="Turn the flow off and on in Power Automate, or publish all customizations "
+        fix="Turn the flow off and on in Power Automate, or publish all customizations "
         "of its solution; then retry.",
     ),
     PlatformErrorCode(
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
         meaning="the platform does not accept this definition any longer",
-        instruction="In the designer, correct what the flow checker shows and save the original, "
+        fix="In the designer, correct what the flow checker shows and save the original, "
         "then retry.",
     ),
     PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
         meaning="the flow service does not show the definition to an administrator",
-        instruction="Sign the service account in and set the environment's approval policy to "
+        fix="Sign the service account in and set the environment's approval policy to "
         "required or automatic, or add the flow to a solution; then retry.",
     ),
     PlatformErrorCode(
         code="EnvironmentAccessDenied",
         meaning="the app may not administer the environment's flows",
-        instruction="Register the app with New-PowerAppManagementApp, then retry.",
+        fix="Register the app with New-PowerAppManagementApp, then retry.",
     ),
     PlatformErrorCode(
         code="UserMissingRequiredPermission",
         meaning="the app is not registered as an administrator of Power Platform",
-        instruction="Register the app with New-PowerAppManagementApp, then retry.",
+        fix="Register the app with New-PowerAppManagementApp, then retry.",
     ),
     PlatformErrorCode(
         code=TOO_LONG,
         meaning="a text is too long for the Dataverse column that the message names",
-        instruction="Give the original a shorter name, then retry.",
+        fix="Give the original a shorter name, then retry.",
     ),
     PlatformErrorCode(
         code="MacroRegionDerivationFailed",
         meaning="the flow service cannot find the region of the environment",
-        instruction="Report the message and the environment's `runtimeEndpoints` (admin API) to "
+        fix="Report the message and the environment's `runtimeEndpoints` (admin API) to "
         "the project, then retry.",
     ),
     PlatformErrorCode(
         code="InsufficientCdsPermissions",
         meaning="the service account or the app has no security role in the environment",
-        instruction="Give the service account the role Environment Maker and the app System "
+        fix="Give the service account the role Environment Maker and the app System "
         "Administrator, then retry.",
     ),
     PlatformErrorCode(
         code="0x80072560",
         meaning="the app or the flow's owner is no user of the environment",
-        instruction="Add the app as an application user with the role System Administrator, or "
+        fix="Add the app as an application user with the role System Administrator, or "
         "give the flow an owner who is a user; then retry.",
     ),
     PlatformErrorCode(
         code="0x80040220",
         meaning="the app or the flow's owner lacks the Dataverse privilege that the message names",
-        instruction="Give the app the role System Administrator and the owner Environment "
+        fix="Give the app the role System Administrator and the owner Environment "
         "Maker, then retry.",
     ),
     PlatformErrorCode(
         code="ApplicationTokenNotSupported",
         meaning="only a person may do this, not an application",
-        instruction="Report the operation to the project. Until then, a person makes this copy.",
+        fix="Report the operation to the project. Until then, a person makes this copy.",
         message_patterns=r"not (available|supported|allowed) "
         r"(to|for) (application|service principal)",
         is_documented=False,
@@ -235,15 +234,14 @@ REFUSALS = (
         code="AuthenticationFailed",
         aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
         meaning="a service does not accept the app's access token, or there is none",
-        instruction="Check that the app's managed identity exists and is the one in "
+        fix="Check that the app's managed identity exists and is the one in "
         "CMK_CLIENT_ID, then retry.",
     ),
 )
 OTHER = PlatformErrorCode(
     code="other",
     meaning="any other code: the platform's message says what it rejects",
-    instruction="Fix what the message names in the flow, its connections or the app's rights; "
-    "then retry.",
+    fix="Fix what the message names in the flow, its connections or the app's rights; then retry.",
 )
 
 _BY_CODE = {code: error for error in REFUSALS for code in error.codes}
@@ -277,9 +275,9 @@ def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
     return next(by_words, _BY_CODE.get(code, OTHER))
 
 
-def instruction_for(code: str, message: str = "") -> str:
+def fix_for(code: str, message: str = "") -> str:
     """Return the fix for an error with this code and message."""
-    return find_error_code(code, message).instruction
+    return find_error_code(code, message).fix
 
 
 def is_passing(code: str) -> bool:

@@ -11,7 +11,7 @@ class RequestDemand:
     #: The id of the job that needs them.
     job_id: str
     #: The expected number; unused requests are released, and missing ones are waited for.
-    calls: int
+    requests: int
     #: Requests of its later invocations, which are served before jobs with a lower rank.
     later_requests: int = 0
     #: The smallest value is served first. Letters, digits and `-`.

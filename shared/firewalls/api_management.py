@@ -73,7 +73,7 @@ class ApiManagement:
         where = f'Add to <ip-filter action="allow"> in the policy of {scope}:'
         into = [where, *(f"  {line}" for line in lines)]
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=_commands(scope, ends),
             bicep="".join(f"// {line}\n" for line in into),

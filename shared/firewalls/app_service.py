@@ -133,7 +133,7 @@ class AppServices:
                 )
             new.append(rule)
         return no_fix_list_full(issue, len(there), len(new), MOST) or FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.firewall_name}, each with a "
                 "restriction"
@@ -149,9 +149,9 @@ class AppServices:
                 issue.resource_name,
                 TerraformBlock("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
             ),
-            opening=AddedEntries(
+            added_entries=AddedEntries(
                 resource_id=issue.resource_id,
-                part=member,
+                list_name=member,
                 entries=tuple(map(_entry, new)),
             ),
         )
@@ -172,22 +172,22 @@ class AppServices:
         """
         there = await self._restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.present.etag:
-            raise Conflict(f"{opening.part} of {opening.resource_id} has changed")
+            raise Conflict(f"{opening.list_name} of {opening.resource_id} has changed")
         kept = [one for one in there if _entry(one) not in change.remove]
         if not kept and not change.add:
             raise JobBlocked(
                 "It is the only restriction, and a site without restrictions may be open to all.",
-                instruction="Add another restriction first, or remove this one yourself.",
+                fix="Add another restriction first, or remove this one yourself.",
                 code=Reason.FIREWALL_FIX_FAILED,
             )
         listed = [*kept, *map(json.loads, change.add)]
-        body = {"properties": {opening.part: listed}}
+        body = {"properties": {opening.list_name: listed}}
         await writer.patch(f"{opening.resource_id}/config/web", API_VERSION, body)
         return change.add
 
     async def _restrictions(self, opening: AddedEntries) -> list[Mapping[str, object]]:
         config = await self._config(opening.resource_id)
-        listed = objects_at(mapping_at(config, "properties"), opening.part)
+        listed = objects_at(mapping_at(config, "properties"), opening.list_name)
         return [one for one in listed if _priority(one) != _DEFAULT_RULE_PRIORITY]
 
     async def _config(self, site_id: str) -> Mapping[str, object]:

@@ -40,7 +40,7 @@ class CosmosAccounts:
         addresses = [str(rule["ipAddressOrRange"]) for rule in listed]
         options = ResourceIdParts.of(issue.resource_id).options
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=az(
                 "cosmosdb update",

@@ -61,7 +61,7 @@ class EventHubsNamespaces:
         )
         listed = [{"ipMask": one, "action": "Allow"} for one in masks]
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=rule_set_command("eventhubs", issue),
             bicep=bicep_children(

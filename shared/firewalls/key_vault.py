@@ -61,7 +61,7 @@ class KeyVaults:
         )
         options = ResourceIdParts.of(issue.resource_id).options
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=az(
                 "keyvault network-rule add",

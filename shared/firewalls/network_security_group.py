@@ -113,7 +113,7 @@ class NetworkSecurityGroups:
                     issue, (f"name_taken: {issue.resource_name} has a different rule named {name}")
                 )
         return no_fix_list_full(issue, len(there), len(rules), MOST) or FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.resource_name}, each with a rule"
             ),
@@ -122,7 +122,7 @@ class NetworkSecurityGroups:
                 f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", issue.resource_name, rules
             ),
             terraform=terraform(*(block(issue, name, rule) for name, rule in rules.items())),
-            opening=AddedEntries(
+            added_entries=AddedEntries(
                 resource_id=issue.resource_id,
                 entries=tuple(rule_to_json(name, rule) for name, rule in rules.items()),
             ),

@@ -48,7 +48,7 @@ class PostgresqlServers:
         word = "flexible-server" if is_flexible else "server"
         terraform_type = f"azurerm_postgresql_{word.replace('-', '_')}_firewall_rule"
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", issue),
             bicep=range_children(f"{resource_type}/firewallRules@{version}", issue),

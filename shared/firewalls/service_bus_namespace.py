@@ -58,7 +58,7 @@ class ServiceBusNamespaces:
         )
         listed = [{"ipMask": one, "action": "Allow"} for one in masks]
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=rule_set_command("servicebus", issue),
             bicep=bicep_children(

@@ -51,7 +51,7 @@ class SqlServers:
         """Return a rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
         return no_fix_list_full(issue, len(there), len([*ranges(issue)]), MOST) or FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=range_commands("sql server firewall-rule create", "server", issue),
             bicep=range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", issue),

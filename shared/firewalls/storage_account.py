@@ -68,7 +68,7 @@ class StorageAccounts:
         )
         options = ResourceIdParts.of(issue.resource_id).options
         return FirewallFix(
-            gap=issue.name,
+            issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=az(
                 "storage account network-rule add",

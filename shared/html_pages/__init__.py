@@ -21,6 +21,12 @@ def style() -> str:
     return (_FOLDER / "style.css").read_text()
 
 
+@cache
+def pages_style() -> str:
+    """Return the style sheet of the pages that use `kit.html.j2`."""
+    return (_FOLDER / "pages.css").read_text()
+
+
 def rendered(template: Path, values: Mapping[str, Any]) -> str:
     """Return a page.
 
@@ -48,6 +54,7 @@ def _environment(folder: Path) -> "Environment":
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
     environment.filters["span"] = _span
+    environment.filters["first_two"] = lambda items: items[:2]
     return environment
 
 

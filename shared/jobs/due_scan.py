@@ -119,7 +119,7 @@ async def restore_wake_ups(services: Services) -> None:
     for kind in _kinds(services).values():
         rows = kind.table(services.tables)
         found = [one.item async for one in readable(services, rows.scan())]
-        open_rows = [job for job in found if job.due or kind.is_watched(job)]
+        open_rows = [job for job in found if job.next_check_at or kind.is_watched(job)]
         missing = [job for job in open_rows if rows.name_of(job) not in there]
         await kind.schedule_wake_up(services, *missing)
 
@@ -152,13 +152,15 @@ async def _make_due[J: DurableJob[Any]](
         nonlocal waits
         demand = None if kind.is_ended(job) else kind.request_demand(job)
         waits = (
-            job.due is not None
+            job.next_check_at is not None
             and demand is not None
             and demand.queue_position == turn.queue_position
         )
-        sleeps = waits and job.code == Reason.THROTTLED and not job.is_leased(services.now)
-        is_late = job.due is not None and job.due > turn.requests_available_at
-        return replace(job, due=turn.requests_available_at) if sleeps and is_late else None
+        sleeps = waits and job.reason_code == Reason.THROTTLED and not job.is_leased(services.now)
+        is_late = job.next_check_at is not None and job.next_check_at > turn.requests_available_at
+        return (
+            replace(job, next_check_at=turn.requests_available_at) if sleeps and is_late else None
+        )
 
     await kind.order(services, place, made_due)
     return waits
@@ -196,7 +198,7 @@ def _watched_after(job: DurableJob[Any], now: datetime) -> timedelta:
     """Return when to check a row again that is not due: less often the longer it
     has not changed.
     """
-    unchanged_for = now - job.history[-1].at if job.history else timedelta(0)
+    unchanged_for = now - job.history[-1].changed_at if job.history else timedelta(0)
     return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))
 
 
@@ -208,7 +210,7 @@ async def _check_row[J: DurableJob[Any]](
     result: DueScanResult,
 ) -> _Move:
     """Send the message of a row if it has none, or if the message was lost."""
-    now, settings, job, due = services.now, services.settings, kept.item, kept.item.due
+    now, settings, job, due = services.now, services.settings, kept.item, kept.item.next_check_at
 
     def again(at: datetime) -> _Move:
         return _Move(old=wake_up, new=replace(wake_up, wake_at=at))
@@ -230,7 +232,7 @@ async def _check_row[J: DurableJob[Any]](
         return again(now + SOON)  # the queue may be long: send less and less often
 
     def overdue(job: J) -> J | None:
-        return job if job.due and not job.is_leased(services.now) else None
+        return job if job.next_check_at and not job.is_leased(services.now) else None
 
     # As a new attempt: the id of the old message may be used up.
     sent = await kind.order(services, (wake_up.row[1], wake_up.row[2]), overdue)

@@ -98,7 +98,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 return before, before
             if (
                 before.is_leased(services.now)
-                or (before.due or services.now) > services.now + EARLY
+                or (before.next_check_at or services.now) > services.now + EARLY
             ):
                 await self.send(services, before)
                 return before, before
@@ -160,8 +160,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         except Exception as err:  # noqa: BLE001 -- the boundary of an invocation
             job = await self._handle_error(held, err, outcome, crashes=before.consecutive_crashes)
         done = await held.end(job)
-        if done.code in _ALERTED:
-            await tell(services, done.code, self.table(services.tables).name_of(done), done.reason)
+        if done.reason_code in _ALERTED:
+            await tell(
+                services, done.reason_code, self.table(services.tables).name_of(done), done.message
+            )
         return done
 
     async def _handle_error(
@@ -234,10 +236,12 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 return None
             if job.is_leased(services.now) and not job.needs_action:
                 return replace(job, is_woken=True)
-            if code is not None and job.code != code:
+            if code is not None and job.reason_code != code:
                 return None
-            if job.due is not None:
-                return replace(job, due=services.now, message_number=job.message_number + 1)
+            if job.next_check_at is not None:
+                return replace(
+                    job, next_check_at=services.now, message_number=job.message_number + 1
+                )
             if not even_blocked:
                 return None
             back = resume(job, "The reason no longer exists.", now=services.now)
@@ -256,8 +260,12 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """Change a row as `Table.change` does, after writing its wake-up if it needs one."""
 
         async def remind(before: J | None, after: J) -> None:
-            was_due = before is not None and before.due and before.due <= services.now + SOON
-            if after.due is not None and not was_due:
+            was_due = (
+                before is not None
+                and before.next_check_at
+                and before.next_check_at <= services.now + SOON
+            )
+            if after.next_check_at is not None and not was_due:
                 await self.schedule_wake_up(services, after)
 
         return await self.table(services.tables).change(*place, change, first=remind)
@@ -286,7 +294,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
 
     def _message(self, services: Services, job: J) -> QueueMessage | None:
         held = job.is_leased(services.now)
-        due = job.leased_until if held else job.due
+        due = job.leased_until if held else job.next_check_at
         if due is None or due > services.now + SOON or not self.queue:
             return None
         partition, key = self.table(services.tables).address(job)

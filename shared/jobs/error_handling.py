@@ -6,7 +6,7 @@ from shared.domain.jobs.backoff import add_jitter, backoff_delay
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import stop_with_reason, wait_until
-from shared.domain.platform_errors import instruction_for
+from shared.domain.platform_errors import fix_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Conflict,
@@ -33,12 +33,10 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
     text = redact(str(err))  # the platform may repeat what it was sent
     match err:
         case JobBlocked():
-            return stop_with_reason(
-                job, blocked, err.reason, err.instruction, code=err.code, now=now
-            )
+            return stop_with_reason(job, blocked, err.reason, err.fix, code=err.code, now=now)
         case PlatformError():
             # Before the step started: an error of the environment, not of the flow.
-            fix = instruction_for(err.code, redact(err.detail))
+            fix = fix_for(err.code, redact(err.detail))
             return stop_with_reason(job, blocked, text, fix, code=err.code, now=now)
         case NotFound():
             fix = "Check whether the environment exists, then retry."
@@ -46,7 +44,7 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
                 job, blocked, text, fix, code=Reason.DEPENDENCY_DELETED, now=now
             )
         case InternalErrorRepeated():
-            fix = Reason.INTERNAL_ERROR.instruction
+            fix = Reason.INTERNAL_ERROR.fix
             return stop_with_reason(
                 job, job.failed_state, text, fix, code=Reason.INTERNAL_ERROR, now=now
             )
@@ -63,7 +61,7 @@ def _wait_and_continue[J: DurableJob[Any]](
         case MustWait():
             later = wait_until(job, err.reason, until=max(err.until, now), now=now, code=err.code)
             # Its requests were answered.
-            return replace(later, consecutive_failures=0, instruction=err.instruction)
+            return replace(later, consecutive_failures=0, fix=err.fix)
         case PlatformMigrationInProgress():
             until = now + settings.platform_migration_poll_interval
             return wait_until(
@@ -95,9 +93,9 @@ def _try_again[J: DurableJob[Any]](
     failures = job.consecutive_failures + 1
     if failures > settings.backoff_max_attempts:
         if isinstance(err, TokenRejected | RefusedForNow):
-            fix = instruction_for(err.code)
+            fix = fix_for(err.code)
             return stop_with_reason(job, job.blocked_state, text, fix, code=err.code, now=now)
-        fix = Reason.RETRIES_EXHAUSTED.instruction
+        fix = Reason.RETRIES_EXHAUSTED.fix
         return stop_with_reason(
             job, job.blocked_state, text, fix, code=Reason.RETRIES_EXHAUSTED, now=now
         )

@@ -15,10 +15,14 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
     """Return the job with the fields that others may have changed in its row: command, waiting
     jobs, remediation.
     """
-    is_rollback_ended = fresh.is_rolling_back and job.has_succeeded and job.requested is None
+    is_rollback_ended = (
+        fresh.is_rolling_back and job.has_succeeded and job.requested_command is None
+    )
     return replace(
         job,
-        requested=None if job.is_withdrawn or is_rollback_ended else fresh.requested,
+        requested_command=None
+        if job.is_withdrawn or is_rollback_ended
+        else fresh.requested_command,
         accepts_replay=fresh.accepts_replay,
         waiting_job_ids=fresh.waiting_job_ids,
         remediation_id=fresh.remediation_id,
@@ -27,7 +31,7 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _is_flow_watched(job: FlowJob) -> bool:
-    is_waiting = job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
+    is_waiting = job.reason_code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
     return is_waiting or (FLOW.is_ended(job) and job.has_loans_to_check)
 
 
@@ -42,7 +46,7 @@ FLOW: JobKind[FlowJob] = JobKind(
     queue=FLOW_JOBS,
     partition="environment",
     request_demand=flow_job_demand,
-    is_ended=lambda job: job.is_inactive and job.requested is None,
+    is_ended=lambda job: job.is_inactive and job.requested_command is None,
     merge_concurrent=_with_outside_changes,
     is_watched=_is_flow_watched,
 )

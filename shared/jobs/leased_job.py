@@ -124,7 +124,7 @@ class LeasedJob[J: DurableJob[Any]]:
                 consecutive_crashes=crashes,
             )
             if job.is_woken and not self._kind.is_ended(job):
-                return replace(job, is_woken=False, due=self.services.now)
+                return replace(job, is_woken=False, next_check_at=self.services.now)
             return job
 
         before = self.job
@@ -173,7 +173,7 @@ class LeasedJob[J: DurableJob[Any]]:
             identity,
             before.state,
             after.state,
-            extra={"job": identity, "environment": after.environment_id, "reason": after.reason},
+            extra={"job": identity, "environment": after.environment_id, "text": after.message},
         )
 
     def _with_lease(self, job: J) -> J:

@@ -46,10 +46,10 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     It does not wait while both flows of a pair may be off, nor when a command cancels a job that
     has not started.
     """
-    reached = job.reached
+    reached = job.step
     if job.both_off_since or reached is FlowJobState.CUTTING_OVER:
         return _demand(job.id, 0, _ROLLBACK)
-    if job.is_rolling_back or job.requested:
+    if job.is_rolling_back or job.requested_command:
         is_begun = job.is_rolling_back or job.state_properties.can_roll_back
         return _demand(job.id, _ROLLBACK_CALLS, _ROLLBACK) if is_begun else None
     if reached is FlowJobState.PLANNED:
@@ -63,18 +63,18 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
 
 def environment_job_demand(job: EnvironmentJob) -> RequestDemand:
     """Return the requests that the next invocation of an environment job needs."""
-    return _demand(job.id, _ENVIRONMENT_CALLS.get(job.reached, 0), _PLAN)
+    return _demand(job.id, _ENVIRONMENT_CALLS.get(job.step, 0), _PLAN)
 
 
 def _request_count(job: FlowJob) -> int:
-    looks = job.reached in _RETIRING and bool(job.http_hosts)
-    return _counts_by_state(job).get(job.reached, _DEFAULT_COUNT) + looks
+    looks = job.step in _RETIRING and bool(job.http_hosts)
+    return _counts_by_state(job).get(job.step, _DEFAULT_COUNT) + looks
 
 
 def _counts_by_state(job: FlowJob) -> Mapping[FlowJobState, int]:
-    has_url = job.has_trigger_url and job.pattern is not MigrationMethod.COPY_OFF
+    has_url = job.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 
 
 def _demand(whose: str, calls: int, rank: str) -> RequestDemand:
-    return RequestDemand(job_id=whose, calls=calls, priority=rank, is_urgent=rank == _ROLLBACK)
+    return RequestDemand(job_id=whose, requests=calls, priority=rank, is_urgent=rank == _ROLLBACK)

@@ -30,7 +30,9 @@ async def kill_switch(services: Services) -> KillSwitch | None:
         kept = await services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
     except UnreadableRow as err:
         at = datetime.fromtimestamp(0, UTC)
-        return KillSwitch(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")
+        return KillSwitch(
+            name=KILL_SWITCH, is_on=True, changed_by="", changed_at=at, justification=f"{err}."
+        )
     return kept.item if kept else None
 
 
@@ -49,14 +51,14 @@ async def check_write_allowed(
     if switch and switch.is_on:
         until = services.now + services.settings.wait_poll_interval
         text = "The kill switch is on: the app writes nothing."
-        if not switch.by:
-            text = f"{switch.reason} It counts as on: the app writes nothing."
+        if not switch.changed_by:
+            text = f"{switch.justification} It counts as on: the app writes nothing."
         raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
     settings = settings or await settings_of(services, environment_id)
-    if settings.mode is ApprovalPolicy.READ_ONLY:
+    if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {environment_id} has approval policy read_only: the app writes nothing.",
-            instruction="Set its approval policy to required or automatic, then retry.",
+            fix="Set its approval policy to required or automatic, then retry.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
     window = settings.maintenance_window
@@ -117,7 +119,7 @@ async def require_environment_without_key(
     if environment.policy is not None and not even_linked:
         raise JobBlocked(
             f"{environment.display_name} was linked to an encryption policy in the meantime.",
-            instruction=(
+            fix=(
                 "Cancel this job. A remediation in mode apply copies the flows that stay on "
                 "Microsoft's key."
             ),
@@ -135,7 +137,7 @@ async def _read_environment(
     except NotFound as err:
         raise JobBlocked(
             f"Environment {environment_id} does not exist.",
-            instruction="Cancel the job.",
+            fix="Cancel the job.",
             code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err
 

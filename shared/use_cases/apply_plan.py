@@ -28,17 +28,19 @@ from shared.steps.write_permission import (
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """Move the job to awaiting approval until its plan expires."""
-    until = f" until {job.expires:%Y-%m-%d %H:%M} UTC" if job.expires else ""
-    text = f"{job.awaiting} flows await approval{until}."
+    until = (
+        f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
+    )
+    text = f"{job.awaiting_approval_count} flows await approval{until}."
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
-    return replace(job, due=job.expires)
+    return replace(job, next_check_at=job.approval_expires_at)
 
 
 async def expire(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Cancel the job if its plan has expired."""
     services, job = leased.services, leased.job
-    if job.expires and job.expires > services.now:
-        return replace(job, due=job.expires)
+    if job.approval_expires_at and job.approval_expires_at > services.now:
+        return replace(job, next_check_at=job.approval_expires_at)
     text = "Nobody approved the plan before it expired."
     return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
 
@@ -54,12 +56,16 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
     now = await plan_now(leased, environment, is_limited=False)
     job = await require_new_approval_for_changes(leased, environment, now)
     rows = leased.rows(services.tables.discovery_pages)
-    await (keep_flows_only(rows) if job.awaiting else rows.clear())
+    await (keep_flows_only(rows) if job.awaiting_approval_count else rows.clear())
     unchanged = await planned_work(services, job)
-    if job.awaiting and not unchanged and not await open_jobs(services, job):
+    if job.awaiting_approval_count and not unchanged and not await open_jobs(services, job):
         return await_approval(services, job)
     text = f"{len(unchanged)} flows are unchanged since the approval"
-    text += f", {job.awaiting} have changed and await approval." if job.awaiting else "."
+    text += (
+        f", {job.awaiting_approval_count} have changed and await approval."
+        if job.awaiting_approval_count
+        else "."
+    )
     job = move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return replace(job, has_started_flow_jobs=False)
 
@@ -81,18 +87,22 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
     """Start the flow jobs, then wait until they and the approval of changed flows are complete."""
     services = leased.services
     job = leased.job if leased.job.has_started_flow_jobs else await _start_flow_jobs(leased)
-    if job.awaiting and job.expires and job.expires <= services.now:
+    if (
+        job.awaiting_approval_count
+        and job.approval_expires_at
+        and job.approval_expires_at <= services.now
+    ):
         job = await leave_unapproved(leased)
     left = await open_jobs(services, job)
     # The ids are hashes, so any job may be the last to end; n jobs wake this one about ln n times.
     job = replace(job, watched_job_id=left[-1].id if left else "")
     until = services.now + UNTIL_WOKEN
-    if job.awaiting and job.expires:
-        text = f"{job.awaiting} flows have changed and await approval."
+    if job.awaiting_approval_count and job.approval_expires_at:
+        text = f"{job.awaiting_approval_count} flows have changed and await approval."
         return wait_until(
             job,
             text,
-            until=min(until, job.expires),
+            until=min(until, job.approval_expires_at),
             now=services.now,
             code=Reason.FLOW_JOBS_IN_PROGRESS,
         )

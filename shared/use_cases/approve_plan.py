@@ -25,7 +25,7 @@ from shared.use_cases.read_remediation_rows import find, reject_self_approval
 class ApprovalInput:
     #: Plan versions; each identifies the plan of one environment.
     versions: tuple[str, ...]
-    by: str
+    approved_by: str
     #: Object id in Entra; empty if unknown.
     approved_by_id: str = ""
     #: Workflow ids or flow names to exclude, with all flows that run them.
@@ -96,9 +96,7 @@ async def _plans_awaiting_approval(services: Services, remediation_id: str) -> l
     if not plans:
         raise JobBlocked(
             "No plan of this remediation awaits approval.",
-            instruction=(
-                "Check its state. The plan may not be ready, or already approved or expired."
-            ),
+            fix=("Check its state. The plan may not be ready, or already approved or expired."),
             code=Reason.NOTHING_TO_APPROVE,
         )
     return plans
@@ -119,7 +117,9 @@ def _plans_by_version(waiting: Sequence[_Plan], versions: Sequence[str]) -> list
 
 def _describe_version(version: str, plan: _Plan) -> str:
     changed = [
-        f"{item.display_name}: {', '.join(item.changed)}" for item in plan.items if item.changed
+        f"{item.display_name}: {', '.join(item.changed_since_approval)}"
+        for item in plan.items
+        if item.changed_since_approval
     ]
     since = f", changed since the approval ({'; '.join(changed)})" if changed else ""
     return f"{plan.title} has version {version} now{since}."
@@ -127,14 +127,13 @@ def _describe_version(version: str, plan: _Plan) -> str:
 
 async def _require_approvable(services: Services, job: EnvironmentJob) -> None:
     settings = await settings_of(services, job.environment_id)
-    if settings.mode is ApprovalPolicy.READ_ONLY:
+    if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {job.environment_id} has approval policy read_only.",
-            instruction="Set its approval policy to required or automatic, then approve the plan "
-            "again.",
+            fix="Set its approval policy to required or automatic, then approve the plan again.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
-    if job.expires and job.expires <= services.now:
+    if job.approval_expires_at and job.approval_expires_at <= services.now:
         raise JobBlocked(
             f"The plan of environment {job.environment_id} has expired.",
             code=Reason.APPROVAL_EXPIRED,
@@ -173,21 +172,21 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
     where = await services.archive.put(approved_plan_name(plan.job.id, version), content.encode())
     approved = ApprovedPlan(
         version=version,
-        by=approval.by,
-        at=services.now,
+        approved_by=approval.approved_by,
+        approved_at=services.now,
         excluded_from_approval=left_out,
-        archive=where,
+        archive_name=where,
     )
-    text = f"Approved by {approval.by}: version {version}"
+    text = f"Approved by {approval.approved_by}: version {version}"
     text += f", excluding {len(left_out)} flows." if left_out else "."
     job = replace(
         move_to_state(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
-        approved_by=approval.by,
+        approved_by=approval.approved_by,
         approved_version=version,
         approved_plans=(*plan.job.approved_plans, approved),
         approval_count=plan.job.approval_count + 1,
         excluded_from_approval=left_out,
-        awaiting=0,
+        awaiting_approval_count=0,
         message_number=plan.job.message_number + 1,
     )
     job = bump_fencing_token(job, settles_after=services.settings.in_flight_timeout)
@@ -206,7 +205,7 @@ async def _already_approved(
         job.approved_version: job
         for job in [kept.item async for kept in rows]
         if job.approved_version in approval.versions
-        and job.approved_by == approval.by
+        and job.approved_by == approval.approved_by
         and job.excluded_from_approval == _excluded_ids(approval)
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval

@@ -31,7 +31,7 @@ class SupportWindow:
     environment_id: str
     environment_name: str
     #: None if this remediation did not observe the end of the platform migration.
-    closes: datetime | None
+    closes_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +126,12 @@ def new_run_archive(services: Services, job: FlowJob, remediation_id: str) -> Ru
 
 def ticket_window(job: EnvironmentJob) -> SupportWindow:
     """Return the support window; the platform migration ended when the job started to discover."""
-    over = next((c.at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None)
+    over = next(
+        (c.changed_at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None
+    )
     is_known = over is not None and job.mode is RemediationMode.APPLY
     return SupportWindow(
         environment_id=job.environment_id,
         environment_name=job.environment_name,
-        closes=over + TICKET_WINDOW if over and is_known else None,
+        closes_at=over + TICKET_WINDOW if over and is_known else None,
     )

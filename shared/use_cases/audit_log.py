@@ -51,7 +51,9 @@ async def record_request(
 ) -> PendingAuditEntry:
     """Record a request before it is carried out; raises the errors of the store."""
     before = await _read_state(services, subject, about)
-    await services.tables.audit_log.insert(replace(entry, asked=_shorten(entry.asked)))
+    await services.tables.audit_log.insert(
+        replace(entry, request_body=_shorten(entry.request_body))
+    )
     return PendingAuditEntry(entry=entry, subject=subject, subject_id=about, before=before)
 
 
@@ -69,11 +71,11 @@ async def record_result(
         ]
         entry = replace(
             pending.entry,
-            asked=_shorten(pending.entry.asked),
-            before=_text(pending.before, changed),
-            after=_text(after, changed),
+            request_body=_shorten(pending.entry.request_body),
+            state_before=_text(pending.before, changed),
+            state_after=_text(after, changed),
             status=status,
-            reason=mask_signatures(reason),
+            message=mask_signatures(reason),
         )
         await services.tables.audit_log.insert(entry)
     except CmkflowError:
@@ -88,13 +90,13 @@ async def record_rejection(services: Services, entry: AuditEntry) -> None:
 
     Limited so that nobody without a role can fill the store. An error here is only logged.
     """
-    name = f"{entry.who_id}/{entry.action}/{entry.at:%Y-%m-%dT%H}"
+    name = f"{entry.who_id}/{entry.operation}/{entry.recorded_at:%Y-%m-%dT%H}"
     rejection = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)
     try:
         with suppress(AlreadyExists):
             await services.tables.audit_log.insert(rejection)
     except CmkflowError:
-        log.exception("audit entry not written", extra={"action": entry.action})
+        log.exception("audit entry not written", extra={"operation": entry.operation})
 
 
 async def show_audit(services: Services, *, limit: int, after: str = "") -> AuditPage:

@@ -32,11 +32,11 @@ async def read_new_remediation(services: Services, remediation_id: str) -> State
     made = await find(services, remediation_id)
     return {
         "remediation": made.id,
-        "created": made.created.isoformat(),
+        "created_at": made.created_at.isoformat(),
         "mode": str(made.mode),
-        "environments": made.environment_ids,
-        "flows": made.flow_ids,
-        "reconcile": made.reconcile,
+        "environment_ids": made.environment_ids,
+        "flow_ids": made.flow_ids,
+        "compare_all_flows": made.compare_all_flows,
     }
 
 
@@ -45,7 +45,7 @@ async def new_assessment(services: Services, identity: str) -> State:
     kept = await services.tables.remediations.get("remediation", identity)
     if kept is None:
         return {}
-    return {"assessment": identity, "environments": kept.item.environment_ids}
+    return {"assessment": identity, "environment_ids": kept.item.environment_ids}
 
 
 async def remediation_state(services: Services, remediation_id: str) -> State:
@@ -56,7 +56,7 @@ async def remediation_state(services: Services, remediation_id: str) -> State:
     return {
         **{job.environment_id: str(job.state) for job in jobs},
         **{f"{job.environment_id} approved": job.approved_version for job in jobs},
-        "flows": dict(flows),
+        "flow_states": dict(flows),
     }
 
 
@@ -72,10 +72,10 @@ async def archives_state(services: Services, remediation_id: str) -> State:
 async def read_firewall_fixes(services: Services, _: str) -> State:
     """Return the firewall fixes that the app has applied, by list and environment."""
     return {
-        f"{one.gap} in {one.opening.resource_id} {one.opening.part}".rstrip(): {
+        f"{one.issue} in {one.added_entries.resource_id} {one.added_entries.list_name}".rstrip(): {
             "state": str(one.state),
-            "entries": one.opening.entries,
-            "environments": one.environment_ids,
+            "entries": one.added_entries.entries,
+            "environment_ids": one.environment_ids,
         }
         for one in await list_applied_fixes(services)
     }
@@ -85,9 +85,9 @@ async def read_service_tag_lists(services: Services, _: str) -> State:
     """Return the known versions of Microsoft's service tag list and their open firewall issues."""
     return {
         str(one.change_number): {
-            "looked": one.looked.isoformat(),
-            "code": one.code,
-            "firewalls": [closed.gap for closed in one.firewalls],
+            "last_checked_at": one.last_checked_at.isoformat(),
+            "reason_code": one.reason_code,
+            "affected_firewalls": [closed.issue for closed in one.affected_firewalls],
         }
         for one in await list_known_versions(services)
     }
@@ -106,4 +106,4 @@ async def keys_state(services: Services, _: str) -> State:
 async def read_kill_switch(services: Services, _: str) -> State:
     """Return the state of the kill switch."""
     flag = await kill_switch(services)
-    return {"on": flag.is_on, "reason": flag.reason} if flag else {"on": False}
+    return {"is_on": flag.is_on, "justification": flag.justification} if flag else {"is_on": False}

@@ -24,16 +24,16 @@ from shared.use_cases.start_remediation import complete_start
 class ActionResult:
     """The result of an action."""
 
-    jobs: int
+    flow_count: int
     #: Names of the affected flows or environments.
     flow_names: tuple[str, ...]
     #: True if the kill switch is on, so that nothing is written until it is off.
     kill_switch_on: bool
     #: Rows that this version of the app cannot read; the action does not affect them.
-    unreadable: tuple[UnreadableRow, ...]
+    unreadable_rows: tuple[UnreadableRow, ...]
     #: Why a retry continued nothing, and the fix; empty if it continued something.
-    reason: str = ""
-    instruction: str = ""
+    message: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def _require_replay_accepted(
     if found and not replay:
         raise JobBlocked(
             describe_replays(found, services.now),
-            instruction='Repeat the request with "replay": true (--accept-replay) to accept that,'
+            fix='Repeat the request with "accept_replay": true (--accept-replay) to accept that,'
             " or exclude these flows.",
             code=Reason.BACKLOG_REPLAY,
         )
@@ -160,7 +160,7 @@ async def retry(
         return resume(job, "Retried on request.", now=services.now) if job.needs_action else None
 
     def is_meant(job: FlowJob | EnvironmentJob) -> bool:
-        return code in ("", job.code) and environment_id in ("", job.environment_id)
+        return code in ("", job.reason_code) and environment_id in ("", job.environment_id)
 
     titles, reading = list[str](), RowReader()
     every = await jobs_of(services, remediation_id, reading)
@@ -183,12 +183,12 @@ async def retry(
             titles.append(job.display_name)
     why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
     return ActionResult(
-        jobs=len(titles),
+        flow_count=len(titles),
         flow_names=tuple(titles),
         kill_switch_on=await is_switch_on(services),
-        unreadable=tuple(reading.unreadable),
-        reason=why[0],
-        instruction=why[1],
+        unreadable_rows=tuple(reading.unreadable),
+        message=why[0],
+        fix=why[1],
     )
 
 
@@ -211,13 +211,13 @@ async def retry_job(services: Services, job: FlowJob) -> None:
     def retried(job: FlowJob) -> FlowJob | None:
         if not job.is_interrupted:
             return None
-        back = job.reached
-        if job.code == Reason.ORIGINAL_EDITED:
+        back = job.step
+        if job.reason_code == Reason.ORIGINAL_EDITED:
             job, back = (
                 replace(job, original_digest=""),
                 job.state_properties.resume_state_after_edit or back,
             )
-        if job.code == Reason.ORIGINAL_AND_COPY_EDITED:
+        if job.reason_code == Reason.ORIGINAL_AND_COPY_EDITED:
             job = replace(job, copy_digest="")
         return move_to_state(job, back, "Retried on request.", now=services.now)
 
@@ -264,11 +264,11 @@ async def _request_rollback(
             if await _request(services, job, command, replay=replay):
                 titles.append(job.display_name)
     return RollbackResult(
-        jobs=len(titles),
+        flow_count=len(titles),
         flow_names=tuple(titles),
         kill_switch_on=await is_switch_on(services),
         replays=replays,
-        unreadable=tuple(reading.unreadable),
+        unreadable_rows=tuple(reading.unreadable),
     )
 
 
@@ -278,9 +278,9 @@ async def _request(services: Services, job: FlowJob, command: JobCommand, *, rep
             return None
         return replace(
             job,
-            requested=command,
+            requested_command=command,
             accepts_replay=replay,
-            due=services.now,
+            next_check_at=services.now,
             # Whoever holds the lease may be about to store a check that is days away.
             is_woken=job.is_woken or job.is_leased(services.now),
         )

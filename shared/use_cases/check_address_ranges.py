@@ -51,19 +51,22 @@ async def check_address_ranges(services: Services, environments: Sequence[Enviro
         tags = await services.service_tags.get_list()
         await _store_if_new(services, last, tags, in_use)
     except CmkflowError as err:
-        if last and services.now - last.item.looked > UNREAD:
-            why = f"it could not be read since {last.item.looked:%Y-%m-%d}: {redact(str(err))}"
+        checked_at = last.item.last_checked_at if last else services.now
+        if last and services.now - checked_at > UNREAD:
+            why = f"it could not be read since {checked_at:%Y-%m-%d}: {redact(str(err))}"
             await _alert_outdated(services, last.item, why)
         raise
     versions = [kept async for kept in _scan_versions(services)]
     for kept in versions:
-        if kept.item.code:
+        if kept.item.reason_code:
             await _alert_or_resolve(services, kept, tags, in_use)
-        elif services.now - kept.item.seen > OLD and kept is not versions[-1]:
+        elif services.now - kept.item.first_seen_at > OLD and kept is not versions[-1]:
             await services.tables.service_tag_list_versions.delete(kept)
     newest = versions[-1].item
-    if services.now - newest.seen > OLD:
-        why = f"version {newest.change_number} has not changed since {newest.seen:%Y-%m-%d}."
+    if services.now - newest.first_seen_at > OLD:
+        why = (
+            f"version {newest.change_number} has not changed since {newest.first_seen_at:%Y-%m-%d}."
+        )
         await _alert_outdated(services, newest, why)
 
 
@@ -96,7 +99,7 @@ async def _store_if_new(
     if last is None:
         await table.insert(now)
     elif (last.item.change_number, last.item.prefixes) == (now.change_number, now.prefixes):
-        await table.replace(last, replace(last.item, looked=services.now))
+        await table.replace(last, replace(last.item, last_checked_at=services.now))
     else:
         geographies = {canonical(one.geography) for one in in_use}
         try:
@@ -104,7 +107,11 @@ async def _store_if_new(
         except ValueError as err:
             raise InvalidInput(f"Microsoft's service tag list: {err}") from err
         code = Reason.ADDRESS_RANGES_CHANGED if found else ""
-        await table.insert(replace(now, before=last.item.change_number, changes=found, code=code))
+        await table.insert(
+            replace(
+                now, previous_change_number=last.item.change_number, changes=found, reason_code=code
+            )
+        )
 
 
 async def _alert_or_resolve(
@@ -115,10 +122,10 @@ async def _alert_or_resolve(
 ) -> None:
     table = services.tables.service_tag_list_versions
     version = await _with_effects(services, kept.item, tags, in_use)
-    if version.firewalls or services.now - version.seen < SHOWN:
-        await tell(services, version.code, table.name_of(version), describe_change(version))
+    if version.affected_firewalls or services.now - version.first_seen_at < SHOWN:
+        await tell(services, version.reason_code, table.name_of(version), describe_change(version))
     else:
-        version = replace(version, code="")
+        version = replace(version, reason_code="")
     await table.replace(kept, version)
 
 
@@ -149,13 +156,19 @@ async def _with_effects(
                 for issue in network.gaps(hosts)
                 if issue.is_required and issue.name not in ignored
             ]
-            missing = {one.gap: one for one in lacking if one.missing}
+            missing = {one.issue: one for one in lacking if one.missing_prefixes}
             closed |= missing
             flows += Counter(remediations if missing else ())
-    plans = (AffectedRemediation(remediation_id=one, flows=flows[one]) for one in sorted(flows))
-    return replace(version, firewalls=tuple(closed.values()), plans=tuple(plans))
+    plans = (
+        AffectedRemediation(remediation_id=one, flow_count=flows[one]) for one in sorted(flows)
+    )
+    return replace(
+        version, affected_firewalls=tuple(closed.values()), affected_remediations=tuple(plans)
+    )
 
 
 def _affected_firewall(issue: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
     missing = AddressRanges.of(issue.missing_prefixes) & added
-    return AffectedFirewall(gap=issue.name, name=issue.firewall_name, missing=missing.prefixes())
+    return AffectedFirewall(
+        issue=issue.name, name=issue.firewall_name, missing_prefixes=missing.prefixes()
+    )

@@ -60,7 +60,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
         async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
         if kept.item.http_hosts
         and kept.item.is_verified
-        and kept.item.pattern is not MigrationMethod.COPY_OFF
+        and kept.item.migration_method is not MigrationMethod.COPY_OFF
         and kept.item.observation_started_at
     ]
 
@@ -81,9 +81,9 @@ async def _resolve_and_delete_old(
     async for kept in readable(services, table.scan(environment.id)):
         call = kept.item
         with suppress(Conflict, NotFound):
-            if call.code and call.copy_id not in in_use:
-                await table.replace(kept, replace(call, code="", settled=services.now))
-            elif not call.code and services.now - call.counts_from > RUN_HISTORY:
+            if call.reason_code and call.copy_id not in in_use:
+                await table.replace(kept, replace(call, reason_code="", resolved_at=services.now))
+            elif not call.reason_code and services.now - call.counts_from > RUN_HISTORY:
                 await table.delete(kept)
 
 

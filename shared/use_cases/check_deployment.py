@@ -68,7 +68,7 @@ async def _guarded(code: str, check: Awaitable[list[Finding]], subject: str = ""
     try:
         return await check
     except JobBlocked as err:
-        return [problem(code, err.reason, err.instruction or remedy, subject)]
+        return [problem(code, err.reason, err.fix or remedy, subject)]
     except TransientError as err:
         return [
             unknown(
@@ -99,12 +99,12 @@ def _settings(services: Services) -> list[Finding]:
         )
     if not settings.storage_account:
         text = f"State and archive are in a local folder, {settings.state_folder}."
-        instruction = "In Azure, set CMK_STORAGE_ACCOUNT. A local folder is lost with its instance."
-        found.append(warning("settings", text, instruction))
+        fix = "In Azure, set CMK_STORAGE_ACCOUNT. A local folder is lost with its instance."
+        found.append(warning("settings", text, fix))
     if len(services.channels) < 2:  # the log is always a channel
         text = "Notifications are only written to the log, and to alerts that read it."
-        instruction = "Set up a notification channel, or set CMK_ACTION_GROUP_ID for the alerts."
-        found.append(warning("channels", text, instruction))
+        fix = "Set up a notification channel, or set CMK_ACTION_GROUP_ID for the alerts."
+        found.append(warning("channels", text, fix))
     return found
 
 
@@ -113,7 +113,7 @@ async def _channels(services: Services) -> list[Finding]:
     found = []
     for channel in services.channels:
         if one := failing.get(channel.name):
-            found.append(problem("channels", one.error, one.instruction, channel.name))
+            found.append(problem("channels", one.error, one.fix, channel.name))
         elif settings := settings_of(channel.name):
             text = f"No notification has failed ({settings})."
             found.append(ok("channels", text, channel.name))
@@ -132,7 +132,7 @@ async def _state(services: Services) -> list[Finding]:
     switch = await kill_switch(services)
     found = [ok("state", "The store is available.")]
     if switch and switch.is_on:
-        text = f"The kill switch is on, so the app writes nothing: {switch.reason}"
+        text = f"The kill switch is on, so the app writes nothing: {switch.justification}"
         found.append(
             warning("kill_switch", text, "When the reason is fixed: cmkflow kill-switch off.")
         )
@@ -194,7 +194,7 @@ async def _power_platform(services: Services) -> list[Finding]:
 
 
 def _is_used(environment: Environment, settings: EnvironmentSettings | None) -> bool:
-    is_opted_in = settings is not None and settings.mode is not ApprovalPolicy.READ_ONLY
+    is_opted_in = settings is not None and settings.approval_policy is not ApprovalPolicy.READ_ONLY
     return environment.policy is not None or is_opted_in
 
 

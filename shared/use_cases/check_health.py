@@ -31,11 +31,11 @@ class FailingChannel:
     #: Names of its settings; empty if it has none.
     settings: str
     #: Number of notifications that were rejected or wait for the channel.
-    notifications: int
+    notification_count: int
     #: Number of consecutive rejections.
-    tries: int
+    attempts: int
     error: str
-    instruction: str
+    fix: str
     #: A setting is invalid, so no notification is sent until it is corrected.
     is_unusable: bool = False
 
@@ -46,20 +46,20 @@ class Health:
 
     kill_switch_on: bool
     #: Number of poison messages.
-    parked: int
+    poison_messages: int
     #: Number of dead-lettered messages, by queue.
     dead_letters: dict[str, int]
     #: Number of open alerts, by reason code.
-    notices: dict[str, int]
+    alert_counts: dict[str, int]
     #: The open alerts, including those of unreadable rows that were found just now.
     alerts: tuple[Alert, ...]
     #: Services that do not answer. Jobs wait for them and continue automatically.
     outages: tuple[CircuitBreaker, ...]
     #: Jobs that wait for requests to the flow service. They continue automatically.
-    calls: RequestQueueStatus
+    request_queues: RequestQueueStatus
     #: Number of plans that await approval, and of jobs that are blocked or failed.
     plans_awaiting_approval: int
-    stuck: int
+    action_required_count: int
     #: Channels that reject notifications.
     failing_channels: tuple[FailingChannel, ...]
     #: Time at which the last daily check completed; None if none has.
@@ -95,17 +95,19 @@ async def check_health(
     failing = await failing_channels(services, reading)
     told = await reading.all(tables.alerts.scan("alert"))
     told += _alerts_of_unreadable_rows(services, told, reading)
-    counts = Counter(one.code for one in told)
+    counts = Counter(one.reason_code for one in told)
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
-        parked=parked,
+        poison_messages=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
         alerts=tuple(told),
-        notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))),
+        alert_counts=dict(
+            sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))
+        ),
         outages=tuple(await open_circuits(services.tables)),
-        calls=await services.request_budget.queue_status(),
+        request_queues=await services.request_budget.queue_status(),
         plans_awaiting_approval=sum(job.awaits_approval for job in environment_jobs),
-        stuck=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
+        action_required_count=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
         failing_channels=failing,
         last_daily_check_at=runs.get(SWEEP),
         overdue_rows=await count_overdue_rows(services),
@@ -127,11 +129,11 @@ def _alerts_of_unreadable_rows(
     found = {row.row: row for row in reading.unreadable if row.row not in known}
     return [
         Alert(
-            code=code,
+            reason_code=code,
             row=name,
             message=str(row),
             raised_at=services.now,
-            instruction=row.instruction,
+            fix=row.fix,
         )
         for name, row in found.items()
     ]
@@ -154,10 +156,10 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
             FailingChannel(
                 channel=channel,
                 settings=settings,
-                notifications=sum(_waits(one, services.now) for one in mine),
-                tries=max((one.consecutive_failures for one in mine), default=0),
+                notification_count=sum(_waits(one, services.now) for one in mine),
+                attempts=max((one.consecutive_failures for one in mine), default=0),
                 error=wrong.reason if wrong else last[channel].error,
-                instruction=wrong.instruction if wrong else _fix_for(settings),
+                fix=wrong.fix if wrong else _fix_for(settings),
                 is_unusable=wrong is not None,
             )
         )

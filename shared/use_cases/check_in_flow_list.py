@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.domain.daily_look import DailyLook, Look
+from shared.domain.check_position import CheckPosition, DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, FlowState
 from shared.errors import CmkflowError, NotFound, PlatformError, ServiceOutage, ThrottledError
@@ -28,18 +28,18 @@ async def check_in_flow_list[T](
 
     `originals` are by flow name. An original that is on no page of a complete list is deleted.
     """
-    table = services.tables.daily_looks
-    kept = await table.get(environment.id, Look.OUTSIDE)
-    at = DailyLook(environment_id=environment.id, look=Look.OUTSIDE)
+    table = services.tables.check_positions
+    kept = await table.get(environment.id, DailyCheckTarget.OUTSIDE)
+    at = CheckPosition(environment_id=environment.id, check=DailyCheckTarget.OUTSIDE)
     if kept:
-        at = replace(at, cursor=kept.item.cursor, first=kept.item.first)
-    is_whole = not (at.cursor or at.first)
+        at = replace(at, cursor=kept.item.cursor, next_job_id=kept.item.next_job_id)
+    is_whole = not (at.cursor or at.next_job_id)
     left, missed, error = dict(originals), dict[str, T](), None
     try:
         while left:
             page = await services.flow_pages.flows(environment.id, at.cursor)
-            for flow in _of_page(page, left, since=at.first):
-                at = replace(at, first=flow.flow_name)
+            for flow in _of_page(page, left, since=at.next_job_id):
+                at = replace(at, next_job_id=flow.flow_name)
                 original = left[flow.flow_name]
                 try:
                     if await _is_on(services, environment, flow):
@@ -49,7 +49,7 @@ async def check_in_flow_list[T](
                 except CmkflowError as err:  # an error of this flow only
                     error, missed[flow.flow_name] = err, original
                 del left[flow.flow_name]
-            at = replace(at, cursor=page.cursor, first="")
+            at = replace(at, cursor=page.cursor, next_job_id="")
             await table.upsert(at)
             if not at.cursor:
                 left = {} if is_whole else left
@@ -57,19 +57,19 @@ async def check_in_flow_list[T](
     except CmkflowError as err:
         error = err
         if isinstance(err, PlatformError | NotFound) and has_expired(at.cursor, err):
-            at = replace(at, cursor="", first="")
-    not_looked_at = len(left) + len(missed)
+            at = replace(at, cursor="", next_job_id="")
+    not_checked_count = len(left) + len(missed)
     await store_check_result(
         services,
         environment,
-        Look.OUTSIDE,
-        not_looked_at=not_looked_at,
+        DailyCheckTarget.OUTSIDE,
+        not_checked_count=not_checked_count,
         of=len(originals),
-        first=at.first,
+        first=at.next_job_id,
         cursor=at.cursor,
         error=error,
     )
-    return not_looked_at
+    return not_checked_count
 
 
 def _of_page[T](

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import batched
 
 from shared.alerts import readable, tell
-from shared.domain.daily_look import DailyLook, Look, in_turn
+from shared.domain.check_position import CheckPosition, DailyCheckTarget, in_turn
 from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowSummary
 from shared.domain.trigger_urls.trigger_url import redact
@@ -24,16 +24,16 @@ log = product_log(__name__)
 #: Flows per request: a batch with forty filters, which must complete within the timeout.
 _AT_A_TIME = 1_000
 _WORDS = {
-    Look.RETIRED: "retired originals",
-    Look.WITHDRAWN: "copies of rolled back and cancelled jobs",
-    Look.OUTSIDE: "retired originals without a row in Dataverse",
+    DailyCheckTarget.RETIRED: "retired originals",
+    DailyCheckTarget.WITHDRAWN: "copies of rolled back and cancelled jobs",
+    DailyCheckTarget.OUTSIDE: "retired originals without a row in Dataverse",
 }
 
 
 async def check_in_rotation(
     services: Services,
     environment: Environment,
-    look: Look,
+    look: DailyCheckTarget,
     flows: Mapping[str, str],
     handle: Callable[[str, WorkflowSummary | None], Awaitable[None]],
 ) -> int:
@@ -42,10 +42,10 @@ async def check_in_rotation(
     `flows` contains a workflow id for each job id. `handle` receives a job id and its flow in
     Dataverse (None if there is no row).
     """
-    table = services.tables.daily_looks
+    table = services.tables.check_positions
     kept = await table.get(environment.id, look)
-    before = kept.item if kept else DailyLook(environment_id=environment.id, look=look)
-    left, missed = in_turn(flows, before.first), list[str]()
+    before = kept.item if kept else CheckPosition(environment_id=environment.id, check=look)
+    left, missed = in_turn(flows, before.next_job_id), list[str]()
     error: CmkflowError | None = None
     for some in batched(list(left), _AT_A_TIME, strict=False):
         found = await services.workflows.known_each(environment, [flows[one] for one in some])
@@ -64,26 +64,26 @@ async def check_in_rotation(
         missed += refused
         left = left[len(some) :]
         if left:
-            await table.upsert(replace(before, first=left[0]))
-    not_looked_at = [*left, *missed]
+            await table.upsert(replace(before, next_job_id=left[0]))
+    not_checked_count = [*left, *missed]
     await store_check_result(
         services,
         environment,
         look,
-        not_looked_at=len(not_looked_at),
+        not_checked_count=len(not_checked_count),
         of=len(flows),
-        first=not_looked_at[0] if not_looked_at else "",
+        first=not_checked_count[0] if not_checked_count else "",
         error=error,
     )
-    return len(not_looked_at)
+    return len(not_checked_count)
 
 
 async def store_check_result(
     services: Services,
     environment: Environment,
-    look: Look,
+    look: DailyCheckTarget,
     *,
-    not_looked_at: int,
+    not_checked_count: int,
     of: int,
     first: str = "",
     cursor: str = "",
@@ -92,26 +92,26 @@ async def store_check_result(
     """Store the result of a check; send an alert with the number of unchecked flows and the
     reason.
     """
-    code = Reason.RETIRED_ORIGINALS_NOT_CHECKED if not_looked_at else ""
-    ended = DailyLook(
+    code = Reason.RETIRED_ORIGINALS_NOT_CHECKED if not_checked_count else ""
+    ended = CheckPosition(
         environment_id=environment.id,
-        look=look,
-        first=first,
+        check=look,
+        next_job_id=first,
         cursor=cursor,
-        not_looked_at=not_looked_at,
-        code=code,
+        not_checked_count=not_checked_count,
+        reason_code=code,
     )
     await _keep(services, ended)
-    if not_looked_at:
+    if not_checked_count:
         text = (
-            f"{not_looked_at} of {of} {_WORDS[look]} in {environment.display_name} were not "
+            f"{not_checked_count} of {of} {_WORDS[look]} in {environment.display_name} were not "
             f"checked: {redact(str(error))}."
         )
         log.warning("%s", text)
         await tell(
             services,
             Reason.RETIRED_ORIGINALS_NOT_CHECKED,
-            services.tables.daily_looks.name_of(ended),
+            services.tables.check_positions.name_of(ended),
             text,
         )
 
@@ -120,18 +120,18 @@ async def delete_unused_results(
     services: Services, linked: Collection[str], every: Collection[str]
 ) -> None:
     """Delete the stored results of environments that are no longer checked."""
-    table = services.tables.daily_looks
+    table = services.tables.check_positions
     async for kept in readable(services, table.scan()):
-        still = every if kept.item.look is Look.WITHDRAWN else linked
+        still = every if kept.item.check is DailyCheckTarget.WITHDRAWN else linked
         if kept.item.environment_id not in still:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
 
 
-async def _keep(services: Services, ended: DailyLook) -> None:
+async def _keep(services: Services, ended: CheckPosition) -> None:
     """Store the row unless it is unchanged."""
-    table = services.tables.daily_looks
+    table = services.tables.check_positions
     kept = await table.get(*table.address(ended))
-    nothing = DailyLook(environment_id=ended.environment_id, look=ended.look)
+    nothing = CheckPosition(environment_id=ended.environment_id, check=ended.check)
     if ended != (kept.item if kept else nothing):
         await table.upsert(ended)

@@ -146,7 +146,7 @@ async def _store_findings(
             policy_name=name,
             finding=finding,
             first_seen_at=services.now,
-            code=Reason.KEY_PROBLEM if is_problem else Reason.KEY_WARNING,
+            reason_code=Reason.KEY_PROBLEM if is_problem else Reason.KEY_WARNING,
         )
         await table.change(*table.address(row), partial(_unless_unchanged, row))
         await _send_alert(services, row)
@@ -177,25 +177,25 @@ async def _record_not_checked(
         policy_name=name,
         finding=unknown("key_checked", text, "Fix the reason. The next daily check tries again."),
         first_seen_at=services.now,
-        code="",
+        reason_code="",
     )
     table = services.tables.key_alerts
 
     def later(old: KeyAlert | None) -> KeyAlert | None:
         since = old.first_seen_at if old else services.now
         is_long = services.now - since >= UNCHECKED
-        return replace(row, first_seen_at=since, code=Reason.KEY_WARNING if is_long else "")
+        return replace(row, first_seen_at=since, reason_code=Reason.KEY_WARNING if is_long else "")
 
     kept = await table.change(*table.address(row), later)
-    if kept and kept.item.code:
+    if kept and kept.item.reason_code:
         await _send_alert(services, kept.item)
     return row.finding
 
 
 async def _send_alert(services: Services, row: KeyAlert) -> None:
     finding = row.finding
-    cause = f"policy {row.policy_name}: {finding.text} {finding.instruction}".strip()
-    await tell(services, row.code, services.tables.key_alerts.name_of(row), cause)
+    cause = f"policy {row.policy_name}: {finding.message} {finding.fix}".strip()
+    await tell(services, row.reason_code, services.tables.key_alerts.name_of(row), cause)
 
 
 async def _delete_unused(services: Services, *, keep: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from shared.alerts import readable, tell
-from shared.domain.daily_look import Look
+from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
 from shared.domain.jobs.deletion_states import DeletionState
@@ -22,7 +22,7 @@ class RetiredOriginalsResult:
 
     #: Names of the originals that are on again.
     on_again: list[str] = field(default_factory=list)
-    not_looked_at: int = 0
+    not_checked_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ async def check_retired_originals(
 
     if environment.dataverse_url:
         ids = {one.job_id: one.workflow_id for one in originals.values()}
-        result.not_looked_at = await check_in_rotation(
-            services, environment, Look.RETIRED, ids, seen
+        result.not_checked_count = await check_in_rotation(
+            services, environment, DailyCheckTarget.RETIRED, ids, seen
         )
     else:
         without_row = [one for one in originals.values() if one.job_id not in deleted]
-    result.not_looked_at += await check_in_flow_list(
+    result.not_checked_count += await check_in_flow_list(
         services, environment, {one.flow_name: one for one in without_row}, found_on
     )
     return result

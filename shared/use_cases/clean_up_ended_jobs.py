@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from shared.alerts import one_row, readable, tell
-from shared.domain.daily_look import Look
+from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowSummary, WorkflowUpdate
 from shared.domain.jobs.durable_job import DurableJob, mark_write_in_flight
@@ -160,7 +160,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
     for state in (state for state, facts in FLOW_STATES.items() if facts.is_withdrawn):
         where = [Condition("state", "eq", state)]
         async for kept in readable(services, table.scan(environment.id, where=where)):
-            if kept.item.pattern.has_copy:
+            if kept.item.migration_method.has_copy:
                 copies[kept.item.id] = kept.item.copy_id
 
     async def seen(job_id: str, known: WorkflowSummary | None) -> None:
@@ -168,7 +168,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
             async with one_row(services, (table.name, environment.id, job_id)):
                 await _turn_off_orphaned_copy(services, environment, job_id, known)
 
-    return await check_in_rotation(services, environment, Look.WITHDRAWN, copies, seen)
+    return await check_in_rotation(services, environment, DailyCheckTarget.WITHDRAWN, copies, seen)
 
 
 async def _turn_off_orphaned_copy(

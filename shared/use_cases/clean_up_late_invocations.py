@@ -53,8 +53,8 @@ def _has_ended(job: EnvironmentJob) -> bool:
 
 async def _cancel_orphan(services: Services, job: FlowJob) -> None:
     """Cancel a job that has not started and whose remediation is over."""
-    has_begun = job.reached is not FlowJobState.PLANNED
-    if has_begun or job.is_inactive or job.requested or job.is_leased(services.now):
+    has_begun = job.step is not FlowJobState.PLANNED
+    if has_begun or job.is_inactive or job.requested_command or job.is_leased(services.now):
         return
     log.warning("job without a remediation cancelled: %s", job.display_name)
     await cancel_job(services, job)

@@ -48,7 +48,7 @@ class FlowEvidence:
     run_archive: RunArchive | None
 
     @property
-    def proof(self) -> HistoryEntry | None:
+    def verification(self) -> HistoryEntry | None:
         """Return the last history entry of a successful verification, or None."""
         history = reversed(self.job.history)
         return next((one for one in history if one.state == FlowJobState.VERIFIED), None)
@@ -66,7 +66,7 @@ class EvidenceReader:
     services: Services
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
-    repairs: tuple[FirewallFixRecord, ...]
+    firewall_fixes: tuple[FirewallFixRecord, ...]
     blocked_calls: tuple[BlockedCall, ...]
     #: Collects rows that this version of the app cannot read.
     reading: RowReader = field(default_factory=RowReader)
@@ -109,16 +109,17 @@ class EvidenceReader:
         The request that started it is older than the remediation. The result of a request, which is
         read first, may name it although the request itself does not.
         """
-        created, own = self.remediation.created, self.remediation.id.lower()
+        created, own = self.remediation.created_at, self.remediation.id.lower()
         names = {own, *map(str.lower, self.remediation.environment_ids)}
         found: set[str] = set()
         async for entry in self.reading.each(self.services.tables.audit_log.scan("audit")):
-            if entry.at < created - _LONGEST_REQUEST - _OUT_OF_PLACE:
+            if entry.recorded_at < created - _LONGEST_REQUEST - _OUT_OF_PLACE:
                 return
-            if entry.at < created - _LONGEST_REQUEST:
+            if entry.recorded_at < created - _LONGEST_REQUEST:
                 continue
-            text = f"{entry.target} {entry.asked} {entry.before} {entry.after}".lower()
-            meant = names if entry.at >= created else {own}
+            states = f"{entry.state_before} {entry.state_after}"
+            text = f"{entry.target} {entry.request_body} {states}".lower()
+            meant = names if entry.recorded_at >= created else {own}
             if entry.id in found or any(name in text for name in meant):
                 found.add(entry.id)
                 yield entry
@@ -137,7 +138,7 @@ class EvidenceReader:
 
     async def _converted(self, job: FlowJob) -> str:
         """Return the digest of the definition that an edit wrote, or an empty text."""
-        if job.pattern is not MigrationMethod.EDIT_DEFINITION or not job.archive:
+        if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:
             archived = await self.services.archive.get(archive_name(job))
@@ -163,7 +164,7 @@ async def read_evidence(services: Services, remediation_id: str) -> EvidenceRead
         services=services,
         remediation=remediation,
         environment_jobs=tuple(jobs),
-        repairs=tuple(one for one in repairs if environments & {*one.environment_ids}),
+        firewall_fixes=tuple(one for one in repairs if environments & {*one.environment_ids}),
         blocked_calls=tuple(refused),
         reading=reading,
     )

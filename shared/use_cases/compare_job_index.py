@@ -175,7 +175,7 @@ async def _compare_environment_jobs(
     found = tables.environment_jobs.scan()
     jobs = [one.item async for one in found if not isinstance(one, UnreadableRow)]
     remediations = readable(services, tables.remediations.scan("remediation"))
-    created = {one.item.id: one.item.created async for one in remediations}
+    created = {one.item.id: one.item.created_at async for one in remediations}
     current = current_environment_jobs(jobs, created, now)
     needed = {identity: name_of_environment_job(job) for identity, job in current.items()}
     there = {row.job_id for rows in before.values() for row, _ in rows}

@@ -66,7 +66,7 @@ async def delete_old_plans(services: Services) -> int:
                 found.count[job.remediation_id] -= 1
     await _remove_remediations(services, found)
     await _remove_known_urls(services, found)
-    await _remove_coming(services)
+    await _remove_expected_caller_updates(services)
     return 0
 
 
@@ -89,7 +89,7 @@ async def _read(services: Services) -> _Found:
 def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
     """Return whether a person requested it; assume so if the row cannot be read."""
     kept = remediations.get(remediation_id)
-    return kept is None or kept.item.origin is StartSource.API_REQUEST
+    return kept is None or kept.item.start_source is StartSource.API_REQUEST
 
 
 def _is_summary_due(
@@ -138,8 +138,12 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
     table = services.tables.remediations
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     for identity, kept in found.remediations.items():
-        is_old = services.now - kept.item.created >= kept_for
-        if is_old and not found.count[identity] and kept.item.origin is not StartSource.API_REQUEST:
+        is_old = services.now - kept.item.created_at >= kept_for
+        if (
+            is_old
+            and not found.count[identity]
+            and kept.item.start_source is not StartSource.API_REQUEST
+        ):
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
 
@@ -158,11 +162,11 @@ async def _remove_known_urls(services: Services, found: _Found) -> None:
                 await tables.known_urls.delete(kept)
 
 
-async def _remove_coming(services: Services) -> None:
+async def _remove_expected_caller_updates(services: Services) -> None:
     """Remove the rows of jobs that have ended, or are gone: a new start of the job writes anew."""
     tables = services.tables
-    async for kept in readable(services, tables.coming.scan()):
+    async for kept in readable(services, tables.expected_caller_updates.scan()):
         with suppress(UnreadableRow, Conflict, NotFound):
             job = await tables.flow_jobs.get(kept.item.environment_id, kept.item.job_id)
             if job is None or FLOW.is_ended(job.item):
-                await tables.coming.delete(kept)
+                await tables.expected_caller_updates.delete(kept)

@@ -80,7 +80,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
     where = [Condition("next_check_at", "lt", sortable_time(services.now + timedelta(seconds=1)))]
     table = services.tables.deletions
     due = [kept.item async for kept in readable(services, table.scan(where=where))]
-    due.sort(key=lambda deletion: (deletion.due or services.now, deletion.job_id))
+    due.sort(key=lambda deletion: (deletion.next_check_at or services.now, deletion.job_id))
     deleted = blocked = looked_at = 0
     listed = _MicrosoftKeyLists(services)
     step_function = functools.partial(_run_step, listed=listed)
@@ -98,8 +98,8 @@ async def delete_originals(services: Services) -> DeletionRunResult:
                     "deletion blocked",
                     extra={
                         "display_name": after.display_name,
-                        "code": after.code,
-                        "text": after.reason,
+                        "reason_code": after.reason_code,
+                        "text": after.message,
                     },
                 )
     return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=blocked)
@@ -145,7 +145,7 @@ class _DeletionStep:
             return await self._report(kept)
         environment = await require_linked_environment(services, job.environment_id, job.policy_id)
         work = StepContext(LeasedJob(FLOW, services, kept), environment)
-        if job.requested or rules.retired_at(job) != deletion.retired_at:
+        if job.requested_command or rules.retired_at(job) != deletion.retired_at:
             return await self._cancel_or_complete(work)
         if deletion.state is DeletionState.DELETING and await self._original_exists(work):
             await self.keep(rules.return_to_checks(deletion, now=services.now))
@@ -209,11 +209,11 @@ class _DeletionStep:
             async def permit() -> None:
                 await work.check_write_allowed()
                 recorded = rules.record_delete_intent(self.deletion, now=services.now)
-                await self.keep(replace(recorded, definition=where))
+                await self.keep(replace(recorded, archived_definition=where))
                 # The lease is still valid and long enough for one request, and no rollback is
                 # requested.
                 await work.save(job)
-                if work.job.requested:
+                if work.job.requested_command:
                     raise MustWait(
                         "Its job is being rolled back.",
                         until=services.now,
@@ -238,7 +238,10 @@ class _DeletionStep:
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
         return replace(
-            deletion, is_on_microsoft_key_list=is_listed, due=again, consecutive_failures=0
+            deletion,
+            is_on_microsoft_key_list=is_listed,
+            next_check_at=again,
+            consecutive_failures=0,
         )
 
     def _cancelled(self, text: str) -> Deletion:
@@ -249,16 +252,16 @@ class _DeletionStep:
         if self._work is None:
             return
         job = await self._work.held.end(self._work.job)
-        if job.requested:
+        if job.requested_command:
             await FLOW.send(self._services, job)
 
 
 def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:
     """Return the job with a history entry about the deletion, added once."""
     text = f"The original was deleted, as approved by {deletion.approved_by}."
-    if any(change.text == text for change in job.history):
+    if any(change.message == text for change in job.history):
         return job
-    at = deletion.deleted_at or deletion.on
+    at = deletion.deleted_at or deletion.delete_at
     return with_history(job, FlowJobState.RETIRED, text, now=at)
 
 
@@ -271,7 +274,7 @@ def _after_error(services: Services, deletion: Deletion, err: Exception) -> Dele
         # It stays deleted, whatever prevents the app from reading the list.
         passes = isinstance(err, TransientError | MustWait | PlatformMigrationInProgress)
         again = now + services.settings.backoff_max_delay
-        return replace(deletion, due=again if passes else None)
+        return replace(deletion, next_check_at=again if passes else None)
     after = apply_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:
         return rules.mark_blocked(after)

@@ -46,7 +46,7 @@ async def require_known(
         if name not in known:
             raise IssueNotFound(
                 f"No issue {name} in {environment.display_name}.",
-                instruction=describe_unknown_issue(name, known),
+                fix=describe_unknown_issue(name, known),
             )
 
 
@@ -65,7 +65,7 @@ async def _recorded_names(services: Services, environment_id: str) -> AsyncItera
     jobs = [kept.item async for kept in rows]
     current = {one.id for one in newest_plans(jobs).get(environment_id, ())}
     for job in jobs:
-        for finding in job.network:
+        for finding in job.firewall_issues:
             yield finding.name
         if job.id not in current and job.state_properties.next_actor is NextActor.NONE:
             continue
@@ -78,8 +78,8 @@ async def _recorded_names(services: Services, environment_id: str) -> AsyncItera
     async for edition in readable(
         services, services.tables.service_tag_list_versions.scan("service_tag_list_version")
     ):
-        for firewall in edition.item.firewalls:
-            yield firewall.gap
+        for firewall in edition.item.affected_firewalls:
+            yield firewall.issue
 
 
 async def _texts_of_blocked_jobs(services: Services, environment_id: str) -> AsyncIterator[str]:
@@ -89,4 +89,4 @@ async def _texts_of_blocked_jobs(services: Services, environment_id: str) -> Asy
         async for job in readable(
             services, services.tables.flow_jobs.scan(environment_id, where=where)
         ):
-            yield f"{job.item.reason} {job.item.instruction}"
+            yield f"{job.item.message} {job.item.fix}"

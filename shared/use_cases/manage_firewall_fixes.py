@@ -48,7 +48,7 @@ _UNFINISHED = timedelta(hours=1)
 class FirewallFixView:
     """A firewall issue and the proposed fix."""
 
-    gap: FirewallIssue
+    issue: FirewallIssue
     fix: FirewallFix
     environment_ids: tuple[str, ...]
 
@@ -59,7 +59,7 @@ class FirewallFixInput:
 
     #: Name of a firewall issue, Azure resource id, or name of a resource.
     resource: str
-    by: str
+    requested_by: str
     #: Only for the flows of this environment; None for every environment with a policy.
     environment_id: str | None = None
     #: Revert the fix although flows need it.
@@ -91,7 +91,7 @@ async def propose_fixes(
     else:
         found = _find_issues(resource, surveys)
     return [
-        FirewallFixView(gap=issue, fix=await _propose(services, issue), environment_ids=ids)
+        FirewallFixView(issue=issue, fix=await _propose(services, issue), environment_ids=ids)
         for issue, ids in _merge_issues(found, surveys)
     ]
 
@@ -127,10 +127,10 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
     ]
     selected = [one for one in open_fixes if request.resource.lower() in _names(one)]
     if not selected:
-        names = describe_unknown_issue(request.resource, (one.gap for one in open_fixes))
+        names = describe_unknown_issue(request.resource, (one.issue for one in open_fixes))
         raise JobBlocked(
             f"The app has applied no fix to {request.resource}.",
-            instruction=names,
+            fix=names,
             code=Reason.ISSUE_NOT_FOUND,
         )
     if not request.force:
@@ -145,7 +145,7 @@ async def list_applied_fixes(services: Services) -> list[FirewallFixRecord]:
     """Return the fixes that the app has applied, newest first."""
     rows = readable(services, services.tables.firewall_fixes.scan("firewall_fix"))
     found = [kept.item async for kept in rows]
-    return sorted(found, key=lambda one: one.at, reverse=True)
+    return sorted(found, key=lambda one: one.changed_at, reverse=True)
 
 
 async def _fixes_in_progress(services: Services, resource: str) -> list[FirewallFixRecord]:
@@ -163,15 +163,15 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
     table = services.tables.firewall_fixes
     async for kept in readable(services, table.scan("firewall_fix")):
         record = kept.item
-        if not record.code or services.now - record.at < _UNFINISHED:
+        if not record.reason_code or services.now - record.changed_at < _UNFINISHED:
             continue
         if (
             record.kind in services.firewalls
         ):  # otherwise only another version of the app knows the kind
             record = await complete_if_visible(services, record)
-        if record.code:
-            text = f"A fix of {record.firewall} was started by {record.by} and is not complete."
-            await tell(services, record.code, table.name_of(record), text)
+        if record.reason_code:
+            text = f"{record.changed_by} started a fix of {record.firewall}, which is not complete."
+            await tell(services, record.reason_code, table.name_of(record), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,11 +212,11 @@ def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssu
         names = {issue.name for issue in find_issues_by_name(resource, one_of_each, concerning)}
     except ValueError as err:
         said = "Give the full name of a firewall issue."
-        raise JobBlocked(str(err), instruction=said, code=Reason.ISSUE_NOT_FOUND) from None
+        raise JobBlocked(str(err), fix=said, code=Reason.ISSUE_NOT_FOUND) from None
     if not names:
         raise JobBlocked(
             f"{resource} has no firewall issue that affects flows on a customer-managed key.",
-            instruction=describe_unknown_issue(resource, (issue.name for issue in missing_issues)),
+            fix=describe_unknown_issue(resource, (issue.name for issue in missing_issues)),
             code=Reason.ISSUE_NOT_FOUND,
         )
     return [issue for issue in missing_issues if issue.name in names]
@@ -252,7 +252,7 @@ def _merge_issues(
 
 async def _propose(services: Services, issue: FirewallIssue) -> FirewallFix:
     if not issue.firewall_id:
-        return no_fix(issue, f"no_firewall: {issue.text}")
+        return no_fix(issue, f"no_firewall: {issue.message}")
     return await propose_fix(services, issue)
 
 
@@ -260,7 +260,7 @@ def _authorization(
     services: Services, request: FirewallFixInput, environment_ids: tuple[str, ...]
 ) -> FixAuthorization:
     return FixAuthorization(
-        by=request.by,
+        requested_by=request.requested_by,
         environment_ids=environment_ids,
         holder=_RequestHolder(services=services, holder=f"order/{uuid4().hex}"),
         permit=_permission(services, environment_ids),
@@ -278,13 +278,13 @@ def _permission(
 
 
 def _names(record: FirewallFixRecord) -> set[str]:
-    resource_id = record.gap.partition(":")[2].partition("#")[0]
+    resource_id = record.issue.partition(":")[2].partition("#")[0]
     return {
-        record.gap.lower(),
-        record.gap.partition(":")[2].lower(),
+        record.issue.lower(),
+        record.issue.partition(":")[2].lower(),
         resource_id,
         resource_id.rpartition("/")[2],
-        record.opening.resource_id.lower(),
+        record.added_entries.resource_id.lower(),
     }
 
 
@@ -292,7 +292,7 @@ async def _require_unused(services: Services, records: Sequence[FirewallFixRecor
     surveys = await _surveys(services, None)
     flows: Counter[str] = Counter()
     for record in records:
-        firewall_id = record.gap.partition(":")[2]
+        firewall_id = record.issue.partition(":")[2]
         for one in surveys:
             for hosts, remediations in one.calling.items():
                 if one.network.concerns(firewall_id, hosts):
@@ -301,6 +301,6 @@ async def _require_unused(services: Services, records: Sequence[FirewallFixRecor
         listed = ", ".join(f"{number} of {name}" for name, number in sorted(flows.items()))
         raise JobBlocked(
             f"Copies still call through this firewall: {listed}.",
-            instruction="Roll these flows back first, or repeat the request with even_in_use.",
+            fix="Roll these flows back first, or repeat the request with even_in_use.",
             code=Reason.FIREWALL_FIX_IN_USE,
         )

@@ -106,7 +106,7 @@ async def _send_to_channel(
         identity: cause
         for identity, cause in causes.items()
         # A failing channel cannot report itself.
-        if (cause.cause, cause.code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
+        if (cause.kind, cause.reason_code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
     kept = await _deliveries(services, channel, selected, known)
     wanted = to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
@@ -266,8 +266,8 @@ def _without_urls(cause: PendingAction) -> PendingAction:
         cause,
         environment_name=redact(cause.environment_name),
         flows=tuple(map(redact, cause.flows)),
-        reason=redact(cause.reason),
-        instruction=redact(cause.instruction),
+        message=redact(cause.message),
+        fix=redact(cause.fix),
     )
 
 
@@ -279,7 +279,7 @@ def _link(services: Services, cause: PendingAction) -> str:
     page = f"{address}/api/dashboard"
     if not cause.remediation_id:
         return f"{page}#{cause.id}"
-    is_plan = cause.cause in {
+    is_plan = cause.kind in {
         PendingActionKind.PLAN_AWAITING_APPROVAL,
         PendingActionKind.PLAN_EXPIRES_SOON,
     }

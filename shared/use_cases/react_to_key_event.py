@@ -44,10 +44,10 @@ async def react_to_key_event(services: Services, event: Event) -> str:
         await start_remediation(
             services,
             Remediation(
-                created=services.now,
+                created_at=services.now,
                 mode=RemediationMode.APPLY,
-                origin=StartSource.KEY_EVENT,
-                cause=event.id,
+                start_source=StartSource.KEY_EVENT,
+                idempotency_key=event.id,
                 environment_ids=tuple(sorted({env.id for env in linked})),
             ),
         )

@@ -56,10 +56,10 @@ async def _environment_changed(services: Services, event: Event) -> str:
     await start_remediation(
         services,
         Remediation(
-            created=services.now,
+            created_at=services.now,
             mode=RemediationMode.APPLY,
-            origin=StartSource.POLICY_EVENT,
-            cause=_link_cause(event, environment_id),
+            start_source=StartSource.POLICY_EVENT,
+            idempotency_key=_link_cause(event, environment_id),
             environment_ids=(environment_id,),
         ),
     )
@@ -103,10 +103,10 @@ async def _policy_changed(services: Services, event: Event) -> str:
     await start_remediation(
         services,
         Remediation(
-            created=services.now,
+            created_at=services.now,
             mode=RemediationMode.APPLY,
-            origin=StartSource.POLICY_EVENT,
-            cause=event.id,
+            start_source=StartSource.POLICY_EVENT,
+            idempotency_key=event.id,
             environment_ids=active,
         ),
     )

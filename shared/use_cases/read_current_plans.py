@@ -33,7 +33,7 @@ async def _read_without_job(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
     """Return at least the items that get no job, because no later plan contains them."""
-    expected, table = sum((job.left or {}).values()), services.tables.plan_items
+    expected, table = sum((job.not_migrated or {}).values()), services.tables.plan_items
     if job.mode.writes:
         if not expected:
             return []

@@ -145,7 +145,9 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
     async def get(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
         unnoted = [place for place in places if (table.name, *place) not in but]
         found = await get_rows(table, unnoted, RowReader())
-        overdue.update(table.name_of(job) for job in found if job.due and job.due < late)
+        overdue.update(
+            table.name_of(job) for job in found if job.next_check_at and job.next_check_at < late
+        )
 
     for environment_id, named in (await _read_names(services)).items():
         name = tables.flow_jobs.name

@@ -73,7 +73,7 @@ async def closed_flows(
     tables, reading = services.tables, RowReader()
     where = [Condition("remediation_id", "eq", part.shown.remediation.id)]
     where += [Condition("state", "eq", state)] if state else []
-    open_ids = {job.id for job in part.shown.jobs}
+    open_ids = {job.id for job in part.shown.flow_jobs}
     jobs: list[FlowJob] = []
     for environment_job in part.shown.environment_jobs:
         rows = tables.store.query(

@@ -54,12 +54,12 @@ class DailyCheckResult:
     """The result of a daily check."""
 
     environments: int
-    parked: int
+    poison_messages: int
     dead_letters: dict[str, int]
     #: Names of retired originals that are on again.
     retired_originals_on: tuple[str, ...]
     #: Number of flows whose state is unknown today; they are checked first the next time.
-    not_looked_at: int
+    not_checked_count: int
     retried: int
 
 
@@ -88,10 +88,10 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
             await start_remediation(
                 services,
                 Remediation(
-                    created=services.now,
+                    created_at=services.now,
                     mode=RemediationMode.APPLY,
-                    origin=StartSource.DAILY_CHECK,
-                    cause=f"{date}/{environment.id}",
+                    start_source=StartSource.DAILY_CHECK,
+                    idempotency_key=f"{date}/{environment.id}",
                     environment_ids=(environment.id,),
                 ),
             )
@@ -104,21 +104,21 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     async with _log_errors(services, "check of late invocations"):
         await clean_up_late_invocations(services)
     came_back: list[str] = []
-    not_looked_at = 0
+    not_checked_count = 0
     for environment in linked:
         async with _log_errors(
             services, f"check of retired originals in {environment.display_name}"
         ):
             retired = await check_retired_originals(services, environment)
             came_back += retired.on_again
-            not_looked_at += retired.not_looked_at
+            not_checked_count += retired.not_checked_count
     unblocked = 0
     for environment in linked:
         async with _log_errors(services, f"check of blocked calls in {environment.display_name}"):
             unblocked += await check_blocked_calls(services, environment)
     for environment in environments:
         async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
-            not_looked_at += await turn_off_orphaned_copies(services, environment)
+            not_checked_count += await turn_off_orphaned_copies(services, environment)
     async with _log_errors(services, "deletion of old plans"):
         await index_urls_of_plans(services)
         await delete_old_plans(services)
@@ -127,12 +127,12 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     )
     result = DailyCheckResult(
         environments=len(linked),
-        parked=await services.messages.count(POISON),
+        poison_messages=await services.messages.count(POISON),
         dead_letters={
             queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
         },
         retired_originals_on=tuple(came_back),
-        not_looked_at=not_looked_at,
+        not_checked_count=not_checked_count,
         # A firewall may have been fixed, or a failure may have been an outage that one job alone
         # could not recognize.
         retried=unblocked
@@ -143,11 +143,11 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         + await _retry_blocked(services, _with_changed_channel(services))
         + await _retry_if_both_off(services, environments),
     )
-    if result.parked or any(result.dead_letters.values()):
+    if result.poison_messages or any(result.dead_letters.values()):
         log.error(
             "messages in the poison queue or dead-letter queues",
             extra={
-                "poison": result.parked,
+                "poison": result.poison_messages,
                 "dead": sum(result.dead_letters.values()),
             },
         )
@@ -167,9 +167,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
         row = services.tables.timer_runs.name_of(run)
-        await tell(
-            services, Reason.SERVICE_ACCOUNT_SIGNED_OUT, row, redact(f"{err}. {err.instruction}")
-        )
+        await tell(services, Reason.SERVICE_ACCOUNT_SIGNED_OUT, row, redact(f"{err}. {err.fix}"))
 
 
 async def _undecided(services: Services) -> set[str]:

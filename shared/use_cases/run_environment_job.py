@@ -64,7 +64,7 @@ async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     job = replace(
         leased.job,  # the current row, which records grants of this step
         findings=fitting_findings(findings),
-        counts=dict(Counter(str(item.action) for item in items)),
+        planned_action_counts=dict(Counter(str(item.action) for item in items)),
     )
     text = f"{stay} flows are on Microsoft's key."
     return move_to_state(job, EnvironmentJobState.PLANNED, text, now=services.now)
@@ -104,9 +104,9 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
         job,
-        left=count_not_included(job.mode, items),
+        not_migrated=count_not_included(job.mode, items),
         planned_at=services.now,
-        expires=services.now + services.settings.approval_period,
+        approval_expires_at=services.now + services.settings.approval_period,
     )
     job = await _move_to_next_state(services, job, items)
     rows = leased.rows(services.tables.discovery_pages)
@@ -125,12 +125,12 @@ async def _move_to_next_state(
     if not work:
         text = "No flow needs a change."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
-    mode = (await settings_of(services, job.environment_id)).mode
+    mode = (await settings_of(services, job.environment_id)).approval_policy
     if mode is ApprovalPolicy.AUTOMATIC:
         text = "The environment has approval policy automatic, so no approval is needed."
         job = replace(job, approved_by="approval policy automatic")
         return move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
-    return await_approval(services, replace(job, awaiting=len(work)))
+    return await_approval(services, replace(job, awaiting_approval_count=len(work)))
 
 
 STEPS: dict[EnvironmentJobState, Step] = {

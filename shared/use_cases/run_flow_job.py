@@ -45,19 +45,19 @@ type Step = Callable[[StepContext], Awaitable[FlowJob]]
 
 
 async def _start(work: StepContext) -> FlowJob:
-    has_copy = work.job.pattern.has_copy
+    has_copy = work.job.migration_method.has_copy
     return await (
         copy_flow.check_and_start_copy(work) if has_copy else prepare_original.begin(work)
     )
 
 
 async def _after_verification(work: StepContext) -> FlowJob:
-    is_swap = work.job.pattern is MigrationMethod.CUT_OVER
+    is_swap = work.job.migration_method is MigrationMethod.CUT_OVER
     return await (cut_over.start_cutover(work) if is_swap else update_callers.begin(work))
 
 
 async def _roll_back(work: StepContext) -> FlowJob:
-    if work.job.pattern.has_copy:
+    if work.job.migration_method.has_copy:
         return await roll_back.roll_back(work)
     # an original whose definition is unchanged may still be converted by an invocation in flight
     await wait_and_revoke(work)
@@ -119,8 +119,8 @@ async def _require_key_list(services: Services, job: FlowJob) -> None:
 
     A job in the request queue has already waited, and keeps its place.
     """
-    is_proof = job.reached is FlowJobState.COPIED and not job.requested and not job.has_grants
-    if is_proof and job.code != Reason.THROTTLED:
+    is_proof = job.step is FlowJobState.COPIED and not job.requested_command and not job.has_grants
+    if is_proof and job.reason_code != Reason.THROTTLED:
         await wait_for_key_list(services, job)
 
 
@@ -144,7 +144,7 @@ async def _step(leased: LeasedJob[FlowJob]) -> FlowJob:
         job = await _run_step(work)
         while services.now < until and _can_continue(work.job, job):
             job = await work.save(job) if _changes_more_than_copy(job) else work.remember(job)
-            if job.requested:
+            if job.requested_command:
                 break
             await _require_key_list(services, job)
             job = await _run_step(work)
@@ -158,7 +158,7 @@ async def _step(leased: LeasedJob[FlowJob]) -> FlowJob:
 
 async def _run_step(work: StepContext) -> FlowJob:
     """Run one step, and revoke its grants."""
-    job = await STEPS[work.job.reached](work)
+    job = await STEPS[work.job.step](work)
     await revoke_all_grants(work)
     now = work.job
     return replace(
@@ -172,9 +172,9 @@ async def _run_step(work: StepContext) -> FlowJob:
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
     """Return whether the step led to a later one that need not wait."""
-    if not {before.reached, after.state} <= set(_IN_ORDER):
+    if not {before.step, after.state} <= set(_IN_ORDER):
         return False
-    return _IN_ORDER.index(before.reached) < _IN_ORDER.index(after.state)
+    return _IN_ORDER.index(before.step) < _IN_ORDER.index(after.state)
 
 
 def _changes_more_than_copy(job: FlowJob) -> bool:
@@ -206,7 +206,7 @@ async def _environment_of(leased: LeasedJob[FlowJob], job: FlowJob) -> Environme
                 raise
             # The flow that was on must be on again, even if the environment has lost its policy.
             if not job.is_rolling_back and job.cutover_failure is None:
-                await leased.save(replace(job, cutover_failure=CutoverFailure(reason=err.reason)))
+                await leased.save(replace(job, cutover_failure=CutoverFailure(message=err.reason)))
             return await services.environments.get(job.environment_id)
     return await require_environment_without_key(
         services, job.environment_id, even_linked=job.is_rolling_back
@@ -236,19 +236,17 @@ def _at_start(job: FlowJob, services: Services) -> FlowJob:
 
 def _apply_request(job: FlowJob, services: Services) -> FlowJob:
     """Apply the requested action of an administrator to the job's state."""
-    if job.requested is None or job.is_rolling_back:
+    if job.requested_command is None or job.is_rolling_back:
         # An alert that both flows are off is kept until one of them is on.
-        code = job.code if job.both_off_since else ""
-        return replace(
-            job, state=job.reached, resume_state=None, reason="", instruction="", code=code
-        )
+        code = job.reason_code if job.both_off_since else ""
+        return replace(job, state=job.step, resume_state=None, message="", fix="", reason_code=code)
     if not job.state_properties.can_roll_back:
         return move_to_state(
             job, FlowJobState.CANCELLED, "Cancelled before it started.", now=services.now
         )
     text = (
         "Rolled back on request."
-        if job.requested is JobCommand.ROLL_BACK
+        if job.requested_command is JobCommand.ROLL_BACK
         else "Cancelled, so it is rolled back."
     )
     return move_to_state(
@@ -263,11 +261,11 @@ def _after_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | 
         return None
     if job.both_off_since:
         return _after_error_while_both_off(services, job, after, err)
-    if after.due is not None:
+    if after.next_check_at is not None:
         return _due_for_grants(services, after)
     if not isinstance(err, TransientError | InternalErrorRepeated):
         return after
-    return replace(after, reason=f"{job.display_name}: {after.reason}")
+    return replace(after, message=f"{job.display_name}: {after.message}")
 
 
 def _due_for_grants(services: Services, job: FlowJob) -> FlowJob:
@@ -276,7 +274,7 @@ def _due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     Grants that could not be revoked are checked soon; those that a frozen invocation may have made,
     when it can no longer change anything. A rollback checks them at its end.
     """
-    now, looks = services.now, [job.due] if job.due else []
+    now, looks = services.now, [job.next_check_at] if job.next_check_at else []
     if job.active_grants:
         looks.append(now + services.settings.backoff_max_delay)
     if (
@@ -286,7 +284,7 @@ def _due_for_grants(services: Services, job: FlowJob) -> FlowJob:
         and not job.is_rolling_back
     ):
         looks.append(job.in_flight_until)
-    return replace(job, due=min(looks))
+    return replace(job, next_check_at=min(looks))
 
 
 def _after_error_while_both_off(
@@ -295,25 +293,27 @@ def _after_error_while_both_off(
     """Return the row of a pair that is off, due soon; report it if that takes long."""
     since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
-    if job.cutover_failure is None and not job.is_rolling_back and (after.due is None or is_late):
+    if (
+        job.cutover_failure is None
+        and not job.is_rolling_back
+        and (after.next_check_at is None or is_late)
+    ):
         job = replace(job, cutover_failure=_failure(after, err))
     is_accepted = isinstance(err, WriteNotVisible) and err.is_shown
-    is_told = is_late or after.due is None or isinstance(err, PlatformMigrationInProgress)
-    if after.code == Reason.BOTH_OFF or is_accepted or not is_told:
-        return replace(after, cutover_failure=job.cutover_failure) if after.due else after
+    is_told = is_late or after.next_check_at is None or isinstance(err, PlatformMigrationInProgress)
+    if after.reason_code == Reason.BOTH_OFF or is_accepted or not is_told:
+        return replace(after, cutover_failure=job.cutover_failure) if after.next_check_at else after
     soon = now + next_poll_delay(services, since)
-    instruction = f"Turn {job.display_name} on in Power Automate. {after.instruction}"
+    fix = f"Turn {job.display_name} on in Power Automate. {after.fix}"
     later = wait_until(
         job,
         f"Original and copy are both off since {since:%Y-%m-%d %H:%M} UTC: {job.display_name}."
-        f" {after.reason}",
-        until=min(after.due or soon, soon),
+        f" {after.message}",
+        until=min(after.next_check_at or soon, soon),
         now=now,
         code=Reason.BOTH_OFF,
     )
-    return replace(
-        later, instruction=instruction.strip(), consecutive_failures=after.consecutive_failures
-    )
+    return replace(later, fix=fix.strip(), consecutive_failures=after.consecutive_failures)
 
 
 def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
@@ -321,19 +321,17 @@ def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
 
     With a code it is not retried at once, because each try turns both off for minutes.
     """
-    reason = after.reason
-    if after.due is None:
-        return CutoverFailure(reason=reason, instruction=after.instruction, code=after.code)
-    if after.code in {Reason.SERVICE_OUTAGE, Reason.PLATFORM_MIGRATION_RUNNING}:
-        return CutoverFailure(reason=reason)
+    reason = after.message
+    if after.next_check_at is None:
+        return CutoverFailure(message=reason, fix=after.fix, reason_code=after.reason_code)
+    if after.reason_code in {Reason.SERVICE_OUTAGE, Reason.PLATFORM_MIGRATION_RUNNING}:
+        return CutoverFailure(message=reason)
     code = (
         Reason.WRITE_NOT_VISIBLE
         if isinstance(err, WriteNotVisible)
         else Reason.FLOW_STATE_NOT_CHANGED
     )
-    return CutoverFailure(
-        reason=reason, instruction=Reason.WRITE_NOT_VISIBLE.instruction, code=code
-    )
+    return CutoverFailure(message=reason, fix=Reason.WRITE_NOT_VISIBLE.fix, reason_code=code)
 
 
 async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -> None:
@@ -343,7 +341,7 @@ async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
             await FLOW.wake_up(services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=True)
-    if after.code == Reason.PARENT_FLOW_NOT_READY != before.code:
+    if after.reason_code == Reason.PARENT_FLOW_NOT_READY != before.reason_code:
         # Two jobs that call each other both wait, and neither noticed that the other waits.
         for parent in set(after.parents).intersection(after.waiting_job_ids):
             await FLOW.wake_up(
@@ -351,7 +349,7 @@ async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -
                 parse_job_reference(parent, after.environment_id),
                 code=Reason.PARENT_FLOW_NOT_READY,
             )
-    if (after.state, after.reached) == (before.state, before.reached):
+    if (after.state, after.step) == (before.state, before.step):
         return
     # A blocked job also wakes up those that wait for it, because they must report that.
     is_proven = after.is_verified and not before.is_verified

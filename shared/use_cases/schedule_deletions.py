@@ -32,8 +32,8 @@ from shared.use_cases.read_remediation_rows import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionInput:
     #: Earliest time of the deletion, in UTC.
-    on: datetime
-    by: str
+    delete_at: datetime
+    approved_by: str
     #: Object id in Entra; empty if unknown.
     approved_by_id: str = ""
     #: Workflow ids or flow names; empty for all retired originals that are not deleted.
@@ -49,10 +49,10 @@ class DeletableOriginal:
     original_id: str
     flow_name: str
     display_name: str
-    earliest: datetime
-    ends: tuple[str, ...]
+    earliest_delete_at: datetime
+    consequences: tuple[str, ...]
     #: Name in the archive of its definition before the copy was made.
-    archive: str
+    archive_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class DeletionList:
     """The deletions of a remediation, and the originals that can be deleted or scheduled again."""
 
     deletions: tuple[Deletion, ...]
-    candidates: tuple[DeletableOriginal, ...]
+    deletable_originals: tuple[DeletableOriginal, ...]
 
 
 async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
@@ -74,7 +74,7 @@ async def show_deletions(services: Services, remediation_id: str) -> DeletionLis
         for job in _not_deleted(jobs, found)
         if job.id not in hidden and (first := _earliest(services, job))
     ]
-    return DeletionList(deletions=tuple(found.values()), candidates=tuple(candidates))
+    return DeletionList(deletions=tuple(found.values()), deletable_originals=tuple(candidates))
 
 
 async def schedule_deletions(
@@ -124,7 +124,7 @@ def _select(
     if not chosen:
         raise JobBlocked(
             "This remediation has no retired original that can be deleted.",
-            instruction="Wait until its flows are retired.",
+            fix="Wait until its flows are retired.",
             code=Reason.ORIGINAL_NOT_RETIRED,
         )
     return chosen
@@ -144,31 +144,31 @@ async def _require_deletable(
     services: Services, job: FlowJob, earlier: Deletion | None, request: DeletionInput
 ) -> None:
     first = _earliest(services, job)
-    if first is None or job.requested:
+    if first is None or job.requested_command:
         raise JobBlocked(
             f"{job.display_name} is not retired.",
-            instruction="Only retired originals can be deleted. Wait, or exclude this flow.",
+            fix="Only retired originals can be deleted. Wait, or exclude this flow.",
             code=Reason.ORIGINAL_NOT_RETIRED,
         )
-    if request.on < first or request.on <= services.now:
+    if request.delete_at < first or request.delete_at <= services.now:
         soonest = max(first, services.now)
         raise JobBlocked(
-            f"{job.display_name} cannot be deleted on {request.on:%Y-%m-%d %H:%M} UTC.",
-            instruction=f"Choose a time after {soonest:%Y-%m-%d %H:%M} UTC.",
+            f"{job.display_name} cannot be deleted on {request.delete_at:%Y-%m-%d %H:%M} UTC.",
+            fix=f"Choose a time after {soonest:%Y-%m-%d %H:%M} UTC.",
             code=Reason.DELETION_DATE_TOO_EARLY,
         )
     if earlier and earlier.state_properties.may_be_deleted:
         raise JobBlocked(
             f"{job.display_name} is already {earlier.state}.",
-            instruction="Exclude this flow. If it was restored since, delete it manually.",
+            fix="Exclude this flow. If it was restored since, delete it manually.",
             code=Reason.ORIGINAL_ALREADY_DELETED,
         )
     settings = await settings_of(services, job.environment_id)
-    if settings.mode is ApprovalPolicy.READ_ONLY:
+    if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {job.environment_id} has approval policy read_only. The app may not "
             "change it.",
-            instruction="Set its approval policy to required or automatic, then schedule it again.",
+            fix="Set its approval policy to required or automatic, then schedule it again.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
     reject_excluded_flow(settings, job)
@@ -176,7 +176,13 @@ async def _require_deletable(
 
 async def _schedule(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
     """Store the deletion; the row decides a race with the delete itself."""
-    new = new_deletion(job, DeletionApproval(on=request.on, by=request.by, at=services.now), None)
+    new = new_deletion(
+        job,
+        DeletionApproval(
+            delete_at=request.delete_at, approved_by=request.approved_by, approved_at=services.now
+        ),
+        None,
+    )
 
     def scheduled(earlier: Deletion | None) -> Deletion:
         nonlocal new
@@ -184,7 +190,13 @@ async def _schedule(services: Services, job: FlowJob, request: DeletionInput) ->
             message = f"{job.display_name} is already {earlier.state}."
             raise Conflict(message)
         new = new_deletion(
-            job, DeletionApproval(on=request.on, by=request.by, at=services.now), earlier
+            job,
+            DeletionApproval(
+                delete_at=request.delete_at,
+                approved_by=request.approved_by,
+                approved_at=services.now,
+            ),
+            earlier,
         )
         return new
 
@@ -204,7 +216,7 @@ def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOr
         original_id=job.original_id,
         flow_name=job.flow_name,
         display_name=job.display_name,
-        earliest=max(first, services.now),
-        ends=describe_consequences(job),
-        archive=job.archive,
+        earliest_delete_at=max(first, services.now),
+        consequences=describe_consequences(job),
+        archive_name=job.archive_name,
     )

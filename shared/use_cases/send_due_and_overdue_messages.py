@@ -46,8 +46,8 @@ async def send_due_and_overdue_messages(services: Services) -> int:
 async def _alert_outages(services: Services) -> None:
     """Send an alert about each long outage; the app may have lost access to the service."""
     for circuit in await open_circuits(services.tables):
-        if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
-            cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
+        if circuit.opened_at and services.now - circuit.opened_at > LONG_OUTAGE:
+            cause = f"{circuit.service} {circuit.endpoint}: {circuit.message}"
             await tell(
                 services,
                 Reason.SERVICE_OUTAGE,
@@ -65,7 +65,7 @@ async def _alert_request_queue(services: Services, queue: RequestQueueStatus) ->
     for row in queue.removed:
         causes[queue.row] = f"The row {'/'.join(row)} was unreadable, so it was deleted."
     for row, cause in causes.items():
-        remedy = Reason.REQUEST_BUDGET_RESET.instruction
+        remedy = Reason.REQUEST_BUDGET_RESET.fix
         await tell(services, Reason.REQUEST_BUDGET_RESET, row, cause, remedy)
     if queue.next_at and queue.next_at - services.now > LONG_OUTAGE:
         until = f"{queue.next_at:%Y-%m-%d %H:%M} UTC"
@@ -88,10 +88,12 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
-            if job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW) and await _is_unblocked(
-                services, job
-            ):
-                await FLOW.wake_up(services, table.address(job), code=job.code, even_blocked=True)
+            if job.reason_code in Reason.all_cleared_by(
+                ClearedBy.DEPENDENT_FLOW
+            ) and await _is_unblocked(services, job):
+                await FLOW.wake_up(
+                    services, table.address(job), code=job.reason_code, even_blocked=True
+                )
                 count += 1
     return count
 
@@ -101,18 +103,18 @@ def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
     that.
     """
     return other.needs_action and not (
-        job.code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
+        job.reason_code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
     )
 
 
 async def _is_unblocked(services: Services, job: FlowJob) -> bool:
-    related = job.children if job.code == Reason.CHILD_FLOW_NOT_READY else job.parents
+    related = job.children if job.reason_code == Reason.CHILD_FLOW_NOT_READY else job.parents
     places = [parse_job_reference(name, job.environment_id) for name in related]
     rows = [await services.tables.flow_jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
     if job.state is FlowJobState.WAITING and any(_waits_for_blocked(job, other) for other in jobs):
         return True
-    if job.code == Reason.CHILD_FLOW_NOT_READY:
+    if job.reason_code == Reason.CHILD_FLOW_NOT_READY:
         if job.is_rolling_back:
             return all(child.has_original_restored for child in jobs)
         return all(child.is_verified for child in jobs)

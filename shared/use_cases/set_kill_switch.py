@@ -29,7 +29,9 @@ async def set_kill_switch(
 
     `check` receives the switch before the change and may raise.
     """
-    flag = KillSwitch(name=KILL_SWITCH, is_on=is_on, by=by, at=services.now, reason=reason)
+    flag = KillSwitch(
+        name=KILL_SWITCH, is_on=is_on, changed_by=by, changed_at=services.now, justification=reason
+    )
 
     def changed(old: KillSwitch | None) -> KillSwitch:
         check(old)
@@ -40,5 +42,7 @@ async def set_kill_switch(
     except UnreadableRow:
         check(await kill_switch(services))
         await services.tables.kill_switch.upsert(flag)
-    log.warning("kill switch changed", extra={"is_on": is_on, "by": by, "justification": reason})
+    log.warning(
+        "kill switch changed", extra={"is_on": is_on, "changed_by": by, "justification": reason}
+    )
     return flag

@@ -80,7 +80,7 @@ class FlowJobDetail:
     parents: dict[str, str]
     deletion: Deletion | None
     run_archive: RunArchive | None
-    unreadable: tuple[UnreadableRow, ...]
+    unreadable_rows: tuple[UnreadableRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class DefinitionComparison:
 
 async def show_flows(services: Services, shown: RemediationView) -> list[FlowView]:
     """Return each flow of a remediation once; one query per environment."""
-    jobs = {job.original_id: job for job in shown.jobs}
+    jobs = {job.original_id: job for job in shown.flow_jobs}
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
     for environment_job in shown.environment_jobs:
@@ -156,7 +156,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         parents=await _titles(services, environment_job, item.parents if item else ()),
         deletion=deletion.item if deletion else None,
         run_archive=archive.item if archive else None,
-        unreadable=tuple(reading.unreadable),
+        unreadable_rows=tuple(reading.unreadable),
     )
 
 

@@ -34,8 +34,8 @@ class NeedsChanges:
     workflow_id: str
     flow_name: str
     display_name: str
-    reason: str
-    instruction: str
+    message: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class RemediationView:
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
     #: In a list, only the jobs that did not reach their goal.
-    jobs: tuple[FlowJob, ...]
+    flow_jobs: tuple[FlowJob, ...]
     progress: RemediationProgress
     #: Flows without a job that need changes first; empty in a list, like the following members.
     needs_changes: tuple[NeedsChanges, ...] = ()
@@ -53,7 +53,7 @@ class RemediationView:
     support_windows: tuple[SupportWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
-    unreadable: tuple[UnreadableRow, ...] = ()
+    unreadable_rows: tuple[UnreadableRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class RemediationViewList:
     """
 
     items: tuple[RemediationView, ...]
-    unreadable: tuple[UnreadableRow, ...]
+    unreadable_rows: tuple[UnreadableRow, ...]
     #: Number of remediations before the page, and of all.
     begins: int
     total: int
@@ -79,7 +79,7 @@ class PlanView:
     environment_job: EnvironmentJob
     items: tuple[PlanItem, ...]
     #: Hosts that callers must reach, derived from the plan and its copies.
-    outgoing: tuple[TriggerHost, ...]
+    trigger_hosts: tuple[TriggerHost, ...]
 
     @property
     def external_hosts(self) -> tuple[ExternalHost, ...]:
@@ -92,7 +92,7 @@ class PlanView:
         return plan_version(self.environment_job, self.items)
 
     @property
-    def awaiting(self) -> tuple[str, ...]:
+    def awaiting_flow_ids(self) -> tuple[str, ...]:
         """Return the workflow ids of the flows that await approval."""
         if not self.environment_job.awaits_approval:
             return ()
@@ -150,7 +150,7 @@ async def list_remediations(
     is_last = last >= len(ids) and len(items) <= limit
     return RemediationViewList(
         items=tuple(page),
-        unreadable=tuple(reading.unreadable),
+        unreadable_rows=tuple(reading.unreadable),
         begins=start,
         total=len(ids),
         next="" if is_last else page[-1].remediation.id if page else ids[last - 1],
@@ -167,7 +167,7 @@ async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
         (str(row.columns.get("created_at", "")), row.key)
         async for row in services.tables.store.query(table.name, "remediation")
     ]
-    urgent = {job.remediation_id for job in known.flow_jobs if job.code == Reason.BOTH_OFF}
+    urgent = {job.remediation_id for job in known.flow_jobs if job.reason_code == Reason.BOTH_OFF}
     ids = [identity for _, identity in sorted(rows, reverse=True)]
     return sorted(ids, key=lambda identity: identity not in urgent)
 
@@ -201,8 +201,8 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
                     workflow_id=item.workflow_id,
                     flow_name=item.flow_name,
                     display_name=item.display_name,
-                    reason=item.explanation,
-                    instruction=item.instruction,
+                    message=item.message,
+                    fix=item.fix,
                 )
                 for job in environment_jobs
                 for item in await read_needs_changes(services, job, reading)
@@ -211,7 +211,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
         support_windows=tuple(map(ticket_window, environment_jobs)),
         deletions=tuple(one for one in deletions if one.job_id in ids),
-        unreadable=tuple(reading.unreadable),
+        unreadable_rows=tuple(reading.unreadable),
     )
 
 
@@ -228,7 +228,7 @@ async def _shown_plan(services: Services, job: EnvironmentJob) -> PlanView:
     jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}
     outgoing = outgoing_hosts(job.environment_id, items, by_original)
-    return PlanView(environment_job=job, items=items, outgoing=outgoing)
+    return PlanView(environment_job=job, items=items, trigger_hosts=outgoing)
 
 
 def shown_with(
@@ -244,7 +244,7 @@ def shown_with(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),
         # Urgent jobs first, wherever they are shown.
-        jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.BOTH_OFF)),
+        flow_jobs=tuple(sorted(jobs, key=lambda job: job.reason_code != Reason.BOTH_OFF)),
         progress=compute_progress(environment_jobs, jobs, closed),
-        unreadable=tuple(unreadable),
+        unreadable_rows=tuple(unreadable),
     )

@@ -49,17 +49,17 @@ class TenantStatus:
     """The status of the tenant."""
 
     #: Actions required, most urgent first.
-    waiting: tuple[PendingAction, ...]
+    pending_actions: tuple[PendingAction, ...]
     environments: tuple[EnvironmentStatus, ...]
     #: Number of flows by state, blocked states first.
     flows: Mapping[str, int]
     #: Number of flows that are not migrated so far, by reason.
-    left: Mapping[NotMigratedReason, int]
+    not_migrated: Mapping[NotMigratedReason, int]
     #: Flows that the app continues automatically, and when.
     ongoing: tuple[OngoingFlows, ...]
     health: Health
     #: Rows that this version of the app cannot read.
-    unreadable: tuple[UnreadableRow, ...]
+    unreadable_rows: tuple[UnreadableRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class PendingActions:
     blocked_jobs: Sequence[FlowJob]
     health: Health
     #: Rows that this version of the app cannot read.
-    unreadable: Sequence[UnreadableRow]
+    unreadable_rows: Sequence[UnreadableRow]
 
 
 async def read_pending_actions(services: Services) -> PendingActions:
@@ -100,7 +100,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
         plans=plans,
         blocked_jobs=[job for job in flow_jobs if job.needs_action],
         health=health,
-        unreadable=reading.unreadable,
+        unreadable_rows=reading.unreadable,
     )
 
 
@@ -116,28 +116,28 @@ async def show_status(services: Services) -> TenantStatus:
     for identity in dict.fromkeys(job.remediation_id for job in known.environment_jobs):
         with reading.one():
             if kept := await tables.remediations.get("remediation", identity):
-                created[identity] = kept.item.created
+                created[identity] = kept.item.created_at
     jobs = newest_first(known.environment_jobs, created)
     environments = environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
-        left.update(one.left)
+        left.update(one.not_migrated)
     return TenantStatus(
-        waiting=pending.items,
+        pending_actions=pending.items,
         environments=tuple(environments),
         flows=by_state(known.flow_jobs, *known.closed.values()),
-        left={why: left[why] for why in NotMigratedReason if left[why]},
+        not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
         ongoing=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
         health=pending.health,
-        unreadable=tuple(
-            {row.row: row for row in (*pending.unreadable, *reading.unreadable)}.values()
+        unreadable_rows=tuple(
+            {row.row: row for row in (*pending.unreadable_rows, *reading.unreadable)}.values()
         ),
     )
 
 
 def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:
     """Return the action with a complete command, including the options that it needs."""
-    if waiting.command != OPERATOR_SIGN_IN:
+    if waiting.next_command != OPERATOR_SIGN_IN:
         return waiting
     settings = services.settings
     options = {
@@ -146,7 +146,7 @@ def _with_complete_command(services: Services, waiting: PendingAction) -> Pendin
         "--token-cache-secret": settings.service_account_token_cache_secret,
     }
     words = [word for name, value in options.items() if value for word in (name, value)]
-    return replace(waiting, command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))
+    return replace(waiting, next_command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))
 
 
 def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
@@ -168,48 +168,48 @@ def _actions_of_app(
 ) -> list[PendingAction]:
     """Return actions that concern the whole app; `since` is the last daily check."""
     found = []
-    if messages := health.parked + sum(health.dead_letters.values()):
+    if messages := health.poison_messages + sum(health.dead_letters.values()):
         found.append(
             PendingAction(
-                cause=PendingActionKind.UNPROCESSED_MESSAGES,
+                kind=PendingActionKind.UNPROCESSED_MESSAGES,
                 count=messages,
-                reason=f"The queues contain {messages} poison and dead-lettered messages.",
-                instruction="Read each message and its reason (docs/runbook.md).",
-                command="cmkflow health",
+                message=f"The queues contain {messages} poison and dead-lettered messages.",
+                fix="Read each message and its reason (docs/runbook.md).",
+                next_command="cmkflow health",
             )
         )
     found += [
         PendingAction(
-            cause=PendingActionKind.CHANNEL_FAILING,
-            code=failing.channel,
-            count=failing.notifications,
-            reason=failing.error,
-            instruction=failing.instruction,
-            command="cmkflow health",
+            kind=PendingActionKind.CHANNEL_FAILING,
+            reason_code=failing.channel,
+            count=failing.notification_count,
+            message=failing.error,
+            fix=failing.fix,
+            next_command="cmkflow health",
         )
         for failing in health.failing_channels
-        if failing.is_unusable or failing.tries >= _OUT_AFTER
+        if failing.is_unusable or failing.attempts >= _OUT_AFTER
     ]
     if health.kill_switch_on:
         found.append(
             PendingAction(
-                cause=PendingActionKind.KILL_SWITCH_ON,
-                code=Reason.KILL_SWITCH_ON,
+                kind=PendingActionKind.KILL_SWITCH_ON,
+                reason_code=Reason.KILL_SWITCH_ON,
                 count=1,
-                reason="The kill switch is on, so the app writes nothing.",
-                instruction="Turn it off when the reason is fixed.",
-                command='cmkflow kill-switch off --justification "The reason is fixed."',
+                message="The kill switch is on, so the app writes nothing.",
+                fix="Turn it off when the reason is fixed.",
+                next_command='cmkflow kill-switch off --justification "The reason is fixed."',
             )
         )
     if health.without_wake_up:
         found.append(
             PendingAction(
-                cause=PendingActionKind.WAKE_UP,
+                kind=PendingActionKind.WAKE_UP,
                 count=health.without_wake_up,
-                reason="Wake-ups of these rows are missing, so the timer does not process them.",
-                instruction="Run the timer run_daily_check, or wait for the next daily check: it "
+                message="Wake-ups of these rows are missing, so the timer does not process them.",
+                fix="Run the timer run_daily_check, or wait for the next daily check: it "
                 "creates them again. Nothing is lost, and all originals work.",
-                command="cmkflow health",
+                next_command="cmkflow health",
             )
         )
     if since and services.now - since > SWEEP_IS_MISSING:
@@ -220,13 +220,11 @@ def _actions_of_app(
         )
         found.append(
             PendingAction(
-                cause=PendingActionKind.DAILY_CHECK_MISSING,
+                kind=PendingActionKind.DAILY_CHECK_MISSING,
                 count=1,
-                reason=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
-                instruction=(
-                    "Check in the app's log why the timer run_daily_check did not complete."
-                ),
-                command="cmkflow health",
+                message=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
+                fix=("Check in the app's log why the timer run_daily_check did not complete."),
+                next_command="cmkflow health",
             )
         )
     return found

@@ -62,9 +62,9 @@ async def start_assessment(
     await named_policy(services, environment, request.policy)
     started = Remediation(
         mode=RemediationMode.ASSESS,
-        origin=StartSource.API_REQUEST,
-        cause=f"assessment {uuid.uuid4()}",
-        created=services.now,
+        start_source=StartSource.API_REQUEST,
+        idempotency_key=f"assessment {uuid.uuid4()}",
+        created_at=services.now,
         environment_ids=(environment_id,),
         assessment=request,
         started_by=principal.name,
@@ -73,7 +73,7 @@ async def start_assessment(
     # The row names the remediation before it starts, so that concurrent requests start the same
     # one.
     cause = await _key_in_progress(services, started, f"{environment_id}-{request.digest}")
-    return await start_remediation(services, replace(started, cause=cause))
+    return await start_remediation(services, replace(started, idempotency_key=cause))
 
 
 async def _key_in_progress(services: Services, started: Remediation, key: str) -> str:
@@ -81,9 +81,11 @@ async def _key_in_progress(services: Services, started: Remediation, key: str) -
     readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(_TOPIC, key)
-        if kept and not await _is_over(services, replace(started, cause=kept.item.archive_name)):
+        if kept and not await _is_over(
+            services, replace(started, idempotency_key=kept.item.archive_name)
+        ):
             return kept.item.archive_name
-        row = SharedSnapshot(topic=_TOPIC, id=key, archive_name=started.cause)
+        row = SharedSnapshot(topic=_TOPIC, id=key, archive_name=started.idempotency_key)
         with suppress(Conflict, AlreadyExists):
             await (readings.replace(kept, row) if kept else readings.insert(row))
 

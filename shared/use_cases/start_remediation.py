@@ -43,11 +43,11 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
             message = f"No environment {environment_id}, or the app has no access to it."
             raise NotFound(message) from err
         settings = await settings_of(services, environment_id)
-        if request.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:
+        if request.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
             raise JobBlocked(
                 f"Environment {environment_id} has approval policy read_only. The app may not "
                 "change it.",
-                instruction=f"Permit changes (cmkflow environment set {environment_id} "
+                fix=f"Permit changes (cmkflow environment set {environment_id} "
                 "--approval-policy required), or use mode assess or dry_run.",
                 code=Reason.ENVIRONMENT_READ_ONLY,
             )
@@ -135,7 +135,7 @@ def _job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
         environment_id=environment_id,
         mode=remediation.mode,
         flow_ids=remediation.flow_ids,
-        reconcile=remediation.reconcile,
+        compare_all_flows=remediation.compare_all_flows,
         assessment=remediation.assessment,
         state=_FIRST if remediation.assessment is None else EnvironmentJobState.ASSESSING,
     )
@@ -147,9 +147,9 @@ async def _start_environment(
     """Create the job of one environment, whose wake-up exists, and send its message."""
     job = _job(remediation, environment_id)
     settings = await settings_of(services, environment_id)
-    if job.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:
+    if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
-    text = f"Started by {remediation.origin}: {remediation.cause}"
+    text = f"Started by {remediation.start_source}: {remediation.idempotency_key}"
     job = move_to_state(job, job.state, text, now=services.now)
     try:
         job = (await services.tables.environment_jobs.insert(job)).item

@@ -40,7 +40,7 @@ class Outside:
 
     async def apply_key(self, visit: Visit) -> None:
         """Opt the environment in, and link it."""
-        await visit.ask("PUT", f"environments/{OPERATIONS.id}", {"mode": "required"})
+        await visit.ask("PUT", f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
         body = {"systemId": POLICY_SYSTEM_ID}
         async with self._session.post(f"{self._tenant}/link", json=body) as reply:
             assert reply.status < 300
@@ -48,7 +48,7 @@ class Outside:
     async def job(self, visit: Visit, remediation: str) -> Any:
         """Return the job that waits for the maker of the canvas app."""
         detail = await visit.ask("GET", f"remediations/{remediation}")
-        [job] = [job for job in detail["jobs"] if job["display_name"] == BY_HAND]
+        [job] = [job for job in detail["flow_jobs"] if job["display_name"] == BY_HAND]
         return job
 
     async def publish(self, app: str, *flows: str) -> None:
@@ -167,7 +167,9 @@ async def ended(visit: Visit, remediation: str) -> None:
     await tab.wait_for_url(f"{visit.url}/api/dashboard")
     await tab.close()
     await page.get_by_role("button", name="Send again").click()
-    await page.wait_for_url(f"{visit.url}/api/dashboard/remediations/{remediation}?done=rollback*")
+    await page.wait_for_url(
+        f"{visit.url}/api/dashboard/remediations/{remediation}?completed_action=rollback*"
+    )
 
 
 async def forged(visit: Visit) -> None:

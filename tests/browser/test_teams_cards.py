@@ -46,16 +46,16 @@ RENDER = """document => {
 def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
     """Return the card of a cause in which every name is hostile."""
     waiting = PendingAction(
-        cause=cause,
-        code="owner_unavailable",
+        kind=cause,
+        reason_code="owner_unavailable",
         count=2,
         environment_id="env",
         environment_name=NAME,
         remediation_id="r-1",
         flows=(NAME, "Take returns"),
-        reason=NAME,
-        instruction="Name another owner.",
-        command="cmkflow retry r-1",
+        message=NAME,
+        fix="Name another owner.",
+        next_command="cmkflow retry r-1",
         expires_at=datetime(2026, 1, 8, tzinfo=UTC),
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)

@@ -53,7 +53,10 @@ class Visit:
         await self.page.keyboard.press("Enter")
         for text in says:
             await expect(opened).to_contain_text(text)
-        for name, value in {"by": "Approver", **fields}.items():
+        named = opened.locator("input[name$=_by]")
+        if await named.count():
+            await named.fill("Approver")
+        for name, value in fields.items():
             entry = opened.locator(f"input[name={name}]")
             if await entry.count():
                 await entry.fill(value)

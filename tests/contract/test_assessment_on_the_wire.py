@@ -49,7 +49,7 @@ async def test_a_search_finds_apps_and_names_those_it_cannot_read(
 
     callers = {one.address: one for one in found if HTTP_FLOW in one.child_flow_ids}
     caller = callers[f"{ENVIRONMENT}/{APP_OF_FLOW}"]
-    assert "Studio" in caller.manual
+    assert "Studio" in caller.manual_reason
     assert HTTP_FLOW in (await kind.read(caller)).text
 
 

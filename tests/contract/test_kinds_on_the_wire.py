@@ -54,7 +54,7 @@ async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
 
     assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
     assert [caller.workflow_id for caller in found if caller.kind == "flow"] == [PARENT_FLOW]
-    assert {caller.kind for caller in found if not caller.manual} == set(MOVED_KINDS)
+    assert {caller.kind for caller in found if not caller.manual_reason} == set(MOVED_KINDS)
 
 
 async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) -> None:
@@ -63,7 +63,7 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
     old_id = find_trigger_urls(url)[0].url.workflow_id
     urls = {old_id: url.replace(old_id, COPY_ID)}
 
-    for caller in (one for one in found if not one.manual):
+    for caller in (one for one in found if not one.manual_reason):
         kind = kinds_on(app)[caller.kind]
         before = await kind.read(caller)
         done = replace_references(

@@ -27,7 +27,7 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
     """The cache lies in Key Vault; without it a person has to sign in."""
     with pytest.raises(JobBlocked) as caught:
         await app.flow_access.account_id()
-    assert "sign-in" in caught.value.instruction
+    assert "sign-in" in caught.value.fix
 
     await app.sign_in()
 

@@ -48,4 +48,4 @@ async def test_a_file_that_is_no_list_blocks_with_what_to_do(
 
     assert caught.value.code == Reason.SERVICE_TAG_LIST_UNREADABLE
     assert str(path) in str(caught.value)
-    assert "CMK_SERVICE_TAGS_FILE" in caught.value.instruction
+    assert "CMK_SERVICE_TAGS_FILE" in caught.value.fix

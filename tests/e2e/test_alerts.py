@@ -160,8 +160,9 @@ async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
 
 async def _plans(cloud: Cloud) -> str:
     """Order a remediation and return its id; its plan raises an alert, and nothing else does."""
-    await cloud.app.put(f"environments/{ENVIRONMENT}", {"mode": "required"})
-    ordered = await cloud.app.post("remediations", {"mode": "apply", "environments": [ENVIRONMENT]})
+    await cloud.app.put(f"environments/{ENVIRONMENT}", {"approval_policy": "required"})
+    order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
+    ordered = await cloud.app.post("remediations", order)
     await cloud.until(lambda: "plan-waits" in cloud.fired)
 
     assert cloud.fired == {"plan-waits", "no-sweep"}
@@ -174,7 +175,7 @@ async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
     plans = await cloud.app.get(f"{path}/plan")
     await cloud.faults(SLOW_WRITES)
     versions = [plan["version"] for plan in plans["items"]]
-    await cloud.app.post(f"{path}/approve", {"versions": versions, "by": "Approver"})
+    await cloud.app.post(f"{path}/approve", {"versions": versions, "approved_by": "Approver"})
     await cloud.until(lambda: any("-> cutting_over" in one["message"] for one in cloud.lines))
     await cloud.faults(REFUSAL)
     await cloud.until(lambda: {"both-off", "flow-blocked"} <= cloud.fired)

@@ -80,14 +80,14 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
             client = Client(session, app.url)
             listed = await client.call("GET", "environments")
             health = await client.call("GET", "health")
-            order = {"mode": "dry_run", "environments": [ENVIRONMENT]}
+            order = {"mode": "dry_run", "environment_ids": [ENVIRONMENT]}
             started = await client.call("POST", "remediations", order)
             ended = await client.ended(f"remediations/{started['id']}")
             plan = await client.call("GET", f"remediations/{started['id']}/plan")
             page = await client.page(f"remediations/{started['id']}/plan")
 
     assert ENVIRONMENT in [item["id"] for item in listed["items"]]
-    assert health["parked"] == 0
+    assert health["poison_messages"] == 0
     assert ended["progress"]["state"] == "completed", ended
     assert ended["environment_jobs"][0]["findings"] == []
     items = {item["workflow_id"]: item for item in plan["items"][0]["items"]}

@@ -44,14 +44,14 @@ class FakeCanvasApps:
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use any flow, or may."""
         apps = self._world.environment(environment_id).canvas_apps
-        return [app for app in apps if app.flow_ids or app.gap]
+        return [app for app in apps if app.flow_ids or app.unknown_reason]
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
         """Return one app, with or without flows."""
         for app in self._world.environment(environment_id).canvas_apps:
             if app.name == name:
-                if app.gap:
-                    raise InvalidInput(app.gap)
+                if app.unknown_reason:
+                    raise InvalidInput(app.unknown_reason)
                 return app
         raise NotFound(f"No app {name}")
 

@@ -113,7 +113,7 @@ class Driver:
         except BaseException as error:
             if not (was_killed(error) or isinstance(error, TransientError)):
                 raise
-        defects = [one for one in self.fakes.notices.told if one.code == Reason.ROW_SKIPPED]
+        defects = [one for one in self.fakes.notices.told if one.reason_code == Reason.ROW_SKIPPED]
         assert not defects, "a timer met a defect"
         self.meanwhile()
 

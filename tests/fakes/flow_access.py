@@ -110,7 +110,7 @@ class FakeFlowAccess:
         if self._world.is_operator_signed_out:
             raise JobBlocked(
                 "The service account is not signed in (invalid_grant).",
-                instruction="Sign the service account in again.",
+                fix="Sign the service account in again.",
                 code="service_account_signed_out",
             )
         return self._world.clock.now()

@@ -46,7 +46,7 @@ def put_sound_key(world: World, policy_id: str, system_id: str) -> None:
         is_enabled=True,
         valid_from=None,
         expires_at=None,
-        created=world.clock.now(),
+        created_at=world.clock.now(),
         operations=frozenset({"wrapkey", "unwrapkey"}),
     )
     world.keys.setdefault((VAULT_URL, KEY), [newest])

@@ -194,12 +194,12 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
     for one in jobs:
         await store.write(UpsertRow(tables.flow_jobs.row(one)))
     for number in range(int(flows * OLD_JOBS)):
-        at = environment_job.history[0].at - timedelta(hours=number + 1)
+        at = environment_job.history[0].changed_at - timedelta(hours=number + 1)
         old = Remediation(
-            created=at,
+            created_at=at,
             mode=RemediationMode.APPLY,
-            origin=StartSource.DAILY_CHECK,
-            cause=f"old {number}",
+            start_source=StartSource.DAILY_CHECK,
+            idempotency_key=f"old {number}",
             environment_ids=(job.environment_id,),
         )
         past = replace(
@@ -207,8 +207,8 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
             id=environment_job_id(old.id, job.environment_id),
             remediation_id=old.id,
             planned_at=at,
-            history=(replace(environment_job.history[-1], at=at),),
-            left={},
+            history=(replace(environment_job.history[-1], changed_at=at),),
+            not_migrated={},
         )
         await tables.remediations.upsert(old)
         await store.write(UpsertRow(tables.environment_jobs.row(past)))
@@ -246,7 +246,7 @@ def linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
             id=identity,
             query={"start": str(flows - 1)},
         ),
-        "page: a remediation, `find` or `undo`": lambda _: call(
+        "page: a remediation, `search` or `undo`": lambda _: call(
             dashboard_api.show_remediation_page, id=identity, query={"undo": "true"}
         ),
         "`GET /api/remediations/{id}`": lambda _: call(

@@ -104,7 +104,9 @@ async def by_the_app(run: Run) -> Took:
             for name in names:
                 await stack.start_app(name)
             app = App(session, lambda: stack.app)
-            await app.put(f"environments/{ENVIRONMENT}", {"mode": "automatic", "limit": 10_000})
+            await app.put(
+                f"environments/{ENVIRONMENT}", {"approval_policy": "automatic", "max_flows": 10_000}
+            )
             await _reset_calls(stack, session)
             before = _Busy.now(stack, names)
             began = time.perf_counter()
@@ -151,7 +153,7 @@ async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
 
 async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
     """Order a remediation and wait for its end; RuntimeError if it has none."""
-    ordered = await app.post("remediations", {"mode": "apply", "environments": [ENVIRONMENT]})
+    ordered = await app.post("remediations", {"mode": "apply", "environment_ids": [ENVIRONMENT]})
     with ExitStack() as closing:
         files = {closing.enter_context(log.open("rb")): b"" for log in logs}
         while not any(end in text for text in files.values() for end in _ENDS):
@@ -159,7 +161,7 @@ async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
             await asyncio.sleep(_LOOK_SECONDS)
             files = {file: text[-_LONGEST_END:] + file.read() for file, text in files.items()}
     progress = (await app.get(f"remediations/{ordered['id']}"))["progress"]
-    if set(progress["flows"]) != {"retired"}:
+    if set(progress["flow_states"]) != {"retired"}:
         raise RuntimeError(f"the remediation has not ended: {progress}")
 
 

@@ -236,7 +236,7 @@ class MovedTime:
 
 
 def _standing(job: FlowJob) -> str:
-    return f"{job.state} {job.code} {job.reason}"
+    return f"{job.state} {job.reason_code} {job.message}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -252,22 +252,22 @@ class Moved:
         """Order a remediation of so many flows; go on until its plan waits for approval."""
         services, calls = self.scenario.services, self.scenario.tenant.calls
         settings = EnvironmentSettings(
-            environment_id=ENVIRONMENT, mode=ApprovalPolicy.REQUIRED, limit=limit
+            environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=limit
         )
         await services.tables.environment_settings.upsert(settings)
         calls.reset()
         order = Remediation(
-            created=services.now,
+            created_at=services.now,
             mode=RemediationMode.APPLY,
-            origin=StartSource.API_REQUEST,
-            cause="figures",
+            start_source=StartSource.API_REQUEST,
+            idempotency_key="figures",
             environment_ids=(ENVIRONMENT,),
         )
         self.scenario.remediation = await start_manual_remediation(services, order)
         await self.time.until(None)
         return PlanFigures(
             plan_calls=by_service(calls.capabilities),
-            minutes_to_plan=_minutes(services.now - order.created),
+            minutes_to_plan=_minutes(services.now - order.created_at),
         )
 
     async def carry_out(self, plan: PlanFigures) -> Figures:
@@ -283,7 +283,7 @@ class Moved:
         jobs = (await scenario.jobs()).values()
         flows = len(jobs)
         cut_over = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
-        took = services.now - scenario.remediation.created - services.settings.no_call_period
+        took = services.now - scenario.remediation.created_at - services.settings.no_call_period
         to_last_quiet = _minutes(cut_over[-1] - approved)
         allowed = services.settings.flow_service_requests_per_minute * to_last_quiet
         return Figures(

@@ -102,7 +102,9 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
     ]
     async with moved_scenario(tenant_seed(*seeds)) as moved_time:
         services = moved_time.scenario.services
-        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=ApprovalPolicy.AUTOMATIC)
+        settings = EnvironmentSettings(
+            environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.AUTOMATIC
+        )
         await services.tables.environment_settings.upsert(settings)
         environment = await services.environments.get(ENVIRONMENT)
         assert environment.policy is not None
@@ -122,7 +124,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
                     trigger_name="manual",
                     has_trigger_url=True,
                     in_solution=True,
-                    pattern=MigrationMethod.UPDATE_CALLERS,
+                    migration_method=MigrationMethod.UPDATE_CALLERS,
                     original_digest="",
                     state=FlowJobState.CHECKING_FOR_CALLS,
                     copy_id=derive_copy_id(ENVIRONMENT, one, policy),

@@ -54,7 +54,7 @@ async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> Non
                 scenario.tenant.clock.advance(MINUTE)  # until there are calls again
         comparing = by_service(calls.capabilities)
 
-    assert job.awaiting == len(items) == HELD_BACK
+    assert job.awaiting_approval_count == len(items) == HELD_BACK
     assert {(item.co_owner_count, item.solutions) for item in items} == {(0, ("Orders",))}
     assert plan.plan_calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS, plan
     assert sum(plan.plan_calls.values()) - for_each_app <= MOST_CALLS, plan

@@ -41,7 +41,7 @@ class Deliveries(PlentyOfCalls):
         before = self._made()
         yield
         if need and need.row[0] == "flowjobs":
-            self.took.append((need.calls, self._made() - before))
+            self.took.append((need.requests, self._made() - before))
 
     def _made(self) -> int:
         return by_service(self.calls.capabilities)["flow_service"] - self.calls.routes[LIST]

@@ -86,7 +86,7 @@ def table() -> dict[str, dict[str, int]]:
 async def counted(scenario: WireScenario) -> dict[str, int]:
     """Return the calls from the approval to the end, by service; each flow is retired by then."""
     settings = EnvironmentSettings(
-        environment_id=ENVIRONMENT, mode=ApprovalPolicy.REQUIRED, limit=PLENTY
+        environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=PLENTY
     )
     await scenario.services.tables.environment_settings.upsert(settings)
     await scenario.order(run=SHORT)

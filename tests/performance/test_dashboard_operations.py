@@ -23,7 +23,7 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 <a href="/api/dashboard/remediations/{{ id }}/flows/{{ flow.workflow_id }}">
 {{ flow.title }}</a></td>
 <td><span class="tag">{{ flow.job.state }}</span></td>
-<td>{{ flow.job.reason }}<b>{{ flow.job.instruction }}</b></td>
+<td>{{ flow.job.message }}<b>{{ flow.job.fix }}</b></td>
 <td>{{ flow.item.callers | length }}</td></tr>
 {% endfor %}</table>"""
 
@@ -41,7 +41,7 @@ async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
     (item,) = [
         i for i in await scenario.services.tables.plan_items.all(environment_job.id) if i.parents
     ]
-    (job,) = [job for job in shown.jobs if job.original_id == item.workflow_id]
+    (job,) = [job for job in shown.flow_jobs if job.original_id == item.workflow_id]
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(FLOWS)]
     flows = [
         FlowView(
@@ -57,7 +57,7 @@ async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
         for number, one in enumerate(ids)
     ]
     jobs = tuple(flow.job for flow in flows if flow.job)
-    return replace(shown, jobs=jobs), flows
+    return replace(shown, flow_jobs=jobs), flows
 
 
 async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
@@ -68,7 +68,7 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
-    view = PageContext(principal=principal, now=shown.remediation.created)
+    view = PageContext(principal=principal, now=shown.remediation.created_at)
 
     def table() -> str:
         return rendered(bare, {"flows": flows, "id": shown.remediation.id})

@@ -21,7 +21,7 @@ SLOPES = {
     "`GET /api/remediations`": (1, 120),
     "`GET /api/remediations`, filtered": (3, 20),
     "page: a remediation, its last flows": (1.1, 20),
-    "page: a remediation, `find` or `undo`": (2.1, 20),
+    "page: a remediation, `search` or `undo`": (2.1, 20),
     "`GET /api/remediations/{id}`": (1.1, 20),
     "plan of a remediation": (2.1, 20),
     "order: retry": (2.1, 20),

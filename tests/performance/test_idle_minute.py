@@ -61,12 +61,14 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     await scenario.opt_in()
     await scenario.order(run=timedelta(hours=2))
     job, tables = await scenario.job("Orders"), scenario.services.tables
-    assert job.due is not None
-    done = replace(job, state=FlowJobState.RETIRED, resume_state=None, code="", due=None)
+    assert job.next_check_at is not None
+    done = replace(
+        job, state=FlowJobState.RETIRED, resume_state=None, reason_code="", next_check_at=None
+    )
     await tables.flow_jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
     sleeping = [replace(job, id=f"sleeping-{n:04}") for n in range(SLEEPING)]
     await tables.flow_jobs.upsert(*sleeping)
-    now, at = scenario.services.now, job.due - SOON
+    now, at = scenario.services.now, job.next_check_at - SOON
     await tables.wake_ups.upsert(
         *(WakeUp(wake_at=at, row=tables.flow_jobs.name_of(one), written_at=now) for one in sleeping)
     )

@@ -21,7 +21,7 @@ async def test_six_thousand_flows_that_stay_are_planned_and_each_page_is_read_on
         job = await moved.scenario.environment_job()
         routes = moved.scenario.tenant.calls.routes
 
-    assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 100)
+    assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.AWAITING_APPROVAL, 100)
     assert routes[REPORT] == PAGES
     assert plan.plan_calls["flow_service"] <= MOST_CALLS, plan
     assert plan.minutes_to_plan <= LONGEST_MINUTES, plan

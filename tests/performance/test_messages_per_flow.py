@@ -29,7 +29,7 @@ async def test_messages_grow_in_a_straight_line(
     for number in range(flows):
         scenario.build.http_flow(f"Flow {number}")
     scenario.build.link()
-    await scenario.opt_in(limit=flows)
+    await scenario.opt_in(max_flows=flows)
     sent: list[QueueMessage] = []
     take = scenario.fakes.messages.send
 

@@ -24,7 +24,7 @@ async def test_the_last_of_1500_retired_flows_is_seen_when_it_is_on_again() -> N
         day = await retired.day()
 
     assert set(day.result.retired_originals_on) == {job.display_name for job in on_again}
-    assert day.result.not_looked_at == 0
+    assert day.result.not_checked_count == 0
     assert day.sweep_calls["dataverse"] <= 6
 
 

@@ -49,7 +49,7 @@ async def test_a_small_budget_is_used_and_costs_no_call() -> None:
 
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
     moved = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
-    begun = min(job.history[0].at for job in jobs)
+    begun = min(job.history[0].changed_at for job in jobs)
     first, last = moved[0] - begun, moved[-1] - begun
     made = sum(begun < moment <= moved[-1] for moment in meter.scarce)
     allowed = LIMIT.calls * (last / MINUTE)

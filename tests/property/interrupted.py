@@ -119,7 +119,7 @@ class Interrupted:
 
     async def _ended_well(self, order: Order | None) -> None:
         jobs = (await self.scenario.jobs()).values()
-        states, told = {job.state for job in jobs}, [(job.state, job.reason) for job in jobs]
+        states, told = {job.state for job in jobs}, [(job.state, job.message) for job in jobs]
         if order in {None, change_remediation.retry}:
             assert states == {self.done}, told
             assert self.scenario.world.traffic.handled_twice == []

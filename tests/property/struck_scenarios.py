@@ -232,7 +232,7 @@ async def _explained(striker: Striker) -> Striker:
     """See that a plan without a job says of each flow why, and that nothing stays lent."""
     plan = await striker.scenario.plan()
     assert plan
-    assert all(item.explanation and item.instruction for item in plan.values())
+    assert all(item.message and item.fix for item in plan.values())
     striker.is_mended = True
     await _settled(striker, 2 * DAYS)
     check(striker.scenario)
@@ -259,7 +259,7 @@ async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> 
             ),
         )
     await _settled(striker, 2 * DAYS)
-    ended = {job.display_name: (job.state, job.reason) for job in (await scenario.jobs()).values()}
+    ended = {job.display_name: (job.state, job.message) for job in (await scenario.jobs()).values()}
     assert {state for state, _ in ended.values()} == {end}, ended
 
 
@@ -268,9 +268,9 @@ def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return
-    asked = [job for job in jobs if job.state is FlowJobState.BLOCKED and job.instruction]
-    waiting = [job for job in jobs if job.state is FlowJobState.WAITING and job.reason]
-    assert asked or waiting, [(job.state, job.code, job.reason) for job in jobs]
+    asked = [job for job in jobs if job.state is FlowJobState.BLOCKED and job.fix]
+    waiting = [job for job in jobs if job.state is FlowJobState.WAITING and job.message]
+    assert asked or waiting, [(job.state, job.reason_code, job.message) for job in jobs]
 
 
 async def _settled(striker: Striker, time: timedelta) -> None:

@@ -47,7 +47,7 @@ def test_a_remediation_ends_and_reads_no_page_twice(
 
         jobs = await scenario.jobs()
         assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         whole = [str(first) if first else "" for first in range(0, flows, page)]
         for kind in (True, False):
@@ -80,7 +80,7 @@ def test_a_hidden_flow_outside_solutions_ends_with_few_requests(calls: int, othe
 
         jobs = await scenario.jobs()
         assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * (others + 1), [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         assert meter.most_in_a_minute() <= calls
 

@@ -94,7 +94,7 @@ class Instances:
             rank = "0" if step.is_urgent else "1"
             whose = str(len(following))
             need = RequestDemand(
-                job_id=whose, calls=step.needs, priority=rank, is_urgent=step.is_urgent
+                job_id=whose, requests=step.needs, priority=rank, is_urgent=step.is_urgent
             )
             async with budget.reserve(need):
                 for number in range(step.uses):

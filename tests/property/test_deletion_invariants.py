@@ -66,7 +66,7 @@ async def delete_under(scenario: Scenario, plan: Plan) -> str:
     scenario.driver.timer, scenario.driver.plan = timers, plan
     scenario.renew()
     date = scenario.world.clock.now() + 3 * DAY
-    approval, identity = DeletionInput(on=date, by="tests"), scenario.remediation.id
+    approval, identity = DeletionInput(delete_at=date, approved_by="tests"), scenario.remediation.id
     await until_done(
         scenario, lambda: scenario.driver.call(lambda s: schedule_deletions(s, identity, approval))
     )
@@ -154,11 +154,11 @@ async def ended_well(scenario: Scenario, *, is_undone: bool) -> None:
             assert (row.state, job.state) == (DeletionState.DELETED, FlowJobState.RETIRED), row
         if job.state is FlowJobState.RETIRED:
             copy = scenario.world.workflow(environment.id, job.copy_id)
-            assert copy.is_on is (job.pattern is not MigrationMethod.COPY_OFF), job
+            assert copy.is_on is (job.migration_method is not MigrationMethod.COPY_OFF), job
         elif job.state is not FlowJobState.ROLLED_BACK:
             # Only a person can restore it, or what it calls, or what calls it.
-            assert job.code in {
+            assert job.reason_code in {
                 "original_already_deleted",
                 "child_flow_not_ready",
                 "parent_flow_not_ready",
-            }, (job.state, job.code, job.reason)
+            }, (job.state, job.reason_code, job.message)

@@ -84,7 +84,7 @@ async def remediate(scenario: Scenario) -> None:
 
 def when(job: FlowJob, state: FlowJobState) -> datetime:
     """Return when a job first came to a state."""
-    return min(change.at for change in job.history if change.state == state)
+    return min(change.changed_at for change in job.history if change.state == state)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -150,7 +150,7 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
         plan, free = await scenario.plan(), family.staying - circle - above
         assert {title for title, item in plan.items() if item.action.is_work} == free
         assert {plan[one].action for one in circle} <= {PlannedAction.NEEDS_CHANGES}
-        assert all(other in plan[one].explanation for one in circle for other in circle)
+        assert all(other in plan[one].message for one in circle for other in circle)
         if free:
             await scenario.approve()
         assert {

@@ -45,7 +45,7 @@ def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
         check(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         assert meter.most_in_a_minute() <= LIMIT.calls
 

@@ -46,8 +46,8 @@ async def check(scenario: Scenario) -> None:
     """Compare all that people see; of by-itself and environments the order does not matter."""
     fast, slow = await both(scenario.services, show_status)
     assert fast.flows == slow.flows
-    assert fast.left == slow.left
-    assert fast.waiting == slow.waiting
+    assert fast.not_migrated == slow.not_migrated
+    assert fast.pending_actions == slow.pending_actions
     assert {one.environment_id: one for one in fast.environments} == {
         one.environment_id: one for one in slow.environments
     }
@@ -91,7 +91,7 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
         told = stop_with_reason(
             job, FlowJobState.BLOCKED, "No.", "Do it.", code="no", now=services.now
         )
-        return replace(told, due=None)
+        return replace(told, next_check_at=None)
 
     await FLOW.order(services, (job.environment_id, job.id), stuck)
 
@@ -199,7 +199,7 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
         nonlocal done
         if len(operations) > 1 and not done:
             done = True
-            opened = replace(kept.item, state=FlowJobState.ROLLING_BACK, due=services.now)
+            opened = replace(kept.item, state=FlowJobState.ROLLING_BACK, next_check_at=services.now)
             await services.tables.flow_jobs.replace(kept, opened)
         return await write(*operations)
 

@@ -201,7 +201,7 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
         await scenario.run(timedelta(hours=6))
 
         found = await shown(scenario, started)
-        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.reason
+        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
         assert found.answer is not None
         assert len(found.answer.flows) == flows
         assert all("no run" in flow.callers_unknown_reason for flow in found.answer.flows)
@@ -261,7 +261,7 @@ def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) 
         await scenario.run(timedelta(hours=6))
 
         found = await shown(scenario, started)
-        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.reason
+        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
         assert found.answer is not None
         assert {flow.callers_unknown_reason for flow in found.answer.flows} == {""}
         assert all(len(flow.callers) == 1 for flow in found.answer.flows)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.daily_look import Look
+from shared.domain.check_position import DailyCheckTarget
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowSummary
 from shared.errors import CmkflowError, PlatformError, ThrottledError
@@ -73,7 +73,7 @@ async def days_until_all_had_their_turn(
         services = _with(scenario, today)
         try:
             missed = await check_in_rotation(
-                services, environment, Look.RETIRED, ids, today.seen_one
+                services, environment, DailyCheckTarget.RETIRED, ids, today.seen_one
             )
         except KilledError:
             missed = -1
@@ -82,7 +82,7 @@ async def days_until_all_had_their_turn(
             assert today.seen[0] == first
         if missed >= 0:
             assert missed == flows - len(today.seen)
-        kept = await services.tables.daily_looks.get(environment.id, Look.RETIRED)
+        kept = await services.tables.check_positions.get(environment.id, DailyCheckTarget.RETIRED)
         first = kept.item.first if kept else ""
         seen.update(today.seen)
     assert seen == wanted

@@ -46,14 +46,14 @@ async def struck(refused: str, lag: float, plan: Plan) -> Pair:
     assert world.violations == [], where
     job = await scenario.job("Keyword")
     if left_off(world, [pair.original.workflow_id]):
-        assert job.code == Reason.BOTH_OFF, (where, job.reason, job.history)
+        assert job.reason_code == Reason.BOTH_OFF, (where, job.message, job.history)
         assert original, where
         assert copy, where
-        assert Reason.BOTH_OFF in {one.code for one in scenario.fakes.notices.told}, where
+        assert Reason.BOTH_OFF in {one.reason_code for one in scenario.fakes.notices.told}, where
         pair.refusals.clear()
         await scenario.run(timedelta(hours=1))
     else:
-        assert job.both_off_since is None, (where, job.reason, job.history)
+        assert job.both_off_since is None, (where, job.message, job.history)
     assert left_off(world, [pair.original.workflow_id]) == [], where
     assert world.violations == [], where
     return pair

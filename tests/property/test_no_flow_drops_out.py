@@ -62,7 +62,7 @@ def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
     assert len({flow.workflow_id for flow in assessed.found.flows}) == told.total()
     for flow in assessed.found.flows:
         assert flow.stays_on_microsoft_key is not False
-        if NOT_SHOWN in flow.explanation:
+        if NOT_SHOWN in flow.message:
             assert flow.category == "unknown"
 
 
@@ -84,7 +84,9 @@ def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in
         await scenario.order(mode)
         items = await scenario.plan()
         assert {item.workflow_id for item in items.values()} == {one.identity for one in listed}
-        return {one.identity for one in listed}, (await scenario.environment_job()).counts or {}
+        return {one.identity for one in listed}, (
+            await scenario.environment_job()
+        ).planned_action_counts or {}
 
     listed, counts = asyncio.run(plan())
     assert sum(counts.values()) == len(listed)

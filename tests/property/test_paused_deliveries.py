@@ -107,7 +107,7 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
                 await undo(services, remediation_id)
 
         await interrupted.unfold(change, after=after * MINUTE)
-        told = [one.code for one in scenario.fakes.notices.told]
+        told = [one.reason_code for one in scenario.fakes.notices.told]
         assert secret.value.startswith("new ") or Reason.STALE_WRITE in told
 
     asyncio.run(tell())

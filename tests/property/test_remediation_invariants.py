@@ -211,7 +211,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
         check(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         assert scenario.world.traffic.handled_twice == []
 
@@ -259,7 +259,7 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
         }:
             return  # what was over by then is over
         assert {job.state for job in jobs.values()} <= ended, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         assert differences(before, scenario.world) == []
 
@@ -311,7 +311,7 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
         check(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         assert scenario.world.traffic.handled_twice == []
 
@@ -373,10 +373,10 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
         check(scenario)
         jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} <= ENDED, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         assert all(
-            job.instruction
+            job.fix
             for job in jobs.values()
             if job.state in {FlowJobState.BLOCKED, FlowJobState.FAILED}
         )

@@ -58,7 +58,7 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
         check(scenario)
         jobs = await scenario.everywhere()
         assert {job.state for job in jobs.values()} <= ended, [
-            (job.display_name, job.state, job.reason) for job in jobs.values()
+            (job.display_name, job.state, job.message) for job in jobs.values()
         ]
         if undo:
             assert differences(before, scenario.world) == []

@@ -48,7 +48,7 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
         token = await machine_token(stack)
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
             client = Client(session, app.url)
-            order = {"mode": "dry_run", "environments": [ENVIRONMENT]}
+            order = {"mode": "dry_run", "environment_ids": [ENVIRONMENT]}
             started = await client.call("POST", "remediations", order)
             await client.ended(f"remediations/{started['id']}")
         yield app, token

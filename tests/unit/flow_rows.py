@@ -15,7 +15,7 @@ FLOW_JOB = FlowJob(
     trigger_name="manual",
     has_trigger_url=True,
     in_solution=True,
-    pattern=MigrationMethod.UPDATE_CALLERS,
+    migration_method=MigrationMethod.UPDATE_CALLERS,
     original_digest="digest",
     copy_id="copy",
 )

@@ -28,16 +28,16 @@ NOTIFICATION = Notification(
     id="cause-20260101T000000-0",
     correlation_id="cause",
     pending_action=PendingAction(
-        cause=PendingActionKind.FLOWS_BLOCKED,
-        code="owner_unavailable",
+        kind=PendingActionKind.FLOWS_BLOCKED,
+        reason_code="owner_unavailable",
         count=2,
         environment_id="env",
         environment_name="Finance “north”",
         remediation_id="r-1",
         flows=("Take orders", "Take returns"),
-        reason="Its owner has left.",
-        instruction="Name another owner.",
-        command="cmkflow retry r-1",
+        message="Its owner has left.",
+        fix="Name another owner.",
+        next_command="cmkflow retry r-1",
     ),
     created_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
     link="https://app.example/api/dashboard/remediations/r-1/plan",
@@ -120,7 +120,7 @@ def test_no_name_is_a_link_in_a_card() -> None:
     """Cards read Markdown in blocks and facts, and a flow may be called whatever anybody likes."""
     name = "[Approve now](https://evil.example) **at once**"
     waiting = replace(
-        NOTIFICATION.pending_action, environment_name=name, flows=(name,), reason=name
+        NOTIFICATION.pending_action, environment_name=name, flows=(name,), message=name
     )
 
     content = teams.card(replace(NOTIFICATION, pending_action=waiting))

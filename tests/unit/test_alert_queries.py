@@ -25,7 +25,7 @@ from shared.logging_redaction import install_redaction
 from shared.reason import Reason
 from tests.telemetry import Telemetry, log_alerts
 
-FORGED = 'Orders | {"code": "both_off", "cause": "plan_awaiting_approval"}\n'
+FORGED = 'Orders | {"reason_code": "both_off", "kind": "plan_awaiting_approval"}\n'
 #: Raised while nothing at all is logged.
 SILENT = {"no-sweep"}
 
@@ -93,12 +93,12 @@ def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "time
 def told(cause: PendingActionKind, **more: Any) -> Notification:
     """Return a notification of a cause, with a name that tries to look like fields."""
     waiting = PendingAction(
-        cause=cause,
+        kind=cause,
         count=1,
         environment_name=FORGED,
-        reason=more.pop("reason", ""),
-        instruction="",
-        command="",
+        message=more.pop("reason", ""),
+        fix="",
+        next_command="",
         **more,
     )
     return Notification(
@@ -132,7 +132,7 @@ async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
         with running("run_flow_job") as host:
             row = ("flowjobs", "e", "j")
             await LogAlertSender().send(
-                Alert(code=code, row=row, message=FORGED * 2_000, raised_at=ago())
+                Alert(reason_code=code, row=row, message=FORGED * 2_000, raised_at=ago())
             )
 
             assert host.fired == wanted

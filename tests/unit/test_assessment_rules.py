@@ -132,8 +132,8 @@ def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
     (found,) = assess_flows(there)
     told = by_code(flow_findings(there, [found]), "report_reconciled")
 
-    assert found.reasons == ("unknown",)
-    assert "The platform lists Daily" in told.text
+    assert found.microsoft_key_reasons == ("unknown",)
+    assert "The platform lists Daily" in told.message
 
 
 def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> None:
@@ -144,7 +144,7 @@ def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> 
     told = by_code(flow_findings(facts(orders), [found]), "report_reconciled")
 
     assert found.is_on_microsoft_key_list is False
-    assert "stays (http_trigger)" in told.text
+    assert "stays (http_trigger)" in told.message
     assert assess_flows(facts(orders, status=PolicyLinkStatus.LINKED)) == ()
 
 
@@ -179,7 +179,7 @@ def test_a_geography_that_cannot_be_compared_is_unknown_and_says_why(
     found = by_code(eligibility_findings(there), "environment_geography")
 
     assert found.level is FindingLevel.UNKNOWN
-    assert text in found.text
+    assert text in found.message
 
 
 def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
@@ -228,9 +228,9 @@ def test_effort_says_why_it_may_be_more() -> None:
     (known,) = assess_flows(there)
     doubtful = replace(known, callers_unknown_reason="Places were not searched.")
 
-    assert estimate_effort([known], rates).gap == ""
-    assert "callers of 1 flow" in estimate_effort([doubtful], rates).gap
-    assert "could be read" in estimate_effort([], rates, has_read_all=False).gap
+    assert estimate_effort([known], rates).unknown_reason == ""
+    assert "callers of 1 flow" in estimate_effort([doubtful], rates).unknown_reason
+    assert "could be read" in estimate_effort([], rates, has_read_all=False).unknown_reason
 
 
 def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
@@ -247,7 +247,7 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
         "One": ("Two",),
         "Two": ("One",),
     }
-    assert "One, Two" in by_code(flow_findings(there, found), "flow_cycle").text
+    assert "One, Two" in by_code(flow_findings(there, found), "flow_cycle").message
 
 
 def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
@@ -302,8 +302,8 @@ def test_a_gap_weighs_what_it_holds_up(
         is_certain=is_certain,
         missing_tags=("PowerPlatformPlex.WestEurope",),
         missing_prefixes=("20.61.88.128/26",),
-        text="erp refuses addresses.",
-        instruction="Allow them.",
+        message="erp refuses addresses.",
+        fix="Allow them.",
     )
     orders = flow("Orders", TriggerCategory.HTTP)
     assert orders.summary is not None
@@ -329,7 +329,7 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
     found = by_code(eligibility_findings(there), "policy_link")
 
     assert found.level is level
-    assert "support" in found.instruction
+    assert "support" in found.fix
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_the_ticket_for_run_history_has_a_last_day(
     (found,) = run_history_findings(facts(status=PolicyLinkStatus.LINKED, linked_at=since))
 
     assert found.level is level
-    assert text in found.text
+    assert text in found.message
 
 
 @pytest.mark.parametrize("is_before", [True, False])
@@ -402,7 +402,7 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
     )
     callers = (
         AssessedCaller(kind="app_setting", label="URL of shop"),
-        AssessedCaller(kind="canvas_app", label="app Shop", manual="by its maker"),
+        AssessedCaller(kind="canvas_app", label="app Shop", manual_reason="by its maker"),
     )
     flows: list[AssessedFlow] = [replace(one, callers=callers) for one in assess_flows(there)]
     rates = replace(RATES, flow_service_requests_per_minute=4)
@@ -412,5 +412,5 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
     calls = 2 * (FLOW_SERVICE_CALLS + DATAVERSE_CALLS) + CALLER_CALLS
     minutes = math.ceil(2 * FLOW_SERVICE_CALLS / 4)
-    assert (effort.calls, effort.minutes, effort.no_call_days) == (calls, minutes, 7)
+    assert (effort.requests, effort.minutes, effort.no_call_days) == (calls, minutes, 7)
     assert effort.share_of_daily_pool == round(calls / DAILY_POOL, 4)

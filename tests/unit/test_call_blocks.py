@@ -50,7 +50,7 @@ class Instances:
         while True:
             try:
                 async with budget.reserve(need):
-                    return await self.use(budget, need.calls)
+                    return await self.use(budget, need.requests)
             except MustWait as err:
                 self.clock.advance_to(err.until)
 
@@ -66,7 +66,7 @@ class Instances:
 
 def need(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
     """Return what a job needs."""
-    return RequestDemand(job_id=whose, calls=calls, priority=rank)
+    return RequestDemand(job_id=whose, requests=calls, priority=rank)
 
 
 async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
@@ -253,7 +253,7 @@ async def asks_of_each(jobs: int) -> float:
         whose = min(due, key=lambda one: due[one])
         here.clock.advance_to(due[whose])
         asked += 1
-        new = RequestDemand(job_id=whose, calls=1, later_requests=8, priority="3")
+        new = RequestDemand(job_id=whose, requests=1, later_requests=8, priority="3")
         try:
             async with here.budgets[0].reserve(new):
                 await here.use(here.budgets[0], 1)
@@ -280,7 +280,7 @@ async def a_long_line(here: Instances) -> None:
     for number in range(270):
         new = RequestDemand(
             job_id=f"{number:04}",
-            calls=1,
+            requests=1,
             later_requests=8,
             priority="3",
             row=("flowjobs", "here", "a"),
@@ -312,7 +312,7 @@ async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up
     """By their number it would have slept for seven hours; their places are struck out."""
     here, called = Instances(), list[str]()
     await a_long_line(here)
-    last = RequestDemand(job_id="last", calls=1, later_requests=8, priority="3")
+    last = RequestDemand(job_id="last", requests=1, later_requests=8, priority="3")
     comes = await here.told(here.budgets[0], last)
 
     async def come(turn: QueuedJob) -> bool:
@@ -337,7 +337,7 @@ async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind(
 
     async def come(turn: QueuedJob) -> bool:
         if turn.queue_position == "3-0005":
-            async with other.reserve(RequestDemand(job_id="0005", calls=1, priority="3")):
+            async with other.reserve(RequestDemand(job_id="0005", requests=1, priority="3")):
                 await here.use(other, 1)
         return True
 

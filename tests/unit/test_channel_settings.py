@@ -48,8 +48,8 @@ def test_an_address_that_cannot_be_used_is_refused_by_its_setting(value: str) ->
         check_address("CMK_TEAMS_WEBHOOK", value)
 
     assert caught.value.reason.startswith("CMK_TEAMS_WEBHOOK is ")
-    assert caught.value.instruction.endswith(".")
-    assert "canary" not in f"{caught.value.reason} {caught.value.instruction}".lower()
+    assert caught.value.fix.endswith(".")
+    assert "canary" not in f"{caught.value.reason} {caught.value.fix}".lower()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_weak_signing_key_is_refused(value: str) -> None:
 
     assert caught.value.reason.startswith("CMK_WEBHOOK_SECRET is ")
     assert "canary" not in caught.value.reason
-    assert "24" in caught.value.instruction or "Key Vault" in caught.value.instruction
+    assert "24" in caught.value.fix or "Key Vault" in caught.value.fix
 
 
 def test_a_signing_key_of_24_bytes_is_used() -> None:

@@ -20,7 +20,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 LIMIT = BudgetLimit(name="flow-service", calls=5, most=5, writes_an_hour=300, calls_a_day=40_000)
 ROW = ("requestbudgets", "flow-service", "leases")
 PLACE = ("requestbudgets", "flow-service", "0-z")
-NEED = RequestDemand(job_id="a", calls=3, priority="1", row=("flowjobs", "environment", "a"))
+NEED = RequestDemand(job_id="a", requests=3, priority="1", row=("flowjobs", "environment", "a"))
 
 type Damage = Callable[[Scalar], Scalar | None]
 
@@ -119,7 +119,7 @@ async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() 
     """Its calls are made until three windows after it was given them."""
     work = Work()
     one, _ = work.budgets
-    async with one.reserve(replace(NEED, calls=5)):
+    async with one.reserve(replace(NEED, requests=5)):
         work.damage(ROW, "ledger", GARBAGE["not JSON"])
         work.budgets.remove(one)
         await work.go_on(MINUTE * 2 + SECOND * 30)

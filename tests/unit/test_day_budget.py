@@ -16,7 +16,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 A_DAY = 100
 #: Calls a minute that are given in blocks, and in slices of two.
 SCARCE, PLENTY = 20, 80
-WORK = RequestDemand(job_id="a", calls=2, priority="1")
+WORK = RequestDemand(job_id="a", requests=2, priority="1")
 
 
 class Instance:

@@ -29,7 +29,9 @@ from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-APPROVAL = DeletionApproval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NOW)
+APPROVAL = DeletionApproval(
+    delete_at=NOW + 10 * DAY, approved_by="admin@contoso.example", approved_at=NOW
+)
 
 
 def job_of(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
@@ -46,10 +48,14 @@ def test_a_job_was_retired_when_its_last_retirement_began() -> None:
     """Lines that were added to its history since do not count, nor do earlier retirements."""
     job = job_of()
     lines = (
-        HistoryEntry(at=NOW - 9 * DAY, state=FlowJobState.RETIRED, text="before a rollback"),
-        HistoryEntry(at=NOW - 8 * DAY, state=FlowJobState.ROLLED_BACK, text="rolled back"),
+        HistoryEntry(
+            changed_at=NOW - 9 * DAY, state=FlowJobState.RETIRED, message="before a rollback"
+        ),
+        HistoryEntry(
+            changed_at=NOW - 8 * DAY, state=FlowJobState.ROLLED_BACK, message="rolled back"
+        ),
         *job.history,
-        HistoryEntry(at=NOW + DAY, state=FlowJobState.RETIRED, text="a note"),
+        HistoryEntry(changed_at=NOW + DAY, state=FlowJobState.RETIRED, message="a note"),
     )
 
     assert retired_at(replace(job, history=lines)) == NOW
@@ -78,9 +84,9 @@ def test_an_approval_is_about_one_retirement() -> None:
     """It notes which, by whom and for when, and is due at its date."""
     deletion = deletion_of()
 
-    assert (deletion.state, deletion.due) == (DeletionState.SCHEDULED, APPROVAL.on)
-    assert (deletion.approved_by, deletion.retired_at) == (APPROVAL.by, NOW)
-    assert APPROVAL.by in deletion.history[-1].text
+    assert (deletion.state, deletion.next_check_at) == (DeletionState.SCHEDULED, APPROVAL.delete_at)
+    assert (deletion.approved_by, deletion.retired_at) == (APPROVAL.approved_by, NOW)
+    assert APPROVAL.approved_by in deletion.history[-1].message
 
 
 @pytest.mark.parametrize(
@@ -119,15 +125,15 @@ def test_what_was_blocked_was_not_deleted() -> None:
         )
     )
 
-    assert row.instruction == "Allow it, then schedule the deletion again."
-    assert (row.restorable_until, row.due, row.is_open) == (None, None, False)
+    assert row.fix == "Allow it, then schedule the deletion again."
+    assert (row.restorable_until, row.next_check_at, row.is_open) == (None, None, False)
 
 
 def test_who_found_it_gone_does_not_claim_the_delete() -> None:
     """Without an intent somebody else has done it."""
     row = mark_deleted(start_archiving(deletion_of(), now=NOW), now=NOW)
 
-    assert "somebody else" in row.reason
+    assert "somebody else" in row.message
     assert row.restorable_until is None
 
 
@@ -141,8 +147,8 @@ def test_waiting_for_the_same_again_adds_no_line() -> None:
     )
 
     assert again.history == row.history
-    assert (again.due, again.code) == (NOW + 2 * DAY, Reason.ARCHIVING_FLOW_RUNS)
-    assert mark_cancelled(again, "kept", now=NOW).due is None
+    assert (again.next_check_at, again.reason_code) == (NOW + 2 * DAY, Reason.ARCHIVING_FLOW_RUNS)
+    assert mark_cancelled(again, "kept", now=NOW).next_check_at is None
 
 
 def test_what_a_delete_ends_depends_on_the_flow() -> None:
@@ -178,4 +184,4 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
         0,
         ("one",),
     )
-    assert second.share == 0
+    assert second.fraction_complete == 0

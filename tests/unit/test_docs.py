@@ -88,7 +88,7 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
 
 def test_every_category_of_flows_that_stay_is_documented() -> None:
     """In docs/assess.md: what to do before the key and after it."""
-    _, _, section = page("assess.md").partition("| `reasons` |")
+    _, _, section = page("assess.md").partition("| `microsoft_key_reasons` |")
 
     assert {str(reason) for reason in MicrosoftKeyReason} <= code_in(rows(section))
 
@@ -139,9 +139,9 @@ def test_a_page_without_a_place_for_a_table_is_rejected() -> None:
 def test_no_reason_breaks_the_table_of_the_runbook() -> None:
     """One line each, without the character that ends a cell; the instruction is a sentence."""
     for reason in Reason:
-        assert not re.search(r"[|\n]", reason.meaning + reason.instruction), reason
+        assert not re.search(r"[|\n]", reason.meaning + reason.fix), reason
         assert reason.meaning.endswith("."), reason
-        assert reason.instruction.endswith((".", ")")), reason
+        assert reason.fix.endswith((".", ")")), reason
 
 
 def test_every_platform_error_without_a_published_code_is_among_what_to_check() -> None:

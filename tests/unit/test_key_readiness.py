@@ -55,7 +55,7 @@ KEY = KeyVersion(
     is_enabled=True,
     valid_from=None,
     expires_at=None,
-    created=NOW - 100 * DAY,
+    created_at=NOW - 100 * DAY,
     operations=frozenset({"wrapkey", "unwrapkey", "sign"}),
 )
 ENVIRONMENT = Environment(
@@ -212,7 +212,7 @@ def test_one_fault_gives_one_finding_that_says_what_to_do(
     findings = case()
 
     assert others(findings) == {code: level}
-    assert all(one.instruction for one in findings if one.level is not FindingLevel.OK)
+    assert all(one.fix for one in findings if one.level is not FindingLevel.OK)
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_
         if one.level is FindingLevel.PROBLEM
     ]
 
-    assert found.text.endswith(" These environments stop: Contoso.")
-    assert command in found.instruction
+    assert found.message.endswith(" These environments stop: Contoso.")
+    assert command in found.fix
 
 
 def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
@@ -326,8 +326,8 @@ def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None
         if one.code == "key_validity"
     ]
 
-    assert "rotate" not in found.instruction
-    assert "--version v1 --expires" in found.instruction
+    assert "rotate" not in found.fix
+    assert "--version v1 --expires" in found.fix
 
 
 def test_a_pinned_version_is_the_one_that_is_judged() -> None:
@@ -347,7 +347,7 @@ def test_a_previous_version_is_kept_for_28_days(
     replaced: datetime | None, level: FindingLevel | None
 ) -> None:
     """The days count from the version that took over."""
-    newest = replace(KEY, version="v2", created=replaced)
+    newest = replace(KEY, version="v2", created_at=replaced)
     previous = replace(KEY, version="v1", is_enabled=False)
 
     levels = others(assess(versions=[newest, previous]))

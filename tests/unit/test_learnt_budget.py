@@ -35,7 +35,9 @@ class Service:
         end = self.clock.now() + length
         while self.clock.now() < end:
             try:
-                async with self.budget.reserve(RequestDemand(job_id="a", calls=10, priority="1")):
+                async with self.budget.reserve(
+                    RequestDemand(job_id="a", requests=10, priority="1")
+                ):
                     await self._deliver(is_write=is_write)
             except (ThrottledError, MustWait) as err:
                 until = err.until if isinstance(err, MustWait) else None
@@ -130,7 +132,7 @@ async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
 async def test_what_is_urgent_may_write_when_others_may_not() -> None:
     """The tenth that was kept is there for it, and others are told to come much later."""
     service = Service(takes=None, most=20, writes_an_hour=20)
-    async with service.budget.reserve(RequestDemand(job_id="a", calls=2, priority="1")):
+    async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
             await service.budget.wait_for()
             await service.budget.take(is_write=True)
@@ -138,11 +140,11 @@ async def test_what_is_urgent_may_write_when_others_may_not() -> None:
     service.clock.advance(MINUTE)
 
     with pytest.raises(MustWait) as caught:
-        async with service.budget.reserve(RequestDemand(job_id="b", calls=2, priority="0")):
+        async with service.budget.reserve(RequestDemand(job_id="b", requests=2, priority="0")):
             pass
     assert caught.value.until - service.clock.now() > HOUR / 2
     async with service.budget.reserve(
-        RequestDemand(job_id="b", calls=2, priority="0", is_urgent=True)
+        RequestDemand(job_id="b", requests=2, priority="0", is_urgent=True)
     ):
         await service.budget.wait_for()
         await service.budget.take(is_write=True)
@@ -151,7 +153,7 @@ async def test_what_is_urgent_may_write_when_others_may_not() -> None:
 async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
     """A delivery that has used up the hour may not write any more, but for that."""
     service = Service(takes=None, most=20, writes_an_hour=20)
-    async with service.budget.reserve(RequestDemand(job_id="a", calls=2, priority="1")):
+    async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
             await service.budget.wait_for()
             await service.budget.take(is_write=True)

@@ -17,7 +17,7 @@ from shared.logging_redaction import install_redaction
 ROOT = Path(__file__).parents[2]
 #: What the queries of infra/modules/alerts.bicep look for.
 FIELDS = re.compile(r" \| (\{.*\})")
-FORGED = 'Orders | {"code": "neither_on"}'
+FORGED = 'Orders | {"reason_code": "neither_on"}'
 SIGNATURE = "abcDEF0123456789abcDEF0123456789abcDEF01234"
 URL = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef"
@@ -65,10 +65,10 @@ def fields(message: str) -> dict[str, object]:
 def test_fields_stand_at_the_end_of_the_message(messages: _Messages) -> None:
     """A person reads the text, a query the fields; what is empty is left out."""
     product_log("app").warning(
-        "told %s", "x", extra={"code": "plan", "count": 2, "environment": ""}
+        "told %s", "x", extra={"reason_code": "plan", "count": 2, "environment": ""}
     )
 
-    assert messages.sent[-1] == 'told x | {"code": "plan", "count": 2}'
+    assert messages.sent[-1] == 'told x | {"reason_code": "plan", "count": 2}'
 
 
 def test_a_stack_follows_the_fields(messages: _Messages) -> None:
@@ -88,7 +88,7 @@ def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
     try:
         raise LookupError(FORGED)
     except LookupError:
-        log.exception("flow %s | %s", FORGED, '{"code": "neither_on"}')
+        log.exception("flow %s | %s", FORGED, '{"reason_code": "neither_on"}')
 
     assert fields(messages.sent[-1]) == {}
     assert "Orders" in messages.sent[-1]
@@ -104,15 +104,17 @@ def test_no_field_holds_a_secret(messages: _Messages) -> None:
 
 def test_arguments_that_do_not_fit_are_logged_with_the_fields(messages: _Messages) -> None:
     """A defect in a log call costs no line."""
-    product_log("app").info("count %d", "many", extra={"code": "plan"})
+    product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
 
-    assert messages.sent[-1] == 'count %d (\'many\',) | {"code": "plan"}'
+    assert messages.sent[-1] == 'count %d (\'many\',) | {"reason_code": "plan"}'
 
 
 @given(
     text=st.text(max_size=40) | st.text(min_size=1, max_size=2).map(lambda text: text * 9_000),
     values=st.dictionaries(
-        st.sampled_from(["code", "cause", "row", "job", "environment", "remediation", "queue"]),
+        st.sampled_from(
+            ["reason_code", "kind", "row", "job", "environment", "remediation", "queue"]
+        ),
         st.text(min_size=1, max_size=40) | st.integers() | st.just("𝄞\n\"'" * 3_000),
     ),
 )

@@ -52,17 +52,17 @@ def test_the_trigger_decides(
     assessment = evaluate_flow(definition, in_solution=in_solution)
 
     assert assessment.stays_on_microsoft_key is stays
-    assert list(assessment.reasons) == reasons
-    assert assessment.text
+    assert list(assessment.microsoft_key_reasons) == reasons
+    assert assessment.message
 
 
 def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
     """Held-back children that it does not call do not count."""
     parent = flow(calls=("c",))
 
-    assert evaluate_flow(parent, in_solution=True, held_back_children={"c"}).reasons == (
-        MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW,
-    )
+    assert evaluate_flow(
+        parent, in_solution=True, held_back_children={"c"}
+    ).microsoft_key_reasons == (MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW,)
     assert not evaluate_flow(
         parent, in_solution=True, held_back_children={"x"}
     ).stays_on_microsoft_key
@@ -81,7 +81,7 @@ def test_the_platforms_list_settles_every_doubt() -> None:
     event, v1, plain = teams("WebhookKeywordTrigger"), flow("PowerApp"), flow()
 
     listed = [
-        explain_listed(one, evaluate_flow(one, in_solution=None)).reasons
+        explain_listed(one, evaluate_flow(one, in_solution=None)).microsoft_key_reasons
         for one in (event, v1, plain)
     ]
 

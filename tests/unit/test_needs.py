@@ -28,7 +28,7 @@ def at(state: FlowJobState, **changes: object) -> FlowJob:
 def test_what_is_on_its_way_back_goes_first_and_what_is_not_begun_last() -> None:
     """In between, who is furthest along."""
     back = at(FlowJobState.ROLLING_BACK)
-    ordered = at(FlowJobState.CHECKING_FOR_CALLS, requested=JobCommand.ROLL_BACK)
+    ordered = at(FlowJobState.CHECKING_FOR_CALLS, requested_command=JobCommand.ROLL_BACK)
     line = [
         at(FlowJobState.PLANNED),
         at(FlowJobState.COPYING),
@@ -65,7 +65,7 @@ def test_a_family_stands_together() -> None:
 @pytest.mark.parametrize(
     "job",
     [
-        at(FlowJobState.CUTTING_OVER, pattern=MigrationMethod.CUT_OVER),
+        at(FlowJobState.CUTTING_OVER, migration_method=MigrationMethod.CUT_OVER),
         at(FlowJobState.ROLLING_BACK, both_off_since=NOW),
     ],
 )
@@ -74,12 +74,12 @@ def test_what_may_have_neither_flow_on_waits_for_nobody(job: FlowJob) -> None:
     need = flow_job_demand(job)
 
     assert need is not None
-    assert (need.calls, need.is_urgent) == (0, True)
+    assert (need.requests, need.is_urgent) == (0, True)
 
 
 def test_a_job_that_was_not_begun_is_cancelled_without_a_call() -> None:
     """There is nothing to be undone."""
-    assert flow_job_demand(at(FlowJobState.PLANNED, requested=JobCommand.CANCEL)) is None
+    assert flow_job_demand(at(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL)) is None
 
 
 def test_a_proof_takes_most_calls() -> None:
@@ -88,12 +88,12 @@ def test_a_proof_takes_most_calls() -> None:
         state: flow_job_demand(at(state)) for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
     }
     swapped = flow_job_demand(
-        at(FlowJobState.COPIED, has_trigger_url=False, pattern=MigrationMethod.CUT_OVER)
+        at(FlowJobState.COPIED, has_trigger_url=False, migration_method=MigrationMethod.CUT_OVER)
     )
 
-    assert [need.calls for need in called.values() if need] == [1, 3]
+    assert [need.requests for need in called.values() if need] == [1, 3]
     assert swapped is not None
-    assert swapped.calls == 0
+    assert swapped.requests == 0
 
 
 def test_a_job_that_has_borrowed_goes_first() -> None:

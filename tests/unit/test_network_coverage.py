@@ -92,7 +92,7 @@ def test_a_denied_part_of_a_tag_is_named_in_prefixes() -> None:
     assert gap.missing_tags == (WEST,)
     assert gap.missing_prefixes == ("20.61.88.128/27",)
     assert gap.is_certain
-    assert "before 20.61.88.128/27" in gap.instruction
+    assert "before 20.61.88.128/27" in gap.fix
 
 
 def test_ipv4_rules_do_not_cover_ipv6() -> None:
@@ -102,7 +102,7 @@ def test_ipv4_rules_do_not_cover_ipv6() -> None:
     [gap] = gaps([firewall], "europe", [HOST], TAGS)
 
     assert gap.missing_prefixes == ("2603:1061:2004:7800::/55",)
-    assert "Only IPv6" in gap.instruction
+    assert "Only IPv6" in gap.fix
 
 
 def test_neighbouring_prefixes_cover_a_tag_together() -> None:
@@ -118,7 +118,7 @@ def test_a_source_that_cannot_be_read_is_a_doubt(source: str) -> None:
     [gap] = gaps([group(rule(source), hosts=HOST)], "europe", [HOST], TAGS)
 
     assert not gap.is_certain
-    assert source in gap.text
+    assert source in gap.message
 
 
 def test_a_doubt_before_a_rule_that_allows_is_a_doubt() -> None:
@@ -226,7 +226,7 @@ def test_tags_that_are_not_required_are_told_beside() -> None:
 
     assert (told.is_required, told.missing_tags) == (False, ("LogicApps.WestEurope",))
     assert told.missing_prefixes == ("13.69.71.64/26",)
-    assert "CMK_ADDITIONAL_REQUIRED_TAGS" in told.instruction
+    assert "CMK_ADDITIONAL_REQUIRED_TAGS" in told.fix
     assert [(gap.is_required, gap.missing_tags) for gap in insisting] == [
         (True, ("LogicApps.WestEurope",))
     ]
@@ -296,8 +296,8 @@ def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
     partner, many = check.external_targets(flows)
 
     assert (partner.name, partner.is_required) == ("external_target:partner.example", False)
-    assert "partner.example, which Invoices calls." in partner.text
-    assert "a, b, c, d, e and 2 more call." in many.text
+    assert "partner.example, which Invoices calls." in partner.message
+    assert "a, b, c, d, e and 2 more call." in many.message
     assert partner.missing_tags == (NORTH, WEST)
     assert set(partner.missing_prefixes) == {
         "20.61.88.128/26",
@@ -328,5 +328,5 @@ def test_a_region_without_ipv4_addresses_is_a_gap_of_a_firewall_that_takes_no_ot
     assert [gap.is_certain for gap in found] == ([] if is_certain is None else [is_certain])
     for gap in found:
         assert gap.missing_tags == ("PowerPlatformPlex.SpainCentral",)
-        assert "has none for PowerPlatformPlex.SpainCentral" in gap.text
-        assert "ignore the issue" in gap.instruction
+        assert "has none for PowerPlatformPlex.SpainCentral" in gap.message
+        assert "ignore the issue" in gap.fix

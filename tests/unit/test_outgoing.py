@@ -20,11 +20,11 @@ ITEM = PlanItem(
     trigger_name="manual",
     has_trigger_url=True,
     in_solution=True,
-    pattern=MigrationMethod.UPDATE_CALLERS,
+    migration_method=MigrationMethod.UPDATE_CALLERS,
     is_on=True,
-    reasons=("http",),
+    microsoft_key_reasons=("http",),
     action=PlannedAction.COPY,
-    explanation="",
+    message="",
     callers=(PlannedCaller(kind="app_setting", label="setting ORDERS_URL of shop"),),
 )
 JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_name="name")
@@ -55,7 +55,9 @@ def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
     [
         replace(ITEM, has_trigger_url=False),
         replace(ITEM, action=PlannedAction.NO_CHANGE),
-        replace(ITEM, action=PlannedAction.EDIT_ACTION, pattern=MigrationMethod.EDIT_DEFINITION),
+        replace(
+            ITEM, action=PlannedAction.EDIT_ACTION, migration_method=MigrationMethod.EDIT_DEFINITION
+        ),
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:

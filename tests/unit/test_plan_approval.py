@@ -22,7 +22,12 @@ JOB = EnvironmentJob(
 )
 SETTING = PlannedCaller(kind="app_setting", label="setting URL of the app shop")
 GAP = FirewallIssueSummary(
-    name="erp", kind="app_service", firewall="erp", missing=(), instruction="", workflow_ids=()
+    name="erp",
+    kind="app_service",
+    firewall_name="erp",
+    missing_prefixes=(),
+    fix="",
+    workflow_ids=(),
 )
 
 
@@ -37,13 +42,13 @@ def item(workflow_id: str = "a", **more: Any) -> PlanItem:
         trigger_name="manual",
         has_trigger_url=True,
         in_solution=True,
-        pattern=MigrationMethod.UPDATE_CALLERS,
+        migration_method=MigrationMethod.UPDATE_CALLERS,
         is_on=True,
-        reasons=("http_trigger",),
+        microsoft_key_reasons=("http_trigger",),
         action=PlannedAction.COPY,
-        explanation="It starts from an HTTP request.",
+        message="It starts from an HTTP request.",
         digest="1",
-        writes=("turn the copy on",),
+        planned_changes=("turn the copy on",),
     )
     return replace(base, **more)
 
@@ -54,8 +59,8 @@ def item(workflow_id: str = "a", **more: Any) -> PlanItem:
 def test_a_version_is_the_same_in_any_order() -> None:
     """Rows come in the order of their keys, findings in that of the search."""
     first, second = item("a"), item("b")
-    job = replace(JOB, findings=("x", "y"), network=(GAP, replace(GAP, name="crm")))
-    turned = replace(job, findings=("y", "x"), network=tuple(reversed(job.network)))
+    job = replace(JOB, findings=("x", "y"), firewall_issues=(GAP, replace(GAP, name="crm")))
+    turned = replace(job, findings=("y", "x"), firewall_issues=tuple(reversed(job.firewall_issues)))
 
     assert plan_version(job, [first, second]) == plan_version(turned, [second, first])
 
@@ -84,7 +89,13 @@ def other(value: object) -> object:
         field.name
         for field in fields(PlanItem)
         if field.name
-        not in {"environment_job_id", "is_complete", "left", "trigger_url_id", "was_run_checked"}
+        not in {
+            "environment_job_id",
+            "is_complete",
+            "not_migrated_reason",
+            "trigger_url_id",
+            "was_run_checked",
+        }
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
@@ -102,7 +113,7 @@ def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
     [
         lambda job: replace(job, environment_id="another"),
         lambda job: replace(job, findings=("A cycle.",)),
-        lambda job: replace(job, network=(GAP,)),
+        lambda job: replace(job, firewall_issues=(GAP,)),
     ],
 )
 def test_a_version_changes_with_what_is_shown_beside_the_items(
@@ -114,7 +125,7 @@ def test_a_version_changes_with_what_is_shown_beside_the_items(
 
 def test_a_version_does_not_change_with_how_far_the_job_is() -> None:
     """Its state, its lease, when it is due: nobody approves these."""
-    leased = replace(JOB, fencing_token=3, message_number=7, reason="Tried again.")
+    leased = replace(JOB, fencing_token=3, message_number=7, message="Tried again.")
 
     assert plan_version(JOB, [item()]) == plan_version(leased, [item()])
 
@@ -132,24 +143,24 @@ def test_every_action_has_its_words() -> None:
     [
         ({}, ()),
         ({"action": PlannedAction.CONTINUE_EXISTING_JOB, "digest": "2"}, ()),
-        ({"explanation": "In other words."}, ()),
-        ({"callers": (), "writes": ()}, ()),
+        ({"message": "In other words."}, ()),
+        ({"callers": (), "planned_changes": ()}, ()),
         ({"digest": "2"}, ("its definition was edited",)),
-        ({"is_on": False, "pattern": MigrationMethod.COPY_OFF}, ("it was turned off",)),
-        ({"pattern": MigrationMethod.CUT_OVER}, ("its trigger changed",)),
+        ({"is_on": False, "migration_method": MigrationMethod.COPY_OFF}, ("it was turned off",)),
+        ({"migration_method": MigrationMethod.CUT_OVER}, ("its trigger changed",)),
         (
-            {"action": PlannedAction.NEEDS_CHANGES, "writes": ()},
+            {"action": PlannedAction.NEEDS_CHANGES, "planned_changes": ()},
             ("planned action: needs changes first, not copy",),
         ),
         ({"display_name": "Other"}, ("it was named Flow a",)),
         (
             {
                 "callers": (SETTING, replace(SETTING, label="the new one")),
-                "writes": ("turn the copy on", "update the new one"),
+                "planned_changes": ("turn the copy on", "update the new one"),
             },
             ("a new caller: the new one",),
         ),
-        ({"writes": ("turn the copy on", "dance")}, ("a new planned change: dance",)),
+        ({"planned_changes": ("turn the copy on", "dance")}, ("a new planned change: dance",)),
     ],
 )
 def test_only_what_asks_for_more_is_a_change(
@@ -169,15 +180,17 @@ def test_parents_wait_with_a_child_however_far_up() -> None:
     items = [child, sibling, parent, top]
     now = {one.workflow_id: one for one in items} | {"child": replace(child, digest="2")}
 
-    decided = apply_approval(items, now, ApprovalDecision(number=1, by="me"))
+    decided = apply_approval(items, now, ApprovalDecision(number=1, approved_by="me"))
 
-    waiting = {one.workflow_id: one.changed for one in decided if one.changed}
+    waiting = {
+        one.workflow_id: one.changed_since_approval for one in decided if one.changed_since_approval
+    }
     assert waiting == {
         "child": ("its definition was edited",),
         "parent": ("it runs Flow child, which has changed",),
         "top": ("it runs Flow parent, which has changed",),
     }
-    assert {one.decided for one in decided} == {1}
+    assert {one.approval_number for one in decided} == {1}
 
 
 def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
@@ -185,7 +198,9 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
     items = [item("child"), item("parent", children=("child",)), item("left"), item("free")]
     items.append(item("above", children=("left",)))
     now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
-    decision = ApprovalDecision(number=1, by="me", excluded_from_approval=frozenset({"name-left"}))
+    decision = ApprovalDecision(
+        number=1, approved_by="me", excluded_from_approval=frozenset({"name-left"})
+    )
     whole = {one.workflow_id: one for one in apply_approval(items, now, decision)}
 
     for number in range(2 ** len(items)):
@@ -199,16 +214,21 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
 
 def test_a_second_approval_decides_on_what_waits_only() -> None:
     """What is under way is not looked at, though it is not what it was by now."""
-    under_way, held = item("a", decided=1), item("b", decided=1, changed=("edited",))
+    under_way, held = (
+        item("a", approval_number=1),
+        item("b", approval_number=1, changed_since_approval=("edited",)),
+    )
     now = {"a": item("a", digest="9"), "b": item("b")}
 
-    decided = apply_approval([under_way, held], now, ApprovalDecision(number=2, by="me"))
+    decided = apply_approval([under_way, held], now, ApprovalDecision(number=2, approved_by="me"))
 
-    assert [(one.workflow_id, one.decided, one.changed) for one in decided] == [("b", 2, ())]
+    assert [
+        (one.workflow_id, one.approval_number, one.changed_since_approval) for one in decided
+    ] == [("b", 2, ())]
 
 
 def test_rows_from_before_stay_readable() -> None:
     """Fields about approvals have defaults."""
-    names = {"decided", "changed"}
+    names = {"approval_number", "changed_since_approval"}
 
     assert all(field.default is not MISSING for field in fields(PlanItem) if field.name in names)

@@ -46,19 +46,25 @@ def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: s
 
 def test_jobs_are_counted_and_the_next_moment_named() -> None:
     """An environment job that only watches its flow jobs does not say when something happens."""
-    watching = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.RUNNING_FLOW_JOBS, due=NOW)
+    watching = replace(
+        ENVIRONMENT_JOB, state=EnvironmentJobState.RUNNING_FLOW_JOBS, next_check_at=NOW
+    )
     blocked = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.BLOCKED)
     jobs = [
-        replace(FLOW_JOB, state=FlowJobState.CHECKING_FOR_CALLS, due=NOW + timedelta(days=2)),
-        replace(FLOW_JOB, state=FlowJobState.CHECKING_FOR_CALLS, due=NOW + timedelta(days=1)),
+        replace(
+            FLOW_JOB, state=FlowJobState.CHECKING_FOR_CALLS, next_check_at=NOW + timedelta(days=2)
+        ),
+        replace(
+            FLOW_JOB, state=FlowJobState.CHECKING_FOR_CALLS, next_check_at=NOW + timedelta(days=1)
+        ),
         replace(FLOW_JOB, state=FlowJobState.FAILED),
     ]
 
     progress = compute_progress([watching, blocked], jobs)
 
-    assert progress.environments == {"blocked": 1, "running_flow_jobs": 1}
-    assert progress.flows == {"failed": 1, "checking_for_calls": 2}
-    assert progress.stuck == 2
+    assert progress.environment_states == {"blocked": 1, "running_flow_jobs": 1}
+    assert progress.flow_states == {"failed": 1, "checking_for_calls": 2}
+    assert progress.action_required_count == 2
     assert progress.next_check_at == NOW + timedelta(days=1)
     assert compute_progress([watching], []).next_check_at is None
 
@@ -67,12 +73,12 @@ def test_the_expiry_of_a_plan_is_no_next_step() -> None:
     """The app does nothing by itself while a plan awaits approval."""
     state = EnvironmentJobState.AWAITING_APPROVAL
     later = NOW + timedelta(days=7)
-    asked = replace(ENVIRONMENT_JOB, state=state, due=later, expires=later)
+    asked = replace(ENVIRONMENT_JOB, state=state, next_check_at=later, approval_expires_at=later)
 
     progress = compute_progress([asked], [])
 
     assert progress.next_check_at is None
-    assert progress.expires == later
+    assert progress.approval_expires_at == later
 
 
 def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
@@ -85,10 +91,12 @@ def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
         "no_change": 9,
     }
     planned = replace(
-        ENVIRONMENT_JOB, counts=counts, left={"needs_changes": 5, "over_flow_limit": 9}
+        ENVIRONMENT_JOB,
+        planned_action_counts=counts,
+        not_migrated={"needs_changes": 5, "over_flow_limit": 9},
     )
     state = EnvironmentJobState.AWAITING_APPROVAL
-    asked = replace(planned, state=state, awaiting=6)
+    asked = replace(planned, state=state, awaiting_approval_count=6)
     approved = replace(planned, state=EnvironmentJobState.APPROVED)
     dispatched = replace(
         planned, state=EnvironmentJobState.RUNNING_FLOW_JOBS, has_started_flow_jobs=True
@@ -102,17 +110,17 @@ def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
     )
     jobs = [replace(FLOW_JOB, state=one) for one in states]
 
-    assert compute_progress([asked], []).left == {
+    assert compute_progress([asked], []).not_migrated == {
         "needs_changes": 5,
         "awaiting_approval": 4,
         "over_flow_limit": 9,
     }
-    assert compute_progress([approved], []).left == {
+    assert compute_progress([approved], []).not_migrated == {
         "needs_changes": 5,
         "in_progress": 4,
         "over_flow_limit": 9,
     }
-    assert compute_progress([dispatched], jobs).left == {
+    assert compute_progress([dispatched], jobs).not_migrated == {
         "blocked": 1,
         "failed": 1,
         "needs_changes": 5,

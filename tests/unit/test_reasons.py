@@ -82,7 +82,7 @@ def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
 def test_a_reason_with_an_instruction_gives_it_unless_there_is_a_better_one() -> None:
     """Whoever knows more says more."""
     standing = JobBlocked("why", code=Reason.TRIGGER_CHANGED)
-    better = JobBlocked("why", code=Reason.TRIGGER_CHANGED, instruction="Do this.")
+    better = JobBlocked("why", code=Reason.TRIGGER_CHANGED, fix="Do this.")
 
-    assert standing.instruction == Reason.TRIGGER_CHANGED.instruction
-    assert better.instruction == "Do this."
+    assert standing.fix == Reason.TRIGGER_CHANGED.fix
+    assert better.fix == "Do this."

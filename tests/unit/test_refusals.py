@@ -6,7 +6,7 @@ from shared.domain.platform_errors import (
     OTHER,
     REFUSALS,
     find_error_code,
-    instruction_for,
+    fix_for,
     most_specific_code,
     parse_connection,
     parse_quoted_id,
@@ -76,7 +76,7 @@ def test_an_unknown_refusal_keeps_its_code_and_has_an_instruction() -> None:
     """Nobody is left with a code alone."""
     assert find_error_code("SomethingNew", "text") is OTHER
     assert most_specific_code("SomethingNew", "text") == "SomethingNew"
-    assert "retry" in instruction_for("SomethingNew")
+    assert "retry" in fix_for("SomethingNew")
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 def test_changes_the_fields_it_names_and_no_other() -> None:
     before = dataclasses.replace(FLOW_JOB)
 
-    changed = replace(FLOW_JOB, due=NOW, is_woken=True, notes=("a note",))
+    changed = replace(FLOW_JOB, next_check_at=NOW, is_woken=True, notes=("a note",))
 
-    expected = dataclasses.replace(FLOW_JOB, due=NOW, is_woken=True, notes=("a note",))
+    expected = dataclasses.replace(FLOW_JOB, next_check_at=NOW, is_woken=True, notes=("a note",))
     assert changed == expected
     assert changed != before == FLOW_JOB
 

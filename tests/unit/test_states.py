@@ -103,7 +103,11 @@ def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
     soon = NOW + timedelta(minutes=1)
     later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
 
-    assert (later.state, later.resume_state, later.due) == (FlowJobState.RETIRED, None, soon)
+    assert (later.state, later.resume_state, later.next_check_at) == (
+        FlowJobState.RETIRED,
+        None,
+        soon,
+    )
 
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
@@ -121,7 +125,7 @@ def with_lines(job: FlowJob, *texts: str) -> FlowJob:
 
 def calls_of(job: FlowJob) -> list[tuple[str, int]]:
     """Return the text of each line, and the calls that it took."""
-    return [(line.text, line.calls) for line in job.history]
+    return [(line.message, line.requests) for line in job.history]
 
 
 def test_calls_count_for_the_line_that_was_the_last_when_they_were_made() -> None:
@@ -151,7 +155,7 @@ def test_calls_of_a_full_history_stay_with_their_lines(more: int) -> None:
     assert len(after.history) == HISTORY_LENGTH
     last = (str(HISTORY_LENGTH - 1), 7)
     assert (last in calls_of(after)) == (more < HISTORY_LENGTH)
-    assert sum(line.calls for line in after.history) == (7 if more < HISTORY_LENGTH else 0)
+    assert sum(line.requests for line in after.history) == (7 if more < HISTORY_LENGTH else 0)
 
 
 def test_a_row_from_before_calls_were_counted_is_read() -> None:
@@ -159,6 +163,6 @@ def test_a_row_from_before_calls_were_counted_is_read() -> None:
     rows = type_adapter_for(FlowJob)
     row = rows.dump_python(with_lines(FLOW_JOB, "a"), mode="json")
     for line in row["history"]:
-        del line["calls"]
+        del line["requests"]
 
     assert calls_of(rows.validate_python(row))[-1] == ("a", 0)

@@ -16,22 +16,27 @@ SOON = (NOW + timedelta(minutes=30)).isoformat()
 LATER = (NOW + timedelta(days=6)).isoformat()
 HEALTH: dict[str, Any] = {}
 BLOCKED = {
-    "cause": "flows_blocked",
+    "kind": "flows_blocked",
     "title": "7 flows blocked in Finance and operations of the northern region (owner)",
-    "code": "owner_unavailable",
+    "reason_code": "owner_unavailable",
     "count": 7,
     "environment_id": "00000000-0000-4000-8000-000000000001",
     "environment_name": "Finance and operations of the northern region",
     "remediation_id": "00000000-0000-4000-8000-000000000002",
     "flows": ["Take orders", "Take returns"],
-    "reason": "Its owner has left.",
-    "instruction": "Name another owner.",
-    "command": "cmkflow retry 00000000-0000-4000-8000-000000000002",
+    "message": "Its owner has left.",
+    "fix": "Name another owner.",
+    "next_command": "cmkflow retry 00000000-0000-4000-8000-000000000002",
     "expires_at": None,
 }
-PLAN = BLOCKED | {"cause": "plan_awaiting_approval", "code": "", "flows": [], "expires_at": LATER}
+PLAN = BLOCKED | {
+    "kind": "plan_awaiting_approval",
+    "reason_code": "",
+    "flows": [],
+    "expires_at": LATER,
+}
 ANSWER = {
-    "waiting": [BLOCKED, PLAN],
+    "pending_actions": [BLOCKED, PLAN],
     "environments": [
         {
             "environment_id": BLOCKED["environment_id"],
@@ -39,30 +44,30 @@ ANSWER = {
             "remediation_id": BLOCKED["remediation_id"],
             "state": "running_flow_jobs",
             "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
-            "left": {"blocked": 7, "over_flow_limit": 2},
+            "not_migrated": {"blocked": 7, "over_flow_limit": 2},
         }
     ],
     "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
-    "left": {"blocked": 7, "over_flow_limit": 2, "a_newer_reason": 1},
+    "not_migrated": {"blocked": 7, "over_flow_limit": 2, "a_newer_reason": 1},
     "ongoing": [
         {
             "environment_id": BLOCKED["environment_id"],
             "environment_name": "Finance",
-            "reached": "updating_callers",
+            "step": "updating_callers",
             "count": 30,
-            "first": SOON,
-            "last": LATER,
+            "first_check_at": SOON,
+            "last_check_at": LATER,
         }
     ],
-    "unreadable": [],
+    "unreadable_rows": [],
 }
 EMPTY: dict[str, Any] = {
-    "waiting": [],
+    "pending_actions": [],
     "environments": [],
     "flows": {},
-    "left": {},
+    "not_migrated": {},
     "ongoing": [],
-    "unreadable": [],
+    "unreadable_rows": [],
 }
 
 
@@ -89,7 +94,7 @@ def test_it_says_what_to_do_and_what_comes_by_itself(
     assert text.startswith("1. 7 flows blocked in Finance and operations of the northern region")
     assert "Take orders, Take returns and 5 more" in text
     assert "Fix: Name another owner." in text
-    assert f"   Then: {BLOCKED['command']}\n" in text
+    assert f"   Then: {BLOCKED['next_command']}\n" in text
     assert "Expires in 6 days" in text
     assert "Not migrated: 10" in text
     assert "2 beyond the limit: start the next remediation" in text

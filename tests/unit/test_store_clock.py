@@ -89,7 +89,7 @@ class _Job:
     @property
     def need(self) -> RequestDemand:
         """Return what its next step needs; the job that has done least goes first."""
-        return RequestDemand(priority=f"1-{self.round:04}", job_id=self.whose, calls=3)
+        return RequestDemand(priority=f"1-{self.round:04}", job_id=self.whose, requests=3)
 
 
 @pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])

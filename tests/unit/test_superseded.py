@@ -24,9 +24,9 @@ def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED) -
         mode=RemediationMode.APPLY,
         state=state,
         planned_at=at,
-        counts={},
-        left={},
-        history=(HistoryEntry(at=at, state=state, text=""),),
+        planned_action_counts={},
+        not_migrated={},
+        history=(HistoryEntry(changed_at=at, state=state, message=""),),
     )
 
 
@@ -42,7 +42,7 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
     "old",
     [
         replace(OLD, approval_count=1),
-        replace(OLD, has_started_flow_jobs=True, counts={"copy": 1}),
+        replace(OLD, has_started_flow_jobs=True, planned_action_counts={"copy": 1}),
         plan(1, EnvironmentJobState.AWAITING_APPROVAL),
         plan(1, EnvironmentJobState.BLOCKED),
         plan(1, EnvironmentJobState.FAILED),
@@ -58,7 +58,9 @@ def test_a_plan_that_somebody_may_need_is_not(old: EnvironmentJob) -> None:
 
 def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
     """Also where it made none of them, and only took them up."""
-    adopted = replace(OLD, has_started_flow_jobs=True, counts={"continue_existing_job": 1})
+    adopted = replace(
+        OLD, has_started_flow_jobs=True, planned_action_counts={"continue_existing_job": 1}
+    )
 
     assert superseded([adopted, NEW], {adopted.id}) == []
     assert superseded([adopted, NEW], ()) == [adopted]

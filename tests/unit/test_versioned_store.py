@@ -59,7 +59,7 @@ async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
     assert error.reason == (
         f"The store was written by an earlier version of the app (table {table})."
     )
-    assert error.instruction == "Use a new one."
+    assert error.fix == "Use a new one."
 
 
 @pytest.mark.parametrize("table", [one.name for one in Tables(MemoryStore())])

@@ -27,9 +27,9 @@ def gap(number: int, flows: int) -> FirewallIssueSummary:
     return FirewallIssueSummary(
         name=f"gap {number:04} {'n' * 100}",
         kind="app_service",
-        firewall="f" * 60,
-        missing=("203.0.113.128/25",) * 50,
-        instruction="i" * 300,
+        firewall_name="f" * 60,
+        missing_prefixes=("203.0.113.128/25",) * 50,
+        fix="i" * 300,
         workflow_ids=tuple(f"{flow:08}-0000-4000-8000-000000000001" for flow in range(flows)),
     )
 
@@ -69,8 +69,8 @@ async def test_an_environment_job_with_many_gaps_and_findings_can_be_kept() -> N
     stored = await stored_job(job)
 
     assert stored == job
-    assert len(stored.network) == MOST_GAPS
-    assert {(one.flows, len(one.workflow_ids)) for one in stored.network} == {
+    assert len(stored.firewall_issues) == MOST_GAPS
+    assert {(one.flow_count, len(one.workflow_ids)) for one in stored.firewall_issues} == {
         (1000, MOST_FLOWS_OF_A_GAP)
     }
     assert "950 more firewalls" in stored.findings[-1]
@@ -83,7 +83,7 @@ def test_what_fits_is_shown_as_it_is() -> None:
 
     assert fitting_findings(["a", "b"]) == ("a", "b")
     assert fitting_callers(few) == few
-    assert with_network(JOB, [gap(1, 2)]).network == (replace(gap(1, 2), flows=2),)
+    assert with_network(JOB, [gap(1, 2)]).firewall_issues == (replace(gap(1, 2), flow_count=2),)
     assert with_network(JOB, [gap(1, 2)]).findings == ()
 
 
@@ -91,10 +91,10 @@ def test_the_gaps_of_the_most_flows_are_shown() -> None:
     """Those are opened first."""
     gaps = [gap(number, number % 7) for number in range(MOST_GAPS + 20)]
 
-    shown = with_network(JOB, gaps).network
+    shown = with_network(JOB, gaps).firewall_issues
 
-    assert shown[0].flows == 6
-    assert min(one.flows for one in shown) >= 1
+    assert shown[0].flow_count == 6
+    assert min(one.flow_count for one in shown) >= 1
 
 
 async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small_requests() -> None:
@@ -104,8 +104,8 @@ async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small
         item(
             f"{number:04}",
             callers=many,
-            writes=tuple(f"update {caller.label}" for caller in many),
-            proposal="x" * 16_000,
+            planned_changes=tuple(f"update {caller.label}" for caller in many),
+            conversion_preview="x" * 16_000,
         )
         for number in range(500)
     ]
@@ -120,6 +120,6 @@ async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small
 @pytest.mark.parametrize("text", [LONG, "\N{GRINNING FACE}" * 16_000])
 async def test_characters_that_take_two_places_fit_as_well(text: str) -> None:
     """Table storage counts UTF-16, of which an emoji takes two."""
-    one = item("a", display_name=text, proposal=text)
+    one = item("a", display_name=text, conversion_preview=text)
 
     assert await stored_items([one]) == [one]

@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 267,
-    "functions": 133,
-    "cmkflow": 28,
-    "docs": 80,
+    "shared": 277,
+    "functions": 102,
+    "cmkflow": 5,
+    "docs": 53,
     "infra": 15,
-    "local_cloud": 530,
-    "tests": 3718,
+    "local_cloud": 509,
+    "tests": 3671,
     ".ci": 6,
     ".": 3,
 }

@@ -42,7 +42,7 @@ async def publish_events(request: Request) -> Response:
             raise refusal(request, _NAME, 400, why)
     for event in events:
         data = event["data"]
-        content = {"title": data["title"], "cause": data["cause"], "id": event["id"]}
+        content = {"title": data["title"], "kind": data["kind"], "id": event["id"]}
         take(request, _NAME, content | {"correlation": data["correlationId"]})
     return Response(status_code=200)
 

@@ -20,7 +20,7 @@ class ReceivedMessage:
     at: str
     receiver: str
     title: str
-    cause: str
+    kind: str
     #: By which the receiver knows what it has had; a card has none.
     id: str
     #: What a receiver groups by.
@@ -53,7 +53,7 @@ def receivers_of(request: Request) -> Receivers:
 
 
 def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
-    """Keep what was taken: `title`, `cause`, `id` and `correlation` of a message."""
+    """Keep what was taken: `title`, `kind`, `id` and `correlation` of a message."""
     tenant, receivers = request.app.state.tenant, receivers_of(request)
     known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known
@@ -70,7 +70,7 @@ def refusal(request: Request, receiver: str, status: int, why: str) -> Simulated
             at=iso(tenant.clock.now()),
             receiver=receiver,
             title="",
-            cause="",
+            kind="",
             id="",
             correlation="",
             refusal=f"{status} {why}",

@@ -51,7 +51,7 @@ async def post_card(request: Request) -> Response:
             raise refusal(request, _NAME, 400, why)
         title, *lines = map(_shown, card["body"])
         found = [line.removeprefix(_CORRELATION) for line in lines if line.startswith(_CORRELATION)]
-        content = {"title": title, "cause": "", "id": ""}
+        content = {"title": title, "kind": "", "id": ""}
         take(request, _NAME, content | {"correlation": "".join(found)})
     return Response(status_code=202)
 

@@ -43,6 +43,6 @@ async def receive_webhook(request: Request) -> Response:
     if event["id"] != identity:
         raise refusal(request, _NAME, 400, "The event has another id than its message.")
     data = event["data"]
-    content = {"title": data["title"], "cause": data["cause"], "id": identity}
+    content = {"title": data["title"], "kind": data["kind"], "id": identity}
     take(request, _NAME, content | {"correlation": data["correlationId"]})
     return Response(status_code=204)

@@ -114,7 +114,7 @@ class KeyVersionEntity(Wire):
             is_enabled=key.attributes.enabled,
             valid_from=_moment(key.attributes.nbf),
             expires_at=_moment(key.attributes.exp),
-            created=_moment(key.attributes.created),
+            created_at=_moment(key.attributes.created),
             operations=frozenset(one.lower() for one in key.key_ops),
         )
 
@@ -240,7 +240,7 @@ class VaultKeys(Keys):
             keys = await self._in_vault(vault.url, name)
         except PlatformError:
             keys = await self._in_resource_manager(vault.id, name)
-        return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
+        return sorted(keys, key=lambda key: key.created_at or _NEVER, reverse=True)
 
     async def _in_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
         """Return the versions by the Key Vault API. Its list omits key type and size."""
@@ -282,7 +282,7 @@ def _key(found: "KeyVaultKey") -> KeyVersion:
         is_enabled=properties.enabled is not False,
         valid_from=properties.not_before,
         expires_at=properties.expires_on,
-        created=properties.created_on,
+        created_at=properties.created_on,
         operations=frozenset(
             str(getattr(one, "value", one)).lower() for one in found.key_operations or ()
         ),

@@ -17,11 +17,11 @@ class LogNotificationChannel:
         log.warning(
             "%s. %s %s",
             waiting.title,
-            waiting.reason,
-            waiting.instruction,
+            waiting.message,
+            waiting.fix,
             extra={
-                "cause": str(waiting.cause),
-                "code": waiting.code,
+                "kind": str(waiting.kind),
+                "reason_code": waiting.reason_code,
                 "count": waiting.count,
                 "environment": waiting.environment_id,
                 "remediation": waiting.remediation_id,

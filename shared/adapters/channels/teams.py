@@ -44,13 +44,13 @@ def card(notification: Notification) -> dict[str, Any]:
     facts = {
         "Environment": waiting.environment_name or waiting.environment_id,
         "Flows": ", ".join(waiting.flows),
-        "Reason": waiting.reason,
-        "Fix": waiting.instruction,
+        "Reason": waiting.message,
+        "Fix": waiting.fix,
         "Expires": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
-        "Command": waiting.command,
+        "Command": waiting.next_command,
         "Correlation": notification.correlation_id,
     }
-    colour = "Good" if waiting.cause is PendingActionKind.REMEDIATION_COMPLETED else "Attention"
+    colour = "Good" if waiting.kind is PendingActionKind.REMEDIATION_COMPLETED else "Attention"
     content: dict[str, Any] = {
         "$schema": _SCHEMA,
         "type": "AdaptiveCard",

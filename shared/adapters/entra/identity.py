@@ -219,7 +219,7 @@ class ServiceAccountCredential:
     def _not_signed_in(self, why: str) -> JobBlocked:
         return JobBlocked(
             f"The service account is not signed in ({why}).",
-            instruction=_SIGN_IN,
+            fix=_SIGN_IN,
             code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )
 

@@ -38,7 +38,7 @@ class NoServiceAccount:
         raise JobBlocked(
             "No service account is configured. Only a co-owner can read a flow's trigger URL or a "
             "definition that the app has no access to.",
-            instruction="Set CMK_SERVICE_ACCOUNT_CLIENT_ID and "
+            fix="Set CMK_SERVICE_ACCOUNT_CLIENT_ID and "
             "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET, sign it "
             "in (`cmkflow service-account sign-in`), then retry.",
             code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,

@@ -106,7 +106,7 @@ class PowerAppsCanvasApps(CanvasApps):
             return _canvas_app(app, await self._ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
             gap = f"Cannot read the document of app {app.title} ({type(err).__name__})."
-        return replace(_canvas_app(app, app.listed_ids), gap=gap)
+        return replace(_canvas_app(app, app.listed_ids), unknown_reason=gap)
 
     async def _ids(self, app: _AppEntity) -> frozenset[str]:
         if urlsplit(app.document).scheme != "https":

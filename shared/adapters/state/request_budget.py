@@ -78,7 +78,7 @@ class StoredRequestBudget(RequestBudget):
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Run an invocation with reserved requests; see the port."""
         delivery, block = _Delivery(need is not None and need.is_urgent), None
-        if self._slice.size == 1 or (need is not None and need.calls > self._slice.size):
+        if self._slice.size == 1 or (need is not None and need.requests > self._slice.size):
             block = await self._begun(need)
             delivery.blocks[self._limit.name] = block
         before = _delivery.set(delivery)
@@ -204,7 +204,7 @@ class StoredRequestBudget(RequestBudget):
         return max(_PATIENCE, min(needed, _LONGEST_PATIENCE))
 
     async def _begun(self, need: RequestDemand | None) -> ReservedRequests:
-        if need is None or not need.calls:  # it waited for nothing, and has no requests yet
+        if need is None or not need.requests:  # it waited for nothing, and has no requests yet
             return ReservedRequests(row=self._row)
         async with self._lock:
             return await ReservedRequests.begin(self._row, need)

@@ -109,7 +109,7 @@ def ask(
 
     `place` is the entry in the queue until it is admitted.
     """
-    calls = min(need.calls, ledger.calls)
+    calls = min(need.requests, ledger.calls)
     others = [one for one in line if one.key != place.key]
     gone = [one.removal for one in others if one.is_dead(ledger)][:AT_ONCE]
     first = [one for one in others if not one.is_dead(ledger) and one.key < place.key]

@@ -58,7 +58,7 @@ class ReservedRequests:
             answer, operations = ask(ledger, line, need, place)
             if isinstance(answer, datetime):
                 return ledger, _waiting(ledger, answer), operations
-            hold = _hold(ledger, answer, min(need.calls, ledger.calls) - answer)
+            hold = _hold(ledger, answer, min(need.requests, ledger.calls) - answer)
             ledger = ledger.risen() if hold.owed else ledger
             return ledger.with_hold(block.name, hold), hold, operations
 

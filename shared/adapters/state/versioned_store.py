@@ -99,7 +99,7 @@ class VersionedStore(Store):
         elif not await self._is_marked():
             raise JobBlocked(
                 f"The store was written by an earlier version of the app (table {earlier}).",
-                instruction=self._remedy,
+                fix=self._remedy,
                 code=Reason.STORE_OF_ANOTHER_VERSION,
             )
 
@@ -112,7 +112,7 @@ class VersionedStore(Store):
             raise JobBlocked(
                 f"The store has schema version {version}; this version of the app reads "
                 f"{SCHEMA_VERSION}.",
-                instruction="Deploy the version of the app that wrote it, or a later one.",
+                fix="Deploy the version of the app that wrote it, or a later one.",
                 code=Reason.STORE_OF_ANOTHER_VERSION,
             )
         return True

@@ -26,7 +26,7 @@ class AssessedCaller:
     kind: str
     label: str
     #: Why the app cannot change it; empty: the app can.
-    manual: str = ""
+    manual_reason: str = ""
     #: It holds a URL on a host that no longer serves flows, so its calls fail with or without a
     #: key.
     is_broken: bool = False
@@ -49,8 +49,8 @@ class AssessedFlow:
     stays_on_microsoft_key: bool | None
     #: Whether the platform's list of flows that stay has it; None: the list could not be read.
     is_on_microsoft_key_list: bool | None
-    reasons: tuple[str, ...]
-    explanation: str
+    microsoft_key_reasons: tuple[str, ...]
+    message: str
     #: Names of the flows from this flow's child down to a flow that has its own Microsoft-key
     #: reason: the first of `parent_chains`.
     blocked_by_flows: tuple[str, ...]
@@ -107,7 +107,7 @@ class EffortEstimate:
     callers: int
     manual_callers: int
     #: Requests to the flow service, to Dataverse and to the callers' services.
-    calls: int
+    requests: int
     #: Minutes of work within the app's request budget, without waiting times.
     minutes: int
     #: Days without a call before an original is retired.
@@ -115,7 +115,7 @@ class EffortEstimate:
     #: Fraction of the tenant's daily request limit; 1.0 is all of it.
     share_of_daily_pool: float
     #: Why the effort may be higher; empty: every flow that stays is counted, with all its callers.
-    gap: str = ""
+    unknown_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +124,12 @@ class EnvironmentAssessment:
 
     environment_id: str
     display_name: str
-    at: datetime
+    assessed_at: datetime
     phase: AssessmentPhase
     #: Cloud flows found; None: they could not be read.
     flow_count: int | None
     flows: tuple[AssessedFlow, ...]
     sections: tuple[AssessmentSection, ...]
-    effort: EffortEstimate
+    estimate: EffortEstimate
     #: When callers were last searched; None: no flow stays, so no search was needed.
     callers_searched_at: datetime | None = None

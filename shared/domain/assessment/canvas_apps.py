@@ -35,7 +35,9 @@ def add_canvas_app_callers(
             callers=(
                 *flow.callers,
                 *(
-                    AssessedCaller(kind="canvas_app", label=f"app {one.display_name}", manual=_APPS)
+                    AssessedCaller(
+                        kind="canvas_app", label=f"app {one.display_name}", manual_reason=_APPS
+                    )
                     for one in apps
                     if one.flow_ids & {flow.workflow_id, flow.flow_name}
                 ),

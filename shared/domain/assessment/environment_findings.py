@@ -185,7 +185,7 @@ def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         finding = problem if issue.is_certain else unknown
         if not issue.is_required:
             finding = warning
-        yield finding("firewall", issue.text, issue.instruction, issue.name)
+        yield finding("firewall", issue.message, issue.fix, issue.name)
 
 
 def canvas_app_findings(
@@ -251,8 +251,8 @@ def canvas_app_findings(
 
 
 def _unread_flows_text(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
-    if app.gap or app.flow_ids & flows.keys():
-        return app.gap
+    if app.unknown_reason or app.flow_ids & flows.keys():
+        return app.unknown_reason
     return f"The app {app.display_name} uses flows, but which ones cannot be read from it."
 
 

@@ -43,7 +43,7 @@ def estimate_effort(
     """
     copied = [flow for flow in flows if not flow.is_managed]
     callers = {(one.kind, one.label): one for flow in copied for one in flow.callers}
-    manual = sum(bool(caller.manual) for caller in callers.values())
+    manual = sum(bool(caller.manual_reason) for caller in callers.values())
     flow_service = FLOW_SERVICE_CALLS * len(copied)
     ours = len(callers) - manual
     calls = flow_service + DATAVERSE_CALLS * len(copied) + CALLER_CALLS * ours
@@ -51,11 +51,11 @@ def estimate_effort(
         copies=len(copied),
         callers=ours,
         manual_callers=manual,
-        calls=calls,
+        requests=calls,
         minutes=_minutes(flow_service, rates),
         no_call_days=math.ceil(rates.no_call_period / timedelta(days=1)) if copied else 0,
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
-        gap=_incomplete_reason(copied, has_read_all=has_read_all),
+        unknown_reason=_incomplete_reason(copied, has_read_all=has_read_all),
     )
 
 

@@ -78,14 +78,14 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 has_trigger_url=bool(summary and summary.category.has_callback_url),
                 stays_on_microsoft_key=answer.stays_on_microsoft_key,
                 is_on_microsoft_key_list=_is_listed(facts, flow),
-                reasons=tuple(str(reason) for reason in answer.reasons),
-                explanation=answer.text,
+                microsoft_key_reasons=tuple(str(reason) for reason in answer.microsoft_key_reasons),
+                message=answer.message,
                 blocked_by_flows=chains[0] if chains else (),
                 parent_chains=tuple(chains),
                 blocks_flows=_display_names(facts.flows, sorted(ancestors)),
                 run_only_users=_run_only_users(summary.category if summary else None),
                 recommendations=recommend(
-                    answer.reasons, is_before=is_before, is_managed=flow.is_managed
+                    answer.microsoft_key_reasons, is_before=is_before, is_managed=flow.is_managed
                 ),
             )
         )
@@ -190,8 +190,8 @@ def _list_differences(
             )
         if listed is False and answer.stays_on_microsoft_key and not _is_protected(facts, flow):
             differences.append(
-                f"By Microsoft's documents {flow.display_name} stays ({answer.reasons[0]}), but "
-                "the platform does not list it."
+                f"By Microsoft's documents {flow.display_name} stays "
+                f"({answer.microsoft_key_reasons[0]}), but the platform does not list it."
             )
     for text in differences:
         yield warning(code, text, "Check the flow. The platform's list decides.")
@@ -209,8 +209,8 @@ def _evaluations(
         if key in flows and flows[key].summary is None:
             answers[key] = MicrosoftKeyEvaluation(
                 stays_on_microsoft_key=False,
-                reasons=(),
-                text=(
+                microsoft_key_reasons=(),
+                message=(
                     "The platform lists it as a flow that it moves to the key. The app did not "
                     "read its definition."
                 ),
@@ -232,8 +232,8 @@ def _evaluate_by_rule(
             is_listed = key in listed
             answers[key] = MicrosoftKeyEvaluation(
                 stays_on_microsoft_key=True if is_listed else None,
-                reasons=(MicrosoftKeyReason.UNKNOWN,),
-                text=f"Its definition cannot be read: {flow.problem}",
+                microsoft_key_reasons=(MicrosoftKeyReason.UNKNOWN,),
+                message=f"Its definition cannot be read: {flow.problem}",
             )
     return answers
 
@@ -274,7 +274,10 @@ def _reason_paths(
     Flows with only their own reason come first, then those that also stay because of a child, then
     children that are not in the environment.
     """
-    if MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW not in answers[flow.workflow_id].reasons:
+    if (
+        MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW
+        not in answers[flow.workflow_id].microsoft_key_reasons
+    ):
         return []
     ways: deque[tuple[str, ...]] = deque([(flow.workflow_id,)])
     seen = {flow.workflow_id}
@@ -283,7 +286,7 @@ def _reason_paths(
     missing: list[tuple[str, ...]] = []
     while ways:
         way = ways.popleft()
-        reasons = set(answers[way[-1]].reasons)
+        reasons = set(answers[way[-1]].microsoft_key_reasons)
         if len(way) > 1 and reasons - {MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW}:
             found = (
                 on_the_way if MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW in reasons else last

@@ -61,7 +61,7 @@ def build_assessment(
     return EnvironmentAssessment(
         environment_id=facts.environment.id,
         display_name=facts.environment.display_name,
-        at=facts.read_at,
+        assessed_at=facts.read_at,
         phase=phase_for(facts),
         flow_count=None if isinstance(facts.flows, NoAnswer) else len(facts.flows),
         flows=tuple(flows),
@@ -69,5 +69,5 @@ def build_assessment(
             AssessmentSection(topic=topic, findings=tuple(findings))
             for topic, findings in topics.items()
         ),
-        effort=estimate_effort(flows, rates, has_read_all=facts.has_all_flows),
+        estimate=estimate_effort(flows, rates, has_read_all=facts.has_all_flows),
     )

@@ -47,7 +47,7 @@ class CanvasApp:
     #: Lower-case ids from the part of the app that names its flows; other ids may be among them.
     flow_ids: frozenset[str]
     #: Why the ids may be incomplete; empty: they are complete.
-    gap: str = ""
+    unknown_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

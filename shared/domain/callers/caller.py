@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: For `Caller.manual`: why a person has to change a caller that builds the URL from parts.
+#: For `Caller.manual_reason`: why a person has to change a caller that builds the URL from parts.
 FILLED_IN = "It builds the URL's signature or query from another value. Change that value."
 
 
@@ -30,7 +30,7 @@ class Caller:
     #: Lower-case Dataverse ids of the child flows that it runs.
     child_flow_ids: frozenset[str] = frozenset()
     #: Why the app cannot write the place; empty: it can.
-    manual: str = ""
+    manual_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,7 +147,7 @@ class CompletedCallerSearch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coming:
+class ExpectedCallerUpdate:
     """A started flow job that is to update the callers of one trigger URL."""
 
     #: Empty: the job's trigger URL was unknown when the job started.

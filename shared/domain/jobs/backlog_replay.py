@@ -20,15 +20,15 @@ class BacklogReplay:
     workflow_id: str
     display_name: str
     #: When it was turned off.
-    since: datetime
+    off_since: datetime
 
-    def text(self, now: datetime) -> str:
+    def message(self, now: datetime) -> str:
         """Return the flow's name, since when it is off, and for how long (in hours from two hours
         on).
         """
-        hours = (now - self.since).total_seconds() / 3600
+        hours = (now - self.off_since).total_seconds() / 3600
         length = f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
-        return f"{self.display_name} (since {self.since:%Y-%m-%d %H:%M} UTC, {length})"
+        return f"{self.display_name} (since {self.off_since:%Y-%m-%d %H:%M} UTC, {length})"
 
 
 def find_replay(job: FlowJob) -> BacklogReplay | None:
@@ -41,7 +41,7 @@ def find_replay(job: FlowJob) -> BacklogReplay | None:
     if not TriggerCategory(job.category).replays_backlog:
         return None
     return BacklogReplay(
-        workflow_id=job.original_id, display_name=job.display_name, since=stopped.first_sent_at
+        workflow_id=job.original_id, display_name=job.display_name, off_since=stopped.first_sent_at
     )
 
 
@@ -52,7 +52,7 @@ def find_replays(jobs: Iterable[FlowJob]) -> tuple[BacklogReplay, ...]:
 
 def describe_replays(replays: Iterable[BacklogReplay], now: datetime) -> str:
     """Return a sentence that names these flows and warns of the replay."""
-    names = ", ".join(replay.text(now) for replay in replays)
+    names = ", ".join(replay.message(now) for replay in replays)
     return (
         "When these originals are turned on again, they process all events since they were "
         f"turned off, although their copies have processed them: {names}."

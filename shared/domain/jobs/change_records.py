@@ -38,19 +38,19 @@ class ChangeRecord:
     """One change of one flow or caller."""
 
     #: When it was recorded; a caller edit is recorded before it is made. None: not recorded.
-    at: datetime | None
+    changed_at: datetime | None
     kind: ChangeKind
     #: What was changed, for people.
-    place: str
+    location: str
     #: The current state: a caller's `CallerState`, or whether the change was read back.
     state: str
     #: SHA-256 in hex; empty: there was no value, or it is unknown.
-    before: str = ""
-    after: str = ""
+    hash_before: str = ""
+    hash_after: str = ""
     #: The ids of trigger URLs or flows that a caller named before and after; for turning a flow on
     #: or off, the new state.
-    old: str = ""
-    new: str = ""
+    id_before: str = ""
+    id_after: str = ""
 
 
 def list_change_records(
@@ -72,52 +72,54 @@ def list_change_records(
         *_caller_changes(records, intents),
         *_deletion_changes(job, deletion),
     ]
-    return sorted(changes, key=lambda one: one.at or _NO_TIME)
+    return sorted(changes, key=lambda one: one.changed_at or _NO_TIME)
 
 
 def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
     title, copy_title = job.title_of(job.original_id), job.title_of(job.copy_id)
     if job.copy_digest:
         yield ChangeRecord(
-            at=_entered_at(job, FlowJobState.COPIED),
+            changed_at=_entered_at(job, FlowJobState.COPIED),
             kind=ChangeKind.COPY_CREATED,
-            place=copy_title,
+            location=copy_title,
             state="kept, off" if job.copy_kept_off else "read back",
-            before=job.original_digest,
-            after=job.copy_digest,
+            hash_before=job.original_digest,
+            hash_after=job.copy_digest,
         )
     prepared = _entered_at(job, FlowJobState.PREPARED)
     if prepared and converted:
         yield ChangeRecord(
-            at=prepared,
+            changed_at=prepared,
             kind=ChangeKind.CONVERTED,
-            place=title,
+            location=title,
             state="reverted" if job.is_withdrawn else "read back",
-            before=job.original_digest,
-            after=converted,
+            hash_before=job.original_digest,
+            hash_after=converted,
         )
     if job.solution_requested_at:
         state = "read back" if prepared else "requested"
         yield ChangeRecord(
-            at=job.solution_requested_at,
+            changed_at=job.solution_requested_at,
             kind=ChangeKind.ADDED_TO_SOLUTION,
-            place=title,
+            location=title,
             state=state,
         )
     for place, sent in ((title, job.original_write), (copy_title, job.copy_write)):
         if sent:
             yield ChangeRecord(
-                at=sent.first_sent_at,
+                changed_at=sent.first_sent_at,
                 kind=ChangeKind.TURNED_ON_OR_OFF,
-                place=place,
+                location=place,
                 state="read back" if sent.is_confirmed else "sent",
-                new=sent.state,
+                id_after=sent.state,
             )
 
 
 def _entered_at(job: FlowJob, state: FlowJobState) -> datetime | None:
     """Return when the job last entered a state; None if its history does not go back that far."""
-    return next((change.at for change in reversed(job.history) if change.state == state), None)
+    return next(
+        (change.changed_at for change in reversed(job.history) if change.state == state), None
+    )
 
 
 def _caller_changes(
@@ -138,25 +140,25 @@ def _caller_changes(
             if is_revert:
                 old, new = new, old
             yield ChangeRecord(
-                at=intent.noted_at,
+                changed_at=intent.noted_at,
                 kind=ChangeKind.CALLER_REVERTED if is_revert else ChangeKind.CALLER_UPDATED,
-                place=place,
+                location=place,
                 state=state,
-                before=old[0],
-                after=new[0],
-                old=old[1],
-                new=new[1],
+                hash_before=old[0],
+                hash_after=new[0],
+                id_before=old[1],
+                id_after=new[1],
             )
 
 
 def _deletion_changes(job: FlowJob, deletion: Deletion | None) -> Iterator[ChangeRecord]:
     if deletion and deletion.deleted_at:
         yield ChangeRecord(
-            at=deletion.deleted_at,
+            changed_at=deletion.deleted_at,
             kind=ChangeKind.ORIGINAL_DELETED,
-            place=job.display_name,
+            location=job.display_name,
             state="read back" if deletion.state is DeletionState.DELETED else str(deletion.state),
-            before=job.original_digest,
+            hash_before=job.original_digest,
         )
 
 

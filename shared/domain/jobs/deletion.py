@@ -56,7 +56,7 @@ class Deletion(DurableJob[DeletionState]):
     in_solution: bool
 
     #: The earliest time of the deletion.
-    on: datetime
+    delete_at: datetime
     approved_by: str
     approved_at: datetime
     #: The retirement that was approved; a later one needs a new approval.
@@ -74,7 +74,7 @@ class Deletion(DurableJob[DeletionState]):
     #: When callers were last searched for this deletion.
     callers_searched_at: datetime | None = None
     #: Where the definition is archived, as it was when the original was deleted.
-    definition: str = ""
+    archived_definition: str = ""
     #: When the app sent the delete request; None: the app did not delete it.
     deleted_at: datetime | None = None
     #: Whether the platform still lists it on Microsoft's key; None: not checked yet.
@@ -104,9 +104,9 @@ class DeletionApproval:
     """Who approved a deletion, when, and for which date."""
 
     #: The earliest time of the deletion (UTC).
-    on: datetime
-    by: str
-    at: datetime
+    delete_at: datetime
+    approved_by: str
+    approved_at: datetime
 
 
 def retired_at(job: FlowJob) -> datetime | None:
@@ -117,7 +117,7 @@ def retired_at(job: FlowJob) -> datetime | None:
     for change in reversed(job.history):
         if change.state != FlowJobState.RETIRED:
             break
-        moment = change.at  # the oldest of the latest entries: notes follow it
+        moment = change.changed_at  # the oldest of the latest entries: notes follow it
     return moment
 
 
@@ -147,17 +147,22 @@ def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | N
         flow_name=job.flow_name,
         display_name=job.display_name,
         in_solution=job.in_solution,
-        on=approval.on,
-        approved_by=approval.by,
-        approved_at=approval.at,
+        delete_at=approval.delete_at,
+        approved_by=approval.approved_by,
+        approved_at=approval.approved_at,
         retired_at=retired_at(job),
-        accepts_original_edits=earlier is not None and earlier.code == Reason.ORIGINAL_EDITED,
+        accepts_original_edits=earlier is not None
+        and earlier.reason_code == Reason.ORIGINAL_EDITED,
         history=earlier.history if earlier else (),
         # An invocation that still holds the earlier row must not write this one.
         fencing_token=earlier.fencing_token + 1 if earlier else 0,
     )
-    text = f"Approved by {approval.by}: not before {approval.on:%Y-%m-%d %H:%M} UTC."
-    return _move(deletion, DeletionState.SCHEDULED, text, approval.at, due=approval.on)
+    text = (
+        f"Approved by {approval.approved_by}: not before {approval.delete_at:%Y-%m-%d %H:%M} UTC."
+    )
+    return _move(
+        deletion, DeletionState.SCHEDULED, text, approval.approved_at, due=approval.delete_at
+    )
 
 
 def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
@@ -193,8 +198,8 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
 
 def mark_blocked(deletion: Deletion) -> Deletion:
     """Return a blocked deletion, whose fix says to schedule it again instead of a retry."""
-    instruction = deletion.instruction.replace("then retry", "then schedule the deletion again")
-    return replace(deletion, instruction=instruction, deleted_at=None)
+    fix = deletion.fix.replace("then retry", "then schedule the deletion again")
+    return replace(deletion, fix=fix, deleted_at=None)
 
 
 def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
@@ -207,7 +212,7 @@ def _move(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
     """Return the deletion in a new state, with the text as its reason."""
-    return replace(move_to_state(deletion, state, text, now=now), due=due, reason=text)
+    return replace(move_to_state(deletion, state, text, now=now), next_check_at=due, message=text)
 
 
 def describe_consequences(job: FlowJob) -> tuple[str, ...]:

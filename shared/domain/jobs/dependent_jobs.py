@@ -35,7 +35,8 @@ def blocking_parent(
     is_loop_uncalled = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
         waits_too = (
-            parent.state is FlowJobState.WAITING and parent.code == Reason.PARENT_FLOW_NOT_READY
+            parent.state is FlowJobState.WAITING
+            and parent.reason_code == Reason.PARENT_FLOW_NOT_READY
         )
         in_loop = parent.id in loop and is_loop_uncalled and waits_too
         if not is_settled(parent) and not in_loop:

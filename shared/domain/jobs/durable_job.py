@@ -19,11 +19,11 @@ HISTORY_LENGTH = 40
 class HistoryEntry:
     """An entry of a job's history."""
 
-    at: datetime
+    changed_at: datetime
     state: str
-    text: str
+    message: str
     #: Requests to the platform while this was the latest entry; 0 if they were not counted.
-    calls: int = field(default=0, compare=False)
+    requests: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,12 @@ class DurableJob[S: StrEnum]:
     state: S
     #: The state in which a waiting, blocked or failed job continues.
     resume_state: S | None = None
-    reason: str = ""
-    instruction: str = ""
+    message: str = ""
+    fix: str = ""
     #: A `Reason`, or the platform's error code.
-    code: str = ""
+    reason_code: str = ""
     #: When to run next; None: only when something wakes it.
-    due: datetime | None = None
+    next_check_at: datetime | None = None
     #: How many messages were sent for this row; part of their ids.
     message_number: int = 0
     #: Transient errors in a row.
@@ -95,7 +95,7 @@ class DurableJob[S: StrEnum]:
         return self.states[self.state].needs_action
 
     @property
-    def reached(self) -> S:
+    def step(self) -> S:
         """Return the step of the work, also while the job waits or is blocked."""
         return self.resume_state or self.state
 

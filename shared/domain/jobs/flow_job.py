@@ -54,10 +54,10 @@ class RollbackStage(StrEnum):
 class CutoverFailure:
     """Why a cutover failed; reported when the other flow is on again."""
 
-    reason: str
-    #: Empty, as `code`: the cause is transient.
-    instruction: str = ""
-    code: str = ""
+    message: str
+    #: Empty, as `reason_code`: the cause is transient.
+    fix: str = ""
+    reason_code: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class FlowJob(DurableJob[FlowJobState]):
     has_trigger_url: bool
     #: False: it is in no solution, so that only the flow service can change it.
     in_solution: bool
-    pattern: MigrationMethod
+    migration_method: MigrationMethod
     #: Digest of the definition that was planned and, later, copied.
     original_digest: str
     #: Hosts that the flow's HTTP actions call; `*` for a host that an expression computes.
@@ -100,14 +100,14 @@ class FlowJob(DurableJob[FlowJobState]):
 
     state: FlowJobState = FlowJobState.PLANNED
     resume_state: FlowJobState | None = None
-    requested: JobCommand | None = None
+    requested_command: JobCommand | None = None
 
     copy_id: str
     copy_flow_name: str = ""
     copy_digest: str = ""
     #: The rollback has kept the copy, turned off.
     copy_kept_off: bool = False
-    archive: str = ""
+    archive_name: str = ""
     #: The owner with whom the copy was created, by `systemuserid` or Entra id as for the original.
     copy_owner_id: str = ""
     #: Labels of the principals that the copy was shared with, to detect who was removed from the
@@ -158,7 +158,7 @@ class FlowJob(DurableJob[FlowJobState]):
     @property
     def state_properties(self) -> FlowStateProperties:
         """Return the properties of the step that the job has reached."""
-        return FLOW_STATES[self.reached]
+        return FLOW_STATES[self.step]
 
     @property
     def is_interrupted(self) -> bool:
@@ -220,7 +220,7 @@ class FlowJob(DurableJob[FlowJobState]):
     @property
     def is_rolling_back(self) -> bool:
         """Return whether a rollback is in progress, waits, or is blocked."""
-        return self.reached is FlowJobState.ROLLING_BACK
+        return self.step is FlowJobState.ROLLING_BACK
 
     @property
     def is_turning_back_on(self) -> bool:
@@ -236,7 +236,7 @@ class FlowJob(DurableJob[FlowJobState]):
         """Return whether this job turned one flow of a pair off and has turned none on since."""
         sent = (self.original_write, self.copy_write)
         return (
-            self.pattern is MigrationMethod.CUT_OVER
+            self.migration_method is MigrationMethod.CUT_OVER
             and bool(self.original_was_on)
             and self.original_write is not None
             and all(one is None or one.state is FlowState.OFF for one in sent)
@@ -247,7 +247,7 @@ class FlowJob(DurableJob[FlowJobState]):
         """Return whether the original works as before: never turned off, or on again."""
         if self.is_rolling_back:
             return self.rollback_stage not in {None, RollbackStage.TURN_ON_ORIGINAL}
-        if self.requested and self.leased_until:
+        if self.requested_command and self.leased_until:
             return False  # the invocation with the lease may have turned it off
         return self.state_properties.original is ExpectedFlowState.UNCHANGED
 

@@ -47,7 +47,7 @@ class ExpectedFlowState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStateProperties(TransitionProperties[FlowJobState]):
-    """The properties of a flow job's state. For a paused job, use those of `FlowJob.reached`."""
+    """The properties of a flow job's state. For a paused job, use those of `FlowJob.step`."""
 
     #: Where the job continues if an edit of the original is accepted; None: where it is.
     resume_state_after_edit: FlowJobState | None

@@ -47,9 +47,9 @@ class RunArchive:
     parts: tuple[str, ...] = ()
     #: Start of the oldest archived run, and the runs that started at the same time. The next part
     #: continues from there.
-    oldest: datetime | None = None
+    oldest_run_at: datetime | None = None
     oldest_run_ids: tuple[str, ...] = ()
-    #: The platform's cursor for the next page; empty: the next part is searched by `oldest`.
+    #: The platform's cursor for the next page; empty: the next part is searched by `oldest_run_at`.
     cursor: str = ""
     #: Start of the time that this archive covers, after an earlier archive of this flow; None: this
     #: is the first.
@@ -68,13 +68,13 @@ class RunArchive:
         return self.runs - self.earlier_run_count
 
     @property
-    def share(self) -> float:
+    def fraction_complete(self) -> float:
         """Return how much of the covered time is archived, from 0 to 1."""
         if self.state is not RunArchiveState.IN_PROGRESS:
             return 1.0
-        if self.oldest is None:
+        if self.oldest_run_at is None:
             return 0.0
-        return min((self.started_at - self.oldest) / (self.started_at - self.begins), 1.0)
+        return min((self.started_at - self.oldest_run_at) / (self.started_at - self.begins), 1.0)
 
 
 def part_name(archive: RunArchive, number: int) -> str:
@@ -88,13 +88,13 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
     """
     oldest = runs[-1].started_at
     ids = {run.run_id for run in runs if run.started_at == oldest}
-    if archive.oldest == oldest:
+    if archive.oldest_run_at == oldest:
         ids |= set(archive.oldest_run_ids)
     return replace(
         archive,
         runs=archive.runs + len(runs),
         parts=(*archive.parts, where),
-        oldest=oldest,
+        oldest_run_at=oldest,
         oldest_run_ids=tuple(sorted(ids)),
     )
 
@@ -107,7 +107,7 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
         started_at=now,
         runs_since=archive.started_at + timedelta(microseconds=1),
         earlier_run_count=archive.runs,
-        oldest=None,
+        oldest_run_at=None,
         oldest_run_ids=(),
         cursor="",
     )

@@ -16,17 +16,17 @@ def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now:
 
     Raises `InvalidTransition` if the table of states does not allow the move.
     """
-    check_transition(job.states, job.reached, state)
+    check_transition(job.states, job.step, state)
     return replace(
         with_history(job, state, text, now=now),
         state=state,
         resume_state=None,
-        reason="",
-        instruction="",
-        code="",
+        message="",
+        fix="",
+        reason_code="",
         consecutive_failures=0,
         consecutive_crashes=0,
-        due=None if job.states[state].is_inactive else now,
+        next_check_at=None if job.states[state].is_inactive else now,
     )
 
 
@@ -39,45 +39,45 @@ def wait_until[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
     """Return the job waiting until then, to continue where it is; a final state stays."""
-    waits = job.waiting_state if job.states[job.reached].is_active else None
+    waits = job.waiting_state if job.states[job.step].is_active else None
     state = waits or job.state
-    same = bool(job.history) and job.history[-1].text == reason
+    same = bool(job.history) and job.history[-1].message == reason
     return replace(
         job if same else with_history(job, state, reason, now=now),
         state=state,
-        resume_state=job.reached if waits else None,
-        reason=reason,
-        instruction="",
-        code=code,
-        due=until,
+        resume_state=job.step if waits else None,
+        message=reason,
+        fix="",
+        reason_code=code,
+        next_check_at=until,
     )
 
 
 def stop_with_reason[J: DurableJob[Any]](
-    job: J, state: StrEnum, reason: str, instruction: str, *, code: str, now: datetime
+    job: J, state: StrEnum, reason: str, fix: str, *, code: str, now: datetime
 ) -> J:
     """Return the job blocked or failed, to be retried from where it is."""
-    check_transition(job.states, job.reached, state)
+    check_transition(job.states, job.step, state)
     return replace(
         with_history(job, state, reason, now=now),
         state=state,
-        resume_state=job.reached,
-        reason=reason,
-        instruction=instruction,
-        code=code,
-        due=None,
+        resume_state=job.step,
+        message=reason,
+        fix=fix,
+        reason_code=code,
+        next_check_at=None,
         consecutive_failures=0,
     )
 
 
 def resume[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
     """Return a blocked, failed or waiting job where it stopped, due now."""
-    return move_to_state(job, job.reached, text, now=now)
+    return move_to_state(job, job.step, text, now=now)
 
 
 def with_history[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
     """Return the job with one more history entry; the oldest is removed if there are too many."""
-    line = HistoryEntry(at=now, state=state, text=text)
+    line = HistoryEntry(changed_at=now, state=state, message=text)
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
 
 
@@ -89,7 +89,7 @@ def with_request_count[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
     if not before.history:
         return job
     *earlier, last = before.history
-    known = (*earlier, replace(last, calls=last.calls + calls))
+    known = (*earlier, replace(last, requests=last.requests + calls))
     for length in range(min(len(known), len(job.history)), 0, -1):
         if known[-length:] == job.history[:length]:
             return replace(job, history=(*known[-length:], *job.history[length:]))

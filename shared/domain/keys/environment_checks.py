@@ -92,9 +92,7 @@ def _link_finding(environment: Environment) -> Finding:
         return ok(code, f"The policy is applied to {name}.", environment.id)
     if link.status is PolicyLinkStatus.FAILED:
         text = f"Applying the policy to {name} failed."
-        instruction = (
-            "Add the environment to the policy again: the platform continues where it stopped."
-        )
-        return problem(code, text, instruction, environment.id)
+        fix = "Add the environment to the policy again: the platform continues where it stopped."
+        return problem(code, text, fix, environment.id)
     # A link may take days, and nobody has to act.
     return ok(code, f"The link of {name} to the policy is {link.status}.", environment.id)

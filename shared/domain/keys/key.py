@@ -22,7 +22,7 @@ class KeyVersion:
     is_enabled: bool
     valid_from: datetime | None
     expires_at: datetime | None
-    created: datetime | None
+    created_at: datetime | None
     #: The allowed operations (`wrapKey`), in lower case; empty: not shown.
     operations: frozenset[str]
 

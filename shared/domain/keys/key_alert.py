@@ -17,4 +17,4 @@ class KeyAlert:
     #: When it was first found.
     first_seen_at: datetime
     #: The reason code of the notification; empty: not sent yet.
-    code: str
+    reason_code: str

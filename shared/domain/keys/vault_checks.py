@@ -25,13 +25,13 @@ def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the vault."""
     vault = facts.vault
     if vault is None:
-        instruction = (
+        fix = (
             f"Give the app the role Reader on {facts.vault_id}. If the vault was deleted, recover "
             f"it now (`az keyvault recover --name {facts.vault_id.rpartition('/')[2]}`)."
         )
         codes = ("vault_soft_delete", "vault_purge_protection", "vault_network", "key_grants")
         for code in codes:
-            yield unknown(code, "The vault cannot be read.", instruction, facts.vault_id)
+            yield unknown(code, "The vault cannot be read.", fix, facts.vault_id)
         return
     if facts.policy and vault.id.lower() != facts.policy.vault_id.lower():
         yield problem(
@@ -66,8 +66,8 @@ def _network_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
         text = (
             "A network security perimeter protects the vault, and the app does not read perimeters."
         )
-        instruction = "Check that the perimeter allows Microsoft's trusted services."
-        return unknown(code, text, instruction, vault.id)
+        fix = "Check that the perimeter allows Microsoft's trusted services."
+        return unknown(code, text, fix, vault.id)
     is_closed = vault.public_access.lower() == "disabled" or vault.default_action.lower() == "deny"
     if not is_closed or vault.lets_trusted_services_in:
         return ok(code, "The vault's network rules allow the platform.", vault.id)

@@ -23,10 +23,10 @@ OPERATIONS = frozenset({"wrapkey", "unwrapkey"})
 def version_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the used version and of the previous ones."""
     if facts.versions is None:
-        instruction = "Give the app the roles Reader and Key Vault Reader on the vault."
+        fix = "Give the app the roles Reader and Key Vault Reader on the vault."
         codes = ("key_enabled", "key_validity", "key_type", "key_operations", "previous_versions")
         for code in codes:
-            yield unknown(code, "The key cannot be read.", instruction, facts.key_name)
+            yield unknown(code, "The key cannot be read.", fix, facts.key_name)
         return
     pinned = facts.policy.key_version if facts.policy else None
     used = next((key for key in facts.versions if pinned in {None, key.version}), None)
@@ -86,8 +86,8 @@ def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
             key.version,
         )
     if key.expires_at - facts.read_at <= EXPIRY_WARNING:
-        instruction = f"{renew}, before its environments are locked."
-        return warning(code, f"The key expires at {when}.", instruction, key.version)
+        fix = f"{renew}, before its environments are locked."
+        return warning(code, f"The key expires at {when}.", fix, key.version)
     return ok(code, f"The key is valid until {when}.", key.version)
 
 
@@ -127,7 +127,7 @@ def _previous_version_findings(versions: Sequence[KeyVersion], now: datetime) ->
     for newer, older in pairwise(versions):
         if older.is_enabled:
             continue
-        if newer.created is None:
+        if newer.created_at is None:
             text = (
                 "A previous version is disabled, and the platform does not show when it was "
                 "replaced."
@@ -137,8 +137,8 @@ def _previous_version_findings(versions: Sequence[KeyVersion], now: datetime) ->
                     code, text, ("Check that it was replaced at least 28 days ago."), older.version
                 )
             )
-        elif now - newer.created < PREVIOUS_VERSION_KEPT:
-            until = newer.created + PREVIOUS_VERSION_KEPT
+        elif now - newer.created_at < PREVIOUS_VERSION_KEPT:
+            until = newer.created_at + PREVIOUS_VERSION_KEPT
             found.append(
                 problem(
                     code,

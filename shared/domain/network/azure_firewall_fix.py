@@ -133,7 +133,7 @@ def _extend_group(
         ],
     )
     return no_fix_list_full(issue, len(there), len(new), MOST) or FirewallFix(
-        gap=issue.name,
+        issue=issue.name,
         summary=f"{describe_added_prefixes(issue)}, in the IP group {own}",
         # Unlike `az network ip-group`, this command needs no extension.
         azure_cli=az(
@@ -143,7 +143,7 @@ def _extend_group(
         bicep=bicep_part(f"{_GROUP}@{version}", own, {"ipAddresses": [*there, *new]}, **more),
         terraform=terraform(block),
         notes=notes,
-        opening=AddedEntries(resource_id=group_id, entries=tuple(map(json.dumps, new))),
+        added_entries=AddedEntries(resource_id=group_id, entries=tuple(map(json.dumps, new))),
     )
 
 
@@ -179,7 +179,7 @@ def _add_group_and_rule(
         _rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
     )
     return FirewallFix(
-        gap=issue.name,
+        issue=issue.name,
         summary=(
             f"{describe_added_prefixes(issue)}, with a new IP group and a new rule beside "
             f"{rule.name}"

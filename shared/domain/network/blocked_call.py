@@ -40,19 +40,19 @@ class BlockedCall:
     action: str
     run_id: str
     #: When the run started.
-    at: datetime
+    failed_at: datetime
     symptom: BlockedCallSymptom
     #: The firewall that denies the addresses and what to do; empty until it was checked.
-    explanation: str = ""
-    instruction: str = ""
-    #: Empty: it is resolved, and runs that started before `settled` no longer count.
-    code: str
-    settled: datetime | None = None
+    message: str = ""
+    fix: str = ""
+    #: Empty: it is resolved, and runs that started before `resolved_at` no longer count.
+    reason_code: str
+    resolved_at: datetime | None = None
 
     @property
     def counts_from(self) -> datetime:
         """Return the time up to which runs were checked; only a later one is new."""
-        return max(self.at, self.settled or self.at)
+        return max(self.failed_at, self.resolved_at or self.failed_at)
 
     @property
     def name(self) -> str:
@@ -70,7 +70,7 @@ class BlockedCall:
         where = "a host that is known only at run time" if self.host == "*" else self.host
         return (
             f"The call of {where} by '{self.action}' in the copy of {self.display_name} {how}"
-            f" ({self.at:%Y-%m-%d %H:%M} UTC). {self.explanation}".strip()
+            f" ({self.failed_at:%Y-%m-%d %H:%M} UTC). {self.message}".strip()
         )
 
 

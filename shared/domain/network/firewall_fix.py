@@ -20,7 +20,7 @@ class AddedEntries:
     #: Azure resource id of the resource with the list.
     resource_id: str
     #: Which list of the resource; empty: it has only one.
-    part: str = ""
+    list_name: str = ""
     #: Each as JSON, with the members that the app writes.
     entries: tuple[str, ...]
 
@@ -45,10 +45,13 @@ class ListUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallFix:
-    """The fix of a firewall issue. The texts are empty if `refusal` says why there is none."""
+    """The fix of a firewall issue.
+
+    The texts are empty if `unavailable_reason` says why there is none.
+    """
 
     #: The name by which the issue can be ignored.
-    gap: str
+    issue: str
     #: What is added where, as a sentence.
     summary: str = ""
     azure_cli: str = ""
@@ -57,9 +60,9 @@ class FirewallFix:
     #: What to check before the change.
     notes: tuple[str, ...] = ()
     #: A code, then a colon and an explanation.
-    refusal: str = ""
+    unavailable_reason: str = ""
     #: None: only a person can make the change.
-    opening: AddedEntries | None = None
+    added_entries: AddedEntries | None = None
 
 
 def describe_added_prefixes(issue: FirewallIssue) -> str:
@@ -70,7 +73,7 @@ def describe_added_prefixes(issue: FirewallIssue) -> str:
 
 def no_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
     """Return a fix that only says why there is none."""
-    return FirewallFix(gap=issue.name, refusal=reason)
+    return FirewallFix(issue=issue.name, unavailable_reason=reason)
 
 
 def no_fix_public_access_off(issue: FirewallIssue) -> FirewallFix | None:

@@ -28,27 +28,27 @@ class FirewallFixRecord:
     """The app's entries in one list of one resource."""
 
     #: The name by which the issue can be ignored.
-    gap: str
+    issue: str
     kind: str
     #: The firewall's name.
     firewall: str
     #: All entries that the app wrote, or may have written.
-    opening: AddedEntries
+    added_entries: AddedEntries
     state: FirewallFixState
     #: The environments whose flows it was made for.
     environment_ids: tuple[str, ...]
-    by: str
-    at: datetime
+    changed_by: str
+    changed_at: datetime
     #: When Azure accepted the change; None: it was read back since.
     unseen_since: datetime | None = None
 
     @property
     def id(self) -> str:
         """Return its id: one for each issue and list."""
-        parts = (self.gap, self.opening.resource_id.lower(), self.opening.part)
+        parts = (self.issue, self.added_entries.resource_id.lower(), self.added_entries.list_name)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
 
     @property
-    def code(self) -> str:
+    def reason_code(self) -> str:
         """Return the reason code to report an interrupted change; empty: it is completed."""
         return Reason.FIREWALL_FIX_UNFINISHED if self.state.is_under_way else ""

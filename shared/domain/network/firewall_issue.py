@@ -38,8 +38,8 @@ class FirewallIssue:
     is_certain: bool
     missing_tags: tuple[str, ...]
     missing_prefixes: tuple[str, ...]
-    text: str
-    instruction: str
+    message: str
+    fix: str
     #: Rules that deny the missing addresses or leave them uncertain, including the default.
     rules: tuple[str, ...] = ()
     #: Public access is off: no rule changes that.
@@ -109,8 +109,8 @@ def find_firewall_issue(
         is_certain=bool(denying),
         missing_tags=tags,
         missing_prefixes=missing.prefixes(),
-        text=" ".join(texts),
-        instruction=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
+        message=" ".join(texts),
+        fix=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
         rules=denying + doubting,
         denies_all_public_access=firewall.denies_all_public_access,
     )
@@ -169,9 +169,9 @@ def issue_for_external_host(
         is_certain=False,
         missing_tags=tuple(asked),
         missing_prefixes=union(asked.values()).prefixes(),
-        text=f"The app reads no firewall of {host}, which"
+        message=f"The app reads no firewall of {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
-        instruction=(
+        fix=(
             f"Ask its owner to allow inbound HTTPS from {', '.join(asked) or _UNKNOWN_ADDRESSES}: "
             "`cmkflow network called-hosts` writes the e-mail."
         ),
@@ -186,7 +186,7 @@ def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
             f"No region of {tag} in the service tag list has a name that belongs to the geography "
             f"'{geography}'."
         ),
-        instruction=(
+        fix=(
             "Add the names of its regions to shared/domain/network/geographies.py. Or check the "
             "firewalls manually and ignore the issue."
         ),
@@ -198,14 +198,12 @@ def issue_for_unknown_tag(tag: str) -> FirewallIssue:
     return _unknown_issue(
         name=f"service_tag:{tag.lower()}",
         text=f"The service tag list has no readable entry for {tag}, so its addresses are unknown.",
-        instruction="Check that the app may read service tags, and that the list is current.",
+        fix="Check that the app may read service tags, and that the list is current.",
         tags=(tag,),
     )
 
 
-def _unknown_issue(
-    *, name: str, text: str, instruction: str, tags: tuple[str, ...] = ()
-) -> FirewallIssue:
+def _unknown_issue(*, name: str, text: str, fix: str, tags: tuple[str, ...] = ()) -> FirewallIssue:
     return FirewallIssue(
         name=name,
         kind=name.partition(":")[0],
@@ -214,6 +212,6 @@ def _unknown_issue(
         is_certain=False,
         missing_tags=tags,
         missing_prefixes=(),
-        text=text,
-        instruction=instruction,
+        message=text,
+        fix=fix,
     )

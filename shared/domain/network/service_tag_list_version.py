@@ -25,9 +25,9 @@ class AffectedFirewall:
     """A firewall that denies addresses that are new in the list."""
 
     #: The name by which the issue can be ignored.
-    gap: str
+    issue: str
     name: str
-    missing: tuple[str, ...]
+    missing_prefixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class AffectedRemediation:
     """A remediation with flows that call through such a firewall."""
 
     remediation_id: str
-    flows: int
+    flow_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +44,18 @@ class ServiceTagListVersion:
 
     change_number: int
     #: When it was first and last read.
-    seen: datetime
-    looked: datetime
+    first_seen_at: datetime
+    last_checked_at: datetime
     #: Prefixes of the watched tags by name, as published.
     prefixes: Mapping[str, tuple[str, ...]]
     #: Number of the version before; None: this is the first.
-    before: int | None = None
+    previous_change_number: int | None = None
     #: Changes since then, in the regions in use.
     changes: tuple[AddressRangeChange, ...] = ()
-    firewalls: tuple[AffectedFirewall, ...] = ()
-    plans: tuple[AffectedRemediation, ...] = ()
+    affected_firewalls: tuple[AffectedFirewall, ...] = ()
+    affected_remediations: tuple[AffectedRemediation, ...] = ()
     #: The reason code to report it; empty: nothing needs action.
-    code: str = ""
+    reason_code: str = ""
 
     @property
     def tags(self) -> ServiceTagList:
@@ -76,8 +76,8 @@ def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVer
     watched = tuple(tag.lower() for tag in WATCHED_TAGS)
     return ServiceTagListVersion(
         change_number=tags.change_number,
-        seen=now,
-        looked=now,
+        first_seen_at=now,
+        last_checked_at=now,
         prefixes={
             tag.name: tag.prefixes for tag in tags if tag.name.lower().partition(".")[0] in watched
         },
@@ -100,8 +100,8 @@ def describe_change(version: ServiceTagListVersion) -> str:
     """Return the text that reports a change."""
     sentences = [
         (
-            f"Microsoft's service tag list changed from version {version.before} to "
-            f"{version.change_number}."
+            "Microsoft's service tag list changed from version "
+            f"{version.previous_change_number} to {version.change_number}."
         ),
         *_prefix_sentences(
             "Added", ((f"{one.tag}.{one.region}", one.added) for one in version.changes)
@@ -110,14 +110,14 @@ def describe_change(version: ServiceTagListVersion) -> str:
             "Removed", ((f"{one.tag}.{one.region}", one.removed) for one in version.changes)
         ),
     ]
-    if version.firewalls:
-        names = ", ".join(one.name for one in version.firewalls)
+    if version.affected_firewalls:
+        names = ", ".join(one.name for one in version.affected_firewalls)
         sentences.append(f"These firewalls do not allow all added addresses: {names}.")
     else:
         sentences.append("No firewall that the app can read denies the added addresses.")
     sentences += [
-        f"Flows of remediation {one.remediation_id} that call through them: {one.flows}."
-        for one in version.plans
+        f"Flows of remediation {one.remediation_id} that call through them: {one.flow_count}."
+        for one in version.affected_remediations
     ]
     return " ".join(sentences)
 

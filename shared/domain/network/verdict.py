@@ -25,9 +25,9 @@ class TagVerdict:
     #: By `ipv4` and `ipv6`, for the versions in which the tag has addresses.
     by_version: Mapping[str, Verdict]
     #: What is denied, or may be.
-    missing: tuple[str, ...]
+    missing_prefixes: tuple[str, ...]
     #: The rules that deny it or leave it uncertain; None: all is allowed.
-    reason: str | None
+    message: str | None
 
 
 _REASONS_WITHOUT_ADDRESSES = {
@@ -44,8 +44,8 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
         return TagVerdict(
             verdict=verdict,
             by_version={"ipv4": verdict},
-            missing=(),
-            reason=_REASONS_WITHOUT_ADDRESSES[verdict],
+            missing_prefixes=(),
+            message=_REASONS_WITHOUT_ADDRESSES[verdict],
         )
     asked = admission.counting(asked)
     missing = asked - admission.allowed
@@ -53,8 +53,8 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
     return TagVerdict(
         verdict=verdict,
         by_version={name: verdict_on(admission, part) for name, part in versions.items() if part},
-        missing=missing.prefixes(),
-        reason=_reason(admission, missing),
+        missing_prefixes=missing.prefixes(),
+        message=_reason(admission, missing),
     )
 
 

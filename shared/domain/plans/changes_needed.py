@@ -16,20 +16,20 @@ def waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
 def _pending_changes(plan: CurrentPlan) -> PendingAction:
     job, _ = plan.needs_changes[0]
     items = sorted((item for _, item in plan.needs_changes), key=lambda item: item.display_name)
-    reasons = {item.explanation for item in items}
+    reasons = {item.message for item in items}
     command = f"cmkflow plan show {job.remediation_id} --needs-changes"
     return PendingAction(
-        cause=PendingActionKind.NEEDS_CHANGES,
+        kind=PendingActionKind.NEEDS_CHANGES,
         count=len(items),
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
         flows=tuple(item.display_name for item in items[:NAMED]),
-        reason=items[0].explanation
+        message=items[0].message
         if len(reasons) == 1
         else "The app cannot migrate these flows as they are.",
-        instruction=instructions_for(items, f"cmkflow plan show {job.remediation_id}"),
-        command=command,
+        fix=instructions_for(items, f"cmkflow plan show {job.remediation_id}"),
+        next_command=command,
     )
 
 
@@ -40,9 +40,9 @@ def instructions_for(items: Sequence[PlanItem], command: str) -> str:
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for item in items:
-        alike[item.instruction].append(item.display_name)
+        alike[item.fix].append(item.display_name)
     if len(alike) == 1:
-        return items[0].instruction
+        return items[0].fix
     first = list(alike.items())[:NAMED]
     lines = [f"{', '.join(titles)}: {fix}" for fix, titles in first]
     if more := len(items) - sum(len(titles) for _, titles in first):

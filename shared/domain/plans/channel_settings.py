@@ -73,5 +73,5 @@ def _check_is_resolved(setting: str, value: str) -> None:
         )
 
 
-def _unusable(setting: str, why: str, instruction: str) -> UnusableSetting:
-    return UnusableSetting(f"{setting} {why}.", instruction=instruction)
+def _unusable(setting: str, why: str, fix: str) -> UnusableSetting:
+    return UnusableSetting(f"{setting} {why}.", fix=fix)

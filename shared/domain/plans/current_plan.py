@@ -14,7 +14,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 class CurrentPlan:
     """The current plan of an environment, from its latest environment jobs."""
 
-    #: The newest first. Its `left` has the counts of all of them.
+    #: The newest first. Its `not_migrated` has the counts of all of them.
     environment_jobs: tuple[EnvironmentJob, ...]
     #: Flows that a person has to change, each with the environment job that planned it.
     needs_changes: tuple[tuple[EnvironmentJob, PlanItem], ...] = ()
@@ -28,7 +28,7 @@ def newest_plans(environment_jobs: Iterable[EnvironmentJob]) -> dict[str, list[E
     """
     planned: dict[str, list[EnvironmentJob]] = defaultdict(list)
     for job in environment_jobs:
-        if job.planned_at and job.left is not None:
+        if job.planned_at and job.not_migrated is not None:
             planned[job.environment_id].append(job)
     found = {}
     for environment_id, jobs in planned.items():
@@ -52,7 +52,10 @@ def current_plan(
             planned.setdefault(item.workflow_id, (job, item))
     if len(jobs) > 1:
         left = count_not_included(jobs[0].mode, (item for _, item in planned.values()))
-        jobs = [replace(jobs[0], left=left), *(replace(job, left=None) for job in jobs[1:])]
+        jobs = [
+            replace(jobs[0], not_migrated=left),
+            *(replace(job, not_migrated=None) for job in jobs[1:]),
+        ]
     return CurrentPlan(
         environment_jobs=tuple(jobs),
         needs_changes=tuple(

@@ -63,7 +63,7 @@ class FlowOnMicrosoftKey:
     unreadable_reason: str
     digest: str
     #: The proposed conversion of a flow that was read alone; for other flows the plan reads it.
-    proposal: ConversionPreview | None = None
+    conversion_preview: ConversionPreview | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

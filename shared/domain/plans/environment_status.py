@@ -20,11 +20,11 @@ class OngoingFlows:
 
     environment_id: str
     environment_name: str
-    reached: str
+    step: str
     count: int
     #: When the first and the last of them are checked next.
-    first: datetime | None
-    last: datetime | None
+    first_check_at: datetime | None
+    last_check_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class EnvironmentStatus:
     #: Its flows by state, blocked ones first.
     flows: Mapping[str, int]
     #: Flows that are not migrated so far, by reason.
-    left: Mapping[NotMigratedReason, int]
+    not_migrated: Mapping[NotMigratedReason, int]
 
 
 def environment_statuses(
@@ -67,7 +67,7 @@ def environment_statuses(
             remediation_id=one.remediation_id,
             state=one.state,
             flows=by_state(by_environment[one.environment_id], closed.get(one.environment_id, {})),
-            left=_not_migrated(
+            not_migrated=_not_migrated(
                 plans.get(one.environment_id),
                 by_environment[one.environment_id],
                 closed.get(one.environment_id, {}),
@@ -106,20 +106,22 @@ def ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Ong
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
         if not job.is_inactive:
-            groups[job.environment_id, str(job.reached)].append(job)
+            groups[job.environment_id, str(job.step)].append(job)
     found = [
         OngoingFlows(
             environment_id=environment_id,
             environment_name=names.get(environment_id, ""),
-            reached=reached,
+            step=reached,
             count=len(group),
-            first=min(_check_times(group), default=None),
-            last=max(_check_times(group), default=None),
+            first_check_at=min(_check_times(group), default=None),
+            last_check_at=max(_check_times(group), default=None),
         )
         for (environment_id, reached), group in groups.items()
     ]
-    return sorted(found, key=lambda one: (one.first is None, one.first or 0, one.reached))
+    return sorted(
+        found, key=lambda one: (one.first_check_at is None, one.first_check_at or 0, one.step)
+    )
 
 
 def _check_times(jobs: Sequence[FlowJob]) -> list[datetime]:
-    return [job.due for job in jobs if job.due]
+    return [job.next_check_at for job in jobs if job.next_check_at]

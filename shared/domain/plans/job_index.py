@@ -78,13 +78,15 @@ def name_of_environment_job(job: EnvironmentJob) -> IndexRow:
 
 def needs_person(job: FlowJob) -> bool:
     """Return whether a person is notified of a flow job."""
-    return job.needs_action or job.code in GO_ON_TRYING
+    return job.needs_action or job.reason_code in GO_ON_TRYING
 
 
 def is_closed(job: FlowJob) -> bool:
     """Return whether a flow job stays as it is unless a person acts."""
-    is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE and job.requested is None
-    return is_over and job.due is None and not (job.has_loans_to_check or needs_person(job))
+    is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE and job.requested_command is None
+    return (
+        is_over and job.next_check_at is None and not (job.has_loans_to_check or needs_person(job))
+    )
 
 
 def counted_as(job: FlowJob) -> tuple[str, str]:
@@ -148,7 +150,7 @@ def newest_first(
 
 def _is_history(job: EnvironmentJob, now: datetime) -> bool:
     is_over = job.state_properties.next_actor is NextActor.NONE and not job.has_loans_to_check
-    return is_over and bool(job.history) and now - job.history[-1].at > ENDED_LATELY
+    return is_over and bool(job.history) and now - job.history[-1].changed_at > ENDED_LATELY
 
 
 #: How long a job has to be closed between two comparisons before it is only counted: an invocation

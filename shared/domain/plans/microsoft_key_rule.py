@@ -21,9 +21,9 @@ class MicrosoftKeyEvaluation:
     #: None: unknown from the definition alone.
     stays_on_microsoft_key: bool | None
     #: The reasons that apply; if the result is unknown, those that may apply.
-    reasons: tuple[MicrosoftKeyReason, ...]
+    microsoft_key_reasons: tuple[MicrosoftKeyReason, ...]
     #: One sentence for people.
-    text: str
+    message: str
 
 
 def evaluate_flow(
@@ -41,8 +41,8 @@ def evaluate_flow(
     if definition.format is DefinitionFormat.LOGIC_APP:
         return MicrosoftKeyEvaluation(
             stays_on_microsoft_key=False,
-            reasons=(),
-            text="It is a Logic App, which no Power Platform key protects.",
+            microsoft_key_reasons=(),
+            message="It is a Logic App, which no Power Platform key protects.",
         )
     flow = EvaluatedFlow(
         definition=definition,
@@ -57,8 +57,8 @@ def evaluate_flow(
         return _may_stay(in_doubt)
     return MicrosoftKeyEvaluation(
         stays_on_microsoft_key=False,
-        reasons=(),
-        text="The platform moves it to the customer-managed key.",
+        microsoft_key_reasons=(),
+        message="The platform moves it to the customer-managed key.",
     )
 
 
@@ -72,8 +72,8 @@ def explain_listed(
     """
     if assessment.stays_on_microsoft_key:
         return assessment
-    reasons = list(assessment.reasons) or [MicrosoftKeyReason.UNKNOWN]
-    if not assessment.reasons and definition.category.is_teams:
+    reasons = list(assessment.microsoft_key_reasons) or [MicrosoftKeyReason.UNKNOWN]
+    if not assessment.microsoft_key_reasons and definition.category.is_teams:
         reasons = [MicrosoftKeyReason.TEAMS_TRIGGER]
     return _stays(reasons)
 
@@ -117,9 +117,13 @@ def evaluate_flows(
 
 def _stays(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.text for reason in reasons)
-    return MicrosoftKeyEvaluation(stays_on_microsoft_key=True, reasons=tuple(reasons), text=text)
+    return MicrosoftKeyEvaluation(
+        stays_on_microsoft_key=True, microsoft_key_reasons=tuple(reasons), message=text
+    )
 
 
 def _may_stay(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.in_doubt for reason in reasons)
-    return MicrosoftKeyEvaluation(stays_on_microsoft_key=None, reasons=tuple(reasons), text=text)
+    return MicrosoftKeyEvaluation(
+        stays_on_microsoft_key=None, microsoft_key_reasons=tuple(reasons), message=text
+    )

@@ -39,10 +39,10 @@ def count_not_migrated(
     """
     count: Counter[NotMigratedReason] = Counter()
     for environment_job in environment_jobs:
-        for why, number in (environment_job.left or {}).items():
+        for why, number in (environment_job.not_migrated or {}).items():
             count[NotMigratedReason(why)] += number
         if environment_job.state is EnvironmentJobState.CANCELLED:
-            count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting
+            count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting_approval_count
         count[_reason_without_job(environment_job)] += _count_without_job(environment_job)
     count.update(found for job in jobs if (found := _reason_for_job(job)))
     for states in closed:
@@ -57,8 +57,12 @@ def _count_without_job(job: EnvironmentJob) -> int:
     if job.state_properties.next_actor is NextActor.NONE or not job.mode.writes:
         return 0
     if job.has_started_flow_jobs:
-        return job.awaiting
-    return sum((job.counts or {}).get(action, 0) for action in PlannedAction if action.is_work)
+        return job.awaiting_approval_count
+    return sum(
+        (job.planned_action_counts or {}).get(action, 0)
+        for action in PlannedAction
+        if action.is_work
+    )
 
 
 def _reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
@@ -76,7 +80,11 @@ def _reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
 def _reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
     if item.needs_changes:
         return NotMigratedReason.NEEDS_CHANGES
-    return NotMigratedReason.DRY_RUN if item.action.is_work and not mode.writes else item.left
+    return (
+        NotMigratedReason.DRY_RUN
+        if item.action.is_work and not mode.writes
+        else item.not_migrated_reason
+    )
 
 
 def _reason_for_job(job: FlowJob) -> NotMigratedReason | None:

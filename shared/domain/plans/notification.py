@@ -80,14 +80,14 @@ class NotificationDelivery:
         Completed work is sent only once. Flows that need changes are sent once, until there are
         more of them.
         """
-        if self.sent_count and cause.cause is PendingActionKind.REMEDIATION_COMPLETED:
+        if self.sent_count and cause.kind is PendingActionKind.REMEDIATION_COMPLETED:
             return False
         has_grown = not self.consecutive_failures and cause.count > self.reported_count
         is_grown = (
             has_grown and self.last_sent_at is not None and now - self.last_sent_at >= GROWN_AFTER
         )
         if (
-            cause.cause is PendingActionKind.NEEDS_CHANGES
+            cause.kind is PendingActionKind.NEEDS_CHANGES
             and self.sent_count
             and self.last_sent_at
             and not self.consecutive_failures
@@ -151,7 +151,7 @@ def in_one_run(
     """
     if len(causes) <= most:
         return list(causes), []
-    firsts = {one.cause: one for one in reversed(causes)}
+    firsts = {one.kind: one for one in reversed(causes)}
     kept = {one.id for one in firsts.values()}
     others = [one.id for one in causes if one.id not in kept]
     kept |= set(others[: max(most - 1 - len(kept), 0)])
@@ -160,14 +160,14 @@ def in_one_run(
 
 def digest_of(causes: Sequence[PendingAction]) -> PendingAction:
     """Return one pending action that summarizes all of these."""
-    kinds = Counter(str(one.cause) for one in causes)
+    kinds = Counter(str(one.kind) for one in causes)
     named = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common())
     return PendingAction(
-        cause=PendingActionKind.DIGEST,
+        kind=PendingActionKind.DIGEST,
         count=len(causes),
-        reason=f"By kind: {named}.",
-        instruction="The status lists each of them, with its fix.",
-        command="cmkflow status",
+        message=f"By kind: {named}.",
+        fix="The status lists each of them, with its fix.",
+        next_command="cmkflow status",
     )
 
 
@@ -180,7 +180,7 @@ def actions_to_notify(
     """Return the pending actions to notify, by id."""
     blocked = Counter(job.environment_job_id for job in stuck)
     actions = [
-        replace(one, cause=PendingActionKind.PLAN_EXPIRES_SOON) if _expires_soon(one, now) else one
+        replace(one, kind=PendingActionKind.PLAN_EXPIRES_SOON) if _expires_soon(one, now) else one
         for one in waiting
     ]
     actions += [
@@ -198,7 +198,7 @@ def first_delivery(
 
     Flows that are added within `together` of the first one are sent with it.
     """
-    due = now + together if cause.cause in _BY_FLOWS else now
+    due = now + together if cause.kind in _BY_FLOWS else now
     return NotificationDelivery(
         pending_action_id=cause.id, channel=channel, first_seen_at=now, next_attempt_at=due
     )
@@ -211,8 +211,8 @@ def shorten(cause: PendingAction) -> PendingAction:
     return replace(
         cause,
         flows=tuple(_truncate(one, _LONGEST_NAME) for one in cause.flows),
-        reason=_truncate(cause.reason, _LONGEST_TEXT),
-        instruction=_truncate(cause.instruction, _LONGEST_TEXT),
+        message=_truncate(cause.message, _LONGEST_TEXT),
+        fix=_truncate(cause.fix, _LONGEST_TEXT),
     )
 
 
@@ -269,30 +269,30 @@ def _truncate(text: str, most: int) -> str:
 
 def _expires_soon(one: PendingAction, now: datetime) -> bool:
     is_near = one.expires_at is not None and one.expires_at - now <= _EXPIRES_SOON
-    return is_near and one.cause is PendingActionKind.PLAN_AWAITING_APPROVAL
+    return is_near and one.kind is PendingActionKind.PLAN_AWAITING_APPROVAL
 
 
 def _has_completed_recently(job: EnvironmentJob, now: datetime) -> bool:
     is_over = job.state in {EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED}
     if not (is_over and job.mode.writes and job.history):
         return False
-    return now - job.history[-1].at < ENDED_LATELY and _had_work(job)
+    return now - job.history[-1].changed_at < ENDED_LATELY and _had_work(job)
 
 
 def _had_work(job: EnvironmentJob) -> bool:
     """Return whether anything was planned; an environment with nothing to do is not notified."""
-    return any((job.counts or {}).values())
+    return any((job.planned_action_counts or {}).values())
 
 
 def _completed_work(job: EnvironmentJob, blocked: int) -> PendingAction:
-    left = sum((job.left or {}).values()) + blocked
+    left = sum((job.not_migrated or {}).values()) + blocked
     return PendingAction(
-        cause=PendingActionKind.REMEDIATION_COMPLETED,
+        kind=PendingActionKind.REMEDIATION_COMPLETED,
         count=left,
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
-        reason=job.reason,
-        instruction="Read why each flow was not migrated." if left else "",
-        command=f"cmkflow remediation show {job.remediation_id}",
+        message=job.message,
+        fix="Read why each flow was not migrated." if left else "",
+        next_command=f"cmkflow remediation show {job.remediation_id}",
     )

@@ -117,9 +117,9 @@ _ALERT_TITLES: Mapping[str, str] = {
 class PendingAction:
     """An action that only a person can do, for any number of flows with the same reason."""
 
-    cause: PendingActionKind
+    kind: PendingActionKind
     #: A `Reason` or the platform's error code, both listed in the runbook.
-    code: str = ""
+    reason_code: str = ""
     count: int
     environment_id: str = ""
     environment_name: str = ""
@@ -127,9 +127,9 @@ class PendingAction:
     #: Names of the first flows.
     flows: tuple[str, ...] = ()
     #: Why, and what a person has to do.
-    reason: str
-    instruction: str
-    command: str
+    message: str
+    fix: str
+    next_command: str
     #: When it ends because nobody acts: the time when a plan expires.
     expires_at: datetime | None = None
     #: `blocked`, or `failed` if all of it failed.
@@ -141,20 +141,20 @@ class PendingAction:
         number of flows.
         """
         if (
-            self.cause is PendingActionKind.NEEDS_CHANGES
+            self.kind is PendingActionKind.NEEDS_CHANGES
         ):  # each new remediation finds the same flows
-            return hash_key(self.cause, self.environment_id)
-        return hash_key(self.cause, self.environment_id, self.remediation_id, self.code)
+            return hash_key(self.kind, self.environment_id)
+        return hash_key(self.kind, self.environment_id, self.remediation_id, self.reason_code)
 
     @property
     def title(self) -> str:
         """Return one line for people."""
         where = self.environment_name or self.environment_id
         at = f" in {where}" if where else ""
-        words = _TITLES[self.cause]
-        if self.cause is PendingActionKind.CHANNEL_FAILING and not self.count:
+        words = _TITLES[self.kind]
+        if self.kind is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
-        if self.cause is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
+        if self.kind is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
             words = "The remediation{at} is complete: every flow is migrated"
         return words.format(
             at=at,
@@ -162,11 +162,11 @@ class PendingAction:
             rows=counted(self.count, "row"),
             messages=counted(self.count, "message"),
             count=self.count,
-            code=self.code,
+            code=self.reason_code,
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
             needs="needs" if self.count == 1 else "need",
-            alert=_ALERT_TITLES.get(self.code, "Action required"),
+            alert=_ALERT_TITLES.get(self.reason_code, "Action required"),
         )
 
 
@@ -177,24 +177,24 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
     """
     groups: dict[tuple[str, str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
-        if job.needs_action or job.code in GO_ON_TRYING:
-            groups[job.environment_id, job.remediation_id, job.code].append(job)
+        if job.needs_action or job.reason_code in GO_ON_TRYING:
+            groups[job.environment_id, job.remediation_id, job.reason_code].append(job)
     environments = Counter((remediation_id, code) for _, remediation_id, code in groups)
     pending = []
     for (environment_id, remediation_id, code), group in groups.items():
         group.sort(key=lambda job: job.display_name)
         pending.append(
             PendingAction(
-                cause=GO_ON_TRYING.get(code, PendingActionKind.FLOWS_BLOCKED),
-                code=code,
+                kind=GO_ON_TRYING.get(code, PendingActionKind.FLOWS_BLOCKED),
+                reason_code=code,
                 count=len(group),
                 environment_id=environment_id,
                 environment_name=names.get(environment_id, ""),
                 remediation_id=remediation_id,
                 flows=tuple(job.display_name for job in group[:NAMED]),
-                reason=group[0].reason,
-                instruction=_fix_for(code, group),
-                command=_NEXT[code].format(remediation_id)
+                message=group[0].message,
+                fix=_fix_for(code, group),
+                next_command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
                 else _retry_command(
                     remediation_id,
@@ -215,14 +215,12 @@ def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
     If they need different fixes, the first flow's fix is only an example.
     """
     if code == Reason.LATE_CALLER:
-        return Reason.LATE_CALLER.instruction
+        return Reason.LATE_CALLER.fix
     first = group[0]
-    if all(job.instruction == first.instruction for job in group):
-        return first.instruction
+    if all(job.fix == first.fix for job in group):
+        return first.fix
     show = f"cmkflow remediation show {first.remediation_id}"
-    return (
-        f"The flows need different fixes: see {show}. For {first.display_name}: {first.instruction}"
-    )
+    return f"The flows need different fixes: see {show}. For {first.display_name}: {first.fix}"
 
 
 def _retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
@@ -239,18 +237,18 @@ def pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
     """
     groups: dict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:
-        if alert.code != Reason.BOTH_OFF:
-            groups[alert.code].append(alert)
+        if alert.reason_code != Reason.BOTH_OFF:
+            groups[alert.reason_code].append(alert)
     return [
         PendingAction(
-            cause=PendingActionKind.ALERT,
-            code=code,
+            kind=PendingActionKind.ALERT,
+            reason_code=code,
             count=len(group),
-            reason=" ".join(sorted({one.message for one in group})[:NAMED]),
-            instruction=" ".join(sorted({one.instruction for one in group} - {""})[:NAMED])
+            message=" ".join(sorted({one.message for one in group})[:NAMED]),
+            fix=" ".join(sorted({one.fix for one in group} - {""})[:NAMED])
             or _default_fix(code)
             or f"Report it to the project: this version does not know the reason {code}.",
-            command=_NEXT.get(code, "cmkflow health"),
+            next_command=_NEXT.get(code, "cmkflow health"),
         )
         for code, group in sorted(groups.items())
     ]
@@ -260,17 +258,19 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
     """Return the pending actions of environment jobs: approvals, and blocked or failed ones."""
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
-    codes = Counter((one.remediation_id, one.code) for one in environment_jobs if one.needs_action)
+    codes = Counter(
+        (one.remediation_id, one.reason_code) for one in environment_jobs if one.needs_action
+    )
     plans = [
         _environment_action(
             one,
             cause=PendingActionKind.PLAN_AWAITING_APPROVAL,
-            count=one.awaiting,
+            count=one.awaiting_approval_count,
             reason="The app writes nothing before an approver has approved the plan.",
-            instruction="Read the plan, then approve the version that it shows.",
+            fix="Read the plan, then approve the version that it shows.",
             command=f"cmkflow approve {one.remediation_id}"
             + (f" --environment {one.environment_id}" if asked[one.remediation_id] > 1 else ""),
-            lapses=one.expires,
+            lapses=one.approval_expires_at,
         )
         for one in environment_jobs
         if one.awaits_approval
@@ -279,12 +279,12 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
         _environment_action(
             one,
             cause=PendingActionKind.ENVIRONMENT_BLOCKED,
-            code=one.code,
-            instruction=one.instruction,
+            code=one.reason_code,
+            fix=one.fix,
             command=_retry_command(
                 one.remediation_id,
-                one.code,
-                one.environment_id if codes[one.remediation_id, one.code] > 1 else "",
+                one.reason_code,
+                one.environment_id if codes[one.remediation_id, one.reason_code] > 1 else "",
             ),
             state="failed" if one.state is EnvironmentJobState.FAILED else "blocked",
         )
@@ -297,7 +297,7 @@ def most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, 
     """Return pending actions, the most urgent first."""
     order = list(PendingActionKind)
     return tuple(
-        sorted(pending, key=lambda one: (order.index(one.cause), -one.count, one.remediation_id))
+        sorted(pending, key=lambda one: (order.index(one.kind), -one.count, one.remediation_id))
     )
 
 
@@ -305,7 +305,7 @@ def _environment_action(
     job: EnvironmentJob,
     *,
     cause: PendingActionKind,
-    instruction: str,
+    fix: str,
     command: str,
     reason: str = "",
     count: int = 1,
@@ -314,15 +314,15 @@ def _environment_action(
     state: str = "blocked",
 ) -> PendingAction:
     return PendingAction(
-        cause=cause,
-        code=code,
+        kind=cause,
+        reason_code=code,
         count=count,
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
-        reason=reason or job.reason,
-        instruction=instruction,
-        command=command,
+        message=reason or job.message,
+        fix=fix,
+        next_command=command,
         expires_at=lapses,
         state=state,
     )
@@ -333,4 +333,4 @@ def counted(number: int, noun: str) -> str:
 
 
 def _default_fix(code: str) -> str:
-    return next((reason.instruction for reason in Reason if reason == code), "")
+    return next((reason.fix for reason in Reason if reason == code), "")

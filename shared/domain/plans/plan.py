@@ -21,7 +21,7 @@ from shared.domain.plans.preparation import (
     require_explicit_selection,
     with_proposal,
 )
-from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
+from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, fix_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class PlanRequest:
     #: Requested flows by id or flow name; empty: all.
     flow_ids: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
-    limit: int = 100
+    max_flows: int = 100
     #: No key is applied yet, so only changes that avoid a copy are planned.
     is_prepare: bool = False
     #: The environment has Dataverse, where flows are written as rows.
@@ -71,7 +71,11 @@ def build_plan_items(
         candidate = by_id[workflow_id]
         item = _build_item(request, candidate, graph, by_id)
         item = _choose_action(request, candidate, item, in_loop, by_id)
-        item = with_proposal(item, candidate.flow.proposal) if candidate.flow.proposal else item
+        item = (
+            with_proposal(item, candidate.flow.conversion_preview)
+            if candidate.flow.conversion_preview
+            else item
+        )
         items[workflow_id] = _block_by_child(item, items, by_id)
     return _apply_limit(request, items, graph)
 
@@ -129,7 +133,7 @@ def _build_item(
                 held_back_children=by_id.keys() - {flow.workflow_id},
             ),
         )
-        reasons, explanation = assessment.reasons, assessment.text
+        reasons, explanation = assessment.microsoft_key_reasons, assessment.message
     return PlanItem(
         environment_job_id=request.environment_job_id,
         workflow_id=flow.workflow_id,
@@ -139,17 +143,19 @@ def _build_item(
         trigger_name=definition.trigger_name if definition else "",
         has_trigger_url=category.has_callback_url,
         in_solution=flow.in_solution,
-        pattern=migration_method_for(category, is_on=flow.is_on),
+        migration_method=migration_method_for(category, is_on=flow.is_on),
         is_on=flow.is_on,
-        reasons=tuple(str(reason) for reason in reasons),
+        microsoft_key_reasons=tuple(str(reason) for reason in reasons),
         action=PlannedAction.COPY,
-        explanation=explanation,
+        message=explanation,
         digest=flow.digest,
         children=_among(graph.children_of(flow.workflow_id), by_id),
         embedded_connections=_bindable_connections(definition),
         parents=_among(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
-        edits=possible_edits(definition, in_solution=flow.in_solution) if definition else (),
+        possible_conversions=possible_edits(definition, in_solution=flow.in_solution)
+        if definition
+        else (),
     )
 
 
@@ -178,30 +184,30 @@ def _choose_action(
         why = f"Its job was {job.state}. To migrate it, name the flow in a new remediation."
         return _exclude(item, why, NotMigratedReason(job.state))
     if job and not job.allows_new_job:
-        pattern = item.pattern if job.pattern.has_copy else job.pattern
+        pattern = item.migration_method if job.migration_method.has_copy else job.migration_method
         return replace(
             item,
             action=PlannedAction.CONTINUE_EXISTING_JOB,
-            pattern=pattern,
-            explanation="Its job continues.",
+            migration_method=pattern,
+            message="Its job continues.",
         )
     needed = _needs_changes_reason(request, candidate, in_loop, by_id)
     if needed:
-        explanation, instruction = needed
+        explanation, fix = needed
         return replace(
             item,
             action=PlannedAction.NEEDS_CHANGES,
-            explanation=explanation,
-            instruction=instruction,
+            message=explanation,
+            fix=fix,
         )
     if request.is_prepare:
         return plan_preparation(item, is_named=named)
-    if ConversionKind.LIST_FLOWS_ACTION in item.edits:
-        only_action = replace(item, edits=(ConversionKind.LIST_FLOWS_ACTION,))
+    if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
+        only_action = replace(item, possible_conversions=(ConversionKind.LIST_FLOWS_ACTION,))
         return plan_edit(only_action) if named else require_explicit_selection(item)
-    if item.pattern is MigrationMethod.COPY_OFF:
+    if item.migration_method is MigrationMethod.COPY_OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
-    if item.pattern is MigrationMethod.CUT_OVER:
+    if item.migration_method is MigrationMethod.CUT_OVER:
         return replace(item, action=PlannedAction.CUT_OVER)
     family = item.children or item.parents
     return replace(
@@ -222,7 +228,7 @@ def _needs_changes_reason(
     if definition is None:
         fix = "Open the flow in Power Automate and save it once. Then start a new remediation."
         if candidate.flow.unreadable_reason.startswith(NOT_SHOWN):
-            fix = instruction_for(DEFINITION_NOT_SHOWN)
+            fix = fix_for(DEFINITION_NOT_SHOWN)
         return (f"Its definition cannot be read: {candidate.flow.unreadable_reason}", fix)
     if candidate.flow.is_managed:
         return (
@@ -288,8 +294,8 @@ def _block_by_child(
             return replace(
                 item,
                 action=PlannedAction.NEEDS_CHANGES,
-                explanation=f"Its child flow {by_id[child].flow.display_name} is not copied.",
-                instruction=(
+                message=f"Its child flow {by_id[child].flow.display_name} is not copied.",
+                fix=(
                     f"Change {by_id[child].flow.display_name} first, then start a new remediation."
                 ),
             )
@@ -306,16 +312,16 @@ def _apply_limit(
     for workflow_id, item in items.items():
         if item.action.is_work:
             count += 1
-            if count > request.limit or graph.descendants_of(workflow_id) & left:
+            if count > request.max_flows or graph.descendants_of(workflow_id) & left:
                 left.add(workflow_id)
-                why = f"Beyond the limit of {request.limit} flows per remediation."
+                why = f"Beyond the limit of {request.max_flows} flows per remediation."
                 item = _exclude(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
         result.append(item)
     return result
 
 
 def _exclude(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
-    return replace(item, action=PlannedAction.NO_CHANGE, explanation=why, left=left)
+    return replace(item, action=PlannedAction.NO_CHANGE, message=why, not_migrated_reason=left)
 
 
 def _is_named(request: PlanRequest, candidate: PlanCandidate) -> bool:

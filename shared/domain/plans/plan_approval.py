@@ -11,7 +11,13 @@ from shared.domain.plans.remediation import EnvironmentJob
 
 #: Fields of an item that an approver does not see.
 _NOT_SHOWN = frozenset(
-    {"environment_job_id", "is_complete", "left", "trigger_url_id", "was_run_checked"}
+    {
+        "environment_job_id",
+        "is_complete",
+        "not_migrated_reason",
+        "trigger_url_id",
+        "was_run_checked",
+    }
 )
 _LENGTH = 16
 
@@ -21,7 +27,7 @@ class ApprovalDecision:
     """One approval of an environment's plan."""
 
     number: int
-    by: str
+    approved_by: str
     #: Workflow ids and flow names that it excludes, in lower case.
     excluded_from_approval: frozenset[str] = frozenset()
 
@@ -34,7 +40,9 @@ def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
     shown = {
         "environment": job.environment_id,
         "findings": sorted(job.findings),
-        "network": sorted((asdict(gap) for gap in job.network), key=lambda gap: gap["name"]),
+        "firewall_issues": sorted(
+            (asdict(gap) for gap in job.firewall_issues), key=lambda gap: gap["name"]
+        ),
         "items": [
             {name: value for name, value in asdict(item).items() if name not in _NOT_SHOWN}
             for item in sorted(items, key=lambda item: item.workflow_id)
@@ -73,7 +81,7 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
         found.append("its definition was edited")
     if now.is_on != approved.is_on:
         found.append(f"it was turned {'on' if now.is_on else 'off'}")
-    elif now.pattern is not approved.pattern:
+    elif now.migration_method is not approved.migration_method:
         found.append("its trigger changed")
     if now.display_name != approved.display_name:
         found.append(f"it was named {approved.display_name}")
@@ -81,9 +89,15 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
     known = {(caller.kind, caller.label) for caller in approved.callers}
     new = [caller.label for caller in now.callers if (caller.kind, caller.label) not in known]
     found += [f"a new caller: {label}" for label in new]
-    writes = set(now.writes) - set(approved.writes) - {f"update {label}" for label in new}
+    writes = (
+        set(now.planned_changes)
+        - set(approved.planned_changes)
+        - {f"update {label}" for label in new}
+    )
     if now.action is approved.action and now.digest == approved.digest:
-        found += [f"a new planned change: {write}" for write in now.writes if write in writes]
+        found += [
+            f"a new planned change: {write}" for write in now.planned_changes if write in writes
+        ]
     return tuple(found)
 
 
@@ -92,8 +106,9 @@ def apply_approval(
 ) -> list[PlanItem]:
     """Return the items that this approval concerns, with its decision.
 
-    `found` is the plan as it would be made now, by workflow id. Items without `changed` may be
-    started. If an earlier run was interrupted, only the rest is decided.
+    `found` is the plan as it would be made now, by workflow id. Items without
+    `changed_since_approval` may be started. If an earlier run was interrupted, only the rest is
+    decided.
     """
     concerned = [item for item in items if _is_concerned(item, decision)]
     left = add_parents(
@@ -104,7 +119,7 @@ def apply_approval(
     results: dict[str, PlanItem] = {}
     for item in concerned:
         flow = item.workflow_id
-        if item.decided == decision.number:
+        if item.approval_number == decision.number:
             results[flow] = item
         elif flow in left:
             below = [titles[child] for child in item.children if child in left]
@@ -131,16 +146,16 @@ def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]])
 def exclude_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the changed items that nobody approved in time, as not included."""
     text = "It changed after it was approved, and nobody approved the change in time."
-    changed = [item for item in items if item.changed and item.action.has_job]
+    changed = [item for item in items if item.changed_since_approval and item.action.has_job]
     return [_exclude(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
 
 
 def _is_concerned(item: PlanItem, decision: ApprovalDecision) -> bool:
-    return item.decided == decision.number or item.awaits_approval
+    return item.approval_number == decision.number or item.awaits_approval
 
 
 def _decide(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -> PlanItem:
-    item = replace(item, decided=decision.number, changed=())
+    item = replace(item, approval_number=decision.number, changed_since_approval=())
     if now is None:
         return _exclude(
             item,
@@ -149,18 +164,18 @@ def _decide(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) ->
         )
     changed = changes_since(item, now)
     if changed or now.action is PlannedAction.CONTINUE_EXISTING_JOB:
-        return replace(now, decided=decision.number, changed=changed)
+        return replace(now, approval_number=decision.number, changed_since_approval=changed)
     return item
 
 
 def _exclude_by_approver(
     item: PlanItem, below: Sequence[str], decision: ApprovalDecision
 ) -> PlanItem:
-    item = replace(item, decided=decision.number)
+    item = replace(item, approval_number=decision.number)
     if _ids(item) & decision.excluded_from_approval:
         return _exclude(
             item,
-            f"{decision.by} excluded it from the approval.",
+            f"{decision.approved_by} excluded it from the approval.",
             NotMigratedReason.EXCLUDED_FROM_APPROVAL,
         )
     why = f"It runs {', '.join(below)}, which the approval excluded."
@@ -180,18 +195,27 @@ def _mark_parents_changed(
             below = sorted(stopped & set(item.children))
             if below and _can_start(item) and item.action.is_work:
                 names = ", ".join(titles[child] for child in below)
-                results[flow] = replace(item, changed=(f"it runs {names}, which has changed",))
+                results[flow] = replace(
+                    item, changed_since_approval=(f"it runs {names}, which has changed",)
+                )
                 above.add(flow)
         stopped = above
 
 
 def _exclude(item: PlanItem, why: str, left: NotMigratedReason | None) -> PlanItem:
     leave = PlannedAction.NO_CHANGE
-    return replace(item, action=leave, explanation=why, left=left, writes=(), changed=())
+    return replace(
+        item,
+        action=leave,
+        message=why,
+        not_migrated_reason=left,
+        planned_changes=(),
+        changed_since_approval=(),
+    )
 
 
 def _can_start(item: PlanItem) -> bool:
-    return item.action.has_job and not item.changed
+    return item.action.has_job and not item.changed_since_approval
 
 
 def _ids(item: PlanItem) -> set[str]:

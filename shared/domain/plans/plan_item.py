@@ -70,7 +70,7 @@ class PlannedCaller:
 
     kind: str
     label: str
-    manual: str = ""
+    manual_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +86,14 @@ class PlanItem:
     has_trigger_url: bool
     #: False: it is in no solution, so that only the flow service can change it.
     in_solution: bool
-    pattern: MigrationMethod
+    migration_method: MigrationMethod
     is_on: bool
-    reasons: tuple[str, ...]
+    microsoft_key_reasons: tuple[str, ...]
     action: PlannedAction
-    explanation: str
-    instruction: str = ""
+    message: str
+    fix: str = ""
     #: Why it stays, if it is not included for that reason.
-    left: NotMigratedReason | None = None
+    not_migrated_reason: NotMigratedReason | None = None
     digest: str = ""
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
@@ -115,17 +115,17 @@ class PlanItem:
     #: Facts that the app cannot read before it turns the original off. The approver accepts them.
     unknowns: tuple[str, ...] = ()
     #: The conversions to V2 that are possible, whatever the action is.
-    edits: tuple[ConversionKind, ...] = ()
+    possible_conversions: tuple[ConversionKind, ...] = ()
     #: The conversion as a unified diff, or why there is none. Holds no signature.
-    proposal: str = ""
+    conversion_preview: str = ""
     #: Every write that will be made, in order, one text each.
-    writes: tuple[str, ...] = ()
+    planned_changes: tuple[str, ...] = ()
     #: Everything that the plan needs about the flow was read.
     is_complete: bool = False
     #: Number of the approval that decided on it; 0: none.
-    decided: int = 0
+    approval_number: int = 0
     #: Changes since that approval, which need another one. Empty: none.
-    changed: tuple[str, ...] = ()
+    changed_since_approval: tuple[str, ...] = ()
 
     @property
     def needs_changes(self) -> bool:
@@ -135,9 +135,11 @@ class PlanItem:
     @property
     def is_retired(self) -> bool:
         """Return whether the flow is not included because its copy has replaced it."""
-        return self.action is PlannedAction.NO_CHANGE and self.left is None
+        return self.action is PlannedAction.NO_CHANGE and self.not_migrated_reason is None
 
     @property
     def awaits_approval(self) -> bool:
         """Return whether the next approval of its plan decides on it."""
-        return self.action.has_job and (self.decided == 0 or bool(self.changed))
+        return self.action.has_job and (
+            self.approval_number == 0 or bool(self.changed_since_approval)
+        )

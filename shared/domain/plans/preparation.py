@@ -23,29 +23,27 @@ RECONNECT_APPS = (
 
 def plan_preparation(item: PlanItem, *, is_named: bool) -> PlanItem:
     """Return the item with the change that is possible before a key is applied."""
-    if ConversionKind.LIST_FLOWS_ACTION in item.edits:
+    if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
         return plan_edit(item) if is_named else require_explicit_selection(item)
-    if ConversionKind.POWER_APPS_TRIGGER in item.edits:
+    if ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions:
         return plan_edit(item) if is_named else _plan_solution(item)
-    why = next(reason for reason in MicrosoftKeyReason if reason in item.reasons)
+    why = next(reason for reason in MicrosoftKeyReason if reason in item.microsoft_key_reasons)
     unprepared = why.category.unprepared
     return replace(
         item,
         action=PlannedAction.NO_CHANGE,
-        explanation=unprepared,
-        left=NotMigratedReason.KEY_NOT_APPLIED,
+        message=unprepared,
+        not_migrated_reason=NotMigratedReason.KEY_NOT_APPLIED,
     )
 
 
 def plan_edit(item: PlanItem) -> PlanItem:
     """Return the item as an edit of the flow's definition."""
-    is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.edits
+    is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
-    instruction = RECONNECT_APPS if is_trigger else ""
+    fix = RECONNECT_APPS if is_trigger else ""
     return _without_dependents(
-        replace(
-            item, action=action, pattern=MigrationMethod.EDIT_DEFINITION, instruction=instruction
-        )
+        replace(item, action=action, migration_method=MigrationMethod.EDIT_DEFINITION, fix=fix)
     )
 
 
@@ -54,7 +52,7 @@ def require_explicit_selection(item: PlanItem) -> PlanItem:
     return replace(
         item,
         action=PlannedAction.NEEDS_CHANGES,
-        instruction=(
+        fix=(
             "Read the proposed change. To let the app make it, name the flow in a new "
             f"remediation (--flow {item.workflow_id}). Or make it yourself."
         ),
@@ -66,22 +64,22 @@ def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
     be converted.
     """
     if not proposal.obstacles:
-        return replace(item, proposal=proposal.diff)
+        return replace(item, conversion_preview=proposal.diff)
     text = "\n".join(("The app cannot convert it safely.", *proposal.obstacles))
-    item = replace(item, proposal=text)
+    item = replace(item, conversion_preview=text)
     if item.action not in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}:
         return item
-    instruction = "Change the action to V2 in the designer, and the actions that read its result."
+    fix = "Change the action to V2 in the designer, and the actions that read its result."
     if item.action is PlannedAction.CONVERT_TRIGGER:
-        instruction = (
+        fix = (
             "Change the trigger to V2 in the designer. Or start a remediation that does not name "
             "the flow, which adds it to a solution."
         )
     return replace(
         item,
         action=PlannedAction.NEEDS_CHANGES,
-        explanation=text.replace("\n", " "),
-        instruction=instruction,
+        message=text.replace("\n", " "),
+        fix=fix,
     )
 
 
@@ -91,7 +89,7 @@ def describe_changes(item: PlanItem) -> tuple[str, ...]:
     if not item.in_solution:
         writes.append(f"add {title} to a solution, which the app cannot revert")
     if item.action is not PlannedAction.ADD_TO_SOLUTION:
-        writes += [_EDITS[edit].format(title=title) for edit in item.edits]
+        writes += [_EDITS[edit].format(title=title) for edit in item.possible_conversions]
     return tuple(writes)
 
 
@@ -105,7 +103,11 @@ _EDITS: Mapping[ConversionKind, str] = {
 
 def _plan_solution(item: PlanItem) -> PlanItem:
     return _without_dependents(
-        replace(item, action=PlannedAction.ADD_TO_SOLUTION, pattern=MigrationMethod.ADD_TO_SOLUTION)
+        replace(
+            item,
+            action=PlannedAction.ADD_TO_SOLUTION,
+            migration_method=MigrationMethod.ADD_TO_SOLUTION,
+        )
     )
 
 

@@ -19,23 +19,23 @@ class RemediationProgress:
 
     state: RemediationState
     #: Number of jobs by state.
-    environments: dict[str, int]
-    flows: dict[str, int]
+    environment_states: dict[str, int]
+    flow_states: dict[str, int]
     #: Number of blocked or failed jobs.
-    stuck: int
+    action_required_count: int
     #: Number of flows that were on and whose original and copy are both off.
     both_off_count: int
     #: Number of flows that are not migrated so far, by `NotMigratedReason`.
-    left: dict[str, int]
+    not_migrated: dict[str, int]
     #: When the app continues; None: it waits for a person.
     next_check_at: datetime | None
     #: When the first plan that awaits approval expires; None: none does.
-    expires: datetime | None
+    approval_expires_at: datetime | None
 
     @property
     def states(self) -> frozenset[RemediationState]:
         """Return the states under which a search finds it: its own, and blocked if any job is."""
-        stuck = {RemediationState.BLOCKED} if self.stuck else set()
+        stuck = {RemediationState.BLOCKED} if self.action_required_count else set()
         return frozenset({self.state, *stuck})
 
 
@@ -53,24 +53,30 @@ def compute_progress(
         flows.update(states)
     # In these states an environment job only waits, so its wake-up says nothing about progress.
     only_watch = {EnvironmentJobState.RUNNING_FLOW_JOBS, EnvironmentJobState.AWAITING_APPROVAL}
-    planning = [job.due for job in environment_jobs if job.state not in only_watch]
-    dues = [due for due in (*planning, *(job.due for job in jobs)) if due]
-    expiries = [job.expires for job in environment_jobs if job.awaits_approval and job.expires]
+    planning = [job.next_check_at for job in environment_jobs if job.state not in only_watch]
+    dues = [due for due in (*planning, *(job.next_check_at for job in jobs)) if due]
+    expiries = [
+        job.approval_expires_at
+        for job in environment_jobs
+        if job.awaits_approval and job.approval_expires_at
+    ]
     stuck = sum(job.needs_action for job in environment_jobs) + sum(
         job.needs_action for job in jobs
     )
     return RemediationProgress(
         state=_state(environment_jobs, jobs),
-        environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
-        flows=dict(sorted(flows.items())),
-        stuck=stuck,
-        both_off_count=sum(job.code == Reason.BOTH_OFF for job in jobs),
-        left={
+        environment_states=dict(
+            sorted(Counter(str(job.state) for job in environment_jobs).items())
+        ),
+        flow_states=dict(sorted(flows.items())),
+        action_required_count=stuck,
+        both_off_count=sum(job.reason_code == Reason.BOTH_OFF for job in jobs),
+        not_migrated={
             str(why): number
             for why, number in count_not_migrated(environment_jobs, jobs, closed).items()
         },
         next_check_at=min(dues, default=None),
-        expires=min(expiries, default=None),
+        approval_expires_at=min(expiries, default=None),
     )
 
 

@@ -45,15 +45,15 @@ class Remediation:
     """A request to migrate flows: what, by whom and when."""
 
     mode: RemediationMode
-    origin: StartSource
+    start_source: StartSource
     #: The same value starts the same remediation: an event's id, a date, or an idempotency key.
-    cause: str
-    created: datetime
+    idempotency_key: str
+    created_at: datetime
     environment_ids: tuple[str, ...]
     #: Workflow ids or flow names; empty: all that stay on Microsoft's key.
     flow_ids: tuple[str, ...] = ()
     #: Compare every flow with the flow service's list of all flows, within a separate small budget.
-    reconcile: bool = False
+    compare_all_flows: bool = False
     #: Only assess the environments.
     assessment: AssessmentRequest | None = None
     #: Name and Entra object id of the person who started it; empty: nobody, or unknown.
@@ -68,7 +68,7 @@ class Remediation:
     @property
     def id(self) -> str:
         """Return the remediation's id, derived from its start source and cause."""
-        return str(uuid.uuid5(NAMESPACE, f"remediation/{self.origin}/{self.cause}"))
+        return str(uuid.uuid5(NAMESPACE, f"remediation/{self.start_source}/{self.idempotency_key}"))
 
 
 class PlanKept(StrEnum):
@@ -88,7 +88,7 @@ class ExternalHost:
     prefixes: tuple[str, ...]
     #: The first originals that call it, and how many there are in all.
     workflow_ids: tuple[str, ...]
-    flows: int
+    flow_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +98,14 @@ class FirewallIssueSummary:
     #: The name by which an administrator ignores it.
     name: str
     kind: str
-    firewall: str
-    missing: tuple[str, ...]
-    instruction: str
+    firewall_name: str
+    missing_prefixes: tuple[str, ...]
+    fix: str
     #: What the app changes in it before it verifies the first copy that needs it; empty: nothing.
-    repair: str = ""
+    fix_by_app: str = ""
     #: The first originals whose cutover it blocks, and how many there are in all.
     workflow_ids: tuple[str, ...]
-    flows: int = 0
+    flow_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +113,12 @@ class ApprovedPlan:
     """An approval of an environment's plan."""
 
     version: str
-    by: str
-    at: datetime
+    approved_by: str
+    approved_at: datetime
     #: Flows that it excluded.
     excluded_from_approval: tuple[str, ...]
     #: Where the approved plan is archived.
-    archive: str
+    archive_name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: less.
     mode: RemediationMode
     flow_ids: tuple[str, ...] = ()
-    reconcile: bool = False
+    compare_all_flows: bool = False
     assessment: AssessmentRequest | None = None
     policy_id: str = ""
 
@@ -150,7 +150,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Since when it has waited for the platform migration of its environment.
     platform_migration_seen_at: datetime | None = None
     planned_at: datetime | None = None
-    expires: datetime | None = None
+    approval_expires_at: datetime | None = None
     approved_by: str = ""
     #: Number of approvals of this environment's plan, and the plan version of the last one.
     approval_count: int = 0
@@ -162,7 +162,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Flows that the last approval excluded.
     excluded_from_approval: tuple[str, ...] = ()
     #: Number of flows of the plan that await an approval.
-    awaiting: int = 0
+    awaiting_approval_count: int = 0
     has_started_flow_jobs: bool = False
     #: Id of an open flow job: until it ends, the others need not be checked.
     watched_job_id: str = ""
@@ -173,21 +173,21 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
-    network: tuple[FirewallIssueSummary, ...] = ()
+    firewall_issues: tuple[FirewallIssueSummary, ...] = ()
     external_hosts: tuple[ExternalHost, ...] = ()
     #: Texts for the administrator: call loops, missing children, differences between sources.
     findings: tuple[str, ...] = ()
-    counts: dict[str, int] | None = None
+    planned_action_counts: dict[str, int] | None = None
     #: Number of the plan's flows without a job that stay on Microsoft's key, by
     #: `NotMigratedReason`.
-    left: dict[str, int] | None = None
+    not_migrated: dict[str, int] | None = None
     plan_kept: PlanKept = PlanKept.WHOLE
 
     @property
     def ended_at(self) -> datetime | None:
         """Return when it ended; None: it has not, or a person may continue it."""
         is_over = self.state_properties.next_actor is NextActor.NONE
-        return self.history[-1].at if is_over and self.history else None
+        return self.history[-1].changed_at if is_over and self.history else None
 
     @property
     def state_properties(self) -> EnvironmentStateProperties:
@@ -218,7 +218,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     def awaits_approval(self) -> bool:
         """Return whether there is something to approve, which may be the rest of a started plan."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
-            return self.has_started_flow_jobs and self.awaiting > 0
+            return self.has_started_flow_jobs and self.awaiting_approval_count > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
 
     @property

@@ -32,5 +32,5 @@ def _format_flow_state(one: FlowJob | PlanItem) -> str:
         return one.state.replace("_", " ")
     if one.action.has_job:
         return "not started"
-    left = NotMigratedReason.NEEDS_CHANGES if one.needs_changes else one.left
+    left = NotMigratedReason.NEEDS_CHANGES if one.needs_changes else one.not_migrated_reason
     return LEFT_WORDS[left][0] if left else ACTION_WORDS[one.action]

@@ -48,7 +48,7 @@ def with_network(
     shown = tuple(
         replace(
             issue,
-            flows=len(issue.workflow_ids),
+            flow_count=len(issue.workflow_ids),
             workflow_ids=issue.workflow_ids[:MOST_FLOWS_OF_A_GAP],
         )
         for issue in widest[:MOST_GAPS]
@@ -68,9 +68,9 @@ def with_network(
         findings = tuple(dict.fromkeys((*findings, text)))
     targets = tuple(
         replace(one, workflow_ids=one.workflow_ids[:MOST_FLOWS_OF_A_GAP])
-        for one in sorted(external, key=lambda one: (-one.flows, one.host))[:MOST_GAPS]
+        for one in sorted(external, key=lambda one: (-one.flow_count, one.host))[:MOST_GAPS]
     )
-    return replace(job, network=shown, findings=findings, external_hosts=targets)
+    return replace(job, firewall_issues=shown, findings=findings, external_hosts=targets)
 
 
 def fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:

@@ -45,14 +45,16 @@ def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
         plan_kept=PlanKept.BEING_REMOVED,
         findings=fitting_findings((*job.findings, text)),
         unmatched_trigger_urls=(),
-        network=(),
+        firewall_issues=(),
         external_hosts=(),
     )
 
 
 def _was_used(job: EnvironmentJob) -> bool:
     """Return whether it may have created flow jobs, or was approved."""
-    has_work = any((job.counts or {}).get(action) for action in PlannedAction if action.is_work)
+    has_work = any(
+        (job.planned_action_counts or {}).get(action) for action in PlannedAction if action.is_work
+    )
     return job.approval_count > 0 or (job.has_started_flow_jobs and has_work)
 
 
@@ -60,7 +62,7 @@ def _last_whole_plans(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
     """Return when the last plan of each whole environment was made, by environment id."""
     last: dict[str, datetime] = {}
     for job in jobs:
-        if job.planned_at and job.left is not None and not job.flow_ids:
+        if job.planned_at and job.not_migrated is not None and not job.flow_ids:
             home = job.environment_id
             last[home] = max(job.planned_at, last.get(home, job.planned_at))
     return last

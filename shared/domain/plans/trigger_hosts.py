@@ -39,7 +39,7 @@ def outgoing_hosts(
     found: dict[str, list[TriggerHostFlow]] = {}
     seen: set[str] = set()
     for item in items:
-        if not (item.action.has_job and item.pattern.has_copy and item.has_trigger_url):
+        if not (item.action.has_job and item.migration_method.has_copy and item.has_trigger_url):
             continue
         job = jobs.get(item.workflow_id)
         flow = TriggerHostFlow(

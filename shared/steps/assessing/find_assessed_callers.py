@@ -106,8 +106,8 @@ def _callers_of(
     found = dict[str, AssessedCaller]()
     for place in [*places.get(url_id, ()), *places.get(flow.workflow_id, ())]:
         if isinstance(place, UnreadableRow):
-            label, manual = str(place), place.instruction
-            found[place.name] = AssessedCaller(kind="", label=label, manual=manual)
+            label, manual = str(place), place.fix
+            found[place.name] = AssessedCaller(kind="", label=label, manual_reason=manual)
             continue
         # A workflow keeps its id when its solution is imported elsewhere; a URL means the same
         # everywhere.
@@ -116,15 +116,15 @@ def _callers_of(
             found[place.id] = AssessedCaller(
                 kind=place.caller.kind,
                 label=place.caller.label,
-                manual=place.caller.manual,
+                manual_reason=place.caller.manual_reason,
                 is_broken=url_id in place.caller.retired_url_ids,
             )
     if TriggerCategory(flow.category).is_run_by_agents:
         found[agents.KIND] = AssessedCaller(
-            kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
+            kind=agents.KIND, label=agents.LABEL, manual_reason=agents.BY_THEIR_MAKERS
         )
     for key, label in channels_using(services.settings.channel_addresses, url_id):
-        found[key] = AssessedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
+        found[key] = AssessedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 

@@ -85,7 +85,7 @@ def _add_to_solution(work: StepContext, solution: Solution) -> Write:
 def _blocked(reason: str, solution: Solution) -> JobBlocked:
     return JobBlocked(
         reason,
-        instruction=(
+        fix=(
             f"Add the copy to the solution {solution.title} (Solutions → Add existing → "
             "Automation → Cloud flow), or give the app's application user the role System "
             "Administrator. Then retry."

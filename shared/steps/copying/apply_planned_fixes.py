@@ -16,10 +16,12 @@ async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]
     job, services = work.job, work.services
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
     plan = kept.item if kept else None
-    shown = {finding.name for finding in plan.network if finding.repair} if plan else set()
+    shown = (
+        {finding.name for finding in plan.firewall_issues if finding.fix_by_app} if plan else set()
+    )
     planned = [issue for issue in issues if issue.name in shown]
     authorization = FixAuthorization(
-        by=(plan and plan.approved_by) or "approval policy automatic",
+        requested_by=(plan and plan.approved_by) or "approval policy automatic",
         environment_ids=(job.environment_id,),
         holder=work,
         permit=work.check_write_allowed,

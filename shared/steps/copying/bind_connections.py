@@ -82,7 +82,7 @@ async def _create_reference(
         raise JobBlocked(
             f"{job.display_name} uses the connection {connection.label} of a custom connector, "
             "and no connection reference is bound to it.",
-            instruction="Add the custom connector to a solution and make a connection reference "
+            fix="Add the custom connector to a solution and make a connection reference "
             f"for the connection {connection.label} there. Then retry.",
             code=Reason.CUSTOM_CONNECTOR_REFERENCE_MISSING,
         )
@@ -160,7 +160,7 @@ def _creation(
         return JobBlocked(
             f"No connection reference can be created for the connection {connection.label} of "
             f"{whose}: neither the owner of {work.job.display_name} nor the app may use it.",
-            instruction=(
+            fix=(
                 f"Ask {whose} to share the connection with the app ('Can use'), or to create a "
                 "connection reference for it in this environment. Then retry."
             ),

@@ -52,7 +52,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
-            instruction=(
+            fix=(
                 "Copy it in the environment where the solution is developed, and import the "
                 "solution again. Then start a new remediation."
             ),
@@ -68,8 +68,8 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
             continue
         if child.is_inactive:
             raise JobBlocked(
-                f"The child flow {child.display_name} is {child.state}: {child.reason}",
-                instruction=f"Fix the job of {child.display_name} first. This job then continues.",
+                f"The child flow {child.display_name} is {child.state}: {child.message}",
+                fix=f"Fix the job of {child.display_name} first. This job then continues.",
                 code=Reason.CHILD_FLOW_NOT_READY,
             )
         raise MustWait(
@@ -96,7 +96,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     )
     job = await record_original(work, original)
     where = await services.archive.put(archive_name(job), original.client_data.encode())
-    await work.save(replace(job, archive=where))
+    await work.save(replace(job, archive_name=where))
     intended = await copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create_and_compare(work, original, intended)
@@ -110,7 +110,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     work.remember(await share_copy(work, original, belonging))
     # Turn it off, too: an interrupted invocation may have turned it on before its original went
     # off.
-    is_on = work.job.pattern is MigrationMethod.UPDATE_CALLERS
+    is_on = work.job.migration_method is MigrationMethod.UPDATE_CALLERS
     row = await toggle_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
     name = await flow_name_of(
         services, environment.id, row.workflow_id, state=row.state, unique_id=row.unique_id
@@ -141,7 +141,7 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
         for child in await work.related(job.children)
         if child.is_verified
     }
-    if job.pattern is not MigrationMethod.UPDATE_CALLERS:
+    if job.migration_method is not MigrationMethod.UPDATE_CALLERS:
         flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):

@@ -64,5 +64,5 @@ async def _read_owner(work: StepContext, original: OriginalFlow) -> DataverseUse
     return users.get(original.owner_id.lower())
 
 
-def _blocked(reason: str, instruction: str) -> JobBlocked:
-    return JobBlocked(reason, instruction=instruction, code=Reason.OWNER_UNAVAILABLE)
+def _blocked(reason: str, fix: str) -> JobBlocked:
+    return JobBlocked(reason, fix=fix, code=Reason.OWNER_UNAVAILABLE)

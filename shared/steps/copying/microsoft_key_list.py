@@ -105,9 +105,9 @@ async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ..
 
 def _visible_from(services: Services, job: FlowJob) -> datetime:
     """Return the time from which a list shows the copy, on or off."""
-    copied = (change.at for change in job.history if change.state == FlowJobState.COPIED)
+    copied = (change.changed_at for change in job.history if change.state == FlowJobState.COPIED)
     # If the history no longer has the entry, it was before all entries.
-    return max(copied, default=job.history[0].at) + services.settings.read_lag
+    return max(copied, default=job.history[0].changed_at) + services.settings.read_lag
 
 
 def _snapshot_store(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:

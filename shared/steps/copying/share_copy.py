@@ -73,7 +73,7 @@ async def share_copy(
         not_kept=lambda _: JobBlocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
             f"{len(shares())} co-owners of the original, but not all of them have access.",
-            instruction="Share the copy in Power Automate as the original is shared, then retry.",
+            fix="Share the copy in Power Automate as the original is shared, then retry.",
             code=Reason.SHARING_REJECTED,
         ),
     )
@@ -201,7 +201,7 @@ def _grant_share(
         return JobBlocked(
             f"The copy of {work.job.display_name} cannot be shared with the {share.principal}: "
             f"{err}",
-            instruction=(
+            fix=(
                 "Give the app's application user the role System Administrator (or the privilege "
                 "prvShareWorkflow), or share the copy yourself as the original is shared. Then "
                 "retry."

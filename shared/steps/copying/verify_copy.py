@@ -45,7 +45,9 @@ async def verify_copy(work: StepContext) -> FlowJob:
 
 async def _check_copy(work: StepContext) -> None:
     job = work.job
-    expected = FlowState.ON if job.pattern is MigrationMethod.UPDATE_CALLERS else FlowState.OFF
+    expected = (
+        FlowState.ON if job.migration_method is MigrationMethod.UPDATE_CALLERS else FlowState.OFF
+    )
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
     try:
         row = await read_back(
@@ -59,13 +61,13 @@ async def _check_copy(work: StepContext) -> None:
     except NotFound as err:
         raise JobBlocked(
             f"The copy of {job.display_name} was deleted.",
-            instruction="Cancel this job and start a new remediation for the flow.",
+            fix="Cancel this job and start a new remediation for the flow.",
             code=Reason.COPY_CHANGED,
         ) from err
     if definition_digest(row.client_data) != job.copy_digest:
         raise JobBlocked(
             f"The copy of {job.display_name} was edited before it was verified.",
-            instruction=(
+            fix=(
                 "Make the same edit in the original, or roll this job back. Then start a new "
                 "remediation for the flow."
             ),
@@ -74,7 +76,7 @@ async def _check_copy(work: StepContext) -> None:
     if row.state is not expected:
         raise JobBlocked(
             f"The copy of {job.display_name} is {row.state}, not {expected}.",
-            instruction=f"Turn the copy {expected} in Power Automate, then retry.",
+            fix=f"Turn the copy {expected} in Power Automate, then retry.",
             code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 
@@ -100,7 +102,7 @@ async def _check_network(work: StepContext) -> None:
         names = ", ".join(gap.name for gap in open_gaps)
         raise JobBlocked(
             f"These firewalls deny the copy of {job.display_name}: {names}",
-            instruction=" ".join(gap.instruction for gap in open_gaps)
+            fix=" ".join(gap.fix for gap in open_gaps)
             + " Then retry. Or ignore the issue by its name.",
             code=Reason.FIREWALL_DENIES,
         )
@@ -120,7 +122,7 @@ async def _planned_share(work: StepContext) -> ServiceAccountShare | None:
 
 
 def _has_url(job: FlowJob) -> bool:
-    return job.has_trigger_url and job.pattern is not MigrationMethod.COPY_OFF
+    return job.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
 
 
 async def _read_urls(work: StepContext) -> None:

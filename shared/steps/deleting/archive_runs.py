@@ -30,7 +30,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
             archive.flow_name,
             archive.cursor,
             since=archive.begins,
-            until=archive.oldest or archive.started_at,
+            until=archive.oldest_run_at or archive.started_at,
         )
     except (NotFound, PlatformError) as err:
         if has_expired(archive.cursor, err):

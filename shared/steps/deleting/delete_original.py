@@ -87,9 +87,7 @@ async def check_original(
     }:
         raise JobBlocked(
             f"The platform shows {work.job.display_name}, but not its runs.",
-            instruction=(
-                "Check in Power Automate whether it has runs, then schedule the deletion again."
-            ),
+            fix=("Check in Power Automate whether it has runs, then schedule the deletion again."),
             code=Reason.ARCHIVE_FAILED,
         )
     await _check_original(work, held.job, original)
@@ -111,7 +109,7 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
-            instruction=(
+            fix=(
                 "Delete it in the environment where the solution is developed, and import the "
                 "solution again."
             ),
@@ -121,10 +119,10 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
     if not is_as_copied and not deletion.accepts_original_edits:
         raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
-            instruction=(
+            fix=(
                 "Make the edit in the copy too if you need it. To accept it, schedule the "
                 "deletion again: the flow is archived and deleted as it is then. Archive: "
-                f"{job.archive}"
+                f"{job.archive_name}"
             ),
             code=Reason.ORIGINAL_EDITED,
         )
@@ -138,7 +136,7 @@ async def _check_copy(work: StepContext) -> None:
     except NotFound:
         state = None
     if state is FlowState.ON or (
-        state is FlowState.OFF and job.pattern is MigrationMethod.COPY_OFF
+        state is FlowState.OFF and job.migration_method is MigrationMethod.COPY_OFF
     ):
         return
     raise JobBlocked(
@@ -146,7 +144,7 @@ async def _check_copy(work: StepContext) -> None:
             f"The copy of {job.display_name} is {state or 'gone'}, so nothing would replace the "
             "original."
         ),
-        instruction=(
+        fix=(
             "Turn the copy on, or roll the job back. If neither flow is needed, delete both "
             "yourself."
         ),
@@ -246,15 +244,15 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
     if kept is None or not kept.item.is_open:
         raise JobBlocked(
             f"The original of {parent.display_name} still calls this one.",
-            instruction=(
+            fix=(
                 f"Schedule the deletion of {parent.display_name} too, then schedule this one again."
             ),
             code=Reason.PARENT_FLOW_NOT_READY,
         )
     in_loop = job.id in all_ancestors(parent, await work.ancestors())
-    if in_loop and kept.item.code == Reason.PARENT_FLOW_NOT_READY:
+    if in_loop and kept.item.reason_code == Reason.PARENT_FLOW_NOT_READY:
         return
-    until = max(services.now + services.settings.wait_poll_interval, kept.item.on)
+    until = max(services.now + services.settings.wait_poll_interval, kept.item.delete_at)
     raise MustWait(
         (f"{parent.display_name} has to be deleted first."),
         until=until,
@@ -277,9 +275,7 @@ async def _check_callers(work: StepContext) -> None:
                 continue
             raise JobBlocked(
                 f"The {caller.label} still holds the URL or id of {job.display_name}.",
-                instruction=(
-                    "Change it to the copy, or remove it. Then schedule the deletion again."
-                ),
+                fix=("Change it to the copy, or remove it. Then schedule the deletion again."),
                 code=Reason.MANUAL_CALLER,
             )
 
@@ -312,7 +308,7 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
     if not is_kept:
         raise JobBlocked(
             f"The archive does not return the definition of {work.job.display_name}.",
-            instruction=f"Check {where} in the archive, then schedule the deletion again.",
+            fix=f"Check {where} in the archive, then schedule the deletion again.",
             code=Reason.ARCHIVE_FAILED,
         )
     return where

@@ -51,7 +51,7 @@ async def check_refused_calls(work: StepContext) -> None:
         raise JobBlocked(
             (f"{job.display_name} is not retired, because a copy's call of its host was denied: ")
             + " ".join(f"{call.text} [{call.name}]" for call in unresolved),
-            instruction=" ".join(dict.fromkeys(call.instruction for call in unresolved))
+            fix=" ".join(dict.fromkeys(call.fix for call in unresolved))
             + (
                 " The job continues after a later run succeeded, which the daily check detects. "
                 "Or ignore the call by the name in brackets (`cmkflow environment ignore`)."
@@ -66,14 +66,14 @@ async def unresolved_blocked_calls(
     """Yield the blocked calls of an environment that are not resolved."""
     table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment_id)):
-        if kept.item.code:
+        if kept.item.reason_code:
             yield kept.item
 
 
 async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
     """Send an alert about a blocked call, once until it is resolved."""
     row = services.tables.blocked_calls.name_of(call)
-    await tell(services, call.code, row, f"{call.text} {call.instruction}")
+    await tell(services, call.reason_code, row, f"{call.text} {call.fix}")
 
 
 async def find_blocked_calls(services: Services, environment: Environment, job: FlowJob) -> None:
@@ -93,7 +93,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
         await _record(services, environment, call)
     table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment.id)):
-        if kept.item.copy_id == job.copy_id and kept.item.code:
+        if kept.item.copy_id == job.copy_id and kept.item.reason_code:
             await _resolve(services, environment, kept, runs)
 
 
@@ -114,9 +114,9 @@ async def _find_in_runs(
                 copy_id=job.copy_id,
                 action=action.name,
                 run_id=run.run_id,
-                at=run.started_at,
+                failed_at=run.started_at,
                 symptom=symptom,
-                code=Reason.OUTBOUND_CALL_BLOCKED,
+                reason_code=Reason.OUTBOUND_CALL_BLOCKED,
             )
     return found
 
@@ -148,13 +148,13 @@ async def _record(services: Services, environment: Environment, call: BlockedCal
     """Record a blocked call with the firewall that denies it, and send an alert."""
     table = services.tables.blocked_calls
     known = await table.get(*table.address(call))
-    if known and known.item.counts_from >= call.at:
+    if known and known.item.counts_from >= call.failed_at:
         return
-    explanation, instruction = await _explain(services, environment, call)
-    call = replace(call, explanation=explanation, instruction=instruction)
+    explanation, fix = await _explain(services, environment, call)
+    call = replace(call, message=explanation, fix=fix)
 
     def newest(old: BlockedCall | None) -> BlockedCall | None:
-        return None if old and old.counts_from >= call.at else call
+        return None if old and old.counts_from >= call.failed_at else call
 
     if await table.change(*table.address(call), newest):
         await alert_blocked_call(services, call)
@@ -172,7 +172,7 @@ async def _explain(
     gaps = [gap for gap in network.gaps([call.host]) if gap.is_required]
     gaps = gaps or network.external_targets({call.host: [call.display_name]})
     if gaps:
-        return " ".join(gap.text for gap in gaps), " ".join(gap.instruction for gap in gaps)
+        return " ".join(gap.message for gap in gaps), " ".join(gap.fix for gap in gaps)
     return (
         "Every firewall that this app reads allows PowerPlatformPlex.",
         (
@@ -190,11 +190,13 @@ async def _resolve(
 ) -> None:
     """Resolve a blocked call if a later run of its copy succeeded and no firewall issue remains."""
     call = kept.item
-    later = [run.started_at for run in runs if run.started_at > call.at and run.has_succeeded]
+    later = [
+        run.started_at for run in runs if run.started_at > call.failed_at and run.has_succeeded
+    ]
     if not later:
         return
     waived = (await settings_of(services, environment.id)).ignored_issues
     if not await required_gaps(services, environment, [call.host], waived):
-        settled = replace(call, code="", settled=max(later))
+        settled = replace(call, reason_code="", resolved_at=max(later))
         with suppress(Conflict):  # a newer call was recorded
             await services.tables.blocked_calls.replace(kept, settled)

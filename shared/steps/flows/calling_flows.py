@@ -21,7 +21,7 @@ async def calling_flows(services: Services, environment: Environment) -> Calling
     async for kept in readable(services, services.tables.flow_jobs.scan(environment.id)):
         job = kept.item
         known.add(job.original_id)
-        if job.http_hosts and job.pattern.has_copy and (job.is_live or job.has_succeeded):
+        if job.http_hosts and job.migration_method.has_copy and (job.is_live or job.has_succeeded):
             found[job.http_hosts].append(job.remediation_id)
     where = [Condition("environment_id", "eq", environment.id)]
     async for approved in readable(services, services.tables.environment_jobs.scan(where=where)):
@@ -31,7 +31,7 @@ async def calling_flows(services: Services, environment: Environment) -> Calling
         known.update(plan.excluded_from_approval)
         async for planned in readable(services, services.tables.plan_items.scan(plan.id)):
             item = planned.item
-            gets_copy = item.action.is_copy and item.pattern.has_copy
+            gets_copy = item.action.is_copy and item.migration_method.has_copy
             if gets_copy and item.http_hosts and item.workflow_id not in known:
                 found[item.http_hosts].append(plan.remediation_id)
     return dict(found)

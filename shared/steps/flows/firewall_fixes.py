@@ -33,7 +33,7 @@ TRIES = 4
 class FixAuthorization:
     """Who asked to change a firewall, and the check before each write."""
 
-    by: str
+    requested_by: str
     #: The environments whose flows it is for.
     environment_ids: tuple[str, ...]
     holder: LeaseHolder
@@ -57,24 +57,24 @@ async def apply_fix(
     while somebody else writes the resource, or the change is not visible yet.
     """
     fix = await propose_fix(services, issue)
-    if fix.refusal or fix.opening is None:
+    if fix.unavailable_reason or fix.added_entries is None:
         raise JobBlocked(
             f"The app cannot change {issue.firewall_name} ({issue.name}): "
-            f"{fix.refusal or '; '.join(fix.notes)}",
-            instruction="Make the change that `cmkflow network fix` shows, or another.",
+            f"{fix.unavailable_reason or '; '.join(fix.notes)}",
+            fix="Make the change that `cmkflow network fix` shows, or another.",
             code=Reason.FIREWALL_FIX_FAILED,
         )
     record = FirewallFixRecord(
-        gap=issue.name,
+        issue=issue.name,
         kind=issue.kind,
         firewall=issue.firewall_name,
-        opening=replace(fix.opening, entries=()),
+        added_entries=replace(fix.added_entries, entries=()),
         state=FirewallFixState.APPLYING,
         environment_ids=authorization.environment_ids,
-        by=authorization.by,
-        at=services.now,
+        changed_by=authorization.requested_by,
+        changed_at=services.now,
     )
-    return await _reach_target(services, record, authorization, add=fix.opening.entries)
+    return await _reach_target(services, record, authorization, add=fix.added_entries.entries)
 
 
 async def revert_fix(
@@ -84,9 +84,16 @@ async def revert_fix(
 
     If the firewall no longer exists, there is nothing to remove.
     """
-    record = replace(record, state=FirewallFixState.REVERTING, by=authorization.by, at=services.now)
+    record = replace(
+        record,
+        state=FirewallFixState.REVERTING,
+        changed_by=authorization.requested_by,
+        changed_at=services.now,
+    )
     try:
-        return await _reach_target(services, record, authorization, remove=record.opening.entries)
+        return await _reach_target(
+            services, record, authorization, remove=record.added_entries.entries
+        )
     except NotFound:
         return await _complete(services, record)
 
@@ -99,9 +106,9 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
     """
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)
-    entries, is_opening = record.opening.entries, record.state is FirewallFixState.APPLYING
+    entries, is_opening = record.added_entries.entries, record.state is FirewallFixState.APPLYING
     try:
-        there = await kind.read_list(record.opening)
+        there = await kind.read_list(record.added_entries)
     except NotFound:
         return await _store(services, replace(record, state=FirewallFixState.REVERTED))
     if _remaining_change(there, entries if is_opening else (), () if is_opening else entries):
@@ -120,10 +127,12 @@ async def _reach_target(
     """Change a list until it has all entries to add and none of those to remove."""
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)  # it proposed the entries
-    async with lease_resource(authorization.holder, record.opening.resource_id.lower()) as held:
+    async with lease_resource(
+        authorization.holder, record.added_entries.resource_id.lower()
+    ) as held:
         record = await _with_earlier(services, record)
         for _ in range(TRIES):
-            change = _remaining_change(await kind.read_list(record.opening), add, remove)
+            change = _remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
                 return await _complete(services, record)
             if _is_overdue(services, record):
@@ -135,7 +144,10 @@ async def _reach_target(
             except Conflict:
                 continue  # nothing was written
             async for _ in poll(authorization.holder):
-                if _remaining_change(await kind.read_list(record.opening), add, remove) is None:
+                if (
+                    _remaining_change(await kind.read_list(record.added_entries), add, remove)
+                    is None
+                ):
                     return await _complete(services, record)
             since = record.unseen_since or services.now
             record = await _store(services, replace(record, unseen_since=since))
@@ -161,19 +173,19 @@ async def _record_not_kept(
     The record keeps only entries that are in the list, because entries that a person adds later are
     not the app's. The next attempt starts again.
     """
-    there = tuple(one for one in record.opening.entries if one in change.present.texts)
+    there = tuple(one for one in record.added_entries.entries if one in change.present.texts)
     state = record.state
     if state is FirewallFixState.APPLYING:
         state = FirewallFixState.APPLIED if there else FirewallFixState.REVERTED
-    opening = replace(record.opening, entries=there)
-    await _store(services, replace(record, opening=opening, state=state, unseen_since=None))
+    opening = replace(record.added_entries, entries=there)
+    await _store(services, replace(record, added_entries=opening, state=state, unseen_since=None))
     missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
     return JobBlocked(
         f"Azure accepted a change of {record.firewall} and did not keep it: {'; '.join(missing)}.",
-        instruction=(
-            f"Find out in the activity log of {record.opening.resource_id} what reverts changes "
-            "there, such as a deployment or a policy. Stop that, or make the change there. Then "
-            "retry."
+        fix=(
+            f"Find out in the activity log of {record.added_entries.resource_id} what reverts "
+            "changes there, such as a deployment or a policy. Stop that, or make the change there. "
+            "Then retry."
         ),
         code=Reason.FIREWALL_FIX_FAILED,
     )
@@ -197,7 +209,7 @@ async def _write_change(
         await held.permit()
 
     async def call() -> None:
-        added.extend(await kind.update_list(services.resource_writer, record.opening, change))
+        added.extend(await kind.update_list(services.resource_writer, record.added_entries, change))
 
     await perform(Write(permit=permit, call=call))
     return _with_entries(record, tuple(added))
@@ -224,13 +236,13 @@ async def _with_earlier(services: Services, record: FirewallFixRecord) -> Firewa
     environments = (*recorded.item.environment_ids, *record.environment_ids)
     since = recorded.item.unseen_since if recorded.item.state is record.state else None
     record = replace(record, environment_ids=tuple(dict.fromkeys(environments)), unseen_since=since)
-    return _with_entries(record, recorded.item.opening.entries)
+    return _with_entries(record, recorded.item.added_entries.entries)
 
 
 def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> FirewallFixRecord:
     """Return the record with these entries added."""
-    together = tuple(dict.fromkeys((*record.opening.entries, *entries)))
-    return replace(record, opening=replace(record.opening, entries=together))
+    together = tuple(dict.fromkeys((*record.added_entries.entries, *entries)))
+    return replace(record, added_entries=replace(record.added_entries, entries=together))
 
 
 async def _complete(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:

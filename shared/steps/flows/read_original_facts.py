@@ -29,7 +29,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     if job.observation_started_at:
         return job  # callers use the copy, so it stays on
     pattern = migration_method_for(TriggerCategory(job.category), is_on=original.is_on)
-    return replace(job, original_was_on=original.is_on, pattern=pattern)
+    return replace(job, original_was_on=original.is_on, migration_method=pattern)
 
 
 def archive_name(job: FlowJob) -> str:
@@ -43,16 +43,16 @@ async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
     if job.original_digest in {"", definition_digest(original.client_data)}:
         return
     when, places = "planned", ""
-    if job.archive:
+    if job.archive_name:
         when, places = "copied", await _describe_changes(work, original)
     fix = (
         "Compare it with the archived definition, then retry: the app copies the flow as it is now."
     )
-    if job.reached is FlowJobState.MONITORING:
+    if job.step is FlowJobState.MONITORING:
         fix = "The copy runs instead of the original. Make the edit in the copy too, then retry."
     raise JobBlocked(
         f"{job.display_name} was edited after it was {when}.{places}",
-        instruction=f"{fix} Archive: {job.archive}" if job.archive else fix,
+        fix=f"{fix} Archive: {job.archive_name}" if job.archive_name else fix,
         code=Reason.ORIGINAL_EDITED,
     )
 
@@ -89,7 +89,7 @@ async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tup
     job = work.job
     children = sorted(summary.children - {job.original_id})
     ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]
-    return tuple(child.id for child in await work.related(ids) if child.pattern.has_copy)
+    return tuple(child.id for child in await work.related(ids) if child.migration_method.has_copy)
 
 
 async def _describe_changes(work: StepContext, original: OriginalFlow) -> str:

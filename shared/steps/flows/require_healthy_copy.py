@@ -32,16 +32,16 @@ def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
     if copy is None:
         raise JobBlocked(
             f"{prefix}The copy of {job.display_name} was deleted.",
-            instruction=(
+            fix=(
                 "Roll this job back, so that every caller calls the original. Then start a new "
                 "remediation for the flow."
             ),
             code=Reason.BOTH_OFF if is_alone else Reason.COPY_CHANGED,
         )
-    if job.pattern is not MigrationMethod.COPY_OFF and copy.state is not FlowState.ON:
+    if job.migration_method is not MigrationMethod.COPY_OFF and copy.state is not FlowState.ON:
         raise JobBlocked(
             f"{prefix}The copy of {job.display_name} is {copy.state}, so callers must not use it.",
-            instruction=(
+            fix=(
                 "Find out who or what turned the copy off, turn it on in Power Automate, then "
                 "retry. Or roll this job back."
             ),

@@ -207,7 +207,7 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
     async def explain(_: OriginalFlow, state: FlowState) -> JobBlocked:
         return JobBlocked(
             f"The platform accepted to turn {job.display_name} {state}, but it is not.",
-            instruction=f"Turn the flow {state} in Power Automate, then retry.",
+            fix=f"Turn the flow {state} in Power Automate, then retry.",
             code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 

@@ -104,7 +104,7 @@ async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
     )
     return JobBlocked(
         f"{why}, and the app may not use one of its connections.",
-        instruction=(
+        fix=(
             "Enable or add the owner, or give original and copy an owner who may use their "
             "connections (Power Automate → the flow → Details → Primary owner), or share the "
             "connections with the app ('Can use'). Then retry."

@@ -24,7 +24,7 @@ from shared.domain.definitions.lost_references import (
 from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
     find_error_code,
-    instruction_for,
+    fix_for,
     is_passing,
 )
 from shared.domain.shape_demand import ShapeDemand
@@ -129,7 +129,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
     try:
         await perform(_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
-        more = instruction_for(err.code, err.detail) if isinstance(err, PlatformError) else ""
+        more = fix_for(err.code, err.detail) if isinstance(err, PlatformError) else ""
         return _retry_later(err, missing) or _references_lost(flow, lost, str(err), more)
     if not await _is_restored(work, flow):
         return _references_lost(flow, lost, "the platform accepted the save, but did not keep it.")
@@ -154,7 +154,7 @@ def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = ""
     return JobBlocked(
         f"The platform rejected a save of the {flow.title} and removed its connection references: "
         f"{named(lost)}. They could not be restored: {why}",
-        instruction=(
+        fix=(
             f"Open the {flow.title} in Power Automate, and choose a connection for each of these: "
             f"{named(lost)}. Save it, then retry. {more}"
         ).strip(),

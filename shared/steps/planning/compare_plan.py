@@ -35,7 +35,7 @@ async def require_new_approval_for_changes(
     """Decide on every approved item, and return the job with what still awaits approval.
 
     `now` is the plan as it would be made now, with its findings. An item with more changes than
-    were approved replaces the approved one and is not started (`PlanItem.changed`).
+    were approved replaces the approved one and is not started (`PlanItem.changed_since_approval`).
     """
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
     planned = await plan.all()
@@ -44,7 +44,7 @@ async def require_new_approval_for_changes(
     now_items, findings = now
     decision = ApprovalDecision(
         number=job.approval_count,
-        by=job.approved_by,
+        approved_by=job.approved_by,
         excluded_from_approval=frozenset(job.excluded_from_approval),
     )
     found = await _current_items(services, job, planned, now_items)
@@ -65,11 +65,13 @@ async def require_new_approval_for_changes(
         job = replace(
             with_network(job, *network),
             planned_at=services.now,
-            expires=services.now + services.settings.approval_period,
+            approval_expires_at=services.now + services.settings.approval_period,
         )
     counts = Counter(str(item.action) for item in items.values())
     left = count_not_included(job.mode, items.values())
-    return replace(job, awaiting=awaiting, counts=dict(counts), left=left)
+    return replace(
+        job, awaiting_approval_count=awaiting, planned_action_counts=dict(counts), not_migrated=left
+    )
 
 
 async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
@@ -79,7 +81,7 @@ async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     plan = held.rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved(await plan.all()))
     left = count_not_included(held.job.mode, await plan.all())
-    return replace(held.job, awaiting=0, left=left)
+    return replace(held.job, awaiting_approval_count=0, not_migrated=left)
 
 
 async def _look_up_new_callers(

@@ -85,7 +85,11 @@ async def complete(
         await kept(*shared)
         if err:
             raise err
-    edited = (done[one.workflow_id] for one in left if one.edits and not one.proposal)
+    edited = (
+        done[one.workflow_id]
+        for one in left
+        if one.possible_conversions and not one.conversion_preview
+    )
     for some in batched(edited, _BATCH_SIZE, strict=False):
         await kept(*await _read_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
@@ -167,7 +171,7 @@ async def _read_proposals(
 def _preview(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
     if client_data is not None:
         try:
-            return preview_conversion(client_data, item.edits)
+            return preview_conversion(client_data, item.possible_conversions)
         except UnreadableDefinition as err:
             why = redact(str(err))
     return ConversionPreview(obstacles=(f"The definition cannot be read: {why}",))
@@ -200,19 +204,21 @@ def with_callers(
     found = calling(environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item))
     callers = {
         place.id: PlannedCaller(
-            kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
+            kind=place.caller.kind,
+            label=place.caller.label,
+            manual_reason=place.caller.manual_reason,
         )
         for place in found
         if place.caller.workflow_id not in but_not
     }
     if TriggerCategory(item.category).is_run_by_agents:
         callers[agents.KIND] = PlannedCaller(
-            kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
+            kind=agents.KIND, label=agents.LABEL, manual_reason=agents.BY_THEIR_MAKERS
         )
     for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
-        callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
+        callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
-    return replace(item, writes=_planned_changes(item), is_complete=True)
+    return replace(item, planned_changes=_planned_changes(item), is_complete=True)
 
 
 def _planned_changes(item: PlanItem) -> tuple[str, ...]:
@@ -232,18 +238,18 @@ def _planned_changes(item: PlanItem) -> tuple[str, ...]:
     elif item.co_owner_count:
         many = "s" if item.co_owner_count > 1 else ""
         writes.append(f"share the copy with {item.co_owner_count} co-owner{many} of {title}")
-    if item.has_trigger_url and item.pattern is MigrationMethod.UPDATE_CALLERS:
+    if item.has_trigger_url and item.migration_method is MigrationMethod.UPDATE_CALLERS:
         writes += [
             f"make the service account co-owner of {title} and of its copy, to read their URLs",
             "remove the service account as co-owner of both after each read",
         ]
-    if item.pattern is MigrationMethod.UPDATE_CALLERS:
+    if item.migration_method is MigrationMethod.UPDATE_CALLERS:
         writes.append("turn the copy on")
-        writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
+        writes += [f"update {caller.label}" for caller in item.callers if not caller.manual_reason]
         writes.append("update callers that are found later")
-    if item.pattern is MigrationMethod.CUT_OVER:
+    if item.migration_method is MigrationMethod.CUT_OVER:
         writes += [f"turn {title} off", "turn the copy on"]
-    if item.pattern is MigrationMethod.UPDATE_CALLERS:
+    if item.migration_method is MigrationMethod.UPDATE_CALLERS:
         writes.append(f"turn {title} off when it has received no calls for the no-call period")
     if item.in_solution and retired_name(title) != title:
         writes.append(f"rename {title} to {retired_name(title)}")

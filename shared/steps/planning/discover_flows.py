@@ -286,4 +286,6 @@ def _from_detail(
     if held.definition is None:
         return held
     edits = possible_edits(held.definition, in_solution=held.in_solution)
-    return replace(held, proposal=preview_conversion(client_data, edits) if edits else None)
+    return replace(
+        held, conversion_preview=preview_conversion(client_data, edits) if edits else None
+    )

@@ -40,7 +40,7 @@ async def make_plan(
         found = jobs.get(flow.workflow_id)
         if isinstance(found, UnreadableRow):  # this flow and its parents are not included
             await tell_unreadable(services, found)
-            text = f"{flow.display_name} is not included: {found}. {found.instruction}"
+            text = f"{flow.display_name} is not included: {found}. {found.fix}"
             found, unreadable[flow.workflow_id] = None, text
         if found:
             flow = replace(flow, display_name=found.display_name)
@@ -49,7 +49,7 @@ async def make_plan(
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
         excluded=frozenset({*map(str.lower, settings.excluded_flows), *unreadable}),
-        limit=settings.limit if is_limited else len(candidates),
+        max_flows=settings.max_flows if is_limited else len(candidates),
         is_prepare=job.mode is RemediationMode.PREPARE,
         has_dataverse=discovery.has_dataverse,
     )
@@ -86,7 +86,7 @@ async def network_findings(
     by_hosts: dict[tuple[str, ...], list[str]] = {}
     for item in items:
         is_copied = item.action.is_copy or item.action is PlannedAction.CONTINUE_EXISTING_JOB
-        if item.http_hosts and is_copied and item.pattern.has_copy:
+        if item.http_hosts and is_copied and item.migration_method.has_copy:
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
     if not by_hosts:
         return (), (), ()
@@ -96,15 +96,15 @@ async def network_findings(
     for hosts, flows in by_hosts.items():
         for issue in network.gaps(hosts):
             if not issue.is_required:
-                optional[issue.name] = f"{issue.text} {issue.instruction}"
+                optional[issue.name] = f"{issue.message} {issue.fix}"
                 continue
             known, required[issue.name] = found.get(issue.name), issue
             found[issue.name] = FirewallIssueSummary(
                 name=issue.name,
                 kind=issue.kind,
-                firewall=issue.firewall_name,
-                missing=issue.missing_prefixes[:50],
-                instruction=issue.instruction,
+                firewall_name=issue.firewall_name,
+                missing_prefixes=issue.missing_prefixes[:50],
+                fix=issue.fix,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
     opened = (await settings_of(services, environment.id)).writable_firewalls
@@ -119,7 +119,7 @@ async def network_findings(
             host=issue.name.partition(":")[2],
             prefixes=issue.missing_prefixes,
             workflow_ids=tuple(sorted(by_host[issue.name.partition(":")[2]])),
-            flows=len(by_host[issue.name.partition(":")[2]]),
+            flow_count=len(by_host[issue.name.partition(":")[2]]),
         )
         for issue in network.external_targets(by_host)
     )
@@ -138,14 +138,14 @@ async def _add_planned_fixes(
         if issue.kind not in services.firewalls:
             continue
         fix = await propose_fix(services, issue)
-        list_id = fix.opening.resource_id.lower() if fix.opening else ""
+        list_id = fix.added_entries.resource_id.lower() if fix.added_entries else ""
         if opened & {issue.resource_id.lower(), list_id}:
-            why = fix.refusal or "; ".join(fix.notes)
-            manual = "" if fix.opening else f" The app cannot change it: {why}"
+            why = fix.unavailable_reason or "; ".join(fix.notes)
+            manual = "" if fix.added_entries else f" The app cannot change it: {why}"
             with_fix[name] = replace(
                 found[name],
-                repair=fix.summary if fix.opening else "",
-                instruction=f"{found[name].instruction}{manual}",
+                fix_by_app=fix.summary if fix.added_entries else "",
+                fix=f"{found[name].fix}{manual}",
             )
     return with_fix
 

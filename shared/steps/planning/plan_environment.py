@@ -28,7 +28,7 @@ async def plan_now(
         held.rows(services.tables.discovery_pages),
         hidden,
         # Once is enough: an approval is compared with the list and with Dataverse only.
-        reconcile=job.reconcile and is_first,
+        reconcile=job.compare_all_flows and is_first,
         again=not is_first,
         advanced=held.record_progress,
     )
@@ -49,6 +49,6 @@ async def environment_of(services: Services, job: EnvironmentJob) -> Environment
     except NotFound as err:
         raise JobBlocked(
             f"There is no environment {job.environment_id}.",
-            instruction="Check the id, and whether the app may read the environment.",
+            fix="Check the id, and whether the app may read the environment.",
             code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err

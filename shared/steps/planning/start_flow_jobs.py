@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 
 from shared.concurrency import read_each
-from shared.domain.callers.caller_records import Coming
+from shared.domain.callers.caller_records import ExpectedCallerUpdate
 from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -35,11 +35,13 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]
     # All names in one write: a write per job would double the writes.
     await services.tables.job_index.upsert(*map(name_of_flow_job, new))
-    await services.tables.coming.upsert(
+    await services.tables.expected_caller_updates.upsert(
         *(
-            Coming(url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id)
+            ExpectedCallerUpdate(
+                url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id
+            )
             for _, job in work
-            if job.has_trigger_url and job.pattern is MigrationMethod.UPDATE_CALLERS
+            if job.has_trigger_url and job.migration_method is MigrationMethod.UPDATE_CALLERS
         )
     )
     named = {job.id for job in new}
@@ -66,8 +68,8 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
         item
         for item in await services.tables.plan_items.all(environment_job.id)
         if item.action.has_job
-        and item.decided == environment_job.approval_count
-        and not item.changed
+        and item.approval_number == environment_job.approval_count
+        and not item.changed_since_approval
     ]
 
 
@@ -150,7 +152,7 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         trigger_name=item.trigger_name,
         has_trigger_url=item.has_trigger_url,
         in_solution=item.in_solution,
-        pattern=item.pattern,
+        migration_method=item.migration_method,
         original_digest=item.digest,
         http_hosts=item.http_hosts,
         children=tuple(
@@ -161,6 +163,6 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         ),
         copy_id=derive_copy_id(environment, item.workflow_id, policy),
         original_url_id=item.trigger_url_id,
-        conversions=item.edits,
+        conversions=item.possible_conversions,
     )
-    return move_to_state(job, FlowJobState.PLANNED, item.explanation, now=services.now)
+    return move_to_state(job, FlowJobState.PLANNED, item.message, now=services.now)

@@ -40,7 +40,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         raise JobBlocked(
             f"{environment.display_name} is linked to an encryption policy already, so its flows "
             "cannot be prepared.",
-            instruction="Start a remediation in mode apply, which copies the flows that stay.",
+            fix="Start a remediation in mode apply, which copies the flows that stay.",
             code=Reason.KEY_ALREADY_APPLIED,
         )
     if job.mode is RemediationMode.APPLY:

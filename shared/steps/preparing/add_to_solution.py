@@ -88,7 +88,7 @@ async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
     where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
     jobs = await work.services.tables.flow_jobs.all(work.job.environment_id, where=where)
     candidates = sorted(
-        (job for job in jobs if not job.pattern.has_copy and not job.in_solution),
+        (job for job in jobs if not job.migration_method.has_copy and not job.in_solution),
         key=lambda job: job.id,
     )
     place = [job.id for job in candidates].index(work.job.id) // BATCH * BATCH
@@ -96,7 +96,7 @@ async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
 
 
 def _is_to_be_added(job: FlowJob) -> bool:
-    return job.requested is None and not job.is_inactive and job.is_live
+    return job.requested_command is None and not job.is_inactive and job.is_live
 
 
 async def _block(work: StepContext) -> NoReturn:

@@ -42,7 +42,7 @@ async def begin(work: StepContext) -> FlowJob:
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
     reject_excluded_flow(await work.read_settings(), work.job)
-    if work.job.pattern is MigrationMethod.EDIT_DEFINITION:
+    if work.job.migration_method is MigrationMethod.EDIT_DEFINITION:
         original = await read_original(work)
         text = await keep_references(
             work, work.job.environment_id, original.workflow_id, original.client_data
@@ -62,7 +62,7 @@ async def prepare(work: StepContext) -> FlowJob:
     job = work.job
     workflow_id = job.original_id if job.in_solution else await add_to_solution(work)
     text = "It is in a solution, so the platform moves it to the customer-managed key."
-    if job.pattern is MigrationMethod.EDIT_DEFINITION:
+    if job.migration_method is MigrationMethod.EDIT_DEFINITION:
         await _convert(work, workflow_id)
         text = (
             "Its definition was changed to V2, so the platform moves it to the customer-managed "
@@ -79,9 +79,9 @@ async def undo(work: StepContext) -> FlowJob:
     if not job.in_solution:
         workflow_id = await solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
-    if job.pattern is MigrationMethod.EDIT_DEFINITION and workflow_id:
+    if job.migration_method is MigrationMethod.EDIT_DEFINITION and workflow_id:
         await _restore(work, workflow_id)
-    job = replace(work.job, requested=None, solution_requested_at=None)
+    job = replace(work.job, requested_command=None, solution_requested_at=None)
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
@@ -117,9 +117,9 @@ async def _restore(work: StepContext, workflow_id: str) -> None:
     if not is_stored(before, convert(archived, edits).client_data):
         raise JobBlocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
-            instruction=(
+            fix=(
                 "Restore the parts that you need yourself, then retry. The original definition: "
-                f"{work.job.archive}"
+                f"{work.job.archive_name}"
             ),
             code=Reason.CONVERTED_FLOW_EDITED,
         )
@@ -138,7 +138,9 @@ def _with_references(row: Workflow, archived: str) -> str:
 def _require_current_read(work: StepContext) -> None:
     """Raise `WriteNotVisible` while a read may be older than the writes before the rollback."""
     services = work.services
-    begun = max(one.at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK)
+    begun = max(
+        one.changed_at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK
+    )
     until = begun + services.settings.read_lag
     if services.now < until:
         what = f"The original definition of {work.job.display_name}"
@@ -172,14 +174,14 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
         if not is_stored(now.client_data, client_data):
             return JobBlocked(
                 f"The platform stored {job.display_name} differently from what was sent.",
-                instruction="Compare the flow with its archived definition in Power Automate, save "
-                f"it as it should be, then retry. Archive: {work.job.archive}",
+                fix="Compare the flow with its archived definition in Power Automate, save "
+                f"it as it should be, then retry. Archive: {work.job.archive_name}",
                 code=Reason.CONVERSION_DIFFERS,
             )
         return JobBlocked(
             f"{job.display_name} was {row.state} and is {now.state} since its definition was "
             "changed.",
-            instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
+            fix=f"Turn the flow {row.state} in Power Automate, then retry.",
             code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 
@@ -191,12 +193,12 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
 async def _archive(work: StepContext, client_data: str) -> None:
     job = replace(work.job, original_digest=definition_digest(client_data))
     where = await work.services.archive.put(archive_name(job), client_data.encode())
-    await work.save(replace(job, archive=where))
+    await work.save(replace(job, archive_name=where))
 
 
 def _block_edited(work: StepContext) -> NoReturn:
     raise JobBlocked(
         f"{work.job.display_name} was edited after it was planned.",
-        instruction="Check the edit, then retry: the app converts the definition as it is now.",
+        fix="Check the edit, then retry: the app converts the definition as it is now.",
         code=Reason.ORIGINAL_EDITED,
     )

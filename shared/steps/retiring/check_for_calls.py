@@ -37,7 +37,7 @@ async def wait_for_no_calls(work: StepContext) -> None:
     Raises `MustWait` with the time of the next check, or `JobBlocked` if a parent cannot be
     retired.
     """
-    if work.job.pattern is not MigrationMethod.COPY_OFF:
+    if work.job.migration_method is not MigrationMethod.COPY_OFF:
         await _update_parent_copies(work)
         await _wait_for_no_call_period(work)
     await _wait_for_parents(work)
@@ -81,7 +81,7 @@ async def _wait_for_parents(work: StepContext) -> None:
     if parent.is_inactive:
         raise JobBlocked(
             f"{parent.display_name} still calls this original and is {parent.state}.",
-            instruction=f"Fix the job of {parent.display_name}. This job then continues.",
+            fix=f"Fix the job of {parent.display_name}. This job then continues.",
             code=Reason.PARENT_FLOW_NOT_READY,
         )
     await wait_for_end(work, parent, f"{parent.display_name} has to be retired first.")

@@ -18,7 +18,7 @@ def check_own_channels(work: StepContext) -> None:
         raise JobBlocked(
             f"The {', '.join(labels)} has the URL of {work.job.display_name}, so notifications "
             "would be lost.",
-            instruction=(
+            fix=(
                 f"Write the URL of the {other} there and deploy the app, then retry. The daily "
                 "check retries too."
             ),

@@ -82,7 +82,7 @@ async def check_restart_possible(
             "turned on: "
         )
         + " ".join(f"{one.text} [{one.name}]" for one in left),
-        instruction=" ".join(one.fix for one in left)
+        fix=" ".join(one.fix for one in left)
         + (
             " Then retry. Or ignore the issue by the name in brackets (`cmkflow environment "
             "ignore`); then a rollback may be impossible."

@@ -23,7 +23,7 @@ async def start_cutover(work: StepContext) -> FlowJob:
         return _turn_original_on_again(work)
     await check_unchanged(work, original)
     if not original.is_on:
-        job = replace(work.job, pattern=MigrationMethod.COPY_OFF, original_was_on=False)
+        job = replace(work.job, migration_method=MigrationMethod.COPY_OFF, original_was_on=False)
         text = "The original was turned off in the meantime. Its copy stays off."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     await work.check_write_allowed()
@@ -39,7 +39,7 @@ def _turn_original_on_again(work: StepContext) -> FlowJob:
     """
     text = "This job has turned the original off. The app turns it on again."
     now = work.services.now
-    job = replace(work.job, both_off_since=now, cutover_failure=CutoverFailure(reason=text))
+    job = replace(work.job, both_off_since=now, cutover_failure=CutoverFailure(message=text))
     return move_to_state(job, FlowJobState.CUTTING_OVER, text, now=now)
 
 
@@ -58,15 +58,15 @@ async def cut_over(work: StepContext) -> FlowJob:
 
 async def _report_failure(work: StepContext) -> FlowJob:
     """Return to the start of the cutover; raise `JobBlocked` if a person has to act."""
-    failure = work.job.cutover_failure or CutoverFailure(reason="")
-    text = f"The cutover failed, and the original is on again: {failure.reason}"
+    failure = work.job.cutover_failure or CutoverFailure(message="")
+    text = f"The cutover failed, and the original is on again: {failure.message}"
     job = move_to_state(
         replace(work.job, cutover_failure=None), FlowJobState.VERIFIED, text, now=work.services.now
     )
-    if not failure.code:
+    if not failure.reason_code:
         return job
     await work.save(job)
-    raise JobBlocked(failure.reason, instruction=failure.instruction, code=failure.code)
+    raise JobBlocked(failure.message, fix=failure.fix, code=failure.reason_code)
 
 
 async def wait_for_monitoring_period(work: StepContext) -> None:

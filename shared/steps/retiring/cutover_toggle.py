@@ -189,7 +189,7 @@ def _both_off(
         ),
         until=services.now + next_poll_delay(services, since),
         code=Reason.BOTH_OFF,
-        instruction=" ".join([f"Turn {first.title} on in Power Automate.", errors[0].instruction]),
+        fix=" ".join([f"Turn {first.title} on in Power Automate.", errors[0].fix]),
     )
 
 
@@ -197,9 +197,9 @@ async def _describe_failure(
     work: StepContext, err: PermanentError | NotFound | MustWait | PlatformMigrationInProgress
 ) -> CutoverFailure:
     if isinstance(err, MustWait | PlatformMigrationInProgress):
-        return CutoverFailure(reason=str(err))
+        return CutoverFailure(message=str(err))
     why = await _explain(work, err)
-    return CutoverFailure(reason=why.reason, instruction=why.instruction, code=why.code)
+    return CutoverFailure(message=why.reason, fix=why.fix, reason_code=why.code)
 
 
 async def _explain(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:

@@ -26,10 +26,10 @@ from shared.steps.updating_callers.record_callers import callers_left
 
 async def retire_when_quiet(work: StepContext) -> FlowJob:
     """Retire a called original when it receives no calls and is still as it was copied."""
-    if work.job.pattern is not MigrationMethod.COPY_OFF:
+    if work.job.migration_method is not MigrationMethod.COPY_OFF:
         check_own_channels(work)  # first, because its notifications are calls of the original
     await wait_for_no_calls(work)
-    if work.job.pattern is not MigrationMethod.COPY_OFF and await callers_left(work):
+    if work.job.migration_method is not MigrationMethod.COPY_OFF and await callers_left(work):
         text = (
             "A caller refers to the original again, or was found since. The app updates it first."
         )
@@ -48,19 +48,19 @@ async def retire(work: StepContext) -> FlowJob:
         found = reads.create_task(find_copy(work))
         owner = reads.create_task(_probable_owner(work))
     original, belonging = looked.result()
-    if original.is_on and job.pattern is MigrationMethod.COPY_OFF:
+    if original.is_on and job.migration_method is MigrationMethod.COPY_OFF:
         return _copy_again(
             work, ("The original was turned on in the meantime. The app turns its copy on too.")
         )
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
-    if drifted and job.pattern is not MigrationMethod.CUT_OVER and _is_copied_again(work):
+    if drifted and job.migration_method is not MigrationMethod.CUT_OVER and _is_copied_again(work):
         work.remember(replace(work.job, original_digest=""))
         return _copy_again(
             work, ("The original was edited after it was copied. The app copies it again.")
         )
     await check_unchanged(work, original)
     copy = require_healthy_copy(work, found.result())
-    if job.pattern is not MigrationMethod.COPY_OFF:
+    if job.migration_method is not MigrationMethod.COPY_OFF:
         await check_refused_calls(work)
     if original.is_on:
         await check_restart_possible(work, original, owner=owner.result())
@@ -84,7 +84,7 @@ async def _probable_owner(work: StepContext) -> DataverseUser | None:
     It is read together with the rest; only later is it known whether the owner has changed.
     """
     job = work.job
-    if not job.in_solution or job.pattern is not MigrationMethod.UPDATE_CALLERS:
+    if not job.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:
         return None
     return await work.services.principals.user(work.environment, job.copy_owner_id)
 

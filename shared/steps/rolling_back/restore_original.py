@@ -35,7 +35,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
     until = kept.item.restorable_until
     if until and until <= services.now:
         text = f"Not rolled back: the original can no longer be restored since {until:%Y-%m-%d}."
-        job = replace(job, requested=None, rollback_stage=None)
+        job = replace(job, requested_command=None, rollback_stage=None)
         return move_to_state(
             job, FlowJobState.RETIRED, f"{text} The copy stays on.", now=services.now
         )
@@ -76,7 +76,7 @@ def _manual_restore(job: FlowJob, deletion: Deletion) -> JobBlocked:
     last = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "within 21 days of its delete"
     return JobBlocked(
         f"The original {job.display_name} was deleted, as approved by {deletion.approved_by}.",
-        instruction=(
+        fix=(
             f"Restore flow {job.flow_name} in Power Automate, or with POST …/restore of the flow "
             f"service, {last}. Then retry. Until then the copy stays on."
         ),

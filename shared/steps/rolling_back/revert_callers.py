@@ -49,7 +49,7 @@ async def check_manual_callers(work: StepContext) -> None:
     if caller:
         raise JobBlocked(
             f"The {caller.label} calls the copy of {work.job.display_name}.",
-            instruction="Change it to the original yourself, then retry.",
+            fix="Change it to the original yourself, then retry.",
             code=Reason.MANUAL_CALLER,
         )
 
@@ -72,7 +72,7 @@ async def _revert(
             except (SignatureChanged, caller_edit.EditConflict) as err:
                 raise JobBlocked(
                     f"The app cannot revert {caller.label}: {err}",
-                    instruction="Restore the original's trigger URL there yourself, then retry.",
+                    fix="Restore the original's trigger URL there yourself, then retry.",
                     code=Reason.CALLER_WRITE_LOST,
                 ) from err
             if value.surrounding_digests is not None:
@@ -89,9 +89,7 @@ async def _revert(
     await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
         f"{record.caller.label} loses its old value, because something else writes it.",
-        instruction=(
-            "Find out what writes this value, restore the original's URL there, then retry."
-        ),
+        fix=("Find out what writes this value, restore the original's URL there, then retry."),
         code=Reason.CALLER_WRITE_LOST,
     )
 
@@ -108,10 +106,10 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
     name = format_job_reference(other, work.job.environment_id)
     if name not in work.job.parents:
         await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
-    if other.is_live and other.requested is None:
+    if other.is_live and other.requested_command is None:
         raise JobBlocked(
             f"The {record.caller.label} was copied after the app had changed it to this copy.",
-            instruction=f"Roll {other.display_name} back. This job then continues.",
+            fix=f"Roll {other.display_name} back. This job then continues.",
             code=Reason.PARENT_FLOW_NOT_READY,
         )
 

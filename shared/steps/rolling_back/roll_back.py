@@ -62,7 +62,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
     job = work.job
     await wait_for_called_by_url(work, in_circle=False)
     await _check_replay_accepted(work)
-    if job.pattern is MigrationMethod.CUT_OVER:
+    if job.migration_method is MigrationMethod.CUT_OVER:
         await _cut_back(work)
     elif job.original_was_on:
         await toggle_original(work, on=True)
@@ -90,9 +90,9 @@ async def _cut_back(work: StepContext) -> None:
     if work.job.both_off_since is None and await copy.is_on():
         await check_restart_possible(work, await read_original(work))
     if not await toggle_pair(work, off=copy, on=original):
-        failure = work.job.cutover_failure or CutoverFailure(reason="")
+        failure = work.job.cutover_failure or CutoverFailure(message="")
         await work.save(replace(work.job, cutover_failure=None))
-        raise JobBlocked(failure.reason, instruction=failure.instruction, code=failure.code)
+        raise JobBlocked(failure.message, fix=failure.fix, code=failure.reason_code)
 
 
 async def _check_replay_accepted(work: StepContext) -> None:
@@ -105,13 +105,13 @@ async def _check_replay_accepted(work: StepContext) -> None:
     replay = find_replay(job)
     if replay is None:
         return
-    if job.requested and not job.accepts_replay:
+    if job.requested_command and not job.accepts_replay:
         raise JobBlocked(
             describe_replays([replay], now),
-            instruction='Request the rollback again with "replay": true (--accept-replay).',
+            fix='Request the rollback again with "accept_replay": true (--accept-replay).',
             code=Reason.BACKLOG_REPLAY,
         )
-    await work.save(add_notes(job, f"Processes its backlog again: {replay.text(now)}."))
+    await work.save(add_notes(job, f"Processes its backlog again: {replay.message(now)}."))
 
 
 async def _revert_callers(work: StepContext) -> FlowJob:
@@ -138,7 +138,7 @@ async def _revert_callers(work: StepContext) -> FlowJob:
 async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
     """Wait until the copy receives no calls, as for an original before it is retired."""
     job = work.job
-    is_called = job.pattern is MigrationMethod.UPDATE_CALLERS and bool(job.copy_flow_name)
+    is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy_flow_name)
     if is_called:
         check_own_channels(work)
         try:
@@ -216,7 +216,7 @@ async def _turn_copy_off(work: StepContext) -> FlowJob:
     await forget_agents(work)
     job = replace(
         work.job,
-        requested=None,
+        requested_command=None,
         observation_started_at=None,
         rollback_stage=None,
         copy_kept_off=is_left,

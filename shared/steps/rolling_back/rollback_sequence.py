@@ -32,14 +32,14 @@ def _check_not_blocked(dependent: FlowJob, *, code: str) -> None:
                 f"The rollback of {dependent.display_name}, which has to be first, is "
                 f"{dependent.state}."
             ),
-            instruction=f"Fix the job of {dependent.display_name}. This job then continues.",
+            fix=f"Fix the job of {dependent.display_name}. This job then continues.",
             code=code,
         )
 
 
 def _wait_for_child(work: StepContext, child: FlowJob) -> NoReturn:
     _check_not_blocked(child, code=Reason.CHILD_FLOW_NOT_READY)
-    if child.is_rolling_back or child.requested:
+    if child.is_rolling_back or child.requested_command:
         raise MustWait(
             f"The original of {child.display_name} has to be restored first.",
             until=work.services.now + UNTIL_WOKEN,
@@ -47,7 +47,7 @@ def _wait_for_child(work: StepContext, child: FlowJob) -> NoReturn:
         )
     raise JobBlocked(
         f"It calls the original of {child.display_name}, which is not on.",
-        instruction=f"Roll {child.display_name} back too (or the whole remediation).",
+        fix=f"Roll {child.display_name} back too (or the whole remediation).",
         code=Reason.CHILD_FLOW_NOT_READY,
     )
 
@@ -97,11 +97,11 @@ async def wait_for_parents(work: StepContext) -> None:
     if parent is None:
         return
     _check_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)
-    if parent.is_rolling_back or parent.requested:
+    if parent.is_rolling_back or parent.requested_command:
         await wait_for_end(work, parent, f"{parent.display_name} has to be rolled back first.")
     raise JobBlocked(
         f"The copy of {parent.display_name} calls this copy.",
-        instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
+        fix=f"Roll {parent.display_name} back too (or the whole remediation).",
         code=Reason.PARENT_FLOW_NOT_READY,
     )
 

@@ -62,7 +62,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     held.difference_update(
         *[move.held_ids for move in await services.tables.pending_caller_writes.all(key)]
     )
-    came = [one.at for one in job.history if one.state == FlowJobState.UPDATING_CALLERS]
+    came = [one.changed_at for one in job.history if one.state == FlowJobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.caller_batch_wait
     if not held or until <= services.now:
         return True
@@ -88,7 +88,7 @@ async def _expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[Flo
     """Yield the jobs that these ids may belong to and that have not reached their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
-        there = await tables.coming.get("url", identity)
+        there = await tables.expected_caller_updates.get("url", identity)
         places = [(there.item.environment_id, there.item.job_id)] if there else []
         places.append(
             (job.environment_id, derive_flow_job_id(job.environment_id, identity, job.policy_id))
@@ -101,12 +101,12 @@ async def _expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[Flo
     own = await tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
     if not own or not held.intersection(own.item.unmatched_trigger_urls):
         return
-    async for unknown in tables.coming.query("unknown"):
+    async for unknown in tables.expected_caller_updates.query("unknown"):
         with suppress(UnreadableRow):
             kept = await tables.flow_jobs.get(unknown.item.environment_id, unknown.item.job_id)
             if kept is None or not _is_before_callers(kept.item):
                 with suppress(Conflict, NotFound):  # each is checked once after that
-                    await tables.coming.delete(unknown)
+                    await tables.expected_caller_updates.delete(unknown)
             elif kept.item.id != job.id and kept.item.original_url_id in {"", *held}:
                 yield kept.item
 
@@ -114,11 +114,11 @@ async def _expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[Flo
 async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that wait for one which will not reach its callers soon."""
     until = services.now + services.settings.caller_batch_wait
-    has_come = after.is_verified and after.reached not in _BEFORE_CALLERS
+    has_come = after.is_verified and after.step not in _BEFORE_CALLERS
     if has_come or not _is_before_callers(before):
         return
     # Reasons that every job waits for: checking each time would cost more than it saves.
-    if _will_come_by(after, until) or after.code in {
+    if _will_come_by(after, until) or after.reason_code in {
         Reason.THROTTLED,
         Reason.WAITING_FOR_MICROSOFT_KEY_LIST,
     }:
@@ -143,7 +143,7 @@ def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> 
 
 
 def _is_before_callers(job: FlowJob) -> bool:
-    return job.reached in _BEFORE_CALLERS and job.pattern is MigrationMethod.UPDATE_CALLERS
+    return job.step in _BEFORE_CALLERS and job.migration_method is MigrationMethod.UPDATE_CALLERS
 
 
 def _will_come_by(job: FlowJob, until: datetime) -> bool:
@@ -154,10 +154,10 @@ def _will_come_by(job: FlowJob, until: datetime) -> bool:
     return (
         _is_before_callers(job)
         and not job.is_inactive
-        and job.requested is None
-        and job.code != Reason.WAITING_FOR_PILOT_FLOWS
-        and job.due is not None
-        and job.due < until
+        and job.requested_command is None
+        and job.reason_code != Reason.WAITING_FOR_PILOT_FLOWS
+        and job.next_check_at is not None
+        and job.next_check_at < until
     )
 
 
@@ -214,7 +214,7 @@ class CallerWriteBatch:
             job = held.job
             with suppress(CmkflowError):  # the lease expires anyway
                 if job.id in self._due:
-                    job = replace(job, due=services.now)
+                    job = replace(job, next_check_at=services.now)
                     await FLOW.schedule_wake_up(services, job)
                 await FLOW.send(services, await held.end(job))
 
@@ -225,8 +225,8 @@ def _can_be_batched(job: FlowJob) -> bool:
     Jobs with incomplete or crashed invocations continue on their own.
     """
     return (
-        job.requested is None
-        and job.code in _MAY_WAIT_FOR
+        job.requested_command is None
+        and job.reason_code in _MAY_WAIT_FOR
         and not job.needs_action
         and job.in_flight_until is None
         and job.consecutive_crashes == 0
@@ -240,5 +240,5 @@ async def _read_ready_jobs(work: StepContext, resource: str) -> AsyncIterator[St
         if not move.is_written and move.job_id != work.job.id:
             with suppress(UnreadableRow):  # it blocks no other job
                 other = await tables.flow_jobs.get(move.environment_id, move.job_id)
-                if other and other.item.reached is FlowJobState.UPDATING_CALLERS:
+                if other and other.item.step is FlowJobState.UPDATING_CALLERS:
                     yield other

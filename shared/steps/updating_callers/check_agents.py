@@ -23,7 +23,7 @@ async def check_agents(work: StepContext) -> None:
     if _is_run_by_agents(work.job) and name not in await _read_confirmations(work):
         raise JobBlocked(
             f"Agents of Copilot Studio may still run {work.job.display_name}.",
-            instruction=f"{BY_THEIR_MAKERS} Then confirm it: {_confirm_command(work, name)}.",
+            fix=f"{BY_THEIR_MAKERS} Then confirm it: {_confirm_command(work, name)}.",
             code=Reason.AGENTS_NOT_CONFIRMED,
         )
 
@@ -39,7 +39,7 @@ async def check_agents_back(work: StepContext) -> None:
     if confirmation_name_for_copy(work.job.original_id) in confirmed and name not in confirmed:
         raise JobBlocked(
             f"Agents of Copilot Studio run the copy of {work.job.display_name}.",
-            instruction=(
+            fix=(
                 "Ask their makers to choose the original again in each agent, and to publish it. "
                 f"Then confirm it: {_confirm_command(work, name)}."
             ),
@@ -68,7 +68,7 @@ async def forget_agents(work: StepContext) -> None:
 
 def _is_run_by_agents(job: FlowJob) -> bool:
     return (
-        job.pattern is MigrationMethod.UPDATE_CALLERS
+        job.migration_method is MigrationMethod.UPDATE_CALLERS
         and TriggerCategory(job.category).is_run_by_agents
     )
 

@@ -44,7 +44,7 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
         identity = hash_key(caller.kind, caller.address)
         if identity in records and records[identity].state is not CallerState.REVERTED:
             continue
-        state = CallerState.MANUAL if caller.manual else CallerState.FOUND
+        state = CallerState.MANUAL if caller.manual_reason else CallerState.FOUND
         records[identity] = CallerRecord(job_id=job.id, id=identity, caller=caller, state=state)
         await rows.upsert(records[identity])
     if parents - {job.id} != set(job.parents):
@@ -90,7 +90,7 @@ async def callers_left(work: StepContext) -> bool:
             if reason:
                 raise JobBlocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
-                    instruction=f"{reason} Then retry.",
+                    fix=f"{reason} Then retry.",
                     code=Reason.MANUAL_CALLER,
                 )
             again = replace(record, state=CallerState.FOUND)
@@ -102,8 +102,8 @@ async def callers_left(work: StepContext) -> bool:
 async def manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
     """Return why only a person may change a caller now; empty: the app may."""
     environment_id = caller.environment_id
-    if caller.manual or environment_id is None:
-        return caller.manual
+    if caller.manual_reason or environment_id is None:
+        return caller.manual_reason
     excluded = (await settings_of(services, environment_id)).excluded_flows
     if caller.workflow_id and caller.workflow_id in excluded:
         return EXCLUDED

@@ -183,7 +183,7 @@ async def _save_readers(
     raise NotSaved(
         f"The {caller.label} has its new value, but these flows still use the old one, because "
         f"Power Automate does not keep their save: {names}.",
-        instruction="Open each of these flows in Power Automate and save it. Then retry.",
+        fix="Open each of these flows in Power Automate and save it. Then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
 
@@ -277,7 +277,7 @@ async def _perform(write: Write, label: str, why: str = "") -> None:
     except PlatformError as err:
         raise JobBlocked(
             f"The {label} cannot be saved with the new URL: {err}{why}",
-            instruction=(
+            fix=(
                 f"Fix what the message names in the {label}, and save it. Or change it to the "
                 "copy yourself. Then retry."
             ),

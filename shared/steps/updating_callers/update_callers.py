@@ -33,7 +33,7 @@ from shared.steps.write_permission import reject_excluded_flow
 async def begin(work: StepContext) -> FlowJob:
     """Record every known caller, so that each edit can be reverted."""
     job = work.job
-    if job.pattern is MigrationMethod.COPY_OFF:
+    if job.migration_method is MigrationMethod.COPY_OFF:
         text = "The original is off, so its callers are listed but not changed."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     records = await record_callers(work)

@@ -93,7 +93,7 @@ class CallerWriter:
             await permit_caller(work, record.caller)
             return replace(record, state=CallerState.WRITING), text
         if rewritten.not_replaced:
-            record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
+            record = replace(record, caller=replace(record.caller, manual_reason=FILLED_IN))
             return replace(record, state=CallerState.MANUAL), text
         return replace(record, state=CallerState.NOT_NEEDED), text
 
@@ -103,7 +103,7 @@ class CallerWriter:
             await self.work.held.renew()
         except CmkflowError:
             return False
-        return self.work.job.requested is None
+        return self.work.job.requested_command is None
 
     async def updated(self) -> None:
         """Store that the callers were written."""
@@ -158,7 +158,7 @@ async def write_callers(
     await wait_until_visible(work, f"The new URL of {labels(values)}")
     raise JobBlocked(
         f"{labels(values)} loses the new URL, because something else writes it.",
-        instruction="Find out what resets this value and change it there, then retry.",
+        fix="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
 

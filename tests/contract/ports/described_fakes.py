@@ -203,7 +203,7 @@ class _Filled:
                 display_name=described["displayName"],
                 owner=described["owner"],
                 flow_ids=flows,
-                gap="" if described.get("hasDocument", True) else "it has no document",
+                unknown_reason="" if described.get("hasDocument", True) else "it has no document",
             )
         )
 
@@ -294,6 +294,6 @@ def _key(world: World, name: str, days: int) -> KeyVersion:
         is_enabled=True,
         valid_from=None,
         expires_at=None,
-        created=world.clock.now() - timedelta(days=days),
+        created_at=world.clock.now() - timedelta(days=days),
         operations=frozenset({"encrypt", "decrypt", "sign", "verify", "wrapkey", "unwrapkey"}),
     )

@@ -42,8 +42,8 @@ async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
 
     assert set(found) == {"Requests", "Broken"}
     assert HTTP_FLOW in found["Requests"].flow_ids
-    assert found["Requests"].gap == ""
-    assert found["Broken"].gap
+    assert found["Requests"].unknown_reason == ""
+    assert found["Broken"].unknown_reason
     assert "sig" not in str(found)
 
 

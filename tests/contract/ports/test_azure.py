@@ -143,9 +143,9 @@ async def test_a_keys_versions_come_newest_first(side: Side) -> None:
     keys = side.ports.keys
     newest, oldest = await keys.key_versions(await keys.vault(VAULT_ID), "pp-cmk")
 
-    assert newest.created is not None
-    assert oldest.created is not None
-    assert newest.created > oldest.created
+    assert newest.created_at is not None
+    assert oldest.created_at is not None
+    assert newest.created_at > oldest.created_at
     assert newest.version != oldest.version
     assert newest.key_type.startswith("RSA")
     assert newest.size == 2048

@@ -84,9 +84,9 @@ async def half_started(scenario: Scenario) -> Remediation:
     """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
         mode=RemediationMode.APPLY,
-        origin=StartSource.DAILY_CHECK,
-        cause="a day",
-        created=scenario.world.clock.now(),
+        start_source=StartSource.DAILY_CHECK,
+        idempotency_key="a day",
+        created_at=scenario.world.clock.now(),
         environment_ids=(scenario.build.environment.id,),
     )
     await scenario.services.tables.remediations.insert(row)
@@ -116,7 +116,7 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     await held.end(held.job)
 
     job = await scenario.job("Orders")
-    assert (job.requested, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
+    assert (job.requested_command, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
 
 
 async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
@@ -130,7 +130,7 @@ async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> No
     await held.save(replace(read, signature_hash="read"))
 
     job = await scenario.job("Orders")
-    assert (job.requested, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
+    assert (job.requested_command, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
     assert job.signature_hash == "read"
 
 
@@ -150,7 +150,7 @@ async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() 
     await scenario.run(60 * DAY)
 
     assert held.state is EnvironmentJobState.APPROVED
-    assert "policy" in held.reason
+    assert "policy" in held.message
     assert items["Orders"].action is PlannedAction.COPY
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -167,8 +167,8 @@ async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
 
     job = await scenario.environment_job()
     assert job.state is EnvironmentJobState.BLOCKED
-    assert "linked" in job.reason
-    assert job.instruction
+    assert "linked" in job.message
+    assert job.fix
     assert await scenario.jobs() == {}
 
 
@@ -182,7 +182,7 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
     await scenario.order_of(*scenario.builders)
     plans = await show_plan(scenario.services, scenario.remediation.id)
     versions = tuple(plan.version for plan in plans)
-    one = ApprovalInput(versions=versions[:1], by="tests")
+    one = ApprovalInput(versions=versions[:1], approved_by="tests")
     both = replace(one, versions=versions)
     await approve(scenario.services, scenario.remediation.id, one)
 
@@ -246,7 +246,7 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
         scenario.world.clock.advance(5 * MINUTE)
 
     told = scenario.fakes.notices.told
-    assert [(one.code, one.row[2]) for one in told] == [
+    assert [(one.reason_code, one.row[2]) for one in told] == [
         (Reason.ROW_SKIPPED, ids[0]),
         (Reason.INTERNAL_ERROR, ids[0]),
     ]

@@ -46,7 +46,7 @@ async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() 
     await scenario.run(timedelta(days=60))
 
     assert held.state is FlowJobState.WAITING
-    assert "kill switch" in held.reason
+    assert "kill switch" in held.message
     assert written == []
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -60,7 +60,7 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     await scenario.until("Orders", FlowJobState.COPIED)
     await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(
-            environment_id=scenario.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+            environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
         )
     )
     writes = len(scenario.world.writes)
@@ -71,7 +71,7 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     await scenario.opt_in()
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "environment_read_only")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert written == []
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -96,11 +96,11 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
     scenario.build.environment.policy = link
     await scenario.run(timedelta(days=60))
 
-    assert (unlinking.state, unlinking.reason) == (
+    assert (unlinking.state, unlinking.message) == (
         FlowJobState.WAITING,
         "The status of the environment's policy is Unlinking.",
     )
-    assert "no longer linked" in unlinked.reason
+    assert "no longer linked" in unlinked.message
     assert written == []
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -118,7 +118,7 @@ async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None
     await scenario.run(timedelta(days=1))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.reason) == (
+    assert (job.state, job.message) == (
         FlowJobState.WAITING,
         "The environment was moved to another encryption policy.",
     )
@@ -143,8 +143,8 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
     await scenario.run(4 * HOUR)
 
     job = await scenario.job("Keyword")
-    assert job.state is FlowJobState.WAITING, (job.reason, job.history)
-    assert job.resume_state is FlowJobState.MONITORING, (job.reason, job.history)
+    assert job.state is FlowJobState.WAITING, (job.message, job.history)
+    assert job.resume_state is FlowJobState.MONITORING, (job.message, job.history)
     assert scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
@@ -160,7 +160,7 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
 
     await scenario.until("Rest", FlowJobState.COPYING)
 
-    assert (await scenario.job("Canary")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Canary")).step is FlowJobState.CHECKING_FOR_CALLS
     assert rest.is_on
     assert "invoke" in site.settings["FLOW_URL"]
 
@@ -180,7 +180,7 @@ async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_excluded")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "flow_excluded")
     assert scenario.world.writes == []
 
 
@@ -206,7 +206,7 @@ async def test_a_first_wave_takes_its_children_along() -> None:
 
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
+        (job.display_name, job.state, job.message) for job in jobs.values()
     ]
 
 
@@ -224,8 +224,8 @@ async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> No
     scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
-    assert "erp" in blocked.reason
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
+    assert "erp" in blocked.message
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -237,7 +237,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     scenario.world.service_tags = _tags(scenario)
     await planned(scenario)
     await scenario.approve(run=HOUR)
-    (gap,) = (await scenario.environment_job()).network
+    (gap,) = (await scenario.environment_job()).firewall_issues
     environment_id = scenario.build.environment.id
 
     with pytest.raises(IssueNotFound) as misspelled:
@@ -252,8 +252,8 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     )
     await scenario.run(timedelta(days=60))
 
-    assert misspelled.value.instruction == f"Did you mean {gap.name}?"
-    assert still.code == "firewall_denies"
+    assert misspelled.value.fix == f"Did you mean {gap.name}?"
+    assert still.reason_code == "firewall_denies"
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -273,7 +273,7 @@ async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_l
     [shown] = await show_plan(scenario.services, scenario.remediation.id)
     [target] = shown.external_hosts
 
-    assert (target.host, target.flows) == ("api.fabrikam.example", 2)
+    assert (target.host, target.flow_count) == ("api.fabrikam.example", 2)
     assert target.prefixes == ("20.1.0.0/24",)
     flows = {one.workflow_id: one.display_name for one in shown.items}
     assert sorted(flows[one] for one in target.workflow_ids) == ["Orders", "Returns"]
@@ -312,7 +312,7 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
 
     await scenario.approve()
 
-    assert job.network == ()
+    assert job.firewall_issues == ()
     [told] = [finding for finding in job.findings if "erp" in finding]
     assert "PowerPlatformInfra.westeurope" in told
     assert "20.3.0.0/24" in told
@@ -336,8 +336,8 @@ async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
     scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
-    assert "PowerPlatformInfra.westeurope" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
+    assert "PowerPlatformInfra.westeurope" in blocked.fix
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -373,5 +373,5 @@ async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
     )
     await scenario.run(scenario.settings.read_lag)
 
-    assert (held.state, held.due) == (FlowJobState.WAITING, opens)
+    assert (held.state, held.next_check_at) == (FlowJobState.WAITING, opens)
     assert (await scenario.job("Orders")).is_verified

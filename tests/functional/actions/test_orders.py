@@ -101,7 +101,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     disturb(scenario, "flow_reports", "runs", order)
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Orders")).reached is FlowJobState.ROLLING_BACK
+    assert (await scenario.job("Orders")).step is FlowJobState.ROLLING_BACK
 
 
 async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
@@ -166,7 +166,7 @@ async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> 
     store: Any = BeforeLook(scenario.services.tables.store, "environmentjobs", scenario.retry)
     late = services_of(replace(scenario.fakes.ports, store=store))
 
-    count = (await change_remediation.retry(late, scenario.remediation.id)).jobs
+    count = (await change_remediation.retry(late, scenario.remediation.id)).flow_count
 
     assert count == 0
     assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
@@ -203,7 +203,7 @@ async def test_an_approval_is_for_all_environments_or_for_none() -> None:
     tables = scenario.services.tables
     for build in scenario.builders:
         row = EnvironmentSettings(
-            environment_id=build.environment.id, mode=ApprovalPolicy.READ_ONLY
+            environment_id=build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
         )
         await tables.environment_settings.upsert(row)
         with pytest.raises(JobBlocked):
@@ -220,7 +220,7 @@ async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
-    expires = (await scenario.environment_job()).expires
+    expires = (await scenario.environment_job()).approval_expires_at
     assert expires is not None
     scenario.world.clock.advance_to(expires)
 

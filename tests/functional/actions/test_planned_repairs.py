@@ -36,16 +36,16 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
     scenario = await opted_in(kind)
     before = scenario.azure
     await scenario.order()
-    [finding] = (await scenario.environment_job()).network
+    [finding] = (await scenario.environment_job()).firewall_issues
     planned = scenario.azure
 
     await scenario.approve()
 
     [record] = await list_applied_fixes(scenario.services)
-    assert finding.repair.startswith("allow ")
+    assert finding.fix_by_app.startswith("allow ")
     assert planned == before
-    assert (record.state, record.by) == (FirewallFixState.APPLIED, "tests")
-    assert record.gap == finding.name
+    assert (record.state, record.changed_by) == (FirewallFixState.APPLIED, "tests")
+    assert record.issue == finding.name
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -57,8 +57,8 @@ async def test_a_dry_run_shows_it_and_writes_nothing(mode: RemediationMode) -> N
 
     await scenario.order(mode)
 
-    [finding] = (await scenario.environment_job()).network
-    assert finding.repair
+    [finding] = (await scenario.environment_job()).firewall_issues
+    assert finding.fix_by_app
     assert scenario.azure == before
 
 
@@ -67,12 +67,12 @@ async def test_without_leave_a_plan_opens_nothing() -> None:
     scenario = await guarded(GROUP)
     before = scenario.azure
     await scenario.order()
-    [finding] = (await scenario.environment_job()).network
+    [finding] = (await scenario.environment_job()).firewall_issues
 
     await scenario.approve()
 
-    assert finding.repair == ""
-    assert (await scenario.job("Orders")).code == Reason.FIREWALL_DENIES
+    assert finding.fix_by_app == ""
+    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
     assert scenario.azure == before
 
 
@@ -86,7 +86,7 @@ async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None
 
     await scenario.approve()
 
-    assert (await scenario.job("Orders")).code == Reason.FIREWALL_DENIES
+    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
     assert scenario.azure == before
 
 
@@ -149,7 +149,9 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
 
     [record] = await list_applied_fixes(scenario.services)
     assert plan.has_struck
-    assert Reason.FIREWALL_FIX_UNFINISHED not in {one.code for one in scenario.fakes.notices.told}
+    assert Reason.FIREWALL_FIX_UNFINISHED not in {
+        one.reason_code for one in scenario.fakes.notices.told
+    }
     assert record.state is FirewallFixState.APPLIED
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -165,13 +167,13 @@ async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_u
     scenario.world.resources[path] = group
     before = scenario.azure
     await scenario.order()
-    [finding] = (await scenario.environment_job()).network
+    [finding] = (await scenario.environment_job()).firewall_issues
 
     await scenario.approve()
 
-    assert finding.repair == ""
-    assert "priority_taken" in finding.instruction
-    assert (await scenario.job("Orders")).code == Reason.FIREWALL_DENIES
+    assert finding.fix_by_app == ""
+    assert "priority_taken" in finding.fix
+    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
     assert scenario.azure == before
 
 
@@ -191,11 +193,11 @@ async def test_a_rollback_leaves_it_open() -> None:
 async def test_in_mode_auto_leave_is_enough() -> None:
     """Nobody is asked: that is what the mode means."""
     scenario = await opted_in()
-    settings = {"mode": ApprovalPolicy.AUTOMATIC}
+    settings = {"approval_policy": ApprovalPolicy.AUTOMATIC}
     await change_environment(scenario.services, scenario.build.environment.id, settings)
 
     await scenario.order(run=timedelta(days=60))
 
     [record] = await list_applied_fixes(scenario.services)
-    assert record.by == "approval policy automatic"
+    assert record.changed_by == "approval policy automatic"
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED

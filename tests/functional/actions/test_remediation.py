@@ -27,7 +27,7 @@ async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: 
     scenario.world.traffic.beat(scenario.world)
 
     job = (await scenario.jobs())["Orders"]
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not orders.is_on
     assert scenario.world.traffic.lost == []
     for text in (site.settings["FLOW_URL"], secret.value, caller.client_data):
@@ -49,7 +49,7 @@ async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
     await scenario.approve()
 
     job = (await scenario.jobs())["Keyword"]
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not keyword.is_on
     assert scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
 
@@ -69,7 +69,7 @@ async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profil
     assert {name: job.state for name, job in jobs.items()} == dict.fromkeys(
         (child.name.removesuffix(" (retired, MMK)"), "Billing parent", "Billing grandparent"),
         FlowJobState.RETIRED,
-    ), [(job.display_name, job.reason, job.history) for job in jobs.values()]
+    ), [(job.display_name, job.message, job.history) for job in jobs.values()]
     offs = [s.workflow_id for s in scenario.world.switches if s.state == "off"]
     assert offs == [grandparent.workflow_id, parent.workflow_id, child.workflow_id]
 
@@ -87,7 +87,7 @@ async def test_a_dry_run_shows_every_write_and_makes_none() -> None:
 
     item = (await scenario.plan())["Orders"]
     assert item.action is PlannedAction.COPY
-    assert any("orders-api" in write for write in item.writes), item
+    assert any("orders-api" in write for write in item.planned_changes), item
     assert len(scenario.world.writes) == before
 
 
@@ -103,7 +103,7 @@ async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile)
     await scenario.approve()
 
     job = (await scenario.jobs())["Old form"]
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not off.is_on
     assert not scenario.world.workflow(off.environment_id, job.copy_id).is_on
 
@@ -120,6 +120,6 @@ async def test_an_environment_without_dataverse_is_told_in_the_plan() -> None:
 
     item = (await scenario.plan())["Orders"]
     assert item.action is PlannedAction.NEEDS_CHANGES
-    assert "no Dataverse" in item.explanation
-    assert "Add a Dataverse database" in item.instruction
+    assert "no Dataverse" in item.message
+    assert "Add a Dataverse database" in item.fix
     assert await scenario.jobs() == {}

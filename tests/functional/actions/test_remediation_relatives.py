@@ -34,8 +34,8 @@ async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None
     jobs = await scenario.jobs()
     assert jobs["Child"].state is FlowJobState.BLOCKED, jobs["Child"].history
     assert jobs["Parent"].state is FlowJobState.BLOCKED, jobs["Parent"].history
-    assert jobs["Parent"].code == "child_flow_not_ready"
-    assert "Child" in jobs["Parent"].instruction
+    assert jobs["Parent"].reason_code == "child_flow_not_ready"
+    assert "Child" in jobs["Parent"].fix
 
 
 async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
@@ -47,7 +47,7 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     fake = neighbour.flow("Parent", define.request_trigger("Button"), {"Run": call}, is_on=False)
     before = fake.client_data
     own = EnvironmentSettings(
-        environment_id=neighbour.environment.id, mode=ApprovalPolicy.AUTOMATIC
+        environment_id=neighbour.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
     )
     await scenario.services.tables.environment_settings.upsert(own)
     scenario.build.link()
@@ -79,7 +79,7 @@ async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> N
     nightly.runs.append(FakeRun(run_id="long", started=now, ends=now + long))
 
     await scenario.run(long - timedelta(hours=1))
-    was_on, reason = child.is_on, (await scenario.job("Child")).reason
+    was_on, reason = child.is_on, (await scenario.job("Child")).message
     await scenario.run(timedelta(days=1))
 
     assert was_on

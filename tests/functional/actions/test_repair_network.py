@@ -46,7 +46,7 @@ _PREFIXES = {
 
 def wish(kind: str, **more: Any) -> FirewallFixInput:
     """Return the wish to open the firewall of a kind's case."""
-    return FirewallFixInput(resource=_resource(kind), by="ops", **more)
+    return FirewallFixInput(resource=_resource(kind), requested_by="ops", **more)
 
 
 def _resource(kind: str) -> str:
@@ -89,7 +89,7 @@ async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) 
 
 async def lacking(scenario: Scenario) -> list[str]:
     """Return the gaps that are left."""
-    return [one.gap.name for one in await propose_fixes(scenario.services)]
+    return [one.issue.name for one in await propose_fixes(scenario.services)]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
@@ -100,7 +100,7 @@ async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str)
 
     shown = await propose_fixes(scenario.services, name)
 
-    has_opening = {one.fix.opening is not None for one in shown}
+    has_opening = {one.fix.added_entries is not None for one in shown}
     assert has_opening == {kind in APPLIED}
     assert isinstance(scenario.services.firewalls[kind], AppliesFixes) is (kind in APPLIED)
 
@@ -118,9 +118,9 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
 
     assert left == []
     assert changed != before
-    assert (opened.state, opened.by) == (FirewallFixState.APPLIED, "ops")
-    assert shown.fix.opening is not None
-    assert opened.opening.entries == shown.fix.opening.entries
+    assert (opened.state, opened.changed_by) == (FirewallFixState.APPLIED, "ops")
+    assert shown.fix.added_entries is not None
+    assert opened.added_entries.entries == shown.fix.added_entries.entries
     assert closed.state is FirewallFixState.REVERTED
     assert scenario.azure == before
     assert await list_applied_fixes(scenario.services) == [closed]
@@ -271,7 +271,7 @@ async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
 
     await revert_fix(scenario.services, wish("network_security_group"))
 
-    assert len(opened.opening.entries) == 2
+    assert len(opened.added_entries.entries) == 2
     assert "cmk-PPPlex.WestEurope" in scenario.azure
     assert "cmk-PPPlex.NorthEurope" not in scenario.azure
 
@@ -330,12 +330,12 @@ async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
 
     for use_case in (apply_fix, revert_fix):
         with pytest.raises(JobBlocked) as refused:
-            await use_case(scenario.services, FirewallFixInput(resource="egde", by="ops"))
+            await use_case(scenario.services, FirewallFixInput(resource="egde", requested_by="ops"))
         assert refused.value.code == Reason.ISSUE_NOT_FOUND
     with pytest.raises(JobBlocked) as asked:
         await propose_fixes(scenario.services, "network_security_group:/subscriptions/s/nothing")
 
-    assert "network_security_group:" in asked.value.instruction
+    assert "network_security_group:" in asked.value.fix
 
 
 async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
@@ -350,8 +350,8 @@ async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
     [opened] = await apply_fix(scenario.services, wish("app_service"))
     exact = await propose_fixes(scenario.services, f"{site_id}#scm")
 
-    assert opened.opening.part == "ipSecurityRestrictions"
-    assert [one.gap.part for one in exact] == ["scm"]
+    assert opened.added_entries.list_name == "ipSecurityRestrictions"
+    assert [one.issue.part for one in exact] == ["scm"]
 
 
 async def test_parts_that_nothing_tells_apart_are_named() -> None:
@@ -368,7 +368,7 @@ async def test_parts_that_nothing_tells_apart_are_named() -> None:
     await scenario.opt_in()
 
     with pytest.raises(JobBlocked, match=r"edge is ambiguous. Name one of these: .*#10\.0\.1\.4"):
-        await apply_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
+        await apply_fix(scenario.services, FirewallFixInput(resource="edge", requested_by="ops"))
 
 
 async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
@@ -414,7 +414,7 @@ async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> N
     [opened] = await apply_fix(scenario.services, wish("azure_firewall"))
     await revert_fix(scenario.services, wish("azure_firewall"))
 
-    assert len(opened.opening.entries) == 4
+    assert len(opened.added_entries.entries) == 4
     assert scenario.azure == before
 
 
@@ -486,20 +486,22 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
         await apply_fix(services, wish("network_security_group"))
 
     await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
-    soon = [one.code for one in scenario.fakes.notices.told]
+    soon = [one.reason_code for one in scenario.fakes.notices.told]
     scenario.world.clock.advance(timedelta(hours=2))
     await scenario.driver.call(lambda s: run_daily_check(s, "later"))
 
     assert Reason.FIREWALL_FIX_UNFINISHED not in soon
     [told] = [
-        one for one in scenario.fakes.notices.told if one.code == Reason.FIREWALL_FIX_UNFINISHED
+        one
+        for one in scenario.fakes.notices.told
+        if one.reason_code == Reason.FIREWALL_FIX_UNFINISHED
     ]
     assert "edge" in told.message
     [record] = await list_applied_fixes(scenario.services)
     assert isinstance(record, FirewallFixRecord)
     await apply_fix(scenario.services, wish("network_security_group"))
     [ended] = await list_applied_fixes(scenario.services)
-    assert (ended.state, ended.code) == (FirewallFixState.APPLIED, "")
+    assert (ended.state, ended.reason_code) == (FirewallFixState.APPLIED, "")
 
 
 class Forgetful:
@@ -535,10 +537,10 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
 
     [record] = await list_applied_fixes(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
-    assert shown.fix.opening is not None
-    assert all(entry in blocked.reason for entry in shown.fix.opening.entries)
-    assert "activity log" in blocked.instruction
-    assert (record.state, record.opening.entries) == (FirewallFixState.REVERTED, ())
+    assert shown.fix.added_entries is not None
+    assert all(entry in blocked.reason for entry in shown.fix.added_entries.entries)
+    assert "activity log" in blocked.fix
+    assert (record.state, record.added_entries.entries) == (FirewallFixState.REVERTED, ())
     with pytest.raises(JobBlocked) as nothing_to_undo:
         await revert_fix(scenario.services, wish(kind))
     assert nothing_to_undo.value.code == Reason.ISSUE_NOT_FOUND
@@ -558,7 +560,7 @@ async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(k
 
     [record] = await list_applied_fixes(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
-    assert record.opening.entries == opened.opening.entries
-    assert record.code == Reason.FIREWALL_FIX_UNFINISHED
+    assert record.added_entries.entries == opened.added_entries.entries
+    assert record.reason_code == Reason.FIREWALL_FIX_UNFINISHED
     await revert_fix(scenario.services, wish(kind))
     assert scenario.azure == before

@@ -76,7 +76,7 @@ async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterabl
     if not may:
         assert reply.document["type"].endswith(":forbidden")
         assert f"role {route.role}" in reply.document["detail"]
-        assert f"app role {route.role}" in reply.document["instruction"]
+        assert f"app role {route.role}" in reply.document["fix"]
 
 
 @EACH_ROUTE
@@ -89,14 +89,14 @@ async def test_no_route_answers_nobody(route: Endpoint) -> None:
     assert reply.status == 401
     assert reply.headers["WWW-Authenticate"] == "Bearer"
     assert reply.document["type"].endswith(":not-signed-in")
-    assert "cmkflow login" in reply.document["instruction"]
+    assert "cmkflow login" in reply.document["fix"]
 
 
 async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
     """The page stays readable; what is sent again is what was sent."""
     at(fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-    body = urlencode([("flows[]", f"flow-{number}") for number in range(25)])
+    body = urlencode([("flow_ids[]", f"flow-{number}") for number in range(25)])
 
     reply = await call(
         remediation_actions_api.retry_remediation, body.encode(), id="abc", headers=form
@@ -104,7 +104,7 @@ async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
 
     assert reply.status == 401
     assert reply.headers["WWW-Authenticate"] == "Bearer"
-    assert len(re.findall(r'name="flows\[\]" value="flow-\d+"', reply.text)) == 25
+    assert len(re.findall(r'name="flow_ids\[\]" value="flow-\d+"', reply.text)) == 25
     assert "<li>flow-19</li><li>and 5 more</li>" in reply.text
 
 
@@ -140,7 +140,7 @@ async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign
     reply = await ask(route, forged)
 
     assert reply.status == 401
-    assert "App Service authentication" in reply.document["instruction"]
+    assert "App Service authentication" in reply.document["fix"]
 
 
 @EACH_ROUTE
@@ -156,12 +156,12 @@ async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> Non
 async def test_who_is_signed_in_needs_no_key() -> None:
     """Where keys count too, a person acts by name, with roles of their own."""
     at(fake_settings(function_key_roles=(Role.READER,)))
-    order = {"on": True, "reason": "a drill"}
+    order = {"is_on": True, "justification": "a drill"}
 
     person = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA), key="")
     nobody = await call(kill_switch_api.show_kill_switch, key="")
 
-    assert person.document["by"] == ANNA
+    assert person.document["changed_by"] == ANNA
     assert nobody.status == 401
     assert nobody.headers["WWW-Authenticate"] == "Bearer"
 
@@ -178,7 +178,7 @@ async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) 
 
     assert (in_query.status, in_header.status, right.status) == (401, 401, 200)
     assert in_query.document["type"].endswith(":not-signed-in")
-    assert "az functionapp keys list" in in_query.document["instruction"]
+    assert "az functionapp keys list" in in_query.document["fix"]
 
 
 async def test_a_key_is_not_looked_at_where_none_counts() -> None:
@@ -191,11 +191,11 @@ async def test_a_key_is_not_looked_at_where_none_counts() -> None:
 async def test_a_forged_name_is_not_written_down() -> None:
     """Where a key counts, the name is what its holder says in the body, and is known as that."""
     at(fake_settings(WEBSITE_AUTH_ENABLED="False"))
-    order = {"on": True, "by": "duty", "reason": "odd runs"}
+    order = {"is_on": True, "changed_by": "duty", "justification": "odd runs"}
 
     reply = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA))
 
-    assert reply.document["by"] == "duty"
+    assert reply.document["changed_by"] == "duty"
 
 
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE ", "yes"])
@@ -251,11 +251,11 @@ async def test_a_machine_is_known_by_its_application() -> None:
 
     reply = await call(
         kill_switch_api.set_kill_switch,
-        {"on": True, "by": "somebody", "reason": "a drill"},
+        {"is_on": True, "changed_by": "somebody", "justification": "a drill"},
         headers=principal(claims=claims),
     )
 
-    assert reply.document["by"] == "application pipeline"
+    assert reply.document["changed_by"] == "application pipeline"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,9 @@ async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], stat
     headers = signed_in(ANNA) | {"Host": "app.example"} | said
 
     reply = await call(
-        kill_switch_api.set_kill_switch, {"on": True, "reason": "a drill"}, headers=headers
+        kill_switch_api.set_kill_switch,
+        {"is_on": True, "justification": "a drill"},
+        headers=headers,
     )
 
     assert reply.status == status
@@ -303,7 +305,7 @@ async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in()
-    order = {"mode": "apply", "environments": [scenario.build.environment.id]}
+    order = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order, headers=signed_in(by))
     assert started.document["started_by"] == by
     identity = started.document["id"]
@@ -327,7 +329,7 @@ async def test_nobody_approves_their_own_order() -> None:
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(BERT)
     )
 
-    assert (own.status, own.document["code"]) == (409, "self_approval_not_allowed")
+    assert (own.status, own.document["reason_code"]) == (409, "self_approval_not_allowed")
     assert ANNA in own.document["detail"]
     assert other.status == 202
     (job,) = await scenario.services.tables.environment_jobs.all(identity)
@@ -341,12 +343,12 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
 
     reply = await call(
         deletions_api.schedule_deletions,
-        {"on": "2027-01-01"},
+        {"delete_at": "2027-01-01"},
         id=identity,
         headers=signed_in(ANNA),
     )
 
-    assert (reply.status, reply.document["code"]) == (409, "self_approval_not_allowed")
+    assert (reply.status, reply.document["reason_code"]) == (409, "self_approval_not_allowed")
 
 
 async def test_a_setting_lets_one_administrator_do_both() -> None:

@@ -49,7 +49,7 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
     at_once = (await call(assessments_api.show_assessment, id=there)).document
     assert shown["state"] == "completed"
     assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "trigger_url")
-    times = {"at": "", "callers_searched_at": ""}
+    times = {"assessed_at": "", "callers_searched_at": ""}
     assert shown["assessment"] | times == at_once | times
 
 

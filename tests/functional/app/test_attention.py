@@ -50,12 +50,12 @@ async def decide(scenario: Scenario, **settings: Any) -> None:
     """Set what an administrator decided for the environment."""
     environment = scenario.build.environment.id
     decided = EnvironmentSettings(
-        environment_id=environment, mode=ApprovalPolicy.REQUIRED, **settings
+        environment_id=environment, approval_policy=ApprovalPolicy.REQUIRED, **settings
     )
     await scenario.services.tables.environment_settings.upsert(decided)
 
 
-async def block(scenario: Scenario, *titles: str, instruction: str = "Name another owner.") -> None:
+async def block(scenario: Scenario, *titles: str, fix: str = "Name another owner.") -> None:
     """Let a person be needed for flows, each for the same reason."""
     for kept in [row async for row in scenario.services.tables.flow_jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
@@ -64,7 +64,7 @@ async def block(scenario: Scenario, *titles: str, instruction: str = "Name anoth
                 job,
                 FlowJobState.BLOCKED,
                 "Its owner has left.",
-                instruction,
+                fix,
                 code="owner_unavailable",
                 now=scenario.services.now,
             )
@@ -82,13 +82,13 @@ async def test_a_plan_waits_with_its_version_of_the_next_command(scenario: Scena
     await scenario.order()
     provide(scenario.services)
 
-    (plan,) = (answer := await attention())["waiting"]
+    (plan,) = (answer := await attention())["pending_actions"]
 
-    assert (plan["cause"], plan["count"]) == ("plan_awaiting_approval", len(FLOWS))
-    assert plan["command"] == f"cmkflow approve {scenario.remediation.id}"
+    assert (plan["kind"], plan["count"]) == ("plan_awaiting_approval", len(FLOWS))
+    assert plan["next_command"] == f"cmkflow approve {scenario.remediation.id}"
     (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
-    assert job.expires is not None
-    assert plan["expires_at"] == job.expires.isoformat().replace("+00:00", "Z")
+    assert job.approval_expires_at is not None
+    assert plan["expires_at"] == job.approval_expires_at.isoformat().replace("+00:00", "Z")
     assert answer["health"]["plans_awaiting_approval"] == 1
 
 
@@ -102,22 +102,22 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(scenario: Sce
 
     answer = await attention()
 
-    (blocked,) = answer["waiting"]
-    assert (blocked["cause"], blocked["code"], blocked["count"]) == (
+    (blocked,) = answer["pending_actions"]
+    assert (blocked["kind"], blocked["reason_code"], blocked["count"]) == (
         "flows_blocked",
         "owner_unavailable",
         2,
     )
     assert blocked["flows"] == ["Orders", "Stock"]
-    assert blocked["instruction"] == "Name another owner."
+    assert blocked["fix"] == "Name another owner."
     assert list(answer["flows"]) == ["blocked", "waiting"]
-    assert answer["left"] == {"blocked": 2, "in_progress": 2}
+    assert answer["not_migrated"] == {"blocked": 2, "in_progress": 2}
     command = f"cmkflow retry {scenario.remediation.id} --code owner_unavailable"
-    assert blocked["command"] == command
+    assert blocked["next_command"] == command
     (quiet,) = answer["ongoing"]
-    assert (quiet["reached"], quiet["count"]) == ("checking_for_calls", 2)
-    assert quiet["first"] is not None
-    assert answer["health"]["stuck"] == 2
+    assert (quiet["step"], quiet["count"]) == ("checking_for_calls", 2)
+    assert quiet["first_check_at"] is not None
+    assert answer["health"]["action_required_count"] == 2
     # It still runs, and whoever looks for what is stuck finds it all the same.
     assert await stuck_remediations() == [scenario.remediation.id]
 
@@ -128,13 +128,13 @@ async def test_what_is_to_do_for_one_flow_is_not_told_for_all(scenario: Scenario
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
     await run(scenario, timedelta(hours=6))
-    await block(scenario, "Stock", instruction="Open the firewall south.")
-    await block(scenario, "Orders", instruction="Open the firewall north.")
+    await block(scenario, "Stock", fix="Open the firewall south.")
+    await block(scenario, "Orders", fix="Open the firewall north.")
 
-    (blocked,) = (await attention())["waiting"]
+    (blocked,) = (await attention())["pending_actions"]
 
     show = f"cmkflow remediation show {scenario.remediation.id}"
-    assert blocked["instruction"] == (
+    assert blocked["fix"] == (
         f"The flows need different fixes: see {show}. For Orders: Open the firewall north."
     )
 
@@ -142,14 +142,14 @@ async def test_what_is_to_do_for_one_flow_is_not_told_for_all(scenario: Scenario
 async def test_finished_says_what_is_left_and_why(scenario: Scenario) -> None:
     """One beyond the limit, one excluded, one left out of the approval, one that is done."""
     ids = {flow.name: flow.workflow_id for flow in scenario.build.environment.flows.values()}
-    await decide(scenario, limit=2, excluded_flows=frozenset({ids["Invoices"]}))
+    await decide(scenario, max_flows=2, excluded_flows=frozenset({ids["Invoices"]}))
     await scenario.order()
     provide(scenario.services)
     plans = (await call(remediations_api.show_plan, id=scenario.remediation.id)).document["items"]
     planned = [item["workflow_id"] for item in plans[0]["items"] if item["action"] == "copy"]
     order = {
         "versions": [plans[0]["version"]],
-        "by": "admin",
+        "approved_by": "admin",
         "excluded_flow_ids": planned[:1],
     }
     await call(remediation_actions_api.approve_remediation, order, id=scenario.remediation.id)
@@ -160,9 +160,13 @@ async def test_finished_says_what_is_left_and_why(scenario: Scenario) -> None:
 
     progress = shown.document["progress"]
     assert progress["state"] == "completed"
-    assert progress["left"] == {"over_flow_limit": 1, "excluded": 1, "excluded_from_approval": 1}
-    assert listed["progress"]["left"] == progress["left"]
-    assert (await attention())["left"] == progress["left"]
+    assert progress["not_migrated"] == {
+        "over_flow_limit": 1,
+        "excluded": 1,
+        "excluded_from_approval": 1,
+    }
+    assert listed["progress"]["not_migrated"] == progress["not_migrated"]
+    assert (await attention())["not_migrated"] == progress["not_migrated"]
 
 
 async def test_a_flow_that_was_rolled_back_is_left(scenario: Scenario) -> None:
@@ -173,27 +177,27 @@ async def test_a_flow_that_was_rolled_back_is_left(scenario: Scenario) -> None:
     await run(scenario, timedelta(days=30))
     await call(
         remediation_actions_api.roll_back_remediation,
-        {"flows": [(await scenario.job("Stock")).original_id]},
+        {"flow_ids": [(await scenario.job("Stock")).original_id]},
         id=scenario.remediation.id,
     )
     await run(scenario, timedelta(days=30))
 
     states = {job.state for job in (await scenario.jobs()).values()}
     assert states == {FlowJobState.RETIRED, FlowJobState.ROLLED_BACK}
-    assert (await attention())["left"] == {"rolled_back": 1}
+    assert (await attention())["not_migrated"] == {"rolled_back": 1}
 
 
 async def test_an_assessment_leaves_what_it_found(scenario: Scenario) -> None:
     """`completed` says that nothing was to be written."""
     await decide(scenario)
-    order = {"mode": "dry_run", "environments": [scenario.build.environment.id]}
+    order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order)
     await run(scenario, timedelta(minutes=30))
 
     shown = await call(remediations_api.show_remediation, id=started.document["id"])
 
     assert shown.document["progress"]["state"] == "completed"
-    assert shown.document["progress"]["left"] == {"dry_run": len(FLOWS)}
+    assert shown.document["progress"]["not_migrated"] == {"dry_run": len(FLOWS)}
 
 
 async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
@@ -201,9 +205,9 @@ async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
     await scenario.services.tables.timer_runs.upsert(
         TimerRun(timer=SWEEP, completed_at=scenario.services.now - timedelta(hours=27))
     )
-    before = [one["cause"] for one in (await attention())["waiting"]]
+    before = [one["kind"] for one in (await attention())["pending_actions"]]
     await run_daily_check(scenario.services, "2026-01-02")
-    after = [one["cause"] for one in (await attention())["waiting"]]
+    after = [one["kind"] for one in (await attention())["pending_actions"]]
 
     assert "daily_check_missing" in before
     assert "daily_check_missing" not in after
@@ -212,23 +216,27 @@ async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
 
 async def test_the_kill_switch_waits_for_a_person(scenario: Scenario) -> None:
     """Nothing goes on while it is on."""
-    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=scenario.services.now)
+    flag = KillSwitch(
+        name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now
+    )
     await scenario.services.tables.kill_switch.upsert(flag)
 
-    (switch,) = (await attention())["waiting"]
+    (switch,) = (await attention())["pending_actions"]
 
-    assert switch["cause"] == "kill_switch_on"
-    assert switch["command"] == 'cmkflow kill-switch off --justification "The reason is fixed."'
+    assert switch["kind"] == "kill_switch_on"
+    assert (
+        switch["next_command"] == 'cmkflow kill-switch off --justification "The reason is fixed."'
+    )
 
 
 async def test_nothing_waits_where_nothing_was_ordered(scenario: Scenario) -> None:
     """An empty answer has every member."""
     assert await attention() == {
-        "waiting": [],
+        "pending_actions": [],
         "environments": [],
         "flows": {},
-        "left": {},
+        "not_migrated": {},
         "ongoing": [],
         "health": (await call(health_api.show_health)).document,
-        "unreadable": [],
+        "unreadable_rows": [],
     }

@@ -59,46 +59,49 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(scenario: Scenari
     """Of the settings those that changed, as they were and as they are."""
     source = {"X-Forwarded-For": "forged, 203.0.113.9:4711", "User-Agent": "cmkflow/1"}
 
-    await put(scenario, {"mode": "required", "limit": 7}, **source)
+    await put(scenario, {"approval_policy": "required", "max_flows": 7}, **source)
 
     (entry,) = await trail()
     assert entry["who"] == "anna@contoso.example"
     assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "user")
-    assert entry["at"] == scenario.services.now.isoformat().replace("+00:00", "Z")
-    assert entry["source"] == "203.0.113.9:4711 cmkflow/1"
-    assert entry["action"] == "update_environment_settings"
+    assert entry["recorded_at"] == scenario.services.now.isoformat().replace("+00:00", "Z")
+    assert entry["client"] == "203.0.113.9:4711 cmkflow/1"
+    assert entry["operation"] == "update_environment_settings"
     assert entry["target"] == f"/api/environments/{scenario.build.environment.id}"
-    assert json.loads(str(entry["asked"])) == {"mode": "required", "limit": 7}
-    assert json.loads(str(entry["before"])) == {"mode": "read_only", "limit": 100}
-    assert json.loads(str(entry["after"])) == {"mode": "required", "limit": 7}
-    assert (entry["status"], entry["reason"]) == (200, "")
+    assert json.loads(str(entry["request_body"])) == {"approval_policy": "required", "max_flows": 7}
+    assert json.loads(str(entry["state_before"])) == {
+        "approval_policy": "read_only",
+        "max_flows": 100,
+    }
+    assert json.loads(str(entry["state_after"])) == {"approval_policy": "required", "max_flows": 7}
+    assert (entry["status"], entry["message"]) == (200, "")
 
 
 async def test_what_changed_is_told_however_the_id_is_written(scenario: Scenario) -> None:
     """The platform takes it in capital letters too: that hides nothing."""
     done = await call(
         environments_api.update_environment_settings,
-        {"mode": "required"},
+        {"approval_policy": "required"},
         id=scenario.build.environment.id.upper(),
         headers=ANNA,
     )
 
     (entry,) = await trail()
     assert done.status == 200
-    assert json.loads(str(entry["before"])) == {"mode": "read_only"}
-    assert json.loads(str(entry["after"])) == {"mode": "required"}
+    assert json.loads(str(entry["state_before"])) == {"approval_policy": "read_only"}
+    assert json.loads(str(entry["state_after"])) == {"approval_policy": "required"}
 
 
 async def test_a_refused_order_is_told_with_why(scenario: Scenario) -> None:
     """Somebody tried; nothing changed."""
-    order = {"mode": "apply", "environments": [scenario.build.environment.id]}
+    order = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
 
     await call(remediations_api.start_remediation, order, headers=ANNA)
 
     (entry,) = await trail()
-    assert (entry["action"], entry["status"]) == ("start_remediation", 409)
-    assert "approval policy read_only" in str(entry["reason"])
-    assert (entry["before"], entry["after"]) == ("", "")
+    assert (entry["operation"], entry["status"]) == ("start_remediation", 409)
+    assert "approval policy read_only" in str(entry["message"])
+    assert (entry["state_before"], entry["state_after"]) == ("", "")
 
 
 async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
@@ -107,7 +110,7 @@ async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
     scenario.build.link()
     await scenario.opt_in()
     environment = scenario.build.environment.id
-    order = {"mode": "apply", "environments": [environment]}
+    order = {"mode": "apply", "environment_ids": [environment]}
     identity = (await call(remediations_api.start_remediation, order, headers=ANNA)).document["id"]
     await scenario.run(timedelta(minutes=30))
     provide(scenario.services)
@@ -119,7 +122,7 @@ async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
 
     entry, _ = await trail()
     assert entry["who"] == "bert@contoso.example"
-    before, after = json.loads(str(entry["before"])), json.loads(str(entry["after"]))
+    before, after = json.loads(str(entry["state_before"])), json.loads(str(entry["state_after"]))
     assert before[environment] == "awaiting_approval"
     assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
 
@@ -127,7 +130,7 @@ async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
 async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
     """A reader who tries to order something; as often as they like, one row a route and hour."""
     eve = signed_in("eve@contoso.example", [Role.READER])
-    change = {"on": True, "reason": "odd"}
+    change = {"is_on": True, "justification": "odd"}
     for _ in range(3):
         await call(kill_switch_api.set_kill_switch, change, headers=eve, path="kill-switch")
         scenario.world.clock.advance(timedelta(minutes=1))
@@ -137,17 +140,17 @@ async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
     await call(health_api.show_health, headers=signed_in("nobody@contoso.example", []))
 
     entries = await trail()
-    assert sorted((str(one["who"]), one["action"], one["status"]) for one in entries) == [
+    assert sorted((str(one["who"]), one["operation"], one["status"]) for one in entries) == [
         ("eve@contoso.example", "set_kill_switch", 403),
         ("eve@contoso.example", "set_kill_switch", 403),
         ("eve@contoso.example", "start_remediation", 403),
         ("nobody@contoso.example", "show_health", 403),
     ]
-    first = min(entries, key=lambda one: str(one["at"]))
-    assert first["at"] == "2026-03-02T09:00:00Z"
+    first = min(entries, key=lambda one: str(one["recorded_at"]))
+    assert first["recorded_at"] == "2026-03-02T09:00:00Z"
     assert first["target"] == "/api/kill-switch"
-    assert "does not have the role operator" in str(first["reason"])
-    assert (first["asked"], first["before"], first["after"]) == ("", "", "")
+    assert "does not have the role operator" in str(first["message"])
+    assert (first["request_body"], first["state_before"], first["state_after"]) == ("", "", "")
 
 
 @pytest.mark.parametrize(
@@ -161,13 +164,13 @@ async def test_a_page_of_another_site_is_told(
     scenario: Scenario, headers: dict[str, str], reason: str
 ) -> None:
     """It acts with the cookie of the one who is signed in."""
-    change = {"on": True, "reason": "odd"}
+    change = {"is_on": True, "justification": "odd"}
 
     reply = await call(kill_switch_api.set_kill_switch, change, headers=ANNA | headers)
 
     assert reply.status == 403
     (entry,) = await trail()
-    assert reason in str(entry["reason"])
+    assert reason in str(entry["message"])
 
 
 @pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
@@ -176,7 +179,7 @@ async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
     scenario = Scenario(settings=fake_settings(function_key_roles=()))
     provide(scenario.services)
 
-    reply = await call(kill_switch_api.set_kill_switch, {"on": True}, headers=headers)
+    reply = await call(kill_switch_api.set_kill_switch, {"is_on": True}, headers=headers)
 
     assert reply.status == 401
     assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
@@ -187,7 +190,7 @@ async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
     scenario = Scenario(settings=fake_settings(function_key_roles=(Role.READER,)))
     provide(scenario.services)
 
-    reply = await call(kill_switch_api.set_kill_switch, {"on": True})
+    reply = await call(kill_switch_api.set_kill_switch, {"is_on": True})
 
     assert reply.status == 403
     assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
@@ -231,10 +234,12 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
     monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
-    reply = await put(scenario, {"mode": "automatic"})
+    reply = await put(scenario, {"approval_policy": "automatic"})
 
     assert reply.status == 503
-    assert (await settings_of(scenario.services, scenario.build.environment.id)).mode == "read_only"
+    assert (
+        await settings_of(scenario.services, scenario.build.environment.id)
+    ).approval_policy == "read_only"
 
 
 async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
@@ -254,7 +259,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
 
     monkeypatch.setattr(services.tables.audit_log, "insert", once)
 
-    reply = await put(scenario, {"mode": "required"})
+    reply = await put(scenario, {"approval_policy": "required"})
 
     assert reply.status == 200
     (entry,) = await trail()
@@ -272,11 +277,13 @@ async def test_an_order_that_was_cut_off_stands_without_an_outcome(
 
     monkeypatch.setattr(kill_switch_api, "set_switch", die)
     with pytest.raises(Killed):
-        await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
+        await call(
+            kill_switch_api.set_kill_switch, {"is_on": True, "justification": "odd"}, headers=ANNA
+        )
 
     (entry,) = await trail()
-    assert (entry["action"], entry["status"]) == ("set_kill_switch", None)
-    assert json.loads(str(entry["asked"])) == {"on": True, "reason": "odd"}
+    assert (entry["operation"], entry["status"]) == ("set_kill_switch", None)
+    assert json.loads(str(entry["request_body"])) == {"is_on": True, "justification": "odd"}
 
 
 async def test_a_defect_is_an_outcome_too(
@@ -288,16 +295,18 @@ async def test_a_defect_is_an_outcome_too(
         raise LookupError("nothing here")
 
     monkeypatch.setattr(kill_switch_api, "set_switch", stumble)
-    await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
+    await call(
+        kill_switch_api.set_kill_switch, {"is_on": True, "justification": "odd"}, headers=ANNA
+    )
 
     (entry,) = await trail()
-    assert (entry["status"], entry["reason"]) == (500, "internal error")
+    assert (entry["status"], entry["message"]) == (500, "internal error")
 
 
 async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) -> None:
     """Also where an order has no outcome, and while others are added."""
     for number in range(1, 8):
-        await put(scenario, {"limit": number})
+        await put(scenario, {"max_flows": number})
         scenario.world.clock.advance(timedelta(seconds=1))
     outcomes = [
         row
@@ -309,8 +318,8 @@ async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) 
     limits, after = [], ""
     while True:
         reply = await call(audit_api.list_audit, query={"limit": "3", "after": after})
-        limits += [json.loads(one["asked"])["limit"] for one in reply.document["items"]]
-        await put(scenario, {"limit": 99})
+        limits += [json.loads(one["request_body"])["max_flows"] for one in reply.document["items"]]
+        await put(scenario, {"max_flows": 99})
         after = reply.document["next"]
         if not after:
             break
@@ -320,11 +329,11 @@ async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) 
 
 async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
     """A second order of the same kind at the same moment has rows of its own."""
-    await put(scenario, {"limit": 5})
+    await put(scenario, {"max_flows": 5})
     first = {
         name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
     }
-    await put(scenario, {"limit": 5})
+    await put(scenario, {"max_flows": 5})
 
     rows = {
         name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
@@ -335,7 +344,7 @@ async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
 
 async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
     """Not in what was asked for, not in what was before and after, not in where it came from."""
-    order = {"on": True, "reason": f"see {URL}"}
+    order = {"is_on": True, "justification": f"see {URL}"}
     headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
     await call(
         kill_switch_api.set_kill_switch, order, headers=headers, path=f"kill-switch/{CANARY}"
@@ -359,6 +368,6 @@ async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(scenario: Sc
     await put(scenario, {"excluded_flows": []})
 
     (entry,) = await trail()
-    assert len(str(entry["before"])) < 61_000
-    assert "SHA-256" in str(entry["before"])
-    assert json.loads(str(entry["after"])) == {"excluded_flows": []}
+    assert len(str(entry["state_before"])) < 61_000
+    assert "SHA-256" in str(entry["state_before"])
+    assert json.loads(str(entry["state_after"])) == {"excluded_flows": []}

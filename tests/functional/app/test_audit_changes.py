@@ -49,8 +49,8 @@ async def changed(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the newest order changed; the next one comes later."""
     scenario.world.clock.advance(timedelta(seconds=1))
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
-    assert entry["status"] in (200, 202), entry["reason"]
-    before, after = (json.loads(entry[when] or "{}") for when in ("before", "after"))
+    assert entry["status"] in (200, 202), entry["message"]
+    before, after = (json.loads(entry[when] or "{}") for when in ("state_before", "state_after"))
     return before, after
 
 
@@ -76,7 +76,10 @@ async def test_a_change_of_a_firewall(scenario: Scenario) -> None:
     assert before == {}
     ((where, opened),) = after.items()
     assert "networksecuritygroups/edge" in where.lower()
-    assert (opened["state"], opened["environments"]) == ("applied", [scenario.build.environment.id])
+    assert (opened["state"], opened["environment_ids"]) == (
+        "applied",
+        [scenario.build.environment.id],
+    )
     assert WEST in "".join(opened["entries"])
     assert open_again == after
     assert closed[where]["state"] == "reverted"
@@ -90,7 +93,7 @@ async def test_an_order_of_an_assessment(scenario: Scenario) -> None:
     before, after = await changed(scenario)
 
     assert before == {}
-    assert after["environments"] == [there]
+    assert after["environment_ids"] == [there]
     found = await call(assessments_api.show_assessment_by_id, id=after["assessment"])
     assert found.document["state"] == "assessing"
 
@@ -138,13 +141,13 @@ async def test_a_look_at_the_ranges(scenario: Scenario) -> None:
 
     before, after = await changed(scenario)
     assert str(number) not in before
-    assert after[str(number)]["code"] == "address_ranges_changed"
+    assert after[str(number)]["reason_code"] == "address_ranges_changed"
 
 
 async def test_a_new_remediation(scenario: Scenario) -> None:
     """There was none; sent again it is the one that stands, by when it was created."""
     environment = scenario.build.environment.id
-    order = {"mode": "dry_run", "environments": [environment]}
+    order = {"mode": "dry_run", "environment_ids": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}
 
     made = await call(remediations_api.start_remediation, order, headers=headers)
@@ -154,7 +157,7 @@ async def test_a_new_remediation(scenario: Scenario) -> None:
     before, after = first
     assert before == {}
     assert after["remediation"] == made.document["id"]
-    assert (after["mode"], after["environments"]) == ("dry_run", [environment])
+    assert (after["mode"], after["environment_ids"]) == ("dry_run", [environment])
     assert await changed(scenario) == first
 
 

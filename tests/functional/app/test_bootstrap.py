@@ -144,10 +144,10 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
         assert health.status == 409
         text = "The store was written by an earlier version of the app (table flags)."
         assert health.document["detail"] == text
-        assert "Delete the folder" in health.document["instruction"]
+        assert "Delete the folder" in health.document["fix"]
         [state] = [one for one in found if one.code == "state"]
-        assert (state.level, state.text) == ("problem", text)
-        assert "Delete the folder" in state.instruction
+        assert (state.level, state.message) == ("problem", text)
+        assert "Delete the folder" in state.fix
 
 
 async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
         with pytest.raises(JobBlocked) as caught:
             await built.flow_access.account_id()
 
-    assert "CMK_SERVICE_ACCOUNT_CLIENT_ID" in caught.value.instruction
+    assert "CMK_SERVICE_ACCOUNT_CLIENT_ID" in caught.value.fix
 
 
 @pytest.mark.parametrize(

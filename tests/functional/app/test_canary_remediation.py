@@ -119,7 +119,7 @@ class Client:
             for flow in flows if "{flow}" in path else [""]:
                 filled = path.format(id=identity, flow=flow, name="none")
                 await self.send("GET", filled)
-        await self.send("GET", f"remediations/{remediation}?history=true")
+        await self.send("GET", f"remediations/{remediation}?include_history=true")
         await self.send("GET", f"remediations/{remediation}/plan?format=html")
         for wrong in ("", planted("state")):
             await self.send("GET", f"remediations?state={quote(wrong, safe='')}")
@@ -152,9 +152,9 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
         await notify(told)
         await client.read_everything()
 
-    order = {"mode": "apply", "environments": [environment], "by": planted("by")}
+    order = {"mode": "apply", "environment_ids": [environment], "started_by": planted("by")}
     key = {"Idempotency-Key": planted("key")[-200:]}
-    waiver = {"gap": planted("gap"), "reason": planted("waiver")}
+    waiver = {"issue": planted("gap"), "justification": planted("waiver")}
     await client.send("POST", f"environments/{environment}/ignored-issues", waiver)
     await client.send("POST", "keys/check", {"vault": planted("vault"), "key": planted("key")})
     await client.send("POST", "remediations", order, **key)
@@ -164,12 +164,12 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     plans = await client.send("GET", f"{remediation}/plan")
     versions = [plan["version"] for plan in plans["items"]]
     await client.send(
-        "POST", f"{remediation}/approve", {"versions": versions, "by": planted("approver")}
+        "POST", f"{remediation}/approve", {"versions": versions, "approved_by": planted("approver")}
     )
-    switch = {"on": True, "by": planted("switch"), "reason": planted("reason")}
+    switch = {"is_on": True, "changed_by": planted("switch"), "justification": planted("reason")}
     await client.send("PUT", "kill-switch", switch)
     await time(0.1)
-    await client.send("PUT", "kill-switch", switch | {"on": False})
+    await client.send("PUT", "kill-switch", switch | {"is_on": False})
     await time(1)
     scenario.world.traffic.beat(scenario.world)
     await client.send("POST", f"{remediation}/run-archives")
@@ -178,11 +178,13 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     assert len(retired) > 1
     ids = [job.original_id for job in retired]
     on = scenario.world.clock.now() + timedelta(days=30)
-    deletion = {"on": on.isoformat(), "flows": ids[:1], "by": planted("deleter")}
+    deletion = {"delete_at": on.isoformat(), "flow_ids": ids[:1], "approved_by": planted("deleter")}
     await client.send("POST", f"{remediation}/deletions", deletion)
     await time(1)
-    await client.send("POST", f"{remediation}/deletions/cancel", {"by": planted("keeper")})
-    await client.send("POST", f"{remediation}/rollback", {"flows": ids[1:]})
+    await client.send(
+        "POST", f"{remediation}/deletions/cancel", {"cancelled_by": planted("keeper")}
+    )
+    await client.send("POST", f"{remediation}/rollback", {"flow_ids": ids[1:]})
     await time(30)
 
     assert client.statuses[200] > 50

@@ -163,7 +163,7 @@ async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str
         await notify(with_channels(scenario, channel))
         reported |= reported_in(await show_status(scenario.services))
     await look_at_every_page(scenario, table, addresses)
-    told = {one.row for one in scenario.fakes.notices.told if "/".join(one.row) in one.instruction}
+    told = {one.row for one in scenario.fakes.notices.told if "/".join(one.row) in one.fix}
     return reported | told
 
 
@@ -181,7 +181,7 @@ async def look_at_every_page(scenario: Scenario, table: str, addresses: Mapping[
 
 def reported_in(attention: TenantStatus) -> set[RowName]:
     """Return the rows that whoever asks what waits is told of."""
-    return {one.row for one in attention.unreadable if one.name in one.instruction}
+    return {one.row for one in attention.unreadable_rows if one.name in one.fix}
 
 
 def is_right(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
@@ -228,7 +228,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
             one.item.display_name
             async for one in tables.flow_jobs.scan()
             if not isinstance(one, UnreadableRow)
-            and one.item.reached is FlowJobState.CHECKING_FOR_CALLS
+            and one.item.step is FlowJobState.CHECKING_FOR_CALLS
         }
         if name not in STOPS_MORE and not quiet >= {"Invoices", "Returns"}:
             failed.append(f"{damage.column} {damage.name}: only {quiet} went on")

@@ -99,7 +99,7 @@ async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_addres
 
     everything = lines(await remediation(scenario))
     blocked = lines(await remediation(scenario, state="blocked"))
-    found = lines(await remediation(scenario, find="close"))
+    found = lines(await remediation(scenario, search="close"))
 
     assert len(everything) == 3
     assert everything[0] == ("Orders", "blocked at checking for calls") == blocked[0]
@@ -143,7 +143,7 @@ async def test_names_from_the_tenant_are_text(scenario: Scenario) -> None:
         await flow(scenario, "<b>Invoices</b>"),
         await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
         await call(
-            dashboard_api.show_plan_page, id=scenario.remediation.id, query={"file": "true"}
+            dashboard_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
         ),
     ]
 
@@ -210,7 +210,7 @@ async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
 ) -> None:
     """It can be sent around: it loads nothing, and no form is in it."""
     page = await call(
-        dashboard_api.show_plan_page, id=scenario.remediation.id, query={"file": "true"}
+        dashboard_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
     )
 
     assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
@@ -242,7 +242,7 @@ async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(
     await work(scenario)
     job = await scenario.job("Orders")
     first, second, *rest = job.history
-    counted = (replace(first, calls=12), replace(second, calls=1), *rest)
+    counted = (replace(first, requests=12), replace(second, requests=1), *rest)
     await scenario.services.tables.flow_jobs.upsert(replace(job, history=counted))
 
     page = await flow(scenario, "Orders")
@@ -280,7 +280,7 @@ async def test_what_it_waits_for_calls_for_is_said(scenario: Scenario) -> None:
 
     page = await flow(scenario, "Orders")
 
-    assert f"It needs {need.calls} request" in page.text
+    assert f"It needs {need.requests} request" in page.text
 
 
 async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(

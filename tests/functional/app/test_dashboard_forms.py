@@ -106,19 +106,19 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(scenario: Scenario) ->
         remediation_actions_api.approve_remediation,
         versions__=version,
         excluded_flow_ids__=invoices,
-        by="Ada",
+        approved_by="Ada",
     )
     await scenario.run(timedelta(minutes=30))
     provide(scenario.services)
 
     assert done.status == 303
-    back = f"/api/dashboard/remediations/{scenario.remediation.id}?done=approve&jobs=1"
-    assert done.headers["Location"] == back
+    back = f"/api/dashboard/remediations/{scenario.remediation.id}"
+    assert done.headers["Location"] == f"{back}?completed_action=approve&flow_count=1"
     assert set(await scenario.jobs()) == {"Orders", "Close of day", "Keyword"}
     after = await call(
         dashboard_api.show_remediation_page,
         id=scenario.remediation.id,
-        query={"done": "approve", "jobs": "1"},
+        query={"completed_action": "approve", "flow_count": "1"},
     )
     assert "Approved: 1 plans." in after.text
 
@@ -165,10 +165,16 @@ async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
 ) -> None:
     """Of what the API refuses, and of a form that is not as it should be."""
     stale = await send(
-        scenario, remediation_actions_api.approve_remediation, versions__="0" * 16, by="Ada"
+        scenario,
+        remediation_actions_api.approve_remediation,
+        versions__="0" * 16,
+        approved_by="Ada",
     )
     wrong = await send(
-        scenario, remediation_actions_api.approve_remediation, versions__="latest", by="Ada"
+        scenario,
+        remediation_actions_api.approve_remediation,
+        versions__="latest",
+        approved_by="Ada",
     )
 
     assert (stale.status, wrong.status) == (409, 400)
@@ -220,7 +226,7 @@ async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
         "Invoices: retried from the step where they stopped (1 at checking for calls).",
         "3 flows that wait are checked again now.",
     )
-    assert done.headers["Location"].endswith("?done=retry&jobs=4")
+    assert done.headers["Location"].endswith("?completed_action=retry&flow_count=4")
     assert (await scenario.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
 
 
@@ -238,10 +244,10 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
     assert "copies turned off: Close of day, Orders" in deed.does[1]
 
     [(_, orders)] = deed.fields
-    done = await send(scenario, remediation_actions_api.roll_back_remediation, flows__=orders)
+    done = await send(scenario, remediation_actions_api.roll_back_remediation, flow_ids__=orders)
     await scenario.run(timedelta(days=30))
 
-    assert done.headers["Location"].endswith("jobs=2")
+    assert done.headers["Location"].endswith("flow_count=2")
     ends = {title: job.state for title, job in (await scenario.jobs()).items()}
     assert ends["Orders"] == ends["Close of day"] == FlowJobState.ROLLED_BACK
     assert ends["Invoices"] is not FlowJobState.ROLLED_BACK
@@ -254,9 +260,9 @@ async def test_what_is_rolled_back_by_order_is_what_the_page_counts(scenario: Sc
     assert "rollback" not in await deeds(scenario)
     await work(scenario)
 
-    done = await send(scenario, remediation_actions_api.cancel_remediation, replay="true")
+    done = await send(scenario, remediation_actions_api.cancel_remediation, accept_replay="true")
 
-    assert done.headers["Location"].endswith("?done=cancel&jobs=4")
+    assert done.headers["Location"].endswith("?completed_action=cancel&flow_count=4")
     await scenario.run(timedelta(days=30))
     assert await deeds(scenario) == {}
 
@@ -269,10 +275,12 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
     asked = {what: deed.accepts for what, deed in (await deeds(scenario)).items()}
     without = await send(scenario, remediation_actions_api.roll_back_remediation)
     name, text = asked["rollback"]
-    accepted = await send(scenario, remediation_actions_api.roll_back_remediation, replay="true")
+    accepted = await send(
+        scenario, remediation_actions_api.roll_back_remediation, accept_replay="true"
+    )
 
     assert set(asked) == {"cancel", "rollback"}
-    assert name == "replay"
+    assert name == "accept_replay"
     assert asked["cancel"] == asked["rollback"]
     assert "process all events since they were turned off" in text
     assert text in unescape(without.text)
@@ -288,7 +296,7 @@ async def test_buttons_say_which_role_they_need(scenario: Scenario) -> None:
     found = await deeds(scenario, reader)
 
     assert {deed.refusal for deed in found.values()} == {"This action requires the role operator."}
-    assert not any(deed.asks_name for deed in found.values())
+    assert not any(deed.name_field for deed in found.values())
 
 
 async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario) -> None:
@@ -296,7 +304,7 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario)
     there = f"/api/dashboard/remediations/{scenario.remediation.id}"
     reply = await call(
         environments_api.ignore_issue,
-        urlencode({"gap": "no-such-gap", "reason": "I say so"}).encode(),
+        urlencode({"issue": "no-such-gap", "justification": "I say so"}).encode(),
         id=scenario.build.environment.id,
         headers={"Content-Type": FORM, "Referer": f"https://app.example{there}", **BROWSER, **OWN},
     )
@@ -315,11 +323,11 @@ async def held_up(kind: str) -> tuple[Scenario, str, str]:
     provide(scenario.services)
     [name] = await lacking(scenario)
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
-    link = re.search(r'href="[^"]+\?(repair=[^"#]+)#repair"', page.text)
+    link = re.search(r'href="[^"]+\?(firewall_fix=[^"#]+)#repair"', page.text)
     assert link is not None
     assert "network/firewall-fixes" not in page.text  # nothing is read from Azure unasked
     asked = dict(parse_qsl(unescape(link[1])))
-    assert asked == {"repair": name, "environment": scenario.build.environment.id}
+    assert asked == {"firewall_fix": name, "environment": scenario.build.environment.id}
     shown = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=asked)
     return scenario, name, unescape(shown.text)
 
@@ -332,7 +340,7 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     )
     assert form is not None
     assert f'name="resource" value="{name}"' in form[0]
-    assert 'name="by"' in form[0]
+    assert 'name="requested_by"' in form[0]
     assert "The app will allow PowerPlatformPlex." in shown
     environment = scenario.build.environment
     assert f"for the flows of {environment.display_name}." in shown
@@ -344,17 +352,17 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
         firewall_fixes_api.apply_firewall_fix,
         resource=name,
         environment=environment.id,
-        by="Ada",
+        requested_by="Ada",
     )
     after = await call(
         dashboard_api.show_remediation_page,
         id=scenario.remediation.id,
-        query={"repair": name, "environment": environment.id},
+        query={"firewall_fix": name, "environment": environment.id},
     )
 
     assert done.status == 303
     assert done.headers["Location"].endswith(
-        f"{scenario.remediation.id}?done=firewall-fixes&jobs=1"
+        f"{scenario.remediation.id}?completed_action=firewall-fixes&flow_count=1"
     )
     assert await lacking(scenario) == []
     assert "has no firewall issue" in unescape(after.text)

@@ -84,7 +84,7 @@ async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scena
 
     (found,) = [one for one in reply.document["items"] if one["level"] == "unknown"]
     assert found["code"] == "sign_in"
-    assert "WEBSITE_HOSTNAME" in found["instruction"]
+    assert "WEBSITE_HOSTNAME" in found["fix"]
     assert "unknown" not in {one["level"] for one in unused.document["items"]}
 
 
@@ -122,20 +122,18 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
 
     failed = [one for one in found if one["level"] in {"problem", "unknown"}]
     assert {(one["code"], one["level"]) for one in failed} == {(code, level)}
-    assert all(remedy in one["instruction"] for one in failed)
+    assert all(remedy in one["fix"] for one in failed)
     assert found[-1]["code"] == "repairs"
 
 
 async def test_what_knows_better_says_it_itself(scenario: Scenario) -> None:
     """An operator that is not set up names the settings."""
-    error = JobBlocked(
-        "No operator.", instruction="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT
-    )
+    error = JobBlocked("No operator.", fix="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
     provide(replace(scenario.services, flow_access=Failing(error)))
 
     found = await of("operator")
 
-    assert (found["level"], found["text"], found["instruction"]) == (
+    assert (found["level"], found["message"], found["fix"]) == (
         *("problem", "No operator."),
         "Do that.",
     )
@@ -168,8 +166,8 @@ async def test_each_kind_of_caller_says_what_it_needs(
     found = await of("callers", "app_setting")
 
     assert found["level"] == level
-    assert text in found["text"]
-    assert ("CMK_CALLER_RESOURCE_GROUP_IDS" in found["instruction"]) == (level != "ok")
+    assert text in found["message"]
+    assert ("CMK_CALLER_RESOURCE_GROUP_IDS" in found["fix"]) == (level != "ok")
 
 
 @pytest.mark.parametrize(("action", "level"), [("*", "ok"), ("*/read", "problem")])
@@ -187,7 +185,7 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
     found = await of("repairs", "erp")
 
     assert found["level"] == level
-    assert ("CMK_FIREWALL_RESOURCE_GROUP_IDS" in found["instruction"]) == (level != "ok")
+    assert ("CMK_FIREWALL_RESOURCE_GROUP_IDS" in found["fix"]) == (level != "ok")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ async def test_a_watched_subscription_has_to_be_read(
     found = await of("subscriptions", SUBSCRIPTION)
 
     assert found["level"] == level
-    assert ("Reader and Key Vault Reader" in found["instruction"]) == (level != "ok")
+    assert ("Reader and Key Vault Reader" in found["fix"]) == (level != "ok")
 
 
 @pytest.mark.parametrize(
@@ -223,8 +221,8 @@ async def test_what_the_app_lacks_in_dataverse_is_named(
     found = await of("dataverse", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
-    assert privilege in found["text"]
-    assert "System Administrator and Delegate" in found["instruction"]
+    assert privilege in found["message"]
+    assert "System Administrator and Delegate" in found["fix"]
 
 
 @pytest.mark.parametrize("why", ["is not a user", "is disabled", "has no role"])
@@ -243,8 +241,8 @@ async def test_an_operator_without_a_role_in_dataverse_is_told(
     found = await of("operator", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
-    assert why in found["text"]
-    assert "Environment Maker" in found["instruction"]
+    assert why in found["message"]
+    assert "Environment Maker" in found["fix"]
 
 
 @pytest.mark.parametrize("is_signed_out", [False, True])
@@ -257,8 +255,8 @@ async def test_the_operators_sign_in_says_when_it_ends(
     found = await of("operator")
 
     assert found["level"] == ("problem" if is_signed_out else "ok")
-    assert ("unused, it expires on 2026-05-31" in found["text"]) is not is_signed_out
-    assert ("Sign the service account in again" in found["instruction"]) is is_signed_out
+    assert ("unused, it expires on 2026-05-31" in found["message"]) is not is_signed_out
+    assert ("Sign the service account in again" in found["fix"]) is is_signed_out
 
 
 async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scenario) -> None:
@@ -269,9 +267,9 @@ async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scen
     parked, switch = await of("queues", POISON), await of("kill_switch")
 
     assert (parked["level"], switch["level"]) == ("warning", "warning")
-    assert parked["text"].endswith(": 1.")
-    assert "an audit" in switch["text"]
-    assert "cmkflow kill-switch off" in switch["instruction"]
+    assert parked["message"].endswith(": 1.")
+    assert "an audit" in switch["message"]
+    assert "cmkflow kill-switch off" in switch["fix"]
 
 
 @pytest.mark.parametrize(("error", "code"), [(None, 0), (FORBIDDEN, 4), (OUT, 5)])

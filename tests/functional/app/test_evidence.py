@@ -81,13 +81,16 @@ async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(scenario: Sce
     found = files(await pack(scenario))
 
     (approved,) = json.loads(found["remediation.json"])["environment_jobs"][0]["approved_plans"]
-    assert (approved["version"], approved["by"]) == (shown.version, "tests")
+    assert (approved["version"], approved["approved_by"]) == (shown.version, "tests")
     plan = found[f"approved-plans/{scenario.build.environment.id}/{shown.version}.json"]
     assert hashlib.sha256(plan.encode()).hexdigest().startswith(shown.version)
     titles = {item["display_name"]: item for item in json.loads(plan)["items"]}
     assert titles.keys() == {"Orders", "=Invoices"}
-    assert tuple(titles["Orders"]["writes"]) == (await scenario.plan())["Orders"].writes
-    assert {line["decided"] for line in lines(found["plan.jsonl"])} == {1}
+    assert (
+        tuple(titles["Orders"]["planned_changes"])
+        == (await scenario.plan())["Orders"].planned_changes
+    )
+    assert {line["approval_number"] for line in lines(found["plan.jsonl"])} == {1}
 
 
 async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scenario) -> None:
@@ -101,17 +104,17 @@ async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scena
     flows = {line["job"]["display_name"]: line for line in lines(found["flows.jsonl"])}
     changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
     job = await scenario.job("Orders")
-    assert changes["copy_created"]["before"] == job.original_digest
-    assert changes["copy_created"]["after"] == job.copy_digest
+    assert changes["copy_created"]["hash_before"] == job.original_digest
+    assert changes["copy_created"]["hash_after"] == job.copy_digest
     caller = changes["caller_updated"]
     masked = mask_signatures(before)
-    assert caller["before"] == hashlib.sha256(masked.encode()).hexdigest()
-    assert (caller["old"], caller["new"]) == (job.original_url_id, job.copy_url_id)
+    assert caller["hash_before"] == hashlib.sha256(masked.encode()).hexdigest()
+    assert (caller["id_before"], caller["id_after"]) == (job.original_url_id, job.copy_url_id)
     assert caller["state"] == CallerState.UPDATED
-    assert flows["Orders"]["proof"]["text"].startswith("The copy is verified")
+    assert flows["Orders"]["verification"]["message"].startswith("The copy is verified")
     assert flows["Orders"]["pending_callers"] == []
     turned = [one for one in flows["Orders"]["changes"] if one["kind"] == "turned_on_or_off"]
-    assert [(one["place"], one["new"]) for one in turned][-1] == ("Orders", "off")
+    assert [(one["location"], one["id_after"]) for one in turned][-1] == ("Orders", "off")
 
 
 async def test_run_summaries_are_in_it_and_what_is_not_is_named(
@@ -166,7 +169,10 @@ async def test_what_was_undone_stands_beside_what_was_done(scenario: Scenario) -
         next(one for one in line["changes"] if one["kind"] == kind)
         for kind in ("caller_updated", "caller_reverted")
     )
-    assert (back["before"], back["after"]) == (there["after"], there["before"])
+    assert (back["hash_before"], back["hash_after"]) == (
+        there["hash_after"],
+        there["hash_before"],
+    )
     assert back["state"] == CallerState.REVERTED
     assert line["job"]["state"] == FlowJobState.ROLLED_BACK
 
@@ -252,14 +258,14 @@ async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> No
     """What was ordered of it, before and after it was carried out; nothing of a stranger's."""
     await scenario.order()
     provide(scenario.services)
-    strange = {"on": False, "reason": "a test", "by": "tests"}
+    strange = {"is_on": False, "justification": "a test", "changed_by": "tests"}
     await call(kill_switch_api.set_kill_switch, strange, path="kill-switch")
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
 
     orders = lines(files(await pack(scenario))["audit.jsonl"])
 
-    assert [(one["action"], one["status"]) for one in orders] == [
+    assert [(one["operation"], one["status"]) for one in orders] == [
         ("cancel_remediation", 202),
         ("cancel_remediation", None),
     ]
@@ -268,18 +274,20 @@ async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> No
 
 async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
     """It was written down a moment before there was anything that it could be about."""
-    order = {"mode": "dry_run", "environments": [scenario.build.environment.id]}
+    order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     provide(scenario.services)
     made = await call(remediations_api.start_remediation, order)
     table = scenario.services.tables.remediations
     kept = await table.get("remediation", made.document["id"])
     assert kept is not None
-    scenario.remediation = replace(kept.item, created=kept.item.created + timedelta(seconds=1))
+    scenario.remediation = replace(
+        kept.item, created_at=kept.item.created_at + timedelta(seconds=1)
+    )
     await table.replace(kept, scenario.remediation)
 
     orders = lines(files(await pack(scenario))["audit.jsonl"])
 
-    assert [(one["action"], one["status"]) for one in orders] == [
+    assert [(one["operation"], one["status"]) for one in orders] == [
         ("start_remediation", 202),
         ("start_remediation", None),
     ]

@@ -51,14 +51,14 @@ class Receiver:
     async def send(self, notification: Notification) -> None:
         """Accept it or not."""
         self.tries += 1
-        if self.raises and self.rejects in ("", notification.pending_action.code):
+        if self.raises and self.rejects in ("", notification.pending_action.reason_code):
             raise self.raises
         self.accepted.append(notification)
 
     @property
     def codes(self) -> set[str]:
         """Return the codes of what it accepted."""
-        return {one.pending_action.code for one in self.accepted}
+        return {one.pending_action.reason_code for one in self.accepted}
 
 
 class Hanging(Receiver):
@@ -80,7 +80,10 @@ async def report(scenario: Scenario, *codes: str) -> None:
     """Let rows need a person, each for a cause of its own."""
     for code in codes:
         notice = Alert(
-            code=code, row=("table", code, "key"), message="Why.", raised_at=scenario.services.now
+            reason_code=code,
+            row=("table", code, "key"),
+            message="Why.",
+            raised_at=scenario.services.now,
         )
         await scenario.services.tables.alerts.insert(notice)
 
@@ -148,7 +151,7 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     waiting = [
         one
         for one in (await read_pending_actions(services)).items
-        if one.cause is PendingActionKind.CHANNEL_FAILING
+        if one.kind is PendingActionKind.CHANNEL_FAILING
     ]
     examined = [one for one in await check_deployment(services) if one.subject == name]
 
@@ -157,13 +160,13 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     assert (failing.channel, failing.is_unusable) == (name, True)
     assert f"CMK_{setting.upper()}" in failing.settings
     assert failing.error.startswith(f"CMK_{setting.upper()} is ")
-    assert [(one.code, one.reason) for one in waiting] == [(name, failing.error)]
-    assert [(one.level, one.text) for one in examined] == [("problem", failing.error)]
-    assert [one.pending_action.cause for one in other.accepted] == [
+    assert [(one.reason_code, one.message) for one in waiting] == [(name, failing.error)]
+    assert [(one.level, one.message) for one in examined] == [("problem", failing.error)]
+    assert [one.pending_action.kind for one in other.accepted] == [
         PendingActionKind.CHANNEL_FAILING
     ]
-    for text in (failing.instruction, waiting[0].instruction, examined[0].instruction):
-        assert text == failing.instruction
+    for text in (failing.fix, waiting[0].fix, examined[0].fix):
+        assert text == failing.fix
         assert text.endswith(".")
     assert "canary" not in repr((failing, waiting, examined, other.accepted)).lower()
 
@@ -196,9 +199,9 @@ async def test_a_channel_that_fails_in_any_way_costs_itself_only(
 
     assert len(other.codes) == 10
     assert 1 <= channel.tries <= 3
-    assert (failing.channel, failing.notifications) == ("webhook", 10)
+    assert (failing.channel, failing.notification_count) == ("webhook", 10)
     assert failing.settings == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
-    assert "CMK_WEBHOOK" in failing.instruction
+    assert "CMK_WEBHOOK" in failing.fix
 
 
 async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
@@ -297,17 +300,17 @@ async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> 
         await run(scenario, channel, log)
 
     for one in (channel, log):
-        kinds = Counter(told.pending_action.cause for told in one.accepted)
+        kinds = Counter(told.pending_action.kind for told in one.accepted)
         (digest,) = [
             told.pending_action
             for told in one.accepted
-            if told.pending_action.cause is PendingActionKind.DIGEST
+            if told.pending_action.kind is PendingActionKind.DIGEST
         ]
         assert len(one.accepted) <= MOST_IN_A_RUN
         assert kinds[PendingActionKind.PLAN_AWAITING_APPROVAL] == 1  # the alerts look for each kind
         assert digest.count + len(one.accepted) - 1 == 1_001
-        assert "of alert" in digest.reason
-        assert digest.command == "cmkflow status"
+        assert "of alert" in digest.message
+        assert digest.next_command == "cmkflow status"
 
 
 async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
@@ -317,7 +320,7 @@ async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
 
     class Choosy(Receiver):
         async def send(self, notification: Notification) -> None:
-            if notification.pending_action.cause is PendingActionKind.DIGEST and self.raises:
+            if notification.pending_action.kind is PendingActionKind.DIGEST and self.raises:
                 raise self.raises
             self.accepted.append(notification)
 

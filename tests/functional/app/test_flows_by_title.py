@@ -34,17 +34,17 @@ async def scenario() -> Scenario:
 
 async def give(scenario: Scenario, what: str, flow: str) -> Reply:
     """Give an order about one flow."""
-    identity, flows = scenario.remediation.id, {"flows": [flow]}
+    identity, flows = scenario.remediation.id, {"flow_ids": [flow]}
     environment = scenario.build.environment.id
     day = f"{scenario.services.now + timedelta(days=30):%Y-%m-%d}"
     plans = await call(remediations_api.show_plan, id=identity)
     version = plans.document["items"][0]["version"]
     match what:
         case "start":
-            body: dict[str, Any] = {"mode": "dry_run", "environments": [environment], **flows}
+            body: dict[str, Any] = {"mode": "dry_run", "environment_ids": [environment], **flows}
             return await call(remediations_api.start_remediation, body)
         case "approve":
-            body = {"versions": [version], "by": "admin", "excluded_flow_ids": [flow]}
+            body = {"versions": [version], "approved_by": "admin", "excluded_flow_ids": [flow]}
             return await call(remediation_actions_api.approve_remediation, body, id=identity)
         case "exclude":
             body = {"excluded_flows": [flow]}
@@ -53,10 +53,12 @@ async def give(scenario: Scenario, what: str, flow: str) -> Reply:
             params = {"flow": flow}
             return await call(dashboard_api.show_flow_page, id=identity, params=params)
         case "delete":
-            body = {"on": day, "by": "admin", **flows}
+            body = {"delete_at": day, "approved_by": "admin", **flows}
             return await call(deletions_api.schedule_deletions, body, id=identity)
         case "keep":
-            return await call(deletions_api.cancel_deletions, flows | {"by": "a"}, id=identity)
+            return await call(
+                deletions_api.cancel_deletions, flows | {"cancelled_by": "a"}, id=identity
+            )
         case "archive":
             return await call(run_archives_api.archive_runs, flows, id=identity)
         case "retry":
@@ -103,8 +105,8 @@ async def test_a_title_of_several_flows_is_refused_with_each(scenario: Scenario,
     none = await give(scenario, what, "Retuns")
 
     assert (several.status, none.status) == (404, 404)
-    assert {one["id"] for one in several.document["candidates"]} == ids
-    assert [one["name"] for one in none.document["candidates"]] == ["Returns"]
+    assert {one["id"] for one in several.document["suggestions"]} == ids
+    assert [one["name"] for one in none.document["suggestions"]] == ["Returns"]
 
 
 async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
@@ -128,14 +130,14 @@ async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
 async def test_the_same_key_with_the_same_title_is_the_same_order(scenario: Scenario) -> None:
     """Another title under it is refused."""
     environment = scenario.build.environment.id
-    body = {"mode": "dry_run", "environments": [environment], "flows": ["Returns"]}
+    body = {"mode": "dry_run", "environment_ids": [environment], "flow_ids": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
     scenario.build.http_flow("Stock")
 
     first = await call(remediations_api.start_remediation, body, headers=headers)
     again = await call(remediations_api.start_remediation, body, headers=headers)
     other = await call(
-        remediations_api.start_remediation, body | {"flows": ["Stock"]}, headers=headers
+        remediations_api.start_remediation, body | {"flow_ids": ["Stock"]}, headers=headers
     )
 
     assert (first.status, again.status, other.status) == (202, 202, 409)
@@ -157,7 +159,7 @@ async def test_a_title_in_the_same_case_goes_before_one_in_another(scenario: Sce
 
     assert exact.document["settings"]["excluded_flows"] == ids_of(scenario, "RETURNS")
     assert neither.status == 404
-    candidates = {one["id"] for one in neither.document["candidates"]}
+    candidates = {one["id"] for one in neither.document["suggestions"]}
     assert candidates == {*ids_of(scenario, "RETURNS"), *ids_of(scenario, "Returns")}
 
 
@@ -172,17 +174,17 @@ async def test_a_title_that_a_flow_without_a_row_has_too_is_refused_with_both(
     identity = await give(scenario, "exclude", ids_of(scenario, "Returns")[0])
 
     assert (title.status, identity.status) == (404, 200)
-    assert len(title.document["candidates"]) == 2
+    assert len(title.document["suggestions"]) == 2
 
 
 async def test_a_flow_that_is_named_twice_is_ordered_once(scenario: Scenario) -> None:
     """By its title and its id; the same key with either is the same order."""
     (returns,) = ids_of(scenario, "Returns")
-    body = {"mode": "dry_run", "environments": [scenario.build.environment.id]}
+    body = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "tuesday"}
 
     replies = [
-        await call(remediations_api.start_remediation, body | {"flows": flows}, headers=headers)
+        await call(remediations_api.start_remediation, body | {"flow_ids": flows}, headers=headers)
         for flows in (["Returns", returns], [returns.upper()], ["returns", "Returns"])
     ]
 

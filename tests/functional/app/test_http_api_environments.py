@@ -47,8 +47,8 @@ async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scen
     assert item["id"] == scenario.build.environment.id
     assert item["policy"] == {"policy_id": link.policy_id, "status": "Linked"}
     assert item["settings"] == {
-        "mode": "read_only",
-        "limit": 100,
+        "approval_policy": "read_only",
+        "max_flows": 100,
         "excluded_flows": [],
         "pilot_flows": [],
         "maintenance_window": "",
@@ -80,15 +80,16 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
     excluded = [orders.workflow_id.upper()]
     await put(scenario, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
     reply = await put(
-        scenario, {"mode": "required", "limit": 5, "pilot_flows": [returns.flow_name]}
+        scenario,
+        {"approval_policy": "required", "max_flows": 5, "pilot_flows": [returns.flow_name]},
     )
     odd = await put(scenario, {"writable_firewalls": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=scenario.build.environment.id)
     assert reply.document == shown.document
     assert shown.document["settings"] == {
-        "mode": "required",
-        "limit": 5,
+        "approval_policy": "required",
+        "max_flows": 5,
         "excluded_flows": [orders.workflow_id],
         "pilot_flows": [returns.flow_name],
         "maintenance_window": "22:00-04:00",
@@ -107,15 +108,15 @@ async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
     kept = await put(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
 
-    refused = await put(scenario, {setting: [flow.workflow_id, slip], "limit": 5})
+    refused = await put(scenario, {setting: [flow.workflow_id, slip], "max_flows": 5})
     del scenario.build.environment.flows[flow.workflow_id]
-    after = await put(scenario, {setting: [flow.workflow_id], "limit": 7})
+    after = await put(scenario, {setting: [flow.workflow_id], "max_flows": 7})
 
     assert (kept.status, refused.status, after.status) == (200, 404, 200)
     assert slip in refused.document["detail"]
-    assert refused.document["candidates"] == [{"id": flow.workflow_id, "name": "Orders"}]
-    assert refused.document["instruction"] == f"Did you mean Orders ({flow.workflow_id})?"
-    assert after.document["settings"]["limit"] == 7
+    assert refused.document["suggestions"] == [{"id": flow.workflow_id, "name": "Orders"}]
+    assert refused.document["fix"] == f"Did you mean Orders ({flow.workflow_id})?"
+    assert after.document["settings"]["max_flows"] == 7
 
 
 async def test_a_flow_is_excluded_while_the_flow_service_is_out(scenario: Scenario) -> None:
@@ -143,13 +144,13 @@ async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario
 @pytest.mark.parametrize(
     ("body", "field", "says"),
     [
-        ({"mode": "yolo"}, "mode", "'read_only', 'required' or 'automatic'"),
-        ({"limit": 0}, "limit", "greater than or equal to 1"),
-        ({"limit": "many"}, "limit", "integer"),
+        ({"approval_policy": "yolo"}, "approval_policy", "'read_only', 'required' or 'automatic'"),
+        ({"max_flows": 0}, "max_flows", "greater than or equal to 1"),
+        ({"max_flows": "many"}, "max_flows", "integer"),
         ({"maintenance_window": "nine to five"}, "maintenance_window", "HH:MM-HH:MM"),
         ({"excluded_flows": [" "]}, "excluded_flows.0", "at least 1 character"),
         ({"modus": "automatic"}, "modus", "Extra inputs are not permitted"),
-        ({"mode": None}, "", "Omit "),
+        ({"approval_policy": None}, "", "Omit "),
         ({}, "", "Give at least one of"),
         ([], "", "object"),
         (b"{", "", "JSON"),
@@ -175,7 +176,9 @@ async def test_a_bad_change_says_which_field_and_what_is_allowed(
 
 async def test_what_was_sent_is_not_repeated(scenario: Scenario) -> None:
     """A secret pasted into the wrong member does not come back, and so stays out of logs."""
-    reply = await put(scenario, {"mode": "hunter2", "hunter2": 1, "limit": "hunter2"})
+    reply = await put(
+        scenario, {"approval_policy": "hunter2", "hunter2": 1, "max_flows": "hunter2"}
+    )
 
     assert reply.status == 400
     assert "hunter2" not in str([error["message"] for error in reply.document["errors"]])
@@ -194,11 +197,11 @@ async def test_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
     """Reading and changing it are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
     changed = await call(
-        environments_api.update_environment_settings, {"mode": "automatic"}, id=NOWHERE
+        environments_api.update_environment_settings, {"approval_policy": "automatic"}, id=NOWHERE
     )
 
     assert (shown.status, changed.status) == (404, 404)
-    assert shown.document["instruction"]
+    assert shown.document["fix"]
     assert await scenario.services.tables.environment_settings.all() == []
 
 
@@ -273,23 +276,26 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenar
         kept.item,
         state=FlowJobState.BLOCKED,
         resume_state=FlowJobState.COPIED,
-        code="firewall_denies",
-        reason="would be refused by: network_security_group:/subscriptions/s/nsg",
-        due=None,
+        reason_code="firewall_denies",
+        message="would be refused by: network_security_group:/subscriptions/s/nsg",
+        next_check_at=None,
     )
-    other = replace(blocked, id="other", code="original_edited")
+    other = replace(blocked, id="other", reason_code="original_edited")
     await table.upsert(blocked, other)
 
     reply = await call(
         environments_api.ignore_issue,
-        {"gap": "network_security_group:/subscriptions/s/nsg", "reason": "closes on Monday"},
+        {
+            "issue": "network_security_group:/subscriptions/s/nsg",
+            "justification": "closes on Monday",
+        },
         id=environment,
     )
 
     assert reply.status == 200
     assert reply.document == {
-        "gap": "network_security_group:/subscriptions/s/nsg",
-        "retried": 1,
+        "issue": "network_security_group:/subscriptions/s/nsg",
+        "retried_count": 1,
     }
     settings = await settings_of(scenario.services, environment)
     assert settings.ignored_issues == {
@@ -309,13 +315,15 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
 
     await call(
         environments_api.ignore_issue,
-        {"gap": "service_tag:powerplatformplex", "reason": f"ok: {url}"},
+        {"issue": "service_tag:powerplatformplex", "justification": f"ok: {url}"},
         id=environment,
     )
-    await call(kill_switch_api.set_kill_switch, {"on": True, "by": url, "reason": url})
+    await call(
+        kill_switch_api.set_kill_switch, {"is_on": True, "changed_by": url, "justification": url}
+    )
     await call(
         remediations_api.start_remediation,
-        {"mode": "assess", "environments": [environment]},
+        {"mode": "assess", "environment_ids": [environment]},
         headers={"Idempotency-Key": f"change?sig={secret}"},
     )
 
@@ -329,30 +337,38 @@ async def test_the_kill_switch_is_off_until_somebody_turns_it(scenario: Scenario
     """Who turned it, when and why is kept."""
     before = await call(kill_switch_api.show_kill_switch)
     turned = await call(
-        kill_switch_api.set_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"}
+        kill_switch_api.set_kill_switch,
+        {"is_on": True, "changed_by": "duty", "justification": "odd runs"},
     )
     after = await call(kill_switch_api.show_kill_switch)
 
-    assert before.document == {"on": False, "by": "", "reason": "", "at": None}
+    assert before.document == {
+        "is_on": False,
+        "changed_by": "",
+        "justification": "",
+        "changed_at": None,
+    }
     assert turned.document == after.document
-    assert (after.document["on"], after.document["by"]) == (True, "duty")
-    assert after.document["reason"] == "odd runs"
-    assert after.document["at"]
+    assert (after.document["is_on"], after.document["changed_by"]) == (True, "duty")
+    assert after.document["justification"] == "odd runs"
+    assert after.document["changed_at"]
 
 
 async def test_who_is_signed_in_counts_more_than_who_is_named(scenario: Scenario) -> None:
     """App Service's header names the caller; without it and without `by` nobody decides."""
     signed = await call(
         kill_switch_api.set_kill_switch,
-        {"on": True, "by": "somebody", "reason": "odd runs"},
+        {"is_on": True, "changed_by": "somebody", "justification": "odd runs"},
         headers=signed_in("admin@contoso.example"),
     )
-    nobody = await call(kill_switch_api.set_kill_switch, {"on": False, "reason": "all is well"})
+    nobody = await call(
+        kill_switch_api.set_kill_switch, {"is_on": False, "justification": "all is well"}
+    )
 
-    assert signed.document["by"] == "admin@contoso.example"
+    assert signed.document["changed_by"] == "admin@contoso.example"
     assert nobody.status == 400
-    assert nobody.document["errors"][0]["field"] == "by"
-    assert (await call(kill_switch_api.show_kill_switch)).document["on"] is True
+    assert nobody.document["errors"][0]["field"] == "changed_by"
+    assert (await call(kill_switch_api.show_kill_switch)).document["is_on"] is True
 
 
 async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
@@ -361,22 +377,25 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
     """Half a character fits into no row."""
     signed = await call(
         kill_switch_api.set_kill_switch,
-        {"on": True, "reason": "odd runs"},
+        {"is_on": True, "justification": "odd runs"},
         headers=signed_in("admin\ud83d@contoso.example"),
     )
 
-    assert (signed.status, signed.document["by"]) == (200, "admin?@contoso.example")
+    assert (signed.status, signed.document["changed_by"]) == (200, "admin?@contoso.example")
 
 
 async def test_health_counts_what_waits_for_a_person(scenario: Scenario) -> None:
     """A parked message and the kill switch show."""
     await scenario.fakes.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
-    await call(kill_switch_api.set_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
+    await call(
+        kill_switch_api.set_kill_switch,
+        {"is_on": True, "changed_by": "duty", "justification": "odd runs"},
+    )
 
     reply = await call(health_api.show_health)
 
     assert reply.status == 200
-    assert reply.document["parked"] == 1
+    assert reply.document["poison_messages"] == 1
     assert reply.document["kill_switch_on"] is True
     assert set(reply.document["dead_letters"].values()) == {0}
 

@@ -34,7 +34,7 @@ async def scenario() -> Scenario:
 
 async def start(scenario: Scenario, *, key: str | None = None, **body: Any) -> Reply:
     """Start a remediation of the environment, `apply` unless said, and let it plan."""
-    order = {"mode": "apply", "environments": [scenario.build.environment.id], **body}
+    order = {"mode": "apply", "environment_ids": [scenario.build.environment.id], **body}
     headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
     reply = await call(remediations_api.start_remediation, order, headers=headers)
     await scenario.run(timedelta(minutes=5))
@@ -66,11 +66,11 @@ async def test_a_remediation_is_started_planned_approved_and_followed(scenario: 
     identity = started.document["id"]
     planned = await shown(started)
     plan = await call(remediations_api.show_plan, id=identity)
-    approved = await approve(identity, by="admin")
+    approved = await approve(identity, approved_by="admin")
     await scenario.run(timedelta(hours=1))
     running = await shown(started)
     await scenario.run(timedelta(days=30))
-    ended = await shown(started, history="true")
+    ended = await shown(started, include_history="true")
 
     assert started.status == 202
     assert started.headers["Location"] == f"/api/remediations/{identity}"
@@ -78,27 +78,34 @@ async def test_a_remediation_is_started_planned_approved_and_followed(scenario: 
     (item,) = plan.document["items"][0]["items"]
     assert item["display_name"] == "Orders"
     assert item["callers"][0]["kind"] == "app_setting"
-    assert any("turn the copy on" in write for write in item["writes"])
+    assert any("turn the copy on" in write for write in item["planned_changes"])
     assert approved.status == 202
-    assert approved.document == {"jobs": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
+    assert approved.document == {
+        "flow_count": 1,
+        "flow_names": ["Contoso"],
+        "kill_switch_on": False,
+    }
     assert planned["progress"]["next_check_at"] is None
-    assert planned["progress"]["expires"] == planned["environment_jobs"][0]["expires"]
+    assert (
+        planned["progress"]["approval_expires_at"]
+        == planned["environment_jobs"][0]["approval_expires_at"]
+    )
     assert running["progress"]["state"] == "in_progress"
-    assert running["progress"]["flows"] == {"waiting": 1}
-    assert running["progress"]["next_check_at"] == running["jobs"][0]["due"]
-    assert running["jobs"][0]["reached"] == "checking_for_calls"
-    assert running["jobs"][0]["history"] == []
+    assert running["progress"]["flow_states"] == {"waiting": 1}
+    assert running["progress"]["next_check_at"] == running["flow_jobs"][0]["next_check_at"]
+    assert running["flow_jobs"][0]["step"] == "checking_for_calls"
+    assert running["flow_jobs"][0]["history"] == []
     assert ended["progress"] == {
         "state": "completed",
-        "environments": {"completed": 1},
-        "flows": {"retired": 1},
-        "stuck": 0,
+        "environment_states": {"completed": 1},
+        "flow_states": {"retired": 1},
+        "action_required_count": 0,
         "both_off_count": 0,
-        "left": {},
+        "not_migrated": {},
         "next_check_at": None,
-        "expires": None,
+        "approval_expires_at": None,
     }
-    assert [line["state"] for line in ended["jobs"][0]["history"]][-1] == "retired"
+    assert [line["state"] for line in ended["flow_jobs"][0]["history"]][-1] == "retired"
     assert ended["environment_jobs"][0]["approved_by"] == "admin"
     for answer in (planned, plan.document, running, ended):
         assert not find_trigger_urls(str(answer))
@@ -115,27 +122,27 @@ async def test_the_same_key_starts_the_same_remediation(scenario: Scenario) -> N
 
     assert first.document["id"] == again.document["id"] != new.document["id"]
     assert other.status == 409
-    assert other.document["code"] == "idempotency_key_reused"
+    assert other.document["reason_code"] == "idempotency_key_reused"
     assert len((await call(remediations_api.list_remediations)).document["items"]) == 2
 
 
 async def test_without_a_key_each_order_is_its_own(scenario: Scenario) -> None:
     """Who asked stands in the cause."""
-    first = await start(scenario, mode="assess", by="night shift")
-    second = await start(scenario, mode="assess", by="night shift")
+    first = await start(scenario, mode="assess", started_by="night shift")
+    second = await start(scenario, mode="assess", started_by="night shift")
 
     assert first.document["id"] != second.document["id"]
-    assert first.document["cause"].startswith("night shift ")
+    assert first.document["idempotency_key"].startswith("night shift ")
 
 
 @pytest.mark.parametrize(
     ("body", "field"),
     [
         ({"mode": "apply-now"}, "mode"),
-        ({"environments": []}, "environments"),
-        ({"environments": ["a/b"]}, "environments.0"),
-        ({"environments": "all"}, "environments"),
-        ({"flows": [7]}, "flows.0"),
+        ({"environment_ids": []}, "environment_ids"),
+        ({"environment_ids": ["a/b"]}, "environment_ids.0"),
+        ({"environment_ids": "all"}, "environment_ids"),
+        ({"flow_ids": [7]}, "flow_ids.0"),
         ({"flow": ["a"]}, "flow"),
     ],
 )
@@ -159,7 +166,7 @@ async def test_a_key_that_is_none_is_refused(scenario: Scenario, key: str) -> No
 
 async def test_an_order_for_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
     """The answer says which one."""
-    reply = await start(scenario, environments=[NOWHERE])
+    reply = await start(scenario, environment_ids=[NOWHERE])
 
     assert reply.status == 404
     assert NOWHERE in reply.document["detail"]
@@ -174,8 +181,8 @@ async def test_an_environment_that_was_not_opted_in_is_not_written(scenario: Sce
     allowed = await start(scenario, mode="dry_run")
 
     assert refused.status == 409
-    assert refused.document["code"] == "environment_read_only"
-    assert "cmkflow environment set" in refused.document["instruction"]
+    assert refused.document["reason_code"] == "environment_read_only"
+    assert "cmkflow environment set" in refused.document["fix"]
     assert allowed.status == 202
 
 
@@ -186,14 +193,14 @@ async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scena
 
     async def ids(**query: str) -> list[str]:
         reply = await call(remediations_api.list_remediations, query=query)
-        return [item["remediation"]["cause"] for item in reply.document["items"]]
+        return [item["remediation"]["idempotency_key"] for item in reply.document["items"]]
 
     assert await ids() == ["second", "first"]
     assert await ids(limit="1") == ["second"]
     assert await ids(mode="assess") == ["first"]
     assert await ids(environment=scenario.build.environment.id.upper()) == ["second", "first"]
     assert await ids(environment=NOWHERE) == []
-    assert await ids(origin="daily_check") == []
+    assert await ids(start_source="daily_check") == []
     assert await ids(state="completed") == ["second", "first"]
 
 
@@ -205,7 +212,7 @@ async def test_remediations_are_listed_page_by_page(scenario: Scenario) -> None:
     for _ in range(3):
         reply = await call(remediations_api.list_remediations, query={"limit": "1", "after": after})
         (item,) = reply.document["items"]
-        seen.append(item["remediation"]["cause"])
+        seen.append(item["remediation"]["idempotency_key"])
         after = reply.document["next"]
 
     assert seen == ["third", "second", "first"]
@@ -223,7 +230,7 @@ async def test_a_list_goes_on_where_it_was_though_that_has_changed(scenario: Sce
     reply = await call(remediations_api.list_remediations, query={**query, "after": page["next"]})
 
     assert ended.status == 202
-    assert [one["remediation"]["cause"] for one in reply.document["items"]] == ["second"]
+    assert [one["remediation"]["idempotency_key"] for one in reply.document["items"]] == ["second"]
 
 
 async def test_a_page_after_what_is_not_there_is_refused(scenario: Scenario) -> None:
@@ -248,7 +255,7 @@ async def test_a_bad_filter_is_refused(scenario: Scenario, query: dict[str, str]
 
 
 async def test_approval_needs_a_name(scenario: Scenario) -> None:
-    """App Service's header or `by`; with neither nothing is approved."""
+    """App Service's header or `approved_by`; with neither nothing is approved."""
     identity = (await start(scenario)).document["id"]
 
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
@@ -269,11 +276,11 @@ async def test_approving_twice_is_refused_with_a_reason(scenario: Scenario) -> N
     """The second administrator learns that nothing waits any more."""
     identity = (await start(scenario)).document["id"]
 
-    await approve(identity, by="a")
-    reply = await approve(identity, by="b")
+    await approve(identity, approved_by="a")
+    reply = await approve(identity, approved_by="b")
 
     assert reply.status == 409
-    assert reply.document["code"] == "nothing_to_approve"
+    assert reply.document["reason_code"] == "nothing_to_approve"
 
 
 async def test_cancelling_ends_a_plan_that_waits(scenario: Scenario) -> None:
@@ -308,15 +315,15 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
     after = await shown(started)
 
     assert stuck["progress"]["state"] == "blocked"
-    assert stuck["environment_jobs"][0]["instruction"] == "Do this."
-    assert stuck["environment_jobs"][0]["code"] == "environment_read_only"
+    assert stuck["environment_jobs"][0]["fix"] == "Do this."
+    assert stuck["environment_jobs"][0]["reason_code"] == "environment_read_only"
     assert reply.document == {
-        "jobs": 1,
+        "flow_count": 1,
         "flow_names": ["Contoso"],
         "kill_switch_on": False,
-        "unreadable": [],
-        "reason": "",
-        "instruction": "",
+        "unreadable_rows": [],
+        "message": "",
+        "fix": "",
     }
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 
@@ -326,18 +333,18 @@ async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(scenario: Sc
     await scenario.opt_in()
     environment = scenario.build.environment
     (flow,) = environment.flows
-    order = {"mode": "apply", "environments": [environment.id], "flows": [flow]}
+    order = {"mode": "apply", "environment_ids": [environment.id], "flow_ids": [flow]}
     key = {"Idempotency-Key": "change-1"}
     start_it = remediations_api.start_remediation
 
-    refused = await call(start_it, order | {"flows": [flow, flow[:-2]]})
+    refused = await call(start_it, order | {"flow_ids": [flow, flow[:-2]]})
     nothing = await call(remediations_api.list_remediations)
     first = await call(start_it, order, headers=key)
     del environment.flows[flow]
     again = await call(start_it, order, headers=key)
 
     assert refused.status == 404
-    assert refused.document["candidates"] == [{"id": flow, "name": "Orders"}]
+    assert refused.document["suggestions"] == [{"id": flow, "name": "Orders"}]
     assert nothing.document["items"] == []
     assert (first.status, again.status) == (202, 202)
     assert again.document["id"] == first.document["id"]
@@ -347,24 +354,24 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
     """The original comes back and the caller gets its old value; an unknown flow is not found."""
     started = await start(scenario)
     identity = started.document["id"]
-    await approve(identity, by="admin")
+    await approve(identity, approved_by="admin")
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
 
     unknown = await call(
-        remediation_actions_api.roll_back_remediation, {"flows": ["nope"]}, id=identity
+        remediation_actions_api.roll_back_remediation, {"flow_ids": ["nope"]}, id=identity
     )
-    empty = await call(remediation_actions_api.roll_back_remediation, {"flows": []}, id=identity)
+    empty = await call(remediation_actions_api.roll_back_remediation, {"flow_ids": []}, id=identity)
     flow = (await scenario.jobs())["Orders"].original_id.upper()
     reply = await call(
-        remediation_actions_api.roll_back_remediation, {"flows": [flow]}, id=identity
+        remediation_actions_api.roll_back_remediation, {"flow_ids": [flow]}, id=identity
     )
     await scenario.run(timedelta(days=30))
 
     assert unknown.status == 404
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
-    assert (reply.status, reply.document["jobs"], reply.document["flow_names"]) == (
+    assert (reply.status, reply.document["flow_count"], reply.document["flow_names"]) == (
         202,
         1,
         ["Orders"],
@@ -412,13 +419,13 @@ async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(scenario: Sce
     identity = (await start(scenario)).document["id"]
     order = remediation_actions_api.approve_remediation
 
-    stale = await call(order, {"by": "a", "versions": ["0" * 16]}, id=identity)
-    none = await call(order, {"by": "a"}, id=identity)
-    empty = await call(order, {"by": "a", "versions": []}, id=identity)
-    wrong = await call(order, {"by": "a", "versions": ["LATEST"]}, id=identity)
+    stale = await call(order, {"approved_by": "a", "versions": ["0" * 16]}, id=identity)
+    none = await call(order, {"approved_by": "a"}, id=identity)
+    empty = await call(order, {"approved_by": "a", "versions": []}, id=identity)
+    wrong = await call(order, {"approved_by": "a", "versions": ["LATEST"]}, id=identity)
 
-    assert (stale.status, stale.document["code"]) == (409, "plan_changed")
-    assert "Read the plan again" in stale.document["instruction"]
+    assert (stale.status, stale.document["reason_code"]) == (409, "plan_changed")
+    assert "Read the plan again" in stale.document["fix"]
     assert {none.status, empty.status, wrong.status} == {400}
 
 

@@ -36,7 +36,10 @@ async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = scenario.build.environment.id
     return await call(
-        environments_api.update_environment_settings, {"limit": limit}, id=environment, headers=sent
+        environments_api.update_environment_settings,
+        {"max_flows": limit},
+        id=environment,
+        headers=sent,
     )
 
 
@@ -69,8 +72,8 @@ async def test_a_change_of_what_somebody_else_changed_is_refused(scenario: Scena
 
     assert refused.status == 412
     assert refused.document["type"].endswith("precondition-failed")
-    assert "Read the item again" in refused.document["instruction"]
-    assert (await shown(scenario)).document["settings"]["limit"] == 7
+    assert "Read the item again" in refused.document["fix"]
+    assert (await shown(scenario)).document["settings"]["max_flows"] == 7
     assert (await set_limit(scenario, 9, If_Match="*")).status == 200
 
 
@@ -116,7 +119,7 @@ async def test_a_weak_tag_lets_nothing_be_changed(scenario: Scenario) -> None:
 
 async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> None:
     """Also where nobody has touched it yet; without a tag it always turns."""
-    order = {"on": True, "by": "admin", "reason": "a look"}
+    order = {"is_on": True, "changed_by": "admin", "justification": "a look"}
     untouched = await call(kill_switch_api.show_kill_switch)
 
     stale = await call(kill_switch_api.set_kill_switch, order, headers={IF_MATCH: STALE})
@@ -127,7 +130,7 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> N
     again = await call(
         kill_switch_api.set_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
     )
-    anyhow = await call(kill_switch_api.set_kill_switch, order | {"on": False})
+    anyhow = await call(kill_switch_api.set_kill_switch, order | {"is_on": False})
 
     assert flag is None
     assert [one.status for one in (stale, first, again, anyhow)] == [412, 200, 412, 200]
@@ -141,7 +144,7 @@ async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str)
     refused = await call(remediations_api.start_remediation, {"mode": "assess"}, headers=headers)
 
     assert refused.status == 415
-    assert "application/json" in refused.document["instruction"]
+    assert "application/json" in refused.document["fix"]
 
 
 async def test_a_body_that_no_route_takes_is_too_large(scenario: Scenario) -> None:
@@ -156,10 +159,10 @@ async def test_a_number_is_whole_however_it_is_written(scenario: Scenario) -> No
     environment = scenario.build.environment.id
 
     changed = await call(
-        environments_api.update_environment_settings, b'{"limit": 5.0}', id=environment
+        environments_api.update_environment_settings, b'{"max_flows": 5.0}', id=environment
     )
 
-    assert changed.document["settings"]["limit"] == 5
+    assert changed.document["settings"]["max_flows"] == 5
 
 
 async def test_a_number_is_no_time(scenario: Scenario) -> None:
@@ -174,7 +177,14 @@ async def test_a_number_is_no_time(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"limit": "5"}, {"limit": True}, {"limit": None}, {"mode": 1}, {"limit": 1.5}]
+    "body",
+    [
+        {"max_flows": "5"},
+        {"max_flows": True},
+        {"max_flows": None},
+        {"approval_policy": 1},
+        {"max_flows": 1.5},
+    ],
 )
 async def test_a_body_is_taken_as_it_is_written(scenario: Scenario, body: object) -> None:
     """No text is a number, no number a switch, and null does not mean left out."""
@@ -195,14 +205,14 @@ async def test_a_plan_is_approved_as_it_was_seen(scenario: Scenario) -> None:
     await scenario.run(timedelta(hours=12))
     provide(scenario.services)
     [shown] = plan.document["items"]
-    order: dict[str, object] = {"versions": [shown["version"]], "by": "Ada"}
+    order: dict[str, object] = {"versions": [shown["version"]], "approved_by": "Ada"}
 
     async def approved(tag: str, order: dict[str, object]) -> tuple[int, str]:
         headers = {IF_MATCH: tag}
         reply = await call(
             remediation_actions_api.approve_remediation, order, id=identity, headers=headers
         )
-        return reply.status, reply.document.get("code") or ""
+        return reply.status, reply.document.get("reason_code") or ""
 
     assert await approved(STALE, order) == (412, "")
     assert await approved("*", order | {"versions": ["0" * 16]}) == (409, "plan_changed")

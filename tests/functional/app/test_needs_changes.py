@@ -36,7 +36,7 @@ class Heard:
     def counts(self) -> list[int]:
         """Return how many flows each notification of flows that need changes is about."""
         told = [one.pending_action for one in self.told]
-        return [one.count for one in told if one.cause is PendingActionKind.NEEDS_CHANGES]
+        return [one.count for one in told if one.kind is PendingActionKind.NEEDS_CHANGES]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def id_of(scenario: Scenario, title: str) -> str:
 
 async def waiting() -> list[Any]:
     """Return what waits for a person."""
-    found: list[Any] = (await call(status_api.show_status)).document["waiting"]
+    found: list[Any] = (await call(status_api.show_status)).document["pending_actions"]
     return found
 
 
@@ -78,16 +78,16 @@ async def test_they_wait_for_a_person_with_their_instruction(scenario: Scenario)
     """Also once the remediation has ended, and no job of it is blocked."""
     (one,) = await waiting()
 
-    assert (one["cause"], one["count"]) == ("needs_changes", 2)
+    assert (one["kind"], one["count"]) == ("needs_changes", 2)
     assert one["flows"] == CHANGE_FIRST
     assert (
         one["title"] == f"2 flows need changes first in {scenario.build.environment.display_name}"
     )
     ids = [id_of(scenario, title) for title in CHANGE_FIRST]
     for title, identity in zip(CHANGE_FIRST, ids, strict=True):
-        assert f"{title}: " in one["instruction"]
-        assert f"--flow {identity}" in one["instruction"]
-    assert one["command"] == f"cmkflow plan show {scenario.remediation.id} --needs-changes"
+        assert f"{title}: " in one["fix"]
+        assert f"--flow {identity}" in one["fix"]
+    assert one["next_command"] == f"cmkflow plan show {scenario.remediation.id} --needs-changes"
 
 
 async def test_blocked_means_the_same_everywhere(scenario: Scenario) -> None:
@@ -96,11 +96,11 @@ async def test_blocked_means_the_same_everywhere(scenario: Scenario) -> None:
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
 
-    assert attention["left"] == {"needs_changes": 2}
-    assert attention["environments"][0]["left"] == {"needs_changes": 2}
-    assert shown["progress"]["left"] == {"needs_changes": 2}
-    assert listed["progress"]["left"] == {"needs_changes": 2}
-    assert "blocked" not in shown["progress"]["flows"]
+    assert attention["not_migrated"] == {"needs_changes": 2}
+    assert attention["environments"][0]["not_migrated"] == {"needs_changes": 2}
+    assert shown["progress"]["not_migrated"] == {"needs_changes": 2}
+    assert listed["progress"]["not_migrated"] == {"needs_changes": 2}
+    assert "blocked" not in shown["progress"]["flow_states"]
     assert sorted(one["display_name"] for one in shown["needs_changes"]) == CHANGE_FIRST
     async with served_app() as cli:
         status = await cli.run("status")
@@ -143,11 +143,11 @@ async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(scenario: 
     await scenario.order(RemediationMode.APPLY, first, cause="order-2")
     provide(scenario.services)
 
-    found = {one["cause"]: one for one in await waiting()}
+    found = {one["kind"]: one for one in await waiting()}
 
     assert found["needs_changes"]["flows"] == CHANGE_FIRST[1:]
     assert found["plan_awaiting_approval"]["count"] == 1
-    left = (await call(status_api.show_status)).document["left"]
+    left = (await call(status_api.show_status)).document["not_migrated"]
     assert left == {"needs_changes": 1, "awaiting_approval": 1}
 
 
@@ -175,11 +175,11 @@ async def test_a_retry_that_can_do_nothing_says_why(scenario: Scenario, *, named
 
 async def test_a_retry_by_code_leaves_what_has_another(scenario: Scenario) -> None:
     """The answer says that nothing has the code."""
-    body = {"code": "firewall_denies"}
+    body = {"reason_code": "firewall_denies"}
     reply = await call(remediation_actions_api.retry_remediation, body, id=scenario.remediation.id)
 
-    assert (reply.status, reply.document["jobs"]) == (202, 0)
-    assert "with the code firewall_denies" in reply.document["reason"]
+    assert (reply.status, reply.document["flow_count"]) == (202, 0)
+    assert "with the code firewall_denies" in reply.document["message"]
 
 
 async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(scenario: Scenario) -> None:

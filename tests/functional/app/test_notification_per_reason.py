@@ -87,7 +87,7 @@ def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
         why, now = f"Why: {SIGNED}", scenario.services.now
         if state:
             job = stop_with_reason(job, state, why, "Do it.", code=code, now=now)
-        job = replace(job, code=code, reason=why, instruction="Do it.")
+        job = replace(job, reason_code=code, message=why, fix="Do it.")
         await scenario.services.tables.flow_jobs.upsert(job)
 
     return arrange
@@ -99,7 +99,7 @@ def notice_with(code: str) -> Arrange:
     async def arrange(scenario: Scenario) -> None:
         row = ("table", "partition", "key")
         notice = Alert(
-            code=code, row=row, message=f"Why: {SIGNED}", raised_at=scenario.services.now
+            reason_code=code, row=row, message=f"Why: {SIGNED}", raised_at=scenario.services.now
         )
         await scenario.services.tables.alerts.insert(notice)
 
@@ -121,7 +121,7 @@ async def gap(scenario: Scenario) -> None:
     ]
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert (await scenario.job("Orders")).code == Reason.FIREWALL_DENIES
+    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
 
 
 async def environment(scenario: Scenario) -> None:
@@ -155,13 +155,15 @@ async def lapsing(scenario: Scenario) -> None:
     """Let it wait for long."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.all()
-    assert job.expires
-    scenario.world.clock.advance(job.expires - scenario.services.now - timedelta(hours=23))
+    assert job.approval_expires_at
+    scenario.world.clock.advance(
+        job.approval_expires_at - scenario.services.now - timedelta(hours=23)
+    )
 
 
 async def finished(scenario: Scenario) -> None:
     """Let the work end, with a flow that is left."""
-    await scenario.opt_in(limit=1)
+    await scenario.opt_in(max_flows=1)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
     for _ in range(40):
@@ -195,7 +197,11 @@ async def channel(scenario: Scenario) -> None:
 async def kill_switch(scenario: Scenario) -> None:
     """Let it be on."""
     flag = KillSwitch(
-        name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=scenario.services.now
+        name=KILL_SWITCH,
+        is_on=True,
+        changed_by="admin",
+        justification=SIGNED,
+        changed_at=scenario.services.now,
     )
     await scenario.services.tables.kill_switch.upsert(flag)
 
@@ -313,7 +319,9 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     heard = await told(scenario)
 
     (one,) = [
-        one for one in heard if (one.pending_action.cause, one.pending_action.code) == (cause, code)
+        one
+        for one in heard
+        if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
     ]
     event, shown = cloud_event(one)["data"], json.dumps(card(one))
     assert event["count"] >= 1
@@ -324,19 +332,19 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
         assert event["environmentId"] == scenario.build.environment.id
         assert name in event["title"]
         assert event["environmentName"] == name
-    assert event["instruction"].endswith((".", ")"))
-    assert is_a_command(event["command"]), event["command"]
+    assert event["fix"].endswith((".", ")"))
+    assert is_a_command(event["next_command"]), event["next_command"]
     assert event["link"].startswith("https://app.example/api/dashboard")
     assert event["correlationId"] == one.pending_action.id
-    for text in (event["instruction"], event["command"], event["link"], event["correlationId"]):
+    for text in (event["fix"], event["next_command"], event["link"], event["correlationId"]):
         assert json.dumps(text) in shown
     line = next(
         record
         for record in caplog.records
         if fields_of(record).get("correlation") == one.pending_action.id
     )
-    assert (fields_of(line)["cause"], fields_of(line).get("code", "")) == (cause, code)
-    assert event["instruction"] in line.getMessage()
+    assert (fields_of(line)["kind"], fields_of(line).get("reason_code", "")) == (cause, code)
+    assert event["fix"] in line.getMessage()
     for text in (json.dumps(event), shown, line.getMessage(), repr(vars(line))):
         assert CANARY not in text
         assert "invoke?" not in text
@@ -352,9 +360,11 @@ async def test_every_command_that_is_told_can_be_typed_as_it_stands(
     await CATALOGUE[cause, code](scenario)
     heard = await told(scenario)
     (one,) = [
-        one for one in heard if (one.pending_action.cause, one.pending_action.code) == (cause, code)
+        one
+        for one in heard
+        if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
     ]
-    words = shlex.split(one.pending_action.command)[1:]
+    words = shlex.split(one.pending_action.next_command)[1:]
     provide(scenario.services)
 
     if (

@@ -59,7 +59,7 @@ class Heard:
     @property
     def causes(self) -> list[PendingActionKind]:
         """Return what it was told of."""
-        return [one.pending_action.cause for one in self.told]
+        return [one.pending_action.kind for one in self.told]
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await look(scenario, heard, after=timedelta(days=2))
 
-    assert first.pending_action.command == f"cmkflow approve {scenario.remediation.id}"
+    assert first.pending_action.next_command == f"cmkflow approve {scenario.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
     assert first.link == page
     assert heard.causes[:2] == [
@@ -241,7 +241,7 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(scenario: Sce
     for _ in range(70):
         await look(scenario, heard, out, after=timedelta(minutes=1))
 
-    assert (failing.channel, failing.notifications) == ("out", 1)
+    assert (failing.channel, failing.notification_count) == ("out", 1)
     assert "canary" not in failing.error
     assert heard.causes == [
         PendingActionKind.PLAN_AWAITING_APPROVAL,
@@ -295,7 +295,10 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(scenario: Scen
         if table == "notificationdeliveries" and scans == 2:
             row = ("key_findings", "policy", "1")
             notice = Alert(
-                code="key_problem", row=row, message="It ends.", raised_at=scenario.services.now
+                reason_code="key_problem",
+                row=row,
+                message="It ends.",
+                raised_at=scenario.services.now,
             )
             await tables.alerts.insert(notice)
             assert await look(scenario, heard) == 1
@@ -344,13 +347,13 @@ async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
 
     (told,) = heard.told
     assert len(json.dumps(cloud_event(told))) < 20 * 1024
-    assert told.pending_action.reason.endswith("…")
+    assert told.pending_action.message.endswith("…")
 
 
 async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
     """Once; a day later nobody is told of it any more."""
     heard = Heard()
-    await scenario.opt_in(limit=2)
+    await scenario.opt_in(max_flows=2)
     await under_way(scenario)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
@@ -359,12 +362,14 @@ async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
     (ended,) = [
         one
         for one in heard.told
-        if one.pending_action.cause is PendingActionKind.REMEDIATION_COMPLETED
+        if one.pending_action.kind is PendingActionKind.REMEDIATION_COMPLETED
     ]
     environment = scenario.build.environment.display_name
     expected = f"The remediation in {environment} is complete: 1 flow not migrated"
     assert ended.pending_action.title == expected
-    assert ended.pending_action.command == f"cmkflow remediation show {scenario.remediation.id}"
+    assert (
+        ended.pending_action.next_command == f"cmkflow remediation show {scenario.remediation.id}"
+    )
 
 
 async def test_without_a_channel_nothing_is_read(scenario: Scenario) -> None:
@@ -401,15 +406,15 @@ async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) ->
     (told,) = [
         one.pending_action
         for one in heard.told
-        if one.pending_action.cause is PendingActionKind.LATE_CALLER
+        if one.pending_action.kind is PendingActionKind.LATE_CALLER
     ]
     await scenario.run(timedelta(days=10))
 
     environment = scenario.build.environment.display_name
     assert told.title == f"1 flow still called at the original's URL in {environment}"
     assert told.flows == ("Orders",)
-    assert "called 2 times since its callers were updated" in told.reason
-    assert "run history" in told.instruction
+    assert "called 2 times since its callers were updated" in told.message
+    assert "run history" in told.fix
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -430,11 +435,11 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
     (told,) = [
         one.pending_action
         for one in heard.told
-        if one.pending_action.cause is PendingActionKind.ALERT
+        if one.pending_action.kind is PendingActionKind.ALERT
     ]
-    assert told.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
-    assert told.command == "cmkflow service-account sign-in --tenant fakes"
-    assert "Sign the service account in again" in told.reason
+    assert told.reason_code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
+    assert told.next_command == "cmkflow service-account sign-in --tenant fakes"
+    assert "Sign the service account in again" in told.message
 
 
 async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -> None:
@@ -452,10 +457,10 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
     (told,) = [
         one.pending_action
         for one in heard.told
-        if one.pending_action.cause is PendingActionKind.ALERT
+        if one.pending_action.kind is PendingActionKind.ALERT
     ]
     assert told.title == "Retired originals are on again (retired_original_on): 1 row"
-    assert told.reason.endswith("was retired and is on again.")
+    assert told.message.endswith("was retired and is on again.")
 
 
 @pytest.mark.parametrize(
@@ -480,16 +485,16 @@ async def test_a_notice_is_told_with_what_it_is_about(
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
         notice = Alert(
-            code=code, row=row, message=f"Finding {number}.", raised_at=scenario.services.now
+            reason_code=code, row=row, message=f"Finding {number}.", raised_at=scenario.services.now
         )
         await scenario.services.tables.alerts.insert(notice)
     await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert told.title == f"{title} ({code}): 2 rows"
-    assert told.reason == "Finding 1. Finding 2."
-    assert told.instruction
-    assert told.command == command
+    assert told.message == "Finding 1. Finding 2."
+    assert told.fix
+    assert told.next_command == command
 
 
 @pytest.mark.parametrize("is_dead", [False, True])
@@ -506,7 +511,7 @@ async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead:
     await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
-    assert (told.cause, told.title) == (
+    assert (told.kind, told.title) == (
         PendingActionKind.UNPROCESSED_MESSAGES,
         "1 message in the poison queue",
     )
@@ -526,20 +531,22 @@ async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_sw
     (told,) = [
         one.pending_action
         for one in heard.told
-        if one.pending_action.cause is PendingActionKind.DAILY_CHECK_MISSING
+        if one.pending_action.kind is PendingActionKind.DAILY_CHECK_MISSING
     ]
-    assert told.reason.startswith("The last daily check" if has_swept else "None completed")
+    assert told.message.startswith("The last daily check" if has_swept else "None completed")
 
 
 async def test_the_kill_switch_is_told(scenario: Scenario) -> None:
     """Nothing goes on until somebody turns it off."""
     heard = Heard()
-    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=scenario.services.now)
+    flag = KillSwitch(
+        name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now
+    )
     await scenario.services.tables.kill_switch.upsert(flag)
     await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
-    assert (told.cause, told.command) == (
+    assert (told.kind, told.next_command) == (
         PendingActionKind.KILL_SWITCH_ON,
         'cmkflow kill-switch off --justification "The reason is fixed."',
     )

@@ -123,9 +123,9 @@ def test_what_the_source_says_of_a_member_is_said_here() -> None:
 
     assert (
         "the step that the job has reached"
-        in schemas["FlowJobResponse"]["properties"]["reached"]["description"].lower()
+        in schemas["FlowJobResponse"]["properties"]["step"]["description"].lower()
     )
-    flows = schemas["RollbackRequest"]["properties"]["replay"]["description"]
+    flows = schemas["RollbackRequest"]["properties"]["accept_replay"]["description"]
     assert flows.startswith("Accept that polling originals")
 
 

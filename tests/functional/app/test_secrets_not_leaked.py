@@ -84,7 +84,7 @@ async def test_an_order_leaves_no_signature_behind(
         "Idempotency-Key": f"change 4711, sig={CANARY}-key"
     }
     environment = scenario.build.environment.id
-    order = {"mode": "apply", "environments": [environment], "by": planted("by")}
+    order = {"mode": "apply", "environment_ids": [environment], "started_by": planted("by")}
 
     started = await call(remediations_api.start_remediation, order, headers=headers)
     await scenario.run(timedelta(minutes=30))
@@ -96,10 +96,12 @@ async def test_an_order_leaves_no_signature_behind(
         await call(dashboard_api.show_plan_page, id=identity),
         await call(dashboard_api.show_remediation_page, id=identity),
         await call(dashboard_api.show_status_page),
-        await call(remediations_api.show_remediation, id=identity, query={"history": "true"}),
+        await call(
+            remediations_api.show_remediation, id=identity, query={"include_history": "true"}
+        ),
         await call(
             kill_switch_api.set_kill_switch,
-            {"on": True, "by": "x", "reason": planted("reason")},
+            {"is_on": True, "changed_by": "x", "justification": planted("reason")},
             headers=headers,
         ),
         await call(environments_api.list_environments),

@@ -147,10 +147,10 @@ async def test_a_browser_signs_in_and_comes_to_where_it_wanted(app: SignedApp) -
     """Sent to the page, back with a code, a session by cookie; without a secret of the app's."""
     status, document = await sign_in(app, "maker@contoso.example")
 
-    assert (status, document["on"]) == (200, False)
+    assert (status, document["is_on"]) == (200, False)
     assert (await app.get())[0] == 200
     async with app.session.put(
-        f"{app.url}/api/kill-switch", json={"on": True, "reason": "a drill"}
+        f"{app.url}/api/kill-switch", json={"is_on": True, "justification": "a drill"}
     ) as reply:
         assert reply.status == 403  # a reader
     status, address = await app.get(".auth/logout")
@@ -191,7 +191,7 @@ async def test_a_program_that_is_not_signed_in_gets_a_problem_document(app: Sign
         ) as reply:
             assert (reply.status, reply.content_type) == (401, "application/problem+json"), headers
             assert reply.headers["WWW-Authenticate"] == "Bearer"
-            assert "cmkflow login" in (await reply.json(content_type=None))["instruction"]
+            assert "cmkflow login" in (await reply.json(content_type=None))["fix"]
 
 
 async def test_a_page_that_keeps_itself_up_to_date_is_answered_401(app: SignedApp) -> None:
@@ -207,7 +207,7 @@ async def test_a_form_of_an_ended_session_is_kept_and_sent_again(app: SignedApp)
     """Nothing is done before the person has signed in and sent it from the page that kept it."""
     url = f"{app.url}/api/remediations/abc/cancel"
     async with app.session.post(
-        url, data="replay=true&other=x", headers=SENT, allow_redirects=False
+        url, data="accept_replay=true&other=x", headers=SENT, allow_redirects=False
     ) as reply:
         text = await reply.text()
         assert (reply.status, reply.content_type) == (401, "text/html")
@@ -216,7 +216,7 @@ async def test_a_form_of_an_ended_session_is_kept_and_sent_again(app: SignedApp)
     assert "Nothing was changed." in text
     (action,) = re.findall(r'<form method="post" action="([^"]+)"', text)
     kept = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
-    assert (action, kept) == ("/api/remediations/abc/cancel", [("replay", "true")])
+    assert (action, kept) == ("/api/remediations/abc/cancel", [("accept_replay", "true")])
     login = unescape(re.findall(r'<a href="(/\.auth/login/aad[^"]+)"', text)[0])
 
     await sign_in(app, "admin@contoso.example", login)
@@ -232,10 +232,10 @@ async def test_not_every_form_is_kept(app: SignedApp) -> None:
     """The button of the page would carry out what another site wanted; and no page is so large."""
     fields = {"Sec-Fetch-Site": "same-origin"}
     for headers, body in (
-        ({"Sec-Fetch-Site": "cross-site"}, "replay=true"),
-        ({"Sec-Fetch-Site": "same-site"}, "replay=true"),
-        ({"Sec-Fetch-Site": ""}, "replay=true"),
-        (fields, "flows[]=" + "a" * 262_144),
+        ({"Sec-Fetch-Site": "cross-site"}, "accept_replay=true"),
+        ({"Sec-Fetch-Site": "same-site"}, "accept_replay=true"),
+        ({"Sec-Fetch-Site": ""}, "accept_replay=true"),
+        (fields, "flow_ids[]=" + "a" * 262_144),
     ):
         async with app.session.post(
             f"{app.url}/api/remediations/abc/rollback", data=body, headers=SENT | headers
@@ -249,7 +249,7 @@ async def test_not_every_form_is_kept(app: SignedApp) -> None:
 async def test_what_a_kept_form_says_is_text(app: SignedApp) -> None:
     """Neither markup nor a trigger URL of it reaches the page."""
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
-    fields = {"reason": f'"><script>alert(1)</script> {url}', "gap": "a gap"}
+    fields = {"justification": f'"><script>alert(1)</script> {url}', "issue": "a gap"}
     async with app.session.post(
         f"{app.url}/api/environments/abc/ignored-issues", data=urlencode(fields), headers=SENT
     ) as reply:
@@ -289,10 +289,10 @@ async def test_a_token_tells_who_orders(app: SignedApp) -> None:
     """A program's request by a person's token; the body cannot say otherwise."""
     async with app.session.put(
         f"{app.url}/api/kill-switch",
-        json={"on": True, "by": "somebody", "reason": "a drill"},
+        json={"is_on": True, "changed_by": "somebody", "justification": "a drill"},
         headers=app.token(ADMIN),
     ) as reply:
-        assert (await reply.json())["by"] == "admin@contoso.example"
+        assert (await reply.json())["changed_by"] == "admin@contoso.example"
 
 
 async def test_a_managed_identity_is_a_machine_with_roles(app: SignedApp) -> None:
@@ -300,10 +300,10 @@ async def test_a_managed_identity_is_a_machine_with_roles(app: SignedApp) -> Non
     token = application_token(app.tenant, APP, f"api://{API_CLIENT}")
     async with app.session.put(
         f"{app.url}/api/kill-switch",
-        json={"on": True, "reason": "a drill"},
+        json={"is_on": True, "justification": "a drill"},
         headers={"Authorization": f"Bearer {token}"},
     ) as reply:
-        assert (await reply.json())["by"].startswith("application ")
+        assert (await reply.json())["changed_by"].startswith("application ")
 
 
 async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> None:
@@ -313,7 +313,7 @@ async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> N
 
     async with app.session.put(
         f"{app.url}/api/kill-switch",
-        json={"on": True, "reason": "a drill"},
+        json={"is_on": True, "justification": "a drill"},
         headers=forged | app.token(MAKER),
     ) as reply:
         assert reply.status == 403
@@ -322,7 +322,10 @@ async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> N
 async def test_a_function_key_is_one_way_in_and_signing_in_another(tmp_path: Path) -> None:
     """Each by itself; the key has the roles of the setting, a person those of the registration."""
     async with signed_app(tmp_path, key_roles="reader") as app:
-        key, change = {"x-functions-key": KEY}, {"on": True, "by": "duty", "reason": "a drill"}
+        key, change = (
+            {"x-functions-key": KEY},
+            {"is_on": True, "changed_by": "duty", "justification": "a drill"},
+        )
         url = f"{app.url}/api/kill-switch"
 
         assert (await app.get(**key))[0] == 200
@@ -338,7 +341,7 @@ async def test_a_function_key_is_one_way_in_and_signing_in_another(tmp_path: Pat
             assert reply.status == 401
 
         async with app.session.put(url, json=change, headers=app.token(ADMIN)) as reply:
-            assert (await reply.json())["by"] == "admin@contoso.example"
+            assert (await reply.json())["changed_by"] == "admin@contoso.example"
         assert (await sign_in(app, "maker@contoso.example"))[0] == 200
         page = f"{app.url}/api/dashboard/remediations"
         async with app.session.get(page, headers=OPENED) as reply:

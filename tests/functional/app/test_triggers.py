@@ -60,7 +60,7 @@ async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -
     await scenario.run(timedelta(minutes=5))
 
     (remediation,) = await scenario.services.tables.remediations.all()
-    assert remediation.origin is StartSource.POLICY_EVENT
+    assert remediation.start_source is StartSource.POLICY_EVENT
     assert remediation.environment_ids == (scenario.build.environment.id,)
 
 
@@ -107,7 +107,7 @@ async def test_the_sweep_starts_one_remediation_a_day(scenario: Scenario) -> Non
     scenario.world.clock.advance(timedelta(days=1))
     await timers.run_daily_check(_Tick())
 
-    origins = [item.origin for item in await scenario.services.tables.remediations.all()]
+    origins = [item.start_source for item in await scenario.services.tables.remediations.all()]
     assert origins == [StartSource.DAILY_CHECK, StartSource.DAILY_CHECK]
 
 
@@ -115,10 +115,10 @@ async def test_overdue_rows_get_their_message_again(scenario: Scenario) -> None:
     """A job whose message was lost is announced by the timer."""
     scenario.build.link()
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
-        origin=StartSource.API_REQUEST,
-        cause="order",
+        start_source=StartSource.API_REQUEST,
+        idempotency_key="order",
         environment_ids=(scenario.build.environment.id,),
     )
     await start_remediation(scenario.services, order)

@@ -72,14 +72,14 @@ async def test_the_worker_indexes_every_function_and_every_route_wants_a_key(
 async def _switch(host: HostProcess, session: aiohttp.ClientSession) -> None:
     """A PUT reaches the store through the real request and response objects."""
     headers = {"x-functions-key": KEY}
-    body = {"on": True, "by": "duty", "reason": "a drill"}
+    body = {"is_on": True, "changed_by": "duty", "justification": "a drill"}
     url = f"{host.url}/api/kill-switch"
 
     async with session.put(url, json=body, headers=headers) as reply:
         assert reply.status == 200
-        assert (await reply.json())["by"] == "duty"
+        assert (await reply.json())["changed_by"] == "duty"
     async with session.get(f"{url}?code={KEY}") as reply:
-        assert (await reply.json())["on"] is True
+        assert (await reply.json())["is_on"] is True
         assert reply.headers["Cache-Control"] == "no-store"
 
 

@@ -134,9 +134,7 @@ async def test_a_redelivered_message_is_sent_again_once(scenario: Scenario) -> N
 @pytest.mark.parametrize(
     "error",
     [
-        JobBlocked(
-            "a person has to act", code=Reason.ENVIRONMENT_READ_ONLY, instruction="Do this."
-        ),
+        JobBlocked("a person has to act", code=Reason.ENVIRONMENT_READ_ONLY, fix="Do this."),
         PlatformError("no", code="Forbidden", status=403),
         NotFound("nothing there"),
     ],

@@ -40,7 +40,7 @@ async def scenario() -> Scenario:
     scenario.build.http_flow("Invoices")
     await planned(scenario)
     for job in (await scenario.jobs()).values():
-        overdue = replace(job, due=scenario.services.now - timedelta(hours=1))
+        overdue = replace(job, next_check_at=scenario.services.now - timedelta(hours=1))
         await FLOW.schedule_wake_up(scenario.services, overdue)
         await scenario.services.tables.flow_jobs.upsert(overdue)
     scenario.world.clock.advance(timedelta(minutes=2))
@@ -102,13 +102,13 @@ async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
     await send_due_and_overdue_messages(scenario.services)
 
     (told,) = scenario.fakes.notices.told
-    assert (told.code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
+    assert (told.reason_code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
     assert "state" in told.message
     assert "levitating" not in told.message
     sent = scenario.fakes.messages.waiting(FLOW_JOBS)[before:]
     assert {message.body["job"] for message in sent} == {jobs["Invoices"].id}
     health = await call(health_api.show_health)
-    assert health.document["notices"] == {Reason.UNREADABLE_ROW: 1}
+    assert health.document["alert_counts"] == {Reason.UNREADABLE_ROW: 1}
 
     scenario.world.clock.advance(timedelta(days=1))
     await send_due_and_overdue_messages(scenario.services)
@@ -133,7 +133,7 @@ async def test_a_defect_with_one_row_holds_up_no_other(
     await send_due_and_overdue_messages(scenario.services)
 
     (told,) = scenario.fakes.notices.told
-    assert (told.code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
+    assert (told.reason_code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
     assert told.message.startswith("KeyError at engine.py:")
     assert "secret" not in told.message
     assert jobs["Invoices"].id in str(scenario.fakes.messages.waiting(FLOW_JOBS))
@@ -148,7 +148,7 @@ async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> No
 
     await forget_settled(scenario.services)
 
-    assert (await call(health_api.show_health)).document["notices"] == {}
+    assert (await call(health_api.show_health)).document["alert_counts"] == {}
 
 
 async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None:
@@ -162,10 +162,10 @@ async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None
     async with served_app() as command_line:
         told = await command_line.run("remediation", "show", scenario.remediation.id)
 
-    assert [one["row"] for one in listed["unreadable"]] == [row]
+    assert [one["row"] for one in listed["unreadable_rows"]] == [row]
     assert [one["remediation"]["id"] for one in listed["items"]] == [scenario.remediation.id]
-    assert [one["row"] for one in shown["unreadable"]] == [row]
-    assert [job["display_name"] for job in shown["jobs"]] == ["Invoices"]
+    assert [one["row"] for one in shown["unreadable_rows"]] == [row]
+    assert [job["display_name"] for job in shown["flow_jobs"]] == ["Invoices"]
     assert f"Cannot read row {'/'.join(row)}: state: enum" in told.stdout
 
 
@@ -193,11 +193,11 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
         group = ["remediation"] if order == "cancel" else []
         told = await command_line.run(*group, order, scenario.remediation.id, answer="y")
 
-    assert (reply.status, reply.document["jobs"]) == (202, 1)
-    assert [one["row"] for one in reply.document["unreadable"]] == [list(row)]
+    assert (reply.status, reply.document["flow_count"]) == (202, 1)
+    assert [one["row"] for one in reply.document["unreadable_rows"]] == [list(row)]
     after = await table.get(*place)
     assert after is not None
-    assert (after.item.requested is None) == (order == "retry")
+    assert (after.item.requested_command is None) == (order == "retry")
     assert (after.item.state is FlowJobState.BLOCKED) == (order != "retry")
     assert scenario.fakes.store.rows[row] == before
     assert f"Cannot read row {'/'.join(row)}: state: enum" in told.stdout
@@ -213,11 +213,11 @@ async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
     before = without_audit(scenario)
     flows = [job.original_id for job in jobs.values()]
 
-    reply = await call(ORDERS[order], id=scenario.remediation.id, body={"flows": flows})
+    reply = await call(ORDERS[order], id=scenario.remediation.id, body={"flow_ids": flows})
 
     assert reply.status == 422
     assert jobs["Orders"].id in reply.document["detail"]
-    assert "Deploy the version" in reply.document["instruction"]
+    assert "Deploy the version" in reply.document["fix"]
     assert without_audit(scenario) == before
 
 
@@ -229,8 +229,8 @@ async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(scenario:
 
     reply = await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id)
 
-    assert (reply.status, reply.document["jobs"]) == (202, 2)
-    assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
+    assert (reply.status, reply.document["flow_count"]) == (202, 2)
+    assert [one["row"] for one in reply.document["unreadable_rows"]] == [list(name)]
 
 
 async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: Scenario) -> None:
@@ -244,7 +244,7 @@ async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: 
         flow_name=job.flow_name,
         display_name=job.display_name,
         in_solution=True,
-        on=scenario.services.now,
+        delete_at=scenario.services.now,
         approved_by="tests",
         approved_at=scenario.services.now,
         retired_at=None,
@@ -255,9 +255,9 @@ async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: 
 
     reply = await call(remediation_actions_api.roll_back_remediation, id=scenario.remediation.id)
 
-    assert (reply.status, reply.document["jobs"]) == (202, 1)
-    assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
-    assert (await scenario.job("Orders")).requested is None
+    assert (reply.status, reply.document["flow_count"]) == (202, 1)
+    assert [one["row"] for one in reply.document["unreadable_rows"]] == [list(name)]
+    assert (await scenario.job("Orders")).requested_command is None
 
 
 async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: Scenario) -> None:
@@ -274,7 +274,7 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: 
     shown = await call(remediations_api.show_remediation, id="junk")
     await run_daily_check(scenario.services, "today")
 
-    assert [one["row"][2] for one in listed["unreadable"]] == ["junk"]
+    assert [one["row"][2] for one in listed["unreadable_rows"]] == ["junk"]
     assert [one["remediation"]["id"] for one in listed["items"]] == [scenario.remediation.id]
     assert shown.status == 422
     assert {one.row[2] for one in scenario.fakes.notices.told} == {"junk"}
@@ -304,20 +304,20 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     attention = (await call(status_api.show_status)).document
     shown = (await call(kill_switch_api.show_kill_switch)).document
 
-    assert {job.code for job in jobs.values()} == {Reason.KILL_SWITCH_ON}
-    assert all("/".join(name) in job.reason for job in jobs.values())
+    assert {job.reason_code for job in jobs.values()} == {Reason.KILL_SWITCH_ON}
+    assert all("/".join(name) in job.message for job in jobs.values())
     assert health["kill_switch_on"]
-    assert shown["on"]
-    assert "/".join(name) in shown["reason"]
-    assert [one["row"] for one in attention["unreadable"]] == [list(name)]
-    assert "Turn the kill switch on or off" in attention["unreadable"][0]["instruction"]
-    assert any("/".join(name) in one["instruction"] for one in attention["waiting"])
+    assert shown["is_on"]
+    assert "/".join(name) in shown["justification"]
+    assert [one["row"] for one in attention["unreadable_rows"]] == [list(name)]
+    assert "Turn the kill switch on or off" in attention["unreadable_rows"][0]["fix"]
+    assert any("/".join(name) in one["fix"] for one in attention["pending_actions"])
 
-    change = {"on": False, "reason": "The row was damaged.", "by": "tests"}
+    change = {"is_on": False, "justification": "The row was damaged.", "changed_by": "tests"}
     assert (await call(kill_switch_api.set_kill_switch, change)).status == 200
     await scenario.run(timedelta(hours=1))
 
-    assert {job.reached for job in (await scenario.jobs()).values()} == {
+    assert {job.step for job in (await scenario.jobs()).values()} == {
         FlowJobState.CHECKING_FOR_CALLS
     }
     assert not (await call(health_api.show_health)).document["kill_switch_on"]
@@ -335,8 +335,8 @@ async def test_environment_job_of_another_version_does_not_stop_the_sweep(
 
     assert (await call(health_api.show_health)).document["last_daily_check_at"]
     (told,) = scenario.fakes.notices.told
-    assert (told.code, told.row) == (Reason.UNREADABLE_ROW, name)
-    assert told.instruction.startswith(f"Row {'/'.join(name)}: Deploy the version")
+    assert (told.reason_code, told.row) == (Reason.UNREADABLE_ROW, name)
+    assert told.fix.startswith(f"Row {'/'.join(name)}: Deploy the version")
 
 
 async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
@@ -351,9 +351,9 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
     await send_due_and_overdue_messages(scenario.services)
     after = (await call(status_api.show_status)).document
 
-    assert [one["row"] for one in before["unreadable"]] == [list(name)]
+    assert [one["row"] for one in before["unreadable_rows"]] == [list(name)]
     assert before["health"]["last_daily_check_at"] is None
-    assert after["unreadable"] == []
+    assert after["unreadable_rows"] == []
     assert after["health"]["last_daily_check_at"]
     assert [told.row for told in scenario.fakes.notices.told] == [name]
 

@@ -32,7 +32,7 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
 
     assert tenant.found.phase is AssessmentPhase.BEFORE_KEY
     assert tenant.found.flow_count == 5
-    assert {name: flow.reasons for name, flow in tenant.flows.items()} == {
+    assert {name: flow.microsoft_key_reasons for name, flow in tenant.flows.items()} == {
         "Orders": ("http_trigger",),
         "Alerts": ("teams_trigger",),
         "Old form": ("power_apps_v1_outside_solution",),
@@ -98,9 +98,9 @@ async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
     broken = sorted(label for label, is_broken in callers.items() if is_broken)
     found = tenant.findings(AssessmentTopic.FLOWS, "retired_url")
     assert [one.level for one in found] == [FindingLevel.PROBLEM, FindingLevel.WARNING]
-    assert all(label in found[0].text for label in broken)
-    assert "LOGIC_APP" in found[1].text
-    assert "OLD_URL" not in found[1].text
+    assert all(label in found[0].message for label in broken)
+    assert "LOGIC_APP" in found[1].message
+    assert "OLD_URL" not in found[1].message
 
 
 async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Assessed) -> None:
@@ -130,7 +130,7 @@ async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant:
     assert tenant.found.phase is AssessmentPhase.PLATFORM_MIGRATION
     finding = tenant.finding(AssessmentTopic.ELIGIBILITY, "policy_link")
     assert finding.level is FindingLevel.WARNING
-    assert "ticket" in finding.instruction
+    assert "ticket" in finding.fix
 
 
 class _SilentReports:
@@ -194,7 +194,9 @@ async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
 
     await tenant.assess(replace(tenant.services, flow_reports=reports))
 
-    texts = [one.text for one in tenant.findings(AssessmentTopic.FLOWS) if "used up" in one.text]
+    texts = [
+        one.message for one in tenant.findings(AssessmentTopic.FLOWS) if "used up" in one.message
+    ]
     assert reports.asked == 1
     assert len(texts) == len(names)
 
@@ -241,5 +243,5 @@ async def test_over_http_the_answer_holds_no_signature(tenant: Assessed) -> None
     assert (reply.status, strange.status, slip.status) == (200, 404, 400)
     (flow,) = reply.document["flows"]
     assert {one["kind"] for one in flow["callers"]} == {"key_vault_secret", "flow"}
-    assert reply.document["effort"]["copies"] == 1
+    assert reply.document["estimate"]["copies"] == 1
     assert "sig=" not in reply.text

@@ -56,7 +56,7 @@ async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
     await tenant.assess()
 
     caller = tenant.flows["Old form"].callers[0]
-    assert (caller.kind, bool(caller.manual)) == ("canvas_app", True)
+    assert (caller.kind, bool(caller.manual_reason)) == ("canvas_app", True)
     found = {
         one.subject: one.level
         for one in tenant.findings(AssessmentTopic.CANVAS_APPS, "canvas_apps")
@@ -85,19 +85,19 @@ async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None
     await tenant.assess()
 
     setting = tenant.finding(AssessmentTopic.SOLUTIONS, "auto_solution")
-    assert "enableflowsinsolutionbydefault" in setting.instruction
+    assert "enableflowsinsolutionbydefault" in setting.fix
     (group,) = tenant.findings(AssessmentTopic.HOSTED_MACHINES)
-    assert "Night shift" in group.text
-    assert "Reprovision" in group.instruction
-    assert "cannot use a customer-managed key" in group.instruction
-    assert "Skill" in tenant.finding(AssessmentTopic.COPILOT, "copilot_skills").text
+    assert "Night shift" in group.message
+    assert "Reprovision" in group.fix
+    assert "cannot use a customer-managed key" in group.fix
+    assert "Skill" in tenant.finding(AssessmentTopic.COPILOT, "copilot_skills").message
 
 
 async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed) -> None:
     """The seven of the document of October 2024, none left out."""
     await tenant.assess()
 
-    told = " ".join(one.text for one in tenant.findings(AssessmentTopic.ANALYTICS))
+    told = " ".join(one.message for one in tenant.findings(AssessmentTopic.ANALYTICS))
     features = (
         "tenant-wide reporting",
         "data export to Data Lake",
@@ -118,7 +118,7 @@ async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> No
 
     await tenant.assess()
 
-    told = " ".join(one.text for one in tenant.findings(AssessmentTopic.SOLUTIONS))
+    told = " ".join(one.message for one in tenant.findings(AssessmentTopic.SOLUTIONS))
     assert "Old form" in told
     assert "Settled form" not in told
 
@@ -168,8 +168,8 @@ async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> Non
     found = {one.subject: one for one in tenant.findings(AssessmentTopic.NETWORK, "firewall")}
     finding = found["external_target:partner.example"]
     assert finding.level is FindingLevel.WARNING
-    assert "partner.example, which Invoices, Orders call." in finding.text
-    assert "PowerPlatformPlex.WestEurope" in finding.instruction
+    assert "partner.example, which Invoices, Orders call." in finding.message
+    assert "PowerPlatformPlex.WestEurope" in finding.fix
 
 
 async def test_the_key_is_looked_at_before_it_is_applied(tenant: Assessed) -> None:

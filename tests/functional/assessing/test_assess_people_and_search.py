@@ -254,7 +254,7 @@ async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> 
     found = await assess(services(build, workflows=silent), build.environment.id)
 
     assert found.flow_count is None
-    assert "may be higher" in found.effort.gap
+    assert "may be higher" in found.estimate.unknown_reason
     for topic in (
         AssessmentTopic.FLOWS,
         AssessmentTopic.PORTAL_WARNING,
@@ -302,6 +302,6 @@ async def test_sources_that_tell_different_states_are_named(build: Builder) -> N
     found = await assess(replace(there, flow_reports=reports), build.environment.id)
 
     (section,) = (one for one in found.sections if one.topic is AssessmentTopic.FLOWS)
-    (told,) = (one.text for one in section.findings if one.code == "report_reconciled")
+    (told,) = (one.message for one in section.findings if one.code == "report_reconciled")
     assert "in another state in Dataverse than in the list of flows on Microsoft's key" in told
     assert orders.workflow_id in told

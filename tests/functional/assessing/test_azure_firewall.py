@@ -81,9 +81,9 @@ async def test_a_gap_says_that_an_ip_group_is_the_way() -> None:
     )
 
     assert gap.is_certain
-    assert "no feature FW" in gap.instruction
-    assert "IP group" in gap.instruction
-    assert "It protects spoke/web." in gap.text
+    assert "no feature FW" in gap.fix
+    assert "IP group" in gap.fix
+    assert "It protects spoke/web." in gap.message
     assert gap.missing_prefixes == (N,)
 
 

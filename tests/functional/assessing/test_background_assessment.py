@@ -152,7 +152,7 @@ async def shown(scenario: Scenario, started: Remediation) -> AssessmentView:
 def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
     """Return what an assessment says but for its times; fails where there is none."""
     assert found is not None
-    return replace(found, at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
+    return replace(found, assessed_at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
 
 
 async def at_once(scenario: Scenario) -> EnvironmentAssessment:
@@ -315,7 +315,7 @@ async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(scenario:
     started = await order(scenario)
     await scenario.run(HOUR)
 
-    assert started.cause == "assessment x"
+    assert started.idempotency_key == "assessment x"
     assert (await shown(scenario, started)).answer is not None
 
 

@@ -84,7 +84,7 @@ async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -
     closed = await read("storage_account", storage_account.account(location="westeurope"))
 
     found = judged(own, WEST, TAGS)
-    assert (found.verdict, found.reason) == (
+    assert (found.verdict, found.message) == (
         "unknown",
         "depends_on: rules do not apply to callers in westeurope",
     )
@@ -153,7 +153,7 @@ async def test_a_database_server_keeps_out_others_than_its_ranges(
 
     found = judged(await read(kind, server(), part), WEST, TAGS)
 
-    assert found.missing == ("20.61.88.128/31",)
+    assert found.missing_prefixes == ("20.61.88.128/31",)
     assert verdict(await read(kind, server())) == "denied"
     assert verdict(await read(kind, server(), azure)) == "allowed"
     assert verdict(await read(kind, server(publicNetworkAccess="Disabled"), azure)) == "denied"

@@ -123,7 +123,7 @@ async def test_what_a_repair_says_closes_the_gap(kind: str) -> None:
     repair = await here.repair(gap)
     here.deploy(repair.bicep)
 
-    assert (repair.gap, repair.refusal) == (gap.name, "")
+    assert (repair.issue, repair.unavailable_reason) == (gap.name, "")
     assert await here.gaps() == []
 
 
@@ -263,8 +263,8 @@ async def test_a_group_without_a_free_priority_is_refused() -> None:
 
     repair = await Estate({group["id"]: group}).only_repair()
 
-    assert repair.refusal == "priority_taken: no priority below 101 is free"
-    assert (repair.azure_cli, repair.bicep, repair.opening) == ("", "", None)
+    assert repair.unavailable_reason == "priority_taken: no priority below 101 is free"
+    assert (repair.azure_cli, repair.bicep, repair.added_entries) == ("", "", None)
 
 
 async def test_a_rule_of_the_same_name_is_nobodys_to_replace() -> None:
@@ -276,7 +276,10 @@ async def test_a_rule_of_the_same_name_is_nobodys_to_replace() -> None:
 
     repair = await Estate({group["id"]: group}).only_repair()
 
-    assert repair.refusal == "name_taken: edge has a different rule named cmk-PPPlex.WestEurope"
+    assert (
+        repair.unavailable_reason
+        == "name_taken: edge has a different rule named cmk-PPPlex.WestEurope"
+    )
 
 
 async def test_a_rule_leads_to_what_the_gap_is_about() -> None:
@@ -361,7 +364,8 @@ async def test_a_full_list_is_refused(build: Any, there: int, most: int) -> None
     repair = await Estate({one["id"]: one for one in build(there)}).only_repair()
 
     assert re.match(
-        rf"full: \S+ has {there} of at most {most} rules, so \d+ more do not fit", repair.refusal
+        rf"full: \S+ has {there} of at most {most} rules, so \d+ more do not fit",
+        repair.unavailable_reason,
     )
 
 
@@ -371,7 +375,7 @@ async def test_a_service_whose_public_access_is_off_is_opened_by_no_rule() -> No
 
     repair = await Estate({vault["id"]: vault}).only_repair()
 
-    assert repair.refusal.startswith("closed: public access to kv-orders is off")
+    assert repair.unavailable_reason.startswith("closed: public access to kv-orders is off")
 
 
 def behind_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
@@ -406,7 +410,7 @@ async def test_an_ip_group_that_other_rules_use_is_not_widened() -> None:
     assert "\naz network ip-group create" in repair.azure_cli
     assert "--name cmk-orders \\\n  --rule-type NatRule" in repair.azure_cli
     assert "--translated-address 10.0.1.4" in repair.azure_cli
-    assert repair.opening is None
+    assert repair.added_entries is None
 
 
 async def test_an_ip_group_of_another_firewall_too_is_not_widened() -> None:
@@ -471,4 +475,7 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
 
     repair = await here.repair(gap)
 
-    assert repair.refusal == "denied_first: remove the addresses from nobody, which applies first"
+    assert (
+        repair.unavailable_reason
+        == "denied_first: remove the addresses from nobody, which applies first"
+    )

@@ -55,16 +55,16 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     )
 
     assert item.action is PlannedAction.COPY_WITH_DEPENDENT_FLOWS
-    assert [one.kind for one in item.callers if one.manual] == ["agent"]
-    assert (asked.state, asked.code, both) == (
+    assert [one.kind for one in item.callers if one.manual_reason] == ["agent"]
+    assert (asked.state, asked.reason_code, both) == (
         FlowJobState.BLOCKED,
         "agents_not_confirmed",
         (True, True),
     )
-    assert f"agents:{original.workflow_id}" in asked.instruction
-    assert again.code == "agents_not_confirmed"
-    assert retired.state is FlowJobState.RETIRED, retired.reason
-    assert (back.code, both_again) == ("agents_not_confirmed", (True, True))
+    assert f"agents:{original.workflow_id}" in asked.fix
+    assert again.reason_code == "agents_not_confirmed"
+    assert retired.state is FlowJobState.RETIRED, retired.message
+    assert (back.reason_code, both_again) == ("agents_not_confirmed", (True, True))
     assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
     assert settings

@@ -28,7 +28,7 @@ async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
     add_callers(tenant)
     before = take_snapshot(tenant.world)
     found = [caller for kind in tenant.kinds for caller in await tenant.found(kind)]
-    callers = [caller for caller in found if not caller.manual]
+    callers = [caller for caller in found if not caller.manual_reason]
 
     old = [await tenant.move(caller) for caller in callers]
     tenant.runs_after_a_beat()
@@ -50,8 +50,8 @@ async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, ki
     with pytest.raises(JobBlocked) as caught:
         await tenant.kinds[kind].write(caller, CallerContent(text="other", etag=value.etag))
 
-    assert caller.manual
-    assert caller.manual in caught.value.instruction
+    assert caller.manual_reason
+    assert caller.manual_reason in caught.value.fix
     assert await tenant.read(caller) == value
 
 

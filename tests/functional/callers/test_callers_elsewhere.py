@@ -41,7 +41,7 @@ async def assert_retired(scenario: TwoEnvironments) -> None:
     """Every job of both environments has come to its end."""
     jobs = await scenario.everywhere()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
+        (job.display_name, job.state, job.message) for job in jobs.values()
     ]
 
 
@@ -63,7 +63,7 @@ async def test_its_copy_calls_the_copy_and_the_original_stays_as_it_is() -> None
     assert scenario.url(orders) not in copy.client_data
     assert jobs["Orders"].parents == (f"{shop.environment_id}/{jobs['Shop'].id}",)
     retired = {
-        title: next(one.at for one in job.history if one.state == FlowJobState.RETIRED)
+        title: next(one.changed_at for one in job.history if one.state == FlowJobState.RETIRED)
         for title, job in jobs.items()
     }
     assert retired["Shop"] <= retired["Orders"]
@@ -95,7 +95,9 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     scenario, orders, shop = ready()
     before = shop.client_data
     await scenario.opt_in_both()
-    row = EnvironmentSettings(environment_id=shop.environment_id, mode=ApprovalPolicy.REQUIRED)
+    row = EnvironmentSettings(
+        environment_id=shop.environment_id, approval_policy=ApprovalPolicy.REQUIRED
+    )
     await scenario.services.tables.environment_settings.upsert(row)
 
     await scenario.order_of(scenario.build, scenario.other)
@@ -104,7 +106,7 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     await scenario.approve(run=LONG)
 
     assert waiting.state is FlowJobState.WAITING
-    assert "about to copy the flow Shop" in waiting.reason
+    assert "about to copy the flow Shop" in waiting.message
     assert shop.client_data == before
     jobs = await scenario.everywhere()
     copy = scenario.world.workflow(shop.environment_id, jobs["Shop"].copy_id)
@@ -128,7 +130,7 @@ async def test_flows_that_call_one_another_across_environments_retire_and_come_b
 
     jobs = await scenario.everywhere()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
+        (job.display_name, job.state, job.message) for job in jobs.values()
     ]
     assert differences(before, scenario.world) == []
     # In a circle one of the originals goes while another, which nobody calls, still names it.
@@ -152,7 +154,7 @@ async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
     assert {job.state for job in jobs.values()} <= {
         FlowJobState.ROLLED_BACK,
         FlowJobState.CANCELLED,
-    }, [(job.display_name, job.state, job.reason) for job in jobs.values()]
+    }, [(job.display_name, job.state, job.message) for job in jobs.values()]
     assert differences(before, scenario.world) == []
     assert_whole(scenario)
 
@@ -177,10 +179,10 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     await scenario.run(LONG)
 
     assert blocked.state in {FlowJobState.BLOCKED, FlowJobState.WAITING}
-    assert "Shop" in f"{blocked.reason} {blocked.instruction}"
+    assert "Shop" in f"{blocked.message} {blocked.fix}"
     jobs = await scenario.everywhere()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
+        (job.display_name, job.state, job.message) for job in jobs.values()
     ]
     assert_whole(scenario)
 
@@ -215,7 +217,7 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, earlier))
     await scenario.run(LONG)
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, code)
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, code)
     assert later.message_number == blocked.message_number
     assert {job.state for job in (await scenario.everywhere()).values()} == {
         FlowJobState.ROLLED_BACK
@@ -257,7 +259,9 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     """Who noted it died before the call, and an administrator has decided otherwise since."""
     scenario, orders, _ = ready()
     here, settings = scenario.build.environment.id, scenario.services.tables.environment_settings
-    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.AUTOMATIC))
+    await settings.upsert(
+        EnvironmentSettings(environment_id=here, approval_policy=ApprovalPolicy.AUTOMATIC)
+    )
     await scenario.order_of(scenario.build, cause="first", run=DAY)
     await scenario.opt_in_both()
     plan = kill_after(scenario, "FakeFlowAccess.grant")
@@ -265,13 +269,15 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     await scenario.order_of(scenario.other, cause="then", run=timedelta(0))
     while not plan.has_struck:
         await scenario.run(timedelta(seconds=30))
-    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.READ_ONLY))
+    await settings.upsert(
+        EnvironmentSettings(environment_id=here, approval_policy=ApprovalPolicy.READ_ONLY)
+    )
     before = len(scenario.world.writes)
 
     await scenario.run(DAY)
 
     job = (await scenario.everywhere())["Shop"]
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "environment_read_only")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert [one for one in scenario.world.writes[before:] if one.environment_id == here] == []
     await scenario.opt_in_both()
     await change_remediation.retry(scenario.services, scenario.remediation.id)

@@ -124,7 +124,7 @@ async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant)
 
     [caller] = await tenant.found("app_setting")
 
-    assert "a fixed version" in caller.manual
+    assert "a fixed version" in caller.manual_reason
 
 
 async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -> None:

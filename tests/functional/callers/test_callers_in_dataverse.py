@@ -23,7 +23,7 @@ async def test_a_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> 
     assert caller.workflow_id == holder.workflow_id
     assert caller.environment_id == tenant.builder.environment.id
     assert caller.trigger_url_ids == {tenant.original.trigger_url_id}
-    assert caller.manual == ""
+    assert caller.manual_reason == ""
 
 
 async def test_a_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
@@ -43,7 +43,7 @@ async def test_a_flow_of_a_managed_solution_is_left_to_a_person(tenant: Tenant) 
 
     [caller] = await tenant.found("flow")
 
-    assert "managed solution" in caller.manual
+    assert "managed solution" in caller.manual_reason
 
 
 async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> None:
@@ -61,7 +61,7 @@ async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> No
     environments = await tenant.ports.environments.list()
     found = [caller async for caller in tenant.kinds["flow"].find(environments)]
 
-    reasons = {next(iter(caller.trigger_url_ids)): caller.manual for caller in found}
+    reasons = {next(iter(caller.trigger_url_ids)): caller.manual_reason for caller in found}
     assert reasons[other.trigger_url_id] == ""
     assert reasons[tenant.original.trigger_url_id] == FILLED_IN
 
@@ -121,7 +121,7 @@ async def test_a_variable_that_managed_flows_use_is_left_to_a_person(tenant: Ten
 
     [caller] = await tenant.found("environment_variable")
 
-    assert reader.name in caller.manual
+    assert reader.name in caller.manual_reason
 
 
 async def test_a_variable_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:

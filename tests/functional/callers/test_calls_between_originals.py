@@ -58,7 +58,7 @@ async def test_a_flow_that_calls_itself_by_url_retires() -> None:
     await scenario.approve()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert url not in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
     assert scenario.world.violations == []
 
@@ -78,7 +78,7 @@ async def test_flows_that_call_one_another_by_url_all_retire() -> None:
 
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
+        (job.display_name, job.state, job.message) for job in jobs.values()
     ]
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []
@@ -99,7 +99,7 @@ async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
 
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
+        (job.display_name, job.state, job.message) for job in jobs.values()
     ]
     assert differences(before, scenario.world) == []
 
@@ -133,13 +133,13 @@ async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() 
     now = scenario.world.clock.now()
     sales.runs.append(FakeRun(run_id="late", started=now, ends=now))  # that one takes longer
     await scenario.run(timedelta(days=5))
-    assert (await scenario.job("Orders")).reason == "Sales has to be retired first."
+    assert (await scenario.job("Orders")).message == "Sales has to be retired first."
 
     await scenario.run(timedelta(days=30))
 
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
-    ends = {title: job.history[-1].at for title, job in jobs.items()}
+    ends = {title: job.history[-1].changed_at for title, job in jobs.items()}
     assert ends["Orders"] - ends["Sales"] < timedelta(minutes=1)
 
 
@@ -152,18 +152,20 @@ async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
     await planned(scenario)
     await scenario.approve(run=timedelta(hours=1))
     one, other = await scenario.job("A"), await scenario.job("B")
-    assert one.due is not None
-    assert other.due is not None
-    scenario.world.clock.advance(max(one.due, other.due) - scenario.services.now)
+    assert one.next_check_at is not None
+    assert other.next_check_at is not None
+    scenario.world.clock.advance(
+        max(one.next_check_at, other.next_check_at) - scenario.services.now
+    )
 
     async def meanwhile() -> None:
         await run_flow_job_step(scenario.services, other.environment_id, other.id)
-        assert (await scenario.job("B")).reason == "A has to be retired first."
+        assert (await scenario.job("B")).message == "A has to be retired first."
 
     store = Meanwhile(scenario.services.tables.store, other.id, meanwhile)
     services = replace(scenario.services, tables=Tables(cast("Any", store)))
     await run_flow_job_step(services, one.environment_id, one.id)
-    assert (await scenario.job("A")).reason == "B has to be retired first."
+    assert (await scenario.job("A")).message == "B has to be retired first."
     await scenario.run(timedelta(hours=1))
 
     jobs = await scenario.jobs()

@@ -24,7 +24,7 @@ def app_on(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
         display_name="Requests",
         owner="Alex",
         flow_ids=frozenset(flow_ids),
-        gap=gap,
+        unknown_reason=gap,
     )
     scenario.build.environment.canvas_apps.append(app)
     return app
@@ -65,9 +65,9 @@ async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object
     point_at(scenario, blocked.copy_id)
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
-    assert "canvas app Requests of Alex" in blocked.reason
-    assert "publish the app" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert "canvas app Requests of Alex" in blocked.message
+    assert "publish the app" in blocked.fix
     assert was_on
     assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
     assert not form.is_on
@@ -104,7 +104,7 @@ async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None
     await applied(scenario)
 
     jobs = await scenario.jobs()
-    assert (jobs["Form"].state, jobs["Form"].code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert (jobs["Form"].state, jobs["Form"].reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert jobs["Child"].state is not FlowJobState.RETIRED
     assert parent.is_on
     assert child.is_on
@@ -142,7 +142,7 @@ async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None
     await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     await scenario.run(DAY)
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert still.history == blocked.history
     assert copy_was_on
     assert form.is_on

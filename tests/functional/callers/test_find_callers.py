@@ -121,7 +121,9 @@ async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> 
     """The app's list of canvas apps was read again after the budget was used up."""
     scenario = Scenario()
     gap = "Cannot read the document of app Requests (Refused)."
-    app = CanvasApp(name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), gap=gap)
+    app = CanvasApp(
+        name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), unknown_reason=gap
+    )
     scenario.build.environment.canvas_apps.append(app)
     kind = scenario.services.callers["canvas_app"]
     here, search = scenario.build.environment.described(), CallerSearchPosition()

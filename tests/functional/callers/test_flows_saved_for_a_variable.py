@@ -56,9 +56,9 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
     await scenario.approve(run=HOUR)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CALLER_WRITE_LOST)
-    assert job.reason.endswith(f"does not keep their save: {user.name}.")
-    assert "save it" in job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CALLER_WRITE_LOST)
+    assert job.message.endswith(f"does not keep their save: {user.name}.")
+    assert "save it" in job.fix
 
     saves.drops = False
     await change_remediation.retry(scenario.services, scenario.remediation.id)
@@ -78,7 +78,9 @@ async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
     await scenario.approve(run=12 * HOUR)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
+        job.message
+    )
     assert saves.count <= 2
     assert scenario.build.url_of(scenario.world.workflow(user.environment_id, job.copy_id)) in (
         user.variables.values()
@@ -101,7 +103,7 @@ async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert saves.count == tried + 1  # the person's
 
 
@@ -111,9 +113,9 @@ async def test_a_flow_that_is_deleted_after_its_save_holds_nobody_up() -> None:
     saves.drops = True
     await planned(scenario)
     await scenario.approve(run=timedelta(minutes=1))
-    assert (await scenario.job("Orders")).code == Reason.WRITE_NOT_VISIBLE
+    assert (await scenario.job("Orders")).reason_code == Reason.WRITE_NOT_VISIBLE
     user.is_deleted = True
 
     await scenario.run(HOUR)
 
-    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD

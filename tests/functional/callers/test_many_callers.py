@@ -63,7 +63,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     await deliver_twice(scenario, await scenario.job("Orders"))
     await scenario.run(timedelta(days=30))
 
-    assert job.reached is FlowJobState.CHECKING_FOR_CALLS
+    assert job.step is FlowJobState.CHECKING_FOR_CALLS
     assert all(one != other for one, other in zip(moved, before, strict=True))
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert [dict(site.settings) for site in sites] == before

@@ -125,12 +125,14 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
     await scenario.approve()
     blocked = await scenario.job("Orders")
     untouched = caller.client_data == before
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTOMATIC)
+    row = EnvironmentSettings(
+        environment_id=other.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
+    )
     await scenario.services.tables.environment_settings.upsert(row)
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
-    assert "Elsewhere" in blocked.reason
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert "Elsewhere" in blocked.message
     assert blocked.notes == ("A person has to change: flow Elsewhere.",)
     assert untouched
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
@@ -144,19 +146,23 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
     orders = scenario.build.http_flow("Orders")
     other = Builder(scenario.world, name="Other")
     caller = other.flow_caller(orders, name="Elsewhere")
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTOMATIC)
+    row = EnvironmentSettings(
+        environment_id=other.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
+    )
     await scenario.services.tables.environment_settings.upsert(row)
     before = caller.client_data
     await planned(scenario)
     await scenario.approve()
     moved = caller.client_data
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.READ_ONLY)
+    row = EnvironmentSettings(
+        environment_id=other.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
+    )
     await scenario.services.tables.environment_settings.upsert(row)
 
     await scenario.roll_back()
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "environment_read_only")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert moved != before
     assert caller.client_data == moved
 
@@ -176,7 +182,7 @@ async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
     caller.client_data = before.replace(scenario.build.url_of(orders), new)
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert untouched
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(scenario)
@@ -221,9 +227,9 @@ async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
     await scenario.run(timedelta(hours=1))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, code)
-    assert caller.name in job.reason
-    assert caller.name in job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code)
+    assert caller.name in job.message
+    assert caller.name in job.fix
     await scenario.retry()
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(scenario)
@@ -269,7 +275,7 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
 
     assert waiting.state is FlowJobState.WAITING
     assert written == []  # the operator is made no co-owner to read a URL that has to wait
-    assert (await scenario.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
     assert site.settings["FLOW_URL"] != scenario.build.url_of(orders)
     assert_nothing_lost(scenario)
 
@@ -307,5 +313,5 @@ async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_st
     await scenario.run(HOUR)
 
     job = await scenario.job("Orders")
-    assert job.reached is FlowJobState.ROLLING_BACK
+    assert job.step is FlowJobState.ROLLING_BACK
     assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on

@@ -59,7 +59,7 @@ def moved(before: Mapping[str, str], site: FakeSite) -> set[str]:
 
 async def states(scenario: Scenario) -> set[FlowJobState]:
     """Return how far the jobs are."""
-    return {job.reached for job in (await scenario.jobs()).values()}
+    return {job.step for job in (await scenario.jobs()).values()}
 
 
 async def test_an_app_that_calls_many_flows_restarts_once() -> None:
@@ -102,7 +102,7 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     late = Late(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=4 * MINUTE)
     jobs = await scenario.jobs()
-    waiting = {(jobs[flow.name].reached, jobs[flow.name].code) for flow in flows[:-1]}
+    waiting = {(jobs[flow.name].step, jobs[flow.name].reason_code) for flow in flows[:-1]}
     assert (waiting, site.restarts) == (
         {(FlowJobState.UPDATING_CALLERS, Reason.BATCHING_CALLER_WRITES)},
         0,
@@ -115,7 +115,7 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     await scenario.run(5 * MINUTE)
 
     assert site.restarts == 1
-    assert [job.reached for job in (await scenario.jobs()).values()].count(
+    assert [job.step for job in (await scenario.jobs()).values()].count(
         FlowJobState.CHECKING_FOR_CALLS
     ) == 3
 
@@ -228,7 +228,7 @@ async def gathering(scenario: Scenario, count: int = 3) -> tuple[FakeSite, list[
     await planned(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=2 * MINUTE)
-    codes = Counter(job.code for job in (await scenario.jobs()).values())
+    codes = Counter(job.reason_code for job in (await scenario.jobs()).values())
     assert codes == {Reason.BATCHING_CALLER_WRITES: count - 1, Reason.THROTTLED: 1}
     return site, flows, late
 
@@ -307,7 +307,7 @@ async def exclude(scenario: Scenario, flow: FakeFlow) -> None:
     """Let an administrator exclude a flow."""
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id,
-        mode=ApprovalPolicy.REQUIRED,
+        approval_policy=ApprovalPolicy.REQUIRED,
         excluded_flows=frozenset({flow.workflow_id}),
     )
     await scenario.services.tables.environment_settings.upsert(settings)
@@ -324,7 +324,7 @@ async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
     await scenario.run(DAY)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await scenario.job("Flow 0")).code == Reason.FLOW_EXCLUDED
+    assert (await scenario.job("Flow 0")).reason_code == Reason.FLOW_EXCLUDED
 
 
 async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
@@ -339,7 +339,7 @@ async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
     await scenario.run(DAY)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await scenario.job("Flow 0")).code == Reason.FLOW_STATE_NOT_CHANGED
+    assert (await scenario.job("Flow 0")).reason_code == Reason.FLOW_STATE_NOT_CHANGED
 
 
 async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
@@ -451,7 +451,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
     jobs = await scenario.jobs()
     assert moved(before, site) == {"URL_0", "URL_1", "URL_3"}
     assert {title for title, job in jobs.items() if job.needs_action} == {"Flow 2"}
-    assert "setting URL_2 of the app" in jobs["Flow 2"].reason
+    assert "setting URL_2 of the app" in jobs["Flow 2"].message
     assert_nothing_lost(scenario)
 
 
@@ -476,8 +476,8 @@ async def test_flows_of_two_environments_move_together(
     await scenario.order_of(*scenario.builders, run=MINUTE)
     late.comes(there)
     await scenario.run(MINUTE)
-    assert (await scenario.everywhere())["There"].code == Reason.BATCHING_CALLER_WRITES
-    row = EnvironmentSettings(environment_id=scenario.other.environment.id, mode=mode)
+    assert (await scenario.everywhere())["There"].reason_code == Reason.BATCHING_CALLER_WRITES
+    row = EnvironmentSettings(environment_id=scenario.other.environment.id, approval_policy=mode)
     await scenario.services.tables.environment_settings.upsert(row)
 
     late.comes(here)

@@ -51,10 +51,10 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     (planned,) = plan["Post to a channel"].callers
     for one in (caller, planned):
         assert (one.kind, one.label) == ("own_channel", label)
-        assert "Until then the original is not retired" in one.manual
+        assert "Until then the original is not retired" in one.manual_reason
     assert not assessed["Orders"]
     assert not plan["Orders"].callers
-    assert not any(label in write for write in plan["Post to a channel"].writes)
+    assert not any(label in write for write in plan["Post to a channel"].planned_changes)
     assert "sig=" not in repr((caller, planned))
 
 
@@ -117,12 +117,15 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
         await scenario.driver.call(lambda services: retry(services, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
 
-    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
-    assert "setting CMK_TEAMS_WEBHOOK of this app" in held.reason
-    assert "sig=" not in held.reason + held.instruction
+    assert (held.state, held.reason_code) == (
+        FlowJobState.BLOCKED,
+        Reason.NOTIFICATION_CHANNEL_USES_FLOW,
+    )
+    assert "setting CMK_TEAMS_WEBHOOK of this app" in held.message
+    assert "sig=" not in held.message + held.fix
     assert still.state is FlowJobState.BLOCKED
     assert was_on is FlowState.ON
-    assert (waits.cause, waits.code) == (
+    assert (waits.kind, waits.reason_code) == (
         PendingActionKind.FLOWS_BLOCKED,
         Reason.NOTIFICATION_CHANNEL_USES_FLOW,
     )
@@ -144,7 +147,10 @@ async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> Non
     await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     await scenario.run(timedelta(days=30))
 
-    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
-    assert "URL of the original" in held.instruction
+    assert (held.state, held.reason_code) == (
+        FlowJobState.BLOCKED,
+        Reason.NOTIFICATION_CHANNEL_USES_FLOW,
+    )
+    assert "URL of the original" in held.fix
     assert channel.state is FlowState.ON
     assert (await scenario.job("Post to a channel")).state is FlowJobState.ROLLED_BACK

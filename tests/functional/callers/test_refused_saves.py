@@ -81,7 +81,9 @@ async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any)
     await moved(scenario)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
+        job.message
+    )
     assert references_of(flow) == before
     assert AUTHENTICATION not in flow.client_data.replace("\\u0027", "'")
     assert_nothing_lost(scenario)
@@ -102,7 +104,7 @@ async def test_a_flow_is_converted_first_where_that_is_known_to_be_demanded(make
 
     await moved(scenario)
 
-    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
@@ -128,8 +130,8 @@ async def test_what_a_refused_save_removed_is_restored(make: Any) -> None:
     await moved(scenario)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "Strange")
-    assert f"flow {flow.name} cannot be saved" in job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
+    assert f"flow {flow.name} cannot be saved" in job.message
     assert flow.client_data == before
     assert_nothing_lost(scenario)
 
@@ -143,9 +145,9 @@ async def test_what_cannot_be_restored_is_named(make: Any) -> None:
     await moved(scenario)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
-    assert "shared_office365 (mail-1)" in job.reason
-    assert f"Open the flow {flow.name}" in job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
+    assert "shared_office365 (mail-1)" in job.message
+    assert f"Open the flow {flow.name}" in job.fix
     assert references_of(flow) == {}
 
 
@@ -159,7 +161,7 @@ async def test_what_a_dead_delivery_left_removed_is_restored_later(make: Any) ->
     await moved(scenario)
 
     assert left == []
-    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert references_of(flow) == before
     assert_nothing_lost(scenario)
 
@@ -173,7 +175,9 @@ async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
     await moved(scenario)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
+        job.message
+    )
     assert references_of(flow) == before
     assert_nothing_lost(scenario)
 
@@ -187,8 +191,8 @@ async def test_a_refusal_that_should_pass_and_does_not_has_an_instruction(make: 
     await scenario.approve(run=timedelta(hours=12))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "0x80040203")
-    assert "Turn the flow off and on" in job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "0x80040203")
+    assert "Turn the flow off and on" in job.fix
 
 
 @SCENARIOS
@@ -200,8 +204,8 @@ async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> Non
     await moved(scenario)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
-    assert "export it, delete it and import it" in job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
+    assert "export it, delete it and import it" in job.fix
 
 
 async def test_a_caller_is_saved_for_its_owner() -> None:
@@ -213,7 +217,7 @@ async def test_a_caller_is_saved_for_its_owner() -> None:
 
     await scenario.approve(run=HOUR)
 
-    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).reason_code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
@@ -231,7 +235,9 @@ async def test_a_flow_that_was_saved_a_moment_ago_takes_the_new_value_over(lag: 
     await scenario.run(12 * HOUR)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
+        job.message
+    )
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     runs = len(copy.runs)
     scenario.world.traffic.beat(scenario.world)

@@ -81,7 +81,11 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert "read_only" in listed.stdout
     assert flow in first.stdout
     settings = document(second)["settings"]
-    assert (settings["mode"], settings["limit"], settings["pilot_flows"]) == ("required", 7, [])
+    assert (settings["approval_policy"], settings["max_flows"], settings["pilot_flows"]) == (
+        "required",
+        7,
+        [],
+    )
     assert "7 flows per remediation" in shown.stdout
 
 
@@ -101,7 +105,7 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     await pass_time(scenario, timedelta(days=30))
     (job,) = (await scenario.jobs()).values()
     *earlier, last = job.history
-    counted = replace(job, history=(*earlier, replace(last, calls=3)))
+    counted = replace(job, history=(*earlier, replace(last, requests=3)))
     await scenario.services.tables.flow_jobs.upsert(counted)
     outputs.append(await cli.run("remediation", "show", identity, "--full"))
     outputs.append(await cli.run("rollback", identity, "--yes"))
@@ -188,7 +192,7 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
         "The kill switch is on. The app writes nothing in Orders until it is off "
         "(cmkflow kill-switch off)."
     )
-    assert (held.state, held.code) == (FlowJobState.WAITING, "kill_switch_on")
+    assert (held.state, held.reason_code) == (FlowJobState.WAITING, "kill_switch_on")
     assert rolled.stdout == "1 job is cancelled or rolled back.\n"
 
 
@@ -228,10 +232,10 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
 ) -> None:
     """What the app starts by itself is to be applied; *finished* alone would say that it was."""
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.DAILY_CHECK,
-        cause="2026-03-02",
+        start_source=StartSource.DAILY_CHECK,
+        idempotency_key="2026-03-02",
         environment_ids=(scenario.build.environment.id,),
     )
     remediation = await start_remediation(scenario.services, order)
@@ -321,7 +325,7 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
         (("environment", "show", NOWHERE), "Not found"),
         (
             ("environment", "set", "ENVIRONMENT", "--approval-policy", "perhaps"),
-            "mode: Input should be",
+            "approval_policy: Input should be",
         ),
         (("environment", "set", "ENVIRONMENT"), "Use at least one option"),
         (

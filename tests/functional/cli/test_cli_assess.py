@@ -140,11 +140,11 @@ async def test_several_environments_are_searched_for_callers_once(
 FLOW: dict[str, Any] = {
     "workflow_id": "w",
     "display_name": "Orders",
-    "reasons": [],
+    "microsoft_key_reasons": [],
     "is_on": True,
     "is_managed": False,
     "is_on_microsoft_key_list": True,
-    "explanation": "",
+    "message": "",
     "recommendations": [],
     "parent_chains": [],
     "blocks_flows": [],
@@ -159,25 +159,25 @@ FLOW: dict[str, Any] = {
 
 def assessment(**more: Any) -> dict[str, Any]:
     """Return the assessment of an environment of which nothing could be read."""
-    effort = {
+    estimate = {
         "copies": 0,
         "callers": 0,
         "manual_callers": 0,
-        "calls": 0,
+        "requests": 0,
         "minutes": 0,
         "no_call_days": 0,
         "share_of_daily_pool": 0.0,
-        "gap": "Not all flows could be read, so the effort may be higher.",
+        "unknown_reason": "Not all flows could be read, so the effort may be higher.",
     }
     return {
         "environment_id": "e",
         "display_name": "Silent",
-        "at": "2026-03-02T09:00:00Z",
+        "assessed_at": "2026-03-02T09:00:00Z",
         "phase": "before_key",
         "flow_count": None,
         "flows": [],
         "sections": [],
-        "effort": effort,
+        "estimate": estimate,
         "callers_searched_at": None,
     } | more
 
@@ -218,7 +218,7 @@ def test_a_page_begins_with_whether_the_key_can_be_applied(
     sections = [
         {
             "topic": topic,
-            "findings": [{"level": level, "text": "t", "instruction": ""} for level in levels],
+            "findings": [{"level": level, "message": "t", "fix": ""} for level in levels],
         }
         for topic, levels in found.items()
     ]
@@ -232,7 +232,7 @@ def test_a_page_begins_with_whether_the_key_can_be_applied(
 
 def test_a_yes_says_what_the_key_leaves() -> None:
     """Flows that stay, problems and unknowns; it is green only where there are none."""
-    finding = {"text": "t", "instruction": ""}
+    finding = {"message": "t", "fix": ""}
     sections = [
         {"topic": "eligibility", "findings": [{"level": "ok", **finding}]},
         {"topic": "key", "findings": [{"level": "ok", **finding}]},
@@ -256,7 +256,7 @@ def test_a_yes_says_what_the_key_leaves() -> None:
 
 def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> None:
     """Contents and filters are fragments of the page, so that a reload keeps them."""
-    finding = {"level": "problem", "text": "t", "instruction": ""}
+    finding = {"level": "problem", "message": "t", "fix": ""}
     sections = [{"topic": "key", "findings": [finding]}]
 
     page = page_of([assessment(sections=sections), assessment(phase="after_key", display_name="B")])

@@ -121,9 +121,9 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(
         copy_id="copy",
         action="Call",
         run_id="run",
-        at=scenario.services.now,
+        failed_at=scenario.services.now,
         symptom=BlockedCallSymptom.CONNECTION_REFUSED,
-        code=Reason.OUTBOUND_CALL_BLOCKED,
+        reason_code=Reason.OUTBOUND_CALL_BLOCKED,
     )
     await scenario.services.tables.blocked_calls.upsert(gap)
     words = ("environment", "ignore", "Contoso", gap.name.replace("erp", "epr"))
@@ -149,7 +149,7 @@ async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
 
 def test_no_parameter_takes_an_id_alone() -> None:
     """A command that is new takes names too: its help says so."""
-    takers = {"environment", "environments", "remediation", "flows", "excluded_flow_ids", "exclude"}
+    takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
     found = [
         (words, one.name)
         for words, command in command_tree().items()

@@ -186,7 +186,11 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     assert "  --priority 4096 \\\n" in commands.stdout
     assert "resource edge 'Microsoft.Network/networkSecurityGroups@" in bicep.stdout
     [item] = json.loads(told.stdout)["items"]
-    assert (item["firewall"], item["is_applicable"], item["refusal"]) == ("edge", True, "")
+    assert (item["firewall"], item["is_applicable"], item["unavailable_reason"]) == (
+        "edge",
+        True,
+        "",
+    )
     assert unknown.exit_code == ExitCode.ACTION_REQUIRED
     assert "egde has no firewall issue" in unknown.stderr
     # A line that was broken would be a command of its own.

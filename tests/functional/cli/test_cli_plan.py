@@ -69,7 +69,7 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     assert refused.exit_code == 1
     assert before == ""
     answer = json.loads(approved.stdout.splitlines()[-1])
-    assert answer == {"jobs": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
+    assert answer == {"flow_count": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
     assert f"version {job.approved_version}" in approved.stderr
     assert "update setting" in approved.stderr
     assert "Approve 2 flows?" in approved.stderr
@@ -166,7 +166,7 @@ async def test_a_plan_is_written_as_a_page(
     assert f"--version {plan['version']}" in page
     item = next(item for item in plan["items"] if item["display_name"] == "Orders")
     assert item["unknowns"]
-    assert all(text in unescape(page) for text in [*item["writes"], *item["unknowns"]])
+    assert all(text in unescape(page) for text in [*item["planned_changes"], *item["unknowns"]])
 
 
 async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
@@ -182,10 +182,10 @@ async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
     answer = json.loads((await cli.run("network", "trigger-hosts", identity, "-o", "json")).stdout)
 
     [plan] = answer["items"]
-    [outgoing] = plan["outgoing"]
-    host = outgoing["host"]
+    [trigger_host] = plan["trigger_hosts"]
+    host = trigger_host["host"]
     assert host.endswith(".environment.api.powerplatform.com")
-    assert outgoing["is_confirmed"]
+    assert trigger_host["is_confirmed"]
     assert f"Callers of 2 flows must reach {host}:443 (expected" in " ".join(planned.stdout.split())
     assert f"https://{host}:443" in before.stdout
     assert "not yet confirmed by a copy" in before.stdout

@@ -32,7 +32,7 @@ async def pass_time(scenario: Scenario) -> str:
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
     remediations = await scenario.services.tables.remediations.all("remediation")
-    return max(remediations, key=lambda one: one.created).id
+    return max(remediations, key=lambda one: one.created_at).id
 
 
 async def test_a_named_flow_is_shown_approved_converted_and_put_back(

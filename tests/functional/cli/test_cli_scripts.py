@@ -52,13 +52,13 @@ async def test_rows_have_names_in_csv(scenario: Scenario, cli: CommandLine) -> N
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
     assert row["id"] == scenario.build.environment.id
-    assert json.loads(row["settings"])["mode"] == "required"
+    assert json.loads(row["settings"])["approval_policy"] == "required"
 
 
 async def test_no_name_is_a_formula_in_csv(scenario: Scenario, cli: CommandLine) -> None:
     """Anybody can name a flow, and somebody opens the file in a spreadsheet; numbers stay."""
     scenario.build.environment.display_name = "=HYPERLINK(A1)"
-    query = ("--query", "items[].[display_name, settings.limit, `-1`]")
+    query = ("--query", "items[].[display_name, settings.max_flows, `-1`]")
 
     rows = await cli.run("environment", "list", "-o", "csv")
     lists = await cli.run("environment", "list", *query, "-o", "csv")

@@ -84,7 +84,7 @@ async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]]) -> None:
     provide(scenario.services)
     if while_planned := await attempt(scenario):
         await scenario.approve(run=timedelta(days=25))
-        await apply_fix(scenario.services, FirewallFixInput(resource=_NAME, by="tests"))
+        await apply_fix(scenario.services, FirewallFixInput(resource=_NAME, requested_by="tests"))
         provide(scenario.services)
         when_retired = await attempt(scenario)
         assert when_retired == "", while_planned

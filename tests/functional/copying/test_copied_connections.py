@@ -95,7 +95,7 @@ async def test_the_plan_names_the_references_that_will_be_made() -> None:
 
     item = (await scenario.plan())["Orders"]
     assert item.embedded_connections == ("mail-1 (shared_office365)",)
-    assert "connection reference for the connection mail-1" in item.writes[0]
+    assert "connection reference for the connection mail-1" in item.planned_changes[0]
 
 
 async def test_a_reference_that_leads_to_the_connection_is_used_again() -> None:
@@ -158,8 +158,8 @@ async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
 
     job = await approved(scenario)
 
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner_unavailable")
-    assert "Contoso maker" in job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
+    assert "Contoso maker" in job.message
     assert scenario.world.writes == []
 
     scenario.world.may_act_on_behalf, scenario.build.owner.is_disabled = True, False
@@ -191,9 +191,9 @@ async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_ow
 
     job = await approved(scenario)
 
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
-    assert "mail-1 (shared_office365) of Colleague" in job.reason
-    assert job.instruction.startswith("Ask Colleague to share the connection with the app")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
+    assert "mail-1 (shared_office365) of Colleague" in job.message
+    assert job.fix.startswith("Ask Colleague to share the connection with the app")
     assert scenario.build.environment.connection_references == {}
     assert job.notes == ()
 
@@ -215,10 +215,13 @@ async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None
     (finding,) = (await scenario.environment_job()).findings
     assert finding.startswith("Orders embeds the connection mail-1")
     assert not any(
-        "connection reference" in text for text in (await scenario.plan())["Orders"].writes
+        "connection reference" in text for text in (await scenario.plan())["Orders"].planned_changes
     )
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "custom_connector_reference_missing")
-    assert "mail-1" in job.instruction
+    assert (job.state, job.reason_code) == (
+        FlowJobState.BLOCKED,
+        "custom_connector_reference_missing",
+    )
+    assert "mail-1" in job.fix
 
     reference(scenario, "new_mail")
     await scenario.retry()
@@ -243,7 +246,7 @@ async def test_a_reference_of_ours_that_was_bound_elsewhere_blocks() -> None:
     await scenario.approve(run=HOUR)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "connection_reference_mismatch")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "connection_reference_mismatch")
 
 
 @pytest.mark.parametrize("moment", list(Moment))

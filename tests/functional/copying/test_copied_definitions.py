@@ -135,7 +135,7 @@ async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> N
 
     job = await copied(scenario)
 
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     after = definition_of(scenario.world.workflow(job.environment_id, job.copy_id))
     for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
         action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
@@ -173,6 +173,9 @@ async def test_what_is_refused_in_both_shapes_is_for_a_person() -> None:
 
     job = await copied(scenario)
 
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "WorkflowRunActionInputsInvalidProperty")
-    assert "should not have the property 'authentication'" in job.reason
+    assert (job.state, job.reason_code) == (
+        FlowJobState.BLOCKED,
+        "WorkflowRunActionInputsInvalidProperty",
+    )
+    assert "should not have the property 'authentication'" in job.message
     assert job.copy_id not in scenario.build.environment.flows

@@ -28,7 +28,7 @@ async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
 
     job = await scenario.job("Orders")
     copy = copy_of(scenario, job)
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
     assert copy.shares == before == original.shares
@@ -57,7 +57,7 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
 
         job = await scenario.job("Orders")
         copy = copy_of(scenario, job)
-        assert job.state is FlowJobState.RETIRED, (at, job.reason, job.history)
+        assert job.state is FlowJobState.RETIRED, (at, job.message, job.history)
         assert copy.shares == original.shares, at
         assert copy.workflow_id in solution_named(scenario, "OrdersSolution").flows, at
         assert sum(flow.made_by_app for flow in scenario.world.flows()) == 1
@@ -202,7 +202,7 @@ async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy_of(scenario, job).owner_id == scenario.build.owner.user_id
     assert copy_of(scenario, job).shares == {user_row(heir): rights_of("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
@@ -225,7 +225,7 @@ async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> No
 
     job = await scenario.job("App flow")
     copy = copy_of(scenario, job)
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
         user_row(person): rights_of("CanEdit"),
@@ -284,9 +284,9 @@ async def test_the_plan_names_co_owners_and_solutions() -> None:
     await scenario.order(RemediationMode.DRY_RUN)
 
     plan = await scenario.plan()
-    assert "share the copy with 2 co-owners of Orders" in plan["Orders"].writes
-    assert "add the copy to the solution OrdersSolution title" in plan["Orders"].writes
-    assert "share the copy as App flow is shared" in plan["App flow"].writes
+    assert "share the copy with 2 co-owners of Orders" in plan["Orders"].planned_changes
+    assert "add the copy to the solution OrdersSolution title" in plan["Orders"].planned_changes
+    assert "share the copy as App flow is shared" in plan["App flow"].planned_changes
     assert len(scenario.world.writes) == before
 
 
@@ -301,6 +301,6 @@ async def test_a_rollback_takes_nothing_from_the_original() -> None:
     await scenario.roll_back()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert original.shares == before == copy_of(scenario, job).shares
     assert original.workflow_id in solution_named(scenario, "OrdersSolution").flows

@@ -54,7 +54,11 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     scenario.world.may_share = True
     await scenario.retry()
 
-    assert (blocked.state, blocked.code, was_on) == (FlowJobState.BLOCKED, "sharing_rejected", True)
+    assert (blocked.state, blocked.reason_code, was_on) == (
+        FlowJobState.BLOCKED,
+        "sharing_rejected",
+        True,
+    )
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED
     assert len(copy_of(scenario, job).shares) == 3
@@ -105,8 +109,8 @@ async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
     await scenario.order()
     await scenario.approve()
     blocked = await scenario.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "sharing_rejected")
-    assert "System Administrator" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "sharing_rejected")
+    assert "System Administrator" in blocked.fix
     assert not copy_of(scenario, blocked).is_on
 
     scenario.world.may_share = True
@@ -125,8 +129,8 @@ async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
     await scenario.order()
     await scenario.approve()
     blocked = await scenario.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "solution_rejected")
-    assert "OrdersSolution title" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "solution_rejected")
+    assert "OrdersSolution title" in blocked.fix
 
     solution_named(scenario, "OrdersSolution").flows.add(blocked.copy_id)
     await scenario.retry()
@@ -158,9 +162,9 @@ async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
     await scenario.order()
     await scenario.approve()
     blocked = await scenario.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner_unavailable")
-    assert says in blocked.reason
-    assert remedy in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
+    assert says in blocked.message
+    assert remedy in blocked.fix
     assert not [flow for flow in scenario.world.flows() if flow.made_by_app]
 
     scenario.world.may_act_on_behalf, owner.is_disabled = True, False
@@ -202,10 +206,10 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
     scenario = await scenario_killed_before_activation(is_disabled=is_disabled)
     await scenario.run(timedelta(days=60))
     blocked = await scenario.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner_unavailable")
-    assert "The owner of the copy of Orders" in blocked.reason
-    assert says in blocked.reason
-    assert "Primary owner" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
+    assert "The owner of the copy of Orders" in blocked.message
+    assert says in blocked.message
+    assert "Primary owner" in blocked.fix
     assert not copy_of(scenario, blocked).is_on
 
     if is_disabled:
@@ -214,7 +218,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
         scenario.world.users[scenario.build.owner.user_id] = scenario.build.owner
     await scenario.retry()
     if is_disabled:  # the original runs on; that the app could start it again nobody knows
-        assert (await scenario.job("Orders")).code == Reason.START_WOULD_FAIL
+        assert (await scenario.job("Orders")).reason_code == Reason.START_WOULD_FAIL
         name = f"owner:{scenario.build.owner.user_id}"
         await ignore_issue(
             scenario.services, scenario.build.environment.id, name, "connections are shared"
@@ -222,7 +226,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
         await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
 
 
 async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
@@ -236,7 +240,7 @@ async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
     await scenario.roll_back()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert not copy_of(scenario, job).is_on
     assert original.is_on
 

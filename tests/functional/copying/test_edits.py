@@ -27,7 +27,7 @@ async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -
     blocked = await scenario.job("Orders")
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
@@ -61,8 +61,8 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
     was_on = orders.is_on
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
-    assert "/properties/definition/actions/Extra" in blocked.reason
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
+    assert "/properties/definition/actions/Extra" in blocked.message
     assert was_on
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
@@ -112,7 +112,7 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
     await scenario.run(timedelta(days=40))
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     copy = scenario.world.workflow(orders.environment_id, job.copy_id)
     assert "SendEmailV2" in copy.client_data
     assert copy.is_on
@@ -137,10 +137,13 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdite
     text = copy.client_data
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_and_copy_edited")
+    assert (blocked.state, blocked.reason_code) == (
+        FlowJobState.BLOCKED,
+        "original_and_copy_edited",
+    )
     assert "mended" in text
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert "mended" not in copy.client_data
     assert "Extra" in copy.client_data
 
@@ -160,7 +163,7 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
     was_on = keyword.is_on
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
     assert was_on
     job = await scenario.job("Keyword")
     assert job.state is FlowJobState.RETIRED, job.history
@@ -180,8 +183,8 @@ async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
     blocked = await scenario.job("Keyword")
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
-    assert "in the copy too" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
+    assert "in the copy too" in blocked.fix
     assert (await scenario.job("Keyword")).state is FlowJobState.RETIRED
 
 
@@ -199,5 +202,5 @@ async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> No
     await scenario.run(timedelta(days=1))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "copy_changed")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "copy_changed")
     assert site.settings["FLOW_URL"] == old_url

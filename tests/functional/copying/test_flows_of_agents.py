@@ -32,7 +32,7 @@ async def test_a_copy_is_of_the_originals_type() -> None:
     await scenario.approve()
 
     job = await scenario.job("Book")
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert scenario.world.workflow(job.environment_id, job.copy_id).modern_type == 1
     assert not [note for note in job.notes if "modernflowtype" in note]
 
@@ -49,5 +49,5 @@ async def test_a_type_that_the_platform_does_not_keep_is_told() -> None:
     await scenario.approve()
 
     job = await scenario.job("Book")
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert [note for note in job.notes if "modernflowtype" in note]

@@ -52,9 +52,9 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     marks = [flow.workflow_id, flow.trigger_url_id], [copy.workflow_id, copy.trigger_url_id]
     text = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert plan.action is PlannedAction.COPY
-    assert "circle" not in plan.explanation
-    assert "parent_of_microsoft_key_flow" not in plan.reasons
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert "circle" not in plan.message
+    assert "parent_of_microsoft_key_flow" not in plan.microsoft_key_reasons
+    assert job.state is FlowJobState.RETIRED, job.message
     assert job.children == ()
     assert not any(mark in json.dumps(text) for mark in marks[0])
     assert any(mark in json.dumps(text) for mark in marks[1])
@@ -63,7 +63,7 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     await scenario.roll_back()
 
     back = await scenario.job("Orders")
-    assert back.state is FlowJobState.ROLLED_BACK, (back.reason, back.instruction)
+    assert back.state is FlowJobState.ROLLED_BACK, (back.message, back.fix)
     assert differences(before, scenario.world) == []
 
 
@@ -79,7 +79,7 @@ async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
     job = await scenario.job("Sleeper")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     again = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert again["inputs"]["host"]["workflowReferenceName"] == job.copy_id
 
 
@@ -91,6 +91,6 @@ async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:
 
     await tenant.assess()
 
-    assert tenant.flows["Orders"].reasons == ("http_trigger",)
+    assert tenant.flows["Orders"].microsoft_key_reasons == ("http_trigger",)
     assert tenant.findings(AssessmentTopic.FLOWS, "flow_cycle") == []
     assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK

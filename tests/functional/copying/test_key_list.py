@@ -92,7 +92,7 @@ async def approved(scenario: Scenario) -> Lists:
 
 async def states(scenario: Scenario) -> set[FlowJobState]:
     """Return how far the jobs are."""
-    return {job.reached for job in (await scenario.jobs()).values()}
+    return {job.step for job in (await scenario.jobs()).values()}
 
 
 async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
@@ -123,9 +123,9 @@ async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None
     lists.unprotected = frozenset()
     await scenario.retry(run=timedelta(minutes=10))
 
-    assert (stuck.state, stuck.code) == (FlowJobState.BLOCKED, Reason.COPY_ON_MICROSOFT_KEY)
-    assert other.reached is FlowJobState.CHECKING_FOR_CALLS
-    assert (await scenario.job("Flow 0")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (stuck.state, stuck.reason_code) == (FlowJobState.BLOCKED, Reason.COPY_ON_MICROSOFT_KEY)
+    assert other.step is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Flow 0")).step is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_a_younger_copy_waits_for_the_next_list() -> None:

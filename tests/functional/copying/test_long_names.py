@@ -19,7 +19,7 @@ async def retired(scenario: Scenario) -> FlowJob:
     await planned(scenario)
     await scenario.approve()
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.RETIRED, (job.state, job.reason)
+    assert job.state is FlowJobState.RETIRED, (job.state, job.message)
     return job
 
 
@@ -61,7 +61,7 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
     assert title.startswith(name.removesuffix("…"))
     assert name != title
     assert any(name in note for note in job.notes)
-    assert any(f"or to {name}" in write for write in (await scenario.plan())[title].writes)
+    assert any(f"or to {name}" in write for write in (await scenario.plan())[title].planned_changes)
 
     await scenario.roll_back()
 

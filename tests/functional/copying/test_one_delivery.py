@@ -91,7 +91,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     await scenario.run(scenario.settings.read_lag)
 
     job = await scenario.job("Orders")
-    assert job.reached is FlowJobState.CHECKING_FOR_CALLS
+    assert job.step is FlowJobState.CHECKING_FOR_CALLS
     assert job.active_grants == ()
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
     assert [one for one in access.calls if one != "account_id"] == calls
@@ -110,7 +110,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     await scenario.order(cause="order-2")
     await scenario.approve(run=timedelta(hours=1))
 
-    assert (await scenario.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Invoices")).step is FlowJobState.CHECKING_FOR_CALLS
     assert [one for one in access.calls if one != "account_id"] == ["trigger_url"] * 2
 
 
@@ -126,7 +126,7 @@ async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert FlowJobState.UPDATING_CALLERS not in {change.state for change in job.history}
 
 
@@ -153,7 +153,7 @@ async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
     await scenario.approve(run=timedelta(minutes=10))
 
     jobs = await scenario.jobs()
-    assert {job.reached for job in jobs.values()} == {FlowJobState.CHECKING_FOR_CALLS}
+    assert {job.step for job in jobs.values()} == {FlowJobState.CHECKING_FOR_CALLS}
 
 
 async def test_the_operator_stays_the_owner_of_a_copy() -> None:
@@ -166,7 +166,7 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.reason
+    assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.message
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
     assert (copy.owner_id, is_lent(scenario.world, copy)) == (operator.user_id, False)
 
@@ -189,5 +189,5 @@ async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_l
 
     assert held == (writes, True)
     job = await scenario.job("Orders")
-    assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.reason
+    assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.message
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())

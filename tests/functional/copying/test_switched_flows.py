@@ -29,9 +29,10 @@ async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
     scenario.world.traffic.beat(scenario.world)
 
     job = await scenario.job("Form")
-    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.UPDATE_CALLERS), (
-        job.history
-    )
+    assert (job.state, job.migration_method) == (
+        FlowJobState.RETIRED,
+        MigrationMethod.UPDATE_CALLERS,
+    ), job.history
     assert scenario.world.traffic.lost == []
 
 
@@ -53,8 +54,8 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
-    assert job.pattern is MigrationMethod.COPY_OFF
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
+    assert job.migration_method is MigrationMethod.COPY_OFF
     assert not copy.is_on
 
 
@@ -70,7 +71,9 @@ async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Keyword")
-    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.COPY_OFF), job.history
+    assert (job.state, job.migration_method) == (FlowJobState.RETIRED, MigrationMethod.COPY_OFF), (
+        job.history
+    )
     assert not scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
     assert pairs_on_together(scenario.world) == []
 
@@ -88,7 +91,7 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
     blocked = await scenario.job("Orders")
     await scenario.roll_back()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "copy_changed")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "copy_changed")
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
@@ -110,7 +113,7 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
     await scenario.run(timedelta(days=2))
 
     blocked = await scenario.job("Orders")
-    assert (blocked.state, blocked.code) == (
+    assert (blocked.state, blocked.reason_code) == (
         FlowJobState.BLOCKED,
         "copy_changed" if is_deleted else "flow_state_not_changed",
     )
@@ -146,7 +149,7 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     await scenario.run(timedelta(days=60))
 
     blocked = await scenario.job("Orders")
-    assert (blocked.state, blocked.code) == (
+    assert (blocked.state, blocked.reason_code) == (
         FlowJobState.BLOCKED,
         "copy_changed" if is_deleted else "flow_state_not_changed",
     )

@@ -104,7 +104,7 @@ async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
 
     job = await scenario.job("Orders")
     assert access.refusals == 0
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert job.flow_name not in job.past_grants
     assert original.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
 
@@ -122,7 +122,7 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
 
     job = await scenario.job("Orders")
     assert access.refusals == 0
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert job.flow_name in job.past_grants
     assert original.co_owners == {}
 
@@ -183,7 +183,11 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 
     assert not is_lent(scenario.world, copy)
     job = await scenario.job("Orders")
-    assert (job.state, job.code, job.has_grants) == (FlowJobState.BLOCKED, "copy_changed", False)
+    assert (job.state, job.reason_code, job.has_grants) == (
+        FlowJobState.BLOCKED,
+        "copy_changed",
+        False,
+    )
 
 
 @by_either_service
@@ -196,14 +200,14 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
 
     await scenario.run(timedelta(minutes=8))
     job = await scenario.job("Orders")
-    assert (job.reached, job.active_grants) == (FlowJobState.CHECKING_FOR_CALLS, ())
+    assert (job.step, job.active_grants) == (FlowJobState.CHECKING_FOR_CALLS, ())
     await scenario.run(timedelta(minutes=2))
     assert is_lent(scenario.world, copy)
     await scenario.run(timedelta(hours=1))
 
     assert not any(is_lent(scenario.world, flow) for flow in (orders, copy))
     job = await scenario.job("Orders")
-    assert (job.code, job.has_grants) == (Reason.NO_CALL_PERIOD, False)
+    assert (job.reason_code, job.has_grants) == (Reason.NO_CALL_PERIOD, False)
     await scenario.run(timedelta(days=8))
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -217,12 +221,14 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
     job = await scenario.job("Orders")
-    assert (job.reached, job.code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
+    assert (job.step, job.reason_code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
     lent = (orders.flow_name,)
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
     def died(job: FlowJob | None) -> FlowJob | None:
-        return job and replace(job, active_grants=lent, past_grants=lent, due=scenario.services.now)
+        return job and replace(
+            job, active_grants=lent, past_grants=lent, next_check_at=scenario.services.now
+        )
 
     await FLOW.change(scenario.services, (job.environment_id, job.id), died)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
@@ -233,7 +239,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
 
     assert not is_lent(scenario.world, orders)
     job = await scenario.job("Orders")
-    assert (job.code, job.active_grants) == (Reason.NO_CALL_PERIOD, ())
+    assert (job.reason_code, job.active_grants) == (Reason.NO_CALL_PERIOD, ())
     await scenario.run(timedelta(days=8))
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
@@ -254,7 +260,7 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     job = await scenario.job("Orders")
     assert job.has_grants
     row = scenario.services.tables.flow_jobs.name_of(job)
-    assert {(one.code, one.row) for one in scenario.fakes.notices.told} == {
+    assert {(one.reason_code, one.row) for one in scenario.fakes.notices.told} == {
         (Reason.GRANT_NOT_REVOKED, row)
     }
 
@@ -281,7 +287,7 @@ async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) ->
     await scenario.run(timedelta(hours=3))
 
     assert not is_lent(scenario.world, orders)
-    assert [one.code for one in scenario.fakes.notices.told] == []
+    assert [one.reason_code for one in scenario.fakes.notices.told] == []
 
 
 async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:
@@ -348,7 +354,7 @@ async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed
     await scenario.approve()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert job.flow_name in job.past_grants
     assert orders.co_owners == {}
 
@@ -375,7 +381,7 @@ class OrderAtReturn:
 async def wake_for_its_code(scenario: Scenario, job: FlowJob) -> None:
     """Have the job looked at for the reason that blocks it."""
     place = (job.environment_id, job.id)
-    await FLOW.wake_up(scenario.services, place, code=job.code, even_blocked=True)
+    await FLOW.wake_up(scenario.services, place, code=job.reason_code, even_blocked=True)
 
 
 async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
@@ -403,7 +409,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     lent = (orders.flow_name,)
     code = Reason.CHILD_FLOW_NOT_READY
     blocked = replace(
-        blocked, resume_state=job.state, code=code, active_grants=lent, past_grants=lent
+        blocked, resume_state=job.state, reason_code=code, active_grants=lent, past_grants=lent
     )
     kept = await table.replace(kept, blocked)
     access: Any = OrderAtReturn(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
@@ -414,7 +420,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
 
     after = await scenario.job("Orders")
     assert after.state is FlowJobState.COPIED
-    assert after.due is not None
+    assert after.next_check_at is not None
     await scenario.run(timedelta(days=60))
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
@@ -500,9 +506,9 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
     await scenario.run(timedelta(days=60))
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
-    assert [one.code for one in scenario.fakes.notices.told] == [Reason.GRANT_NOT_REVOKED]
+    assert [one.reason_code for one in scenario.fakes.notices.told] == [Reason.GRANT_NOT_REVOKED]
     assert (job.returned, job.returned_at) == ((), None)
 
 

@@ -41,7 +41,9 @@ async def order(
     scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
     """Order the delete of retired originals, of all if none is named."""
-    approval = DeletionInput(on=scenario.world.clock.now() + within, by=by, flow_ids=flow_ids)
+    approval = DeletionInput(
+        delete_at=scenario.world.clock.now() + within, approved_by=by, flow_ids=flow_ids
+    )
     return await schedule_deletions(scenario.services, scenario.remediation.id, approval)
 
 
@@ -56,7 +58,10 @@ async def turns(scenario: Scenario, services: Services | None = None, *, rounds:
     for _ in range(rounds):
         await delete_originals(services or scenario.services)
         open_rows = [row for row in (await deletions(scenario)).values() if row.is_open]
-        if not any(row.due and row.due <= scenario.world.clock.now() + DAY for row in open_rows):
+        if not any(
+            row.next_check_at and row.next_check_at <= scenario.world.clock.now() + DAY
+            for row in open_rows
+        ):
             break
         await scenario.run(5 * MINUTE)
     await delete_originals(services or scenario.services)

@@ -56,7 +56,7 @@ async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
     )
     assert deletes(scenario) == [orders.workflow_id]
     assert job.state is FlowJobState.RETIRED
-    assert BY in job.history[-1].text
+    assert BY in job.history[-1].message
     assert row.restorable_until is not None
     assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on
 
@@ -103,16 +103,18 @@ async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() 
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     job = await scenario.until("Orders", FlowJobState.RETIRED, days=60)
-    (candidate,) = (await show_deletions(scenario.services, scenario.remediation.id)).candidates
+    (candidate,) = (
+        await show_deletions(scenario.services, scenario.remediation.id)
+    ).deletable_originals
 
     with pytest.raises(JobBlocked) as early:
         await order(scenario, within=6 * DAY)
-    await order(scenario, within=candidate.earliest - scenario.world.clock.now())
+    await order(scenario, within=candidate.earliest_delete_at - scenario.world.clock.now())
     with pytest.raises(JobBlocked) as past:
         await order(scenario, within=-DAY)
 
-    assert candidate.earliest == job.history[-1].at + 7 * DAY
-    assert f"{candidate.earliest:%Y-%m-%d}" in early.value.instruction
+    assert candidate.earliest_delete_at == job.history[-1].changed_at + 7 * DAY
+    assert f"{candidate.earliest_delete_at:%Y-%m-%d}" in early.value.fix
     assert (early.value.code, past.value.code) == (
         "deletion_date_too_early",
         "deletion_date_too_early",
@@ -137,7 +139,7 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     scenario = await retired_scenario()
     await order(scenario)
     settings = EnvironmentSettings(
-        environment_id=scenario.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+        environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
     )
     await scenario.services.tables.environment_settings.upsert(settings)
 
@@ -146,7 +148,7 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     await at_its_date(scenario)
 
     assert refusal.value.code == "environment_read_only"
-    assert (await deletions(scenario))["Orders"].code == "environment_read_only"
+    assert (await deletions(scenario))["Orders"].reason_code == "environment_read_only"
     assert deletes(scenario) == []
 
 
@@ -171,14 +173,16 @@ async def test_what_may_be_ordered_says_what_it_ends() -> None:
     """Of each original that stands, dated or not: from when on, what it ends, where it is kept."""
     scenario = await retired_scenario()
 
-    (candidate,) = (await show_deletions(scenario.services, scenario.remediation.id)).candidates
+    (candidate,) = (
+        await show_deletions(scenario.services, scenario.remediation.id)
+    ).deletable_originals
     await order(scenario)
     after = await show_deletions(scenario.services, scenario.remediation.id)
 
     assert candidate.display_name == "Orders"
-    assert any("trigger URL" in sentence for sentence in candidate.ends)
-    assert candidate.archive
-    assert (len(after.deletions), after.candidates) == (1, (candidate,))
+    assert any("trigger URL" in sentence for sentence in candidate.consequences)
+    assert candidate.archive_name
+    assert (len(after.deletions), after.deletable_originals) == (1, (candidate,))
 
 
 # --- what it waits for ---------------------------------------------------------------------------
@@ -236,7 +240,7 @@ async def test_with_the_kill_switch_on_nothing_is_deleted_and_then_it_is() -> No
     await turns(scenario)
 
     assert (held.state, written) == (DeletionState.SCHEDULED, [])
-    assert "kill switch" in held.reason
+    assert "kill switch" in held.message
     assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
@@ -268,7 +272,7 @@ async def test_a_run_that_still_goes_is_not_ended() -> None:
     await scenario.run(2 * DAY)
     await turns(scenario)
 
-    assert "still going" in held.reason
+    assert "still going" in held.message
     assert not any(run.error for run in orders.runs)
     assert '"ended": null' not in str(scenario.fakes.archive.contents)
     assert orders.is_deleted
@@ -283,7 +287,7 @@ async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None
     await at_its_date(scenario)
 
     row = (await deletions(scenario))["Orders"]
-    assert (row.state, row.reason) == (
+    assert (row.state, row.message) == (
         DeletionState.SCHEDULED,
         "The status of the environment's policy is Unlinking.",
     )
@@ -303,8 +307,11 @@ async def test_a_cancelled_delete_is_never_made() -> None:
 
     row = (await deletions(scenario))["Orders"]
     assert (count, row.state, deletes(scenario)) == (1, DeletionState.CANCELLED, [])
-    assert "keeper" in row.reason
-    assert len((await show_deletions(scenario.services, scenario.remediation.id)).candidates) == 1
+    assert "keeper" in row.message
+    assert (
+        len((await show_deletions(scenario.services, scenario.remediation.id)).deletable_originals)
+        == 1
+    )
 
 
 async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
@@ -343,8 +350,8 @@ async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_n
     left = (await deletions(scenario))["Orders"]
 
     assert listed.is_on_microsoft_key_list
-    assert listed.due is not None
-    assert (left.is_on_microsoft_key_list, left.due) == (False, None)
+    assert listed.next_check_at is not None
+    assert (left.is_on_microsoft_key_list, left.next_check_at) == (False, None)
 
 
 async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:

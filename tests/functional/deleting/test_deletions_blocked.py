@@ -29,8 +29,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def blocked_at_its_date(scenario: Scenario, code: str) -> Deletion:
     """Let the date come; the one delete has to be blocked with this code, and nothing deleted."""
     await at_its_date(scenario)
-    (row,) = [one for one in (await deletions(scenario)).values() if one.instruction]
-    assert (row.state, row.code) == (DeletionState.BLOCKED, code), row.reason
+    (row,) = [one for one in (await deletions(scenario)).values() if one.fix]
+    assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
     assert deletes(scenario) == []
     assert (await scenario.job(row.display_name)).state is FlowJobState.RETIRED
     return row
@@ -68,7 +68,7 @@ async def test_an_edit_since_the_copy_is_accepted_by_a_new_order_and_archived() 
 
     assert orders.is_deleted
     row = (await deletions(scenario))["Orders"]
-    kept = scenario.fakes.archive.contents[row.definition.removeprefix("memory:")]
+    kept = scenario.fakes.archive.contents[row.archived_definition.removeprefix("memory:")]
     assert kept.decode() == orders.client_data
 
 
@@ -89,7 +89,7 @@ async def test_without_a_copy_that_works_nothing_is_deleted(what: str) -> None:
 
     row = await blocked_at_its_date(scenario, "copy_changed")
 
-    assert what in row.reason
+    assert what in row.message
 
 
 async def test_a_flow_that_was_off_is_deleted_although_its_copy_is_off() -> None:
@@ -117,8 +117,8 @@ async def test_a_caller_that_holds_the_old_url_again_keeps_the_original() -> Non
     site.settings["FLOW_URL"] = new
     await ordered_anew(scenario)
 
-    assert "FLOW_URL" in row.reason
-    assert "sig=" not in row.reason
+    assert "FLOW_URL" in row.message
+    assert "sig=" not in row.message
     assert orders.is_deleted
 
 
@@ -131,7 +131,7 @@ async def test_a_caller_that_came_since_is_found_before_the_delete() -> None:
 
     row = await blocked_at_its_date(scenario, "manual_caller")
 
-    assert "new-app" in row.reason
+    assert "new-app" in row.message
 
 
 async def test_one_search_is_enough_for_all_that_go_on_one_day() -> None:
@@ -171,7 +171,7 @@ async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delet
     scenario = await retired_scenario()
     await order(scenario)
     job = await scenario.job("Orders")
-    scenario.fakes.archive.contents[job.archive.removeprefix("memory:")] = b"{}"
+    scenario.fakes.archive.contents[job.archive_name.removeprefix("memory:")] = b"{}"
 
     await blocked_at_its_date(scenario, "archive_failed")
 
@@ -186,7 +186,7 @@ async def test_an_original_that_somebody_else_deleted_is_noted_as_gone() -> None
 
     row = (await deletions(scenario))["Orders"]
     assert (row.state, row.restorable_until) == (DeletionState.DELETED, None)
-    assert "somebody else" in row.history[-1].text
+    assert "somebody else" in row.history[-1].message
     assert deletes(scenario) == []
 
 
@@ -214,7 +214,7 @@ async def test_a_child_alone_is_blocked_by_the_original_that_runs_it() -> None:
 
     row = await blocked_at_its_date(scenario, "parent_flow_not_ready")
 
-    assert "Billing parent" in row.instruction
+    assert "Billing parent" in row.fix
 
 
 async def test_a_parent_that_no_longer_runs_it_is_in_nobodys_way() -> None:
@@ -265,7 +265,8 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
     table = scenario.services.tables.deletions
     async for kept in table.query(scenario.build.environment.id):
         await table.replace(
-            kept, replace(kept.item, is_on_microsoft_key_list=None, due=kept.item.deleted_at)
+            kept,
+            replace(kept.item, is_on_microsoft_key_list=None, next_check_at=kept.item.deleted_at),
         )
     calls: list[str] = []
     services = scenario.services

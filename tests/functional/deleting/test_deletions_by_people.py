@@ -63,7 +63,7 @@ async def shown(scenario: Scenario) -> Any:
 async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Scenario) -> None:
     """The caller that App Service signed in is the approver, whatever the body says."""
     flow = original(scenario, "Orders")
-    body = {"on": day(scenario), "flows": [flow.workflow_id], "by": "somebody"}
+    body = {"delete_at": day(scenario), "flow_ids": [flow.workflow_id], "approved_by": "somebody"}
     headers = signed_in("admin@contoso.example")
 
     reply = await call(
@@ -75,13 +75,13 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Sce
 
     (ordered,) = reply.document["items"]
     assert (reply.status, ordered["approved_by"]) == (202, "admin@contoso.example")
-    assert ordered["on"] == f"{body['on']}T00:00:00Z"
+    assert ordered["delete_at"] == f"{body['delete_at']}T00:00:00Z"
     assert [one["state"] for one in answer["items"]] == ["deleted"]
-    assert [one["display_name"] for one in answer["candidates"]] == ["Bills"]
+    assert [one["display_name"] for one in answer["deletable_originals"]] == ["Bills"]
     assert answer["run_archives"][0]["state"] == "completed"
-    assert answer["support_windows"][0]["closes"]
+    assert answer["support_windows"][0]["closes_at"]
     assert [one["state"] for one in detail["deletions"]] == ["deleted"]
-    assert all(job["archive"] for job in detail["jobs"])
+    assert all(job["archive_name"] for job in detail["flow_jobs"])
     assert detail["support_windows"] == answer["support_windows"]
     assert deletes(scenario) == [flow.workflow_id]
 
@@ -89,53 +89,57 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Sce
 async def test_a_time_with_its_zone_is_taken_as_it_is(scenario: Scenario) -> None:
     """One without a zone is refused, and so is what is no date."""
     moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
-    body = {"on": f"{moment.isoformat()}+02:00", "by": "tests"}
+    body = {"delete_at": f"{moment.isoformat()}+02:00", "approved_by": "tests"}
 
     reply = await call(deletions_api.schedule_deletions, body, id=scenario.remediation.id)
     answers = [
         await call(
-            deletions_api.schedule_deletions, {"on": on, "by": "tests"}, id=scenario.remediation.id
+            deletions_api.schedule_deletions,
+            {"delete_at": on, "approved_by": "tests"},
+            id=scenario.remediation.id,
         )
         for on in (moment.isoformat(), "tomorrow", "", None, 5, "9999-12-31T23:59:00-12:00")
     ]
 
     expected = (moment - timedelta(hours=2)).isoformat()
-    assert {one["on"] for one in reply.document["items"]} == {f"{expected}Z"}
+    assert {one["delete_at"] for one in reply.document["items"]} == {f"{expected}Z"}
     assert [one.status for one in answers] == [400] * 6
 
 
 async def test_nobody_and_too_early_are_refused(scenario: Scenario) -> None:
     """400 without a name, 409 with the first date that would do, 404 for a strange flow."""
     nobody = await call(
-        deletions_api.schedule_deletions, {"on": day(scenario)}, id=scenario.remediation.id
+        deletions_api.schedule_deletions, {"delete_at": day(scenario)}, id=scenario.remediation.id
     )
     early = await call(
         deletions_api.schedule_deletions,
-        {"on": day(scenario, -1), "by": "tests"},
+        {"delete_at": day(scenario, -1), "approved_by": "tests"},
         id=scenario.remediation.id,
     )
     strange = await call(
         deletions_api.schedule_deletions,
-        {"on": day(scenario), "by": "tests", "flows": ["nobody"]},
+        {"delete_at": day(scenario), "approved_by": "tests", "flow_ids": ["nobody"]},
         id=scenario.remediation.id,
     )
 
     assert (nobody.status, early.status, strange.status) == (400, 409, 404)
-    assert early.document["code"] == "deletion_date_too_early"
+    assert early.document["reason_code"] == "deletion_date_too_early"
 
 
 async def test_a_delete_is_cancelled_over_http(scenario: Scenario) -> None:
     """Of one flow or of all; the answer counts them."""
     identity = scenario.remediation.id
-    order = {"on": day(scenario), "by": "tests"}
+    order = {"delete_at": day(scenario), "approved_by": "tests"}
     await call(deletions_api.schedule_deletions, order, id=identity)
     flow = original(scenario, "Orders").workflow_id
 
-    one = await call(deletions_api.cancel_deletions, {"flows": [flow], "by": "tests"}, id=identity)
-    rest = await call(deletions_api.cancel_deletions, {"by": "tests"}, id=identity)
+    one = await call(
+        deletions_api.cancel_deletions, {"flow_ids": [flow], "cancelled_by": "tests"}, id=identity
+    )
+    rest = await call(deletions_api.cancel_deletions, {"cancelled_by": "tests"}, id=identity)
     await come(scenario)
 
-    assert (one.document, rest.document) == ({"cancelled": 1}, {"cancelled": 1})
+    assert (one.document, rest.document) == ({"cancelled_count": 1}, {"cancelled_count": 1})
     assert deletes(scenario) == []
 
 
@@ -176,7 +180,7 @@ async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: Comman
     assert "warning in the admin center" in standing.stdout
     assert strange.exit_code == 3
     assert "No flow of that remediation matches 'nobody'." in strange.stderr
-    assert json.loads(kept.stdout) == {"cancelled": 1}
+    assert json.loads(kept.stdout) == {"cancelled_count": 1}
     assert "Deletions of originals: 1 cancelled" in remediation.stdout
     assert "Archived: 2 definitions" in remediation.stdout
 
@@ -198,7 +202,7 @@ async def test_ordering_again_replaces_the_date_after_saying_so(
 
     assert f"Replaces the deletion on {first} 00:00 UTC" in named.stderr
     assert "trigger URL" in named.stderr
-    dates = {one["display_name"]: one["on"] for one in json.loads(every.stdout)["items"]}
+    dates = {one["display_name"]: one["delete_at"] for one in json.loads(every.stdout)["items"]}
     assert set(dates) == {"Orders", "Bills"}
     assert len(set(dates.values())) == 1
     assert flow in listed.stdout  # what --flow takes

@@ -111,7 +111,7 @@ async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
         assert scenario.world.violations == []
         job = await scenario.job("Orders")
         assert (job.state, job.leased_until) == (FlowJobState.RETIRED, None), number
-        assert [change.text for change in job.history].count(job.history[-1].text) == 1
+        assert [change.message for change in job.history].count(job.history[-1].message) == 1
     assert struck > 15
 
 
@@ -174,7 +174,7 @@ async def test_the_kill_switch_in_the_middle_of_the_checks_stops_the_delete() ->
     await turns(scenario, scenario.make(scenario.fakes.ports))
 
     assert deletes(scenario) == []
-    assert "kill switch" in (await deletions(scenario))["Orders"].reason
+    assert "kill switch" in (await deletions(scenario))["Orders"].message
 
 
 async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> None:
@@ -212,7 +212,7 @@ async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted
 
     row = (await deletions(scenario))["Button"]
     assert first.state is DeletionState.DELETING
-    assert (row.state, row.code) == (DeletionState.BLOCKED, Reason.ORIGINAL_EDITED)
+    assert (row.state, row.reason_code) == (DeletionState.BLOCKED, Reason.ORIGINAL_EDITED)
     assert deletes(scenario) == []
 
 
@@ -237,7 +237,7 @@ async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
     row = (await deletions(scenario))["Orders"]
     assert noted.state is DeletionState.DELETING
     assert (waiting.state, deletes(scenario)) == (DeletionState.ARCHIVING, [])
-    assert "kill switch" in waiting.reason
+    assert "kill switch" in waiting.message
     assert (row.state, row.restorable_until) == (DeletionState.CANCELLED, None)
 
 
@@ -263,7 +263,7 @@ async def test_a_deleted_flow_outside_solutions_is_restored_by_a_rollback() -> N
 
     assert was_deleted
     job = await scenario.job("Button")
-    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert differences(before, scenario.world) == []
     assert (await deletions(scenario))["Button"].state is DeletionState.CANCELLED
 
@@ -282,8 +282,11 @@ async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
     orders.is_deleted, orders.deleted_at = False, None
     await scenario.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_already_deleted")
-    assert f"{until:%Y-%m-%d}" in blocked.instruction
+    assert (blocked.state, blocked.reason_code) == (
+        FlowJobState.BLOCKED,
+        "original_already_deleted",
+    )
+    assert f"{until:%Y-%m-%d}" in blocked.fix
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
@@ -299,8 +302,8 @@ async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> N
     await scenario.roll_back()
 
     job = await scenario.job("Orders")
-    assert (job.state, job.requested) == (FlowJobState.RETIRED, None)
-    assert "can no longer be restored" in job.history[-1].text
+    assert (job.state, job.requested_command) == (FlowJobState.RETIRED, None)
+    assert "can no longer be restored" in job.history[-1].message
     assert scenario.world.writes[writes:] == []
     assert scenario.world.workflow(job.environment_id, job.copy_id).is_on
 
@@ -378,6 +381,10 @@ async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restore
     await scenario.driver.call(lambda s: change_remediation.retry(s, scenario.remediation.id))
     await scenario.run(60 * DAY)
 
-    assert (child.state, child.code, in_vain) == (FlowJobState.BLOCKED, "parent_flow_not_ready", 0)
+    assert (child.state, child.reason_code, in_vain) == (
+        FlowJobState.BLOCKED,
+        "parent_flow_not_ready",
+        0,
+    )
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, jobs

@@ -170,8 +170,8 @@ async def test_the_report_names_the_day_on_which_the_supports_window_closes(
     shown = await show_run_archives(scenario.services, scenario.remediation.id)
 
     (window,) = shown.support_windows
-    assert window.closes is not None
-    left = window.closes - scenario.world.clock.now()
+    assert window.closes_at is not None
+    left = window.closes_at - scenario.world.clock.now()
     assert timedelta(days=29) < left <= timedelta(days=30)
 
 

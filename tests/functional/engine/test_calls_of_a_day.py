@@ -31,7 +31,9 @@ def most_in_a_day(meter: Meter) -> int:
 async def waiting(scenario: Scenario) -> dict[str, datetime | None]:
     """Return the flows that wait for calls, and until when."""
     jobs = await scenario.jobs()
-    return {name: job.due for name, job in jobs.items() if job.code == Reason.THROTTLED}
+    return {
+        name: job.next_check_at for name, job in jobs.items() if job.reason_code == Reason.THROTTLED
+    }
 
 
 async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
@@ -56,16 +58,18 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     assert len(waits) > 10
     assert all(due and due > began + DAY for due in waits.values())
     assert len(meter.scarce) == A_DAY - A_DAY // 10
-    assert health.calls.remaining_today == 0
-    assert health.calls.next_at
-    assert began + DAY < health.calls.next_at <= began + DAY + HOUR
-    assert health.notices == {Reason.THROTTLED: 1}
+    assert health.request_queues.remaining_today == 0
+    assert health.request_queues.next_at
+    assert began + DAY < health.request_queues.next_at <= began + DAY + HOUR
+    assert health.alert_counts == {Reason.THROTTLED: 1}
     [told] = health.alerts
     assert told.message.startswith("The flow service has reached its daily limit until ")
     pace = "the daily limit is used up; next at 2026-"
-    assert f"Jobs waiting for requests\t{health.calls.waiting}, {pace}" in shown.stdout
+    assert f"Jobs waiting for requests\t{health.request_queues.waiting}, {pace}" in shown.stdout
     reasons = {
-        one.reason for one in (await scenario.jobs()).values() if one.code == Reason.THROTTLED
+        one.message
+        for one in (await scenario.jobs()).values()
+        if one.reason_code == Reason.THROTTLED
     }
     assert "Waiting for requests: flow-service has reached its daily limit." in reasons
 
@@ -78,7 +82,7 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
 
     assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
     assert most_in_a_day(meter) <= A_DAY
-    assert (await check_health(services)).notices == {}
+    assert (await check_health(services)).alert_counts == {}
 
 
 async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
@@ -91,7 +95,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
     await planned(scenario)
     await scenario.approve(run=timedelta(0))
     await scenario.until("Mail", state)
-    clock, others = scenario.world.clock, RequestDemand(job_id="others", calls=1, priority="1")
+    clock, others = scenario.world.clock, RequestDemand(job_id="others", requests=1, priority="1")
     budget = StoredRequestBudget(scenario.fakes.store, clock, limit)
     while (await budget.queue_status()).remaining_today:
         try:
@@ -118,4 +122,4 @@ async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
 
     await scenario.run(HOUR / 12)
 
-    assert (await scenario.job("Mail")).reached is FlowJobState.MONITORING
+    assert (await scenario.job("Mail")).step is FlowJobState.MONITORING

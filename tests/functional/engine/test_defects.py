@@ -89,14 +89,18 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(scenario: Scenar
     await run(scenario, timedelta(days=30))
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.FAILED, "internal_error")
-    assert job.reason.startswith("Orders: ZeroDivisionError at ")
+    assert (job.state, job.reason_code) == (FlowJobState.FAILED, "internal_error")
+    assert job.message.startswith("Orders: ZeroDivisionError at ")
     assert "secret" not in str(job)
     assert raising.raised == TRIES
     assert (await scenario.job("Keyword")).state is FlowJobState.RETIRED
     assert scenario.fakes.messages.dead_letters(FLOW_JOBS) == []
     (told,) = scenario.fakes.notices.told
-    assert (told.code, told.row[2], told.message) == (Reason.INTERNAL_ERROR, job.id, job.reason)
+    assert (told.reason_code, told.row[2], told.message) == (
+        Reason.INTERNAL_ERROR,
+        job.id,
+        job.message,
+    )
 
 
 async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scenario) -> None:
@@ -105,12 +109,12 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scena
     broken(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
     await run(scenario, timedelta(days=1))
     provide(scenario.services)
-    before = (await call(health_api.show_health)).document["notices"]
+    before = (await call(health_api.show_health)).document["alert_counts"]
     mended.append(True)
 
     await change_remediation.retry(scenario.services, scenario.remediation.id)
     await send_due_and_overdue_messages(scenario.services)
-    after = (await call(health_api.show_health)).document["notices"]
+    after = (await call(health_api.show_health)).document["alert_counts"]
     await run(scenario, timedelta(days=30))
 
     assert before == {Reason.INTERNAL_ERROR: 1}
@@ -130,7 +134,7 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scen
     await run(scenario, timedelta(days=1))
 
     job = await scenario.environment_job()
-    assert (job.state, job.code, raising.raised) == (
+    assert (job.state, job.reason_code, raising.raised) == (
         EnvironmentJobState.FAILED,
         Reason.INTERNAL_ERROR,
         TRIES,
@@ -157,8 +161,8 @@ async def test_a_defect_in_mid_swap_brings_the_original_back(scenario: Scenario)
     await run(scenario, timedelta(days=30))
 
     job = await scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.INTERNAL_ERROR)
-    assert "ZeroDivisionError at" in job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.INTERNAL_ERROR)
+    assert "ZeroDivisionError at" in job.message
     assert flows["Keyword"].state is FlowState.ON
 
 
@@ -215,10 +219,10 @@ async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(scenario: S
 async def start(scenario: Scenario) -> None:
     """Order a remediation, and let nothing happen yet."""
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.API_REQUEST,
-        cause="order-1",
+        start_source=StartSource.API_REQUEST,
+        idempotency_key="order-1",
         environment_ids=(scenario.build.environment.id,),
     )
     scenario.remediation = await scenario.driver.call(lambda s: start_manual_remediation(s, order))

@@ -80,7 +80,7 @@ async def test_what_is_remembered_takes_no_order_back() -> None:
     await held.flush()
 
     job = await scenario.job("Orders")
-    assert (job.copy_host, job.requested) == ("copy.example", JobCommand.CANCEL)
+    assert (job.copy_host, job.requested_command) == ("copy.example", JobCommand.CANCEL)
 
 
 async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
@@ -143,4 +143,4 @@ async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_order
     job = await scenario.job("Orders")
     assert job.copy_host == "copy.example"
     assert job.leased_until == held.job.leased_until
-    assert job.requested is (JobCommand.CANCEL if is_ordered else None)
+    assert job.requested_command is (JobCommand.CANCEL if is_ordered else None)

@@ -77,10 +77,10 @@ async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scena
     )
     await scenario.opt_in()
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.API_REQUEST,
-        cause="order-1",
+        start_source=StartSource.API_REQUEST,
+        idempotency_key="order-1",
         environment_ids=(scenario.build.environment.id,),
     )
     scenario.remediation = await scenario.driver.call(lambda s: start_manual_remediation(s, order))
@@ -90,7 +90,7 @@ async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scena
 async def ends_well(scenario: Scenario) -> None:
     """Let a month pass; everything is retired, and no call of the traffic was lost."""
     await scenario.run(timedelta(days=30))
-    states = {title: (job.state, job.reason) for title, job in (await scenario.jobs()).items()}
+    states = {title: (job.state, job.message) for title, job in (await scenario.jobs()).items()}
     assert len(states) == len(list(scenario.world.flows())) // 2
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
@@ -160,8 +160,8 @@ async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
     health = (await call(health_api.show_health)).document
 
     assert {one["service"] for one in health["outages"]} <= {"workflows", "flow_reports"}
-    assert health["notices"] == {Reason.SERVICE_OUTAGE: len(health["outages"])}
-    assert all(one.code == Reason.SERVICE_OUTAGE for one in scenario.fakes.notices.told)
+    assert health["alert_counts"] == {Reason.SERVICE_OUTAGE: len(health["outages"])}
+    assert all(one.reason_code == Reason.SERVICE_OUTAGE for one in scenario.fakes.notices.told)
     assert max(outage.calls_out.values()) < 160
 
     await ends_well(scenario)
@@ -178,12 +178,12 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     await scenario.run(timedelta(days=30))
 
     jobs = await scenario.jobs()
-    assert (jobs["Called 0"].state, jobs["Called 0"].code) == (
+    assert (jobs["Called 0"].state, jobs["Called 0"].reason_code) == (
         FlowJobState.BLOCKED,
         "retries_exhausted",
     )
     assert {jobs[name].state for name in ("Called 1", "Called 2")} == {FlowJobState.RETIRED}
-    assert not any("is out" in line.text for job in jobs.values() for line in job.history)
+    assert not any("is out" in line.message for job in jobs.values() for line in job.history)
 
     broken.workflow_id = ""
     await scenario.retry()
@@ -208,8 +208,8 @@ async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() 
     late = await run_daily_check(scenario.services, "tomorrow")
     await scenario.run(timedelta(days=30))
 
-    assert (waiting.state, waiting.code) == (FlowJobState.WAITING, "retries_exhausted")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "retries_exhausted")
+    assert (waiting.state, waiting.reason_code) == (FlowJobState.WAITING, "retries_exhausted")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "retries_exhausted")
     assert (early.retried, late.retried) == (0, 1)
     assert (await scenario.job("Called 0")).state is FlowJobState.RETIRED
 
@@ -241,7 +241,9 @@ async def test_refused_tokens_are_tried_again_before_they_block(
 
     job = await scenario.job("Called 0")
     assert job.state is state
-    assert job.code == ("" if state is FlowJobState.RETIRED else "ExpiredAuthenticationToken")
+    assert job.reason_code == (
+        "" if state is FlowJobState.RETIRED else "ExpiredAuthenticationToken"
+    )
 
 
 class _BrokenFor:

@@ -41,7 +41,7 @@ async def quiet_scenario(flows: int = 1) -> Scenario:
     scenario.build.link()
     await scenario.opt_in()
     await scenario.order(run=timedelta(hours=1))
-    assert {job.code for job in (await scenario.jobs()).values()} == {"no_call_period"}
+    assert {job.reason_code for job in (await scenario.jobs()).values()} == {"no_call_period"}
     return scenario
 
 
@@ -61,14 +61,14 @@ async def change(scenario: Scenario, job: FlowJob) -> None:
 async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> None:
     """Nothing waits at the broker; the message comes to the minute that the row names."""
     scenario = await quiet_scenario(3)
-    due = {job.due for job in (await scenario.jobs()).values()}
+    due = {job.next_check_at for job in (await scenario.jobs()).values()}
 
     assert scenario.fakes.messages.waiting(FLOW_JOBS) == []
     await scenario.run(timedelta(days=8))
 
     jobs = (await scenario.jobs()).values()
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
-    assert {job.history[-1].at for job in jobs} == due
+    assert {job.history[-1].changed_at for job in jobs} == due
 
 
 async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
@@ -100,7 +100,7 @@ async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Mom
     with suppress(Killed):
         await driver.call(lambda s: roll_back(s, scenario.remediation.id))
     scenario.fakes.messages.lose()
-    is_ordered = (await scenario.job("Flow 0")).requested is not None
+    is_ordered = (await scenario.job("Flow 0")).requested_command is not None
     await scenario.run(SOON_AFTER)
 
     job = await scenario.job("Flow 0")
@@ -115,10 +115,10 @@ async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Mome
     scenario.prepare()
     await scenario.opt_in_both()
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.API_REQUEST,
-        cause="both",
+        start_source=StartSource.API_REQUEST,
+        idempotency_key="both",
         environment_ids=tuple(build.environment.id for build in scenario.builders),
     )
     driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
@@ -189,7 +189,7 @@ async def test_a_long_queue_gets_few_messages_more() -> None:
 async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
     """The app stood still for a day; then the step waits for a window, by a reminder alone."""
     scenario = await quiet_scenario()
-    due = (await scenario.job("Flow 0")).due
+    due = (await scenario.job("Flow 0")).next_check_at
     assert due is not None
     opens = due + timedelta(hours=36)
     await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
@@ -198,7 +198,7 @@ async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
     await scenario.run(timedelta(hours=7))
 
     job = await scenario.job("Flow 0")
-    assert (job.state, job.history[-1].at) == (FlowJobState.RETIRED, opens)
+    assert (job.state, job.history[-1].changed_at) == (FlowJobState.RETIRED, opens)
 
 
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
@@ -217,7 +217,9 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
     scenario = await quiet_scenario(2)
     before = await check_health(scenario.services)
     await scenario.services.tables.wake_ups.clear("wake_up")
-    due = max(job.due or scenario.services.now for job in (await scenario.jobs()).values())
+    due = max(
+        job.next_check_at or scenario.services.now for job in (await scenario.jobs()).values()
+    )
     early = await check_health(scenario.services)
     scenario.world.clock.advance_to(due + 10 * MINUTE)
 
@@ -227,11 +229,11 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
 
     assert before.without_wake_up == early.without_wake_up == 0
     assert late.health.without_wake_up >= 2
-    (waiting,) = [one for one in late.waiting if one.cause is PendingActionKind.WAKE_UP]
+    (waiting,) = [one for one in late.pending_actions if one.kind is PendingActionKind.WAKE_UP]
     assert waiting.count == late.health.without_wake_up
-    assert "run_daily_check" in waiting.instruction
+    assert "run_daily_check" in waiting.fix
     assert after.health.without_wake_up == 0
-    assert PendingActionKind.WAKE_UP not in [one.cause for one in after.waiting]
+    assert PendingActionKind.WAKE_UP not in [one.kind for one in after.pending_actions]
 
 
 async def test_two_timers_at_once_lose_no_reminder() -> None:
@@ -254,7 +256,9 @@ async def test_health_tells_that_the_timer_stands_still() -> None:
     """It counts the rows that it should have looked at."""
     scenario = await quiet_scenario(2)
     healthy = await check_health(scenario.services)
-    due = max(job.due or scenario.services.now for job in (await scenario.jobs()).values())
+    due = max(
+        job.next_check_at or scenario.services.now for job in (await scenario.jobs()).values()
+    )
 
     scenario.world.clock.advance_to(due + MINUTE)
 

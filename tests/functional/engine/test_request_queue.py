@@ -78,8 +78,12 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
     await scenario.run(HOUR / 2)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code, job.due) == (FlowJobState.WAITING, Reason.THROTTLED, turns.opens)
-    assert (job.reached, job.fencing_token) == (FlowJobState.PLANNED, 0)
+    assert (job.state, job.reason_code, job.next_check_at) == (
+        FlowJobState.WAITING,
+        Reason.THROTTLED,
+        turns.opens,
+    )
+    assert (job.step, job.fencing_token) == (FlowJobState.PLANNED, 0)
     assert reads.calls == 0
 
     await scenario.run(timedelta(days=30))
@@ -102,17 +106,17 @@ async def test_a_line_that_stands_still_is_told() -> None:
     await send_due_and_overdue_messages(services)
     health = await check_health(services)
 
-    assert health.calls.waiting == 1
-    assert health.calls.next_at == opens
-    assert (await scenario.environment_job()).due == opens
-    assert health.notices == {Reason.THROTTLED: 1}
-    assert [one.code for one in scenario.fakes.notices.told] == [Reason.THROTTLED]
+    assert health.request_queues.waiting == 1
+    assert health.request_queues.next_at == opens
+    assert (await scenario.environment_job()).next_check_at == opens
+    assert health.alert_counts == {Reason.THROTTLED: 1}
+    assert [one.reason_code for one in scenario.fakes.notices.told] == [Reason.THROTTLED]
 
     await scenario.run(timedelta(days=30))
 
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
-    assert (await check_health(services)).calls.waiting == 0
-    assert (await check_health(services)).notices == {}
+    assert (await check_health(services)).request_queues.waiting == 0
+    assert (await check_health(services)).alert_counts == {}
 
 
 async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> None:
@@ -123,17 +127,15 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
         scenario.build.http_flow(f"Flow {number}")
     await planned(scenario)
     await scenario.approve(run=HOUR / 60)
-    waiting = [
-        job for job in (await scenario.jobs()).values() if job.reached is FlowJobState.PLANNED
-    ]
-    *others, last = sorted(waiting, key=lambda job: str(job.due))
+    waiting = [job for job in (await scenario.jobs()).values() if job.step is FlowJobState.PLANNED]
+    *others, last = sorted(waiting, key=lambda job: str(job.next_check_at))
 
     await scenario.roll_back(*(job.original_id for job in others), run=HOUR / 4)
 
     jobs = await scenario.jobs()
-    assert last.due is not None
-    assert last.due > scenario.services.now
-    assert jobs[last.display_name].reached is FlowJobState.CHECKING_FOR_CALLS
+    assert last.next_check_at is not None
+    assert last.next_check_at > scenario.services.now
+    assert jobs[last.display_name].step is FlowJobState.CHECKING_FOR_CALLS
     assert {jobs[job.display_name].state for job in others} == {FlowJobState.CANCELLED}
     assert (
         await StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT).queue_status()
@@ -150,7 +152,7 @@ def outside_solutions(scenario: Scenario, name: str) -> None:
 async def with_an_hours_writes_made(scenario: Scenario) -> None:
     """Use up the writes of an hour, but for what is kept."""
     budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, HOURLY)
-    other = RequestDemand(job_id="other", calls=1, priority="1")
+    other = RequestDemand(job_id="other", requests=1, priority="1")
     with suppress(MustWait):
         while True:
             async with budget.reserve(other):
@@ -171,7 +173,7 @@ async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up(
 
     await scenario.run(HOUR / 12)
 
-    assert (await scenario.job("Mail")).reached is FlowJobState.MONITORING
+    assert (await scenario.job("Mail")).step is FlowJobState.MONITORING
 
 
 async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
@@ -203,10 +205,10 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     await scenario.run(HOUR / 4)
     services = scenario.services
     health = await check_health(services)
-    (waiting,) = (await show_status(services)).waiting
+    (waiting,) = (await show_status(services)).pending_actions
 
-    assert health.notices == {Reason.REQUEST_BUDGET_RESET: 1}
+    assert health.alert_counts == {Reason.REQUEST_BUDGET_RESET: 1}
     assert [told.row for told in scenario.fakes.notices.told] == [name]
-    assert "/".join(name) in waiting.reason
-    assert waiting.instruction == Reason.REQUEST_BUDGET_RESET.instruction
-    assert (await scenario.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert "/".join(name) in waiting.message
+    assert waiting.fix == Reason.REQUEST_BUDGET_RESET.fix
+    assert (await scenario.job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS

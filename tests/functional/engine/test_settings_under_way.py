@@ -64,7 +64,9 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
     async def create_and_take_back(*arguments: object) -> None:
         await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
         await scenario.services.tables.environment_settings.upsert(
-            EnvironmentSettings(environment_id=environment, mode=ApprovalPolicy.READ_ONLY)
+            EnvironmentSettings(
+                environment_id=environment, approval_policy=ApprovalPolicy.READ_ONLY
+            )
         )
         scenario.world.clock.advance(LATELY + SECOND)
 
@@ -74,6 +76,6 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
 
     job = await scenario.job("Orders")
     assert job.needs_action
-    assert job.code == Reason.ENVIRONMENT_READ_ONLY
+    assert job.reason_code == Reason.ENVIRONMENT_READ_ONLY
     copy = scenario.build.environment.flows[job.copy_id]
     assert not copy.is_on

@@ -71,7 +71,7 @@ async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
 async def in_health(scenario: Scenario) -> dict[str, int]:
     """Return the notices that health shows after the timer that forgets."""
     await scenario.driver.call(send_due_and_overdue_messages)
-    return (await check_health(scenario.services)).notices
+    return (await check_health(scenario.services)).alert_counts
 
 
 async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Scenario) -> None:
@@ -85,7 +85,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Sce
     scenario.world.firewalls = [erp("PowerPlatformPlex")]
     closed = await told(scenario, date="last")
 
-    assert notice.code == Reason.ADDRESS_RANGES_CHANGED
+    assert notice.reason_code == Reason.ADDRESS_RANGES_CHANGED
     for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
         assert said in notice.message
     assert edition.changes == (
@@ -96,10 +96,14 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Sce
             removed=("20.1.1.0/24",),
         ),
     )
-    assert edition.firewalls == (
-        AffectedFirewall(gap="app_service:/firewalls/erp", name="erp", missing=("20.9.0.0/24",)),
+    assert edition.affected_firewalls == (
+        AffectedFirewall(
+            issue="app_service:/firewalls/erp", name="erp", missing_prefixes=("20.9.0.0/24",)
+        ),
     )
-    assert edition.plans == (AffectedRemediation(remediation_id=scenario.remediation.id, flows=1),)
+    assert edition.affected_remediations == (
+        AffectedRemediation(remediation_id=scenario.remediation.id, flow_count=1),
+    )
     assert scenario.remediation.id in notice.message
     assert shown == {Reason.ADDRESS_RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
@@ -125,7 +129,9 @@ async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -
     await told(scenario, after=timedelta(minutes=1))
 
     [edition, _] = await list_known_versions(scenario.services)
-    assert edition.plans == (AffectedRemediation(remediation_id=scenario.remediation.id, flows=2),)
+    assert edition.affected_remediations == (
+        AffectedRemediation(remediation_id=scenario.remediation.id, flow_count=2),
+    )
 
 
 async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
@@ -219,7 +225,7 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(
     await run_daily_check(services, "day-8")
 
     [notice] = notices.told
-    assert notice.code == Reason.ADDRESS_RANGES_OUTDATED
+    assert notice.reason_code == Reason.ADDRESS_RANGES_OUTDATED
     assert "could not be read" in notice.message
 
 
@@ -229,7 +235,7 @@ async def test_a_list_that_nobody_refreshes_is_told(scenario: Scenario) -> None:
 
     [notice] = await told(scenario, after=2 * DAY, date="later")
 
-    assert notice.code == Reason.ADDRESS_RANGES_OUTDATED
+    assert notice.reason_code == Reason.ADDRESS_RANGES_OUTDATED
     assert "version 371 has not changed since " in notice.message
     publish(scenario, {WEST: ["20.1.0.0/23"]})
     assert await told(scenario, date="last") == []

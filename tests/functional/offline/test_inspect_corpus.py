@@ -128,7 +128,7 @@ def test_the_documented_rule_agrees(
     """Flows stay by the document's rule of 2024, and no others do except by later rules."""
     for key, label in labels.items():
         found = inspected[key]
-        if not _SINCE_2025.intersection(found["reasons"]):
+        if not _SINCE_2025.intersection(found["microsoft_key_reasons"]):
             assert found["stays_on_microsoft_key"] in _BY_RULE[label["doc_rule"]], key
 
 

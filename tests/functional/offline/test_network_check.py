@@ -18,7 +18,17 @@ from tests.kinds.firewalls import key_vault
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
-KEYS = ["resource", "kind", "tag", "required", "region", "verdict", "covered", "missing", "reason"]
+KEYS = [
+    "resource",
+    "kind",
+    "tag",
+    "required",
+    "region",
+    "verdict",
+    "covered",
+    "missing_prefixes",
+    "message",
+]
 WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]
 NORTH = ["4.207.189.192/26"]
 #: Kind, verdict and reason of the resources in the real files, for the whole `PowerPlatformPlex`.
@@ -109,10 +119,10 @@ def test_a_row_says_what_is_let_in_and_what_is_missing(tmp_path: Path, tags: Pat
     assert (west["kind"], west["tag"]) == ("network_security_group", "PowerPlatformPlex")
     assert (west["region"], west["verdict"]) == ("WestEurope", "partly_allowed")
     assert west["covered"] == {"ipv4": "allowed", "ipv6": "denied"}
-    assert west["missing"] == [WEST[2]]
-    assert west["reason"] == "refused_by: DenyAllInBound"
+    assert west["missing_prefixes"] == [WEST[2]]
+    assert west["message"] == "refused_by: DenyAllInBound"
     assert (north["region"], north["covered"]) == ("NorthEurope", {"ipv4": "partly_allowed"})
-    assert north["missing"] == ["4.207.189.224/27"]
+    assert north["missing_prefixes"] == ["4.207.189.224/27"]
 
 
 def test_without_a_region_the_tag_is_asked_about_as_a_whole(tmp_path: Path, tags: Path) -> None:
@@ -124,8 +134,8 @@ def test_without_a_region_the_tag_is_asked_about_as_a_whole(tmp_path: Path, tags
     [west_only] = check(tags, write(tmp_path / "part.json", security_group(part)))
 
     assert (all_of_it["region"], all_of_it["verdict"]) == (None, "allowed")
-    assert (all_of_it["missing"], all_of_it["reason"]) == ([], None)
-    assert (west_only["verdict"], west_only["missing"]) == ("partly_allowed", NORTH)
+    assert (all_of_it["missing_prefixes"], all_of_it["message"]) == ([], None)
+    assert (west_only["verdict"], west_only["missing_prefixes"]) == ("partly_allowed", NORTH)
 
 
 def of_three_tags(tmp_path: Path) -> Path:
@@ -209,10 +219,14 @@ def test_a_region_without_ipv4_prefixes_is_not_covered_by_a_list_of_ipv4(
     result = run(of_three_tags(tmp_path), file, *asked)
 
     row = json.loads(result.stdout.splitlines()[0])
-    assert (row["tag"], row["verdict"], row["missing"]) == ("PowerPlatformPlex", verdict, [])
+    assert (row["tag"], row["verdict"], row["missing_prefixes"]) == (
+        "PowerPlatformPlex",
+        verdict,
+        [],
+    )
     assert row["covered"] == {"ipv4": verdict}
-    assert (row["repair"] or {}).get("refusal", "").startswith(refusal or "")
-    assert (row["repair"] is None) is (refusal is None)
+    assert (row["fix"] or {}).get("unavailable_reason", "").startswith(refusal or "")
+    assert (row["fix"] is None) is (refusal is None)
     assert result.exit_code == (6 if refusal else 0)
 
 
@@ -267,7 +281,7 @@ def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
         "t.json!/providers/Microsoft.Network/networkSecurityGroups/edge-nsg"
     )
     assert group["verdict"] == "allowed"
-    assert (rule["verdict"], rule["reason"]) == (None, "part_of_a_firewall")
+    assert (rule["verdict"], rule["message"]) == (None, "part_of_a_firewall")
 
 
 @pytest.mark.parametrize(
@@ -300,8 +314,8 @@ def test_what_only_a_deployment_decides_cannot_be_told(
     [row] = check(tags, write(tmp_path / "t.json", document))
 
     assert row["resource"].endswith("/edge")
-    assert (row["verdict"], row["reason"]) == ("unknown", "depends_on: flows")
-    assert row["missing"]
+    assert (row["verdict"], row["message"]) == ("unknown", "depends_on: flows")
+    assert row["missing_prefixes"]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +333,7 @@ def test_rules_that_are_not_written_out_cannot_be_told(
 
     [row] = check(tags, write(tmp_path / "t.json", template({**group, "properties": properties})))
 
-    assert (row["verdict"], row["reason"]) == ("unknown", "depends_on: securityRules")
+    assert (row["verdict"], row["message"]) == ("unknown", "depends_on: securityRules")
 
 
 def test_a_template_may_hold_line_breaks_in_its_texts(tmp_path: Path, tags: Path) -> None:
@@ -370,7 +384,7 @@ def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
     )
 
     [row] = alone
-    assert (row["verdict"], row["reason"]) == (
+    assert (row["verdict"], row["message"]) == (
         "unknown",
         "incomplete: the files do not contain all parts of the firewall",
     )
@@ -407,7 +421,7 @@ def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, t
 
     [row] = check(tags, write(tmp_path / "vault.json", printed))
 
-    assert (row["verdict"], row["reason"].partition(":")[0]) == ("unknown", "no_properties")
+    assert (row["verdict"], row["message"].partition(":")[0]) == ("unknown", "no_properties")
 
 
 @pytest.mark.parametrize(
@@ -431,14 +445,14 @@ def test_a_file_without_a_resource_has_a_row_with_a_reason(
 
     assert group["verdict"] == "denied"
     assert (row["resource"], row["kind"], row["verdict"]) == (str(file), "file", None)
-    assert row["reason"].startswith(reason)
+    assert row["message"].startswith(reason)
 
 
 def test_a_file_that_is_not_there_has_a_row_too(tmp_path: Path, tags: Path) -> None:
     """A misspelled name is not a firewall in order."""
     [row] = check(tags, tmp_path / "gone.json")
 
-    assert row["reason"] == "no_file: No such file or directory"
+    assert row["message"] == "no_file: No such file or directory"
 
 
 def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> None:
@@ -450,8 +464,8 @@ def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> No
 
     door, machine = check(tags, write(tmp_path / "t.json", document))
 
-    assert (door["verdict"], door["reason"]) == ("unknown", "not_read: check it manually")
-    assert (machine["verdict"], machine["reason"]) == (None, "not_a_firewall")
+    assert (door["verdict"], door["message"]) == ("unknown", "not_read: check it manually")
+    assert (machine["verdict"], machine["message"]) == (None, "not_a_firewall")
 
 
 def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None:
@@ -484,12 +498,12 @@ def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, 
 
     listed = [json.loads(line) for line in told.stdout.splitlines()]
     west, north = (row for row in listed if row["required"])
-    assert west["repair"] is None
-    assert north["repair"]["gap"] == f"network_security_group:{security_group()['id'].lower()}"
-    assert north["repair"]["bicep"].startswith("resource edge 'Microsoft.Network/")
-    assert north["repair"]["azure_cli"] in shown.stdout
+    assert west["fix"] is None
+    assert north["fix"]["issue"] == f"network_security_group:{security_group()['id'].lower()}"
+    assert north["fix"]["bicep"].startswith("resource edge 'Microsoft.Network/")
+    assert north["fix"]["azure_cli"] in shown.stdout
     assert "# allow PowerPlatformPlex.NorthEurope on edge, each with a rule" in shown.stdout
-    assert "PowerPlatformPlex.WestEurope" not in north["repair"]["azure_cli"]
+    assert "PowerPlatformPlex.WestEurope" not in north["fix"]["azure_cli"]
 
 
 @pytest.mark.parametrize(
@@ -521,11 +535,11 @@ def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
     )
 
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    lacking = [row for row in rows if row["required"] and row["missing"]]
+    lacking = [row for row in rows if row["required"] and row["missing_prefixes"]]
     assert lacking != []
-    for repair in (row["repair"] for row in lacking):
-        if repair["refusal"]:
-            assert repair["refusal"].partition(":")[0] in _written_refusals()
+    for repair in (row["fix"] for row in lacking):
+        if repair["unavailable_reason"]:
+            assert repair["unavailable_reason"].partition(":")[0] in _written_refusals()
             continue
         assert not PARSER.parse(repair["bicep"].encode()).root_node.has_error, repair["bicep"]
         assert hcl2.loads(repair["terraform"])
@@ -548,10 +562,10 @@ def test_every_real_file_has_the_verdict_that_it_had() -> None:
     rows = check(tags, corpus / "firewall")
 
     counted = Counter(
-        (row["kind"].lower(), row["verdict"] or "–", (row["reason"] or "").partition(":")[0])
+        (row["kind"].lower(), row["verdict"] or "–", (row["message"] or "").partition(":")[0])
         for row in rows
         if row["verdict"] or row["kind"] == "file"
     )
-    others = {row["reason"] for row in rows if not row["verdict"] and row["kind"] != "file"}
+    others = {row["message"] for row in rows if not row["verdict"] and row["kind"] != "file"}
     assert counted == _COUNTS
     assert others == {"not_a_firewall", "part_of_a_firewall"}

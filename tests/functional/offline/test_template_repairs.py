@@ -39,8 +39,8 @@ def repairs(tags: Path, rules: Path) -> list[dict[str, Any]]:
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
     )
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    found = {row["resource"]: row["repair"] for row in rows if row.get("repair")}
-    return [one for one in found.values() if not one["refusal"]]
+    found = {row["resource"]: row["fix"] for row in rows if row.get("fix")}
+    return [one for one in found.values() if not one["unavailable_reason"]]
 
 
 def code(text: str) -> str:
@@ -204,7 +204,7 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
 
     row = json.loads(result.stdout.splitlines()[0])
     refusal = "not_written_out: the template does not contain securityRules as a list"
-    assert (row["repair"]["refusal"], row["repair"]["bicep"]) == (refusal, "")
+    assert (row["fix"]["unavailable_reason"], row["fix"]["bicep"]) == (refusal, "")
 
 
 @pytest.mark.parametrize("kind", ["app_service", "network_security_group"])
@@ -251,7 +251,7 @@ def test_the_compiler_takes_repairs_in_templates(tmp_path: Path, tags: Path) -> 
 
     found = repairs(tags, rules)
 
-    assert {one["gap"].partition(":")[0] for one in found} == {*FIREWALL_KINDS}
+    assert {one["issue"].partition(":")[0] for one in found} == {*FIREWALL_KINDS}
     assert said_by_the_compiler((one["bicep"] for one in found), tmp_path / "bicep") == []
 
 

@@ -86,7 +86,7 @@ async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_appr
     await scenario.approve(run=timedelta(minutes=30))
 
     job = await scenario.environment_job()
-    assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 12)
+    assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.AWAITING_APPROVAL, 12)
 
 
 async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) -> None:
@@ -101,7 +101,7 @@ async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) ->
     await scenario.approve()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert site.settings["FLOW_URL"] != old_url
     assert [flow.co_owners for flow in scenario.world.flows() if flow.co_owners] == []
 
@@ -118,7 +118,7 @@ async def test_many_callers_drain_with_five_calls_a_minute(scenario: Scenario) -
     await scenario.approve()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
 
 
 async def test_a_plan_of_many_flows_without_runs_is_made_with_five_calls_a_minute(

@@ -58,10 +58,10 @@ async def test_what_has_changed_is_read_at_once() -> None:
 
     plan = await scenario.plan()
     assert calls(scenario) == (0, 1)
-    assert plan["Flow 0"].changed == ("its definition was edited",)
-    assert any("a new caller" in change for change in plan["Flow 2"].changed)
+    assert plan["Flow 0"].changed_since_approval == ("its definition was edited",)
+    assert any("a new caller" in change for change in plan["Flow 2"].changed_since_approval)
     assert set(await scenario.jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
-    assert "no longer stays" in plan["Flow 1"].explanation
+    assert "no longer stays" in plan["Flow 1"].message
 
 
 async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> None:
@@ -77,8 +77,8 @@ async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> No
 
     plan = await scenario.plan()
     assert calls(scenario)[0] == 0
-    assert not plan["Flow 0"].changed
-    assert plan["Flow 1"].changed == ("its definition was edited",)
+    assert not plan["Flow 0"].changed_since_approval
+    assert plan["Flow 1"].changed_since_approval == ("its definition was edited",)
     assert (await scenario.job("Flow 0")).state is not FlowJobState.PLANNED
 
 

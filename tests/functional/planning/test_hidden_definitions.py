@@ -52,7 +52,7 @@ async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
 
     assert (item.action, item.category) == (PlannedAction.COPY, "http")
     job = await scenario.job("Hidden")
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert not flow.is_on
     assert (between, flow.co_owners, job.active_grants) == ({}, {}, ())
 
@@ -67,8 +67,8 @@ async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> No
 
     item = (await scenario.plan())["Hidden"]
     assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-    assert f"in mode {mode} may not grant access" in item.explanation
-    assert "service account" in item.instruction
+    assert f"in mode {mode} may not grant access" in item.message
+    assert "service account" in item.fix
     assert scenario.world.writes == []
 
 
@@ -84,7 +84,7 @@ async def test_the_kill_switch_stops_the_co_ownership_and_not_the_plan() -> None
 
     plan = await scenario.plan()
     assert (plan["Orders"].category, plan["Hidden"].category) == ("http", "unknown")
-    assert "kill switch" in plan["Hidden"].explanation
+    assert "kill switch" in plan["Hidden"].message
     assert scenario.world.writes == []
 
 
@@ -119,7 +119,7 @@ async def test_without_an_operator_it_is_unknown_and_told() -> None:
 
     item = (await scenario.plan())["Hidden"]
     assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-    assert "No operator is set up" in item.explanation
+    assert "No operator is set up" in item.message
 
 
 async def test_rights_that_come_late_are_waited_for() -> None:
@@ -154,7 +154,7 @@ async def test_a_migration_is_waited_for(call: str) -> None:
 
     await scenario.order(run=timedelta(minutes=1))
 
-    assert (await scenario.environment_job()).code == Reason.PLATFORM_MIGRATION_RUNNING
+    assert (await scenario.environment_job()).reason_code == Reason.PLATFORM_MIGRATION_RUNNING
     await scenario.run(timedelta(hours=2))
     assert (await scenario.plan())["Hidden"].category == "http"
     assert flow.co_owners == {}
@@ -202,7 +202,7 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
     await scenario.opt_in()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
-    assert (await scenario.job("Hidden")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Hidden")).step is FlowJobState.CHECKING_FOR_CALLS
     edit(flow)
     unnoted: list[object] = []
 
@@ -267,4 +267,6 @@ async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> No
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))
 
     assert flow.co_owners == {}
-    assert Reason.GRANT_NOT_REVOKED not in [told.code for told in scenario.fakes.notices.told]
+    assert Reason.GRANT_NOT_REVOKED not in [
+        told.reason_code for told in scenario.fakes.notices.told
+    ]

@@ -55,7 +55,7 @@ async def told(scenario: Scenario) -> list[tuple[str, str]]:
         for row in await scenario.services.tables.key_alerts.all()
     }
     notices = await scenario.services.tables.alerts.all("alert")
-    return sorted((one.code, rows[one.row]) for one in notices)
+    return sorted((one.reason_code, rows[one.row]) for one in notices)
 
 
 def change(scenario: Scenario, **changes: Any) -> None:
@@ -83,7 +83,7 @@ async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_cop
     assert sound == []
     assert await told(scenario) == [("key_problem", "key_enabled")]
     assert len(first) == 1
-    assert [one.origin for one in both] == [StartSource.KEY_EVENT] * 2
+    assert [one.start_source for one in both] == [StartSource.KEY_EVENT] * 2
     assert {one.environment_ids for one in both} == {(scenario.build.environment.id,)}
     assert await scenario.jobs() == {}
     assert scenario.world.writes[writes:] == []
@@ -128,7 +128,7 @@ async def test_a_finding_is_told_once_and_ends_when_it_is_gone(scenario: Scenari
     assert nearing == [("key_warning", "key_validity")]
     assert lines == 1
     assert expired == [("key_problem", "key_validity")]
-    assert [one.code for one in notices.told] == ["key_warning", "key_problem"]
+    assert [one.reason_code for one in notices.told] == ["key_warning", "key_problem"]
     assert "These environments stop: " in notices.told[-1].message
     assert (sound.level, await told(scenario)) == ("ok", [])
 

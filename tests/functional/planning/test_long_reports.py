@@ -67,7 +67,10 @@ async def test_a_plan_is_made_by_one_call_a_minute(
     await scenario.order(run=timedelta(minutes=13))
 
     job = await scenario.environment_job()
-    assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, FLOWS)
+    assert (job.state, job.awaiting_approval_count) == (
+        EnvironmentJobState.AWAITING_APPROVAL,
+        FLOWS,
+    )
     assert report.answered == {True: WHOLE, False: WHOLE}
     assert meter.most_in_a_minute() == 1
 
@@ -132,7 +135,7 @@ async def test_while_the_migration_goes_on_a_look_ends_with_the_first_flow_that_
     job = await scenario.environment_job()
     assert one_look == [""]
     assert job.state is EnvironmentJobState.BLOCKED
-    assert all(f"Flow {number} " in job.reason for number in range(FLOWS))
+    assert all(f"Flow {number} " in job.message for number in range(FLOWS))
     assert report.readings(cannot_migrate_only=False)[-1] == WHOLE
     assert await kept(scenario) == 0
 
@@ -229,7 +232,7 @@ async def test_copies_are_proven_by_a_list_that_takes_several_deliveries(
     await scenario.approve(run=timedelta(hours=6))
 
     readings = report.readings(cannot_migrate_only=False)
-    assert {job.reached for job in (await scenario.jobs()).values()} == {
+    assert {job.step for job in (await scenario.jobs()).values()} == {
         FlowJobState.CHECKING_FOR_CALLS
     }
     # A list was read whole before another was begun.

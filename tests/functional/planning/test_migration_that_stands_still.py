@@ -29,7 +29,7 @@ async def test_a_migration_is_waited_for_as_long_as_it_may_take() -> None:
     await scenario.run(4 * DAY - timedelta(hours=2))
     waiting = await scenario.environment_job()
     assert waiting.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
-    assert waiting.due is not None
+    assert waiting.next_check_at is not None
 
     scenario.build.migrate()
     await scenario.run(timedelta(hours=1))
@@ -45,10 +45,10 @@ async def test_a_migration_that_stands_still_blocks_with_the_flows_and_what_to_d
 
     blocked = await scenario.environment_job()
     assert blocked.state is EnvironmentJobState.BLOCKED
-    assert f"Mail ({stuck.flow_name})" in blocked.reason
-    assert "Orders" not in blocked.reason
-    assert "ticket" in blocked.instruction
-    assert "exclude" in blocked.instruction
+    assert f"Mail ({stuck.flow_name})" in blocked.message
+    assert "Orders" not in blocked.message
+    assert "ticket" in blocked.fix
+    assert "exclude" in blocked.fix
     assert scenario.world.writes == []
 
     await scenario.retry(run=DAY)
@@ -93,4 +93,4 @@ async def test_an_edited_flow_that_does_not_move_holds_up_the_next_remediation_f
 
     blocked = await scenario.environment_job()
     assert blocked.state is EnvironmentJobState.BLOCKED
-    assert "Admin" in blocked.reason
+    assert "Admin" in blocked.message

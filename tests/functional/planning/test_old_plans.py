@@ -65,7 +65,7 @@ def rows(scenario: Scenario) -> Counter[str]:
 async def planned_on(services: Services, cause: str) -> EnvironmentJob:
     """Return the environment job of the remediation with this cause."""
     remediations = await services.tables.remediations.all("remediation")
-    (found,) = [one for one in remediations if one.cause.startswith(cause)]
+    (found,) = [one for one in remediations if one.idempotency_key.startswith(cause)]
     (job,) = await services.tables.environment_jobs.all(found.id)
     return job
 
@@ -90,13 +90,13 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     items = await scenario.services.tables.plan_items.all(job.id)
     assert [item.display_name for item in items] == ["Managed"]
     assert any("1 retired original is not listed" in finding for finding in job.findings)
-    assert job.counts == {"needs_changes": 1}
+    assert job.planned_action_counts == {"needs_changes": 1}
 
     original = (await scenario.job("Orders")).original_id
     await scenario.order(RemediationMode.DRY_RUN, original, cause="named")
 
     (item,) = (await scenario.plan()).values()
-    assert "Its copy has replaced it" in item.explanation
+    assert "Its copy has replaced it" in item.message
 
 
 async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
@@ -110,7 +110,7 @@ async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
 
     (notice,) = await scenario.services.tables.alerts.all()
     job = await scenario.job("Orders")
-    assert (notice.code, notice.row) == (
+    assert (notice.reason_code, notice.row) == (
         "retired_original_on",
         ("flowjobs", job.environment_id, job.id),
     )
@@ -129,7 +129,7 @@ async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() 
     assert await tables.plan_items.all(first.id) == []
     (shown,) = await show_plan(scenario.services, first.remediation_id)
     assert shown.environment_job.plan_kept is PlanKept.SUMMARY
-    assert shown.environment_job.counts == first.counts
+    assert shown.environment_job.planned_action_counts == first.planned_action_counts
     assert "Only this summary is kept" in shown.environment_job.findings[-1]
     assert (await show_remediation(scenario.services, first.remediation_id)).needs_changes == ()
 
@@ -305,9 +305,9 @@ async def queries_of_a_plan(past: int) -> int:
     for number in range(past):
         order = Remediation(
             mode=RemediationMode.APPLY,
-            origin=StartSource.DAILY_CHECK,
-            cause=f"past-{number}",
-            created=scenario.services.now - number * DAY,
+            start_source=StartSource.DAILY_CHECK,
+            idempotency_key=f"past-{number}",
+            created_at=scenario.services.now - number * DAY,
             environment_ids=(job.environment_id,),
         )
         old = replace(job, id=f"old-{number}", remediation_id=order.id)
@@ -349,12 +349,12 @@ async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> 
         )
         await tables.known_urls.upsert(known)
     jobs = await scenario.jobs()
-    assert len(await tables.coming.all()) > 0
+    assert len(await tables.expected_caller_updates.all()) > 0
 
     await days(scenario, 12)
 
     assert [one.workflow_id for one in await tables.known_urls.all()] == [stays.workflow_id]
-    assert await tables.coming.all() == []
+    assert await tables.expected_caller_updates.all() == []
     assert {job.id for job in (await scenario.jobs()).values()} == {job.id for job in jobs.values()}
 
 
@@ -368,5 +368,5 @@ async def test_a_job_in_progress_keeps_its_place_among_those_that_come() -> None
 
     await run_daily_check(scenario.services, "day")
 
-    [coming] = await scenario.services.tables.coming.all()
-    assert coming.job_id == (await scenario.job("Orders")).id
+    [expected_caller_updates] = await scenario.services.tables.expected_caller_updates.all()
+    assert expected_caller_updates.job_id == (await scenario.job("Orders")).id

@@ -26,7 +26,9 @@ async def shown(services: Services, remediation_id: str) -> PlanView:
 
 async def approve_version(scenario: Scenario, version: str, *except_flows: str) -> None:
     """Approve one version, whether it is shown or not."""
-    approval = ApprovalInput(versions=(version,), by="tests", excluded_flow_ids=except_flows)
+    approval = ApprovalInput(
+        versions=(version,), approved_by="tests", excluded_flow_ids=except_flows
+    )
     await approve(scenario.services, scenario.remediation.id, approval)
 
 
@@ -144,9 +146,9 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
     assert {plan[flow.name].action for flow in (child, parent, grandparent)} == {
         PlannedAction.NO_CHANGE
     }
-    assert plan[child.name].explanation == "tests excluded it from the approval."
-    assert plan[parent.name].explanation == "It runs Billing child, which the approval excluded."
-    assert plan[grandparent.name].writes == ()
+    assert plan[child.name].message == "tests excluded it from the approval."
+    assert plan[parent.name].message == "It runs Billing child, which the approval excluded."
+    assert plan[grandparent.name].planned_changes == ()
 
 
 async def test_an_exception_that_excepts_nothing_is_refused() -> None:

@@ -34,11 +34,15 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
     await scenario.approve()
 
     assert set(held) == {"Orders"}
-    assert (job.state, job.awaiting) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 3)
+    assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 3)
     assert progress.state == "awaiting_approval"
-    assert plan["Billing child"].changed == ("its definition was edited",)
-    assert plan["Billing parent"].changed == ("it runs Billing child, which has changed",)
-    assert plan["Billing grandparent"].changed == ("it runs Billing parent, which has changed",)
+    assert plan["Billing child"].changed_since_approval == ("its definition was edited",)
+    assert plan["Billing parent"].changed_since_approval == (
+        "it runs Billing child, which has changed",
+    )
+    assert plan["Billing grandparent"].changed_since_approval == (
+        "it runs Billing parent, which has changed",
+    )
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
     assert len(jobs) == 4
@@ -59,9 +63,9 @@ async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None
     await scenario.approve(run=HOUR)
 
     after = await scenario.job("Orders")
-    assert before.reached is after.reached is FlowJobState.CHECKING_FOR_CALLS
+    assert before.step is after.step is FlowJobState.CHECKING_FOR_CALLS
     assert [line.state for line in after.history].count("planned") == 1
-    assert (await scenario.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Invoices")).step is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
@@ -78,8 +82,10 @@ async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
     held, value = await scenario.plan(), site.settings["FLOW_URL"]
     await scenario.approve(run=timedelta(days=2))
 
-    assert any("a new caller: setting" in change for change in held["Orders"].changed)
-    assert any("orders-api" in write for write in held["Orders"].writes)
+    assert any(
+        "a new caller: setting" in change for change in held["Orders"].changed_since_approval
+    )
+    assert any("orders-api" in write for write in held["Orders"].planned_changes)
     assert value == old
     assert site.settings["FLOW_URL"] != old
 
@@ -114,8 +120,8 @@ async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() ->
     waiting, held, text = await scenario.job("Orders"), await scenario.plan(), shop.client_data
     await scenario.approve()
 
-    assert "is about to copy" in waiting.reason
-    assert held["Shop"].changed == ("its definition was edited",)
+    assert "is about to copy" in waiting.message
+    assert held["Shop"].changed_since_approval == ("its definition was edited",)
     assert url in text
     jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
@@ -138,7 +144,9 @@ async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
     await scenario.approve(run=HOUR)
 
     (item,) = (await scenario.plan()).values()
-    assert item.changed[-1] == ("it was named Orders" if is_renamed else "it was turned off")
+    assert item.changed_since_approval[-1] == (
+        "it was named Orders" if is_renamed else "it was turned off"
+    )
     assert await scenario.jobs() == {}
 
 
@@ -153,7 +161,7 @@ async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
     await scenario.approve()
 
     item = (await scenario.plan())["Orders"]
-    assert (item.action, item.explanation.split(":")[0]) == (
+    assert (item.action, item.message.split(":")[0]) == (
         PlannedAction.NO_CHANGE,
         "It no longer stays on Microsoft's key",
     )
@@ -167,7 +175,7 @@ async def test_a_flow_that_is_new_is_not_added() -> None:
     scenario.build.http_flow("Orders")
     scenario.build.link()
     scenario.build.share_connections()
-    await scenario.opt_in(limit=1)
+    await scenario.opt_in(max_flows=1)
     await scenario.order()
     for name in ("A", "B", "C"):
         scenario.build.http_flow(name)
@@ -190,9 +198,9 @@ async def test_a_plan_of_which_all_has_changed_waits_as_a_whole() -> None:
     job = await scenario.environment_job()
     await scenario.run(timedelta(days=8))
 
-    assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 1)
-    assert job.expires is not None
-    assert job.expires > scenario.world.clock.now() - timedelta(days=2)
+    assert (job.state, job.awaiting_approval_count) == (EnvironmentJobState.AWAITING_APPROVAL, 1)
+    assert job.approval_expires_at is not None
+    assert job.approval_expires_at > scenario.world.clock.now() - timedelta(days=2)
     assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
 
 
@@ -209,7 +217,7 @@ async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
 
     item = (await scenario.plan())["Orders"]
     assert item.action is PlannedAction.NO_CHANGE
-    assert "nobody approved the change in time" in item.explanation
+    assert "nobody approved the change in time" in item.message
     assert set(await scenario.jobs()) == {"Invoices"}
     assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
@@ -267,8 +275,11 @@ async def test_killed_at_any_call_the_same_flows_are_held_and_dispatched(moment:
         await scenario.run(HOUR)
 
         items, job = await scenario.plan(), await scenario.environment_job()
-        changed = {title for title, item in items.items() if item.changed}
+        changed = {title for title, item in items.items() if item.changed_since_approval}
         assert changed == {"Child", "Parent"}, (at, items)
         assert items["Left"].action is PlannedAction.NO_CHANGE
         assert set(await scenario.jobs()) == {"Orders"}, at
-        assert (job.state, job.awaiting) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 2), at
+        assert (job.state, job.awaiting_approval_count) == (
+            EnvironmentJobState.RUNNING_FLOW_JOBS,
+            2,
+        ), at

@@ -17,18 +17,18 @@ LACKING = "in the flow service, but not in Dataverse"
 async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
     """Order an assessment and return what its environment job found."""
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
-        origin=StartSource.API_REQUEST,
-        cause=f"order-{reconcile}",
+        start_source=StartSource.API_REQUEST,
+        idempotency_key=f"order-{reconcile}",
         environment_ids=(scenario.build.environment.id,),
-        reconcile=reconcile,
+        compare_all_flows=reconcile,
     )
     started = await start_manual_remediation(scenario.services, order)
     await scenario.run(scenario.settings.platform_migration_poll_interval)
     (job,) = await scenario.services.tables.environment_jobs.all(started.id)
     assert job.state == "completed"
-    assert job.reconcile is reconcile
+    assert job.compare_all_flows is reconcile
     return "\n".join(job.findings)
 
 
@@ -54,28 +54,28 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     """The list's small budget is not spent by timers."""
     scenario = _scenario()
     settings = EnvironmentSettings(
-        environment_id=scenario.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+        environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
     )
     await scenario.services.tables.environment_settings.upsert(settings)
     order = Remediation(
-        created=scenario.services.now,
+        created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
-        origin=StartSource.DAILY_CHECK,
-        cause="2026-03-02",
+        start_source=StartSource.DAILY_CHECK,
+        idempotency_key="2026-03-02",
         environment_ids=(scenario.build.environment.id,),
     )
 
-    assert (await start_manual_remediation(scenario.services, order)).reconcile is False
+    assert (await start_manual_remediation(scenario.services, order)).compare_all_flows is False
 
 
 async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
     """The answer says so; the same key without the wish is another order, and is refused."""
     scenario = _scenario()
     provide(scenario.services)
-    order = {"mode": "assess", "environments": [scenario.build.environment.id]}
+    order = {"mode": "assess", "environment_ids": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "monday"}
 
-    started = await call(start_remediation, {**order, "reconcile": True}, headers=headers)
+    started = await call(start_remediation, {**order, "compare_all_flows": True}, headers=headers)
     other = await call(start_remediation, order, headers=headers)
     async with served_app() as cli:
         words = (
@@ -88,6 +88,6 @@ async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
         )
         typed = json.loads((await cli.run(*words)).stdout)
 
-    assert (started.status, started.document["reconcile"]) == (202, True)
-    assert (other.status, other.document["code"]) == (409, "idempotency_key_reused")
-    assert typed["reconcile"] is True
+    assert (started.status, started.document["compare_all_flows"]) == (202, True)
+    assert (other.status, other.document["reason_code"]) == (409, "idempotency_key_reused")
+    assert typed["compare_all_flows"] is True

@@ -34,9 +34,12 @@ async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
     await scenario.approve()
 
     assert (unnamed.action, unnamed.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-    assert "does not know its trigger" in unnamed.explanation
-    assert f"--flow {flow.workflow_id}" in unnamed.instruction
-    assert (named.action, named.pattern) == (PlannedAction.CUT_OVER, MigrationMethod.CUT_OVER)
+    assert "does not know its trigger" in unnamed.message
+    assert f"--flow {flow.workflow_id}" in unnamed.fix
+    assert (named.action, named.migration_method) == (
+        PlannedAction.CUT_OVER,
+        MigrationMethod.CUT_OVER,
+    )
     assert (await scenario.job("Riddle")).state is FlowJobState.RETIRED
 
 
@@ -63,8 +66,8 @@ async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
 
     await scenario.retry()
 
-    assert (blocked.code, blocked.category) == ("original_edited", "http")
-    assert (await scenario.job("Orders")).code == "trigger_changed"
+    assert (blocked.reason_code, blocked.category) == ("original_edited", "http")
+    assert (await scenario.job("Orders")).reason_code == "trigger_changed"
 
 
 async def test_an_assessment_does_not_know_whether_it_moves() -> None:
@@ -80,6 +83,6 @@ async def test_an_assessment_does_not_know_whether_it_moves() -> None:
         "Above": None,
     }
     assert tenant.flows["Riddle"].category == "unknown"
-    assert "does not know its trigger" in tenant.flows["Riddle"].explanation
+    assert "does not know its trigger" in tenant.flows["Riddle"].message
     finding = tenant.finding(AssessmentTopic.FLOWS, "flows_staying")
-    assert (finding.level, finding.text[:7]) == (FindingLevel.UNKNOWN, "2 of 2 ")
+    assert (finding.level, finding.message[:7]) == (FindingLevel.UNKNOWN, "2 of 2 ")

@@ -47,5 +47,5 @@ async def test_one_that_nests_too_deep_stops_no_other() -> None:
         PlannedAction.NEEDS_CHANGES,
         "unknown",
     )
-    assert "nests too deep" in plan["Abyss"].explanation
+    assert "nests too deep" in plan["Abyss"].message
     assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

@@ -135,6 +135,6 @@ async def test_only_a_url_that_no_approval_has_seen_is_looked_up_after_it(is_new
     plan = await scenario.plan()
     looked = sum(item.was_run_checked for item in plan.values())
     assert looked == (MANY if is_new else MOST_LOOKS)
-    assert {title for title, item in plan.items() if item.changed} == (
+    assert {title for title, item in plan.items() if item.changed_since_approval} == (
         {last.name} if is_new else set()
     )

@@ -34,11 +34,11 @@ async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
         "Keyword": PlannedAction.NO_CHANGE,
         "Admin": PlannedAction.NEEDS_CHANGES,
     }
-    assert "after the key is applied" in plan["Orders"].explanation
-    assert f"--flow {plan['Admin'].workflow_id}" in plan["Admin"].instruction
-    assert "cannot revert" in plan["App"].writes[0]
-    assert "ListFlowsInEnvironment_V2" in plan["Admin"].proposal
-    assert "PowerAppV2" in plan["App"].proposal
+    assert "after the key is applied" in plan["Orders"].message
+    assert f"--flow {plan['Admin'].workflow_id}" in plan["Admin"].fix
+    assert "cannot revert" in plan["App"].planned_changes[0]
+    assert "ListFlowsInEnvironment_V2" in plan["Admin"].conversion_preview
+    assert "PowerAppV2" in plan["App"].conversion_preview
 
 
 async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> None:
@@ -85,7 +85,7 @@ async def test_a_linked_environment_is_not_prepared() -> None:
 
     job = await scenario.environment_job()
     assert job.state is EnvironmentJobState.BLOCKED
-    assert "mode apply" in job.instruction
+    assert "mode apply" in job.fix
 
 
 async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
@@ -137,7 +137,7 @@ async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None
     excluded = scenario.build.power_apps_v1_flow("Excluded")
     for number in range(3):
         scenario.build.power_apps_v1_flow(f"App {number}")
-    await scenario.opt_in(excluded_flows=frozenset({excluded.workflow_id}), limit=2)
+    await scenario.opt_in(excluded_flows=frozenset({excluded.workflow_id}), max_flows=2)
 
     await scenario.order(PREPARE)
 

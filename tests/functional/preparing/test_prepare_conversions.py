@@ -29,12 +29,13 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
 
     assert plan.keys() == {"App"}
     assert plan["App"].action is PlannedAction.CONVERT_TRIGGER
-    assert "add it again" in plan["App"].instruction
-    assert len(plan["App"].writes) == 2
+    assert "add it again" in plan["App"].fix
+    assert len(plan["App"].planned_changes) == 2
     job = await scenario.job("App")
-    assert (job.state, job.pattern) == (FlowJobState.PREPARED, MigrationMethod.EDIT_DEFINITION), (
-        job.history
-    )
+    assert (job.state, job.migration_method) == (
+        FlowJobState.PREPARED,
+        MigrationMethod.EDIT_DEFINITION,
+    ), job.history
     assert job.conversions == (ConversionKind.POWER_APPS_TRIGGER,)
     assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
@@ -79,8 +80,8 @@ async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() 
 
     item = (await scenario.plan())["Admin"]
     assert item.action is PlannedAction.NEEDS_CHANGES
-    assert "properties/creator" in item.explanation
-    assert "properties/creator" in item.proposal
+    assert "properties/creator" in item.message
+    assert "properties/creator" in item.conversion_preview
     assert scenario.world.writes == []
 
 
@@ -144,7 +145,7 @@ async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> N
     await scenario.approve(run=HOUR)
 
     job = await scenario.job("Admin")
-    assert job.state is FlowJobState.PREPARED, (job.reason, job.history)
+    assert job.state is FlowJobState.PREPARED, (job.message, job.history)
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert "$authentication')" not in admin.client_data
 

@@ -35,7 +35,7 @@ async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
     blocked = await scenario.job("Admin")
     await scenario.retry(run=HOUR)
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "original_edited")
     assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
     assert "Extra" in admin.client_data
     assert "ListFlowsInEnvironment_V2" in admin.client_data
@@ -97,7 +97,7 @@ async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other(
     disturb(scenario, "flow_placement", "add_to_solution", delete)
     await scenario.run(timedelta(minutes=20))
 
-    ends = {name: (job.state, job.code) for name, job in (await scenario.jobs()).items()}
+    ends = {name: (job.state, job.reason_code) for name, job in (await scenario.jobs()).items()}
     assert ends["A"][0] == ends["C"][0] == FlowJobState.PREPARED
     assert ends["B"] == (FlowJobState.BLOCKED, "original_deleted")
     assert [len(names.split(",")) for names in asked(scenario)] == [2]
@@ -119,7 +119,7 @@ async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
     blocked = await scenario.job("App")
     await scenario.retry(run=HOUR)
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "not_added_to_solution")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "not_added_to_solution")
     assert (await scenario.job("App")).state is FlowJobState.PREPARED
     assert len(asked(scenario)) == 2
 

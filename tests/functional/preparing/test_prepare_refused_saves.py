@@ -41,17 +41,17 @@ async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool)
     """The job is blocked, the flow is as it was; a retry converts it, a rollback undoes that."""
     scenario, flow, before = await prepared_scenario(is_outside=is_outside, wipes=1)
     (job,) = (await scenario.jobs()).values()
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "Strange")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
     await scenario.retry()
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.PREPARED, job.reason
+    assert job.state is FlowJobState.PREPARED, job.message
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
     await scenario.roll_back()
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert is_stored(flow.client_data, before) or is_outside
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
@@ -62,7 +62,7 @@ async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outsid
     scenario, flow, _ = await prepared_scenario(is_outside=is_outside, wipes=1, error=Killed())
 
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.PREPARED, job.reason
+    assert job.state is FlowJobState.PREPARED, job.message
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
 
@@ -71,15 +71,15 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
     """The job does not take the damaged definition for the original one."""
     scenario, flow, _ = await prepared_scenario(is_outside=is_outside, wipes=3)
     (job,) = (await scenario.jobs()).values()
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
-    assert "shared_flowmanagement" in job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
+    assert "shared_flowmanagement" in job.message
     assert references_of(flow) == {}
 
     for _ in range(3):
         await scenario.retry()
 
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.PREPARED, job.reason
+    assert job.state is FlowJobState.PREPARED, job.message
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
 
@@ -91,7 +91,7 @@ async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
     await scenario.roll_back()
 
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert flow.client_data == before
 
 
@@ -114,5 +114,5 @@ async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     await scenario.run(timedelta(hours=1))
 
     (job,) = (await scenario.jobs()).values()
-    assert job.state is FlowJobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.message
     assert differences(before, scenario.world) == []

@@ -30,7 +30,7 @@ async def test_a_rollback_writes_the_definition_back() -> None:
 
     job = await scenario.job("App")
     assert job.state is FlowJobState.ROLLED_BACK, job.history
-    assert "stays in the solution" in job.history[-1].text
+    assert "stays in the solution" in job.history[-1].message
     assert differences(before, scenario.world) == []
 
 
@@ -94,7 +94,7 @@ async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:
 
     await scenario.roll_back(run=HOUR)
 
-    assert "stays in the solution" in (await scenario.job("App")).history[-1].text
+    assert "stays in the solution" in (await scenario.job("App")).history[-1].message
     assert app.in_solution
 
 
@@ -111,8 +111,8 @@ async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None
     await scenario.roll_back(run=HOUR)
 
     job = await scenario.job("Admin")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "converted_flow_edited")
-    assert job.archive in job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "converted_flow_edited")
+    assert job.archive_name in job.fix
     assert "Extra" in admin.client_data
 
 

@@ -54,14 +54,14 @@ async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
     scenario, left = await renamed_scenario(times=99)
 
     job = await scenario.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.FLOW_NAME_NOT_CHANGED)
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.FLOW_NAME_NOT_CHANGED)
     assert_nothing_lost(scenario)
 
     left.clear()
     await scenario.retry()
 
     job = await scenario.job("Orders")
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert scenario.world.workflow(job.environment_id, job.copy_id).name == "Orders"
 
 
@@ -72,5 +72,5 @@ async def test_a_name_that_is_not_kept_once_is_given_again(times: int) -> None:
 
     job = await scenario.job("Orders")
     assert left == []
-    assert job.state is FlowJobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.message
     assert scenario.world.workflow(job.environment_id, job.copy_id).name == "Orders"

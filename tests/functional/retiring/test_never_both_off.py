@@ -36,7 +36,7 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
     await pair.run(timedelta(days=40))
 
     job = await pair.scenario.job("Keyword")
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert pair.on == (False, True)
     assert job.both_off_duration is not None
     assert job.both_off_duration < timedelta(seconds=3 * lag + 10)
@@ -50,8 +50,8 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
     await pair.run(10 * SECOND)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.WRITE_NOT_VISIBLE)
-    assert job.reason == "Keyword turned off: accepted, but not visible yet."
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.WRITE_NOT_VISIBLE)
+    assert job.message == "Keyword turned off: accepted, but not visible yet."
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -63,7 +63,7 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
     await pair.run(DAY)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.reached, job.code) == (
+    assert (job.state, job.step, job.reason_code) == (
         FlowJobState.BLOCKED,
         FlowJobState.VERIFIED,
         "MissingAdequateQuotaPolicy",
@@ -103,9 +103,13 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     await both_refused.run(MINUTE)
 
     job = await copy_refused.scenario.job("Keyword")
-    assert (job.state, job.code, copy_refused.on) == (FlowJobState.BLOCKED, code, (True, False))
+    assert (job.state, job.reason_code, copy_refused.on) == (
+        FlowJobState.BLOCKED,
+        code,
+        (True, False),
+    )
     told = both_refused.scenario.fakes.notices.told
-    assert [one.code for one in told] == [Reason.BOTH_OFF]
+    assert [one.reason_code for one in told] == [Reason.BOTH_OFF]
     assert code in told[0].message
 
 
@@ -134,7 +138,7 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
     await pair.run(DAY)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.FLOW_STATE_NOT_CHANGED)
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.FLOW_STATE_NOT_CHANGED)
     assert pair.on == (True, False)
 
 
@@ -147,30 +151,30 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     await pair.run(timedelta(seconds=3 * lag) + MINUTE)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.BOTH_OFF)
-    assert job.reason.startswith("Original and copy are both off since ")
-    assert "Keyword, the copy of Keyword" in job.reason
-    assert job.instruction.startswith("Turn Keyword on in Power Automate")
-    assert "licence" in job.instruction
-    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
-    assert (await check_health(pair.scenario.services)).notices == {Reason.BOTH_OFF: 1}
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.BOTH_OFF)
+    assert job.message.startswith("Original and copy are both off since ")
+    assert "Keyword, the copy of Keyword" in job.message
+    assert job.fix.startswith("Turn Keyword on in Power Automate")
+    assert "licence" in job.fix
+    assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    assert (await check_health(pair.scenario.services)).alert_counts == {Reason.BOTH_OFF: 1}
     first = (await read_pending_actions(pair.scenario.services)).items[0]
-    assert (first.cause, first.flows) == (PendingActionKind.BOTH_OFF, ("Keyword",))
+    assert (first.kind, first.flows) == (PendingActionKind.BOTH_OFF, ("Keyword",))
 
     await pair.run(3 * DAY)
-    assert (await pair.scenario.job("Keyword")).code == Reason.BOTH_OFF
-    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF
+    assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
 
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
-    assert [one.cause for one in (await read_pending_actions(pair.scenario.services)).items] == [
+    assert [one.kind for one in (await read_pending_actions(pair.scenario.services)).items] == [
         PendingActionKind.FLOWS_BLOCKED
     ]
     await send_due_and_overdue_messages(pair.scenario.services)
-    assert (await check_health(pair.scenario.services)).notices == {}
+    assert (await check_health(pair.scenario.services)).alert_counts == {}
 
 
 async def test_it_is_the_first_line_of_every_list() -> None:
@@ -180,16 +184,18 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     await pair.run(DAY)
     services, table = pair.scenario.services, pair.scenario.services.tables.flow_jobs
     job = await pair.scenario.job("Keyword")
-    other = replace(job, id="0", display_name="Another", code=Reason.INTERNAL_ERROR, due=None)
+    other = replace(
+        job, id="0", display_name="Another", reason_code=Reason.INTERNAL_ERROR, next_check_at=None
+    )
     await table.upsert(other)
     await tell(services, Reason.INTERNAL_ERROR, table.name_of(other), "for the order only")
 
     shown = await show_remediation(services, pair.scenario.remediation.id)
     health = await check_health(services)
 
-    assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
+    assert [one.display_name for one in shown.flow_jobs] == ["Keyword", "Another"]
     assert shown.progress.both_off_count == 1
-    assert list(health.notices) == [Reason.BOTH_OFF, Reason.INTERNAL_ERROR]
+    assert list(health.alert_counts) == [Reason.BOTH_OFF, Reason.INTERNAL_ERROR]
 
 
 async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> None:
@@ -201,9 +207,9 @@ async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> Non
     await pair.run(timedelta(days=10))
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.BOTH_OFF)
-    assert "roll this job back" in job.instruction
-    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.BOTH_OFF)
+    assert "roll this job back" in job.fix
+    assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
 
     await pair.scenario.roll_back()
     assert pair.on == (True, False)
@@ -219,7 +225,7 @@ async def test_a_person_who_turns_the_original_on_ends_it() -> None:
     await pair.run(15 * MINUTE)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
 
 
@@ -273,7 +279,11 @@ async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: An
     assert pair.on == (True, False)
     job = await pair.scenario.job("Keyword")
     assert job.state in {FlowJobState.WAITING, FlowJobState.BLOCKED}
-    assert job.code in {Reason.KILL_SWITCH_ON, Reason.ENVIRONMENT_READ_ONLY, Reason.KEY_NOT_APPLIED}
+    assert job.reason_code in {
+        Reason.KILL_SWITCH_ON,
+        Reason.ENVIRONMENT_READ_ONLY,
+        Reason.KEY_NOT_APPLIED,
+    }
     assert pair.switched(pair.copy) == []
 
 
@@ -285,7 +295,7 @@ async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on
 
     await pair.run(MINUTE)
     assert pair.on == (False, False)
-    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
     pair.scenario.build.environment.is_migrating = False
     pair.refuse(pair.copy)
     await pair.run(DAY)
@@ -302,7 +312,7 @@ async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None
     early = list(pair.scenario.fakes.notices.told)
     await pair.run(timedelta(hours=6))
     assert early == []
-    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    assert [one.reason_code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(timedelta(hours=1))
 
@@ -320,7 +330,7 @@ async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(la
     await pair.scenario.roll_back(run=DAY)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (False, True)
     pair.refusals.clear()
     await pair.scenario.retry()
@@ -370,6 +380,6 @@ async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
 
     await pair.run(timedelta(hours=1))
 
-    assert (await pair.scenario.job("Keyword")).code == Reason.PLATFORM_MIGRATION_RUNNING
+    assert (await pair.scenario.job("Keyword")).reason_code == Reason.PLATFORM_MIGRATION_RUNNING
     assert pair.on == (True, False)
     assert pair.scenario.fakes.notices.told == []

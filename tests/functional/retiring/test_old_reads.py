@@ -72,8 +72,8 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     await run_daily_check(pair.scenario.services, "2026-03-04")
     await pair.run(MINUTE)
 
-    assert (await pair.scenario.job("Keyword")).code == Reason.BOTH_OFF
-    assert [one.code for one in pair.scenario.fakes.notices.told[told:]] == [Reason.BOTH_OFF]
+    assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF
+    assert [one.reason_code for one in pair.scenario.fakes.notices.told[told:]] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
     assert any(pair.on)
@@ -100,7 +100,7 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
     pair = await believed_too_early()
 
     await pair.scenario.retry(run=DAY)
-    assert (await pair.scenario.job("Keyword")).code == Reason.BOTH_OFF
+    assert (await pair.scenario.job("Keyword")).reason_code == Reason.BOTH_OFF
     pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
     await pair.run(DAY)
 
@@ -127,7 +127,7 @@ async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
     await pair.run(DAY)
 
     job = await pair.scenario.job("Keyword")
-    assert (job.state, job.code, bool(job.instruction)) == (FlowJobState.BLOCKED, code, True)
+    assert (job.state, job.reason_code, bool(job.fix)) == (FlowJobState.BLOCKED, code, True)
     assert pair.on == (True, False)
     assert pair.switched(pair.original).count(FlowState.OFF) == 1
 

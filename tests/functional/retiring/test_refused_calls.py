@@ -85,7 +85,9 @@ async def swept(scenario: Scenario, days: int) -> None:
 
 async def states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
     """Return each job's state and code, by title."""
-    return {one.display_name: (one.state, one.code) for one in (await scenario.jobs()).values()}
+    return {
+        one.display_name: (one.state, one.reason_code) for one in (await scenario.jobs()).values()
+    }
 
 
 async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
@@ -103,11 +105,13 @@ async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     )
     assert stopped["Labels"][0] is FlowJobState.RETIRED
-    reason = (await scenario.job("Invoices")).reason
+    reason = (await scenario.job("Invoices")).message
     assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
     assert "erp denies addresses of PowerPlatformPlex.WestEurope" in reason
     assert f"[refused_call:{HOST}]" in reason
-    assert [one.code for one in scenario.fakes.notices.told].count("outbound_call_blocked") == 1
+    assert [one.reason_code for one in scenario.fakes.notices.told].count(
+        "outbound_call_blocked"
+    ) == 1
 
 
 async def test_jobs_go_on_when_a_later_run_got_through(scenario: Scenario) -> None:
@@ -176,7 +180,7 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
     first, second = sorted(days[:2])
     assert (first, second) == (["Invoices", "Labels"], ["Labels", "Orders"])
     assert sorted(days[2:]) == [["Invoices", "Labels"], ["Invoices", "Labels", "Orders"]]
-    assert [one.code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]
+    assert [one.reason_code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]
 
 
 @pytest.mark.parametrize("later", [True, False])
@@ -195,7 +199,7 @@ async def test_a_time_out_counts_unless_a_later_run_got_through(
     blocked = (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert ((await states(scenario))["Orders"] == blocked) is not later
     if not later:
-        reason = (await scenario.job("Orders")).reason
+        reason = (await scenario.job("Orders")).message
         assert "timed out" in reason
         assert "Every firewall that this app reads allows PowerPlatformPlex." in reason
 
@@ -221,10 +225,8 @@ async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_be
     await scenario.run(timedelta(days=20))
     job = await scenario.job("Labels")
 
-    assert "The app reads no firewall of labels.example, which Labels calls." in job.reason
-    assert "Ask its owner to allow inbound HTTPS from PowerPlatformPlex.WestEurope" in (
-        job.instruction
-    )
+    assert "The app reads no firewall of labels.example, which Labels calls." in job.message
+    assert "Ask its owner to allow inbound HTTPS from PowerPlatformPlex.WestEurope" in (job.fix)
 
 
 async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(scenario: Scenario) -> None:
@@ -252,7 +254,7 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(scenario: Sce
     assert (
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     )
-    assert [one.code for one in notices] == ["outbound_call_blocked"]
+    assert [one.reason_code for one in notices] == ["outbound_call_blocked"]
 
 
 async def test_who_died_before_telling_tells_at_the_next_look(
@@ -261,7 +263,7 @@ async def test_who_died_before_telling_tells_at_the_next_look(
     """The row is there, and nobody has heard of it."""
 
     async def die(_: FakeNotices, notice: Alert) -> None:
-        raise ServiceUnavailable(f"died before {notice.code} was told")
+        raise ServiceUnavailable(f"died before {notice.reason_code} was told")
 
     scenario.world.firewalls = [erp()]
     await called(scenario, "Labels")
@@ -275,4 +277,4 @@ async def test_who_died_before_telling_tells_at_the_next_look(
     await run_daily_check(scenario.services, "goes on")
 
     assert [one.host for one in noted] == [HOST]
-    assert [one.code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]
+    assert [one.reason_code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]

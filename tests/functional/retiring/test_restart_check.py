@@ -128,9 +128,11 @@ async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -
     await scenario.run(DAY)
 
     job = await scenario.job("Flow")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL), job.reason
-    assert f"[{name}]" in job.reason
-    assert job.instruction
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL), (
+        job.message
+    )
+    assert f"[{name}]" in job.message
+    assert job.fix
     switches = [one.state for one in scenario.world.switches if one.workflow_id == flow.workflow_id]
     assert FlowState.OFF not in switches
 
@@ -145,7 +147,7 @@ async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
 
     await ignore_issue(scenario.services, flow.environment_id, name, "a licence is on its way")
     await scenario.run(DAY)
-    assert (await scenario.job("Flow")).code == Reason.BOTH_OFF
+    assert (await scenario.job("Flow")).reason_code == Reason.BOTH_OFF
 
     scenario.build.owner.has_premium = True
     await scenario.run(DAY)
@@ -161,7 +163,7 @@ async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> No
 
     await scenario.run(timedelta(days=60))
     job = await scenario.job("Flow")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
     assert (orders.is_on, orders.name) == (True, "Flow")
 
     await ignore_issue(
@@ -181,7 +183,7 @@ async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> N
     await scenario.roll_back(replay=True)
 
     job = await scenario.job("Flow")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
     assert scenario.world.workflow(flow.environment_id, job.copy_id).is_on
     assert not flow.is_on
 
@@ -209,7 +211,7 @@ async def test_one_list_of_connections_serves_several_flows(
     await scenario.order()
     await scenario.approve(run=DAY)
 
-    states = {(await scenario.job(name)).reached for name in names}
+    states = {(await scenario.job(name)).step for name in names}
     assert states == {FlowJobState.MONITORING}
     assert 1 <= lists < len(names)
 

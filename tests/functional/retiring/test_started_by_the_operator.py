@@ -65,6 +65,6 @@ async def test_without_an_operator_its_owner_is_asked_to() -> None:
     await pair.run(MINUTE)
 
     job = await pair.scenario.job("Keyword")
-    assert job.code == Reason.BOTH_OFF
-    assert "MissingUserDetails" in job.reason
-    assert "Have the flow's owner turn it on once" in job.instruction
+    assert job.reason_code == Reason.BOTH_OFF
+    assert "MissingUserDetails" in job.message
+    assert "Have the flow's owner turn it on once" in job.fix

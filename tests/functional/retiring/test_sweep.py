@@ -140,7 +140,7 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == ()
-    assert result.not_looked_at == 1
+    assert result.not_checked_count == 1
     assert "1 of 1 retired originals without a row in Dataverse" in caplog.text
     assert len(await scenario.services.tables.remediations.all()) == before + 1
 
@@ -171,7 +171,7 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
 
     assert result.retired_originals_on == (f"Orders of {scenario.other.environment.display_name}",)
     assert f"1 of 1 retired originals in {closed.display_name} were not checked" in caplog.text
-    assert result.not_looked_at == 1
+    assert result.not_checked_count == 1
     assert len(await services.tables.remediations.all()) == before + 2
 
 
@@ -265,7 +265,7 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
 
     assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
     (told,) = scenario.fakes.notices.told
-    assert (told.code, told.row[2]) == ("orphaned_copy", job.id)
+    assert (told.reason_code, told.row[2]) == ("orphaned_copy", job.id)
     assert "The job of Orders is rolled_back." in told.message
     after = await scenario.job("Orders")
     assert (after.state, after.leased_until) == (FlowJobState.ROLLED_BACK, None)
@@ -320,8 +320,12 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
 
     is_late = sleep > timedelta(hours=1)
     assert (after.state, copy.state) == (FlowJobState.ROLLED_BACK, FlowState.OFF)
-    assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
-    told = [(one.code, copy.workflow_id in one.message) for one in scenario.fakes.notices.told]
+    assert after.history[-1].message.endswith(
+        "there is no copy." if is_late else "the copy is off."
+    )
+    told = [
+        (one.reason_code, copy.workflow_id in one.message) for one in scenario.fakes.notices.told
+    ]
     assert told == [("orphaned_copy", True)] * is_late
 
 
@@ -335,7 +339,7 @@ async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() 
     await run_daily_check(scenario.services, "today")
 
     meanwhile = copy.state
-    assert [one.code for one in scenario.fakes.notices.told] == ["orphaned_copy"]
+    assert [one.reason_code for one in scenario.fakes.notices.told] == ["orphaned_copy"]
     await set_kill_switch(scenario.services, is_on=False, by="tests", reason="")
     await run_daily_check(scenario.services, "tomorrow")
     assert (meanwhile, copy.state) == (FlowState.ON, FlowState.OFF)

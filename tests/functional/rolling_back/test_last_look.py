@@ -70,7 +70,7 @@ async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_bac
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
-    assert any("had not completed" in change.text for change in job.history)
+    assert any("had not completed" in change.message for change in job.history)
     assert differences(before, scenario.world) == []
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.traffic.lost == []

@@ -38,7 +38,9 @@ def change_password(scenario: Scenario, secret: FakeSecret, password: str = "new
 
 def told(scenario: Scenario) -> list[str]:
     """Return what people were told was overwritten."""
-    return [one.message for one in scenario.fakes.notices.told if one.code == Reason.STALE_WRITE]
+    return [
+        one.message for one in scenario.fakes.notices.told if one.reason_code == Reason.STALE_WRITE
+    ]
 
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
@@ -78,10 +80,10 @@ async def test_they_are_told_of_without_a_rollback_too() -> None:
 
     site.settings = {**site.settings, "TIMEOUT": "30"}
     await scenario.run(timedelta(hours=12))
-    assert (await check_health(scenario.services)).notices == {Reason.STALE_WRITE: 1}
+    assert (await check_health(scenario.services)).alert_counts == {Reason.STALE_WRITE: 1}
     await scenario.run(timedelta(days=30))
 
-    assert (await check_health(scenario.services)).notices == {}
+    assert (await check_health(scenario.services)).alert_counts == {}
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     [cause] = told(scenario)
     assert f"{site.id}|TIMEOUT" in cause

@@ -49,10 +49,10 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
     await scenario.run(HOUR)
 
     assert caught.value.code == "backlog_replay"
-    assert "--accept-replay" in caught.value.instruction
+    assert "--accept-replay" in caught.value.fix
     assert not poll.is_on
     after = await scenario.jobs()
-    assert {name: job.requested for name, job in after.items()} == dict.fromkeys(before)
+    assert {name: job.requested_command for name, job in after.items()} == dict.fromkeys(before)
     assert after["Poll"].state is not FlowJobState.ROLLING_BACK
 
 
@@ -69,7 +69,7 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
     job = await scenario.job("Poll")
     assert [one.display_name for one in done.replays] == ["Poll"]
     assert sent
-    assert done.replays[0].since == sent.first_sent_at
+    assert done.replays[0].off_since == sent.first_sent_at
     assert job.state is FlowJobState.ROLLED_BACK
     assert any(note.startswith("Processes its backlog again: Poll (since ") for note in job.notes)
     assert poll.is_on
@@ -83,10 +83,10 @@ async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_repl
 
     refused = await call(remediation_actions_api.roll_back_remediation, None, id=identity)
     accepted = await call(
-        remediation_actions_api.roll_back_remediation, {"replay": True}, id=identity
+        remediation_actions_api.roll_back_remediation, {"accept_replay": True}, id=identity
     )
 
-    assert (refused.status, refused.document["code"]) == (409, "backlog_replay")
+    assert (refused.status, refused.document["reason_code"]) == (409, "backlog_replay")
     assert "Poll (since" in refused.document["detail"]
     assert accepted.status == 202
     assert [one["workflow_id"] for one in accepted.document["replays"]] == [poll.workflow_id]
@@ -110,7 +110,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     await change_remediation.roll_back(scenario.services, scenario.remediation.id, replay=True)
     await scenario.run(timedelta(days=60))
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "backlog_replay")
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "backlog_replay")
     assert not was_on
     assert (await scenario.job("Poll")).state is FlowJobState.ROLLED_BACK
     assert poll.is_on
@@ -127,7 +127,7 @@ async def test_a_rollback_of_called_flows_asks_nothing() -> None:
     done = await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
     assert done.replays == ()
-    assert done.jobs == 2
+    assert done.flow_count == 2
 
 
 async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> None:

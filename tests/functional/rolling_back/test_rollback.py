@@ -38,7 +38,7 @@ async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> No
     await scenario.run(timedelta(days=60))
 
     job = (await scenario.jobs())["Orders"]
-    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.history)
     assert orders.is_on
     assert not scenario.world.workflow(orders.environment_id, job.copy_id).is_on
     assert differences(before, scenario.world) == []
@@ -60,7 +60,7 @@ async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> 
     was_on = scenario.world.workflow(orders.environment_id, before.copy_id).is_on
     await scenario.run(timedelta(days=1))
 
-    assert "that started before its change" in before.reason
+    assert "that started before its change" in before.message
     assert was_on
     assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
 
@@ -82,6 +82,6 @@ async def test_a_copy_stays_on_while_a_run_of_its_parents_copy_goes_on() -> None
     was_on = scenario.world.workflow(child.environment_id, before.copy_id).is_on
     await scenario.run(timedelta(days=1))
 
-    assert "that started before its change" in before.reason
+    assert "that started before its change" in before.message
     assert was_on
     assert (await scenario.job("Child")).state is FlowJobState.ROLLED_BACK

@@ -33,7 +33,9 @@ async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) 
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))
 
     assert lent(scenario) == []
-    assert Reason.GRANT_NOT_REVOKED not in [told.code for told in scenario.fakes.notices.told]
+    assert Reason.GRANT_NOT_REVOKED not in [
+        told.reason_code for told in scenario.fakes.notices.told
+    ]
 
 
 async def test_job_that_was_made_late_is_cancelled() -> None:

@@ -41,7 +41,7 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
     """Approve every plan that waits as it is shown at this moment."""
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
-    approval = ApprovalInput(versions=versions, by="tests", excluded_flow_ids=except_flows)
+    approval = ApprovalInput(versions=versions, approved_by="tests", excluded_flow_ids=except_flows)
     await approve(services, remediation_id, approval)
 
 
@@ -94,7 +94,7 @@ class Scenario:
         """Set the environment's mode, and whatever else an administrator decides."""
         self.world.assumptions.change(PROFILES[self.profile])
         row = EnvironmentSettings(
-            environment_id=self.build.environment.id, mode=self.mode, **settings
+            environment_id=self.build.environment.id, approval_policy=self.mode, **settings
         )
         await self.services.tables.environment_settings.upsert(row)
 
@@ -107,10 +107,10 @@ class Scenario:
     ) -> None:
         """Order a remediation and let it run until it waits for somebody."""
         order = Remediation(
-            created=self.services.now,
+            created_at=self.services.now,
             mode=mode,
-            origin=StartSource.API_REQUEST,
-            cause=cause,
+            start_source=StartSource.API_REQUEST,
+            idempotency_key=cause,
             environment_ids=(self.build.environment.id,),
             flow_ids=flow_ids,
         )

@@ -38,7 +38,7 @@ class TwoEnvironments(Scenario):
     async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
         """Set the mode of both environments."""
         for build in self.builders:
-            row = EnvironmentSettings(environment_id=build.environment.id, mode=mode)
+            row = EnvironmentSettings(environment_id=build.environment.id, approval_policy=mode)
             await self.services.tables.environment_settings.upsert(row)
 
     async def order_of(
@@ -46,10 +46,10 @@ class TwoEnvironments(Scenario):
     ) -> None:
         """Order one remediation of these environments and let it run for a while."""
         order = Remediation(
-            created=self.services.now,
+            created_at=self.services.now,
             mode=RemediationMode.APPLY,
-            origin=StartSource.API_REQUEST,
-            cause=cause,
+            start_source=StartSource.API_REQUEST,
+            idempotency_key=cause,
             environment_ids=tuple(build.environment.id for build in builds),
         )
         self.remediation = await self.driver.call(lambda s: start_manual_remediation(s, order))

@@ -33,7 +33,7 @@ async def test_the_steps_of_all_jobs_took_every_call(
         environment_job, jobs = await scenario.environment_job(), await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
-        assert sum(line.calls for line in lines) == calls_of(scenario.tenant)
-        took = {line.state: line.calls for line in jobs[DAY].history}
+        assert sum(line.requests for line in lines) == calls_of(scenario.tenant)
+        took = {line.state: line.requests for line in jobs[DAY].history}
         assert took["copying"] > 0 < took["cutting_over"]
         assert took["retired"] == 0

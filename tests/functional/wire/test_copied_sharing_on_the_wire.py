@@ -91,8 +91,8 @@ async def test_a_refusal_blocks_and_a_retry_goes_on(
         )
         await scenario.order()
         job = await scenario.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, code)
-        assert "prvShareWorkflow" in job.reason
+        assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code)
+        assert "prvShareWorkflow" in job.message
 
         await scenario.retry()
 
@@ -110,8 +110,8 @@ async def test_a_disabled_owner_blocks_before_anything_is_written(
     async with wire_scenario(monkeypatch, tmp_path, shared_orders(members=members)) as scenario:
         await scenario.order()
         job = await scenario.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner_unavailable")
-        assert "Maker, is disabled" in job.reason
+        assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
+        assert "Maker, is disabled" in job.message
         assert [flow.workflow_entity_id for flow in scenario.environment.order] == [ORDERS]
 
         scenario.flow().owner = COLLEAGUE

@@ -47,7 +47,7 @@ async def copied(scenario: WireScenario, *, run: timedelta = timedelta(days=40))
     """Let the original be copied and retired; return the copy's `properties`."""
     await scenario.order(run=run)
     job = await scenario.job()
-    assert job.state is FlowJobState.RETIRED, (job.reason, job.instruction)
+    assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
     copy = scenario.flow(job.copy_id)
     properties: dict[str, Any] = json.loads(copy.client_data)["properties"]
     return properties
@@ -158,7 +158,7 @@ async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
         await scenario.order()
 
         job = await scenario.job()
-        assert job.state is FlowJobState.RETIRED, job.reason
+        assert job.state is FlowJobState.RETIRED, job.message
         assert scenario.flow(job.copy_id).client_data == flow["clientData"]
 
 
@@ -171,15 +171,18 @@ async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
         await scenario.order(run=SHORT)
 
         job = await scenario.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
-        assert "mail-1 (shared_office365) of Colleague" in job.reason
-        assert "Ask Colleague to share the connection with the app" in job.instruction
+        assert (job.state, job.reason_code) == (
+            FlowJobState.BLOCKED,
+            "ConnectionAuthorizationFailed",
+        )
+        assert "mail-1 (shared_office365) of Colleague" in job.message
+        assert "Ask Colleague to share the connection with the app" in job.fix
         assert scenario.environment.table("connectionreferences") == {}
 
         scenario.environment.connections["mail-1"].shared_with.add(APP)
         await scenario.retry()
 
         job = await scenario.job(ORDERS)
-        assert job.state is FlowJobState.RETIRED, (job.reason, job.instruction)
+        assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         (reference,) = scenario.environment.table("connectionreferences").values()
         assert reference["_ownerid_value"] == scenario.environment.users[APP]["systemuserid"]

@@ -117,7 +117,7 @@ def check_end(
     environment: SimulatedEnvironment, job: FlowJob, originals: Mapping[str, str]
 ) -> None:
     """Check that a job came to its end, and that its copy says what its original says."""
-    assert job.state is FlowJobState.RETIRED, (job.display_name, job.reason)
+    assert job.state is FlowJobState.RETIRED, (job.display_name, job.message)
     original, copy = (environment.workflows[one] for one in (job.original_id, job.copy_id))
     assert copy.state == SimulatedFlowState.STARTED
     assert original.state == SimulatedFlowState.STOPPED
@@ -152,12 +152,12 @@ async def check_environment(
     jobs = await scenario.jobs(environment.id)
     for item in items:
         if item.action is PlannedAction.NEEDS_CHANGES:
-            assert item.instruction
+            assert item.fix
             assert item.workflow_id not in jobs
         else:
             assert item.action.is_work
             swaps = item.action is PlannedAction.CUT_OVER
-            assert swaps is (jobs[item.workflow_id].pattern is MigrationMethod.CUT_OVER)
+            assert swaps is (jobs[item.workflow_id].migration_method is MigrationMethod.CUT_OVER)
             check_end(environment, jobs[item.workflow_id], originals_of(jobs))
     return items
 

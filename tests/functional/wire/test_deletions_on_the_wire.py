@@ -25,7 +25,9 @@ async def deleted_on_its_date(scenario: WireScenario) -> Deletion:
     """Remediate, order all deletes for a day ahead, let the day come; return the one row."""
     await scenario.order(run=20 * DAY)
     await retired(scenario)
-    approval = DeletionInput(on=scenario.services.now + DAY, by="admin@contoso.example")
+    approval = DeletionInput(
+        delete_at=scenario.services.now + DAY, approved_by="admin@contoso.example"
+    )
     await schedule_deletions(scenario.services, scenario.remediation.id, approval)
     await scenario.run(DAY + timedelta(minutes=1))
     for _ in range(3):
@@ -73,8 +75,8 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
         await scenario.run(timedelta(days=30))
 
         job = await scenario.job()
-        assert row.state is DeletionState.DELETED, row.reason
-        assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.instruction)
+        assert row.state is DeletionState.DELETED, row.message
+        assert job.state is FlowJobState.ROLLED_BACK, (job.message, job.fix)
         assert OPERATOR not in scenario.flow().roles
         assert await scenario.post(url) < 300
         assert scenario.flow(ORDERS).state == SimulatedFlowState.STARTED

@@ -17,7 +17,7 @@ from local_cloud.tenant.power_platform import environments as admin_api
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.platform_errors import instruction_for
+from shared.domain.platform_errors import fix_for
 from shared.use_cases.check_health import check_health
 from tests.functional.wire.wire_scenario import SHORT, refused, retired, wire_scenario
 from tests.functional.wire.wire_seed import (
@@ -79,9 +79,9 @@ async def test_activations_that_go_on_doing_nothing_are_told(
         scenario.assumptions.activations_that_do_not_stick = 0
 
         job = await scenario.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_state_not_changed")
-        assert "Take orders on, but it is off" in job.reason
-        assert "turn the flow on. Then retry" in job.instruction
+        assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "flow_state_not_changed")
+        assert "Take orders on, but it is off" in job.message
+        assert "turn the flow on. Then retry" in job.fix
         await scenario.retry()
         await retired(scenario)
 
@@ -147,9 +147,9 @@ async def test_an_original_that_was_deleted_can_be_restored(
         await scenario.run(timedelta(days=9))
 
         job = await scenario.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "original_deleted")
-        assert job.reason == "The original Take orders was deleted."
-        assert "Restore it in Power Automate (21 days)" in job.instruction
+        assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "original_deleted")
+        assert job.message == "The original Take orders was deleted."
+        assert "Restore it in Power Automate (21 days)" in job.fix
         scenario.environment.restore_flow(original)
         await scenario.retry()
         await retired(scenario)
@@ -166,8 +166,8 @@ async def test_an_app_that_loses_its_registration_is_told_before_anything_is_pla
 
         job = await scenario.environment_job()
         assert job.state is EnvironmentJobState.BLOCKED
-        assert "UserMissingRequiredPermission" in job.reason
-        assert job.instruction == instruction_for("UserMissingRequiredPermission")
+        assert "UserMissingRequiredPermission" in job.message
+        assert job.fix == fix_for("UserMissingRequiredPermission")
         app.is_admin = True
         await scenario.retry()
         await retired(scenario)
@@ -203,8 +203,8 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
         items = await scenario.services.tables.plan_items.all((await scenario.environment_job()).id)
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-        assert item.instruction == instruction_for("DefinitionNotShown")
-        assert "nor to the service account" in item.explanation
+        assert item.fix == fix_for("DefinitionNotShown")
+        assert "nor to the service account" in item.message
         assert ORDERS in await scenario.jobs()
 
 

@@ -40,7 +40,7 @@ async def test_flows_are_proven_by_what_their_plan_has_read(
 
         await scenario.order(run=SHORT)
 
-        assert {job.reached for job in (await scenario.jobs()).values()} == {
+        assert {job.step for job in (await scenario.jobs()).values()} == {
             FlowJobState.CHECKING_FOR_CALLS
         }
         assert scenario.tenant.calls.routes[LIST_TAGS] == 1
@@ -61,8 +61,8 @@ async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
 
         await scenario.retry()
 
-        assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
-        assert "orders-api" in blocked.reason
+        assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
+        assert "orders-api" in blocked.message
         await retired(scenario)
 
 

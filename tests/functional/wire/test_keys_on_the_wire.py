@@ -85,7 +85,9 @@ async def checked(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
     tables = scenario.services.tables
     checks = {tables.key_alerts.name_of(row): row for row in await tables.key_alerts.all()}
     notices = await tables.alerts.all("alert")
-    return sorted((one.code, checks[one.row].finding.code) for one in notices if one.row in checks)
+    return sorted(
+        (one.reason_code, checks[one.row].finding.code) for one in notices if one.row in checks
+    )
 
 
 async def test_a_key_that_is_rotated_disabled_and_expired_gives_each_finding_once(
@@ -112,7 +114,9 @@ async def test_a_key_that_is_rotated_disabled_and_expired_gives_each_finding_onc
             await keys.rotate_key(KEY)
             mended = await checked(scenario, "day-10")
 
-    told = [one for one in caplog.messages if one.startswith('action required | {"code": "key_')]
+    told = [
+        one for one in caplog.messages if one.startswith('action required | {"reason_code": "key_')
+    ]
     locked = ("key_problem", "policy_health")  # the tenant has locked its environments
     assert sound == rotated == mended == []
     assert early == ([locked, ("key_problem", "previous_versions")],) * 2

@@ -67,7 +67,7 @@ async def test_a_late_write_beside_a_rollback_loses_no_call(
             statuses.append(await call(scenario))
 
         job = await scenario.job()
-        assert job.state is FlowJobState.ROLLED_BACK, job.reason
+        assert job.state is FlowJobState.ROLLED_BACK, job.message
         assert len(held) == 2, "the late write came about after the rollback had begun"
         assert settings_of(scenario) == before
         states = (scenario.flow().state, scenario.flow(job.copy_id).state)

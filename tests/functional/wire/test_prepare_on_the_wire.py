@@ -117,7 +117,7 @@ async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
         )
         assert before == {"Admin"}
         assert item.action is PlannedAction.EDIT_ACTION
-        assert "+" in item.proposal
+        assert "+" in item.conversion_preview
         assert (await scenario.job(ADMIN)).state is FlowJobState.PREPARED
         assert "ListFlowsInEnvironment_V2" in scenario.flow(ADMIN).client_data
         everything = await scenario.services.flow_reports.microsoft_key_flows(
@@ -140,5 +140,5 @@ async def test_an_application_that_is_not_let_in_is_told_what_to_do(
 
         (job,) = (await scenario.jobs()).values()
         assert job.state is FlowJobState.BLOCKED
-        assert job.instruction
+        assert job.fix
         assert not flow.is_in_solution

@@ -68,8 +68,8 @@ async def test_a_change_of_the_published_list_is_told(
     assert [(one.region, one.added, one.removed) for one in edition.changes] == [
         ("WestEurope", ("203.0.113.0/24",), ())
     ]
-    assert [one.name for one in edition.firewalls] == ["orders-api"]
-    assert [(one.remediation_id, one.flows) for one in edition.plans] == [
+    assert [one.name for one in edition.affected_firewalls] == ["orders-api"]
+    assert [(one.remediation_id, one.flow_count) for one in edition.affected_remediations] == [
         (scenario.remediation.id, 1)
     ]
     assert "203.0.113.0/24" in notice.message

@@ -39,7 +39,7 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
     ) as scenario:
         await let_new_addresses_in(scenario)
         await scenario.order(run=SHORT)
-        proven = (await scenario.job()).reached
+        proven = (await scenario.job()).step
         seed_azure(scenario.tenant, let_in("LogicApps"))
         copy = await copy_called(scenario)
         error = copy.runs[-1].actions["Call"]["error"]["message"]
@@ -56,10 +56,13 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
         assert proven is FlowJobState.CHECKING_FOR_CALLS
         assert "target machine actively refused it" in error
         assert calls["flow_service.admin_get_run"] == 1
-        assert notice.code == "outbound_call_blocked"
+        assert notice.reason_code == "outbound_call_blocked"
         assert f"The call of {HOST} by 'Call' in the copy of Take orders was actively refused" in (
             notice.message
         )
         assert "orders-api denies addresses of PowerPlatformPlex" in notice.message
-        assert (stopped.state, stopped.code) == (FlowJobState.BLOCKED, "outbound_call_blocked")
+        assert (stopped.state, stopped.reason_code) == (
+            FlowJobState.BLOCKED,
+            "outbound_call_blocked",
+        )
         await retired(scenario)

@@ -157,21 +157,23 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
         shown = await propose_fixes(scenario.services)
 
         for name in ("edge", "nsg-erp"):
-            await apply_fix(scenario.services, FirewallFixInput(resource=name, by="ops"))
+            await apply_fix(scenario.services, FirewallFixInput(resource=name, requested_by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
         await scenario.retry()
         moved = await scenario.job()
         with pytest.raises(JobBlocked, match="still call through this firewall"):
-            await revert_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
+            await revert_fix(
+                scenario.services, FirewallFixInput(resource="edge", requested_by="ops")
+            )
         for name in ("edge", "nsg-erp"):
-            wish = FirewallFixInput(resource=name, by="ops", force=True)
+            wish = FirewallFixInput(resource=name, requested_by="ops", force=True)
             await revert_fix(scenario.services, wish)
         closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
 
-    assert blocked.code == "firewall_denies"
-    assert {one.gap.resource_name for one in shown} == {"edge", "nsg-erp"}
+    assert blocked.reason_code == "firewall_denies"
+    assert {one.issue.resource_name for one in shown} == {"edge", "nsg-erp"}
     assert opened.ip_addresses is not None
     assert opened.ip_addresses[:2] == TODAY
     assert "20.61.88.128/26" in opened.ip_addresses
@@ -211,7 +213,7 @@ async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
                 await writer.put(*arguments, **named)
 
         services = replace(scenario.services, resource_writer=Beside())  # type: ignore[arg-type]
-        await apply_fix(services, FirewallFixInput(resource="edge", by="ops"))
+        await apply_fix(services, FirewallFixInput(resource="edge", requested_by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
 
     assert puts == 2

@@ -46,7 +46,9 @@ async def moved(scenario: WireScenario) -> None:
     before = json.loads(scenario.flow(CALLER).client_data)["properties"]["connectionReferences"]
     await scenario.order(run=SHORT)
     (job,) = (await scenario.jobs()).values()
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
+    assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), (
+        job.message
+    )
     after = json.loads(scenario.flow(CALLER).client_data)["properties"]["connectionReferences"]
     assert after == before
     assert scenario.flow(CALLER).references_wiped == 1

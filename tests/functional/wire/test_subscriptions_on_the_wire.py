@@ -57,7 +57,7 @@ async def test_a_copy_has_a_registration_of_its_own(
         await scenario.order()
 
         job = await scenario.job()
-        assert job.state is FlowJobState.RETIRED, job.reason
+        assert job.state is FlowJobState.RETIRED, job.message
         copy = scenario.flow(job.copy_id)
         assert copy.facts().subscription == job.copy_id
         assert told(scenario) == ["Take orders"]
@@ -76,5 +76,5 @@ async def test_the_name_of_a_custom_action_is_left_alone(
         await scenario.order()
 
         job = await scenario.job()
-        assert job.state is FlowJobState.RETIRED, job.reason
+        assert job.state is FlowJobState.RETIRED, job.message
         assert '"pmo_UploadDocument"' in scenario.flow(job.copy_id).client_data

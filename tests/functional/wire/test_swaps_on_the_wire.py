@@ -25,7 +25,7 @@ async def test_a_swap_ends_whatever_reads_lag_by(
         await scenario.order()
 
         job = await scenario.job()
-        assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+        assert job.state is FlowJobState.RETIRED, (job.message, job.history)
         assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
             one.state for one in job.history
         )
@@ -58,4 +58,4 @@ async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_origina
         job = await scenario.job()
         assert scenario.flow().state == SimulatedFlowState.STARTED
         assert scenario.flow(job.copy_id).state == SimulatedFlowState.STOPPED
-        assert (job.state, job.code) == (FlowJobState.WAITING, Reason.KEY_NOT_APPLIED)
+        assert (job.state, job.reason_code) == (FlowJobState.WAITING, Reason.KEY_NOT_APPLIED)

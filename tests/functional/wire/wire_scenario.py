@@ -41,7 +41,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     StartSource,
 )
-from shared.domain.platform_errors import instruction_for
+from shared.domain.platform_errors import fix_for
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
@@ -133,10 +133,10 @@ class WireScenario:
     ) -> None:
         """Order a remediation, which needs no approval here, and let time pass."""
         order = Remediation(
-            created=self.services.now,
+            created_at=self.services.now,
             mode=mode,
-            origin=StartSource.API_REQUEST,
-            cause="order-1",
+            start_source=StartSource.API_REQUEST,
+            idempotency_key="order-1",
             environment_ids=tuple(self.platform.environments),
             flow_ids=flow_ids,
         )
@@ -289,7 +289,7 @@ async def _sign_in(services: Services) -> None:
 async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
     for identity in environment_ids:
         row = EnvironmentSettings(
-            environment_id=identity, mode=ApprovalPolicy.AUTOMATIC, limit=PLENTY
+            environment_id=identity, approval_policy=ApprovalPolicy.AUTOMATIC, max_flows=PLENTY
         )
         await services.tables.environment_settings.upsert(row)
 
@@ -301,10 +301,10 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
 async def refused(scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
     """Check that a flow's job stands blocked and says what to do, and that its callers work."""
     job = await scenario.job(flow_id)
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, code), job
-    assert job.instruction == instruction_for(code)
+    assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
+    assert job.fix == fix_for(code)
     for name in (job.display_name, *names):
-        assert name in job.reason
+        assert name in job.message
     assert scenario.flow(flow_id).state == SimulatedFlowState.STARTED
     return job
 

@@ -31,7 +31,7 @@ RETIRED = FlowResult(
     title="Take orders",
 )
 BLOCKED = replace(
-    RETIRED, state="blocked", code="environment_read_only", instruction="Do this.", copy="none"
+    RETIRED, state="blocked", code="environment_read_only", fix="Do this.", copy="none"
 )
 
 
@@ -58,7 +58,7 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
     waiting = replace(RETIRED, state="waiting")
 
     assert unsettled([RETIRED, BLOCKED]) == []
-    assert len(unsettled([replace(BLOCKED, instruction=""), waiting])) == 2
+    assert len(unsettled([replace(BLOCKED, fix=""), waiting])) == 2
 
 
 def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:

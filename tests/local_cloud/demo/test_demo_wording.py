@@ -38,8 +38,8 @@ def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
 def test_an_assessment_counts_each_flow_that_stays_once() -> None:
     """A flow with a reason of its own is not counted with the parents."""
     reasons = [["parent_of_microsoft_key_flow", "http_trigger"], ["list_flows_as_admin_v1"]]
-    flows = [{"stays_on_microsoft_key": True, "reasons": each} for each in reasons]
-    moving = {"stays_on_microsoft_key": False, "reasons": []}
+    flows = [{"stays_on_microsoft_key": True, "microsoft_key_reasons": each} for each in reasons]
+    moving = {"stays_on_microsoft_key": False, "microsoft_key_reasons": []}
 
     told = assessment_in_words({"flow_count": 9, "flows": [*flows, moving]})
 

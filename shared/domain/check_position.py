@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Look(StrEnum):
+class DailyCheckTarget(StrEnum):
     """What the daily check searches for in an environment."""
 
     RETIRED = "retired"  #: retired originals that are on again
@@ -15,19 +15,19 @@ class Look(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DailyLook:
+class CheckPosition:
     """The result of the last daily check of one kind in one environment."""
 
     environment_id: str
-    look: Look
+    check: DailyCheckTarget
     #: Id of the job whose flow the next check reads first; empty: the first job.
-    first: str = ""
+    next_job_id: str = ""
     #: Where the next check continues in the flow service's list; empty: at the first page.
     cursor: str = ""
     #: How many flows the last check did not read.
-    not_looked_at: int = 0
+    not_checked_count: int = 0
     #: The `Reason` for that; empty: every flow was read.
-    code: str = ""
+    reason_code: str = ""
 
 
 def in_turn(job_ids: Iterable[str], first: str) -> list[str]:
