@@ -8,6 +8,7 @@ import azure.functions as func
 from pydantic import Field, StringConstraints
 
 from functions.dashboard import pages
+from functions.dashboard.flow_page import flow_page
 from functions.dashboard.page_layout import PageContext, assets
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
@@ -169,7 +170,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return page(pages.flow_page(_view(call), detail, compared))
+    return page(flow_page(_view(call), detail, compared))
 
 
 @endpoint(

@@ -69,7 +69,7 @@ def assets() -> dict[str, tuple[str, str]]:
     """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
         ("css", "text/css", style()),
-        ("pages.css", "text/css", pages_style()),
+        ("pages-css", "text/css", pages_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
         ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),
     )

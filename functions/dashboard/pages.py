@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import nlargest
 from typing import Any
 
@@ -18,7 +18,6 @@ from functions.dashboard.display_state import (
 from functions.dashboard.page_actions import (
     PageAction,
     approval,
-    flow_actions,
     ignore_action,
     remediation_actions,
     repair,
@@ -32,9 +31,8 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import CmkflowError
 from shared.html_pages import style
-from shared.jobs.request_demands import flow_job_demand
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
-from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, FlowView
+from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, RemediationViewList
 from shared.use_cases.show_status import TenantStatus
 
@@ -216,23 +214,6 @@ def plan_page(
     )
 
 
-def flow_page(
-    view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
-) -> str:
-    return render_page(
-        "flow",
-        view,
-        detail=detail,
-        flow=detail.flow,
-        standing=display_state_for(detail.flow),
-        actions=flow_actions(detail.flow.job, detail.dependent_flows, view.principal, view.now),
-        comparison=compared if isinstance(compared, DefinitionComparison) else None,
-        calls=_calls(detail.flow.job),
-        steps=_steps(detail.flow.job.history) if detail.flow.job else [],
-        refusal=str(compared) if isinstance(compared, CmkflowError) else "",
-    )
-
-
 def _looks(states: Mapping[str, int]) -> dict[str, int]:
     count = Counter[str]()
     for state, number in states.items():
@@ -318,16 +299,3 @@ def _shown(view: PageContext, remediation_id: str, plan: PlanView, only: str) ->
 def _counts(items: Sequence[PlanItem]) -> dict[str, int]:
     count = Counter[str](item.action for item in items)
     return {action: count[action] for action in ACTION_WORDS if count[action]}
-
-
-def _calls(job: FlowJob | None) -> int:
-    """Return the requests to the flow service that the next invocation of a job needs."""
-    need = flow_job_demand(job) if job else None
-    return need.requests if need else 0
-
-
-def _steps(changes: Sequence[HistoryEntry]) -> list[tuple[HistoryEntry, timedelta | None]]:
-    """Return the history, newest first, with the duration of each entry (None for the last)."""
-    ends = [one.changed_at for one in changes[1:]]
-    lasted = [end - one.changed_at for one, end in zip(changes, ends, strict=False)]
-    return list(zip(changes, [*lasted, None], strict=False))[::-1]

@@ -51,6 +51,7 @@ def _environment(folder: Path) -> "Environment":
         auto_reload=False,
     )
     environment.filters["moment"] = moment
+    environment.filters["second"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S}"
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
     environment.filters["span"] = _span

@@ -89,13 +89,13 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await opened(visit)
 
             await visit.follow(BY_HAND)
-            await visit.see("Fix:")
+            await visit.see("What to do")
             await visit.picture("dashboard-flow")
             remediation = visit.page.url.split("/")[-3]
             job = await outside.job(visit, remediation)
             await outside.publish(OLD_APP, job["copy_id"])
             await visit.do("Retry", f"{BY_HAND}: retried from the step where they stopped")
-            await visit.see("retired", within="#standing")
+            await visit.see("Retired", within="#standing")
             await visit.follow("Compare now")
             await visit.see("No differences.")
             async with visit.page.expect_response(re.compile("/flows/")) as live:
@@ -107,7 +107,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.see("Change it to the original yourself, then retry.")
             await outside.publish(OLD_APP, job["original_id"])
             await visit.do("Retry")
-            await visit.see("rolled back", within="#standing")
+            await visit.see("Rolled back", within="#standing")
             await visit.check()
             await visit.open("/remediations")
             await visit.check()

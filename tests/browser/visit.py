@@ -48,7 +48,7 @@ class Visit:
 
     async def do(self, deed: str, *says: str, **fields: str) -> None:
         """Open what may be done with the keyboard, read what it will do, then do it."""
-        opened = self.page.locator("details.action", has_text=deed).first
+        opened = self.page.locator("details.action, details.deed", has_text=deed).first
         await opened.locator("summary").focus()
         await self.page.keyboard.press("Enter")
         for text in says:

@@ -99,6 +99,26 @@ class DurableJob[S: StrEnum]:
         """Return the step of the work, also while the job waits or is blocked."""
         return self.resume_state or self.state
 
+    @property
+    def state_since(self) -> datetime | None:
+        """Return when it got its current state; None: its history does not say it."""
+        since = None
+        for entry in reversed(self.history):
+            if entry.state != self.state:
+                break
+            since = entry.changed_at
+        return since
+
+    @property
+    def reason_since(self) -> datetime | None:
+        """Return when it got its current state and message; None: its history does not say it."""
+        since = None
+        for entry in reversed(self.history):
+            if (entry.state, entry.message) != (self.state, self.message):
+                break
+            since = entry.changed_at
+        return since
+
     def is_leased(self, now: datetime) -> bool:
         """Return whether an invocation has leased the row."""
         return self.leased_until is not None and self.leased_until > now

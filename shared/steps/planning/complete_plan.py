@@ -14,11 +14,10 @@ from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHA
 from shared.domain.conversions.preview import ConversionPreview, preview_conversion
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.display_names import copy_name, retired_name, shortened
 from shared.domain.environment import Environment
-from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
-from shared.domain.plans.preparation import describe_changes, with_proposal
+from shared.domain.plans.planned_changes import list_planned_changes
+from shared.domain.plans.preparation import with_proposal
 from shared.domain.plans.row_limits import fitting_callers
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
@@ -218,42 +217,5 @@ def with_callers(
     for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual_reason=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
-    return replace(item, planned_changes=_planned_changes(item), is_complete=True)
-
-
-def _planned_changes(item: PlanItem) -> tuple[str, ...]:
-    if not item.action.is_work:
-        return ()
-    references = (
-        f"create a connection reference for the connection {label}, unless one is bound to it"
-        for label in item.embedded_connections
-    )
-    if not item.action.is_copy:
-        return describe_changes(item)
-    title = item.display_name
-    writes = [f"create the flow {copy_name(title)}, off, for the original's owner"]
-    writes += [f"add the copy to the solution {solution}" for solution in item.solutions]
-    if item.co_owner_count is None:
-        writes.append(f"share the copy as {title} is shared")
-    elif item.co_owner_count:
-        many = "s" if item.co_owner_count > 1 else ""
-        writes.append(f"share the copy with {item.co_owner_count} co-owner{many} of {title}")
-    if item.has_trigger_url and item.migration_method is MigrationMethod.UPDATE_CALLERS:
-        writes += [
-            f"make the service account co-owner of {title} and of its copy, to read their URLs",
-            "remove the service account as co-owner of both after each read",
-        ]
-    if item.migration_method is MigrationMethod.UPDATE_CALLERS:
-        writes.append("turn the copy on")
-        writes += [f"update {caller.label}" for caller in item.callers if not caller.manual_reason]
-        writes.append("update callers that are found later")
-    if item.migration_method is MigrationMethod.CUT_OVER:
-        writes += [f"turn {title} off", "turn the copy on"]
-    if item.migration_method is MigrationMethod.UPDATE_CALLERS:
-        writes.append(f"turn {title} off when it has received no calls for the no-call period")
-    if item.in_solution and retired_name(title) != title:
-        writes.append(f"rename {title} to {retired_name(title)}")
-    is_long = shortened(title) != title
-    else_short = f", or to {shortened(title)} if that is too long for Dataverse" if is_long else ""
-    writes.append(f"rename the copy to {title}{else_short}")
-    return (*references, *writes)
+    changes = tuple(one.text for one in list_planned_changes(item))
+    return replace(item, planned_changes=changes, is_complete=True)

@@ -11,9 +11,13 @@ from functions import dashboard_api
 from functions.dashboard.page_layout import assets
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
+from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
+from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.jobs.request_demands import flow_job_demand
+from shared.reason import Reason
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -190,6 +194,7 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
         await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
     ]
 
+    every = set[str]()
     for page in pages:
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -197,7 +202,9 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
         assert "frame-ancestors 'none'" in policy
         assert not re.search(r"<style|<script>|\sstyle=|\son\w+=", page.text)
         loaded = set(re.findall(r'(?:src|href)="/api/dashboard/assets/([^"]+)"', page.text))
-        assert loaded == set(assets())
+        assert len(loaded) == 3  # a style sheet, the script and the icon
+        every |= loaded
+    assert every == set(assets())
     for name, (kind, text) in assets().items():
         file = await call(dashboard_api.show_asset, params={"name": name})
         assert (file.media_type, file.text) == (kind, text)
@@ -227,18 +234,20 @@ async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_ste
     page = await flow(scenario, "<b>Invoices</b>")
 
     assert job.copy_id in page.text
-    (before, after) = re.findall(r'<code class="line">([^<]+)</code>', page.text)
+    ((before, after),) = re.findall(
+        r"<dt>Before</dt><dd><code>([^<]+)</code></dd><dt>After</dt><dd><code>([^<]+)<", page.text
+    )
     assert job.original_url_id in before
     assert job.copy_url_id in after
     assert "sig=" not in page.text
-    steps = re.findall(r"<li class=\"\w+\"><span[^>]*>[^<]+</span> <span>([a-z ]+)", page.text)
-    assert steps == [change.state.replace("_", " ") for change in reversed(job.history)]
+    steps = re.findall(r"<time>[^<]+</time>.*?<div>([A-Z][a-z ]+)", page.text)
+    assert steps == [change.state.replace("_", " ").capitalize() for change in job.history[::-1]]
 
 
-async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(
+async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
     scenario: Scenario,
 ) -> None:
-    """Where none was made, or none was counted, nothing is said of calls."""
+    """Times are to the second. Without requests, or if none were counted, no number is shown."""
     await work(scenario)
     job = await scenario.job("Orders")
     first, second, *rest = job.history
@@ -247,10 +256,101 @@ async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(
 
     page = await flow(scenario, "Orders")
 
-    steps = re.findall(r'<li class="\w+"><span[^>]*>([^<]+)</span> <span>', page.text)
-    calls = [re.findall(r"· (\d+ calls?)$", unescape(step)) for step in reversed(steps)]
-    assert calls == [["12 calls"], ["1 call"], *([] for _ in rest)]
-    assert "· for 60 s" in unescape("".join(steps))
+    entries = re.findall(r"<li><time>(.*?)</li>", page.text)
+    requests = [re.findall(r"· (\d+ requests?)", unescape(entry)) for entry in entries[::-1]]
+    assert requests == [["12 requests"], ["1 request"], *([] for _ in rest)]
+    assert f"{first.changed_at:%Y-%m-%d %H:%M:%S}" in entries[-1]
+    assert "· for 60 s" in unescape("".join(entries))
+
+
+async def test_flow_page_ticks_off_planned_changes_that_rows_show_as_made(
+    scenario: Scenario,
+) -> None:
+    """The copy exists and its caller names it; the original is not turned off yet."""
+    before = await flow(scenario, "<b>Invoices</b>")
+    await work(scenario)
+
+    page = await flow(scenario, "<b>Invoices</b>")
+
+    def made(text: str) -> list[str]:
+        changes = r'<use href="#i-(\w+)"/></svg><span>([^<]+)<span class="vh">: (?:not|made)'
+        return [unescape(name) for icon, name in re.findall(changes, text) if icon == "ok"]
+
+    assert made(before.text) == []
+    assert "create the flow <b>Invoices</b> (CMK), off, for the original's owner" in made(page.text)
+    assert "turn the copy on" in made(page.text)
+    assert not any("turn <b>Invoices</b> off" in text for text in made(page.text))
+
+
+async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_on(
+    scenario: Scenario,
+) -> None:
+    """What to do comes before everything else; the path shows where the flow stopped."""
+    await work(scenario)
+    await block(scenario, "Orders")
+
+    page = await flow(scenario, "Orders")
+
+    assert "The original is still on." in page.text
+    stopped = re.search(r'<li class="stop" aria-current="step"><b>.*?</svg>([^<]+)<', page.text)
+    assert stopped is not None
+    assert stopped[1] == "No calls"
+    assert page.text.index("Name another owner.") < page.text.index("Original and copy</h2>")
+    assert '<summary class="button primary">Retry</summary>' in page.text
+
+
+async def test_flow_page_says_nothing_of_the_original_after_the_app_turned_it_off(
+    scenario: Scenario,
+) -> None:
+    """Once the app has sent the write, its rows do not show that the original is on."""
+    await work(scenario)
+    job = await scenario.job("Orders")
+    now = scenario.services.now
+    off = FlowStateWrite(
+        state=FlowState.OFF, first_sent_at=now, last_sent_at=now, reads_valid_from=now
+    )
+    await scenario.services.tables.flow_jobs.upsert(replace(job, original_write=off))
+
+    page = await flow(scenario, "Orders")
+
+    assert "The original is still on." not in page.text
+
+
+async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> None:
+    """For a flow that the issue names, and for one that only the message of its job names."""
+    await work(scenario)
+    environment_job = await scenario.environment_job()
+    issue = FirewallIssueSummary(
+        name="erp & more",
+        kind="app_service",
+        firewall_name="erp",
+        missing_prefixes=("192.0.2.0/24",),
+        fix="Allow it.",
+        workflow_ids=(identity(scenario, "Close of day"),),
+        flow_count=2,
+    )
+    await scenario.services.tables.environment_jobs.upsert(
+        replace(environment_job, firewall_issues=(issue,))
+    )
+    job = await scenario.job("Orders")
+    denied = stop_with_reason(
+        job, FlowJobState.BLOCKED, "Firewalls deny the copy's addresses: erp & more", "Allow them.",
+        code=Reason.FIREWALL_DENIES, now=scenario.services.now,
+    )  # fmt: skip
+    await scenario.services.tables.flow_jobs.upsert(denied)
+
+    named = await flow(scenario, "Close of day")
+    blocked = await flow(scenario, "Orders")
+    other = await flow(scenario, "<b>Invoices</b>")
+
+    link = "?firewall_fix=erp%20%26%20more&amp;environment="
+    assert f'<a class="button" href="/api/dashboard/remediations/{scenario.remediation.id}' in (
+        named.text
+    )
+    assert link in named.text
+    assert link in blocked.text
+    assert ">Show fix for erp</a>" in blocked.text
+    assert "firewall_fix" not in other.text
 
 
 async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(

@@ -1,0 +1,108 @@
+"""Divide the history of a flow job into steps: when each was, how long it took and was blocked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
+from shared.domain.jobs.state_machine import NextActor
+
+#: The work that a job does after it has entered a state.
+_TITLES: Mapping[str, str] = {
+    FlowJobState.PLANNED: "Start",
+    FlowJobState.PREPARING: "Prepare",
+    FlowJobState.COPYING: "Copy",
+    FlowJobState.COPIED: "Verify",
+    FlowJobState.VERIFIED: "Begin to replace the original",
+    FlowJobState.UPDATING_CALLERS: "Update callers",
+    FlowJobState.CHECKING_FOR_CALLS: "Check for calls",
+    FlowJobState.CUTTING_OVER: "Cut over",
+    FlowJobState.MONITORING: "Monitor the copy",
+    FlowJobState.ROLLING_BACK: "Roll back",
+}
+#: Looks of the periods of a step: the app worked, the job waited, or a person had to act.
+_PAUSES: Mapping[str, str] = {
+    FlowJobState.WAITING: "wait",
+    FlowJobState.BLOCKED: "person",
+    FlowJobState.FAILED: "person",
+}
+#: A period is drawn at least this wide, in percent, so that it can be seen.
+_LEAST = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A part of a bar, in percent of the whole time of the job."""
+
+    look: str
+    start: float
+    width: float
+
+
+@dataclass(slots=True, kw_only=True)
+class StepDuration:
+    """The time and the requests of one step, over all its visits."""
+
+    title: str
+    started_at: datetime
+    lasted: timedelta = timedelta()
+    #: The part of it in which a person had to act.
+    blocked: timedelta = timedelta()
+    requests: int = 0
+    periods: list[Period] = field(default_factory=list)
+
+
+def step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
+    """Return the steps of a job in the order in which they began; the last one may be open."""
+    history = job.history
+    if not history:
+        return []
+    is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE
+    last = history[-1].changed_at if is_over else max(now, history[-1].changed_at)
+    whole = (last - history[0].changed_at).total_seconds() or 1.0
+    found: dict[str, StepDuration] = {}
+    state = _state_before(job)
+    for entry, ended_at in _with_ends(history, last):
+        state = state if entry.state in _PAUSES else entry.state
+        if state not in _TITLES:  # the job is over
+            continue
+        step = found.setdefault(
+            state, StepDuration(title=_TITLES[state], started_at=entry.changed_at)
+        )
+        lasted = ended_at - entry.changed_at
+        look = _PAUSES.get(entry.state, "work")
+        step.lasted += lasted
+        step.requests += entry.requests
+        if look == "person":
+            step.blocked += lasted
+        begun = (entry.changed_at - history[0].changed_at).total_seconds()
+        width = max(100 * lasted.total_seconds() / whole, _LEAST)
+        start = min(100 * begun / whole, 100 - width)
+        step.periods.append(Period(look=look, start=round(start, 2), width=round(width, 2)))
+    return list(found.values())
+
+
+def reached_at(job: FlowJob, *states: FlowJobState) -> datetime | None:
+    """Return when the job last entered one of these states; None: its history does not say it."""
+    return next((one.changed_at for one in reversed(job.history) if one.state in states), None)
+
+
+def is_history_cut(job: FlowJob) -> bool:
+    """Return whether earlier entries of the history may be removed."""
+    return len(job.history) >= HISTORY_LENGTH
+
+
+def _state_before(job: FlowJob) -> str:
+    """Return the step of the first entry, if it is a pause: earlier entries are removed then."""
+    following = (one.state for one in job.history if one.state not in _PAUSES)
+    return next(following, str(job.step))
+
+
+def _with_ends(
+    history: tuple[HistoryEntry, ...], last: datetime
+) -> list[tuple[HistoryEntry, datetime]]:
+    ends = [after.changed_at for _, after in pairwise(history)]
+    return list(zip(history, [*ends, last], strict=True))

@@ -1,0 +1,113 @@
+"""Build the page of one flow: where it is, what blocks it, what a person does, what was done."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from itertools import pairwise
+
+from functions.dashboard.display_state import display_state_for
+from functions.dashboard.flow_durations import is_history_cut, step_durations
+from functions.dashboard.flow_path import path_of, why_original_is_on
+from functions.dashboard.page_actions import PageAction, flow_actions
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.callers.caller_records import CallerState
+from shared.domain.jobs.durable_job import HistoryEntry
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.planned_changes import completed_changes
+from shared.domain.plans.remediation import FirewallIssueSummary
+from shared.errors import CmkflowError
+from shared.jobs.request_demands import flow_job_demand
+from shared.reason import Reason
+from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, FlowView
+
+#: Number of history entries that are not folded.
+_NEWEST = 6
+#: Look and text of each state of a caller.
+_CALLER_STATES: Mapping[CallerState, tuple[str, str]] = {
+    CallerState.FOUND: ("work", "calls the original"),
+    CallerState.WRITING: ("work", "is being updated"),
+    CallerState.UPDATED: ("done", "calls the copy"),
+    CallerState.NOT_NEEDED: ("done", "no longer calls the original"),
+    CallerState.MANUAL: ("person", "a person must change it"),
+    CallerState.REVERTED: ("over", "calls the original again"),
+}
+
+
+def flow_page(
+    view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
+) -> str:
+    """Return the page of one flow; `compared`: its definitions, or why they cannot be read."""
+    flow, job, item = detail.flow, detail.flow.job, detail.flow.item
+    standing = display_state_for(flow)
+    actions = flow_actions(job, detail.dependent_flows, view.principal, view.now)
+    records = [one.record for one in detail.callers]
+    retry = _retry(job, actions)
+    made = completed_changes(item, job, records) if item else ()
+    return render_page(
+        "flow",
+        view,
+        section="Remediations",
+        detail=detail,
+        flow=flow,
+        standing=standing,
+        calls=_requests(job),
+        retry=retry,
+        actions=[one for one in actions if one is not retry],
+        path=path_of(job, is_stopped=standing.look == "person"),
+        kept_on=why_original_is_on(job),
+        firewalls=_firewall_issues(flow),
+        is_denied=job is not None and job.reason_code == Reason.FIREWALL_DENIES,
+        planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
+        caller_states=_CALLER_STATES,
+        pending=[one for one in records if one.is_pending],
+        shared_with=_count_principals(job),
+        durations=step_durations(job, view.now) if job else [],
+        history=_history(job),
+        newest=_NEWEST,
+        is_cut=job is not None and is_history_cut(job),
+        comparison=compared if isinstance(compared, DefinitionComparison) else None,
+        refusal=str(compared) if isinstance(compared, CmkflowError) else "",
+    )
+
+
+def _retry(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | None:
+    """Return the action that continues a job that requires one, so that it is offered first."""
+    if job is None or not job.needs_action:
+        return None
+    return next((one for one in actions if not one.is_danger), None)
+
+
+def _requests(job: FlowJob | None) -> int:
+    """Return the requests to the flow service that the next invocation of a job needs."""
+    need = flow_job_demand(job) if job else None
+    return need.requests if need else 0
+
+
+def _firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
+    """Return the firewall issues that name the flow, or that the message of its job names.
+
+    An issue stores only its first flows.
+    """
+    job, denying = flow.job, set[str]()
+    if job and job.reason_code == Reason.FIREWALL_DENIES:
+        denying = set(job.message.rpartition(": ")[2].split(", "))
+    return [
+        issue
+        for issue in flow.environment_job.firewall_issues
+        if issue.name in denying or flow.workflow_id in issue.workflow_ids
+    ]
+
+
+def _count_principals(job: FlowJob | None) -> str:
+    """Return with how many users and teams the copy is shared; only their ids are stored."""
+    kinds = Counter(label.partition(" ")[0] for label in job.copy_shared_with) if job else Counter()
+    return ", ".join(
+        f"{number} {kind if number == 1 else kind + 's'}" for kind, number in sorted(kinds.items())
+    )
+
+
+def _history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
+    """Return the history, newest first, with the duration of each entry (None for the last)."""
+    entries = job.history if job else ()
+    lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]
+    return list(zip(entries, [*lasted, None], strict=False))[::-1]

@@ -1,0 +1,100 @@
+"""Say where a flow is: the steps of its migration or rollback, and whether its original is on."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from functions.dashboard.flow_durations import reached_at
+from functions.dashboard.flow_steps import steps_of
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_job import FlowJob, RollbackStage
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
+from shared.html_pages import moment
+
+#: States whose entry shows that a step is done, in the order of the steps.
+_ENTERED: Sequence[tuple[FlowJobState, ...]] = (
+    (FlowJobState.COPIED,),
+    (FlowJobState.VERIFIED,),
+    (FlowJobState.CHECKING_FOR_CALLS, FlowJobState.MONITORING),
+    (FlowJobState.RETIRED,),
+    (FlowJobState.RETIRED,),
+)
+_ROLLBACK_STEPS: Mapping[RollbackStage, str] = {
+    RollbackStage.TURN_ON_ORIGINAL: "Original on",
+    RollbackStage.REVERT_CALLERS: "Callers reverted",
+    RollbackStage.CHECK_COPY_FOR_CALLS: "No calls to the copy",
+    RollbackStage.TURN_OFF_COPY: "Copy off",
+}
+
+
+class PathStep(NamedTuple):
+    """One step of the path of a flow."""
+
+    title: str
+    #: `done`, `now`, `stop`, or empty for a later step.
+    look: str
+    text: str
+
+
+def path_of(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
+    """Return the steps of a job with their times; empty if it has no copy or was cancelled.
+
+    `is_stopped`: a person has to act before the job continues.
+    """
+    if job is None or not job.migration_method.has_copy:
+        return []
+    if job.is_rolling_back or job.state is FlowJobState.ROLLED_BACK:
+        return _rollback(job, is_stopped=is_stopped)
+    steps = steps_of(job, is_stopped=is_stopped)
+    if steps is None:
+        return []
+    done = [reached_at(job, *states) for states in _ENTERED[: steps.done]]
+    return _path(job, steps.names, done, is_stopped=is_stopped)
+
+
+def _rollback(job: FlowJob, *, is_stopped: bool) -> list[PathStep]:
+    stages = list(_ROLLBACK_STEPS)
+    done = stages.index(job.rollback_stage) if job.rollback_stage else 0
+    done = done if job.is_rolling_back else len(stages)
+    return _path(job, tuple(_ROLLBACK_STEPS.values()), [None] * done, is_stopped=is_stopped)
+
+
+def _path(
+    job: FlowJob, names: Sequence[str], done: Sequence[datetime | None], *, is_stopped: bool
+) -> list[PathStep]:
+    path = [
+        PathStep(name, "done", moment(at) if at else "Done")
+        for name, at in zip(names, done, strict=False)
+    ]
+    for name in names[len(done) :]:
+        is_next = len(path) == len(done)
+        look = ("stop" if is_stopped else "now") if is_next else ""
+        path.append(PathStep(name, look, _describe_next(job, is_stopped) if is_next else "Not yet"))
+    return path
+
+
+def _describe_next(job: FlowJob, is_stopped: bool) -> str:
+    since = job.state_since
+    text = "Stopped" if is_stopped else "Waiting" if job.is_interrupted else "In progress"
+    if job.state is FlowJobState.PLANNED:
+        text = "Not started"
+    return f"{text} since {moment(since)}" if since else text
+
+
+def why_original_is_on(job: FlowJob | None) -> str:
+    """Return what the row of an open job says for the original being on; empty if it does not."""
+    if (
+        job is None
+        or not job.original_was_on
+        or not job.has_original_restored
+        or job.both_off_since
+        or FLOW_STATES[job.state].is_success
+        or job.is_withdrawn
+    ):
+        return ""
+    write = job.original_write
+    if write is None:
+        return "It was on when its job started, and the app has not turned it off."
+    if write.state is FlowState.ON and write.is_confirmed:
+        return f"The app turned it on again ({moment(write.last_sent_at)}) and has read that back."
+    return ""

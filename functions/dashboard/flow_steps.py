@@ -1,0 +1,62 @@
+"""Count the steps of a flow's migration that are done, and shorten texts for one line."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+
+_NAMES: Mapping[MigrationMethod, tuple[str, ...]] = {
+    MigrationMethod.UPDATE_CALLERS: (
+        "Copied", "Verified", "Callers updated", "No calls", "Retired",
+    ),
+    MigrationMethod.CUT_OVER: ("Copied", "Verified", "Cut over", "Monitored", "Retired"),
+    MigrationMethod.COPY_OFF: ("Copied", "Verified", "Callers listed", "No calls", "Retired"),
+}  # fmt: skip
+_DONE: Mapping[FlowJobState, int] = {
+    FlowJobState.PLANNED: 0,
+    FlowJobState.COPYING: 0,
+    FlowJobState.COPIED: 1,
+    FlowJobState.VERIFIED: 2,
+    FlowJobState.UPDATING_CALLERS: 2,
+    FlowJobState.CUTTING_OVER: 2,
+    FlowJobState.CHECKING_FOR_CALLS: 3,
+    FlowJobState.MONITORING: 3,
+    FlowJobState.RETIRED: 5,
+}
+
+
+class FlowSteps(NamedTuple):
+    """The steps of a flow's migration."""
+
+    names: tuple[str, ...]
+    #: Number of steps that are done.
+    done: int
+    #: The job stopped before the next step and requires an action.
+    is_stopped: bool
+
+    @property
+    def label(self) -> str:
+        """Return the progress as text."""
+        if self.done == len(self.names):
+            return f"All {self.done} steps done"
+        before = "stopped before" if self.is_stopped else "next"
+        return f"{self.done} of {len(self.names)} steps done, {before}: {self.names[self.done]}"
+
+
+def steps_of(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
+    """Return the steps of a job; None if it has no copy, is not started or is rolled back."""
+    if job is None or job.step not in _DONE or job.migration_method not in _NAMES:
+        return None
+    return FlowSteps(_NAMES[job.migration_method], _DONE[job.step], is_stopped)
+
+
+def shorten(text: str, most: int = 12) -> str:
+    """Return a text in at most that number of words: its first sentence, or its first words."""
+    words = text.split()
+    if len(words) <= most:
+        return text
+    first = text.partition(". ")[0]
+    if len(first.split()) <= most:
+        return f"{first}."
+    return " ".join(words[:most]).rstrip(".,;:") + "…"

@@ -1,0 +1,122 @@
+"""The time of each step of a flow job, from its history."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from functions.dashboard.flow_durations import StepDuration, step_durations
+from functions.dashboard.flow_path import path_of, why_original_is_on
+from shared.domain.jobs.durable_job import HistoryEntry
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
+from shared.domain.jobs.flow_states import FlowJobState
+from tests.unit.test_planned_changes import CONFIRMED, job
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def with_history(work: FlowJob, *entries: tuple[int, str, int]) -> FlowJob:
+    """Return the job with a history of minutes, states and numbers of requests."""
+    history = tuple(
+        HistoryEntry(
+            changed_at=START + timedelta(minutes=at), state=state, message="", requests=requests
+        )
+        for at, state, requests in entries
+    )
+    return replace(work, history=history)
+
+
+def steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
+    """Return the steps by title, `now` minutes after the start."""
+    return {one.title: one for one in step_durations(work, START + timedelta(minutes=now))}
+
+
+def test_pauses_belong_to_the_step_that_they_interrupt() -> None:
+    """A blocked time is part of the step's duration; visits and requests are added up."""
+    work = with_history(
+        job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED),
+        (0, "planned", 0), (10, "copying", 7), (20, "copied", 2), (25, "waiting", 1),
+        (30, "copied", 3), (40, "blocked", 0),
+    )  # fmt: skip
+
+    found = steps(work, 100)
+
+    assert list(found) == ["Start", "Copy", "Verify"]
+    assert found["Copy"].lasted == timedelta(minutes=10)
+    assert found["Verify"].lasted == timedelta(minutes=80)
+    assert found["Verify"].blocked == timedelta(minutes=60)
+    assert [one.requests for one in found.values()] == [0, 7, 6]
+    bars = [(one.look, one.start, one.width) for one in found["Verify"].periods]
+    assert bars == [
+        ("work", 20.0, 5.0), ("wait", 25.0, 5.0), ("work", 30.0, 10.0), ("person", 40.0, 60.0)
+    ]  # fmt: skip
+
+
+def test_completed_job_takes_no_more_time() -> None:
+    """Its last step ends with the entry that completes it."""
+    work = with_history(
+        job(FlowJobState.RETIRED), (0, "copying", 0), (60, "checking_for_calls", 0),
+        (120, "retired", 0),
+    )  # fmt: skip
+
+    found = steps(work, 9999)
+
+    assert sum((one.lasted for one in found.values()), timedelta()) == timedelta(hours=2)
+    assert list(found) == ["Copy", "Check for calls"]
+
+
+def test_history_that_begins_with_a_pause_counts_it_for_the_step_that_continues() -> None:
+    """Earlier entries were removed."""
+    work = with_history(job(FlowJobState.MONITORING), (0, "waiting", 0), (30, "monitoring", 0))
+
+    assert steps(work, 40)["Monitor the copy"].lasted == timedelta(minutes=40)
+
+
+def test_path_shows_times_of_done_steps_and_where_the_job_stopped() -> None:
+    """A step that the history no longer has is done, without a time."""
+    work = with_history(
+        job(FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS),
+        (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
+    )  # fmt: skip
+
+    path = path_of(work, is_stopped=True)
+
+    assert [(one.title, one.look) for one in path] == [
+        ("Copied", "done"), ("Verified", "done"), ("Callers updated", "stop"), ("No calls", ""),
+        ("Retired", ""),
+    ]  # fmt: skip
+    assert [one.text for one in path[:3]] == [
+        "Done", "2026-03-02 09:05 UTC", "Stopped since 2026-03-02 09:07 UTC"
+    ]  # fmt: skip
+
+
+def test_path_of_rollback_follows_its_stages() -> None:
+    """It replaces the path of the migration, and is done at the end."""
+    rolling = job(FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS)
+
+    looks = [one.look for one in path_of(rolling, is_stopped=False)]
+    ended = [one.look for one in path_of(job(FlowJobState.ROLLED_BACK), is_stopped=False)]
+
+    assert looks == ["done", "done", "now", ""]
+    assert ended == ["done"] * 4
+
+
+def test_flow_without_a_copy_has_no_path() -> None:
+    """Neither have cancelled flows."""
+    edited = job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
+
+    assert path_of(edited, is_stopped=False) == []
+    assert path_of(job(FlowJobState.CANCELLED), is_stopped=False) == []
+
+
+def test_original_is_on_only_if_the_rows_say_so() -> None:
+    """Not when it was off before, was turned off, or when the app does not know."""
+    blocked = job(
+        FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original_was_on=True
+    )
+
+    assert "has not turned it off" in why_original_is_on(blocked)
+    assert why_original_is_on(replace(blocked, original_was_on=False)) == ""
+    assert why_original_is_on(replace(blocked, original_was_on=None)) == ""
+    assert why_original_is_on(replace(blocked, original_write=CONFIRMED)) == ""
+    assert why_original_is_on(replace(blocked, both_off_since=START)) == ""
+    assert why_original_is_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
+    assert why_original_is_on(job(FlowJobState.RETIRED, original_was_on=True)) == ""

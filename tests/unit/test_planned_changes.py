@@ -1,0 +1,165 @@
+"""Planned changes, and which of them the rows of a job show as made."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_job import FlowJob, JobCommand, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
+from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
+from shared.domain.plans.planned_changes import completed_changes, list_planned_changes
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+SETTING, SECRET = "setting URL of the app shop", "secret url of the vault kv"
+CONFIRMED = FlowStateWrite(
+    state=FlowState.OFF,
+    first_sent_at=NOW,
+    last_sent_at=NOW,
+    reads_valid_from=NOW,
+    is_confirmed=True,
+)
+
+
+def item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more: Any) -> PlanItem:
+    """Return the item of a flow with two callers, with its planned changes."""
+    base = PlanItem(
+        environment_job_id="e",
+        workflow_id="w",
+        flow_name="f",
+        display_name="Orders",
+        category="http",
+        trigger_name="manual",
+        has_trigger_url=True,
+        in_solution=True,
+        migration_method=method,
+        is_on=True,
+        microsoft_key_reasons=("http_trigger",),
+        action=PlannedAction.COPY,
+        message="",
+        co_owner_count=2,
+        callers=tuple(PlannedCaller(kind="k", label=label) for label in (SETTING, SECRET)),
+    )
+    made = replace(base, **more)
+    return replace(made, planned_changes=tuple(one.text for one in list_planned_changes(made)))
+
+
+def job(step: FlowJobState, **more: Any) -> FlowJob:
+    """Return the job of that flow."""
+    base = FlowJob(
+        id="j",
+        environment_id="e",
+        policy_id="p",
+        remediation_id="r",
+        environment_job_id="e",
+        original_id="w",
+        flow_name="f",
+        display_name="Orders",
+        category="http",
+        trigger_name="manual",
+        has_trigger_url=True,
+        in_solution=True,
+        migration_method=MigrationMethod.UPDATE_CALLERS,
+        original_digest="",
+        copy_id="c",
+        state=step,
+    )
+    return replace(base, **more)
+
+
+def caller(label: str, state: CallerState) -> CallerRecord:
+    """Return the record of a caller."""
+    where = Caller(kind="k", address=label, label=label, resource_id=label)
+    return CallerRecord(job_id="j", id=label, caller=where, state=state)
+
+
+def made(plan: PlanItem, work: FlowJob | None, *callers: CallerRecord) -> set[str]:
+    """Return the changes that were made."""
+    done = completed_changes(plan, work, callers)
+    return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
+
+
+COPIED = {
+    "create the flow Orders (CMK), off, for the original's owner",
+    "share the copy with 2 co-owners of Orders",
+    "turn the copy on",
+}
+
+
+def test_planned_changes_of_copied_flow_are_those_of_the_copy() -> None:
+    """Blocked jobs count by the step that they have reached."""
+    blocked = job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED)
+
+    assert made(item(), blocked) == COPIED
+    assert made(item(), job(FlowJobState.COPYING)) == set()
+    assert made(item(), None) == set()
+
+
+def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> None:
+    """A second place with the same label is pending, and nothing is known of the other caller."""
+    updating = job(FlowJobState.UPDATING_CALLERS)
+    updated = caller(SETTING, CallerState.UPDATED)
+    manual = replace(caller(SETTING, CallerState.MANUAL), id="2")
+
+    assert f"update {SETTING}" in made(item(), updating, updated)
+    assert f"update {SECRET}" not in made(item(), updating, updated)
+    assert f"update {SETTING}" not in made(item(), updating, updated, manual)
+
+
+def test_grant_is_made_when_it_was_recorded_and_revoked_when_none_is_left() -> None:
+    """Both by the grants in the job's row."""
+    active = job(FlowJobState.COPIED, past_grants=("w",), active_grants=("w",))
+    revoked = job(FlowJobState.COPIED, past_grants=("w",))
+
+    assert {text for text in made(item(), active) - COPIED if "service account" in text} == {
+        "make the service account co-owner of Orders and of its copy, to read their URLs"
+    }
+    assert len(made(item(), revoked) - COPIED) == 2
+
+
+def test_cutover_is_made_when_writes_are_read_back() -> None:
+    """A write that was only sent may not have taken effect."""
+    plan = item(MigrationMethod.CUT_OVER, action=PlannedAction.CUT_OVER)
+    sent = replace(CONFIRMED, is_confirmed=False)
+
+    off = made(plan, job(FlowJobState.CUTTING_OVER, original_write=CONFIRMED))
+    unsure = made(plan, job(FlowJobState.CUTTING_OVER, original_write=sent))
+
+    assert "turn Orders off" in off
+    assert "turn the copy on" not in off
+    assert "turn Orders off" not in unsure
+
+
+def test_every_change_of_retired_flow_is_made() -> None:
+    """Its callers are updated, and its grants are revoked."""
+    plan = item()
+    callers = [caller(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
+
+    assert made(plan, job(FlowJobState.RETIRED, past_grants=("w",)), *callers) == {
+        *plan.planned_changes
+    }
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        job(FlowJobState.ROLLED_BACK),
+        job(FlowJobState.ROLLING_BACK),
+        job(FlowJobState.RETIRED, requested_command=JobCommand.ROLL_BACK),
+    ],
+)
+def test_no_change_counts_once_rollback_was_requested(work: FlowJob) -> None:
+    """Whatever was made is being reverted."""
+    assert made(item(), work, caller(SETTING, CallerState.UPDATED)) == set()
+
+
+def test_change_that_another_version_planned_is_not_shown_as_made() -> None:
+    """Its text says nothing about what shows it."""
+    plan = replace(item(), planned_changes=("paint the flow blue",))
+
+    assert completed_changes(plan, job(FlowJobState.RETIRED), ()) == (False,)
