@@ -1,0 +1,180 @@
+"""List what people have to do about an assessment, numbered and the smallest effort first."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cmkflow.run_archive_tables import number_of
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
+
+#: Sections that decide whether a key can be applied; the others describe its consequences.
+DECIDING = ("eligibility", "key")
+#: Reasons that a change before the key is applied removes, so that no copy is needed.
+_REMOVABLE = {
+    str(MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION),
+    str(MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1),
+}
+#: What a firewall finding and a finding about calls that fail today have as their code.
+_FIREWALL, _RETIRED_URL = "firewall", "retired_url"
+_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToDo:
+    """One thing to do."""
+
+    #: `person`: it does not work; `wait`: a person decides; `unknown`: a person checks it.
+    look: str
+    title: str
+    #: What it is about, as one sentence.
+    text: str
+    #: Who does it.
+    who: str
+    #: Pairs of what was found and what to do about it.
+    details: Sequence[tuple[str, str]] = ()
+
+
+def to_do_list(assessment: Any) -> list[ToDo]:
+    """Return what to do: first what prevents a key, then what fails today, then by effort."""
+    found = [
+        (one["topic"], finding)
+        for one in assessment["sections"]
+        for finding in one["findings"]
+        if finding["level"] in {"problem", "unknown"}
+    ]
+    problems = [one for one in found if one[1]["level"] == "problem"]
+    first = [*_key(problems), *_broken_today(assessment, problems)]
+    rest = [
+        *_firewalls(found),
+        *_apps(problems),
+        *_changes(assessment),
+        *_managed(assessment),
+        *_others(problems),
+    ]
+    rest.sort(key=lambda one: len(one.details))
+    return [*first, *rest, *_checks(found), *_copies(assessment)]
+
+
+def can_be_changed_now(assessment: Any, flow: Any) -> bool:
+    """Return whether a change before the key is applied spares the flow a copy."""
+    reasons = set(flow["microsoft_key_reasons"])
+    is_before = assessment["phase"] == "before_key"
+    return is_before and bool(reasons) and reasons <= _REMOVABLE and not flow["is_managed"]
+
+
+def is_firewall(finding: Any) -> bool:
+    """Return whether a finding is about one firewall."""
+    return finding.get("code") == _FIREWALL and bool(finding.get("subject"))
+
+
+def _key(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+    mine = [finding for topic, finding in problems if topic in DECIDING]
+    if mine:
+        title = f"Fix {number_of(len(mine), 'problem')} of the environment or the key"
+        text = "A key cannot be applied, or cannot protect the environment, before this is fixed."
+        yield _to_do("person", title, text, "Administrator", mine)
+
+
+def _broken_today(assessment: Any, problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+    callers = {
+        (caller["label"], flow["display_name"])
+        for flow in assessment["flows"]
+        for caller in flow["callers"]
+        if caller["is_broken"]
+    }
+    fix = next((one["fix"] for _, one in problems if one.get("code") == _RETIRED_URL), "")
+    if callers:
+        is_one = len(callers) == 1
+        yield ToDo(
+            look="person",
+            title=f"{number_of(len(callers), 'caller')} {'is' if is_one else 'are'} broken today",
+            text=f"With or without a key. {fix}",
+            who="Owners of the callers",
+            details=[(label, f"calls {flow}") for label, flow in sorted(callers)],
+        )
+
+
+def _firewalls(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+    mine = [finding for _, finding in found if is_firewall(finding)]
+    if mine:
+        title = f"Allow the new addresses in {number_of(len(mine), 'firewall')}"
+        text = f"{_names(one['subject'] for one in mine)}: copies cannot call through them before."
+        sure = any(one["level"] == "problem" for one in mine)
+        yield _to_do("person" if sure else "unknown", title, text, "Network team", mine)
+
+
+def _apps(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+    mine = [finding for topic, finding in problems if topic == "canvas_apps"]
+    if mine:
+        title = f"Agree on a date with the makers of {number_of(len(mine), 'canvas app')}"
+        text = "Only its maker can make a canvas app call a copy, or call it again after a change."
+        yield _to_do("wait", title, text, "Makers of the apps", mine)
+
+
+def _changes(assessment: Any) -> Iterable[ToDo]:
+    mine = [flow for flow in assessment["flows"] if can_be_changed_now(assessment, flow)]
+    if mine:
+        title = f"Change {number_of(len(mine), 'flow')} before the key is applied"
+        names = _names(flow["display_name"] for flow in mine)
+        text = f"{names}: no copy and no new URL is needed then."
+        yield ToDo(look="wait", title=title, text=text, who="Makers", details=_advice(mine))
+
+
+def _managed(assessment: Any) -> Iterable[ToDo]:
+    mine = [flow for flow in assessment["flows"] if flow["is_managed"]]
+    if mine:
+        title = f"Ask the publishers of {number_of(len(mine), 'flow')}"
+        names = _names(flow["display_name"] for flow in mine)
+        text = f"{names}: a managed solution has them, which the app does not change."
+        yield ToDo(look="wait", title=title, text=text, who="Publishers", details=_advice(mine))
+
+
+def _others(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+    mine = [
+        finding
+        for topic, finding in problems
+        if topic not in {*DECIDING, "canvas_apps"}
+        and not is_firewall(finding)
+        and finding.get("code") != _RETIRED_URL
+    ]
+    if mine:
+        title = f"Fix {number_of(len(mine), 'other problem')}"
+        yield _to_do("person", title, mine[0]["message"], "Administrator", mine)
+
+
+def _checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+    mine = [one for _, one in found if one["level"] == "unknown" and not is_firewall(one)]
+    if mine:
+        title = f"Check {number_of(len(mine), 'fact')} yourself"
+        text = "The platform did not answer, so the app does not know them."
+        yield _to_do("unknown", title, text, "Administrator", mine)
+
+
+def _copies(assessment: Any) -> Iterable[ToDo]:
+    effort = assessment["estimate"]
+    if assessment["flow_count"] is None or not effort["copies"]:
+        return
+    when = " after the key is applied" if assessment["phase"] == "before_key" else ""
+    title = f"Start a remediation{when}: it copies {number_of(effort['copies'], 'flow')}"
+    text = (
+        f"The app updates {number_of(effort['callers'], 'caller')}; people update "
+        f"{effort['manual_callers']}. It works about {number_of(effort['minutes'], 'minute')}, "
+        f"then waits {number_of(effort['no_call_days'], 'day')} without calls."
+    )
+    yield ToDo(look="work", title=title, text=text, who="cmkflow")
+
+
+def _to_do(look: str, title: str, text: str, who: str, findings: Sequence[Any]) -> ToDo:
+    details = [(one["message"], one["fix"]) for one in findings]
+    return ToDo(look=look, title=title, text=text, who=who, details=details)
+
+
+def _advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(flow["display_name"], flow["recommendations"][0]) for flow in flows]
+
+
+def _names(names: Iterable[str]) -> str:
+    """Return the first names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(every[:_NAMED]) + more
