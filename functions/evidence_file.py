@@ -1,12 +1,10 @@
 """Write the evidence file: JSON, CSV, an HTML report and a manifest, as a zip."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from functions.audit_api import AuditEntryResponse
 from functions.evidence_models import (
@@ -15,13 +13,14 @@ from functions.evidence_models import (
     RemediationEvidence,
     UnreadableRows,
 )
+from functions.evidence_report import EvidenceReport
 from functions.http_responses import ApiResponse
 from shared.domain.evidence_file import APPROVED_PLANS, EvidenceFile
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
-from shared.html_pages import rendered, style
+from shared.html_pages import pages_style, rendered
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
 
 #: Maximum size of the run history in an evidence file, in bytes; the rest is listed as omitted.
@@ -74,8 +73,7 @@ class _Writer:
     pack: EvidenceFile
     #: Bytes that are left for run history.
     room: int
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    changes: Counter[str] = field(default_factory=Counter)
+    report: EvidenceReport = field(default_factory=EvidenceReport)
     #: Names of archived files that are not included, and the reason.
     omitted: dict[str, str] = field(default_factory=dict)
 
@@ -89,20 +87,18 @@ class _Writer:
             async for flow in self.evidence.flows(job):
                 self._write_flow(flow)
                 if flow.run_archive:
-                    await self._write_runs(flow.run_archive)
+                    await self._write_runs(flow.job.original_id, flow.run_archive)
         async for order in self.evidence.orders():
             self._write("audit.jsonl", AuditEntryResponse.model_validate(order))
+            self.report.add_request(order)
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write("unreadable.json", unreadable)
-        states = {one: Counter(row["state"] for row in rows) for one, rows in self.rows.items()}
         values = {
-            "style": style(),
+            "style": pages_style(),
             "about": about,
-            "rows": self.rows,
-            "states": states,
-            "changes": self.changes,
             "omitted": self.omitted,
             "unreadable": len(unreadable.items),
+            **self.report.values(about),
         }
         self.pack.write("report.html", rendered(_PAGE, values).encode())
         said = {"remediation": self.evidence.remediation.id, "omitted": self.omitted}
@@ -111,6 +107,7 @@ class _Writer:
     async def _write_plans(self, job: EnvironmentJob) -> None:
         async for item in self.evidence.plan(job):
             self._write("plan.jsonl", PlanItemEvidence.model_validate(item))
+            self.report.add_item(job, item)
         for approved in job.approved_plans:
             name = f"{APPROVED_PLANS}{job.environment_id}/{approved.version}.json"
             try:
@@ -131,15 +128,14 @@ class _Writer:
             "deleted_at": line.deletion and line.deletion.deleted_at,
         }
         row = {name: row[name] for name in _FLOW_COLUMNS}
-        self.rows.setdefault(line.job.environment_id, []).append(row)
+        self.report.add_flow(flow)
         self._write_row("flows.csv", row.values())
         for change in line.changes:
-            self.changes[change.kind] += 1
             cells = change.model_dump(mode="json")
             values = [job[name] for name in _OF_FLOW] + [cells[name] for name in _CHANGE_COLUMNS]
             self._write_row("changes.csv", values)
 
-    async def _write_runs(self, archive: RunArchive) -> None:
+    async def _write_runs(self, workflow_id: str, archive: RunArchive) -> None:
         for number, where in enumerate(archive.parts, start=1):
             if self.room <= 0:
                 self.omitted[where] = "exceeds the size limit of run history in an evidence file"
@@ -151,6 +147,7 @@ class _Writer:
                 continue
             self.room -= len(part)
             self.pack.write(f"runs/{archive.environment_id}/{archive.job_id}.jsonl", part)
+            self.report.add_runs(archive.environment_id, workflow_id, part)
 
     def _write(self, name: str, answer: ApiResponse) -> None:
         self.pack.write(name, redact(answer.model_dump_json()).encode() + b"\n")

@@ -16,7 +16,7 @@ type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
     """Return how many flows of a plan get no job and stay, by `NotMigratedReason`."""
-    return dict(Counter(str(why) for item in items if (why := _reason_for_item(mode, item))))
+    return dict(Counter(str(why) for item in items if (why := reason_for_item(mode, item))))
 
 
 def retired_originals(number: int) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def count_not_migrated(
         if environment_job.state is EnvironmentJobState.CANCELLED:
             count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting_approval_count
         count[_reason_without_job(environment_job)] += _count_without_job(environment_job)
-    count.update(found for job in jobs if (found := _reason_for_job(job)))
+    count.update(found for job in jobs if (found := reason_for_job(job)))
     for states in closed:
         for state, number in states.items():
             if FLOW_STATES[FlowJobState(state)].is_withdrawn:
@@ -77,7 +77,8 @@ def _reason_without_job(job: EnvironmentJob) -> NotMigratedReason:
     return NotMigratedReason.IN_PROGRESS
 
 
-def _reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
+def reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
+    """Return why a flow of a plan gets no job and stays; None: it gets one, or does not stay."""
     if item.needs_changes:
         return NotMigratedReason.NEEDS_CHANGES
     return (
@@ -87,7 +88,8 @@ def _reason_for_item(mode: RemediationMode, item: PlanItem) -> NotMigratedReason
     )
 
 
-def _reason_for_job(job: FlowJob) -> NotMigratedReason | None:
+def reason_for_job(job: FlowJob) -> NotMigratedReason | None:
+    """Return why the flow of a job is not migrated; None: it is, or is prepared for the key."""
     if job.needs_action:
         return (
             NotMigratedReason.FAILED

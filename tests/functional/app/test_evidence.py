@@ -4,9 +4,11 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -22,7 +24,9 @@ from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.evidence_file import MANIFEST, find_manifest_differences
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.reason import Reason
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.scenarios.app_calls import TRIGGERS, call
@@ -188,9 +192,110 @@ async def test_tables_and_page_show_each_flow(scenario: Scenario) -> None:
     changes = list(csv.DictReader(io.StringIO(found["changes.csv"])))
     total = sum(len(line["changes"]) for line in lines(found["flows.jsonl"]))
     assert len(changes) == total
-    assert "approved version" in found["report.html"]
+    assert "Approved version" in found["report.html"]
     for foreign in ("<script", "http://", "https://", "src=", "<link"):
         assert foreign not in found["report.html"]
+
+
+async def test_report_lists_flows_without_a_job_and_why_they_were_left(
+    scenario: Scenario,
+) -> None:
+    """The approver excluded one; the headline counts it, and it is in the table of all flows."""
+    await scenario.order()
+    excluded = (await scenario.plan())["Orders"].workflow_id
+    await scenario.approve(excluded)
+
+    page = files(await pack(scenario))["report.html"]
+
+    assert "1 of 2 flows migrated, 1 not migrated." in page
+    assert "1 flow excluded from the approval" in page
+    assert re.search(r"Approved version \w+ for Contoso, excluding 1 flow<", page)
+    assert re.findall(r'<th scope="row">([^<]+)</th>\s*<td><span class="says is-(\w+)', page) == [
+        ("=Invoices", "ok"), ("Orders", "idle")
+    ]  # fmt: skip
+
+
+async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> None:
+    """Messages that differ only by the flow's name are one reason."""
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=6))
+    for job in (await scenario.jobs()).values():
+        text = f"The owner of {job.display_name} has left."
+        blocked = stop_with_reason(
+            job, FlowJobState.BLOCKED, text, "Name another owner.",
+            code=Reason.OWNER_UNAVAILABLE, now=scenario.services.now,
+        )  # fmt: skip
+        await scenario.services.tables.flow_jobs.upsert(blocked)
+
+    page = files(await pack(scenario))["report.html"]
+
+    assert "2 flows blocked</h3>" in page
+    assert unescape(page).count(Reason.OWNER_UNAVAILABLE.meaning) == 1
+    assert "has left." not in page
+
+
+async def test_report_counts_archived_calls_before_and_after_the_cutover(
+    scenario: Scenario,
+) -> None:
+    """Without archived runs it says that it does not show calls."""
+    await scenario.order()
+    scenario.world.traffic.beat(scenario.world)
+    await scenario.approve(run=timedelta(hours=6))
+    without = files(await pack(scenario))["report.html"]
+    await archive_runs(scenario.services, scenario.remediation.id)
+    job = await scenario.job("Orders")
+    archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
+    assert archive is not None
+
+    page = files(await pack(scenario))["report.html"]
+
+    row = re.search(
+        r'<th scope="row">Orders</th><td data-label="Updated:">[^<]+</td>'
+        r'<td data-label="Before:">(\d+)</td><td data-label="After:">(\d+)</td>',
+        page,
+    )
+    assert row is not None
+    assert int(row[1]) + int(row[2]) == archive.item.runs
+    assert int(row[1]) > 0
+    assert "does not show calls before and after the cutover" in without
+
+
+async def test_report_shows_what_was_reverted(scenario: Scenario) -> None:
+    """The caller names the original again, and the copies are kept, off."""
+    await retired(scenario)
+    await scenario.roll_back()
+
+    page = files(await pack(scenario))["report.html"]
+
+    changes = re.findall(r'<tr><th scope="row">([^<]+)</th><td>(\d+)</td><td>(\d*)</td>', page)
+    assert ("Copies created", "2", "2") in changes
+    assert ("Callers updated", "1", "1") in changes
+    assert ("Originals now turned on", "2", "") in changes
+    assert ("Originals deleted", "0", "0") in changes
+    assert "0 of 2 flows migrated, 2 not migrated." in page
+
+
+async def test_report_shows_each_request_once_and_counts_rejected_ones(
+    scenario: Scenario,
+) -> None:
+    """The audit log has two entries for a request; the start is shown with its source."""
+    await scenario.order()
+    provide(scenario.services)
+    path = f"remediations/{scenario.remediation.id}/cancel"
+    await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
+    wrong = await call(
+        remediation_actions_api.approve_remediation,
+        {"versions": ["0" * 16], "approved_by": "tests"},
+        id=scenario.remediation.id,
+        path=f"remediations/{scenario.remediation.id}/approve",
+    )
+
+    page = files(await pack(scenario))["report.html"]
+
+    assert wrong.status >= 400
+    assert page.count("Cancel remediation<") == 1
+    assert "Started the remediation (apply)" in page
+    assert "1 request was rejected" in page
 
 
 async def test_no_signature_is_in_it(scenario: Scenario) -> None:

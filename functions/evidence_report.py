@@ -1,0 +1,300 @@
+"""Collect what the report of an evidence file shows; it keeps one short row for each flow."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from functions.evidence_models import RemediationEvidence
+from shared.domain.audit import AuditEntry
+from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.run_archive import from_json_lines
+from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, StartSource
+from shared.reason import Reason
+from shared.use_cases.collect_evidence import FlowEvidence
+
+#: Requests whose effect the report shows from another record.
+_SHOWN_ELSEWHERE = {"start_remediation", "approve_remediation"}
+_REASONS = {reason.value: reason for reason in Reason}
+_REVERTED = {ChangeKind.COPY_CREATED: "kept, off", ChangeKind.CONVERTED: "reverted"}
+
+
+@dataclass(slots=True, kw_only=True)
+class FlowLine:
+    """One flow in the report's tables."""
+
+    environment_id: str
+    workflow_id: str
+    title: str
+    #: Why it is not migrated; None: it is, or was prepared for the key.
+    left: NotMigratedReason | None
+    #: The row's own reason, in words and as a code.
+    message: str = ""
+    code: str = ""
+    state: str = ""
+    verified_at: datetime | None = None
+    updated_callers: int = 0
+    pending_callers: int = 0
+    original_digest: str = ""
+    copy_digest: str = ""
+    #: The last recorded write that turned the original on or off: the state, and when.
+    original_state: str = ""
+    original_state_at: datetime | None = None
+    deleted_at: datetime | None = None
+    #: When all known callers named the copy, or it was cut over.
+    cutover_at: datetime | None = None
+    #: Runs of the original in this file, before and after that time.
+    runs_before: int = 0
+    runs_after: int = 0
+    last_run_at: datetime | None = None
+    has_runs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Something that a person or the app decided."""
+
+    decided_at: datetime
+    who: str
+    what: str
+
+
+@dataclass(slots=True, kw_only=True)
+class LeftGroup:
+    """Flows that are not migrated for the same reason."""
+
+    left: NotMigratedReason
+    title: str
+    message: str
+    flows: list[FlowLine] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class EvidenceReport:
+    """Everything that the report shows besides the remediation itself."""
+
+    flows: dict[tuple[str, str], FlowLine] = field(default_factory=dict)
+    #: Number of changes, and of those that were reverted, by their name in the report.
+    made: Counter[str] = field(default_factory=Counter)
+    reverted: Counter[str] = field(default_factory=Counter)
+    decisions: list[Decision] = field(default_factory=list)
+    rejected: int = 0
+    #: When a flow changed last.
+    changed_at: datetime | None = None
+    _answered: set[str] = field(default_factory=set)
+
+    def add_item(self, job: EnvironmentJob, item: PlanItem) -> None:
+        """Add a flow of a plan; its job, if it has one, is added later."""
+        left, message = reason_for_item(job.mode, item), item.message
+        if left is None:
+            if item.is_retired:
+                return  # migrated by an earlier remediation
+            left, message = _without_job(job, item)
+        self.flows[job.environment_id, item.workflow_id] = FlowLine(
+            environment_id=job.environment_id,
+            workflow_id=item.workflow_id,
+            title=item.display_name,
+            left=left,
+            message=message,
+        )
+
+    def add_flow(self, flow: FlowEvidence) -> None:
+        """Add a flow with a job."""
+        job, verified = flow.job, flow.verification
+        switch = _last_switch(job.display_name, flow.changes)
+        self.flows[job.environment_id, job.original_id] = FlowLine(
+            environment_id=job.environment_id,
+            workflow_id=job.original_id,
+            title=job.display_name,
+            left=reason_for_job(job),
+            message=job.message,
+            code=job.reason_code,
+            state=str(job.state),
+            verified_at=verified.changed_at if verified else None,
+            updated_callers=sum(one.state == "updated" for one in flow.callers),
+            pending_callers=len(flow.pending_callers),
+            original_digest=job.original_digest,
+            copy_digest=job.copy_digest,
+            original_state=switch.id_after if switch else "",
+            original_state_at=switch.changed_at if switch else None,
+            deleted_at=flow.deletion.deleted_at if flow.deletion else None,
+            cutover_at=job.observation_started_at,
+        )
+        times = [one.changed_at for one in job.history]
+        for change in flow.changes:
+            self._count(job.display_name, change)
+            times += [change.changed_at] if change.changed_at else []
+        self.changed_at = max([*times, *filter(None, [self.changed_at])], default=None)
+
+    def add_runs(self, environment_id: str, workflow_id: str, part: bytes) -> None:
+        """Add archived runs of an original."""
+        line = self.flows[environment_id, workflow_id]
+        line.has_runs = True
+        for run in from_json_lines(part):
+            if line.cutover_at and run.started_at >= line.cutover_at:
+                line.runs_after += 1
+            else:
+                line.runs_before += 1
+            line.last_run_at = max(run.started_at, line.last_run_at or run.started_at)
+
+    def add_request(self, entry: AuditEntry) -> None:
+        """Add an entry of the audit log; of each request, the result comes first."""
+        if entry.status is None and entry.id in self._answered:
+            return
+        self._answered.add(entry.id)
+        if entry.is_rejection or (entry.status or 0) >= 400:
+            self.rejected += 1
+        elif entry.operation not in _SHOWN_ELSEWHERE:
+            what = entry.operation.replace("_", " ").capitalize()
+            what += "" if entry.status else " (its result is not recorded)"
+            self.decisions.append(Decision(decided_at=entry.recorded_at, who=entry.who, what=what))
+
+    def values(self, about: RemediationEvidence) -> dict[str, Any]:
+        """Return the values of the template."""
+        lines = sorted(self.flows.values(), key=lambda one: (one.title.lower(), one.workflow_id))
+        left = Counter(one.left for one in lines)
+        return {
+            "flows": lines,
+            "migrated": left[None],
+            "left": {why: left[why] for why in NotMigratedReason if left[why]},
+            "groups": _groups(lines),
+            "left_words": LEFT_WORDS,
+            "decisions": sorted(
+                [*self.decisions, *_decisions(about)], key=lambda one: one.decided_at
+            ),
+            "rejected": self.rejected,
+            "changes": self._changes(about),
+            "with_runs": [one for one in lines if one.has_runs],
+            "until": max(filter(None, [*_ends(about), self.changed_at])),
+        }
+
+    def _count(self, title: str, change: ChangeRecord) -> None:
+        match change.kind:
+            case ChangeKind.CALLER_REVERTED:
+                self.reverted["Callers updated"] += 1
+            case ChangeKind.CALLER_UPDATED:
+                self.made["Callers updated"] += 1
+            case ChangeKind.TURNED_ON_OR_OFF:
+                whose = "Originals" if change.location == title else "Copies"
+                self.made[f"{whose} now turned {change.id_after}"] += 1
+            case kind:
+                name = _NAMES[kind]
+                self.made[name] += 1
+                self.reverted[name] += change.state == _REVERTED.get(kind)
+
+    def _changes(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
+        """Return each kind of change with how many were made and how many were reverted.
+
+        Of turning a flow on or off, only the last write is recorded: none was reverted.
+        """
+        fixes = Counter(str(one.state) for one in about.firewall_fixes)
+        made = Counter(self.made)
+        made["Firewalls changed by the app"] = fixes.total()
+        reverted = Counter(self.reverted)
+        reverted["Firewalls changed by the app"] = fixes["reverted"]
+        return [
+            (name, made[name], None if " now " in name else reverted[name])
+            for name in _ORDER
+            if made[name] or name in _ALWAYS_SHOWN
+        ]
+
+
+_SOURCES = {
+    StartSource.KEY_EVENT: "an event of a key",
+    StartSource.POLICY_EVENT: "an event of a policy",
+    StartSource.DAILY_CHECK: "the daily check",
+    StartSource.API_REQUEST: "an API request without a name",
+}
+_NAMES = {
+    ChangeKind.COPY_CREATED: "Copies created",
+    ChangeKind.CONVERTED: "Definitions changed to V2",
+    ChangeKind.ADDED_TO_SOLUTION: "Flows added to a solution",
+    ChangeKind.ORIGINAL_DELETED: "Originals deleted",
+}
+_ORDER = (
+    "Copies created",
+    "Definitions changed to V2",
+    "Flows added to a solution",
+    "Callers updated",
+    "Copies now turned on",
+    "Copies now turned off",
+    "Originals now turned off",
+    "Originals now turned on",
+    "Firewalls changed by the app",
+    "Originals deleted",
+)
+#: Changes that an auditor asks about, also if there was none.
+_ALWAYS_SHOWN = {"Copies created", "Callers updated", "Firewalls changed by the app", _ORDER[-1]}
+
+
+def _without_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason, str]:
+    """Return why a flow that was to get a job has none, as far as the rows show it."""
+    match job.state:
+        case EnvironmentJobState.CANCELLED:
+            text = "The plan was cancelled or expired before the flow's job started."
+            return NotMigratedReason.CANCELLED, text
+        case EnvironmentJobState.COMPLETED:
+            text = "This remediation has no job for it: another remediation continues it."
+            return NotMigratedReason.IN_PROGRESS, text
+    if item.awaits_approval:
+        return NotMigratedReason.AWAITING_APPROVAL, "An approver has not approved it yet."
+    return NotMigratedReason.IN_PROGRESS, "Its job has not started yet."
+
+
+def _last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
+    """Return the record of the last write that turned the original on or off."""
+    found = [
+        one for one in changes if one.kind is ChangeKind.TURNED_ON_OR_OFF and one.location == title
+    ]
+    return found[-1] if found else None
+
+
+def _groups(lines: Iterable[FlowLine]) -> list[LeftGroup]:
+    """Return flows that are left, grouped by reason; similar messages are one group."""
+    found: dict[tuple[NotMigratedReason, str], LeftGroup] = {}
+    for line in lines:
+        if line.left is None:
+            continue
+        key = (line.left, line.code or line.message)
+        group = found.setdefault(
+            key, LeftGroup(left=line.left, title=LEFT_WORDS[line.left][0], message=line.message)
+        )
+        if group.message != line.message and line.code in _REASONS:
+            group.message = _REASONS[line.code].meaning
+        group.flows.append(line)
+    order = list(NotMigratedReason)
+    return sorted(found.values(), key=lambda one: (order.index(one.left), -len(one.flows)))
+
+
+def _ends(about: RemediationEvidence) -> Iterator[datetime]:
+    """Yield when the remediation started and when its environment jobs changed last."""
+    yield about.remediation.created_at
+    for job in about.environment_jobs:
+        if job.history:
+            yield job.history[-1].changed_at
+
+
+def _decisions(about: RemediationEvidence) -> Iterator[Decision]:
+    """Yield who started the remediation, who approved which version, and when it ended."""
+    remediation = about.remediation
+    yield Decision(
+        decided_at=remediation.created_at,
+        who=remediation.started_by or _SOURCES[remediation.start_source],
+        what=f"Started the remediation ({remediation.mode.replace('_', ' ')})",
+    )
+    for job in about.environment_jobs:
+        name = job.environment_name or job.environment_id
+        for one in job.approved_plans:
+            but = len(one.excluded_from_approval)
+            flows = "1 flow" if but == 1 else f"{but} flows"
+            what = f"Approved version {one.version} for {name}"
+            what += f", excluding {flows}" if but else ""
+            yield Decision(decided_at=one.approved_at, who=one.approved_by, what=what)
+        if job.history and job.state in {"completed", "cancelled"}:
+            at = job.history[-1].changed_at
+            yield Decision(decided_at=at, who="the app", what=f"{name}: {job.state}")
