@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from cmkflow.terminal import Terminal
 from local_cloud.demo.another_terminal import directions
@@ -35,6 +36,7 @@ async def play_demo(options: DemoOptions) -> int:
             meter=demo.meter,
             seconds=progress.seconds,
             notes=progress.notes,
+            ended_at=datetime.now(UTC),
             profile=options.profile,
             documented=await asyncio.to_thread(
                 read_documented, FOLDERS["demo", Profile.DOCUMENTED]

@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from rich.console import Console
 from rich.table import Table
 
@@ -16,14 +16,12 @@ from local_cloud.demo.display_text import flows
 from local_cloud.demo.flow_results import DemoResult, FlowResult
 from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.received_notifications import ReceivedNotification
+from local_cloud.demo.report_page import page_of
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.printable import printable
 from shared.domain.trigger_urls.trigger_url import redact
 
 type Json = dict[str, Any]
-
-_TEMPLATE = "report.html.j2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +33,8 @@ class Report:
     meter: RequestMeter
     seconds: float
     notes: list[tuple[float, str]]
+    #: When it ended, in UTC.
+    ended_at: datetime
     profile: Profile = Profile.DOCUMENTED
     #: The report of the same scenario on the documented platform; empty: there is none.
     documented: Json = field(default_factory=dict)
@@ -50,6 +50,7 @@ class Report:
         document = {
             "succeeded": self.has_succeeded,
             "failures": outcome.failures,
+            "ended_at": self.ended_at.isoformat(timespec="seconds"),
             "profile": self.profile,
             "seconds": round(self.seconds, 1),
             "waits": outcome.waits,
@@ -95,11 +96,7 @@ def write_reports(report: Report, folder: Path) -> None:
     document = report.document()
     text = json.dumps(document, ensure_ascii=False, indent=2)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
-    )
-    page = templates.get_template(_TEMPLATE).render(report=document)
-    (folder / "report.html").write_text(printable(page), encoding="utf-8")
+    (folder / "report.html").write_text(page_of(document), encoding="utf-8")
 
 
 def print_summary(console: Console, report: Report) -> None:

@@ -223,7 +223,7 @@ class DemoRun:
         if health["poison_messages"]:
             found.append(f"{health['poison_messages']} poison messages")
         lines = (await self._log()).splitlines()
-        return found + [text for line in lines if (text := _defect(line))]
+        return found + [text for line in lines if (text := log_error(line))]
 
     async def _log(self) -> str:
         return await asyncio.to_thread(self.stack.log("app").read_text)
@@ -296,12 +296,12 @@ def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[J
     return list(found.values())
 
 
-def _defect(line: str) -> str:
+def log_error(line: str) -> str:
     """A log line about an exception that nobody expected; else nothing."""
     try:
         record: Json = json.loads(line)
     except ValueError:
         return ""  # a process that was killed had not finished its line
     is_host = record["logger"].startswith("host") and record["level"] in ("ERROR", "CRITICAL")
-    is_defect = str(record["message"]).startswith("defect")
-    return f"app log: {record['message'][:300]}" if is_host or is_defect else ""
+    is_error = record["message"] == "internal error"
+    return f"app log: {record['message'][:300]}" if is_host or is_error else ""

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Repor
         meter=meter,
         seconds=float(waits),
         notes=[],
+        ended_at=datetime(2026, 3, 2, 9, 30, tzinfo=UTC),
         profile=profile,
         documented=documented,
     )

@@ -1,0 +1,112 @@
+"""The demo's report: what its page says first, and what it says only once."""
+
+import json
+import re
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from local_cloud.demo.flow_results import FlowResult
+from local_cloud.demo.report import write_reports
+from local_cloud.demo.report_page import group_flows, page_of
+from local_cloud.demo.run import log_error
+from local_cloud.tenant.core.profiles import Profile
+from tests.local_cloud.demo.test_demo_cost import report
+from tests.local_cloud.demo.test_demo_judgement import RETIRED
+
+
+def blocked(title: str) -> FlowResult:
+    """A flow that a firewall blocks; its message names it."""
+    return replace(
+        RETIRED,
+        title=title,
+        state="blocked",
+        code="firewall_denies",
+        explanation=f"Firewalls deny the copy of {title}.",
+        fix="Allow the addresses, then retry.",
+    )
+
+
+def page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> str:
+    """The page of a demo with these flows."""
+    made = report(Profile.DOCUMENTED, waits=1, documented={})
+    outcome = replace(made.outcome, flows=list(flows), failures=list(failures))
+    write_reports(replace(made, outcome=outcome, notes=[(1.5, "The key is applied.")]), tmp_path)
+    return (tmp_path / "report.html").read_text()
+
+
+def test_page_says_when_and_what_needs_a_person_first(tmp_path: Path) -> None:
+    """A success is not shown as one while flows need a person."""
+    text = page(tmp_path, RETIRED, blocked("<b>ERP</b>"))
+
+    assert "2026-03-02 09:30 UTC" in text
+    assert "Platform profile: documented" in text
+    assert "No call was lost, and 1 of 2 flows needs a person first." in text
+    assert "&lt;b&gt;ERP" in text
+    assert "The key is applied." in text
+    assert not re.search(r"<script|<link|https?://|\sstyle=", text)
+
+
+def test_page_of_a_failed_demo_lists_what_failed(tmp_path: Path) -> None:
+    """Before everything else."""
+    text = page(tmp_path, RETIRED, failures=("a call of the shop was lost",))
+
+    assert "The demo failed: 1 check did not pass." in text
+    assert text.index("a call of the shop was lost") < text.index("Flows that need a person first")
+
+
+def test_page_of_a_demo_in_which_every_flow_is_migrated_needs_nobody(tmp_path: Path) -> None:
+    """The answer is one sentence."""
+    text = page(tmp_path, RETIRED)
+
+    assert "<span>No call was lost.</span>" in text
+    assert "None." in text
+
+
+def test_flows_with_the_same_reason_are_one_group() -> None:
+    """Twelve firewalls make no twelve texts; another fix is another group."""
+    alike = [asdict(blocked(f"Flow {number}")) for number in range(12)]
+    other = asdict(replace(blocked("Mail"), code="other", fix="Share the connection."))
+
+    groups = group_flows([other, *alike])
+
+    assert [len(group.flows) for group in groups] == [12, 1]
+    assert groups[0].fix == "Allow the addresses, then retry."
+
+
+def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
+    """A state that the page does not know is shown too."""
+    unknown = replace(RETIRED, title="X", state="paused")
+
+    text = page(tmp_path, RETIRED, blocked("A"), blocked("B"), unknown)
+
+    numbers = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', text)
+    assert numbers == [("2", "are blocked"), ("1", "are migrated to a copy"), ("1", "paused")]
+
+
+def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None:
+    """The page then has no date."""
+    page(tmp_path, RETIRED)
+    document = json.loads((tmp_path / "report.json").read_text())
+
+    assert "2026" not in page_of(document | {"ended_at": ""})
+    assert datetime.fromisoformat(document["ended_at"]) == datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("logger", "message", "is_error"),
+    [
+        ("functions.endpoints", "internal error", True),
+        ("host.worker", "the worker ended", True),
+        ("shared.jobs", "action required", False),
+    ],
+)
+def test_demo_finds_internal_errors_in_the_log(
+    *, logger: str, message: str, is_error: bool
+) -> None:
+    """As the app writes them: `functions/endpoints.py`."""
+    line = json.dumps({"logger": logger, "level": "ERROR", "message": message})
+
+    assert bool(log_error(line)) is is_error
