@@ -9,12 +9,12 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 277,
-    "functions": 102,
+    "functions": 87,
     "cmkflow": 5,
-    "docs": 53,
+    "docs": 52,
     "infra": 15,
-    "local_cloud": 509,
-    "tests": 3671,
+    "local_cloud": 499,
+    "tests": 3677,
     ".ci": 6,
     ".": 3,
 }
