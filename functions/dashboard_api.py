@@ -8,12 +8,16 @@ import azure.functions as func
 from pydantic import Field, StringConstraints
 
 from functions.dashboard import pages
+from functions.dashboard.environments import environments_page
 from functions.dashboard.flow_page import flow_page
+from functions.dashboard.overview import overview_page
 from functions.dashboard.page_layout import PageContext, assets
+from functions.dashboard.remediation_list import list_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import page
 from functions.paging import PagedQuery
+from functions.problems import PageNotFound
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
@@ -24,8 +28,12 @@ from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
 from shared.use_cases.read_open_part import closed_flows, read_open_part
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
+from shared.use_cases.show_environments import show_environments
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 from shared.use_cases.show_status import show_status
+
+#: Each environment has a form for every action.
+_ENVIRONMENTS_ON_PAGE = 25
 
 
 class PageQuery(RequestModel):
@@ -33,9 +41,29 @@ class PageQuery(RequestModel):
 
     #: Last part of the action's route.
     completed_action: Literal[
-        "", "approve", "cancel", "retry", "rollback", "ignored-issues", "firewall-fixes"
+        "",
+        "approve",
+        "assessment",
+        "cancel",
+        "firewall-fixes",
+        "ignored-issues",
+        "off",
+        "on",
+        "remediations",
+        "retry",
+        "rollback",
+        "settings",
     ] = ""
     flow_count: Annotated[int, Field(ge=0)] = 0
+
+
+class EnvironmentsPageQuery(PageQuery):
+    """Which environments to show."""
+
+    #: Also list the environments that only the platform knows.
+    all_environments: bool = False
+    #: Number of environments before this page.
+    start: Annotated[int, Field(ge=0)] = 0
 
 
 class ListPageQuery(PageQuery, PagedQuery):
@@ -81,8 +109,30 @@ class FlowPageQuery(PageQuery):
     media_types=(HTML,),
 )
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
-    """Return the status page: actions required, environments and health."""
-    return page(pages.status_page(_view(call), await show_status(services())))
+    """Return the Overview page: actions required, environments and health."""
+    return page(overview_page(_view(call), await show_status(services())))
+
+
+@endpoint(
+    role=Role.READER,
+    answer=None,
+    query=EnvironmentsPageQuery,
+    media_types=(HTML,),
+)
+async def show_environments_page(
+    call: ApiRequest[EnvironmentsPageQuery, NoBody],
+) -> func.HttpResponse:
+    """Return the page of the environments: settings, progress and actions."""
+    query = call.query
+    found = await show_environments(services(), with_platform=query.all_environments)
+    text = environments_page(
+        _view(call),
+        found,
+        start=query.start,
+        limit=_ENVIRONMENTS_ON_PAGE,
+        with_platform=query.all_environments,
+    )
+    return page(text)
 
 
 @endpoint(
@@ -95,7 +145,7 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
     """Return a page of remediations, newest first."""
     query = call.query
     found = await list_remediations(services(), limit=query.limit, begin=query.begin)
-    return page(pages.list_page(_view(call), found, query.limit))
+    return page(list_page(_view(call), found, query.limit))
 
 
 @endpoint(
@@ -171,6 +221,12 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
     return page(flow_page(_view(call), detail, compared))
+
+
+@endpoint(role=Role.READER, answer=None, media_types=(HTML,))
+async def show_unknown_page(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
+    """Raise `PageNotFound`: no other route has this URL."""
+    raise PageNotFound
 
 
 @endpoint(

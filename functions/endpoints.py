@@ -43,7 +43,7 @@ from functions.problems import (
     defect,
     problem_of,
 )
-from functions.routes import ROUTES, Method, Route
+from functions.routes import ROUTES, UNKNOWN_PAGE, Method, Route
 from functions.sign_in import expired_form, is_page_load, redirect_to_sign_in
 from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
@@ -194,7 +194,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
 
 def _route_of(handler: Handler[Any, Any]) -> Route:
     module, name = handler.__module__.rpartition(".")[2], handler.__name__
-    for route in ROUTES.values():
+    for route in (*ROUTES.values(), UNKNOWN_PAGE):
         if (route.module, route.name) == (module, name):
             return route
     message = f"functions/routes.py has no route for {name} of {module}."

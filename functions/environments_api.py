@@ -56,6 +56,23 @@ async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     """Update settings of an environment; members that are missing keep their value."""
+    return await _change(call)
+
+
+@endpoint(
+    role=Role.APPROVER,
+    body=EnvironmentSettingsRequest,
+    answer=EnvironmentResponse,
+    subject=environment_state,
+)
+async def change_environment_settings(
+    call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
+) -> EnvironmentResponse:
+    """Update settings of an environment, as `PUT` does; for the forms of the dashboard."""
+    return await _change(call)
+
+
+async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> EnvironmentResponse:
     found = await environments.change_environment(
         services(),
         environment_identifier(call.id),

@@ -7,15 +7,19 @@ from urllib.parse import parse_qsl, urlencode
 import azure.functions as func
 
 from functions.dashboard.page_layout import problem_page
+from functions.http_headers import LOCATION
 from functions.http_requests import RequestModel, body_of, checked
 from functions.http_responses import page
-from functions.principals import is_own_page
+from functions.principals import PRINCIPAL, is_own_page
 from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
 
 FORM = "application/x-www-form-urlencoded"
 #: The page to return to if the request does not name one.
 _HOME = "/api/dashboard"
 _KEPT = re.compile(r"/api/remediations/([A-Za-z0-9-]+)/[a-z-]+$")
+
+#: `Location` of a remediation that was started.
+_MADE = re.compile(r"/api(/remediations/[A-Za-z0-9-]+)$")
 
 
 def is_form(req: func.HttpRequest) -> bool:
@@ -52,20 +56,29 @@ def for_browser(
     """Return an HTML page for a problem, and a redirect after a form; other responses unchanged.
 
     `path` is the path of the route. `is_sent`: the request is a form and not a GET. The redirect
-    names the action and the number of jobs.
+    names the action and the number of jobs, and leads to the page that the form came from, or to
+    the remediation that it started.
     """
     is_wanted = "text/html" in req.headers.get("Accept", "")
     if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
         said = json.loads(answer.get_body())
         fix = said.get("fix", "")
-        text = problem_page(said["title"], said["detail"], fix, back=_back(req))
+        text = problem_page(
+            said["title"],
+            said["detail"],
+            fix,
+            back=_back(req),
+            has_session=PRINCIPAL in req.headers,
+        )
         return page(text, status=answer.status_code, headers=_challenge(answer))
     if not is_sent or answer.status_code >= 300:
         return answer
     said = json.loads(answer.get_body())
     jobs = said.get("flow_count", said.get("retried_count", len(said.get("items", ()))))
     done = urlencode({"completed_action": path.rpartition("/")[2], "flow_count": jobs})
-    return func.HttpResponse(status_code=303, headers={"Location": f"{_back(req)}?{done}"})
+    made = _MADE.match(answer.headers.get(LOCATION, ""))
+    target = f"{_HOME}{made[1]}" if made else _back(req)
+    return func.HttpResponse(status_code=303, headers={LOCATION: f"{target}?{done}"})
 
 
 def _challenge(answer: func.HttpResponse) -> dict[str, str]:
@@ -83,4 +96,6 @@ def _back(req: func.HttpRequest) -> str:
     path = f"/{there.partition('/')[2]}"
     if kept := _KEPT.match(path):
         return f"{_HOME}/remediations/{kept[1]}"
+    if path.startswith("/api/environments/"):
+        return f"{_HOME}/environments"
     return path if path == _HOME or path.startswith(f"{_HOME}/") else _HOME

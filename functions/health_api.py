@@ -5,6 +5,7 @@ from datetime import datetime
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
+from functions.kill_switch_api import KillSwitchResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.check_health import check_health
@@ -45,6 +46,8 @@ class FailingChannelResponse(ApiResponse):
     #: Number of consecutive rejections.
     attempts: int
     error: str
+    #: Time of the first of the consecutive rejections; null if a setting is invalid.
+    failing_since: datetime | None
     #: What to do.
     fix: str
     #: A setting is invalid, so no notification is sent until it is corrected.
@@ -55,6 +58,8 @@ class HealthResponse(ApiResponse):
     """The health of the app; returned if the store and the broker answer."""
 
     kill_switch_on: bool
+    #: Who turned the kill switch on or off, when and why; null if it was never used.
+    kill_switch: KillSwitchResponse | None
     #: Number of poison messages.
     poison_messages: int
     #: Number of dead-lettered messages, by queue.

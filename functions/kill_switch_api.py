@@ -14,12 +14,17 @@ from shared.use_cases.audit_state import read_kill_switch
 from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 
 
-class KillSwitchRequest(RequestModel):
+class KillSwitchChangeRequest(RequestModel):
+    """Says why the kill switch is turned on or off."""
+
+    changed_by: Text | None = None
+    justification: Text
+
+
+class KillSwitchRequest(KillSwitchChangeRequest):
     """Turns the kill switch on or off."""
 
     is_on: bool
-    changed_by: Text | None = None
-    justification: Text
 
 
 class KillSwitchResponse(ApiResponse):
@@ -47,11 +52,43 @@ async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResp
 async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
     """Turn the kill switch on or off."""
     change = call.body
+    return await _set(call, is_on=change.is_on, reason=change.justification)
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=KillSwitchChangeRequest,
+    answer=KillSwitchResponse,
+    subject=read_kill_switch,
+)
+async def turn_kill_switch_on(
+    call: ApiRequest[NoQuery, KillSwitchChangeRequest],
+) -> KillSwitchResponse:
+    """Turn the kill switch on: the app writes nothing."""
+    return await _set(call, is_on=True, reason=call.body.justification)
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=KillSwitchChangeRequest,
+    answer=KillSwitchResponse,
+    subject=read_kill_switch,
+)
+async def turn_kill_switch_off(
+    call: ApiRequest[NoQuery, KillSwitchChangeRequest],
+) -> KillSwitchResponse:
+    """Turn the kill switch off: the app continues."""
+    return await _set(call, is_on=False, reason=call.body.justification)
+
+
+async def _set[B: RequestModel](
+    call: ApiRequest[NoQuery, B], *, is_on: bool, reason: str
+) -> KillSwitchResponse:
     flag = await set_switch(
         services(),
-        is_on=change.is_on,
+        is_on=is_on,
         by=call.by,
-        reason=change.justification,
+        reason=reason,
         check=lambda flag: call.check_seen(_answer(flag)),
     )
     return _answer(flag)

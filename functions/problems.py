@@ -98,6 +98,19 @@ class Forbidden(RequestRejected):
     kind = "forbidden"
 
 
+class PageNotFound(RequestRejected):
+    """The dashboard has no page with this URL."""
+
+    kind = "not-found"
+
+    def __init__(self) -> None:
+        """Say where the pages are."""
+        super().__init__(
+            "The dashboard has no page with this URL.",
+            fix="Open a page from the navigation, or a remediation from the list of remediations.",
+        )
+
+
 class RequestTooLarge(RequestRejected):
     """The body is too large."""
 

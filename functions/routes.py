@@ -39,12 +39,14 @@ LISTED = (
     Route("GET", "environments", "environments_api", "list_environments"),
     Route("GET", "environments/{id}", "environments_api", "show_environment"),
     Route("PUT", "environments/{id}", "environments_api", "update_environment_settings"),
+    Route("POST", "environments/{id}/settings", "environments_api", "change_environment_settings"),
     Route("GET", "environments/{id}/flows", "environments_api", "list_flows"),
     Route("POST", "environments/{id}/ignored-issues", "environments_api", "ignore_issue"),
     Route("GET", "network/firewall-fixes", "firewall_fixes_api", "list_firewall_fixes"),
     Route("POST", "network/firewall-fixes", "firewall_fixes_api", "apply_firewall_fix"),
     Route("POST", "network/firewall-fixes/revert", "firewall_fixes_api", "revert_firewall_fix"),
     Route("GET", "dashboard", "dashboard_api", "show_status_page"),
+    Route("GET", "dashboard/environments", "dashboard_api", "show_environments_page"),
     Route("GET", "dashboard/remediations", "dashboard_api", "show_remediations_page"),
     Route("GET", "dashboard/remediations/{id}", "dashboard_api", "show_remediation_page"),
     Route("GET", "dashboard/remediations/{id}/plan", "dashboard_api", "show_plan_page"),
@@ -58,6 +60,8 @@ LISTED = (
     Route("POST", "keys/check", "keys_api", "check_keys"),
     Route("GET", "kill-switch", "kill_switch_api", "show_kill_switch"),
     Route("PUT", "kill-switch", "kill_switch_api", "set_kill_switch"),
+    Route("POST", "kill-switch/on", "kill_switch_api", "turn_kill_switch_on"),
+    Route("POST", "kill-switch/off", "kill_switch_api", "turn_kill_switch_off"),
     Route(
         "GET",
         "network/service-tag-lists",
@@ -80,6 +84,9 @@ LISTED = (
 )
 #: Routes by method and path.
 ROUTES: dict[tuple[Method, str], Route] = {(route.method, route.path): route for route in LISTED}
+#: Any path of the dashboard that no other route has; not part of the API. The host tries routes in
+#: the order of their functions' names (github.com/Azure/azure-functions-host/issues/9876).
+UNKNOWN_PAGE = Route("GET", "dashboard/{*path}", "dashboard_api", "show_unknown_page")
 
 blueprint = func.Blueprint()
 
@@ -95,5 +102,5 @@ def _register(route: Route) -> None:
     blueprint.route(route=route.path, methods=[route.method])(answering)
 
 
-for _route in ROUTES.values():
+for _route in (*ROUTES.values(), UNKNOWN_PAGE):
     _register(_route)

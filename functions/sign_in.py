@@ -15,6 +15,16 @@ from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
 from functions.problems import NotSignedIn
 
+#: What the forms do whose route does not say it with its last word.
+_TITLES = {
+    "environments/{id}/assessment": "Start an assessment",
+    "environments/{id}/ignored-issues": "Ignore a firewall issue",
+    "environments/{id}/settings": "Change settings",
+    "kill-switch/off": "Turn the kill switch off",
+    "kill-switch/on": "Turn the kill switch on",
+    "network/firewall-fixes": "Apply a firewall fix",
+    "remediations": "Start a remediation",
+}
 _LOGIN = "/.auth/login/aad"
 
 
@@ -71,7 +81,7 @@ def expired_form(
 
 
 def _title(path: str) -> str:
-    return path.rpartition("/")[2].replace("-", " ").capitalize()
+    return _TITLES.get(path) or path.rpartition("/")[2].replace("-", " ").capitalize()
 
 
 def _shown(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from functions.remediation_models import UnreadableRowResponse
 from shared.bootstrap import services
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import RemediationMode
 from shared.domain.principal import Role
 from shared.use_cases.show_status import show_status as shown
 
@@ -20,6 +21,8 @@ class PendingActionResponse(ApiResponse):
     kind: PendingActionKind
     #: One line for people.
     title: str
+    #: The title without the environment.
+    short_title: str
     #: The reason code, which the runbook explains.
     reason_code: str
     count: int
@@ -28,11 +31,15 @@ class PendingActionResponse(ApiResponse):
     remediation_id: str
     #: Names of the first flows.
     flows: tuple[str, ...]
+    #: Who has to act, such as `approver` or `network administrator`.
+    actor: str
     message: str
     fix: str
     #: The next command.
     next_command: str
-    #: When it ends without anybody, for the worse.
+    #: Since when a person has to act; null if it is not known.
+    pending_since: datetime | None
+    #: When it ends because nobody acts.
     expires_at: datetime | None
 
 
@@ -55,10 +62,25 @@ class EnvironmentStatusResponse(ApiResponse):
     environment_name: str
     remediation_id: str
     state: str
+    mode: RemediationMode
+    #: Whether its last job only assesses the environment.
+    is_assessment: bool
+    #: Time at which its last job got this state; null if it is not known.
+    state_changed_at: datetime | None
     #: Number of flows by state, blocked states first.
     flows: dict[str, int]
     #: Number of flows that are not migrated so far, by reason.
     not_migrated: dict[NotMigratedReason, int]
+    #: Number of flows whose original and copy are both off.
+    both_off_count: int
+    #: Since when a job needs a person before it continues; null if none does.
+    blocked_since: datetime | None
+    #: Number of flows whose copies have replaced them.
+    migrated_count: int
+    #: Number of flows that need no copy once a key is applied.
+    prepared_count: int
+    #: Number of flows that are migrated, prepared or not migrated.
+    flow_count: int
 
 
 class TenantStatusResponse(ApiResponse):
@@ -68,6 +90,9 @@ class TenantStatusResponse(ApiResponse):
     environments: tuple[EnvironmentStatusResponse, ...]
     flows: dict[str, int]
     not_migrated: dict[NotMigratedReason, int]
+    #: Number of migrated flows, and of all flows that are migrated, prepared or not migrated.
+    migrated_count: int
+    flow_count: int
     ongoing: tuple[OngoingFlowsResponse, ...]
     health: HealthResponse
     unreadable_rows: tuple[UnreadableRowResponse, ...]

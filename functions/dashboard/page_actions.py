@@ -63,7 +63,7 @@ def remediation_actions(
         if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
             does.append(f"{_flows(looks)} that wait are checked again now.")
         does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
-        found.append(_page_action("retry", "Retry blocked flows", identity, principal, does=does))
+        found.append(page_action("retry", "Retry blocked flows", identity, principal, does=does))
     if not is_whole:
         return found
     begins = any(job.can_start_more_flows for job in environments)
@@ -100,7 +100,7 @@ def flow_actions(
     if job.is_interrupted:
         does = [_describe_retry([job])]
         title = "Retry" if job.needs_action else "Check now"
-        retry = _page_action("retry", title, job.remediation_id, principal, does=does, fields=this)
+        retry = page_action("retry", title, job.remediation_id, principal, does=does, fields=this)
         found.append(retry)
     if _can_roll_back(job):
         to_roll_back = [one for one in family if _can_roll_back(one)]
@@ -130,7 +130,7 @@ def approval(
     ]
     if unknown:
         does.append(f"{_flows(unknown)} have unknowns, which you accept.")
-    return _page_action(
+    return page_action(
         "approve",
         f"Approve {_flows(len(items))}",
         remediation_id,
@@ -146,7 +146,7 @@ def ignore_action(
 ) -> PageAction:
     """Return the action that ignores a firewall issue in an environment."""
     where = job.environment_name or job.environment_id
-    return _page_action(
+    return page_action(
         "ignored-issues",
         "Ignore this firewall",
         job.environment_id,
@@ -166,7 +166,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
     if shown.fix.added_entries is None:
         return None
     name, where = shown.issue.name, job.environment_name or job.environment_id
-    return _page_action(
+    return page_action(
         "firewall-fixes",
         "Apply fix",
         "",
@@ -182,7 +182,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
     )
 
 
-def _page_action(
+def page_action(
     what: str,
     title: str,
     identity: str,
@@ -195,6 +195,10 @@ def _page_action(
     asks: tuple[str, str] = ("", ""),
     refusal: str = "",
 ) -> PageAction:
+    """Return the action that posts to `path`, by default a route of a remediation.
+
+    `identity` is the `{id}` of the path. A principal without the route's role gets the reason why.
+    """
     path = path or f"remediations/{{id}}/{what}"
     route = endpoint_of(ROUTES["POST", path])
     if not principal.may(route.role):
@@ -225,7 +229,7 @@ def _rollback_action(
 ) -> PageAction:
     replays = find_replays(jobs)
     accepts = ("accept_replay", describe_replays(replays, now)) if replays else ("", "")
-    return _page_action(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
+    return page_action(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
 
 
 def _can_roll_back(job: FlowJob) -> bool:

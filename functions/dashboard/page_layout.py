@@ -15,6 +15,7 @@ from shared.domain.plans.display_text import (
     LEFT_WORDS,
     format_state,
 )
+from shared.domain.plans.pending_actions import counted
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.progress import RemediationProgress
 from shared.domain.principal import Principal, PrincipalKind
@@ -24,16 +25,25 @@ _FOLDER = Path(__file__).parent
 
 
 #: Titles and URLs of the pages in the navigation.
-_PAGES = (("Overview", "/api/dashboard"), ("Remediations", "/api/dashboard/remediations"))
+_PAGES = (
+    ("Overview", "/api/dashboard"),
+    ("Environments", "/api/dashboard/environments"),
+    ("Remediations", "/api/dashboard/remediations"),
+)
 
 #: Message after an action, by the last part of its route.
 _DONE = {
-    "approve": "Approved: {} plans. The work starts automatically.",
-    "cancel": "Cancelled. {} flows are cancelled or rolled back.",
-    "retry": "Retried: {} jobs.",
-    "rollback": "Rollback started for {} flows.",
-    "ignored-issues": "Firewall ignored. {} blocked flows continue.",
-    "firewall-fixes": "Fixed {} firewalls. Now retry the blocked flows.",
+    "approve": "Approved: {plans}. The work starts automatically.",
+    "cancel": "Cancelled, with {flows} to cancel or roll back.",
+    "retry": "Retried {jobs}.",
+    "rollback": "Rollback started for {flows}.",
+    "ignored-issues": "Firewall ignored. Retried {jobs}.",
+    "on": "The kill switch is on. The app changes nothing.",
+    "off": "The kill switch is off. The app continues.",
+    "settings": "The settings are saved.",
+    "assessment": "The assessment has started.",
+    "remediations": "The remediation has started.",
+    "firewall-fixes": "Fixed {firewalls}. Now retry the blocked flows.",
 }
 
 
@@ -61,7 +71,9 @@ class PageContext:
             return "Nothing was retried. No flow is blocked, failed or waiting."
         if not self.completed_action:
             return ""
-        return _DONE[self.completed_action].format(self.flow_count)
+        nouns = ("firewall", "flow", "job", "plan")
+        counts = {f"{noun}s": counted(self.flow_count, noun) for noun in nouns}
+        return _DONE[self.completed_action].format(**counts)
 
 
 @cache
@@ -127,6 +139,13 @@ def session_page(
     )
 
 
-def problem_page(title: str, detail: str, fix: str, *, back: str = "") -> str:
-    """Return an error page; `back` is the URL of the page that the request came from."""
-    return render_page("problem", title=title, detail=detail, fix=fix, back=back)
+def problem_page(
+    title: str, detail: str, fix: str, *, back: str = "", has_session: bool = False
+) -> str:
+    """Return an error page; `back` is the URL of the page that the request came from.
+
+    `has_session`: the requester has a session, which they can end to use another account.
+    """
+    return render_page(
+        "problem", title=title, detail=detail, fix=fix, back=back, has_session=has_session
+    )

@@ -12,7 +12,6 @@ from functions.dashboard.display_state import (
     LOOKS,
     FlowDisplayState,
     display_state_for,
-    shares,
     style_for_state,
 )
 from functions.dashboard.page_actions import (
@@ -33,8 +32,7 @@ from shared.errors import CmkflowError
 from shared.html_pages import style
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import PlanView, RemediationView, RemediationViewList
-from shared.use_cases.show_status import TenantStatus
+from shared.use_cases.show_remediation import PlanView, RemediationView
 
 #: Maximum number of flows on one page of a remediation.
 FLOWS_ON_PAGE = 100
@@ -60,19 +58,6 @@ class FlowFilter:
         if self.state not in ("", line.standing.key):
             return False
         return not self.search or self.search.lower() in f"{line.title} {line.id}".lower()
-
-
-def status_page(view: PageContext, attention: TenantStatus) -> str:
-    """Return the status page: actions required, environments, work in progress and health."""
-    bars = {one.environment_id: _bar(_looks(one.flows)) for one in attention.environments}
-    return render_page(
-        "overview", view, attention=attention, bars=bars, whole=_bar(_looks(attention.flows))
-    )
-
-
-def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
-    """Return a page of at most `limit` remediations, newest first."""
-    return render_page("remediations", view, found=found, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,13 +197,6 @@ def plan_page(
         counts=_counts(items),
         style=style() if is_file else "",
     )
-
-
-def _looks(states: Mapping[str, int]) -> dict[str, int]:
-    count = Counter[str]()
-    for state, number in states.items():
-        count[style_for_state(state)] += number
-    return shares(count.elements())
 
 
 def _bar(looks: dict[str, int]) -> list[tuple[str, float, float]]:

@@ -54,7 +54,7 @@ def _environment(folder: Path) -> "Environment":
     environment.filters["second"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S}"
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
-    environment.filters["span"] = _span
+    environment.filters["span"] = format_span
     environment.filters["first_two"] = lambda items: items[:2]
     return environment
 
@@ -64,7 +64,7 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _span(time: timedelta) -> str:
+def format_span(time: timedelta) -> str:
     """Return a duration in the largest unit of which it has at least two."""
     seconds = time.total_seconds()
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):

@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.circuit_breakers import open_circuits
 from shared.domain.alert import Alert
 from shared.domain.circuit_breaker import CircuitBreaker
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.request_demand import RequestQueueStatus
@@ -35,6 +36,8 @@ class FailingChannel:
     #: Number of consecutive rejections.
     attempts: int
     error: str
+    #: When the first of the consecutive rejections was; None: a setting is invalid.
+    failing_since: datetime | None
     fix: str
     #: A setting is invalid, so no notification is sent until it is corrected.
     is_unusable: bool = False
@@ -45,6 +48,8 @@ class Health:
     """The health of the app."""
 
     kill_switch_on: bool
+    #: Who turned the kill switch on or off, when and why; None if it was never used.
+    kill_switch: KillSwitch | None
     #: Number of poison messages.
     poison_messages: int
     #: Number of dead-lettered messages, by queue.
@@ -98,6 +103,7 @@ async def check_health(
     counts = Counter(one.reason_code for one in told)
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
+        kill_switch=switch,
         poison_messages=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
         alerts=tuple(told),
@@ -159,6 +165,9 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
                 notification_count=sum(_waits(one, services.now) for one in mine),
                 attempts=max((one.consecutive_failures for one in mine), default=0),
                 error=wrong.reason if wrong else last[channel].error,
+                failing_since=min(
+                    (one.failing_since for one in mine if one.failing_since), default=None
+                ),
                 fix=wrong.fix if wrong else _fix_for(settings),
                 is_unusable=wrong is not None,
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.changes_needed import waiting_changes
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
@@ -33,7 +34,12 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import Health, check_health
 from shared.use_cases.read_current_plans import read_current_plans
-from shared.use_cases.read_job_index import read_known_jobs, read_what_needs_people
+from shared.use_cases.read_job_index import (
+    KnownJobs,
+    get_rows,
+    read_known_jobs,
+    read_what_needs_people,
+)
 from shared.use_cases.read_remediation_rows import RowReader
 
 #: Time without a completed daily check after which an action is required.
@@ -60,6 +66,16 @@ class TenantStatus:
     health: Health
     #: Rows that this version of the app cannot read.
     unreadable_rows: tuple[UnreadableRow, ...]
+
+    @property
+    def migrated_count(self) -> int:
+        """Return how many flows of all environments are migrated."""
+        return sum(one.migrated_count for one in self.environments)
+
+    @property
+    def flow_count(self) -> int:
+        """Return how many flows of all environments are migrated, prepared or not migrated."""
+        return sum(one.flow_count for one in self.environments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +125,10 @@ async def show_status(services: Services) -> TenantStatus:
 
     Raises `TransientError` if the store or the broker does not answer.
     """
-    tables, reading = services.tables, RowReader()
+    reading = RowReader()
     pending = await read_pending_actions(services)
     known = await read_known_jobs(services, reading)
-    created = {}
-    for identity in dict.fromkeys(job.remediation_id for job in known.environment_jobs):
-        with reading.one():
-            if kept := await tables.remediations.get("remediation", identity):
-                created[identity] = kept.item.created_at
-    jobs = newest_first(known.environment_jobs, created)
+    jobs = await newest_environment_jobs(services, known, reading)
     environments = environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
@@ -133,6 +144,16 @@ async def show_status(services: Services) -> TenantStatus:
             {row.row: row for row in (*pending.unreadable_rows, *reading.unreadable)}.values()
         ),
     )
+
+
+async def newest_environment_jobs(
+    services: Services, known: KnownJobs, reading: RowReader
+) -> list[EnvironmentJob]:
+    """Return the environment jobs, sorted by the start of their remediations, newest first."""
+    ids = dict.fromkeys(job.remediation_id for job in known.environment_jobs)
+    places = [("remediation", one) for one in ids]
+    found = await get_rows(services.tables.remediations, places, reading)
+    return newest_first(known.environment_jobs, {one.id: one.created_at for one in found})
 
 
 def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:
@@ -186,17 +207,20 @@ def _actions_of_app(
             message=failing.error,
             fix=failing.fix,
             next_command="cmkflow health",
+            pending_since=failing.failing_since,
         )
         for failing in health.failing_channels
         if failing.is_unusable or failing.attempts >= _OUT_AFTER
     ]
-    if health.kill_switch_on:
+    switch = health.kill_switch
+    if switch and switch.is_on:
         found.append(
             PendingAction(
                 kind=PendingActionKind.KILL_SWITCH_ON,
                 reason_code=Reason.KILL_SWITCH_ON,
                 count=1,
-                message="The kill switch is on, so the app writes nothing.",
+                message=_describe_kill_switch(switch),
+                pending_since=switch.changed_at if switch.changed_by else None,
                 fix="Turn it off when the reason is fixed.",
                 next_command='cmkflow kill-switch off --justification "The reason is fixed."',
             )
@@ -222,9 +246,16 @@ def _actions_of_app(
             PendingAction(
                 kind=PendingActionKind.DAILY_CHECK_MISSING,
                 count=1,
+                pending_since=since,
                 message=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
                 fix=("Check in the app's log why the timer run_daily_check did not complete."),
                 next_command="cmkflow health",
             )
         )
     return found
+
+
+def _describe_kill_switch(switch: KillSwitch) -> str:
+    """Return who turned the kill switch on, and why; nobody did if its row is unreadable."""
+    by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
+    return f"The app writes nothing. {by}{switch.justification}"

@@ -38,7 +38,8 @@ from shared.steps.updating_callers.search_callers import CallerSearchResult, sea
 from shared.use_cases.assess import assess, named_policy
 from shared.use_cases.start_remediation import start_remediation
 
-_TOPIC = "assessments"
+#: Topic of the rows that name the last assessment of an environment and a request.
+TOPIC = "assessments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +81,12 @@ async def _key_in_progress(services: Services, started: Remediation, key: str) -
     """Return the idempotency key of the assessment in progress for `key`, or of `started`."""
     readings = services.tables.shared_snapshots
     while True:
-        kept = await readings.get(_TOPIC, key)
+        kept = await readings.get(TOPIC, key)
         if kept and not await _is_over(
             services, replace(started, idempotency_key=kept.item.archive_name)
         ):
             return kept.item.archive_name
-        row = SharedSnapshot(topic=_TOPIC, id=key, archive_name=started.idempotency_key)
+        row = SharedSnapshot(topic=TOPIC, id=key, archive_name=started.idempotency_key)
         with suppress(Conflict, AlreadyExists):
             await (readings.replace(kept, row) if kept else readings.insert(row))
 

@@ -142,7 +142,7 @@ async def opened(visit: Visit) -> None:
     await visit.see("Firewall fix")
     await visit.check()
     await visit.do("Apply fix", "The app will allow PowerPlatformPlex", "your name")
-    await visit.see("Fixed 1 firewalls.", within="body")
+    await visit.see("Fixed 1 firewall.", within="body")
     await visit.do("Retry blocked flows")
 
 

@@ -225,6 +225,7 @@ def uses(scenario: Scenario) -> dict[str, Use]:
         "`GET /api/health`": lambda _: call(health_api.show_health),
         "`GET /api/status`": lambda _: call(status_api.show_status),
         "page: status": lambda _: call(dashboard_api.show_status_page),
+        "page: environments": lambda _: call(dashboard_api.show_environments_page),
         "page: a remediation": lambda _: call(dashboard_api.show_remediation_page, id=identity),
         "page: a remediation, one state": lambda _: call(
             dashboard_api.show_remediation_page, id=identity, query={"state": "retired"}

@@ -68,7 +68,9 @@ async def test_a_webhook_is_signed_as_its_standard_says() -> None:
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = request.content
     event: Any = Webhook(SECRET).verify(body, headers)
-    assert event["data"]["title"] == "2 flows blocked in Finance “north” (owner_unavailable)"
+    assert (
+        event["data"]["title"] == "2 flows blocked in Finance “north”: the owner is not available"
+    )
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"Take", b"Give"), headers)
 

@@ -17,7 +17,7 @@ LATER = (NOW + timedelta(days=6)).isoformat()
 HEALTH: dict[str, Any] = {}
 BLOCKED = {
     "kind": "flows_blocked",
-    "title": "7 flows blocked in Finance and operations of the northern region (owner)",
+    "title": "7 flows blocked in Finance and operations of the northern region: owner",
     "reason_code": "owner_unavailable",
     "count": 7,
     "environment_id": "00000000-0000-4000-8000-000000000001",

@@ -33,6 +33,8 @@ def cloud_event(notification: Notification) -> dict[str, Any]:
             "message": waiting.message,
             "fix": waiting.fix,
             "next_command": waiting.next_command,
+            "actor": waiting.actor,
+            "pending_since": waiting.pending_since.isoformat() if waiting.pending_since else None,
             "expires_at": waiting.expires_at.isoformat() if waiting.expires_at else None,
             "link": notification.link,
             "correlationId": notification.correlation_id,

@@ -46,6 +46,8 @@ def card(notification: Notification) -> dict[str, Any]:
         "Flows": ", ".join(waiting.flows),
         "Reason": waiting.message,
         "Fix": waiting.fix,
+        "For": waiting.actor,
+        "Since": f"{waiting.pending_since:%Y-%m-%d %H:%M} UTC" if waiting.pending_since else "",
         "Expires": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
         "Command": waiting.next_command,
         "Correlation": notification.correlation_id,

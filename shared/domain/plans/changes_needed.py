@@ -28,15 +28,18 @@ def _pending_changes(plan: CurrentPlan) -> PendingAction:
         message=items[0].message
         if len(reasons) == 1
         else "The app cannot migrate these flows as they are.",
-        fix=instructions_for(items, f"cmkflow plan show {job.remediation_id}"),
+        fix=instructions_for(items, "the plan"),
         next_command=command,
+        pending_since=min(
+            (one.planned_at for one, _ in plan.needs_changes if one.planned_at), default=None
+        ),
     )
 
 
-def instructions_for(items: Sequence[PlanItem], command: str) -> str:
+def instructions_for(items: Sequence[PlanItem], where: str) -> str:
     """Return what to change in each flow; flows with the same fix are named together.
 
-    `command` shows the flows that do not fit.
+    `where` has the flows that do not fit.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for item in items:
@@ -46,5 +49,5 @@ def instructions_for(items: Sequence[PlanItem], command: str) -> str:
     first = list(alike.items())[:NAMED]
     lines = [f"{', '.join(titles)}: {fix}" for fix, titles in first]
     if more := len(items) - sum(len(titles) for _, titles in first):
-        lines.append(f"For {counted(more, 'more flow')} see {command}.")
+        lines.append(f"For {counted(more, 'more flow')} see {where}.")
     return " ".join(lines)

@@ -11,7 +11,8 @@ from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.not_migrated import ClosedCounts, count_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason
-from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+from shared.reason import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,27 @@ class EnvironmentStatus:
     environment_name: str
     remediation_id: str
     state: str
+    mode: RemediationMode
+    #: Whether its job only assesses the environment.
+    is_assessment: bool
+    #: When its job got this state; None: its history does not say it.
+    state_changed_at: datetime | None
     #: Its flows by state, blocked ones first.
     flows: Mapping[str, int]
     #: Flows that are not migrated so far, by reason.
     not_migrated: Mapping[NotMigratedReason, int]
+    #: Flows whose original and copy are both off.
+    both_off_count: int
+    #: Since when a job needs a person before it continues; None: none does.
+    blocked_since: datetime | None
+    #: Flows whose copies have replaced them, and flows that need no copy once a key is applied.
+    migrated_count: int
+    prepared_count: int
+
+    @property
+    def flow_count(self) -> int:
+        """Return how many flows were found that do not move to the key without a change."""
+        return self.migrated_count + self.prepared_count + sum(self.not_migrated.values())
 
 
 def environment_statuses(
@@ -61,20 +79,37 @@ def environment_statuses(
     for job in jobs:
         by_environment[job.environment_id].append(job)
     return [
-        EnvironmentStatus(
-            environment_id=one.environment_id,
-            environment_name=one.environment_name,
-            remediation_id=one.remediation_id,
-            state=one.state,
-            flows=by_state(by_environment[one.environment_id], closed.get(one.environment_id, {})),
-            not_migrated=_not_migrated(
-                plans.get(one.environment_id),
-                by_environment[one.environment_id],
-                closed.get(one.environment_id, {}),
-            ),
+        _status(
+            one,
+            plans.get(one.environment_id),
+            by_environment[one.environment_id],
+            closed.get(one.environment_id, {}),
         )
         for one in newest.values()
     ]
+
+
+def _status(
+    newest: EnvironmentJob, plan: CurrentPlan | None, jobs: Sequence[FlowJob], closed: ClosedCounts
+) -> EnvironmentStatus:
+    """Return the status of the environment of its `newest` job; `jobs` are its flow jobs."""
+    flows = by_state(jobs, closed)
+    blocked = [job.reason_since for job in (newest, *jobs) if job.needs_action]
+    return EnvironmentStatus(
+        environment_id=newest.environment_id,
+        environment_name=newest.environment_name,
+        remediation_id=newest.remediation_id,
+        state=newest.state,
+        mode=newest.mode,
+        is_assessment=newest.assessment is not None,
+        state_changed_at=newest.state_since,
+        flows=flows,
+        not_migrated=_not_migrated(plan, jobs, closed),
+        both_off_count=sum(job.reason_code == Reason.BOTH_OFF for job in jobs),
+        blocked_since=min(filter(None, blocked), default=None),
+        migrated_count=flows.get(FlowJobState.RETIRED, 0),
+        prepared_count=flows.get(FlowJobState.PREPARED, 0),
+    )
 
 
 def _not_migrated(

@@ -42,9 +42,6 @@ class PendingActionKind(StrEnum):
 
 
 #: Reason codes with which a job continues to try, although a person has to act.
-
-
-#: Reason codes with which a job continues to try, although a person has to act.
 GO_ON_TRYING: Mapping[str, PendingActionKind] = {
     Reason.BOTH_OFF: PendingActionKind.BOTH_OFF,
     Reason.LATE_CALLER: PendingActionKind.LATE_CALLER,
@@ -69,12 +66,12 @@ _NEXT: Mapping[str, str] = {
 
 _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.BOTH_OFF: "Original and copy are both off: {flows}{at}",
-    PendingActionKind.FLOWS_BLOCKED: "{flows} {state}{at} ({code})",
-    PendingActionKind.ENVIRONMENT_BLOCKED: "The remediation{at} {has_stopped} ({code})",
+    PendingActionKind.FLOWS_BLOCKED: "{flows} {state}{at}{why}",
+    PendingActionKind.ENVIRONMENT_BLOCKED: "The remediation{at} {has_stopped}{why}",
     PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan for {flows}{at} awaits approval",
     PendingActionKind.LATE_CALLER: "{flows} still called at the original's URL{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
-    PendingActionKind.ALERT: "{alert} ({code}): {rows}",
+    PendingActionKind.ALERT: "{alert}",
     PendingActionKind.UNPROCESSED_MESSAGES: "{messages} in the poison queue",
     PendingActionKind.CHANNEL_FAILING: (
         "The notification channel {code} accepts nothing ({count} waiting)"
@@ -113,6 +110,47 @@ _ALERT_TITLES: Mapping[str, str] = {
 }
 
 
+#: Why flows or a remediation are blocked, where the words of the code do not say it.
+_CAUSES: Mapping[str, str] = {
+    Reason.FIREWALL_DENIES: "a firewall denies their calls",
+    Reason.MANUAL_CALLER: "a person must change a caller",
+    Reason.OWNER_UNAVAILABLE: "the owner is not available",
+    Reason.ORIGINAL_EDITED: "the original was edited",
+    Reason.SERVICE_ACCOUNT_SIGNED_OUT: "the service account is signed out",
+    Reason.CALLER_SEARCH_INCOMPLETE: "the app may not read every caller",
+    Reason.ENVIRONMENT_READ_ONLY: "the environment is read-only",
+    Reason.PLATFORM_MIGRATION_STALLED: "the platform does not move its flows",
+}
+
+
+_FLOW_OWNER = "owner of the flow"
+_CALLER_OWNER = "owner of the caller"
+_NETWORK = "network administrator"
+_KEYS = "administrator of the keys"
+_MAKER = "maker of the flow"
+#: Who has to act, by kind and by reason code; anything else is for an operator of the app.
+_ACTORS: Mapping[str, str] = {
+    PendingActionKind.PLAN_AWAITING_APPROVAL: "approver",
+    PendingActionKind.PLAN_EXPIRES_SOON: "approver",
+    PendingActionKind.NEEDS_CHANGES: _MAKER,
+    PendingActionKind.LATE_CALLER: _CALLER_OWNER,
+    PendingActionKind.BOTH_OFF: _FLOW_OWNER,
+    Reason.FIREWALL_DENIES: _NETWORK,
+    Reason.OUTBOUND_CALL_BLOCKED: _NETWORK,
+    Reason.ADDRESS_RANGES_CHANGED: _NETWORK,
+    Reason.MANUAL_CALLER: _CALLER_OWNER,
+    Reason.CALLER_WRITE_LOST: _CALLER_OWNER,
+    Reason.AGENTS_NOT_CONFIRMED: "maker of the agent",
+    Reason.ORIGINAL_EDITED: _FLOW_OWNER,
+    Reason.DEFINITION_UNREADABLE: _FLOW_OWNER,
+    Reason.CONNECTION_REFERENCE_MISMATCH: _FLOW_OWNER,
+    Reason.CONNECTION_REFERENCES_LOST: _FLOW_OWNER,
+    Reason.FLOW_STATE_NOT_CHANGED: _FLOW_OWNER,
+    Reason.KEY_PROBLEM: _KEYS,
+    Reason.KEY_WARNING: _KEYS,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAction:
     """An action that only a person can do, for any number of flows with the same reason."""
@@ -130,6 +168,8 @@ class PendingAction:
     message: str
     fix: str
     next_command: str
+    #: Since when a person has to act; None: not known.
+    pending_since: datetime | None = None
     #: When it ends because nobody acts: the time when a plan expires.
     expires_at: datetime | None = None
     #: `blocked`, or `failed` if all of it failed.
@@ -148,25 +188,41 @@ class PendingAction:
 
     @property
     def title(self) -> str:
-        """Return one line for people."""
+        """Return one line for people, with the environment."""
         where = self.environment_name or self.environment_id
-        at = f" in {where}" if where else ""
+        return self._title(f" in {where}" if where else "")
+
+    @property
+    def short_title(self) -> str:
+        """Return the title without the environment."""
+        return self._title("")
+
+    @property
+    def actor(self) -> str:
+        """Return who has to act, as a noun without an article."""
+        return _ACTORS.get(self.kind) or _ACTORS.get(self.reason_code, "operator")
+
+    def _title(self, at: str) -> str:
         words = _TITLES[self.kind]
         if self.kind is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
         if self.kind is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
             words = "The remediation{at} is complete: every flow is migrated"
+        code = self.reason_code
+        why = _CAUSES.get(code) or code.replace("_", " ")
         return words.format(
             at=at,
+            why=f": {why}" if why else "",
             flows=counted(self.count, "flow"),
-            rows=counted(self.count, "row"),
+            rows=f"{counted(self.count, 'row')} {'is' if self.count == 1 else 'are'}",
             messages=counted(self.count, "message"),
             count=self.count,
-            code=self.reason_code,
+            code=code,
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
             needs="needs" if self.count == 1 else "need",
-            alert=_ALERT_TITLES.get(self.reason_code, "Action required"),
+            alert=_ALERT_TITLES.get(code, f"Action required: {why}")
+            + (f" ({self.count})" if self.count > 1 else ""),
         )
 
 
@@ -194,6 +250,7 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 flows=tuple(job.display_name for job in group[:NAMED]),
                 message=group[0].message,
                 fix=_fix_for(code, group),
+                pending_since=min(filter(None, map(_pending_since, group)), default=None),
                 next_command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
                 else _retry_command(
@@ -219,8 +276,13 @@ def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
     first = group[0]
     if all(job.fix == first.fix for job in group):
         return first.fix
-    show = f"cmkflow remediation show {first.remediation_id}"
-    return f"The flows need different fixes: see {show}. For {first.display_name}: {first.fix}"
+    return f"The flows need different fixes. For {first.display_name}: {first.fix}"
+
+
+def _pending_since(job: FlowJob) -> datetime | None:
+    if job.reason_code == Reason.LATE_CALLER:  # its message changes with each call
+        return job.observation_started_at
+    return job.reason_since
 
 
 def _retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
@@ -249,6 +311,7 @@ def pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
             or _default_fix(code)
             or f"Report it to the project: this version does not know the reason {code}.",
             next_command=_NEXT.get(code, "cmkflow health"),
+            pending_since=min(one.raised_at for one in group),
         )
         for code, group in sorted(groups.items())
     ]
@@ -270,7 +333,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
             fix="Read the plan, then approve the version that it shows.",
             command=f"cmkflow approve {one.remediation_id}"
             + (f" --environment {one.environment_id}" if asked[one.remediation_id] > 1 else ""),
-            lapses=one.approval_expires_at,
+            expires_at=one.approval_expires_at,
         )
         for one in environment_jobs
         if one.awaits_approval
@@ -310,7 +373,7 @@ def _environment_action(
     reason: str = "",
     count: int = 1,
     code: str = "",
-    lapses: datetime | None = None,
+    expires_at: datetime | None = None,
     state: str = "blocked",
 ) -> PendingAction:
     return PendingAction(
@@ -323,7 +386,8 @@ def _environment_action(
         message=reason or job.message,
         fix=fix,
         next_command=command,
-        expires_at=lapses,
+        pending_since=job.planned_at if job.awaits_approval else job.reason_since,
+        expires_at=expires_at,
         state=state,
     )
 

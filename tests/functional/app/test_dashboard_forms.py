@@ -120,7 +120,7 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(scenario: Scenario) ->
         id=scenario.remediation.id,
         query={"completed_action": "approve", "flow_count": "1"},
     )
-    assert "Approved: 1 plans." in after.text
+    assert "Approved: 1 plan." in after.text
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_a_form_leads_back_to_pages_of_the_dashboard_only(
     assert path == "/api/dashboard"
     home = await call(dashboard_api.show_status_page, query=dict(parse_qsl(query)))
     assert home.status == 200
-    assert "Cancelled. 0 flows" in home.text  # nothing had begun
+    assert "Cancelled, with 0 flows" in home.text  # nothing had begun
 
 
 async def test_a_form_leads_back_to_the_list_of_remediations(scenario: Scenario) -> None:

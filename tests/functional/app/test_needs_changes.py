@@ -183,15 +183,14 @@ async def test_a_retry_by_code_leaves_what_has_another(scenario: Scenario) -> No
 
 
 async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(scenario: Scenario) -> None:
-    """The tag of its state is amber, and says how many flows are not migrated."""
-    pages = [
-        await call(dashboard_api.show_remediation_page, id=scenario.remediation.id),
-        await call(dashboard_api.show_remediations_page),
-    ]
+    """Its state is amber, and the page says how many flows are not migrated."""
+    page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
+    listed = await call(dashboard_api.show_remediations_page)
 
-    for page in pages:
-        assert '<span class="tag wait">completed, 2 not migrated</span>' in page.text
-        assert '<span class="tag done">completed' not in page.text
+    assert '<span class="tag wait">completed, 2 not migrated</span>' in page.text
+    assert '<span class="tag done">completed' not in page.text
+    assert re.search(r'"says is-warn">.*?<span>Completed</span>', listed.text)
+    assert "2 need changes first" in listed.text
 
 
 async def test_a_plan_that_expires_is_no_next_check(scenario: Scenario) -> None:

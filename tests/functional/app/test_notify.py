@@ -143,10 +143,9 @@ async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scena
     await look(scenario, heard, after=timedelta(minutes=1))
 
     (told,) = heard.told
-    assert (
-        told.pending_action.title
-        == f"2 flows blocked in {scenario.build.environment.display_name} (owner_unavailable)"
-    )
+    name = scenario.build.environment.display_name
+    title = f"2 flows blocked in {name}: the owner is not available"
+    assert told.pending_action.title == title
     assert told.pending_action.flows == ("Orders", "Stock")
     assert "canary" not in repr(told)
 
@@ -459,7 +458,7 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
         for one in heard.told
         if one.pending_action.kind is PendingActionKind.ALERT
     ]
-    assert told.title == "Retired originals are on again (retired_original_on): 1 row"
+    assert told.title == "Retired originals are on again"
     assert told.message.endswith("was retired and is on again.")
 
 
@@ -474,7 +473,7 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
             "cmkflow network tag-changes",
         ),
         ("outbound_call_blocked", "Calls of copies are denied", "cmkflow health"),
-        ("new_code", "Action required", "cmkflow health"),
+        ("new_code", "Action required: new code", "cmkflow health"),
     ],
 )
 async def test_a_notice_is_told_with_what_it_is_about(
@@ -491,7 +490,7 @@ async def test_a_notice_is_told_with_what_it_is_about(
     await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
-    assert told.title == f"{title} ({code}): 2 rows"
+    assert told.title == f"{title} (2)"
     assert told.message == "Finding 1. Finding 2."
     assert told.fix
     assert told.next_command == command

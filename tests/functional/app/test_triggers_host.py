@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from functions.endpoints import all_endpoints
+from functions.routes import UNKNOWN_PAGE
 from tests.local_cloud.functions_host.functions_host_process import (
     KEY,
     ROOT,
@@ -59,7 +60,8 @@ async def test_the_worker_indexes_every_function_and_every_route_wants_a_key(
         aiohttp.ClientSession() as session,
     ):
         # None goes past the one place that asks who calls.
-        assert set(host.ready["functions"]) == OTHERS | {one.name for one in ENDPOINTS.values()}
+        served = {UNKNOWN_PAGE.name} | {one.name for one in ENDPOINTS.values()}
+        assert set(host.ready["functions"]) == OTHERS | served
         for method, path in ENDPOINTS:
             url = f"{host.url}/api/{path.replace('{id}', 'a')}"
             async with session.request(method, url) as reply:

@@ -49,7 +49,8 @@ async def served_app() -> AsyncIterator[CommandLine]:
         if trigger.get_binding_name() == "httpTrigger":
             handler = _handler(one.get_user_function())
             for method in trigger.methods:
-                routes.router.add_route(method.value, f"/api/{trigger.route}", handler)
+                path = trigger.route.replace("{*path}", "{path:.*}")  # aiohttp's catch-all
+                routes.router.add_route(method.value, f"/api/{path}", handler)
     async with TestServer(routes) as server:
         yield CommandLine(url=str(server.make_url("")))
 

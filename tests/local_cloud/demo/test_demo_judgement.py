@@ -150,7 +150,7 @@ def test_a_demo_in_which_nobody_is_told_fails() -> None:
         for receiver in PEOPLE
         for title in (
             "A plan for 3 flows in Operations awaits approval",
-            "1 flow blocked in Operations (firewall_denies)",
+            "1 flow blocked in Operations: a firewall denies their calls",
             "The remediation in Operations is complete: 9 flows not migrated",
         )
     ]

@@ -102,7 +102,9 @@ async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
         ("event_grid", False), ("webhook", False), ("teams", False),
         ("event_grid", True), ("webhook", True), ("teams", False),
     ]  # fmt: skip
-    assert {one["title"] for one in arrived} == {"2 flows blocked in Finance (owner_unavailable)"}
+    assert {one["title"] for one in arrived} == {
+        "2 flows blocked in Finance: the owner is not available"
+    }
     assert {one["correlation"] for one in arrived} == {"cause"}
 
 

@@ -1,0 +1,201 @@
+"""Build the actions of the Overview and Environments pages, each with its consequences."""
+
+from collections.abc import Sequence
+
+from functions.dashboard.page_actions import PageAction, page_action
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.plans.environment_status import OngoingFlows
+from shared.domain.plans.pending_actions import PendingAction, counted
+from shared.domain.plans.remediation import RemediationMode
+from shared.domain.principal import Principal
+from shared.use_cases.show_environments import KnownEnvironment
+
+#: What the app may do in an environment, by its approval policy.
+POLICY_WORDS = {
+    ApprovalPolicy.READ_ONLY: "Read only",
+    ApprovalPolicy.REQUIRED: "Change what you approve",
+    ApprovalPolicy.AUTOMATIC: "Change without approval",
+}
+_POLICY_TITLES = {
+    ApprovalPolicy.READ_ONLY: "Make read-only",
+    ApprovalPolicy.REQUIRED: "Permit changes after approval",
+    ApprovalPolicy.AUTOMATIC: "Permit changes without approval",
+}
+_JUSTIFICATION = ("justification", "Justification (recorded with your name)")
+
+
+def turn_kill_switch_off(ongoing: Sequence[OngoingFlows], principal: Principal) -> PageAction:
+    """Return the action that lets the app write again; `ongoing` are the flows that continue."""
+    flows: dict[str, int] = {}
+    for one in ongoing:
+        name = one.environment_name or one.environment_id
+        flows[name] = flows.get(name, 0) + one.count
+    does = [f"{name}: {counted(number, 'flow')} continue." for name, number in flows.items()]
+    return page_action(
+        "off",
+        "Turn off kill switch",
+        "",
+        principal,
+        path="kill-switch/off",
+        asks=_JUSTIFICATION,
+        does=[
+            *(does[:5] or ["No flow waits for it now."]),
+            *(
+                [f"Flows of {counted(len(does) - 5, 'more environment')} continue."]
+                if does[5:]
+                else []
+            ),
+            "Approved plans start. Blocked flows stay blocked until a person retries them.",
+        ],
+    )
+
+
+def turn_kill_switch_on(principal: Principal) -> PageAction:
+    """Return the action that stops every write of the app."""
+    return page_action(
+        "on",
+        "Stop all changes",
+        "",
+        principal,
+        path="kill-switch/on",
+        asks=_JUSTIFICATION,
+        does=[
+            "The app makes no change after the one in progress, in any environment.",
+            "Only an original that is off in the middle of a cutover is turned on again.",
+            "Flows in progress wait until the kill switch is turned off.",
+        ],
+    )
+
+
+def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
+    """Return the retry of the flows, or of the environment job, of a pending action."""
+    fields = [("reason_code", one.reason_code), ("environment", one.environment_id)]
+    what = counted(one.count, "flow") if one.flows else one.environment_name or one.environment_id
+    return page_action(
+        "retry",
+        "Retry",
+        one.remediation_id,
+        principal,
+        fields=tuple((name, value) for name, value in fields if value),
+        does=[
+            f"Fix first: {one.fix}" if one.fix else "Fix the reason first.",
+            f"{what}: retried from the step where the work stopped.",
+        ],
+    )
+
+
+def environment_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+    """Return what a person may do with an environment; the assessment is the first."""
+    name = one.environment_name or one.environment_id
+    return [
+        _assess(one, name, principal),
+        _start(one, name, principal, RemediationMode.DRY_RUN),
+        _start(one, name, principal, RemediationMode.APPLY),
+        *(
+            _set_policy(one, name, principal, policy)
+            for policy in ApprovalPolicy
+            if policy is not one.settings.approval_policy
+        ),
+    ]
+
+
+def _assess(one: KnownEnvironment, name: str, principal: Principal) -> PageAction:
+    does = [
+        f"The app reads flows, callers, keys and firewalls of {name}, and reports what to do.",
+        "It changes nothing.",
+    ]
+    if one.last_assessment and not one.last_assessment.is_inactive:
+        does.append("An assessment is in progress. It is not started again.")
+    return page_action(
+        "assessment",
+        "Assess",
+        one.environment_id,
+        principal,
+        path="environments/{id}/assessment",
+        does=does,
+    )
+
+
+def _start(
+    one: KnownEnvironment, name: str, principal: Principal, mode: RemediationMode
+) -> PageAction:
+    does, read_only = [], ""
+    if mode is RemediationMode.DRY_RUN:
+        does = [
+            f"The app reads the flows of {name} and plans every change.",
+            "It changes nothing. No approval is needed.",
+        ]
+    else:
+        does = _effects_of_remediation(one, name)
+        if one.settings.approval_policy is ApprovalPolicy.READ_ONLY:
+            read_only = f"{name} is read-only. Permit changes first."
+    return page_action(
+        "remediations",
+        "Start dry run" if mode is RemediationMode.DRY_RUN else "Start remediation",
+        "",
+        principal,
+        path="remediations",
+        fields=(("mode", mode), ("environment_ids[]", one.environment_id)),
+        does=does,
+        refusal=read_only,
+    )
+
+
+def _effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
+    settings = one.settings
+    does = [
+        f"The app plans the migration of at most {counted(settings.max_flows, 'flow')} of {name}."
+    ]
+    if settings.approval_policy is ApprovalPolicy.AUTOMATIC:
+        does.append("It then makes the changes without an approval.")
+    else:
+        does.append("It changes nothing before an approver approves the plan.")
+    if settings.maintenance_window:
+        does.append(f"It changes flows only from {window_words(settings)}.")
+    if settings.excluded_flows:
+        number = len(settings.excluded_flows)
+        does.append(f"{counted(number, 'excluded flow')} {_stays(number)} as {_it_is(number)}.")
+    if not (one.policy_link and one.policy_link.policy_id):
+        does.append(f"No key is known for {name}. Without one, the remediation is blocked.")
+    return does
+
+
+def _set_policy(
+    one: KnownEnvironment, name: str, principal: Principal, policy: ApprovalPolicy
+) -> PageAction:
+    match policy:
+        case ApprovalPolicy.READ_ONLY:
+            does = [
+                f"The app makes no further change in {name}.",
+                "Flows in progress are blocked at their next change.",
+            ]
+        case ApprovalPolicy.REQUIRED:
+            does = [f"The app may change flows of {name} after an approver approved the plan."]
+        case ApprovalPolicy.AUTOMATIC:
+            does = [
+                f"The app may change flows of {name} without an approval.",
+                "The daily check and a change of the policy also start remediations.",
+            ]
+    return page_action(
+        "settings",
+        _POLICY_TITLES[policy],
+        one.environment_id,
+        principal,
+        path="environments/{id}/settings",
+        fields=(("approval_policy", policy),),
+        does=does,
+    )
+
+
+def window_words(settings: EnvironmentSettings) -> str:
+    """Return the maintenance window as words; empty if there is none."""
+    begin, _, end = settings.maintenance_window.partition("-")
+    return f"{begin} to {end} UTC" if end else ""
+
+
+def _stays(number: int) -> str:
+    return "stays" if number == 1 else "stay"
+
+
+def _it_is(number: int) -> str:
+    return "it is" if number == 1 else "they are"

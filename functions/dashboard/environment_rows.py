@@ -1,0 +1,190 @@
+"""Describe the progress of an environment: state, bar, and what is next."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.plans.environment_status import EnvironmentStatus
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import RemediationMode
+from shared.html_pages import format_span
+
+_REASON = NotMigratedReason
+#: Looks of flows that are not migrated, by reason; the others are not in progress.
+_LOOKS = {
+    _REASON.BLOCKED: "person",
+    _REASON.FAILED: "person",
+    _REASON.NEEDS_CHANGES: "wait",
+    _REASON.AWAITING_APPROVAL: "wait",
+    _REASON.IN_PROGRESS: "work",
+}
+#: Order of looks in the table, and of the parts of a bar.
+_ORDER = ("person", "wait", "work", "over", "done")
+_BAR = ("done", "person", "wait", "work", "over")
+#: What the jobs that only read have done, once they are complete.
+_READ_ONLY = {RemediationMode.DRY_RUN: "Dry run completed", RemediationMode.ASSESS: "Plan reported"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentRow:
+    """One line about an environment."""
+
+    environment_id: str
+    name: str
+    remediation_id: str
+    look: str
+    #: An icon of `kit.html.j2`; empty: the one of the look.
+    shape: str
+    state: str
+    #: Looks and numbers of flows, for a bar.
+    parts: tuple[tuple[str, int], ...]
+    migrated_count: int
+    flow_count: int
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What applies to an environment beside its own jobs."""
+
+    now: datetime
+    #: Whether the kill switch is on.
+    is_stopped: bool = False
+    #: When the app continues its flows; None: not known, or nothing is in progress.
+    next_check_at: datetime | None = None
+
+
+def environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
+    """Return the line about an environment."""
+    look, shape, state = _state(one, situation)
+    return EnvironmentRow(
+        environment_id=one.environment_id,
+        name=one.environment_name or one.environment_id,
+        remediation_id=one.remediation_id,
+        look=look,
+        shape=shape,
+        state=state,
+        parts=_parts(one),
+        migrated_count=one.migrated_count,
+        flow_count=one.flow_count,
+        next=_next(one, situation),
+    )
+
+
+def count_undecided(left: Mapping[NotMigratedReason, int]) -> int:
+    """Return how many flows are neither in progress nor excluded by an administrator."""
+    settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
+    return sum(number for why, number in left.items() if why not in settled)
+
+
+def in_order(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
+    """Return rows, those first that require an action; then by name."""
+    return sorted(rows, key=lambda row: (_ORDER.index(row.look), natural_key(row.name)))
+
+
+@cache
+def natural_key(text: str) -> tuple[tuple[int, str], ...]:
+    """Return a sort key with which `Flow 2` comes before `Flow 10`."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+
+
+def _state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
+    """Return look, icon and words of an environment's state."""
+    left, is_over = one.not_migrated, one.state in ("completed", "cancelled")
+    if one.both_off_count:
+        return "person", "", "Original and copy both off"
+    blocked, failed = (left.get(why, 0) for why in (_REASON.BLOCKED, _REASON.FAILED))
+    if blocked or failed or one.state in ("blocked", "failed"):
+        is_failed = one.state == "failed" or (failed and not blocked)
+        age = situation.now - one.blocked_since if one.blocked_since else None
+        return "person", "", ("Failed" if is_failed else "Blocked") + _for(age)
+    if left.get(_REASON.AWAITING_APPROVAL):
+        return "wait", "plan", "Awaiting approval"
+    if left.get(_REASON.IN_PROGRESS) or not is_over:
+        if situation.is_stopped and one.mode.writes:
+            return "wait", "pause", "Paused"
+        return "work", "", "Assessing" if one.is_assessment else _in_progress(one)
+    is_left = bool(count_undecided(left))
+    if one.state == "cancelled":
+        return ("wait" if is_left else "over"), "idle", "Cancelled"
+    if one.is_assessment:
+        return "over", "", "Assessed"
+    if not one.mode.writes:
+        return "over", "", _READ_ONLY[one.mode]
+    return ("wait" if is_left else "done"), "", "Completed"
+
+
+def _for(age: timedelta | None) -> str:
+    return f" for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
+
+
+def _in_progress(one: EnvironmentStatus) -> str:
+    if one.state == "waiting_for_platform_migration":
+        return "Waiting for platform migration"
+    return "Planning" if one.state in ("discovering", "planned") else "In progress"
+
+
+def _parts(one: EnvironmentStatus) -> tuple[tuple[str, int], ...]:
+    numbers = dict.fromkeys(_BAR, 0)
+    numbers["done"] = one.migrated_count
+    numbers["over"] = one.prepared_count
+    for why, number in one.not_migrated.items():
+        numbers[_LOOKS.get(why, "over")] += number
+    return tuple(numbers.items())
+
+
+def _next(one: EnvironmentStatus, situation: Situation) -> str:
+    """Return what happens next with the flows, or that nothing does."""
+    at = situation.next_check_at
+    said = describe_not_migrated(
+        one.not_migrated,
+        is_stopped=situation.is_stopped,
+        next_check_in=at - situation.now if at else None,
+    )
+    if one.prepared_count:
+        said.append(f"{one.prepared_count} prepared for your key")
+    if said:
+        return ", ".join(said)
+    if one.is_assessment or not one.mode.writes:
+        return "Nothing was changed"
+    if one.flow_count:
+        return "Every flow is on your key"
+    is_over = one.state in ("completed", "cancelled")
+    return "No flow has to be migrated" if is_over else "The flows are not known yet"
+
+
+def describe_not_migrated(
+    left: Mapping[NotMigratedReason, int] | Mapping[str, int],
+    *,
+    is_stopped: bool = False,
+    next_check_in: timedelta | None = None,
+) -> list[str]:
+    """Return one phrase for each reason why flows are not migrated.
+
+    `is_stopped`: the kill switch is on. `next_check_in`: when the app continues the others.
+    """
+    return [
+        _left(NotMigratedReason(why), number, is_stopped, next_check_in)
+        for why, number in left.items()
+    ]
+
+
+def _left(
+    why: NotMigratedReason, number: int, is_stopped: bool, next_check_in: timedelta | None
+) -> str:
+    if why is _REASON.NEEDS_CHANGES:
+        return f"{number} {'needs' if number == 1 else 'need'} changes first"
+    if why is _REASON.AWAITING_APPROVAL:
+        return f"{number} {'starts' if number == 1 else 'start'} after approval"
+    if why is _REASON.DRY_RUN:
+        return f"{number} not started: dry run only"
+    if why is _REASON.IN_PROGRESS and is_stopped:
+        return f"{number} {'waits' if number == 1 else 'wait'} for the kill switch"
+    words = f"{number} {LEFT_WORDS[why][0]}"
+    if why is _REASON.IN_PROGRESS and next_check_in and next_check_in >= timedelta(minutes=1):
+        words += f", next check in {format_span(next_check_in)}"
+    return words

@@ -1,0 +1,152 @@
+"""Build the Environments page: how each environment is set, how far it is, and what to do."""
+
+from dataclasses import dataclass
+
+from functions.dashboard.environment_actions import (
+    POLICY_WORDS,
+    environment_actions,
+    turn_kill_switch_off,
+    window_words,
+)
+from functions.dashboard.environment_rows import (
+    EnvironmentRow,
+    Situation,
+    environment_row,
+    in_order,
+    natural_key,
+)
+from functions.dashboard.page_actions import PageAction
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.environment import PolicyLinkStatus
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.use_cases.show_environments import KnownEnvironment, KnownEnvironments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentCard:
+    """One environment: its line, its settings and its actions."""
+
+    id: str
+    name: str
+    progress: EnvironmentRow | None
+    #: Look and words of the key, and the name of the policy.
+    key: tuple[str, str]
+    policy_name: str
+    policy_words: str
+    known: KnownEnvironment
+    window: str
+    #: Look and words of the last assessment.
+    assessment: tuple[str, str]
+    #: The exceptions from the default settings, as one line.
+    summary: str
+    actions: tuple[PageAction, ...]
+
+
+def environments_page(
+    view: PageContext,
+    found: KnownEnvironments,
+    *,
+    start: int,
+    limit: int,
+    with_platform: bool,
+) -> str:
+    """Return the page with `limit` environments after the first `start`, by urgency and name.
+
+    `with_platform`: the platform was asked for every environment of the tenant.
+    """
+    switch = found.kill_switch
+    is_stopped = switch is not None and switch.is_on
+    situation = Situation(now=view.now, is_stopped=is_stopped)
+    lines = {
+        one.environment_id: environment_row(one.status, situation)
+        for one in found.items
+        if one.status
+    }
+    order = {row.environment_id: place for place, row in enumerate(in_order(lines.values()))}
+    known = sorted(
+        found.items,
+        key=lambda one: (order.get(one.environment_id, len(order)), natural_key(_name(one))),
+    )
+    cards = [
+        _card(one, lines.get(one.environment_id), view) for one in known[start : start + limit]
+    ]
+    return render_page(
+        "environments",
+        view,
+        section="Environments",
+        cards=cards,
+        total=len(known),
+        linked=sum(_is_linked(one) for one in known),
+        migrated=sum(row.migrated_count for row in lines.values()),
+        flow_count=sum(row.flow_count for row in lines.values()),
+        start=start,
+        limit=limit,
+        with_platform=with_platform,
+        is_stopped=is_stopped,
+        switch=switch,
+        change_switch=turn_kill_switch_off((), view.principal),
+        unreadable_rows=found.unreadable_rows,
+    )
+
+
+def _card(one: KnownEnvironment, row: EnvironmentRow | None, view: PageContext) -> EnvironmentCard:
+    link = one.policy_link
+    return EnvironmentCard(
+        id=one.environment_id,
+        name=_name(one),
+        progress=row,
+        key=_key(one),
+        policy_name=link.policy_id.rpartition("/")[2] if link else "",
+        policy_words=POLICY_WORDS[one.settings.approval_policy],
+        known=one,
+        window=window_words(one.settings),
+        assessment=_assessment(one.last_assessment),
+        summary=_summary(one),
+        actions=tuple(environment_actions(one, view.principal)),
+    )
+
+
+def _name(one: KnownEnvironment) -> str:
+    return one.environment_name or one.environment_id
+
+
+def _is_linked(one: KnownEnvironment) -> bool:
+    return one.policy_link is not None and one.policy_link.status == PolicyLinkStatus.LINKED
+
+
+def _key(one: KnownEnvironment) -> tuple[str, str]:
+    link = one.policy_link
+    if link is None or not link.policy_id:
+        return "over", "No policy"
+    if link.status == PolicyLinkStatus.LINKED:
+        return "done", "Your key"
+    if link.status == PolicyLinkStatus.FAILED:
+        return "person", "Link failed"
+    return "work", str(link.status)
+
+
+def _assessment(job: EnvironmentJob | None) -> tuple[str, str]:
+    if job is None:
+        return "over", "Not assessed"
+    if job.needs_action:
+        return "person", "Assessment blocked"
+    if not job.is_inactive:
+        return "work", "Assessing"
+    if job.state is not EnvironmentJobState.COMPLETED or not job.state_since:
+        return "over", "Assessment cancelled"
+    return "over", f"Assessed {job.state_since:%Y-%m-%d %H:%M} UTC"
+
+
+def _summary(one: KnownEnvironment) -> str:
+    settings = one.settings
+    said = [
+        f"maintenance window {window_words(settings)}" if settings.maintenance_window else "",
+        f"at most {settings.max_flows} flows",
+        f"{len(settings.excluded_flows)} excluded" if settings.excluded_flows else "",
+        f"{len(settings.pilot_flows)} pilot" if settings.pilot_flows else "",
+        f"{len(settings.ignored_issues)} ignored firewall issues"
+        if settings.ignored_issues
+        else "",
+    ]
+    return ", ".join(filter(None, said))

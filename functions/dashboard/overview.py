@@ -1,0 +1,199 @@
+"""Build the Overview page: what a person has to do, and how far each environment is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from functions.dashboard.environment_actions import (
+    retry_pending,
+    turn_kill_switch_off,
+    turn_kill_switch_on,
+)
+from functions.dashboard.environment_rows import (
+    EnvironmentRow,
+    Situation,
+    count_undecided,
+    environment_row,
+    in_order,
+)
+from functions.dashboard.page_actions import PageAction
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, counted
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.principal import Principal
+from shared.html_pages import format_span
+from shared.reason import Reason
+from shared.use_cases.show_status import TenantStatus
+
+#: Number of actions and of environments that the page shows before their folds.
+MOST_ACTIONS = 20
+MOST_ENVIRONMENTS = 20
+#: Number of actions and of environments in each fold.
+MOST_IN_FOLD = 80
+#: Kinds that a person decides, and kinds whose flows the plan shows.
+_DECISIONS = {
+    PendingActionKind.PLAN_AWAITING_APPROVAL: "plan",
+    PendingActionKind.NEEDS_CHANGES: "alert",
+}
+_RETRIED = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.ENVIRONMENT_BLOCKED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRow:
+    """One action required: a line, its details, and the button for the next step."""
+
+    id: str
+    look: str
+    #: An icon of `kit.html.j2`; empty: the one of the look.
+    shape: str
+    title: str
+    #: Parts of the short line: where, who, since when.
+    line: tuple[str, ...]
+    pending: PendingAction
+    #: Title and URL of the page with the next step; empty: none has it.
+    link: tuple[str, str] = ("", "")
+    #: The next step itself; None: the link leads to it, or the fix says it.
+    action: PageAction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The answer of the page: what is required, and what else is true."""
+
+    look: str
+    text: str
+    lead: str
+
+
+def overview_page(view: PageContext, status: TenantStatus) -> str:
+    """Return the Overview page."""
+    others = [
+        one for one in status.pending_actions if one.kind is not PendingActionKind.KILL_SWITCH_ON
+    ]
+    rows = _environment_rows(status, view.now)
+    is_stopped = status.health.kill_switch_on
+    return render_page(
+        "overview",
+        view,
+        section="Overview",
+        status=status,
+        headline=headline(status, others),
+        is_stopped=is_stopped,
+        switch=status.health.kill_switch,
+        actions=[_action_row(one, view) for one in others],
+        most_actions=MOST_ACTIONS,
+        last_action=MOST_ACTIONS + MOST_IN_FOLD,
+        rows=rows[:MOST_ENVIRONMENTS],
+        folded=rows[MOST_ENVIRONMENTS : MOST_ENVIRONMENTS + MOST_IN_FOLD],
+        environment_count=len(rows),
+        change_switch=turn_kill_switch_off(status.ongoing, view.principal)
+        if is_stopped
+        else turn_kill_switch_on(view.principal),
+    )
+
+
+def headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
+    """Return the first sentence of the page; `others` are the actions beside the kill switch.
+
+    It is "No action required" only if every row was read, and every flow that is not migrated is
+    in progress or excluded.
+    """
+    left = count_undecided(status.not_migrated)
+    lead = _lead(status)
+    if others:
+        other = "other " if status.health.kill_switch_on else ""
+        is_decision = all(one.kind in _DECISIONS for one in others)
+        text = f"{counted(len(others), f'{other}action')} required"
+        return Headline(look="wait" if is_decision else "person", text=text, lead=lead)
+    if status.unreadable_rows:
+        text = f"{counted(len(status.unreadable_rows), 'row')} cannot be read"
+        return Headline(look="person", text=text, lead=lead)
+    if left:
+        text = f"{counted(left, 'flow')} {'is' if left == 1 else 'are'} not migrated"
+        return Headline(look="wait", text=text, lead=lead)
+    if status.health.kill_switch_on:
+        return Headline(look="wait", text="No other action required", lead=lead)
+    if not status.environments:
+        return Headline(look="over", text="No remediation yet", lead=lead)
+    return Headline(look="done", text="No action required", lead=lead)
+
+
+def _lead(status: TenantStatus) -> str:
+    """Return what is in progress, and how far the tenant is."""
+    if not status.environments:
+        return "Assess an environment first, or start a dry run. Both change nothing."
+    ongoing = status.not_migrated.get(NotMigratedReason.IN_PROGRESS, 0)
+    if ongoing and status.health.kill_switch_on:
+        return (
+            f"{counted(ongoing, 'flow')} {'waits' if ongoing == 1 else 'wait'} for the kill switch."
+        )
+    if ongoing:
+        return f"The app continues with {counted(ongoing, 'flow')}."
+    if not status.flow_count:
+        return "No flow is known that a remediation has to migrate."
+    if status.migrated_count == status.flow_count:
+        return "Every flow that was found is on your key."
+    if excluded := status.not_migrated.get(NotMigratedReason.EXCLUDED, 0):
+        stays = "stays" if excluded == 1 else "stay"
+        return f"{counted(excluded, 'excluded flow')} {stays} on Microsoft's key."
+    return "No flow is in progress."
+
+
+def _environment_rows(status: TenantStatus, now: datetime) -> list[EnvironmentRow]:
+    checks: dict[str, datetime] = {}
+    for ongoing in status.ongoing:
+        if at := ongoing.first_check_at:
+            known = checks.get(ongoing.environment_id)
+            checks[ongoing.environment_id] = min(at, known) if known else at
+    return in_order(
+        environment_row(
+            one,
+            Situation(
+                now=now,
+                is_stopped=status.health.kill_switch_on,
+                next_check_at=checks.get(one.environment_id),
+            ),
+        )
+        for one in status.environments
+    )
+
+
+def _action_row(one: PendingAction, view: PageContext) -> ActionRow:
+    where = one.environment_name or one.environment_id
+    link = _link(one)
+    return ActionRow(
+        id=one.id,
+        look="wait" if one.kind in _DECISIONS else "person",
+        shape=_DECISIONS.get(one.kind, ""),
+        title=one.short_title if where else one.title,
+        line=tuple(filter(None, (where, f"for the {one.actor}", _since(one, view.now)))),
+        pending=one,
+        link=link,
+        action=None if link[0] else _next_step(one, view.principal),
+    )
+
+
+def _since(one: PendingAction, now: datetime) -> str:
+    if one.expires_at:
+        return f"expires in {format_span(one.expires_at - now)}"
+    age = now - one.pending_since if one.pending_since else None
+    return f"open for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
+
+
+def _link(one: PendingAction) -> tuple[str, str]:
+    page = f"/api/dashboard/remediations/{one.remediation_id}"
+    match one.kind:
+        case PendingActionKind.PLAN_AWAITING_APPROVAL:
+            return "Review plan", f"{page}/plan"
+        case PendingActionKind.NEEDS_CHANGES:
+            return "Show changes", f"{page}/plan?filter=needs_changes"
+        case PendingActionKind.BOTH_OFF | PendingActionKind.LATE_CALLER:
+            return "Show flows", page
+        case PendingActionKind.FLOWS_BLOCKED if one.reason_code == Reason.FIREWALL_DENIES:
+            return "Show firewalls", f"{page}?state=blocked"
+        case _:
+            return "", ""
+
+
+def _next_step(one: PendingAction, principal: Principal) -> PageAction | None:
+    return retry_pending(one, principal) if one.kind in _RETRIED else None

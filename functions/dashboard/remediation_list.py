@@ -1,0 +1,111 @@
+"""Build the page that lists remediations, newest first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.dashboard.environment_rows import count_undecided, describe_not_migrated
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
+from shared.domain.jobs.state_machine import NextActor
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
+from shared.use_cases.show_remediation import RemediationView, RemediationViewList
+
+_KINDS = {
+    RemediationMode.ASSESS: "Plan report",
+    RemediationMode.DRY_RUN: "Dry run",
+    RemediationMode.PREPARE: "Preparation for a key",
+    RemediationMode.APPLY: "Remediation",
+}
+_STARTED = {
+    StartSource.KEY_EVENT: "started by an event of a key",
+    StartSource.POLICY_EVENT: "started by a change of a policy",
+    StartSource.DAILY_CHECK: "started by the daily check",
+}
+#: Number of environments that a line names.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationRow:
+    """One line about a remediation."""
+
+    id: str
+    created_at: datetime
+    kind: str
+    started: str
+    environments: str
+    look: str
+    shape: str
+    state: str
+    next: str
+
+
+def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
+    """Return a page of at most `limit` remediations, newest first."""
+    rows = [_row(one, view.now) for one in found.items]
+    return render_page(
+        "remediations", view, section="Remediations", found=found, rows=rows, limit=limit
+    )
+
+
+def _row(one: RemediationView, now: datetime) -> RemediationRow:
+    remediation = one.remediation
+    look, shape, state = _state(one)
+    return RemediationRow(
+        id=remediation.id,
+        created_at=remediation.created_at,
+        kind="Assessment" if remediation.assessment else _KINDS[remediation.mode],
+        started=_started(remediation),
+        environments=_environments(one),
+        look=look,
+        shape=shape,
+        state=state,
+        next=_next(one, now),
+    )
+
+
+def _started(one: Remediation) -> str:
+    by = _STARTED.get(one.start_source)
+    return by or (f"started by {one.started_by}" if one.started_by else "started by a request")
+
+
+def _environments(one: RemediationView) -> str:
+    names = {job.environment_id: job.environment_name for job in one.environment_jobs}
+    every = [names.get(identity) or identity for identity in one.remediation.environment_ids]
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(every[:_NAMED]) + more
+
+
+def _state(one: RemediationView) -> tuple[str, str, str]:
+    """Return look, icon and words of the state of a remediation."""
+    progress = one.progress
+    if progress.both_off_count:
+        return "person", "", "Original and copy both off"
+    if progress.action_required_count:
+        return "person", "", "Blocked"
+    state = progress.state
+    words = str(state).replace("_", " ").capitalize()
+    if state is RemediationState.AWAITING_APPROVAL:
+        return "wait", "plan", words
+    if REMEDIATION_STATES[state].next_actor is not NextActor.NONE:
+        return "work", "", words
+    if state is RemediationState.COMPLETED and one.remediation.mode.writes:
+        return ("wait" if _is_left(one) else "done"), "", words
+    return "over", "", words
+
+
+def _is_left(one: RemediationView) -> bool:
+    left = {NotMigratedReason(why): number for why, number in one.progress.not_migrated.items()}
+    return bool(count_undecided(left))
+
+
+def _next(one: RemediationView, now: datetime) -> str:
+    at = one.progress.next_check_at
+    said = describe_not_migrated(one.progress.not_migrated, next_check_in=at - now if at else None)
+    if said:
+        return ", ".join(said)
+    if one.remediation.assessment or not one.remediation.mode.writes:
+        return "Changes nothing"
+    is_over = one.progress.state is RemediationState.COMPLETED
+    return "No flow is left to migrate" if is_over else "The flows are not known yet"

@@ -1,0 +1,273 @@
+"""The Environments page: how each environment is set, how far it is, and what a person may do."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from functions import (
+    assessments_api,
+    dashboard_api,
+    environments_api,
+    remediations_api,
+)
+from functions.forms import FORM
+from shared.bootstrap import provide
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.plans.job_index import SETTLED_AFTER
+from shared.domain.plans.remediation import RemediationMode
+from shared.domain.policy_link_record import PolicyLinkRecord
+from shared.domain.principal import Role
+from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.read_job_index import read_known_jobs
+from shared.use_cases.read_remediation_rows import RowReader
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.builder import Builder
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+BROWSER = {"Accept": "text/html,*/*;q=0.8"}
+PAGE = "/api/dashboard/environments"
+NOTHING: Mapping[str, str] = {}
+ADA = signed_in("ada@contoso.example")
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A linked environment with one flow, in which changes are permitted after approval."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in(
+        max_flows=7, maintenance_window="22:00-04:00", excluded_flows=frozenset({"payroll"})
+    )
+    policy = scenario.build.environment.policy
+    assert policy is not None
+    link = PolicyLinkRecord(
+        environment_id=scenario.build.environment.id,
+        policy_id=policy.policy_id,
+        status=policy.status,
+        first_seen_at=scenario.services.now,
+    )
+    await scenario.services.tables.policy_links.upsert(link)
+    provide(scenario.services)
+    return scenario
+
+
+async def environments(
+    query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
+) -> Reply:
+    """Return the page."""
+    reply = await call(
+        dashboard_api.show_environments_page, headers={**BROWSER, **headers}, query=query
+    )
+    assert reply.status == 200, reply.text
+    return reply
+
+
+def forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
+    """Return the address and the hidden fields of each form."""
+    return [
+        (action, dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', fields)))
+        for action, fields in re.findall(
+            r'<form method="post" action="([^"]+)"[^>]*>(.*?)</form>', page.text, re.DOTALL
+        )
+    ]
+
+
+async def send(handler: Any, fields: Mapping[str, str], identity: str | None = None) -> str:
+    """Send a form of the page as a person; return the address that it leads to."""
+    headers = {"Content-Type": FORM, "Referer": f"https://app.example{PAGE}"}
+    done = await call(
+        handler, urlencode(fields).encode(), id=identity, headers=headers | OWN | BROWSER | ADA
+    )
+    assert done.status == 303, done.text
+    return str(done.headers["Location"])
+
+
+async def test_environment_is_shown_with_its_settings_and_its_policy(scenario: Scenario) -> None:
+    """Before any remediation its name is not known, only its id."""
+    page = await environments()
+
+    environment = scenario.build.environment
+    assert "<h1>1 environment, 1 under your key</h1>" in page.text
+    assert environment.id in page.text
+    assert "Change what you approve" in page.text
+    assert "at most 7" in page.text
+    assert "22:00 to 04:00 UTC" in page.text
+    assert "payroll" in page.text
+    assert "Your key" in page.text
+    assert environment.policy is not None
+    assert environment.policy.policy_id.rpartition("/")[2] in page.text.lower()
+    assert "Not assessed" in page.text
+
+
+async def test_environment_without_a_row_is_listed_if_the_platform_is_asked(
+    scenario: Scenario,
+) -> None:
+    """The page reads stored rows unless a person asks for every environment."""
+    Builder(scenario.world, name="Sales")
+    provide(scenario.services)
+
+    stored = await environments()
+    every = await environments({"all_environments": "true"})
+
+    assert "Sales" not in stored.text
+    assert "Sales" in every.text
+    assert scenario.build.environment.display_name in every.text
+    assert 'id="live"' in stored.text
+    assert 'id="live"' not in every.text  # an update would remove what the platform listed
+
+
+async def test_policy_is_changed_by_a_form_that_says_what_it_permits(scenario: Scenario) -> None:
+    """Other settings keep their values, and the page says what is saved."""
+    identity = scenario.build.environment.id
+    page = await environments()
+    action = f"/api/environments/{identity}/settings"
+    offered = [fields for target, fields in forms(page) if target == action]
+    assert offered == [{"approval_policy": "read_only"}, {"approval_policy": "automatic"}]
+    assert "without an approval" in page.text
+
+    location = await send(environments_api.change_environment_settings, offered[0], identity)
+
+    path, _, query = location.partition("?")
+    assert path == PAGE
+    after = await environments(dict(parse_qsl(query)))
+    assert "The settings are saved." in after.text
+    assert "Read only" in after.text
+    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    assert (kept.approval_policy, kept.max_flows) == (ApprovalPolicy.READ_ONLY, 7)
+
+
+async def test_read_only_environment_offers_no_remediation(scenario: Scenario) -> None:
+    """The reason is on the page; a dry run and an assessment are offered."""
+    row = EnvironmentSettings(environment_id=scenario.build.environment.id)
+    await scenario.services.tables.environment_settings.upsert(row)
+    provide(scenario.services)
+
+    page = await environments()
+
+    modes = [fields["mode"] for target, fields in forms(page) if target == "/api/remediations"]
+    assert modes == ["dry_run"]
+    assert "is read-only. Permit changes first." in page.text
+
+
+@pytest.mark.parametrize("mode", ["dry_run", "apply"])
+async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mode: str) -> None:
+    """The form says what it does: limit, window, exclusions, and what a dry run does not do."""
+    page = await environments()
+    (fields,) = [
+        fields
+        for target, fields in forms(page)
+        if target == "/api/remediations" and fields["mode"] == mode
+    ]
+    text = unescape(page.text)
+    assert "at most 7 flows" in text
+    assert "It changes flows only from 22:00 to 04:00 UTC." in text
+    assert "1 excluded flow stays as it is." in text
+    assert "It changes nothing. No approval is needed." in text
+
+    location = await send(remediations_api.start_remediation, fields)
+
+    (started,) = await scenario.services.tables.remediations.all("remediation")
+    assert location.partition("?")[0] == f"/api/dashboard/remediations/{started.id}"
+    assert (started.mode, started.started_by) == (RemediationMode(mode), "ada@contoso.example")
+    query = dict(parse_qsl(location.partition("?")[2]))
+    there = await call(dashboard_api.show_remediation_page, id=started.id, query=query)
+    assert "The remediation has started." in there.text
+
+
+async def test_assessment_is_started_and_its_end_shown(scenario: Scenario) -> None:
+    """While it is in progress, and when it is complete."""
+    identity = scenario.build.environment.id
+    location = await send(assessments_api.start_assessment, {}, identity)
+    during = await environments(dict(parse_qsl(location.partition("?")[2])))
+    await scenario.run(timedelta(hours=1))
+    provide(scenario.services)
+    after = await environments()
+
+    assert location.startswith(f"{PAGE}?")
+    assert "The assessment has started." in during.text
+    assert "An assessment is in progress. It is not started again." in during.text
+    assert re.search(r"Assessed 20\d\d-", after.text)
+    (started,) = await scenario.services.tables.remediations.all("remediation")
+    assert f'href="/api/dashboard/remediations/{started.id}"' in after.text
+    assert scenario.build.environment.display_name in after.text
+
+
+async def test_last_assessment_is_found_after_later_remediations(scenario: Scenario) -> None:
+    """The index names only current jobs; a row for each request names its last assessment."""
+    await send(assessments_api.start_assessment, {}, scenario.build.environment.id)
+    await scenario.run(timedelta(hours=1))
+    scenario.world.clock.advance(timedelta(days=30))
+    await scenario.order(RemediationMode.DRY_RUN)
+    for _ in range(2):
+        await compare_job_index(scenario.services)
+        scenario.world.clock.advance(SETTLED_AFTER)
+    provide(scenario.services)
+    current = await read_known_jobs(scenario.services, RowReader())
+    assert [job.mode for job in current.environment_jobs] == [RemediationMode.DRY_RUN]
+
+    page = await environments()
+
+    assert re.search(r"Assessed 20\d\d-", page.text)
+    assert "Dry run completed" in page.text
+
+
+async def test_progress_of_a_plan_is_a_part_of_the_whole(scenario: Scenario) -> None:
+    """A plan that awaits approval is one step away."""
+    await scenario.order()
+    provide(scenario.services)
+
+    page = await environments()
+
+    assert "0 of 1 flows that need a remediation are on your key." in page.text
+    plan = f"/api/dashboard/remediations/{scenario.remediation.id}/plan"
+    assert f'href="{plan}">Review plan' in page.text
+
+
+async def test_kill_switch_is_shown_where_work_is_started(scenario: Scenario) -> None:
+    """What is started now waits for it."""
+    await set_kill_switch(scenario.services, is_on=True, by="Ada", reason="INC-4411")
+    provide(scenario.services)
+
+    page = await environments()
+
+    assert "All changes are stopped" in page.text
+    assert "INC-4411" in page.text
+
+
+async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
+    """Each button says which role it needs."""
+    page = await environments(headers=signed_in("rita@contoso.example", [Role.READER]))
+
+    assert forms(page) == []
+    assert "22:00 to 04:00 UTC" in page.text
+    assert "This action requires the role operator." in page.text
+    assert "This action requires the role approver." in page.text
+
+
+async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
+    """In natural order; no environment is on two pages or on none."""
+    for number in range(200):
+        row = EnvironmentSettings(environment_id=f"team-{number}")
+        await scenario.services.tables.environment_settings.upsert(row)
+    provide(scenario.services)
+
+    found: list[str] = []
+    address: dict[str, str] | None = {}
+    while address is not None:
+        page = await environments(address)
+        assert len(page.content) < 300_000
+        found += re.findall(r"<dt>Id</dt><dd><code>(team-\d+)", page.text)
+        more = re.search(rf'href="{PAGE}\?(start=\d+)">Next', page.text)
+        address = dict(parse_qsl(more[1])) if more else None
+
+    assert "201 environments" in page.text
+    assert found == [f"team-{number}" for number in range(200)]

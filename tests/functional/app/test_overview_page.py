@@ -1,0 +1,421 @@
+"""The Overview page: its headline is true, and each action has one button."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from functions import (
+    dashboard_api,
+    kill_switch_api,
+    remediation_actions_api,
+    status_api,
+)
+from functions.dashboard.overview import headline as headline_of
+from functions.forms import FORM
+from functions.routes import LISTED, UNKNOWN_PAGE
+from shared.bootstrap import provide
+from shared.domain.jobs.durable_job import HistoryEntry
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    Remediation,
+    RemediationMode,
+    StartSource,
+    environment_job_id,
+)
+from shared.domain.principal import Role
+from shared.services import Services
+from shared.use_cases.set_kill_switch import set_kill_switch
+from shared.use_cases.show_status import show_status
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+BROWSER = {"Accept": "text/html,*/*;q=0.8"}
+NOTHING: Mapping[str, str] = {}
+FLOWS = ("Invoices", "Orders", "Returns")
+#: Most bytes of a page, as of every page.
+MOST_BYTES = 300_000
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A linked environment with three flows, in which changes are permitted."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    for title in FLOWS:
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
+
+
+async def start(scenario: Scenario, *, approve: bool = True) -> None:
+    """Start a remediation and let it run to the approval, or until it waits for no calls."""
+    await scenario.order()
+    if approve:
+        await approve_shown(scenario.services, scenario.remediation.id)
+        await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
+
+
+async def block(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
+    """Block a flow."""
+    job = stop_with_reason(
+        await scenario.job(title), FlowJobState.BLOCKED, "Its owner has left.",
+        "Name another owner.", code=code, now=scenario.services.now,
+    )  # fmt: skip
+    await scenario.services.tables.flow_jobs.upsert(job)
+
+
+async def stop(scenario: Scenario) -> None:
+    """Turn the kill switch on."""
+    await set_kill_switch(
+        scenario.services, is_on=True, by="ada@contoso.example", reason="INC-4411 <b>"
+    )
+    scenario.world.clock.advance(timedelta(minutes=7))
+
+
+async def overview(
+    headers: Mapping[str, str] = BROWSER, query: Mapping[str, str] = NOTHING
+) -> Reply:
+    """Return the page."""
+    reply = await call(dashboard_api.show_status_page, headers=headers, query=query)
+    assert reply.status == 200, reply.text
+    return reply
+
+
+def headline(page: Reply) -> str:
+    """Return the first heading."""
+    (found,) = re.findall(r"<h1[^>]*>(.*?)</h1>", page.text, re.DOTALL)
+    return unescape(re.sub(r"<[^>]+>", "", found)).strip()
+
+
+def titles(page: Reply) -> list[str]:
+    """Return the titles of the actions required."""
+    return [unescape(one) for one in re.findall(r"<div><h[23]>([^<]+)</h[23]>", page.text)]
+
+
+def form_of(page: Reply, action: str) -> dict[str, str]:
+    """Return the hidden fields of the form that posts there."""
+    pattern = rf'<form method="post" action="{action}"[^>]*>(.*?)</form>'
+    found = re.search(pattern, page.text, re.DOTALL)
+    assert found is not None, action
+    hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found[1])
+    return {name: unescape(value) for name, value in hidden}
+
+
+async def send(handler: Any, fields: Mapping[str, str], identity: str = "") -> Reply:
+    """Send a form of the page, and return the page that the redirect leads to."""
+    headers = {"Content-Type": FORM, "Referer": "https://app.example/api/dashboard"}
+    done = await call(
+        handler, urlencode(fields).encode(), id=identity or None, headers=headers | OWN | BROWSER
+    )
+    assert done.status == 303, done.text
+    path, _, query = done.headers["Location"].partition("?")
+    assert path == "/api/dashboard"
+    return await overview(query=dict(parse_qsl(query)))
+
+
+async def put_environment(
+    services: Services, number: int, state: EnvironmentJobState, **more: Any
+) -> None:
+    """Store the remediation of one more environment, whose job has this state."""
+    environment_id = f"e0000000-0000-4000-8000-{number:012d}"
+    remediation = Remediation(
+        mode=RemediationMode.APPLY,
+        start_source=StartSource.POLICY_EVENT,
+        idempotency_key=f"link {number}",
+        created_at=services.now,
+        environment_ids=(environment_id,),
+    )
+    entry = HistoryEntry(changed_at=services.now, state=state, message="")
+    values: dict[str, Any] = {"not_migrated": {}, "planned_at": services.now} | more
+    job = EnvironmentJob(
+        id=environment_job_id(remediation.id, environment_id),
+        remediation_id=remediation.id,
+        environment_id=environment_id,
+        environment_name=f"Team {number}",
+        mode=RemediationMode.APPLY,
+        state=state,
+        history=(entry,),
+        **values,
+    )
+    await services.tables.remediations.upsert(remediation)
+    await services.tables.environment_jobs.upsert(job)
+
+
+async def test_plan_that_awaits_approval_leads_to_its_plan(scenario: Scenario) -> None:
+    """Its flows are counted, and one button leads to the plan."""
+    await start(scenario, approve=False)
+
+    page = await overview()
+
+    assert headline(page) == "1 action required"
+    assert titles(page) == ["A plan for 3 flows awaits approval"]
+    link = f'href="/api/dashboard/remediations/{scenario.remediation.id}/plan">Review plan'
+    assert link in page.text
+    assert "0 of 3 flows on your key" in page.text
+    assert "3 start after approval" in page.text
+    assert "for the approver · expires in 7 days" in page.text
+
+
+async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None:
+    """The form says what it does, and retries only flows with this reason code."""
+    await start(scenario)
+    await block(scenario, "Orders")
+    await block(scenario, "Returns", code="sharing_rejected")
+    before = await overview()
+
+    fields = form_of(before, f"/api/remediations/{scenario.remediation.id}/retry")
+    after = await send(
+        remediation_actions_api.retry_remediation, fields, identity=scenario.remediation.id
+    )
+
+    assert headline(before) == "2 actions required"
+    assert "Fix first: Name another owner." in before.text
+    assert "Retried 1 job." in after.text
+    (left,) = titles(after)
+    retried = {
+        "owner_unavailable": "1 flow blocked: sharing rejected",
+        "sharing_rejected": "1 flow blocked: the owner is not available",
+    }
+    assert left == retried[fields["reason_code"]]
+
+
+async def test_kill_switch_with_nothing_else_says_who_why_and_since_when(
+    scenario: Scenario,
+) -> None:
+    """The banner has the form that turns it off; no other action is required."""
+    await start(scenario)
+    await stop(scenario)
+
+    page = await overview()
+
+    assert headline(page) == "No other action required"
+    assert titles(page) == []
+    assert "ada@contoso.example turned the kill switch on at" in page.text
+    assert "7 min ago" in page.text
+    assert "INC-4411 &lt;b&gt;" in page.text
+    assert "3 flows wait for the kill switch." in page.text
+    assert f"{scenario.build.environment.display_name}: 3 flows continue." in page.text
+    assert page.text.index('role="alert"') < page.text.index("<main")
+
+
+async def test_kill_switch_is_turned_off_by_its_banner_and_on_again(scenario: Scenario) -> None:
+    """Each change is recorded with its justification, and the page says what is true now."""
+    await start(scenario)
+    await stop(scenario)
+
+    assert form_of(await overview(), "/api/kill-switch/off") == {}
+    off = await send(
+        kill_switch_api.turn_kill_switch_off, {"changed_by": "Eve", "justification": "Fixed."}
+    )
+    on = await send(
+        kill_switch_api.turn_kill_switch_on, {"changed_by": "Eve", "justification": "Again."}
+    )
+
+    assert "The kill switch is off." in off.text
+    assert headline(off) == "No action required"
+    assert form_of(off, "/api/kill-switch/on") == {}
+    assert "Eve turned the kill switch on" in on.text
+    switch = (await call(status_api.show_status)).document["health"]["kill_switch"]
+    assert (switch["changed_by"], switch["justification"]) == ("Eve", "Again.")
+
+
+async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
+    """A form without one changes nothing."""
+    await stop(scenario)
+    provide(scenario.services)
+
+    reply = await call(
+        kill_switch_api.turn_kill_switch_off,
+        urlencode({"changed_by": "Eve"}).encode(),
+        headers={"Content-Type": FORM} | OWN | BROWSER,
+    )
+
+    assert reply.status == 400
+    assert "All changes are stopped" in (await overview()).text
+
+
+async def test_unreadable_kill_switch_counts_as_on(scenario: Scenario) -> None:
+    """Nobody turned it on, so no name is shown; turning it off writes the row again."""
+    await stop(scenario)
+    rows = scenario.fakes.store.rows
+    (name,) = [one for one in rows if one[0] == "killswitch"]
+    rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
+    provide(scenario.services)
+
+    page = await overview()
+
+    assert "The kill switch counts as on." in page.text
+    assert "turned the kill switch on at" not in page.text
+    off = await send(
+        kill_switch_api.turn_kill_switch_off, {"changed_by": "Eve", "justification": "Fixed."}
+    )
+    assert "All changes are stopped" not in off.text
+
+
+async def test_completed_remediation_with_flows_left_is_not_shown_as_done(
+    scenario: Scenario,
+) -> None:
+    """No action is pending, but flows beyond the limit are still on Microsoft's key."""
+    await scenario.opt_in(max_flows=1)
+    await start(scenario)
+    await scenario.run(timedelta(days=60))
+    provide(scenario.services)
+
+    page = await overview()
+
+    assert titles(page) == []
+    assert headline(page) == "2 flows are not migrated"
+    assert "1 of 3 flows on your key" in page.text
+    assert "2 beyond the limit" in page.text
+
+
+async def test_everything_migrated_needs_no_action(scenario: Scenario) -> None:
+    """Only then the headline and the lead say so."""
+    await start(scenario)
+    await scenario.run(timedelta(days=60))
+    provide(scenario.services)
+
+    page = await overview()
+
+    assert headline(page) == "No action required"
+    assert "Every flow that was found is on your key." in page.text
+    assert "3 of 3 flows on your key" in page.text
+
+
+async def test_new_app_says_how_to_begin(scenario: Scenario) -> None:
+    """Nothing was started, so nothing is claimed about flows."""
+    page = await overview()
+
+    assert headline(page) == "No remediation yet"
+    assert "flows on your key" not in page.text
+    assert 'href="/api/dashboard/environments"' in page.text
+
+
+async def test_unreadable_rows_are_an_action(scenario: Scenario) -> None:
+    """An unreadable row may require an action too."""
+    await start(scenario)
+    await scenario.run(timedelta(days=60))
+    rows = scenario.fakes.store.rows
+    (name,) = [one for one in rows if one[0] == "environmentjobs"]
+    rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
+    provide(scenario.services)
+
+    page = await overview()
+
+    assert "No action required" not in headline(page)
+    assert "This version of the app cannot read 1 row" in page.text
+
+
+async def test_page_of_two_hundred_environments_shows_the_urgent_ones_and_counts_all(
+    scenario: Scenario,
+) -> None:
+    """The others are folded; every flow is in the totals."""
+    await start(scenario)
+    for number in range(1, 200):
+        await put_environment(
+            scenario.services,
+            number,
+            EnvironmentJobState.AWAITING_APPROVAL,
+            planned_action_counts={"copy": 10},
+            awaiting_approval_count=10,
+            approval_expires_at=scenario.services.now + timedelta(days=7),
+        )
+    await put_environment(
+        scenario.services, 200, EnvironmentJobState.BLOCKED, reason_code="key_not_applied"
+    )
+    provide(scenario.services)
+
+    page = await overview()
+
+    assert headline(page) == "200 actions required"
+    assert titles(page)[0] == "The remediation is blocked: key not applied"
+    assert "0 of 1,993 flows on your key" in page.text
+    assert "180 more actions" in page.text
+    assert "181 more environments" in page.text
+    assert len(page.content) <= MOST_BYTES
+
+
+async def test_reader_sees_why_a_button_is_not_offered(scenario: Scenario) -> None:
+    """No form is on the page of a person who may change nothing."""
+    await start(scenario)
+    await block(scenario, "Orders")
+    await stop(scenario)
+    provide(scenario.services)
+
+    page = await overview(BROWSER | signed_in("rita@contoso.example", [Role.READER]))
+
+    assert "<form" not in page.text
+    assert page.text.count("This action requires the role operator.") == 4  # as title and as text
+
+
+async def test_person_without_roles_sees_the_fix_and_can_sign_out(
+    scenario: Scenario,
+) -> None:
+    """The page is a page, with its navigation."""
+    page = await call(
+        dashboard_api.show_status_page, headers=BROWSER | signed_in("nora@contoso.example", [])
+    )
+
+    assert (page.status, page.media_type) == (403, "text/html")
+    assert "nora@contoso.example does not have the role reader." in page.text
+    assert "Ask an administrator to assign the app role reader" in page.text
+    assert 'href="/.auth/logout"' in page.text
+
+
+async def test_session_can_be_ended_and_a_function_key_has_none(scenario: Scenario) -> None:
+    """The link is on each page of a signed-in person only."""
+    with_session = await overview(BROWSER | signed_in("ada@contoso.example"))
+    with_key = await overview()
+    failed_with_key = await call(dashboard_api.show_unknown_page, headers=BROWSER)
+
+    assert 'href="/.auth/logout"' in with_session.text
+    assert "logout" not in with_key.text
+    assert "logout" not in failed_with_key.text
+
+
+async def test_unknown_page_says_where_the_pages_are(scenario: Scenario) -> None:
+    """With the status of a page that is not there."""
+    page = await call(dashboard_api.show_unknown_page, headers=BROWSER)
+
+    assert (page.status, page.media_type) == (404, "text/html")
+    assert headline(page) == "Not found"
+    assert "The dashboard has no page with this URL." in page.text
+    for address in ("/api/dashboard", "/api/dashboard/environments", "/api/dashboard/remediations"):
+        assert f'href="{address}"' in page.text
+
+
+def test_unknown_page_is_the_last_route_that_the_host_tries() -> None:
+    """The host takes the first route that fits, in the order of the functions' names.
+
+    github.com/Azure/azure-functions-host/issues/9876
+    """
+    names = [route.name for route in LISTED if route.path.startswith("dashboard")]
+
+    assert UNKNOWN_PAGE.name > max(names)
+
+
+async def test_headline_never_hides_a_flow_that_is_not_migrated(scenario: Scenario) -> None:
+    """Whatever its reason, unless the app continues it or a person has excluded it."""
+    await start(scenario)
+    status = await show_status(scenario.services)
+    settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
+
+    for why in NotMigratedReason:
+        said = headline_of(replace(status, not_migrated={why: 2}), [])
+
+        expected = "No action required" if why in settled else "2 flows are not migrated"
+        assert (said.text, said.look == "done") == (expected, why in settled), why

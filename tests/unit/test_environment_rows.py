@@ -1,0 +1,148 @@
+"""The line about an environment: its state, its bar and what is next."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.dashboard.environment_rows import (
+    Situation,
+    environment_row,
+    in_order,
+    natural_key,
+)
+from shared.domain.plans.environment_status import EnvironmentStatus
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import RemediationMode
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+AT_WORK = Situation(now=NOW, next_check_at=NOW + timedelta(hours=3))
+STOPPED = Situation(now=NOW, is_stopped=True)
+
+
+def status(state: str = "completed", /, migrated: int = 0, **changes: Any) -> EnvironmentStatus:
+    """Return the status of an environment; `left` has the flows that are not migrated."""
+    values: dict[str, Any] = {
+        "environment_id": "e",
+        "environment_name": "Operations",
+        "remediation_id": "r",
+        "state": state,
+        "mode": RemediationMode.APPLY,
+        "is_assessment": False,
+        "state_changed_at": None,
+        "flows": {},
+        "not_migrated": {},
+        "both_off_count": 0,
+        "blocked_since": None,
+        "migrated_count": migrated,
+        "prepared_count": 0,
+    }
+    return EnvironmentStatus(**values | changes)
+
+
+REASON = NotMigratedReason
+
+
+@pytest.mark.parametrize(
+    ("one", "situation", "look", "state", "following"),
+    [
+        (
+            status(
+                "running_flow_jobs",
+                20,
+                not_migrated={REASON.BLOCKED: 5, REASON.NEEDS_CHANGES: 1},
+                blocked_since=NOW - timedelta(days=3),
+            ),
+            AT_WORK,
+            "person",
+            "Blocked for 3 days",
+            "5 blocked, 1 needs changes first",
+        ),
+        (status("failed"), AT_WORK, "person", "Failed", "The flows are not known yet"),
+        (
+            status("running_flow_jobs", both_off_count=1, not_migrated={REASON.IN_PROGRESS: 1}),
+            AT_WORK,
+            "person",
+            "Original and copy both off",
+            "1 in progress, next check in 3 h",
+        ),
+        (
+            status("awaiting_approval", not_migrated={REASON.AWAITING_APPROVAL: 26}),
+            AT_WORK,
+            "wait",
+            "Awaiting approval",
+            "26 start after approval",
+        ),
+        (
+            status("running_flow_jobs", 9, not_migrated={REASON.IN_PROGRESS: 3}),
+            STOPPED,
+            "wait",
+            "Paused",
+            "3 wait for the kill switch",
+        ),
+        (status("discovering"), AT_WORK, "work", "Planning", "The flows are not known yet"),
+        (
+            status("completed", 20, not_migrated={REASON.OVER_FLOW_LIMIT: 10}),
+            AT_WORK,
+            "wait",
+            "Completed",
+            "10 beyond the limit",
+        ),
+        (status("completed", 30), AT_WORK, "done", "Completed", "Every flow is on your key"),
+        (status("completed"), AT_WORK, "done", "Completed", "No flow has to be migrated"),
+        (
+            status(mode=RemediationMode.DRY_RUN, not_migrated={REASON.DRY_RUN: 8}),
+            AT_WORK,
+            "over",
+            "Dry run completed",
+            "8 not started: dry run only",
+        ),
+        (
+            status(mode=RemediationMode.ASSESS, is_assessment=True),
+            AT_WORK,
+            "over",
+            "Assessed",
+            "Nothing was changed",
+        ),
+        (
+            status("cancelled", not_migrated={REASON.CANCELLED: 2}),
+            AT_WORK,
+            "wait",
+            "Cancelled",
+            "2 cancelled",
+        ),
+    ],
+)
+def test_row_says_state_and_what_is_next(
+    one: EnvironmentStatus, situation: Situation, look: str, state: str, following: str
+) -> None:
+    """The most urgent fact decides the state; no flow is missing in what is next."""
+    row = environment_row(one, situation)
+
+    assert (row.look, row.state, row.next) == (look, state, following)
+
+
+def test_parts_of_the_bar_add_up_to_all_flows() -> None:
+    """Planned, pending and prepared flows are parts of it too."""
+    left = dict.fromkeys(NotMigratedReason, 1)
+
+    row = environment_row(status("completed", 7, not_migrated=left, prepared_count=2), AT_WORK)
+
+    assert sum(number for _, number in row.parts) == row.flow_count == 9 + len(NotMigratedReason)
+    assert dict(row.parts) == {"done": 7, "person": 2, "wait": 2, "work": 1, "over": 10}
+
+
+def test_rows_that_require_an_action_come_first_then_natural_order() -> None:
+    """`Team 2` comes before `Team 10`."""
+    rows = [
+        environment_row(status(environment_name="Team 10"), AT_WORK),
+        environment_row(status("failed", environment_name="Zoo"), AT_WORK),
+        environment_row(status(environment_name="team 2"), AT_WORK),
+    ]
+
+    assert [row.name for row in in_order(rows)] == ["Zoo", "team 2", "Team 10"]
+
+
+def test_natural_order_takes_any_digits() -> None:
+    """A superscript is no decimal number."""
+    assert sorted(["²", "10", "9", ""], key=natural_key) == ["", "9", "10", "²"]

@@ -1,0 +1,111 @@
+"""Pending actions: short titles, who has to act, and since when."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.alert import Alert
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import resume, stop_with_reason, wait_until
+from shared.domain.plans.pending_actions import (
+    PendingAction,
+    PendingActionKind,
+    pending_alerts,
+    pending_flow_actions,
+)
+from shared.reason import Reason
+from tests.unit.flow_rows import FLOW_JOB
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+NAMES = {"environment": "Operations"}
+
+
+def blocked(now: datetime, code: str = Reason.FIREWALL_DENIES, fix: str = "Open it.") -> FlowJob:
+    """Return a flow job that was blocked then."""
+    return stop_with_reason(
+        FLOW_JOB, FlowJobState.BLOCKED, "A firewall denies calls.", fix, code=code, now=now
+    )
+
+
+def test_title_names_cause_and_environment_and_no_code() -> None:
+    """The short title has the same words without the environment."""
+    (one,) = pending_flow_actions([blocked(NOW), blocked(NOW)], NAMES)
+
+    assert one.title == "2 flows blocked in Operations: a firewall denies their calls"
+    assert one.short_title == "2 flows blocked: a firewall denies their calls"
+
+
+def test_cause_without_its_own_words_is_shown_by_the_words_of_its_code() -> None:
+    """Reasons of the platform and of later versions have only a code."""
+    (one,) = pending_flow_actions([blocked(NOW, "sharing_rejected")], NAMES)
+    (alert,) = pending_alerts(
+        [Alert(reason_code="a_newer_code", row=("t", "p", "k"), message="m", raised_at=NOW)]
+    )
+
+    assert one.short_title == "1 flow blocked: sharing rejected"
+    assert alert.title == "Action required: a newer code"
+
+
+def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
+    """A flow that was retried and blocked again counts from its last stop."""
+    retried = stop_with_reason(
+        resume(blocked(NOW - 5 * DAY), "Retried.", now=NOW - 2 * DAY),
+        FlowJobState.BLOCKED, "A firewall denies calls.", "Open it.",
+        code=Reason.FIREWALL_DENIES, now=NOW - 2 * DAY,
+    )  # fmt: skip
+
+    (one,) = pending_flow_actions([blocked(NOW), retried], NAMES)
+
+    assert one.pending_since == NOW - 2 * DAY
+
+
+def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
+    """Its message names the last call, so it changes with every call."""
+    observed = replace(FLOW_JOB, observation_started_at=NOW - 3 * DAY)
+    waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
+
+    (one,) = pending_flow_actions([waiting], NAMES)
+
+    assert (one.kind, one.pending_since) == (PendingActionKind.LATE_CALLER, NOW - 3 * DAY)
+
+
+def test_alerts_are_pending_since_the_first_was_raised() -> None:
+    """One action for all rows of a reason code."""
+    alerts = [
+        Alert(reason_code=Reason.KEY_WARNING, row=("t", "p", key), message=key, raised_at=at)
+        for key, at in (("a", NOW), ("b", NOW - DAY))
+    ]
+
+    (one,) = pending_alerts(alerts)
+
+    assert one.pending_since == NOW - DAY
+    assert one.title == "A key may stop working (2)"
+
+
+def test_fix_of_different_flows_names_one_of_them_and_no_id() -> None:
+    """Ids are in the next command only."""
+    (one,) = pending_flow_actions([blocked(NOW), blocked(NOW, fix="Open another.")], NAMES)
+
+    assert one.fix == "The flows need different fixes. For Orders: Open it."
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "actor"),
+    [
+        (PendingActionKind.PLAN_AWAITING_APPROVAL, "", "approver"),
+        (PendingActionKind.NEEDS_CHANGES, "", "maker of the flow"),
+        (PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES, "network administrator"),
+        (PendingActionKind.ALERT, Reason.KEY_PROBLEM, "administrator of the keys"),
+        (PendingActionKind.FLOWS_BLOCKED, "a_newer_code", "operator"),
+    ],
+)
+def test_each_action_says_who_has_to_act(kind: PendingActionKind, code: str, actor: str) -> None:
+    """By its kind, or else by its reason code."""
+    one = PendingAction(
+        kind=kind, reason_code=code, count=1, message="", fix="", next_command="cmkflow status"
+    )
+
+    assert one.actor == actor
