@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +11,10 @@ from rich.console import RenderableType
 
 from cmkflow.api_client import ApiClient, ApiError
 from cmkflow.names import with_ids
-from cmkflow.output import JmesPathQuery, OutputFormat, for_programs
-from cmkflow.pager import NoPager, print_text
+from cmkflow.output import Output, OutputFormat, Query
+from cmkflow.pager import NoPager
+from cmkflow.paragraphs import print_next
+from cmkflow.printing import AnswerPrinter
 from cmkflow.terminal import echo, one_line
 from cmkflow.watching import WatchOptions, follow
 
@@ -24,6 +27,16 @@ _DEFAULTS = {
 }
 
 type Show = Callable[[Any], RenderableType]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """An answer, and how this invocation of a command shows it."""
+
+    answer: Any
+    show: Show
+    #: Printed on stderr after the text.
+    next_commands: Sequence[str] = ()
 
 
 def _options() -> dict[str, Any]:
@@ -41,22 +54,9 @@ def _options() -> dict[str, Any]:
                 show_default=False,
             ),
         ],
-        "output": Annotated[
-            OutputFormat,
-            typer.Option(
-                "--output",
-                "-o",
-                help="Output format. json is the API's answer; tsv and csv are its rows.",
-            ),
-        ],
+        "output": Output,
         "no_pager": NoPager,
-        "query": Annotated[
-            str | None,
-            typer.Option(
-                help="JMESPath query on the API's answer. Prints JSON unless --output is set.",
-                show_default=False,
-            ),
-        ],
+        "query": Query,
     }
 
 
@@ -72,9 +72,9 @@ def api_command(
     """Register a function of `ApiClient` and other parameters as a command.
 
     The function returns the API's answer, which is printed by `show` or in the format of
-    `--output`. An `ApiError` is printed and ends the command with its exit code. With `watched`,
-    the command follows the answer instead of showing it once. `ends` returns the exit code for an
-    answer.
+    `--output`, or a `Shown` with another way to show it. An `ApiError` is printed and ends the
+    command with its exit code. With `watched`, the command follows the answer instead of showing
+    it once. `ends` returns the exit code for an answer.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
@@ -91,27 +91,22 @@ def api_command(
             query: str | None,
             **arguments: object,
         ) -> None:
-            if output is OutputFormat.TABLE and query is not None:
-                output = OutputFormat.JSON
-            picked = None if query is None else JmesPathQuery(query)
+            printer = AnswerPrinter(output, query, no_pager=no_pager)
             app = ApiClient(url=api, key=function_key)
-
-            def program(answer: Any) -> str:
-                return for_programs(picked.of(answer) if picked else answer, output)
-
             try:
                 given = with_ids(app, signature, arguments)
                 if watched:
-                    shown = show if output is OutputFormat.TABLE else None
-                    follow(lambda: call(app, **given), watched, shown, program)
-                answer = call(app, **given)
+                    shown = show if printer.is_for_people else None
+                    follow(lambda: call(app, **given), watched, shown, printer.program)
+                found = call(app, **given)
             except ApiError as err:
                 echo(str(err), err=True)
                 raise typer.Exit(err.exit_code) from None
-            if output is OutputFormat.TABLE:
-                print_text(show(one_line(answer)), is_paged=not no_pager)
-            else:
-                echo(program(answer))
+            shown_answer = found if isinstance(found, Shown) else Shown(answer=found, show=show)
+            answer = shown_answer.answer
+            printer.print(answer, lambda: shown_answer.show(one_line(answer)))
+            if printer.is_for_people:
+                print_next(shown_answer.next_commands)
             if code := ends(answer):
                 raise typer.Exit(code)
 

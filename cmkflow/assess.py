@@ -6,6 +6,7 @@ does not stop the assessment.
 
 import time
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
-from cmkflow.listing import facts, table
+from cmkflow.listing import Column, Facts, Listing
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
 from cmkflow.run_archive_tables import number_of
@@ -175,7 +176,7 @@ def _resume(order: Any) -> str:
 
 def _format_assessment(assessment: Any) -> RenderableType:
     effort = assessment["estimate"]
-    head = facts(
+    head = Facts(
         {
             "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
             "Key": assessment["phase"],
@@ -196,8 +197,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
             ),
         }
     )
-    flows = [_flow_row(flow) for flow in assessment["flows"]]
-    titles = ("Flow", "Reason", "Kept by", "Keeps", "Callers")
+    flows = assessment["flows"]
     lines = [
         finding_text(section["topic"], finding)
         for section in assessment["sections"]
@@ -205,23 +205,33 @@ def _format_assessment(assessment: Any) -> RenderableType:
     ]
     parts: list[RenderableType] = [head]
     if flows:
-        parts.append(table(titles, flows))
-        parts += _recommendations(assessment["flows"])
+        parts.append(Listing(columns=_COLUMNS, items=flows, note=_flow_note))
+        parts += _recommendations(flows)
     return Group(*parts, *lines, Text())
 
 
-def _flow_row(flow: Any) -> tuple[str, ...]:
-    """Return the row of a flow; `--json` and `--html` have more details."""
+def _reasons(flow: Any) -> str:
+    doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
+    return doubt + ", ".join(REASONS.get(one, one) for one in flow["microsoft_key_reasons"])
+
+
+def _flow_note(flow: Any) -> str:
+    """Return what keeps the flow, what it keeps, and its callers."""
     callers = [_caller(one) for one in flow["callers"]]
     more = ["maybe more"] if flow["callers_unknown_reason"] else []
-    doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
-    return (
-        "\n".join(filter(None, (flow["display_name"], flow["owner"], *flow["co_owners"]))),
-        doubt + ", ".join(REASONS.get(reason, reason) for reason in flow["microsoft_key_reasons"]),
-        "\n".join(" > ".join(chain) for chain in flow["parent_chains"]),
-        ", ".join(flow["blocks_flows"]),
-        "\n".join([*callers, *more]),
-    )
+    parts = {
+        "kept by": [" > ".join(chain) for chain in flow["parent_chains"]],
+        "keeps": flow["blocks_flows"],
+        "callers": [*callers, *more],
+    }
+    return " · ".join(f"{name} {', '.join(texts)}" for name, texts in parts.items() if texts)
+
+
+_COLUMNS = (
+    Column("Flow", itemgetter("display_name")),
+    Column("Reason", _reasons),
+    Column("Owner", lambda flow: ", ".join(filter(None, (flow["owner"], *flow["co_owners"])))),
+)
 
 
 def _caller(caller: Any) -> str:

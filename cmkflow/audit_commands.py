@@ -6,7 +6,7 @@ import typer
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.listing import After, Listing
+from cmkflow.listing import After, Column, Kind, Listing
 from cmkflow.timestamps import minute
 from shared.domain.principal import PrincipalKind
 
@@ -19,21 +19,7 @@ def describe() -> None:
 
 
 def _trail(answer: Any) -> Listing:
-    items = answer["items"]
-    return Listing(
-        titles=("When (UTC)", "Who", "What", "Status"),
-        rows=[
-            (
-                minute(one["recorded_at"]),
-                _who(one),
-                one["operation"].replace("_", " "),
-                "interrupted" if one["status"] is None else str(one["status"]),
-            )
-            for one in items
-        ],
-        notes=[_note(one) for one in items],
-        next=answer["next"],
-    )
+    return Listing(columns=_COLUMNS, items=answer["items"], note=_note, next=answer["next"])
 
 
 def _who(entry: Any) -> str:
@@ -50,6 +36,14 @@ def _note(entry: Any) -> str:
     changed = f": {entry['state_before']} → {entry['state_after']}" if is_changed else ""
     why = f": {entry['message']}" if entry["message"] else ""
     return f"{entry['target']}{why}{changed}"
+
+
+_COLUMNS = (
+    Column("When (UTC)", lambda one: minute(one["recorded_at"]), Kind.WORD),
+    Column("Who", _who),
+    Column("What", lambda one: one["operation"].replace("_", " ")),
+    Column("Status", lambda one: "interrupted" if one["status"] is None else one["status"]),
+)
 
 
 @api_command(app, "list", show=_trail)

@@ -1,8 +1,6 @@
 """Report what `cmkflow network called-hosts` found about a host."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import TypedDict
@@ -13,7 +11,6 @@ from shared.domain.network.firewall_decision import FirewallDecision, RuleSource
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
 from shared.domain.network.verdict import Verdict, verdict_on
-from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 #: Verdicts, worst first.
 _WORST = (Verdict.DENIED, Verdict.PARTLY_ALLOWED, Verdict.UNKNOWN, Verdict.ALLOWED)
@@ -113,16 +110,3 @@ class CalledHostReport:
         )
         message.set_content(text, cte="quoted-printable")
         return message.as_bytes()
-
-
-def as_csv(rows: Iterable[CalledHostRow]) -> str:
-    """Return the rows as CSV; cells are escaped so that spreadsheets read no formula."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(CalledHostRow.__annotations__)
-    for row in rows:
-        lists = ("\n".join(one) for one in (row["flows"], row["resources"], row["prefixes"]))
-        flows, resources, prefixes = map(spreadsheet_cell, lists)
-        host = spreadsheet_cell(row["host"] or "")
-        lines.writerow((host, flows, resources, row["verdict"], prefixes))
-    return text.getvalue()

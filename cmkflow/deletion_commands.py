@@ -1,6 +1,7 @@
 """`cmkflow deletion`: schedule, cancel and list deletions of retired originals."""
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
-from cmkflow.listing import Listing, ShortId
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
 from cmkflow.remediation_commands import Yes
 from cmkflow.remediation_tables import counted
@@ -18,12 +19,18 @@ from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, one_line
 from cmkflow.timestamps import minute
 from shared.domain.jobs.deletion_states import DELETION_STATES
-from shared.domain.name_lookup import short_ids
 
 app = typer.Typer(
     no_args_is_help=True, help="Schedule the deletion of retired originals, or keep them."
 )
 
+_COLUMNS = (
+    Column("Flow", itemgetter("display_name")),
+    Column("Id", itemgetter("original_id"), Kind.ID),
+    Column("State", itemgetter("state"), Kind.WORD),
+    Column("Not before (UTC)", lambda one: minute(one["delete_at"]), Kind.WORD),
+    Column("Approved by", itemgetter("approved_by")),
+)
 FINISH_LINE = (
     "Originals that are off but not deleted may still count as protected by Microsoft's key. The "
     "warning in the admin center may remain until they are deleted."
@@ -32,20 +39,8 @@ FINISH_LINE = (
 
 def deletion_table(items: Sequence[Any]) -> RenderableType:
     """Return the table of deletions, with a note for each about its result."""
-    ids = short_ids(one["original_id"] for one in items)
-    rows = [
-        (
-            one["display_name"],
-            ShortId(one["original_id"], ids[one["original_id"]]),
-            one["state"],
-            minute(one["delete_at"]),
-            one["approved_by"],
-        )
-        for one in items
-    ]
     needs = [Text(_action_required(one)) for one in items if one["fix"]]
-    titles = ("Flow", "Id", "State", "Not before (UTC)", "Approved by")
-    return Group(Listing(titles=titles, rows=rows, notes=list(map(_result_of, items))), *needs)
+    return Group(Listing(columns=_COLUMNS, items=items, note=_result_of), *needs)
 
 
 def _action_required(deletion: Any) -> str:

@@ -1,49 +1,87 @@
 """`cmkflow doctor`: check whether a deployment can do its work."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ExitCode
-from cmkflow.api_command import api_command
+from cmkflow.api_command import Shown, api_command
 from cmkflow.finding_text import STYLES
-from cmkflow.listing import Listing
+from cmkflow.paragraphs import Headline, Paragraph
+from cmkflow.run_archive_tables import number_of
 from shared.domain.finding import FindingLevel
 
 #: The Functions host ends a request after 230 seconds.
 _SECONDS = 240
 #: Most urgent level first.
-_ORDER = [str(one) for one in reversed(FindingLevel)]
+_TITLES = {
+    FindingLevel.PROBLEM: "Failed",
+    FindingLevel.UNKNOWN: "No answer",
+    FindingLevel.WARNING: "Warnings",
+    FindingLevel.OK: "Passed",
+}
 
 
 def register(group: typer.Typer) -> None:
 
     @api_command(group, "doctor", show=doctor_text, ends=_end)
-    def doctor(api: ApiClient) -> object:
+    def doctor(
+        api: ApiClient,
+        full: Annotated[bool, typer.Option("--full", help="Show each check that passed.")] = False,
+    ) -> object:
         """Check the deployment: connections, permissions and settings.
 
         Writes nothing. Exits with 4 if an action is required, and with 5 if a service does not
         answer.
         """
-        return api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
+        answer = api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
+        return Shown(answer=answer, show=lambda found: doctor_text(found, is_full=full))
 
 
-def doctor_text(answer: Any) -> RenderableType:
-    """Return the findings, most urgent first, and their totals."""
-    findings = sorted(answer["items"], key=lambda one: _ORDER.index(one["level"]))
-    counts = Counter(one["level"] for one in findings)
-    total = ", ".join(f"{level}: {counts[level]}" for level in _ORDER if counts[level])
-    rows = [(Text(one["level"], style=STYLES[one["level"]]), _found(one)) for one in findings]
-    return Group(Listing(titles=(), rows=rows, is_folded=True), Text(f"\n{total}"))
+def doctor_text(answer: Any, *, is_full: bool = False) -> RenderableType:
+    """Return the findings by level, most urgent first; checks that passed only as numbers."""
+    by_level: dict[str, list[Any]] = {level: [] for level in _TITLES}
+    for one in answer["items"]:
+        by_level[one["level"]].append(one)
+    parts: list[RenderableType] = [_headline(by_level)]
+    for level, findings in by_level.items():
+        if not findings:
+            continue
+        title = f"{_TITLES[FindingLevel(level)]} ({len(findings)})"
+        parts += [Text(), Text(title, style=STYLES[level])]
+        if level == FindingLevel.OK and not is_full:
+            parts.append(Paragraph(text=_counts(findings)))
+        else:
+            parts += _findings(findings)
+    return Group(*parts)
 
 
-def _found(finding: Any) -> str:
-    what = f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
-    to_do = f"\nFix: {finding['fix']}" if finding["fix"] else ""
-    return f"{what}: {finding['message']}{to_do}"
+def _headline(by_level: dict[str, list[Any]]) -> Headline:
+    total = sum(map(len, by_level.values()))
+    if failed := len(by_level[FindingLevel.PROBLEM]):
+        return Headline(left=f"{failed} of {number_of(total, 'check')} failed")
+    passed = len(by_level[FindingLevel.OK])
+    return Headline(left=f"{passed} of {number_of(total, 'check')} passed")
+
+
+def _findings(findings: Sequence[Any]) -> Iterable[Paragraph]:
+    for one in findings:
+        yield Paragraph(text=f"{_subject(one)}: {one['message']}")
+        if one["fix"]:
+            yield Paragraph(label="Fix", text=one["fix"], indent=4)
+
+
+def _counts(findings: Sequence[Any]) -> str:
+    counts = Counter(one["code"].replace("_", " ") for one in findings)
+    return ", ".join(f"{code} {number}" for code, number in counts.items())
+
+
+def _subject(finding: Any) -> str:
+    return f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
 
 
 def _end(answer: Any) -> int:

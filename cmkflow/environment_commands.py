@@ -1,33 +1,21 @@
 """`cmkflow environment`: environments and their settings."""
 
+from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
-from cmkflow.listing import Listing, ShortId, facts
+from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 from cmkflow.remediation_tables import counted
-from shared.domain.name_lookup import short_ids
 
 app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
 
 
 def _list(answer: Any) -> Listing:
-    ids = short_ids(item["id"] for item in answer["items"])
-    rows = [
-        (
-            item["display_name"],
-            ShortId(item["id"], ids[item["id"]]),
-            _policy(item["policy"]),
-            item["settings"]["approval_policy"],
-            str(item["settings"]["max_flows"]),
-        )
-        for item in answer["items"]
-    ]
-    titles = ("Environment", "Id", "Policy", "Approval policy", "Max flows")
-    return Listing(titles=titles, rows=rows)
+    return Listing(columns=_COLUMNS, items=answer["items"])
 
 
 def _policy(policy: Any) -> str:
@@ -37,12 +25,21 @@ def _policy(policy: Any) -> str:
     return f"{policy['policy_id'].rsplit('/', 1)[-1]} ({policy['status']})"
 
 
-def _one(answer: Any) -> Listing:
+_COLUMNS = (
+    Column("Environment", itemgetter("display_name")),
+    Column("Id", itemgetter("id"), Kind.ID),
+    Column("Policy", lambda one: _policy(one["policy"])),
+    Column("Approval policy", lambda one: one["settings"]["approval_policy"], Kind.WORD),
+    Column("Max flows", lambda one: one["settings"]["max_flows"], Kind.NUMBER),
+)
+
+
+def _one(answer: Any) -> Facts:
     settings, policy = answer["settings"], answer["policy"]
     waived = [
         f"{issue}: {justification}" for issue, justification in settings["ignored_issues"].items()
     ]
-    return facts(
+    return Facts(
         {
             "Environment": f"{answer['display_name']} ({answer['id']})",
             "Location": f"{answer['geography']}, {answer['region']}",

@@ -1,5 +1,6 @@
 """`cmkflow network fix`: propose, apply and revert firewall fixes."""
 
+from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
 from cmkflow.firewall_fix_text import FixLanguage, format_fix
-from cmkflow.listing import table
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment
 from cmkflow.remediation_commands import Yes
 from cmkflow.signed_in_name import Name
@@ -76,7 +77,7 @@ def _as_object(answer: Any) -> dict[str, Any]:
 def _format_answer(answer: Any) -> RenderableType:
     """Return fixes as text, and records of applied fixes as a table."""
     if "language" not in answer:
-        return _records(answer["items"])
+        return Listing(columns=_RECORD_COLUMNS, items=answer["items"])
     language = FixLanguage(answer["language"])
     parts: list[RenderableType] = []
     for one in answer["items"]:
@@ -86,20 +87,15 @@ def _format_answer(answer: Any) -> RenderableType:
     if not parts:
         parts.append(Text("No firewall issue blocks a flow."))
     if answer["applied"]:
-        parts.append(_records(answer["applied"]))
+        parts.append(Listing(columns=_RECORD_COLUMNS, items=answer["applied"]))
     return Group(*parts)
 
 
-def _records(records: Any) -> RenderableType:
-    rows = [
-        (
-            one["firewall"],
-            one["state"],
-            str(len(one["entries"])),
-            one["resource_id"],
-            one["changed_by"],
-            minute(one["changed_at"]),
-        )
-        for one in records
-    ]
-    return table(("Firewall", "State", "Entries", "In", "By", "At (UTC)"), rows)
+_RECORD_COLUMNS = (
+    Column("Firewall", itemgetter("firewall"), Kind.PATH),
+    Column("State", itemgetter("state"), Kind.WORD),
+    Column("Entries", lambda one: len(one["entries"]), Kind.NUMBER),
+    Column("In", itemgetter("resource_id"), Kind.PATH),
+    Column("By", itemgetter("changed_by")),
+    Column("At (UTC)", lambda one: minute(one["changed_at"]), Kind.WORD),
+)

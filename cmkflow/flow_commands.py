@@ -1,14 +1,14 @@
 """`cmkflow flow`: list flows."""
 
+from operator import itemgetter
 from typing import Any
 
 import typer
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.listing import Listing, ShortId
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import EnvironmentId
-from shared.domain.name_lookup import short_ids
 
 app = typer.Typer(no_args_is_help=True, help="List flows.")
 
@@ -19,9 +19,8 @@ def describe() -> None:
 
 
 def _flows(answer: Any) -> Listing:
-    ids = short_ids(one["id"] for one in answer["items"])
-    rows = [(one["name"], ShortId(one["id"], ids[one["id"]])) for one in answer["items"]]
-    return Listing(titles=("Flow", "Id"), rows=rows)
+    columns = (Column("Flow", itemgetter("name")), Column("Id", itemgetter("id"), Kind.ID))
+    return Listing(columns=columns, items=answer["items"])
 
 
 @api_command(app, "list", show=_flows)

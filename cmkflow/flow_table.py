@@ -1,74 +1,87 @@
 """Format the table of `cmkflow inspect`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
 from cmkflow.flow_report import Inspection
-from cmkflow.listing import Listing, table
+from cmkflow.listing import Column, Kind, Listing
+from cmkflow.run_archive_tables import number_of
 from shared.domain.definitions.flow_definition import DefinitionFormat
 
-_TITLES = (
-    "Flow",
-    "Trigger",
-    "On Microsoft's key",
-    "Reason",
-    "Child flows",
-    "HTTP hosts",
-    "Trigger URLs of",
+#: What happens to a flow when the key is applied, first those that stay.
+_RANKS = {True: 0, None: 1, False: 2}
+_WORDS = {True: ("Stays", "bold red"), None: ("Depends", "yellow"), False: ("Moves", "green")}
+#: Words of the totals by rank, for one flow and for several.
+_TOTALS = (
+    (0, ("stays on Microsoft's key", "stay on Microsoft's key")),
+    (1, ("depends", "depend")),
+    (2, ("moves", "move")),
+    (3, ("has no key", "have no key")),
 )
-_STAYS = {True: ("yes", "bold red"), None: ("unknown", "yellow"), False: ("no", "green")}
+#: Most hosts that a note names.
+_NAMED = 3
 
 
-def flow_table(inspections: Sequence[Inspection]) -> Listing:
-    """Return one row per flow, flows that stay on Microsoft's key first; empty columns are
-    omitted.
-    """
-    rank = {True: 0, None: 1, False: 2}
-    rows = [
-        _row(one)
-        for one in sorted(inspections, key=lambda i: rank[i.assessment.stays_on_microsoft_key])
-    ]
-    return table(_TITLES, rows)
-
-
-def _row(one: Inspection) -> list[Text]:
-    """Return the cells of a flow; `Text` prevents markup in names from being interpreted."""
-    stays = one.assessment.stays_on_microsoft_key
-    answer, style = _STAYS[stays]
-    is_logic_app = one.definition.format is DefinitionFormat.LOGIC_APP
-    return [
-        Text(one.file.name or one.file.workflow_id or one.file.path),
-        Text(", ".join(trigger.category.value for trigger in one.definition.triggers)),
-        Text(answer, style=style),
-        Text(one.assessment.message if stays is not False or is_logic_app else ""),
-        Text(_count(len(one.definition.children), "flow")),
-        Text("\n".join(_hosts(one))),
-        Text("\n".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)),
-    ]
-
-
-def summary(inspections: Sequence[Inspection], *, problems: int, skipped: int = 0) -> Text:
-    count = Counter(one.assessment.stays_on_microsoft_key for one in inspections)
-    text = (
-        f"{_count(len(inspections), 'flow')}: {count[True]} stay on Microsoft's key, "
-        f"{count[None]} unknown, {count[False]} do not."
-        if inspections
-        else "No flows found."
+def flow_table(inspections: Sequence[Inspection], *, is_full: bool = False) -> Listing:
+    """Return one row per flow, flows that stay on Microsoft's key first."""
+    return Listing(
+        columns=_COLUMNS, items=sorted(inspections, key=_rank), note=_note, is_full=is_full
     )
-    if skipped:
-        text += f" {_count(skipped, 'file')} of other types skipped."
-    if problems:
-        text += f" {_count(problems, 'file')} could not be read."
-    return Text(text)
 
 
-def _hosts(one: Inspection) -> list[str]:
-    return sorted({action.host or "(expression)" for action in one.definition.http_actions})
+def summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
+    """Return the totals."""
+    count = Counter(_rank(one)[0] for one in inspections)
+    parts = [f"{count[rank]} {words[count[rank] != 1]}" for rank, words in _TOTALS if count[rank]]
+    text = f"{number_of(len(inspections), 'flow')}: {', '.join(parts)}."
+    return text + (f" {number_of(skipped, 'file')} of other types skipped." if skipped else "")
 
 
-def _count(number: int, noun: str) -> str:
-    if not number:
-        return ""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _name(one: Inspection) -> str:
+    return one.file.name or one.file.workflow_id or one.file.path
+
+
+def _rank(one: Inspection) -> tuple[int, str]:
+    return 3 if _is_logic_app(one) else _RANKS[one.assessment.stays_on_microsoft_key], _name(one)
+
+
+def _is_logic_app(one: Inspection) -> bool:
+    return one.definition.format is DefinitionFormat.LOGIC_APP
+
+
+def _key(one: Inspection) -> Text:
+    if _is_logic_app(one):
+        return Text("No key")
+    return Text(*_WORDS[one.assessment.stays_on_microsoft_key])
+
+
+def _triggers(one: Inspection) -> str:
+    return ", ".join(trigger.category.value for trigger in one.definition.triggers)
+
+
+def _note(one: Inspection) -> str:
+    return " · ".join(_remarks(one))
+
+
+def _remarks(one: Inspection) -> Iterator[str]:
+    """Yield why a flow stays, and what it runs, calls and holds."""
+    if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
+        yield one.assessment.message.rstrip(".")
+    if one.definition.children:
+        yield f"runs {number_of(len(one.definition.children), 'flow')}"
+    hosts = sorted({one.host or "(expression)" for one in one.definition.http_actions})
+    if hosts:
+        more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+        yield f"calls {', '.join(hosts[:_NAMED])}{more}"
+    if one.trigger_urls:
+        named = ", ".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)
+        yield f"holds trigger URLs: {named}"
+
+
+_COLUMNS = (
+    Column("Flow", _name),
+    Column("Trigger", _triggers, Kind.WORD),
+    Column("Key", _key, Kind.WORD),
+)

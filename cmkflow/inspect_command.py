@@ -3,20 +3,19 @@
 Works offline, on exported flows and on files in a repository.
 """
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Group
 
 from cmkflow.api_client import ExitCode
 from cmkflow.flow_files import read_flow_files
-from cmkflow.flow_report import Inspection, inspect_flows
+from cmkflow.flow_report import inspect_flows
 from cmkflow.flow_table import flow_table, summary
 from cmkflow.named_files import named_file
-from cmkflow.output import LinesFormat, LinesOutput
-from cmkflow.pager import NoPager, print_text
+from cmkflow.output import Output, OutputFormat, Query
+from cmkflow.pager import NoPager
+from cmkflow.printing import AnswerPrinter
 from cmkflow.run_archive_tables import number_of
 from cmkflow.terminal import echo
 
@@ -30,24 +29,27 @@ def inspect(
             help="Files or folders with .json definitions or .zip exports.",
         ),
     ],
-    output: LinesOutput = LinesFormat.TABLE,
+    full: Annotated[bool, typer.Option("--full", help="Shorten nothing.")] = False,
+    output: Output = OutputFormat.TABLE,
+    query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which flows stay on Microsoft's key, and why.
+    """Show which flows stay on Microsoft's key when yours is applied, and why.
 
     Reads solution and package exports, clientdata, Logic Apps and ARM templates. Desktop flows are
     listed and skipped. Exits with 1 if a file could not be read; the others are shown. Exits with 3
     if no flow was found.
     """
+    printer = AnswerPrinter(output, query, no_pager=no_pager)
     found = list(read_flow_files(paths))
     inspections = inspect_flows(found)
     problems = [file for file in found if file.problem]
     skipped = [file for file in found if file.skipped]
-    if output is LinesFormat.JSON:
-        _print_json(inspections)
-    else:
-        totals = summary(inspections, problems=len(problems), skipped=len(skipped))
-        print_text(Group(flow_table(inspections), totals), is_paged=not no_pager)
+    answer = {"items": [one.as_json() for one in inspections]}
+    if inspections or not printer.is_for_people:
+        printer.print(answer, lambda: flow_table(inspections, is_full=full))
+    if inspections:
+        echo(summary(inspections, skipped=len(skipped)), err=True)
     for file in skipped:
         echo(f"{file.path}: skipped: {file.skipped}", err=True)
     for file in problems:
@@ -62,8 +64,3 @@ def inspect(
             err=True,
         )
         raise typer.Exit(ExitCode.NOT_FOUND)
-
-
-def _print_json(inspections: list[Inspection]) -> None:
-    for one in inspections:
-        echo(json.dumps(one.as_json()))

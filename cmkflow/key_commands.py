@@ -10,7 +10,7 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.finding_text import finding_text
-from cmkflow.listing import facts
+from cmkflow.listing import Facts
 
 app = typer.Typer(no_args_is_help=True, help="Check the keys that protect environments.")
 
@@ -27,7 +27,7 @@ def _shown(answer: Any) -> RenderableType:
 
 
 def _key_lines(one: Any) -> Iterator[RenderableType]:
-    yield facts(
+    yield Facts(
         {
             "Key": f"{one['key_name']} of {one['vault_id'].rpartition('/')[2]}",
             "Policy": one["policy_name"] or "none yet",

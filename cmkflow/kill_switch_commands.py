@@ -7,7 +7,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.listing import Listing, facts
+from cmkflow.listing import Facts
 from cmkflow.signed_in_name import Name
 from cmkflow.timestamps import minute
 
@@ -36,9 +36,9 @@ def _queue_status(calls: Any) -> str:
     return f"{calls['waiting']}, {pace}; next at {minute(calls['next_at'])} UTC"
 
 
-def _format_health(answer: Any) -> Listing:
+def _format_health(answer: Any) -> Facts:
     dead = [f"{queue}: {count}" for queue, count in answer["dead_letters"].items() if count]
-    return facts(
+    return Facts(
         {
             "Store and broker": "available",
             "Kill switch": "on" if answer["kill_switch_on"] else "off",

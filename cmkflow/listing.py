@@ -1,10 +1,12 @@
 """Print rows: as a table that fits the terminal, or tab-separated in a pipe."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.table import Table
@@ -17,6 +19,7 @@ from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_machine import NextActor, StateProperties
+from shared.domain.name_lookup import short_ids
 
 
 def _style(facts: StateProperties) -> str:
@@ -33,8 +36,6 @@ _STYLES = {
     for state, facts in table.items()
 }
 
-#: Columns that are never shortened, because their values are copied into other commands.
-_WHOLE = {"Remediation", "Id", "Mode", "Approval policy", "State"}
 #: The option for the next page.
 After = Annotated[
     str | None,
@@ -46,91 +47,120 @@ After = Annotated[
 ]
 _SPACING = 2
 #: Minimum width of a shortened column.
-_NARROWEST = 8
+_NARROWEST = 12
+
+
+class Kind(StrEnum):
+    """How a column is shortened."""
+
+    TEXT = "text"  #: at its end
+    PATH = "path"  #: in the middle
+    WORD = "word"  #: never: a state, or a value that is copied into other commands
+    NUMBER = "number"  #: never; aligned right, and empty for 0
+    ID = "id"  #: to its beginning in a terminal; complete in a pipe
+
+
+type Cell = str | int | Text
+#: What rich draws: a column, and the texts of its cells.
+type _Drawn = tuple["Column", list[Text]]
 
 
 @dataclass(frozen=True, slots=True)
-class ShortId:
-    """An id that is shortened in a terminal and complete in a pipe."""
+class Column:
+    """A column of a table: its title, and its value for an item."""
 
-    whole: str
-    short: str
-
-
-type Cell = str | Text | ShortId
+    title: str
+    of: Callable[[Any], Cell]
+    kind: Kind = Kind.TEXT
+    #: True to omit it in a narrow terminal.
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Rows with titles; empty columns are omitted. Without titles, rows are names and values."""
+    """One line for each item, and a second one for its note; empty columns are omitted."""
 
-    titles: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    #: A note for each row, on a second line; empty for none.
-    notes: Sequence[str] = ()
-    #: True to wrap cells; False to shorten them, one line per row.
-    is_folded: bool = False
+    columns: Sequence[Column]
+    items: Sequence[Any]
+    #: Returns the note of an item; empty for none.
+    note: Callable[[Any], str] = lambda _: ""
     #: Value of `--after` for the next page; empty on the last page. For pipes: `--query next`.
     next: str = ""
+    #: True to shorten nothing.
+    is_full: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the rows in the format for the console."""
         if not console.is_terminal:
             yield from self._tabbed()
-        elif self.is_folded:
-            yield self._table()
-        else:
-            yield from self._lines(options.max_width)
-        if self.next and console.is_terminal:
+            return
+        yield from self._lines(options.max_width)
+        if self.next:
             yield Text(f"More: add --after {self.next}", style="dim")
 
-    def _shown(self) -> list[int]:
-        columns = range(len(self.titles) or 2)
-        return [i for i in columns if not self.rows or any(row[i] for row in self.rows)]
-
-    def _notes(self) -> Sequence[str]:
-        return self.notes or [""] * len(self.rows)
-
     def _tabbed(self) -> Iterator[Segment]:
-        shown = self._shown()
-        has_notes = any(self.notes)
-        if self.titles:
-            yield _tabs([*(self.titles[i] for i in shown), *["Why"] * has_notes])
-        for row, note in zip(self.rows, self._notes(), strict=True):
-            cells = [row[i] for i in shown]
-            texts = [one.whole if isinstance(one, ShortId) else str(one) for one in cells]
-            yield _tabs([*texts, *[note] * has_notes])
-
-    def _table(self) -> Table:
-        if not self.titles:
-            grid = Table.grid(padding=(0, _SPACING))
-            grid.add_column(no_wrap=True)
-            grid.add_column(overflow="fold")
-            for name, value in self.rows:
-                is_styled = isinstance(name, Text)
-                grid.add_row(_text(name) if is_styled else Text(str(name), "bold"), _text(value))
-            return grid
-        drawn = Table(header_style="bold")
-        for column in self._shown():
-            title = self.titles[column]
-            drawn.add_column(title, overflow="fold", no_wrap=title in _WHOLE)
-        for row in self.rows:
-            drawn.add_row(*(_text(row[column]) for column in self._shown()))
-        return drawn
+        values = [[_plain(column.of(item)) for item in self.items] for column in self.columns]
+        notes = list(map(self.note, self.items))
+        shown = [*zip((one.title for one in self.columns), values, strict=True), ("Note", notes)]
+        filled = [(title, texts) for title, texts in shown if any(texts) or not self.items]
+        yield _tabs(title for title, _ in filled)
+        for row in zip(*(texts for _, texts in filled), strict=True):
+            yield _tabs(row)
 
     def _lines(self, width: int) -> Iterator[Text]:
-        shown = self._shown()
-        cells = [[_text(row[i]) for i in shown] for row in self.rows]
-        titles = [Text(self.titles[i], style="bold") for i in shown]
-        widths = [max(line[i].cell_len for line in (titles, *cells)) for i in range(len(shown))]
-        _fit(widths, [self.titles[i] not in _WHOLE for i in shown], width)
-        yield _line(titles, widths, width)
-        for line, note in zip(cells, self._notes(), strict=True):
-            yield _line(line, widths, width)
-            if note:
-                second = Text(f"  {printable(note)}", style="dim")
-                second.truncate(width, overflow="ellipsis")
-                yield second
+        drawn = [(one, self._texts(one)) for one in self.columns]
+        drawn = [one for one in drawn if not self.items or any(text.plain for text in one[1])]
+        widths = _widths(drawn)
+        if not self.is_full:
+            while sum(widths) + _SPACING * (len(widths) - 1) > width:
+                if not (optional := [one for one in drawn if one[0].is_optional]):
+                    break
+                drawn.remove(optional[-1])
+                widths = _widths(drawn)
+            _fit(widths, [one.kind in (Kind.TEXT, Kind.PATH) for one, _ in drawn], width)
+        sizes = [(one, wide) for (one, _), wide in zip(drawn, widths, strict=True)]
+        yield _line(sizes, [Text(one.title, style="bold") for one, _ in drawn])
+        for number, item in enumerate(self.items):
+            yield _line(sizes, [texts[number] for _, texts in drawn])
+            if note := self.note(item):
+                yield from self._second_line(note, width)
+
+    def _texts(self, column: Column) -> list[Text]:
+        values = [column.of(item) for item in self.items]
+        if column.kind is Kind.ID:
+            ids = short_ids(map(str, values))
+            values = [ids[str(one)] for one in values]
+        return [_text(one) for one in values]
+
+    def _second_line(self, note: str, width: int) -> Iterator[Text]:
+        second = Text(f"  {printable(note)}", style="dim", no_wrap=not self.is_full)
+        if not self.is_full:
+            second.truncate(width, overflow="ellipsis")
+        yield second
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values, one line each."""
+
+    items: Mapping[str, Cell]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines; empty values are omitted."""
+        shown = [(name, value) for name, value in self.items.items() if value]
+        if not console.is_terminal:
+            yield from (_tabs((name, _plain(value))) for name, value in shown)
+            return
+        grid = Table.grid(padding=(0, _SPACING))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in shown:
+            grid.add_row(Text(name, "bold"), _text(value))
+        yield grid
+
+
+def _widths(drawn: Sequence[_Drawn]) -> list[int]:
+    return [max(text.cell_len for text in (Text(one.title), *texts)) for one, texts in drawn]
 
 
 def _fit(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
@@ -142,22 +172,36 @@ def _fit(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
         widths[max(wide, key=widths.__getitem__)] -= 1
 
 
-def _line(cells: Sequence[Text], widths: Sequence[int], width: int) -> Text:
-    line = Text()
-    for cell, wide in zip(cells, widths, strict=True):
-        part = cell.copy()
-        part.truncate(wide, overflow="ellipsis", pad=True)
-        line.append_text(part).append(" " * _SPACING)
+def _line(columns: Sequence[tuple[Column, int]], cells: Sequence[Text]) -> Text:
+    line = Text(no_wrap=True, overflow="ignore")
+    for (column, width), cell in zip(columns, cells, strict=True):
+        line.append_text(_cell(cell, column.kind, width)).append(" " * _SPACING)
     line.rstrip()
-    line.truncate(width, overflow="ellipsis")
     return line
+
+
+def _cell(cell: Text, kind: Kind, width: int) -> Text:
+    """Return a cell of exactly this width."""
+    part = cell.copy()
+    if kind is Kind.PATH and part.cell_len > width:
+        tail = part.plain[-((width - 1) * 2 // 3) :]
+        head = set_cell_size(part.plain, max(0, width - 1 - cell_len(tail)))
+        part.plain = f"{head}…{tail}"
+    if kind is Kind.NUMBER:
+        part.pad_left(max(0, width - part.cell_len))
+    part.truncate(width, overflow="ellipsis", pad=True)
+    return part
+
+
+def _plain(cell: Cell) -> str:
+    return "" if cell == 0 else str(cell)
 
 
 def _text(cell: Cell) -> Text:
     if isinstance(cell, Text):
         return Text(printable(cell.plain), style=cell.style)
-    text = cell.short if isinstance(cell, ShortId) else cell
-    return Text(printable(text), style=_STYLES.get(text, ""))
+    text = printable(_plain(cell))
+    return Text(text, style=_STYLES.get(text, ""))
 
 
 def _tabs(texts: Iterable[str]) -> Segment:
@@ -165,13 +209,3 @@ def _tabs(texts: Iterable[str]) -> Segment:
     return Segment(
         "\t".join(one_field(printable(text).replace("\n", ", ")) for text in texts) + "\n"
     )
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Listing:
-    """Return a table with wrapped cells."""
-    return Listing(titles=titles, rows=list(rows), is_folded=True)
-
-
-def facts(items: Mapping[str, str]) -> Listing:
-    """Return a list of names and values; empty values are omitted."""
-    return Listing(titles=(), rows=[one for one in items.items() if one[1]], is_folded=True)

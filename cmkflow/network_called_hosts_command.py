@@ -1,11 +1,9 @@
 """`cmkflow network called-hosts`: show the hosts that exported flows call."""
 
 import asyncio
-import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,25 +11,19 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.called_host_report import CalledHostReport, CalledHostRow, as_csv
+from cmkflow.called_host_report import CalledHostReport, CalledHostRow
 from cmkflow.exported_resources import read_exported
 from cmkflow.flow_files import FlowFile, read_flow_files
-from cmkflow.listing import table
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import read_firewalls
 from cmkflow.network_check_command import canonical_region
-from cmkflow.pager import NoPager, print_text
+from cmkflow.output import Output, OutputFormat, Query
+from cmkflow.pager import NoPager
+from cmkflow.paragraphs import short_names
+from cmkflow.printing import AnswerPrinter
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
 from shared.domain.network.called_hosts import targets
-
-
-class CalledHostFormat(StrEnum):
-    """Values of `--output`."""
-
-    TABLE = "table"  #: text for people
-    JSON = "json"  #: one object per line
-    CSV = "csv"  #: for spreadsheets
-
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
@@ -60,28 +52,21 @@ def show_called_hosts(
             help="Write an e-mail to the owner of each external host to this folder.",
         ),
     ] = None,
-    output: Annotated[
-        CalledHostFormat,
-        typer.Option("--output", "-o", help="Output format. json prints one object per line."),
-    ] = CalledHostFormat.TABLE,
+    output: Output = OutputFormat.TABLE,
+    query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
     """Show which hosts flows call, which exported resources they are, and which owners to ask.
 
     Exits with 1 if a file could not be read; the others are shown.
     """
+    printer = AnswerPrinter(output, query, no_pager=no_pager)
     files = list(read_flow_files(paths))
     tags = read_list(service_tags)
     answers = CalledHostReport(tags, [canonical_region(one, tags) for one in region])
     read = asyncio.run(read_firewalls(read_exported(firewalls or ())))
     rows = [answers.row(one) for one in targets(_hosts_by_flow(files), read)]
-    if output is CalledHostFormat.JSON:
-        for row in rows:
-            echo(json.dumps(row))
-    elif output is CalledHostFormat.CSV:
-        echo(as_csv(rows).rstrip("\n"))
-    else:
-        print_text(_format_rows(rows), is_paged=not no_pager)
+    printer.print({"items": rows}, lambda: _format_rows(rows))
     if email_folder:
         _write_mails(email_folder, rows, answers)
     problems = [file for file in files if file.problem]
@@ -109,20 +94,20 @@ def _write_mails(folder: Path, rows: Sequence[CalledHostRow], answers: CalledHos
             echo(str(file), err=True)
 
 
+_COLUMNS = (
+    Column("Host", lambda row: row["host"] or "(expression)", Kind.PATH),
+    Column("Verdict", lambda row: row["verdict"].replace("_", " "), Kind.WORD),
+    Column("Flows", lambda row: len(row["flows"]), Kind.NUMBER),
+    Column("Azure resource", lambda row: ", ".join(map(short_names, row["resources"])), Kind.PATH),
+)
+
+
 def _format_rows(rows: Sequence[CalledHostRow]) -> Group:
-    titles = ("Host", "Verdict", "Flows", "Azure resource")
-    lines = [
-        (
-            row["host"] or "(expression)",
-            row["verdict"],
-            "\n".join(row["flows"]),
-            "\n".join(row["resources"]),
-        )
-        for row in rows
-    ]
     asked = [row for row in rows if row["verdict"] == "external"]
     parts: list[RenderableType] = (
-        [table(titles, lines)] if lines else [Text("No flow sends HTTP requests.")]
+        [Listing(columns=_COLUMNS, items=rows, note=lambda row: ", ".join(row["flows"]))]
+        if rows
+        else [Text("No flow sends HTTP requests.")]
     )
     if asked:
         hosts = ", ".join(str(row["host"]) for row in asked)

@@ -1,9 +1,8 @@
 """`cmkflow network check`: check firewalls in exported files, offline."""
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -16,18 +15,29 @@ from rich.text import Text
 from cmkflow.api_client import ExitCode
 from cmkflow.exported_resources import read_exported
 from cmkflow.firewall_fix_text import FixLanguage, format_fix
-from cmkflow.listing import table
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import FirewallCheckRow, Question, check_network, is_firewall_issue
-from cmkflow.output import LinesFormat, LinesOutput
-from cmkflow.pager import NoPager, print_text
+from cmkflow.output import Output, OutputFormat, Query
+from cmkflow.pager import NoPager
+from cmkflow.paragraphs import short_names
+from cmkflow.printing import AnswerPrinter
 from cmkflow.run_archive_tables import number_of
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
+from shared.domain.network.firewall_fix import FirewallFix
 from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
+from shared.domain.network.verdict import Verdict
 
 _SHOWN = 3
-_IS_REQUIRED = {True: "yes", False: "no"}
+#: Worst verdict first; None: the file could not be read.
+_STYLES: Mapping[Verdict | None, str] = {
+    Verdict.DENIED: "bold red",
+    Verdict.PARTLY_ALLOWED: "bold red",
+    Verdict.UNKNOWN: "yellow",
+    None: "yellow",
+    Verdict.ALLOWED: "green",
+}
 
 
 class FailOn(StrEnum):
@@ -59,7 +69,8 @@ def check(
         list[str] | None,
         typer.Option(help="Azure region, such as WestEurope. Default: the tag as a whole."),
     ] = None,
-    output: LinesOutput = LinesFormat.TABLE,
+    output: Output = OutputFormat.TABLE,
+    query: Query = None,
     also_required: Annotated[
         str,
         typer.Option(
@@ -85,6 +96,7 @@ def check(
     Microsoft requires three service tags. If PowerPlatformPlex is missing, that is a firewall
     issue; the other two are only reported. Exits with 1 if a region is not in the service tag list.
     """
+    printer = AnswerPrinter(output, query, no_pager=no_pager)
     tags = read_list(service_tags)
     question = Question(
         tags=tags,
@@ -93,29 +105,66 @@ def check(
     )
     exported = read_exported(firewalls)
     rows = asyncio.run(check_network(exported, question, with_fixes=show_fix is not None))
-    if output is LinesFormat.JSON:
-        for row in rows:
-            echo(json.dumps(row, default=asdict))
-    else:
-        _print(rows, show_fix, is_paged=not no_pager)
+    printer.print({"items": [_plain(row) for row in rows]}, lambda: _text(rows, show_fix))
+    echo(_summary(rows), err=True)
     if fail_on:
         _fail_on_issues(rows)
 
 
-def _print(
-    rows: Sequence[FirewallCheckRow], language: FixLanguage | None, *, is_paged: bool
-) -> None:
-    checked = [row for row in rows if row["verdict"]]
-    unread = [row for row in rows if row["kind"] == "file"]
-    titles = ("Firewall", "Kind", "Region", "Tag", "Required", "Verdict", "Missing", "Why")
+def _plain(row: FirewallCheckRow) -> dict[str, object]:
+    """Return a row whose fix is an object, as JSON has it."""
+    return {
+        name: asdict(value) if isinstance(value, FirewallFix) else value
+        for name, value in row.items()
+    }
+
+
+def _text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
+    """Return the required tags that each firewall lacks first, and the fixes."""
+    shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
+    table = Listing(columns=_columns(shown), items=sorted(shown, key=_rank), note=_note)
     found = {row["resource"]: one for row in rows if language and (one := row.get("fix"))}
-    texts = [
+    fixes = [
         Text(f"\n{format_fix(asdict(one), language)}", no_wrap=True, overflow="ignore")
         for one in found.values()
         if language
     ]
-    checks = Group(table(titles, map(_cells, checked + unread)), Text(_summary(rows)))
-    print_text(Group(checks, *texts), is_paged=is_paged)
+    return Group(*([table] if shown else []), *fixes)
+
+
+def _rank(row: FirewallCheckRow) -> int:
+    return list(_STYLES).index(row["verdict"])
+
+
+def _columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
+    names = Counter(short_names(one) for one in {row["resource"] for row in rows})
+
+    def name(row: FirewallCheckRow) -> str:
+        short = short_names(row["resource"])
+        return short if names[short] == 1 else row["resource"]
+
+    tags = {row["tag"] for row in rows if row["verdict"]}
+    return (
+        Column("Firewall", name, Kind.PATH),
+        Column("Kind", lambda row: row["kind"].replace("_", " ")),
+        Column("Region", lambda row: row["region"] or "", Kind.WORD),
+        Column("Tag", lambda row: row["tag"] if len(tags) > 1 else "", Kind.WORD),
+        Column("Verdict", _verdict, Kind.WORD),
+        Column("Missing", lambda row: len(row["missing_prefixes"]), Kind.NUMBER),
+    )
+
+
+def _verdict(row: FirewallCheckRow) -> Text:
+    verdict = row["verdict"]
+    return Text((verdict or "not read").replace("_", " "), style=_STYLES[verdict])
+
+
+def _note(row: FirewallCheckRow) -> str:
+    """Return why a firewall does not allow a tag, and the first address ranges."""
+    missing = row["missing_prefixes"]
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    prefixes = f"missing {', '.join(missing[:_SHOWN])}{more}" if missing else ""
+    return " · ".join(filter(None, (row["message"], prefixes)))
 
 
 def _fail_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
@@ -151,21 +200,6 @@ def canonical_region(region: str, tags: ServiceTagList) -> str:
             return one
     echo(f"{PROTECTED_TAG} has no region {region}. Regions: {', '.join(known)}.", err=True)
     raise typer.Exit(1)
-
-
-def _cells(row: FirewallCheckRow) -> tuple[str, ...]:
-    missing = row["missing_prefixes"]
-    more = f"\nand {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return (
-        row["resource"],
-        row["kind"],
-        row["region"] or "",
-        row["tag"] if row["verdict"] else "",
-        _IS_REQUIRED[row["required"]] if row["verdict"] else "",
-        row["verdict"] or "",
-        "\n".join(missing[:_SHOWN]) + more,
-        row["message"] or "",
-    )
 
 
 def _summary(rows: Sequence[FirewallCheckRow]) -> str:

@@ -5,7 +5,6 @@ https://www.microsoft.com/download/details.aspx?id=56519, or responses of Azure'
 discovery API.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +17,13 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.firewall_fix_command import register as register_fix
-from cmkflow.listing import table
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_called_hosts_command import show_called_hosts
 from cmkflow.network_check_command import check
-from cmkflow.output import LinesFormat, LinesOutput
-from cmkflow.pager import NoPager, print_text
+from cmkflow.output import Output, OutputFormat, Query
+from cmkflow.pager import NoPager
+from cmkflow.printing import AnswerPrinter
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
 from cmkflow.timestamps import minute
@@ -53,27 +53,39 @@ def show_changes_between_lists(
     ],
     after: Annotated[Path, typer.Option("--to", metavar="FILE", help="File with the later list.")],
     tag: Annotated[str, typer.Option(help="Service tag to compare.")] = PROTECTED_TAG,
-    output: LinesOutput = LinesFormat.TABLE,
+    output: Output = OutputFormat.TABLE,
+    query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
     """Show the address ranges of a service tag that were added and removed, by region."""
+    printer = AnswerPrinter(output, query, no_pager=no_pager)
     old, new = read_list(before), read_list(after)
     try:
         found = _changes(old, new, tag)
     except ValueError as err:
         echo(f"{before}, {after}: {err}", err=True)
         raise typer.Exit(1) from None
-    if output is LinesFormat.JSON:
-        for one in found:
-            echo(json.dumps(asdict(one)))
-    else:
-        heading = f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_totals(found)}."
-        rows = [
-            (one.region or "no region", "\n".join(one.added), "\n".join(one.removed))
-            for one in found
-        ]
-        lines = [table(("Region", "Added", "Removed"), rows)] if rows else []
-        print_text(Group(Text(heading), *lines), is_paged=not no_pager)
+    items = [asdict(one) for one in found]
+    printer.print({"items": items}, lambda: _change_table(_REGION, items) if items else Text(""))
+    echo(f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_totals(found)}.", err=True)
+
+
+def _change_table(name: Column, changes: Sequence[Any]) -> Listing:
+    """Return the address ranges that were added and removed, by region."""
+    return Listing(columns=(name, *_COUNTS), items=changes, note=_ranges, is_full=True)
+
+
+def _ranges(change: Any) -> str:
+    signs = (("+", change["added"]), ("-", change["removed"]))
+    return " ".join(f"{sign}{one}" for sign, ranges in signs for one in ranges)
+
+
+_REGION = Column("Region", lambda one: one["region"] or "no region")
+_TAG = Column("Tag and region", lambda one: f"{one['tag']}.{one['region']}")
+_COUNTS = (
+    Column("Added", lambda one: len(one["added"]), Kind.NUMBER),
+    Column("Removed", lambda one: len(one["removed"]), Kind.NUMBER),
+)
 
 
 def _format_versions(answer: Any) -> RenderableType:
@@ -98,14 +110,7 @@ def _format_version(one: Any) -> Iterator[RenderableType]:
     lists = f"{one['previous_change_number']} to {one['change_number']}"
     heading = f"{minute(one['first_seen_at'])} UTC: list {lists}{is_open}"
     yield Text(heading, style="bold")
-    rows = [
-        (
-            f"{change['tag']}.{change['region']}",
-            *map("\n".join, (change["added"], change["removed"])),
-        )
-        for change in one["changes"]
-    ]
-    yield table(("Tag and region", "Added", "Removed"), rows)
+    yield _change_table(_TAG, one["changes"])
     for firewall in one["affected_firewalls"]:
         missing = ", ".join(firewall["missing_prefixes"])
         yield Text(f"! {firewall['name']} does not allow {missing} ({firewall['issue']})")

@@ -17,20 +17,26 @@ class OutputFormat(StrEnum):
     """Values of `--output`, as in the Azure CLI."""
 
     TABLE = "table"  #: text for people
-    JSON = "json"  #: the API's answer
+    JSON = "json"  #: the whole answer
     TSV = "tsv"  #: values separated by tabs, one row per line
     CSV = "csv"  #: the same as CSV, with a header
 
 
-class LinesFormat(StrEnum):
-    """What `--output` takes of commands that work offline."""
-
-    TABLE = "table"  #: text for people
-    JSON = "json"  #: one object a line
-
-
-LinesOutput = Annotated[
-    LinesFormat, typer.Option("--output", "-o", help="For programs: one JSON object a line.")
+Output = Annotated[
+    OutputFormat,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Output format. json is the whole answer; tsv and csv are its rows.",
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        help="JMESPath query on the answer. Prints JSON unless --output is set.",
+        show_default=False,
+    ),
 ]
 
 

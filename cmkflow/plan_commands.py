@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.api_client import ApiCall, ApiClient, ApiError
-from cmkflow.api_command import api_command
+from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
+from cmkflow.api_command import Shown, api_command
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
-from cmkflow.plan_text import plan_blocks, summary
+from cmkflow.paragraphs import names_of
+from cmkflow.plan_text import approval_text, plan_text
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import counted, first_names
+from cmkflow.remediation_tables import counted
 from cmkflow.run_archive_tables import number_of
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, one_line
@@ -28,13 +29,23 @@ def describe() -> None:
     """Show plans."""
 
 
-@api_command(app, "show", show=plan_blocks)
+@api_command(app, "show", show=lambda answer: plan_text(answer, ""))
 def show_plan(
     api: ApiClient,
     remediation: RemediationId,
     environment: InEnvironment = None,
+    flows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--flow", help="Flow to show with every change. Can be repeated. Default: all."
+        ),
+        FLOWS_OF_PLANS,
+    ] = None,
     needs_changes: Annotated[
         bool, typer.Option("--needs-changes", help="Show only flows that need changes first.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show every planned change of every flow, in order.")
     ] = False,
     html: Annotated[
         Path | None,
@@ -46,22 +57,36 @@ def show_plan(
         ),
     ] = None,
 ) -> object:
-    """Show the plan: each flow with its reason, callers and planned changes in order."""
+    """Show the plan: problems first, and one line for each flow."""
     only = str(PlannedAction.NEEDS_CHANGES) if needs_changes else None
-    if html is None:
-        answer = api.send(_call(remediation, environment))
-        return _only(one_line(answer), only) if only else answer
-    query = {"environment": environment, "filter": only, "export": "true"}
-    path = ("dashboard", "remediations", remediation, "plan")
-    write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
-    echo(f"Wrote {html}.", err=True)
-    raise typer.Exit
+    if html is not None:
+        query = {"environment": environment, "filter": only, "export": "true"}
+        path = ("dashboard", "remediations", remediation, "plan")
+        write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
+        echo(f"Wrote {html}.", err=True)
+        raise typer.Exit
+    answer = api.send(_call(remediation, environment))
+    if only or flows:
+        answer = _select(one_line(answer), only, flows)
+    is_full = full or needs_changes or bool(flows)
+    return Shown(
+        answer=answer,
+        show=lambda found: plan_text(found, remediation, is_full=is_full),
+        next_commands=[] if is_full else _next_commands(answer, remediation),
+    )
+
+
+def _next_commands(answer: Any, remediation: str) -> list[str]:
+    """Return the commands that approve the plan, and show all of it."""
+    waits = any(plan["awaiting_flow_ids"] for plan in answer["items"])
+    shows = [f"cmkflow plan show {remediation} --full"] if answer["items"] else []
+    return [*([f"cmkflow approve {remediation}"] if waits else []), *shows]
 
 
 def _format_approval(answer: Any) -> Text:
     lines = [counted(answer["flow_count"], "plan", "approved")]
     if answer["kill_switch_on"]:
-        flow_names = first_names(answer["flow_names"])
+        flow_names = names_of(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off."
         lines.append(Text(text, style="bold red"))
     return Text("\n").join(lines)
@@ -94,12 +119,15 @@ def approve_plan(
     """
     if not versions:
         plans = one_line(api.send(_call(remediation, environment)))
-        versions = _confirm_versions(plans, except_flows or [], yes=yes)
+        versions = _confirm_versions(plans, remediation, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "approved_by": by}
     if except_flows:
         body["excluded_flow_ids"] = except_flows
-    return api.send(
-        ApiCall(method="POST", path=("remediations", remediation, "approve"), body=body)
+    path = ("remediations", remediation, "approve")
+    return Shown(
+        answer=api.send(ApiCall(method="POST", path=path, body=body)),
+        show=_format_approval,
+        next_commands=[f"cmkflow watch {remediation}"],
     )
 
 
@@ -113,16 +141,26 @@ def _call(remediation: str, environment: str | None) -> ApiCall:
     return ApiCall(method="GET", path=path, query={"environment": environment})
 
 
-def _only(answer: Any, action: str) -> object:
-    """Return only the items with this action; plans without such items are omitted."""
+def _select(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
+    """Return only the items with this action and of these flows; plans without any are omitted."""
+    named = {one.lower() for one in flows or ()}
+
+    def is_selected(item: Any) -> bool:
+        is_named = named & {item["workflow_id"], item["flow_name"].lower()}
+        return action in (None, item["action"]) and bool(is_named or not named)
+
     plans = [
-        {**plan, "items": [item for item in plan["items"] if item["action"] == action]}
-        for plan in answer["items"]
+        {**plan, "items": list(filter(is_selected, plan["items"]))} for plan in answer["items"]
     ]
-    return {**answer, "items": [plan for plan in plans if plan["items"]]}
+    found = [plan for plan in plans if plan["items"]]
+    if named and not found:
+        raise ApiError("The plan has no such flow.", ExitCode.NOT_FOUND)
+    return {**answer, "items": found}
 
 
-def _confirm_versions(plans: Any, except_flows: Sequence[str], *, yes: bool) -> list[str]:
+def _confirm_versions(
+    plans: Any, remediation: str, except_flows: Sequence[str], *, yes: bool
+) -> list[str]:
     """Show the plans that await approval on stderr, ask, and return their versions.
 
     The question counts only the flows that this approval includes.
@@ -132,28 +170,26 @@ def _confirm_versions(plans: Any, except_flows: Sequence[str], *, yes: bool) -> 
         raise ApiError("No plan awaits approval. Check cmkflow remediation show.")
     console = Terminal(stderr=True)
     if not yes:
-        console.print(plan_blocks({"items": waiting}), Text())
+        console.print(plan_text({"items": waiting}, remediation), Text(), crop=False)
+    number = 0
     for plan in waiting:
-        job = plan["environment_job"]
-        name = job["environment_name"] or job["environment_id"]
-        console.print(Text(f"{name}: version {plan['version']}, {summary(plan)}."))
-    excluded = [title for plan in waiting for title in _excluded_names(plan, except_flows)]
-    if excluded:
-        console.print(Text(f"Excluded from the approval: {', '.join(excluded)}."))
+        excluded = _excluded_flows(plan, except_flows)
+        number += len(plan["awaiting_flow_ids"]) - len(excluded)
+        console.print(approval_text(plan, remediation, excluded), crop=False)
     if not yes:
-        number = sum(len(plan["awaiting_flow_ids"]) for plan in waiting) - len(excluded)
         confirm(f"Approve {number_of(number, 'flow')}?")
     return [plan["version"] for plan in waiting]
 
 
-def _excluded_names(plan: Any, except_flows: Sequence[str]) -> list[str]:
-    """Return the names of the flows that this approval excludes."""
+def _excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
+    """Return the ids of the flows that this approval excludes."""
     named = {one.lower() for one in except_flows}
-    waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]]
+    waiting = [
+        one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]
+    ]
     flows = [
         one["workflow_id"]
         for one in waiting
         if named & {one["workflow_id"], one["flow_name"].lower()}
     ]
-    excluded = add_parents(flows, {one["workflow_id"]: one["children"] for one in waiting})
-    return [one["display_name"] for one in waiting if one["workflow_id"] in excluded]
+    return frozenset(add_parents(flows, {one["workflow_id"]: one["children"] for one in waiting}))

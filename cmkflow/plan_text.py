@@ -1,37 +1,213 @@
-"""Format plans for the terminal. `Text` prevents markup in names from being interpreted."""
+"""Format plans for the terminal: one line per flow, problems first, or every planned change."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.listing import facts
-from cmkflow.timestamps import minute
-from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, plan_sort_key
+from cmkflow.listing import Column, Kind, Listing
+from cmkflow.paragraphs import (
+    Command,
+    Headline,
+    Paragraph,
+    as_argument,
+    names_of,
+    short_names,
+)
+from cmkflow.plan_details import plan_details
+from cmkflow.run_archive_tables import number_of
+from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
+from shared.domain.plans.plan_item import PlannedAction
 
-#: An action without a copy, so that callers need no change.
-_KEEPS_CALLERS = "add_to_solution"
-_STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_change": "dim"}
+#: Most findings of an environment that the short text shows.
+_FINDINGS = 3
+_NAMED = 3
+#: Actions whose words are too long for a column.
+_SHORT: dict[str, str] = {
+    PlannedAction.COPY_WITH_DEPENDENT_FLOWS: "copy + dependents",
+    PlannedAction.CUT_OVER: "cut over",
+    PlannedAction.COPY_OFF: "copy, stays off",
+}
+_NEEDS_CHANGES = str(PlannedAction.NEEDS_CHANGES)
+_NO_CHANGE = str(PlannedAction.NO_CHANGE)
 
 
-def plan_blocks(answer: Any) -> RenderableType:
-    """Return each plan: version, totals, and every flow."""
-    parts = [part for plan in answer["items"] for part in (*_plan(plan), Text())]
+@dataclass(frozen=True)
+class PlanSummary:
+    """What the plan of one environment says, counted."""
+
+    plan: Any
+
+    @property
+    def name(self) -> str:
+        """Return the name of the environment."""
+        job = self.plan["environment_job"]
+        return str(job["environment_name"] or job["environment_id"])
+
+    @cached_property
+    def awaiting(self) -> frozenset[str]:
+        """Return the ids of the flows that await approval."""
+        return frozenset(self.plan["awaiting_flow_ids"])
+
+    @cached_property
+    def included(self) -> list[Any]:
+        """Return the flows that the plan changes, those with a risk first."""
+        left_out = {_NEEDS_CHANGES, _NO_CHANGE}
+        found = [one for one in self.plan["items"] if one["action"] not in left_out]
+        return sorted(found, key=lambda one: (not self.risk(one), *_sort_key(one)))
+
+    @cached_property
+    def needs_changes(self) -> list[Any]:
+        """Return the flows that their makers must change first."""
+        found = [one for one in self.plan["items"] if one["action"] == _NEEDS_CHANGES]
+        return sorted(found, key=_sort_key)
+
+    @cached_property
+    def firewalls(self) -> dict[str, list[str]]:
+        """Return the names of the firewalls with an issue, by flow."""
+        found: dict[str, list[str]] = {}
+        for issue in self.plan["environment_job"]["firewall_issues"]:
+            for flow in issue["workflow_ids"]:
+                found.setdefault(flow, []).append(issue["firewall_name"])
+        return found
+
+    def risk(self, item: Any) -> str:
+        """Return what is special about a flow: the most important one, or an empty text."""
+        firewalls = self.firewalls.get(item["workflow_id"], [])
+        manual = manual_callers(item)
+        if item["changed_since_approval"]:
+            return "changed since the approval"
+        if firewalls:
+            return (
+                f"firewall {firewalls[0]}" if len(firewalls) == 1 else f"{len(firewalls)} firewalls"
+            )
+        return number_of(len(manual), "manual caller") if manual else ""
+
+    def lines(self, flows: Sequence[Any]) -> Iterator[str]:
+        """Yield what the approval of these flows accepts."""
+        denied = [one for one in flows if one["workflow_id"] in self.firewalls]
+        if denied:
+            names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})
+            yield f"{_flows(denied)} may be blocked by firewalls: {names_of(names, _NAMED)}"
+        if manual := [one for one in flows if manual_callers(one)]:
+            yield f"{_flows(manual)} with callers that only a person can change"
+        if unknown := [one for one in flows if one["unknowns"]]:
+            yield f"{_flows(unknown)} with unknowns: facts that the app cannot read before the copy"
+        if cut := [one for one in flows if one["action"] == PlannedAction.CUT_OVER]:
+            yield f"{_flows(cut)} cut over: original and copy are both off for a moment"
+
+    def change_count(self, flows: Sequence[Any]) -> str:
+        """Return the number of planned changes of these flows."""
+        return number_of(sum(len(one["planned_changes"]) for one in flows), "planned change")
+
+
+def plan_text(answer: Any, remediation: str, *, is_full: bool = False) -> RenderableType:
+    """Return each plan: totals, problems, and one line per flow, or with `is_full` every change."""
+    summaries = [PlanSummary(plan) for plan in answer["items"]]
+    parts = [part for one in summaries for part in (*_plan(one, remediation, is_full), Text())]
     return Group(*parts[:-1]) if parts else Text("The plan is not ready yet.")
 
 
-def summary(plan: Any) -> str:
-    """Return the number of flows for each action."""
-    counts = Counter(item["action"] for item in plan["items"])
-    ranked = [*ACTION_WORDS, *(action for action in counts if action not in ACTION_WORDS)]
-    words = [
-        f"{counts[action]} {ACTION_WORDS.get(action, action)}"
-        for action in ranked
-        if counts[action]
-    ]
-    return ", ".join(words) or "no flow is on Microsoft's key"
+def approval_text(plan: Any, remediation: str, excluded: Collection[str]) -> RenderableType:
+    """Return what the approval of a plan starts, without the flows that it excludes."""
+    one = PlanSummary(plan)
+    awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting]
+    flows = [flow for flow in awaiting if flow["workflow_id"] not in excluded]
+    lines = [f"{_flows(flows)}, {one.change_count(flows)}", *one.lines(flows)]
+    if excluded:
+        names = [flow["display_name"] for flow in awaiting if flow["workflow_id"] in excluded]
+        lines.append(f"Excluded from the approval: {', '.join(names)}")
+    if one.needs_changes:
+        lines.append(f"Not included, because they need changes first: {_flows(one.needs_changes)}")
+    left = f"Approve plan: {one.name} · #{remediation[:8]}"
+    head = Headline(left=left, right=f"version {plan['version']}")
+    return Group(head, *(Paragraph(text=line) for line in lines))
+
+
+def manual_callers(item: Any) -> list[Any]:
+    """Return the callers that a person has to change."""
+    if item["action"] == PlannedAction.ADD_TO_SOLUTION:  # without a copy, no caller changes
+        return []
+    return [one for one in item["callers"] if one["manual_reason"]]
+
+
+def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[RenderableType]:
+    job = one.plan["environment_job"]
+    yield Headline(left=f"Plan: {one.name} · #{remediation[:8]}", right=_state(job), style="yellow")
+    yield Text(_totals(one))
+    yield Text(_version(one))
+    accepted = list(one.lines(one.included))
+    shown = job["findings"] if is_full else [short_names(text) for text in job["findings"]]
+    shown = shown if is_full else shown[:_FINDINGS]
+    if accepted or shown:
+        yield Text("\nBefore you approve", style="bold")
+        yield from (Paragraph(text=text) for text in accepted)
+        yield from (Paragraph(text=text, max_lines=None if is_full else 1) for text in shown)
+        if more := len(job["findings"]) - len(shown):
+            yield Paragraph(text=f"{number_of(more, 'more note')}: --full")
+    if is_full:
+        yield from plan_details(one.plan, sorted(one.plan["items"], key=_sort_key))
+        return
+    if one.included:
+        columns = (*_COLUMNS, Column("Risk", one.risk))
+        yield Text()
+        yield Listing(columns=columns, items=one.included)
+    if one.needs_changes:
+        yield Text(f"\nNeeds changes first ({len(one.needs_changes)})", style="bold yellow")
+        yield Listing(columns=_NEEDED_COLUMNS, items=one.needs_changes)
+    yield from _firewalls(one)
+
+
+def _firewalls(one: PlanSummary) -> Iterator[RenderableType]:
+    issues = one.plan["environment_job"]["firewall_issues"]
+    if not issues:
+        return
+    names = {item["workflow_id"]: item["display_name"] for item in one.plan["items"]}
+
+    def blocked(issue: Any) -> str:
+        return names_of([names.get(flow, flow) for flow in issue["workflow_ids"]], _NAMED)
+
+    columns = (
+        Column("Firewall", lambda issue: issue["firewall_name"]),
+        Column("Kind", lambda issue: issue["kind"].replace("_", " ")),
+        Column("Flows", lambda issue: issue["flow_count"], Kind.NUMBER),
+        Column("Blocks", blocked),
+        Column("The app will", lambda issue: issue["fix_by_app"]),
+    )
+    yield Text(f"\nFirewalls ({len(issues)})", style="bold")
+    yield Listing(columns=columns, items=issues)
+    environment = as_argument(one.name, one.plan["environment_job"]["environment_id"])
+    yield Command(label="Fix", command=f"cmkflow network fix --environment {environment}")
+
+
+def _state(job: Any) -> str:
+    if job["state"] != "awaiting_approval" and job["approved_by"]:
+        return f"Approved by {job['approved_by']}"
+    return str(job["state"]).replace("_", " ").capitalize()
+
+
+def _totals(one: PlanSummary) -> str:
+    counts = Counter(item["action"] for item in one.plan["items"])
+    at_risk = sum(bool(one.risk(item)) for item in one.included)
+    parts = (
+        number_of(len(one.included), "flow") if one.included else "No flow",
+        f"{at_risk} with a risk" if at_risk else "",
+        f"{counts[_NEEDS_CHANGES]} need changes first" if counts[_NEEDS_CHANGES] else "",
+        f"{counts[_NO_CHANGE]} not included" if counts[_NO_CHANGE] else "",
+    )
+    return " · ".join(filter(None, parts))
+
+
+def _version(one: PlanSummary) -> str:
+    job = one.plan["environment_job"]
+    expires = job["approval_expires_at"]
+    ends = f"approval expires {expires[:10]}" if one.awaiting and expires else ""
+    parts = (one.change_count(one.included), f"version {one.plan['version']}", ends)
+    return " · ".join(filter(None, parts))
 
 
 def _sort_key(item: Any) -> tuple[bool, int, str]:
@@ -40,75 +216,21 @@ def _sort_key(item: Any) -> tuple[bool, int, str]:
     )
 
 
-def _plan(plan: Any) -> Iterator[RenderableType]:
-    job = plan["environment_job"]
-    yield Text(job["environment_name"] or job["environment_id"], style="bold underline")
-    approved = ""
-    if job["approved_by"]:
-        version = f", version {job['approved_version']}" if job["approved_version"] else ""
-        approved = f"by {job['approved_by']}{version}"
-    yield facts(
-        {
-            "Version": plan["version"],
-            "State": job["state"],
-            "Flows": summary(plan),
-            "Awaiting approval": str(len(plan["awaiting_flow_ids"]) or ""),
-            "Until": f"{minute(job['approval_expires_at'])} UTC"
-            if plan["awaiting_flow_ids"]
-            else "",
-            "Approved": approved,
-        }
-    )
-    for item in sorted(plan["items"], key=_sort_key):
-        yield Text()
-        yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
-    yield from _network(job["firewall_issues"])
-    for one in plan["trigger_hosts"]:
-        flows = "1 flow" if len(one["flows"]) == 1 else f"{len(one['flows'])} flows"
-        doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
-        yield Text(f"Callers of {flows} must reach {one['host']}:443{doubt}")
-    for one in plan["external_hosts"]:
-        flows = "1 flow calls" if one["flow_count"] == 1 else f"{one['flow_count']} flows call"
-        yield Text(f"{flows} {one['host']}. Ask its owner to allow these addresses on TCP 443:")
-        yield Text(f"  {', '.join(one['prefixes'])}")
-    yield from (Text(f"! {finding}", style="yellow") for finding in job["findings"])
+def _flows(flows: Sequence[Any]) -> str:
+    return number_of(len(flows), "flow")
 
 
-def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
-    action = ACTION_WORDS.get(item["action"], item["action"])
-    style = _STYLES.get(item["action"], "bold")
-    mark = ("  awaits approval", "yellow") if is_awaiting else ""
-    yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)
-    yield Text(f"  {item['workflow_id']}", style="dim")
-    for change in item["changed_since_approval"]:
-        yield Text(f"  Changed since the approval: {change}", style="bold yellow")
-    yield Text(f"  {item['message']}")
-    if item["fix"]:
-        yield Text(f"  Fix: {item['fix']}", style="yellow")
-    for caller in item["callers"]:
-        needs_person = caller["manual_reason"] and item["action"] != _KEEPS_CALLERS
-        manual = f" (manual: {caller['manual_reason']})" if needs_person else ""
-        yield Text(f"  Caller: {caller['label']}{manual}")
-    for number, write in enumerate(item["planned_changes"], start=1):
-        yield Text(f"  {number}. {write}")
-    yield from (Text(f"  Unknown: {what}") for what in item["unknowns"])
-    yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
-    if item["conversion_preview"] and item["action"] in CONVERSION_WORDS:
-        yield Text(f"  {CONVERSION_WORDS[item['action']]}:")
-        yield from (
-            Text(f"  | {line}", style="dim") for line in item["conversion_preview"].splitlines()
-        )
+def _action(item: Any) -> str:
+    action = item["action"]
+    return _SHORT.get(action, ACTION_WORDS.get(action, action)).capitalize()
 
 
-def _network(issues: Any) -> Iterator[Text]:
-    for issue in issues:
-        yield Text()
-        count = max(issue["flow_count"], len(issue["workflow_ids"]))
-        flows = f"{count} flows" if count else "no flow"
-        yield Text(
-            f"! Firewall {issue['firewall_name']} blocks {flows}: {issue['name']}", style="yellow"
-        )
-        if issue["fix_by_app"]:
-            yield Text(f"  The app will {issue['fix_by_app']}.", style="bold")
-        else:
-            yield Text(f"  Fix: {issue['fix']}")
+_COLUMNS = (
+    Column("Flow", lambda one: one["display_name"]),
+    Column("Action", _action, Kind.WORD),
+    Column("Callers", lambda one: len(one["callers"]), Kind.NUMBER),
+)
+_NEEDED_COLUMNS = (
+    Column("Flow", lambda one: one["display_name"]),
+    Column("Reason", lambda one: one["message"]),
+)

@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ExitCode
-from cmkflow.api_command import api_command
+from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import After
 from cmkflow.names import (
     ENVIRONMENTS,
@@ -15,13 +16,13 @@ from cmkflow.names import (
     InEnvironment,
     RemediationId,
 )
+from cmkflow.paragraphs import names_of
 from cmkflow.remediation_tables import (
     counted,
-    first_names,
-    remediation_detail,
     remediation_table,
     unreadable,
 )
+from cmkflow.remediation_text import remediation_detail
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
 
@@ -44,16 +45,16 @@ def _format_start(answer: Any) -> Text:
     )
 
 
-def _format_action(answer: Any, done: str = "cancelled or rolled back") -> Text:
+def _format_action(answer: Any, done: str = "cancelled or rolled back") -> RenderableType:
     lines = [counted(answer["flow_count"], "job", done), *unreadable(answer)]
     if answer["flow_count"] and answer["kill_switch_on"]:
-        flow_names = first_names(answer["flow_names"])
+        flow_names = names_of(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
         text = f"{replay['display_name']} processes events since {replay['off_since']} again."
         lines.append(Text(text))
-    return Text("\n").join(lines)
+    return Group(*lines)
 
 
 @api_command(app, "start", show=_format_start)
@@ -119,12 +120,18 @@ def show_remediation(
     api: ApiClient,
     remediation: RemediationId,
     full: Annotated[
-        bool, typer.Option("--full", help="Show every step with its time and number of requests.")
+        bool,
+        typer.Option("--full", help="Show every flow, note and step, and shorten no reason."),
     ] = False,
 ) -> object:
-    """Show the progress of a remediation, and what each of its flows waits for."""
+    """Show the progress of a remediation, and the actions that it requires."""
     query = {"include_history": "true" if full else None}
-    return api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
+    answer = api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
+    return Shown(
+        answer=answer,
+        show=lambda found: remediation_detail(found, is_full=full),
+        next_commands=[] if full else [f"cmkflow remediation show {remediation} --full"],
+    )
 
 
 @api_command(app, "cancel", show=_format_action)
@@ -136,13 +143,13 @@ def cancel_remediation(
     return _send_action(api, remediation, "cancel", {"accept_replay": True} if replay else None)
 
 
-def _format_retry(answer: Any) -> Text:
+def _format_retry(answer: Any) -> RenderableType:
     if answer["flow_count"]:
         return _format_action(answer, "retried")
     lines = [Text(f"Nothing was retried. {answer['message']}", style="bold yellow")]
     if answer["fix"]:
         lines.append(Text(f"Fix: {answer['fix']}"))
-    return Text("\n").join([*lines, *unreadable(answer)])
+    return Group(*lines, *unreadable(answer))
 
 
 def retry_remediation(

@@ -1,6 +1,7 @@
 """`cmkflow run-archive`: archive the run history of originals, which copies do not have."""
 
 import time
+from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.listing import Listing
+from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
 from cmkflow.run_archive_tables import window_text
 from cmkflow.terminal import Terminal
@@ -19,20 +20,23 @@ from cmkflow.timestamps import minute
 app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")
 
 
+_COLUMNS = (
+    Column("Flow", itemgetter("display_name")),
+    Column("State", itemgetter("state"), Kind.WORD),
+    Column("Runs", itemgetter("runs"), Kind.NUMBER),
+    Column("Oldest (UTC)", lambda one: minute(one["oldest_run_at"]), Kind.WORD),
+    Column("Parts", lambda one: len(one["parts"]), Kind.NUMBER),
+)
+
+
 def archive_table(answer: Any) -> RenderableType:
     """Return the state of each run archive, and the end of each support window."""
-    titles = ("Flow", "State", "Runs", "Oldest (UTC)", "Parts")
-    rows = [
-        (
-            one["display_name"],
-            one["state"],
-            str(one["runs"]),
-            minute(one["oldest_run_at"]),
-            str(len(one["parts"])),
-        )
-        for one in answer["archives"]
-    ]
-    shown = Listing(titles=titles, rows=rows) if rows else Text("No run history is archived yet.")
+    archives = answer["archives"]
+    shown = (
+        Listing(columns=_COLUMNS, items=archives)
+        if archives
+        else Text("No run history is archived yet.")
+    )
     return Group(shown, *(Text(window_text(one)) for one in answer["support_windows"]))
 
 

@@ -1,37 +1,47 @@
 """`cmkflow status`: show the status of the tenant."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cmkflow import timestamps
 from cmkflow.api_client import ApiCall, ApiClient
-from cmkflow.api_command import api_command
-from cmkflow.listing import Listing
+from cmkflow.api_command import Shown, api_command
+from cmkflow.listing import Column, Kind, Listing
+from cmkflow.paragraphs import Command, Headline, Paragraph, short_command, short_names
 from cmkflow.remediation_tables import unreadable
 from cmkflow.timestamps import until, when
 from shared.domain.plans.display_text import format_not_migrated
 
 #: Kinds shown in red.
 _URGENT = {"both_off"}
+#: Most lines of a fix in the short text.
+_LINES = 2
 
 
 def register(group: typer.Typer) -> None:
 
     @api_command(group, "status", show=status_text)
-    def status(api: ApiClient) -> object:
+    def status(
+        api: ApiClient,
+        full: Annotated[
+            bool, typer.Option("--full", help="Show reasons and fixes without shortening them.")
+        ] = False,
+    ) -> object:
         """Show the actions required, and the status of environments and flows."""
-        return api.send(ApiCall(method="GET", path=("status",)))
+        answer = api.send(ApiCall(method="GET", path=("status",)))
+        return Shown(answer=answer, show=lambda found: status_text(found, is_full=full))
 
 
-def status_text(answer: Any) -> RenderableType:
+def status_text(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the answer of `GET /api/status` for 80 columns, actions required first."""
     return Group(
-        *_pending_actions(answer["pending_actions"]),
-        *_totals(answer),
+        *_pending_actions(answer["pending_actions"], is_full=is_full),
         *_environments(answer["environments"]),
+        *_totals(answer),
         *_ongoing(answer["ongoing"]),
         *unreadable(answer),
     )
@@ -39,72 +49,72 @@ def status_text(answer: Any) -> RenderableType:
 
 def status_lines(answer: Any) -> dict[str, str]:
     """Return a line for each action required and each environment, by name."""
-    lines = {
-        f"{one['environment_name'] or one['environment_id']}": f"{one['state']}: {_flows(one)}"
-        for one in answer["environments"]
-    }
+    lines = {_environment(one): f"{one['state']}: {_flows(one)}" for one in answer["environments"]}
     waiting = {one["title"]: f"{one['message']} {one['fix']}" for one in answer["pending_actions"]}
     return {**waiting, **lines}
+
+
+def _environment(one: Any) -> str:
+    return str(one["environment_name"] or one["environment_id"])
 
 
 def _flows(environment: Any) -> str:
     return ", ".join(f"{count} {state}" for state, count in environment["flows"].items())
 
 
-def _pending_actions(waiting: Any) -> Iterable[Text]:
-    if not waiting:
-        yield Text("No action required.", style="green")
-    for number, one in enumerate(waiting, 1):
+def _pending_actions(actions: Any, *, is_full: bool) -> Iterable[RenderableType]:
+    at = f"updated {timestamps.now():%H:%M} UTC"
+    if not actions:
+        yield Headline(left="No action required", right=at)
+        return
+    yield Headline(left=f"Action required · {len(actions)}", right=at)
+    for number, one in enumerate(actions, 1):
         style = "bold red" if one["kind"] in _URGENT else "bold yellow"
-        yield Text(f"{number}. {one['title']}", style=style)
+        title = Text.assemble(f"\n{number:<3}", (one["title"], style))
+        expires = f" · expires {when(one['expires_at'])}" if one["expires_at"] else ""
+        yield title.append(expires)
         if one["flows"]:
             more = one["count"] - len(one["flows"])
-            yield Text("   " + ", ".join(one["flows"]) + (f" and {more} more" if more else ""))
-        yield Text(f"   Why: {one['message']}")
+            names = ", ".join(one["flows"]) + (f", +{more}" if more > 0 else "")
+            yield Paragraph(text=names, indent=3, max_lines=None if is_full else 1)
+        if is_full or not one["fix"]:
+            yield Paragraph(label="Why", text=one["message"], indent=3)
         if one["fix"]:
-            yield Text(f"   Fix: {one['fix']}")
-        if one["expires_at"]:
-            yield Text(f"   Expires {when(one['expires_at'])}.")
-        yield Text(f"   Then: {one['next_command']}")
+            fix = one["fix"] if is_full else short_names(short_command(one["fix"]))
+            lines = None if is_full else _LINES
+            yield Paragraph(label="Fix", text=fix, indent=3, max_lines=lines)
+        yield Command(label="Then", command=one["next_command"], indent=3)
 
 
-def _totals(answer: Any) -> Iterable[Text]:
-    if answer["flows"]:
-        counts = ", ".join(f"{count} {state}" for state, count in answer["flows"].items())
-        yield Text(f"\nFlows: {counts}")
-    left = format_not_migrated(answer["not_migrated"])
-    yield Text(f"Not migrated: {sum(answer['not_migrated'].values())}")
-    for line in left:
-        yield Text(f"  {line}")
+def _totals(answer: Any) -> Iterable[RenderableType]:
+    if left := format_not_migrated(answer["not_migrated"]):
+        yield Text(f"\nNot migrated: {sum(answer['not_migrated'].values())}", style="bold")
+        yield from (Paragraph(text=line) for line in left)
 
 
 def _environments(environments: Any) -> list[RenderableType]:
-    rows = [
-        (
-            one["environment_name"] or one["environment_id"],
-            one["state"],
-            _flows(one),
-            str(sum(one["not_migrated"].values()) or ""),
-        )
-        for one in environments
-    ]
-    titles = ("Environment", "State", "Flows", "Not migrated")
-    return [Text(), Listing(titles=titles, rows=rows)] if rows else []
+    return (
+        [Text(), Listing(columns=_ENVIRONMENT_COLUMNS, items=environments)] if environments else []
+    )
 
 
 def _ongoing(ongoing: Any) -> Iterable[RenderableType]:
-    if not ongoing:
-        return
-    rows = [
-        (
-            one["environment_name"] or one["environment_id"],
-            one["step"],
-            str(one["count"]),
-            until(one["first_check_at"]),
-            when(one["last_check_at"]),
-        )
-        for one in ongoing
-    ]
-    yield Text("\nIn progress:")
-    titles = ("Environment", "Step", "Flows", "Next check", "Last check")
-    yield Listing(titles=titles, rows=rows)
+    if ongoing:
+        yield Text("\nIn progress", style="bold")
+        yield Listing(columns=_ONGOING_COLUMNS, items=ongoing)
+
+
+_ENVIRONMENT_COLUMNS = (
+    Column("Environment", _environment),
+    Column("State", lambda one: one["state"], Kind.WORD),
+    Column("Flows", _flows),
+    Column("Not migrated", lambda one: sum(one["not_migrated"].values()), Kind.NUMBER),
+    Column("Remediation", lambda one: one["remediation_id"], Kind.ID),
+)
+_ONGOING_COLUMNS = (
+    Column("Environment", _environment),
+    Column("Step", lambda one: one["step"]),
+    Column("Flows", lambda one: one["count"], Kind.NUMBER),
+    Column("Next check", lambda one: until(one["first_check_at"]), Kind.WORD),
+    Column("Last check", lambda one: when(one["last_check_at"]), Kind.WORD),
+)

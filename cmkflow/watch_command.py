@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.names import REMEDIATIONS
-from cmkflow.remediation_tables import remediation_detail, watched_lines
+from cmkflow.remediation_text import remediation_progress, watched_lines
 from cmkflow.status_command import status_lines, status_text
 from cmkflow.watching import WatchOptions
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
@@ -41,7 +41,7 @@ def _is_remediation(answer: Any) -> bool:
 
 
 def _shown(answer: Any) -> RenderableType:
-    return remediation_detail(answer) if _is_remediation(answer) else status_text(answer)
+    return remediation_progress(answer) if _is_remediation(answer) else status_text(answer)
 
 
 def _lines(answer: Any) -> dict[str, str]:

@@ -91,11 +91,12 @@ def test_it_says_what_to_do_and_what_comes_by_itself(
     text = printed(ANSWER, monkeypatch, width)
 
     assert all(len(line) <= width for line in text.splitlines())
-    assert text.startswith("1. 7 flows blocked in Finance and operations of the northern region")
-    assert "Take orders, Take returns and 5 more" in text
-    assert "Fix: Name another owner." in text
-    assert f"   Then: {BLOCKED['next_command']}\n" in text
-    assert "Expires in 6 days" in text
+    assert re.match("Action required · 2 +updated 12:00 UTC\n", text)
+    assert "\n1  7 flows blocked in Finance and operations of the northern region" in text
+    assert "Take orders, Take returns, +5" in text
+    assert "   Fix    Name another owner." in text
+    assert f"   Then   {BLOCKED['next_command'][:22]}\n" in text
+    assert "expires in 6 days" in text
     assert "Not migrated: 10" in text
     assert "2 beyond the limit: start the next remediation" in text
     assert "1 a_newer_reason" in text
@@ -106,5 +107,4 @@ def test_where_nothing_waits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     """An empty tenant is no empty screen."""
     text = printed(EMPTY, monkeypatch)
 
-    assert text.startswith("No action required.")
-    assert "Not migrated: 0" in text
+    assert text.startswith("No action required")

@@ -99,7 +99,7 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     identity = await started(scenario, cli)
     outputs = [
         await cli.run("remediation", "list"),
-        await cli.run("plan", "show", identity),
+        await cli.run("plan", "show", identity, "--full"),
         await cli.run("approve", identity, "--yes"),
     ]
     await pass_time(scenario, timedelta(days=30))
@@ -133,15 +133,15 @@ async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
     identity = await started(scenario, cli)
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
-    plan = await cli.run("plan", "show", identity)
+    plan = await cli.run("plan", "show", identity, "--full")
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario, timedelta(days=30))
     (job,) = (await scenario.jobs()).values()
-    shown = await cli.run("remediation", "show", identity)
+    shown = await cli.run("remediation", "show", identity, "--full")
     retired = await cli.run("deletion", "list", identity)
 
     assert identity in listed.stdout
-    assert f"cmkflow approve {identity}" in " ".join(waiting.stdout.split())
+    assert f"cmkflow approve {identity[:8]}" in " ".join(waiting.stdout.split())
     for output in (plan, shown, retired):
         assert job.original_id in output.stdout
 
@@ -160,10 +160,10 @@ async def test_what_needs_a_person_is_told_with_its_code(
     listed = await cli.run("remediation", "list", "--state", "blocked")
 
     text = " ".join(shown.stdout.split())
-    assert "Orders: blocked (environment_read_only)" in text
+    assert "Blocked: environment_read_only (1) Orders: " in text
     assert re.search(rf"{identity}\t.+\tblocked\t1\n", listed.stdout)
-    assert "Fix: " in text
-    assert f"cmkflow retry {identity}" in text
+    assert " Fix Set its approval policy " in text
+    assert f"cmkflow retry {identity[:8]} --code environment_read_only" in text
 
 
 async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
@@ -241,9 +241,9 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     remediation = await start_remediation(scenario.services, order)
     await pass_time(scenario, timedelta(hours=1))
 
-    shown = await cli.run("remediation", "show", remediation.id)
+    shown = await cli.run("remediation", "show", remediation.id, "--full")
 
-    assert "apply by daily check" in shown.stdout
+    assert "Started by daily check" in shown.stdout
     assert "only mode assess" in shown.stdout
 
 

@@ -50,11 +50,11 @@ def diff(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_difference_of_two_lists_is_told_by_region(editions: tuple[str, ...]) -> None:
-    """One object a line, for programs; a table with the numbers of both lists, for people."""
+    """An object for programs; for people a table, and the totals on stderr."""
     _, lines, _ = diff(*editions, "--tag", "PowerPlatformPlex", "-o", "json")
-    _, shown, _ = diff(*editions)
+    _, shown, totals = diff(*editions)
 
-    assert [json.loads(line) for line in lines.splitlines()] == [
+    assert json.loads(lines)["items"] == [
         {
             "tag": "PowerPlatformPlex",
             "region": "WestEurope",
@@ -62,17 +62,20 @@ def test_the_difference_of_two_lists_is_told_by_region(editions: tuple[str, ...]
             "removed": ["10.1.0.0/24"],
         }
     ]
-    assert "from list 370 to list 371: 1 added, 1 removed" in shown
+    assert "from list 370 to list 371: 1 added, 1 removed" in totals
     assert "10.2.0.0/24" in shown
 
 
 def test_equal_lists_differ_in_nothing(editions: tuple[str, ...]) -> None:
-    """No line at all; people are told so."""
+    """No row at all; the totals say so."""
     _, before, _, _ = editions
     same = ("--from", before, "--to", before)
 
-    assert diff(*same, "-o", "json") == (0, "", "")
-    assert "nothing changed" in diff(*same)[1]
+    code, rows, totals = diff(*same, "-o", "json")
+
+    assert (code, json.loads(rows)) == (0, {"items": []})
+    assert "nothing changed" in totals
+    assert diff(*same)[1].strip() == ""
 
 
 def test_what_cannot_be_compared_is_an_error_that_names_the_file(
@@ -107,7 +110,7 @@ def test_a_tag_that_an_older_answer_of_the_api_lacks_is_added_as_it_is_published
     published = {one["name"]: one["properties"]["addressPrefixes"] for one in document["values"]}
 
     _, output, _ = diff("--from", str(older), "--to", str(newer), "-o", "json")
-    added = {one["region"]: one["added"] for one in map(json.loads, output.splitlines())}
+    added = {one["region"]: one["added"] for one in json.loads(output)["items"]}
 
     assert added.pop("") == ["2603:1061:2004::/48"]  # wider than all of its regions
     assert {f"PowerPlatformPlex.{region}": listed for region, listed in added.items()} == {

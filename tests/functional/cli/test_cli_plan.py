@@ -1,6 +1,7 @@
 """`cmkflow plan`: shows what will be done, and approves what it showed."""
 
 import json
+import re
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -44,17 +45,26 @@ async def pass_time(scenario: Scenario, time: timedelta) -> None:
 async def test_a_plan_is_shown_with_its_version_at_the_head(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The version, the totals, the flows with callers and numbered writes."""
+    """Totals, and one line per flow; `--full` and `--flow` show callers and numbered changes."""
     shown = await cli.run("plan", "show", scenario.remediation.id)
 
+    full = await cli.run("plan", "show", scenario.remediation.id, "--full")
+    one = await cli.run("plan", "show", scenario.remediation.id, "--flow", "Orders")
+
     lines = [line.strip() for line in shown.stdout.splitlines()]
-    assert lines[0] == "Contoso"
-    assert lines[1].split() == ["Version", await version_of(scenario, cli)]
-    assert "2 copy" in shown.stdout
-    assert "Orders  copy  awaits approval" in shown.stdout
-    assert "make the service account co-owner of Orders" in shown.stdout
-    assert "Caller: setting" in shown.stdout
-    assert "Unknown: Whether a data policy would prevent" in shown.stdout
+    assert re.fullmatch(r"Plan: Contoso · #[0-9a-f]{8} +Awaiting approval", lines[0])
+    assert lines[1] == "2 flows"
+    assert f"version {await version_of(scenario, cli)}" in lines[2]
+    assert "Orders\tCopy\t1" in shown.stdout
+    assert "make the service account co-owner" not in shown.stdout
+    assert f"cmkflow approve {scenario.remediation.id[:8]}" in shown.stderr
+    assert f"cmkflow plan show {scenario.remediation.id[:8]} --full" in shown.stderr
+    assert "Orders  copy  awaits approval" in full.stdout
+    assert "make the service account co-owner of Orders" in full.stdout
+    assert "Caller: setting" in full.stdout
+    assert "Unknown: Whether a data policy would prevent" in full.stdout
+    assert "make the service account co-owner of Orders" in one.stdout
+    assert "Invoices" not in one.stdout
 
 
 async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
@@ -71,7 +81,7 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     answer = json.loads(approved.stdout.splitlines()[-1])
     assert answer == {"flow_count": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
     assert f"version {job.approved_version}" in approved.stderr
-    assert "update setting" in approved.stderr
+    assert approved.stderr.count("Orders\t") == 1
     assert "Approve 2 flows?" in approved.stderr
 
 
@@ -118,9 +128,7 @@ async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> N
     await pass_time(scenario, timedelta(hours=1))
 
     assert "Approve 1 flow?" in asked.stderr
-    left = next(
-        one for one in asked.stderr.splitlines() if one.startswith("Excluded from the approval")
-    )
+    left = next(one for one in asked.stderr.splitlines() if "Excluded from the approval" in one)
     assert "Orders" in left
     assert "Nightly" in left
     assert set(await scenario.jobs()) == {"Invoices"}
@@ -135,12 +143,14 @@ async def test_what_changed_after_the_approval_is_shown_first(
     await pass_time(scenario, timedelta(hours=1))
 
     shown = await cli.run("plan", "show", scenario.remediation.id)
+    full = await cli.run("plan", "show", scenario.remediation.id, "--full")
     again = await cli.run("approve", scenario.remediation.id, answer="y\n")
     await pass_time(scenario, timedelta(days=30))
     nothing = await cli.run("approve", scenario.remediation.id)
 
-    assert "Changed since the approval: its definition was edited" in shown.stdout
-    assert shown.stdout.index("Orders  copy") < shown.stdout.index("Invoices</b>  copy")
+    assert "Orders\tCopy\t1\tchanged since the approval" in shown.stdout
+    assert shown.stdout.index("Orders\t") < shown.stdout.index("Invoices</b>\t")
+    assert "Changed since the approval: its definition was edited" in full.stdout
     assert "Approve 1 flow?" in again.stderr
     assert len(await scenario.jobs()) == 2
     assert nothing.exit_code == 1
@@ -174,7 +184,7 @@ async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
 ) -> None:
     """Expected in the plan, then as the copies' URLs have them: never a URL."""
     identity = scenario.remediation.id
-    planned = await cli.run("plan", "show", identity)
+    planned = await cli.run("plan", "show", identity, "--full")
     before = await cli.run("network", "trigger-hosts", identity)
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario, timedelta(hours=1))

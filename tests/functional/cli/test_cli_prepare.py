@@ -44,7 +44,7 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
 
     started = await cli.run("remediation", "start", environment, *_MODE, "--flow", app.workflow_id)
     identity = await pass_time(scenario)
-    shown = await cli.run("plan", "show", identity)
+    shown = await cli.run("plan", "show", identity, "--full")
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario)
     done = await cli.run("remediation", "show", identity)
@@ -55,7 +55,7 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
     assert "started (prepare)" in started.stdout
     assert '| +      "kind": "PowerAppV2"' in shown.stdout
     assert "What changes in the definition:" in shown.stdout
-    assert "1 convert its trigger" in shown.stdout
+    assert "convert its trigger  awaits approval" in shown.stdout
     assert "prepared" in done.stdout
     assert (kind, facts_of(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
 
@@ -69,7 +69,7 @@ async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
 
     await cli.run("remediation", "start", scenario.build.environment.id, *_MODE)
     identity = await pass_time(scenario)
-    shown = await cli.run("plan", "show", identity)
+    shown = await cli.run("plan", "show", identity, "--full")
     page = tmp_path / "plan.html"
     await cli.run("plan", "show", identity, "--html", str(page))
 

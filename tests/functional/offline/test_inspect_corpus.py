@@ -45,7 +45,7 @@ def inspected() -> dict[tuple[str, str], dict[str, Any]]:
     """Everything the command says about the corpus, by path and definition."""
     result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_corpus() / "flows")])
     assert result.exit_code == 0, result.stderr
-    flows = [json.loads(line) for line in result.stdout.splitlines()]
+    flows = json.loads(result.stdout)["items"]
     return {
         (Path(one["path"]).relative_to(_corpus()).as_posix(), one["definition_pointer"]): one
         for one in flows

@@ -38,7 +38,7 @@ def _inspect(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
     result = CliRunner().invoke(app, ["inspect", "-o", "json", *map(str, arguments)])
     return (
         result.exit_code,
-        [json.loads(line) for line in result.stdout.splitlines()],
+        json.loads(result.stdout)["items"],
         result.stderr,
     )
 

@@ -97,7 +97,7 @@ def check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[
         app, ["network", "check", "-o", "json", "--service-tags", str(tags), *named, *asked]
     )
     assert result.exit_code == 0, result.output
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    rows = json.loads(result.stdout)["items"]
     return [row for row in rows if row["tag"] == "PowerPlatformPlex"]
 
 
@@ -166,7 +166,7 @@ def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None
     rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
     tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
 
-    rows = [json.loads(line) for line in run(tags, file, "-o", "json").stdout.splitlines()]
+    rows = json.loads(run(tags, file, "-o", "json").stdout)["items"]
     shown = run(tags, file, "--fail-on", "gap")
 
     assert [(row["tag"], row["required"], row["verdict"]) for row in rows] == [
@@ -174,8 +174,8 @@ def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None
         ("LogicApps", False, "denied"),
         ("PowerPlatformInfra", False, "denied"),
     ]
-    assert "PowerPlatformPlex (required): 1 allowed.\n" in shown.stdout
-    assert "LogicApps (reported only): 1 denied.\n" in shown.stdout
+    assert "PowerPlatformPlex (required): 1 allowed.\n" in shown.stderr
+    assert "LogicApps (reported only): 1 denied.\n" in shown.stderr
     assert shown.exit_code == 0
 
 
@@ -189,7 +189,7 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
     misspelled = run(tags, file, "--also-required", "LogicApp")
 
     assert told.exit_code == 6
-    assert "LogicApps (required): 1 denied.\n" in told.stdout
+    assert "LogicApps (required): 1 denied.\n" in told.stderr
     assert "allow LogicApps, PowerPlatformInfra on edge, each with a rule" in told.stdout
     assert "2 firewall issues" in told.stderr
     assert misspelled.exit_code == 2
@@ -218,7 +218,7 @@ def test_a_region_without_ipv4_prefixes_is_not_covered_by_a_list_of_ipv4(
 
     result = run(of_three_tags(tmp_path), file, *asked)
 
-    row = json.loads(result.stdout.splitlines()[0])
+    row = json.loads(result.stdout)["items"][0]
     assert (row["tag"], row["verdict"], row["missing_prefixes"]) == (
         "PowerPlatformPlex",
         verdict,
@@ -482,8 +482,8 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
     assert result.exit_code == 0
     assert "refused_by" in result.stdout
     assert "virtualMachines" not in result.stdout
-    assert "PowerPlatformPlex (required): 1 denied.\n" in result.stdout
-    assert "1 other resources and files." in result.stdout
+    assert "PowerPlatformPlex (required): 1 denied.\n" in result.stderr
+    assert "1 other resources and files." in result.stderr
 
 
 def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, tags: Path) -> None:
@@ -496,7 +496,7 @@ def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, 
     told = CliRunner().invoke(app, ["network", "check", "-o", "json", *wanted, *regions])
     shown = CliRunner().invoke(app, ["network", "check", *wanted, *regions])
 
-    listed = [json.loads(line) for line in told.stdout.splitlines()]
+    listed = json.loads(told.stdout)["items"]
     west, north = (row for row in listed if row["required"])
     assert west["fix"] is None
     assert north["fix"]["issue"] == f"network_security_group:{security_group()['id'].lower()}"
@@ -534,7 +534,7 @@ def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
     )
 
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    rows = json.loads(result.stdout)["items"]
     lacking = [row for row in rows if row["required"] and row["missing_prefixes"]]
     assert lacking != []
     for repair in (row["fix"] for row in lacking):

@@ -58,7 +58,7 @@ def run(folder: Path, *options: str) -> Result:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Return the rows as JSON has them."""
-    return [json.loads(line) for line in run(folder, "-o", "json").stdout.splitlines()]
+    return json.loads(run(folder, "-o", "json").stdout)["items"]
 
 
 def test_a_host_is_answered_by_a_resource_or_is_anothers(folder: Path) -> None:
@@ -96,8 +96,8 @@ def test_a_table_for_spreadsheets_holds_no_formula(folder: Path) -> None:
     found = list(csv.DictReader(io.StringIO(run(folder, "-o", "csv").stdout)))
 
     assert [one["host"] for one in found] == [HOST, "partner.example", ""]
-    assert found[1]["flows"] == "'=Invoices\nOrders"
-    assert found[1]["prefixes"].split("\n") == WEST + NORTH
+    assert json.loads(found[1]["flows"]) == ["=Invoices", "Orders"]
+    assert json.loads(found[1]["prefixes"]) == WEST + NORTH
 
 
 def test_an_email_to_the_owner_can_be_sent_as_it_stands(folder: Path) -> None:
@@ -136,4 +136,4 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
 
     assert result.exit_code == 1
     assert "workflow.json" in result.stderr
-    assert len(result.stdout.splitlines()) == 3
+    assert len(json.loads(result.stdout)["items"]) == 3

@@ -38,7 +38,7 @@ def repairs(tags: Path, rules: Path) -> list[dict[str, Any]]:
     result = CliRunner().invoke(
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
     )
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    rows = json.loads(result.stdout)["items"]
     found = {row["resource"]: row["fix"] for row in rows if row.get("fix")}
     return [one for one in found.values() if not one["unavailable_reason"]]
 
@@ -202,7 +202,7 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
     )
 
-    row = json.loads(result.stdout.splitlines()[0])
+    row = json.loads(result.stdout)["items"][0]
     refusal = "not_written_out: the template does not contain securityRules as a list"
     assert (row["fix"]["unavailable_reason"], row["fix"]["bicep"]) == (refusal, "")
 

@@ -1,0 +1,114 @@
+"""Headlines and labelled paragraphs, for text that is not a table."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from cmkflow.terminal import Terminal, printable
+
+#: Sentences are not wider, also in wider terminals.
+_WIDTH = 80
+#: Width of a headline, and the largest one.
+_WIDEST = 100
+_LABEL = 7
+_RESOURCE = re.compile(
+    r"(?:[a-z_]+:)?/subscriptions/[^\s,;]*?/([^\s,;/#]+)(?:#[^\s,;]*)?(?=[\s,;]|$)"
+)
+_ID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+def short_names(text: str) -> str:
+    """Return a text in which the name of an Azure resource replaces its id."""
+    return _RESOURCE.sub(r"\1", text)
+
+
+def short_command(command: str) -> str:
+    """Return a command in which the first characters of an id replace it."""
+    return _ID.sub(r"\1", command)
+
+
+def as_argument(name: str, identity: str) -> str:
+    """Return a name as an argument of a command; the beginning of the id if it needs escapes."""
+    if not re.fullmatch(r"[\w .,()-]{1,40}", name) or name.startswith("-"):
+        return identity[:8]
+    return name if re.fullmatch(r"[\w.-]+", name) else f'"{name}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """What a text is about, and on the right its state."""
+
+    left: str
+    right: str = ""
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield one line; the right side ends at the width of the terminal."""
+        width = min(options.max_width, _WIDEST) if console.is_terminal else _WIDTH
+        left, right = Text(printable(self.left), style="bold"), Text(printable(self.right))
+        left.truncate(max(0, width - right.cell_len - 2 * bool(self.right)), overflow="ellipsis")
+        right.stylize(self.style)
+        if self.right:
+            left.pad_right(width - left.cell_len - right.cell_len)
+        yield Text.assemble(left, right, no_wrap=True, overflow="ignore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """A label and a text; further lines are indented like the first."""
+
+    text: str
+    label: str = ""
+    indent: int = 2
+    #: Number of lines after which the text is cut; None for all.
+    max_lines: int | None = None
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines: one in a pipe."""
+        lead = " " * self.indent + (f"{self.label:<{_LABEL}}" if self.label else "")
+        text = Text(printable(self.text), style=self.style)
+        if not console.is_terminal:
+            yield Text.assemble(lead, text)
+            return
+        width = max(20, min(options.max_width, _WIDTH) - len(lead))
+        lines = list(text.wrap(console, width))
+        if self.max_lines and len(lines) > self.max_lines:
+            lines = lines[: self.max_lines]
+            lines[-1].rstrip()
+            lines[-1].append(" …")
+            lines[-1].truncate(width, overflow="ellipsis")
+        for number, line in enumerate(lines):
+            line.rstrip()
+            yield Text.assemble(" " * len(lead) if number else lead, line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A label and a command; never wrapped or cut, so that it can be copied."""
+
+    label: str
+    command: str
+    indent: int = 2
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield one line."""
+        command = Text(printable(short_command(self.command)), style="cyan")
+        lead = f"{' ' * self.indent}{self.label:<{_LABEL}}"
+        yield Text.assemble(lead, command, no_wrap=True, overflow="ignore")
+
+
+def names_of(names: Sequence[str], most: int) -> str:
+    """Return the first names, and the number of the others."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f", +{more}" if more > 0 else "")
+
+
+def print_next(commands: Iterable[str]) -> None:
+    """Print the next commands to stderr."""
+    for command in commands:
+        label = "See" if command.endswith(" --full") else "Next"
+        Terminal(stderr=True).print(Command(label=label, command=command, indent=0), crop=False)

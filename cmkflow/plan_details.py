@@ -1,0 +1,70 @@
+"""Format every planned change of a plan. `Text` prevents markup in names from being interpreted."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from cmkflow.paragraphs import Paragraph
+from cmkflow.run_archive_tables import number_of
+from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS
+from shared.domain.plans.plan_item import PlannedAction
+
+_STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_change": "dim"}
+
+
+def plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
+    """Yield all flows with their planned changes, and the firewalls and hosts of the plan."""
+    for item in items:
+        yield Text()
+        yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
+    yield from _network(plan["environment_job"]["firewall_issues"])
+    for one in plan["trigger_hosts"]:
+        doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
+        flows = number_of(len(one["flows"]), "flow")
+        yield Paragraph(text=f"Callers of {flows} must reach {one['host']}:443{doubt}", indent=0)
+    for one in plan["external_hosts"]:
+        flows = "1 flow calls" if one["flow_count"] == 1 else f"{one['flow_count']} flows call"
+        text = f"{flows} {one['host']}. Ask its owner to allow these addresses on TCP 443:"
+        yield Paragraph(text=text, indent=0)
+        yield Paragraph(text=", ".join(one["prefixes"]))
+
+
+def _item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
+    action = ACTION_WORDS.get(item["action"], item["action"])
+    style = _STYLES.get(item["action"], "bold")
+    mark = ("  awaits approval", "yellow") if is_awaiting else ""
+    yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)
+    yield Text(f"  {item['workflow_id']}", style="dim")
+    for change in item["changed_since_approval"]:
+        yield Paragraph(text=f"Changed since the approval: {change}", style="bold yellow")
+    yield Paragraph(text=item["message"])
+    if item["fix"]:
+        yield Paragraph(label="Fix:", text=item["fix"], style="yellow")
+    for caller in item["callers"]:
+        is_manual = caller["manual_reason"] and item["action"] != PlannedAction.ADD_TO_SOLUTION
+        manual = f" (manual: {caller['manual_reason']})" if is_manual else ""
+        yield Paragraph(text=f"Caller: {caller['label']}{manual}")
+    for number, write in enumerate(item["planned_changes"], start=1):
+        yield Paragraph(text=f"{number}. {write}")
+    yield from (Paragraph(text=f"Unknown: {what}") for what in item["unknowns"])
+    yield from (Paragraph(text=f"Afterwards: {note}") for note in item["notes"])
+    if item["conversion_preview"] and item["action"] in CONVERSION_WORDS:
+        yield Text(f"  {CONVERSION_WORDS[item['action']]}:")
+        yield from (
+            Text(f"  | {line}", style="dim") for line in item["conversion_preview"].splitlines()
+        )
+
+
+def _network(issues: Any) -> Iterator[RenderableType]:
+    for issue in issues:
+        yield Text()
+        count = max(issue["flow_count"], len(issue["workflow_ids"]))
+        flows = number_of(count, "flow") if count else "no flow"
+        text = f"Firewall {issue['firewall_name']} blocks {flows}: {issue['name']}"
+        yield Paragraph(text=text, indent=0, style="yellow")
+        if issue["fix_by_app"]:
+            yield Paragraph(text=f"The app will {issue['fix_by_app']}.", style="bold")
+        else:
+            yield Paragraph(label="Fix:", text=issue["fix"])

@@ -1,0 +1,40 @@
+"""Print an answer in the format of `--output` and `--query`: of the API, or of offline commands."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import RenderableType
+
+from cmkflow.output import JmesPathQuery, OutputFormat, for_programs
+from cmkflow.pager import print_text
+from cmkflow.terminal import echo
+
+
+class AnswerPrinter:
+    """Prints answers of one command; created before any request, so that wrong options come first.
+
+    `no_pager` prints long text without a pager.
+    """
+
+    def __init__(self, output: OutputFormat, query: str | None, *, no_pager: bool) -> None:
+        """Parse the query; raise `BadParameter`."""
+        self._query = None if query is None else JmesPathQuery(query)
+        is_json = output is OutputFormat.TABLE and query is not None
+        self._output = OutputFormat.JSON if is_json else output
+        self._is_paged = not no_pager
+
+    @property
+    def is_for_people(self) -> bool:
+        """Return whether it prints text, and not the answer for programs."""
+        return self._output is OutputFormat.TABLE
+
+    def program(self, answer: Any) -> str:
+        """Return the answer for programs."""
+        return for_programs(self._query.of(answer) if self._query else answer, self._output)
+
+    def print(self, answer: Any, show: Callable[[], RenderableType]) -> None:
+        """Print the text that `show` returns, or the answer for programs."""
+        if self.is_for_people:
+            print_text(show(), is_paged=self._is_paged)
+        else:
+            echo(self.program(answer))

@@ -1,0 +1,202 @@
+"""Format one remediation: what is done, what a person has to do, and what is in progress."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cmkflow.listing import Column, Kind, Listing
+from cmkflow.paragraphs import (
+    Command,
+    Headline,
+    Paragraph,
+    as_argument,
+    names_of,
+    short_names,
+)
+from cmkflow.remediation_tables import both_off, unreadable
+from cmkflow.run_archive_tables import archive_and_deletion_lines, number_of
+from cmkflow.timestamps import when
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.plans.display_text import format_not_migrated, format_state
+from shared.reason import Reason
+
+#: Most flows of one reason that the short text shows.
+_NAMED = 5
+#: Most lines of a fix in the short text.
+_LINES = 2
+
+
+def remediation_detail(answer: Any, *, is_full: bool = False) -> RenderableType:
+    """Return the actions required; with `is_full` every job, note and step."""
+    parts: list[RenderableType] = [*_head(answer), *_actions(answer, is_full=is_full)]
+    every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_sort_key)
+    if is_full:
+        parts += [Text(), _jobs(every, answer["remediation"]["mode"], is_full=True)]
+        parts += _notes(every)
+    ends: list[RenderableType] = [
+        *archive_and_deletion_lines(answer),
+        *unreadable(answer),
+        *_history(answer),
+    ]
+    return Group(*parts, *(Text() for _ in ends[:1]), *ends)
+
+
+def remediation_progress(answer: Any) -> RenderableType:
+    """Return the actions required, and every job that has not succeeded."""
+    jobs = [*answer["environment_jobs"], *answer["flow_jobs"]]
+    shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_sort_key)
+    table = [Text(), _jobs(shown, answer["remediation"]["mode"])] if shown else []
+    return Group(*_head(answer), *_actions(answer, is_full=False), *table)
+
+
+def watched_lines(answer: Any) -> dict[str, str]:
+    """Return a line for the remediation and for each of its jobs, by name."""
+    remediation, progress = answer["remediation"], answer["progress"]
+    lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
+    for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
+        state = f"{job['state']} ({job['reason_code']})" if job["reason_code"] else job["state"]
+        lines[f"{_id(job)} {_name(job)}"] = f"{state}: {_why(job, remediation['mode'])}"
+    return lines
+
+
+def _head(answer: Any) -> Iterator[RenderableType]:
+    remediation, progress = answer["remediation"], answer["progress"]
+    names = [_name(job) for job in answer["environment_jobs"]]
+    mode = remediation["mode"].replace("_", " ").capitalize()
+    left = f"{names_of(names, 2) or 'Remediation'} · #{remediation['id'][:8]} · {mode}"
+    state = format_state(progress["state"], progress["not_migrated"]).replace("_", " ")
+    is_done = progress["state"] == "completed" and not progress["not_migrated"]
+    style = "green" if is_done else "bold red" if progress["state"] == "blocked" else "yellow"
+    yield Headline(left=left, right=state[0].upper() + state[1:], style=style)
+    by = remediation["started_by"] or remediation["start_source"].replace("_", " ")
+    yield Text(f"Started by {by}, {remediation['created_at'][:16].replace('T', ' ')} UTC")
+    if text := both_off(progress["both_off_count"], "fix these first"):
+        yield Text(text, style="bold red")
+    counts = [f"{number} {state}" for state, number in progress["flow_states"].items()]
+    if needed := len(answer["needs_changes"]):
+        counts.append(f"{needed} need{'s' * (needed == 1)} changes first")
+    if counts:
+        yield Text(f"Flows: {' · '.join(counts)}".replace("_", " "))
+    yield from (Paragraph(text=one) for one in format_not_migrated(progress["not_migrated"]))
+    if progress["next_check_at"]:
+        yield Text(f"Next check {when(progress['next_check_at'])}")
+
+
+def _actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
+    """Yield each action required once, with the next command at its end."""
+    identity, progress = answer["remediation"]["id"], answer["progress"]
+    if progress["state"] == "awaiting_approval":
+        expires = when(progress["approval_expires_at"])
+        yield Text(f"\nPlan awaits approval; it expires {expires}", style="bold yellow")
+        yield Command(label="Then", command=f"cmkflow approve {identity}")
+    groups: dict[tuple[str, str], list[Any]] = {}
+    jobs = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_name)
+    for job in jobs:
+        if job["fix"]:
+            groups.setdefault((job["state"], job["reason_code"]), []).append(job)
+    environments = {job["environment_id"]: job for job in answer["environment_jobs"]}
+    for (state, code), alike in sorted(groups.items(), key=lambda one: -len(one[1])):
+        title = f"{state}: {code}" if code else state
+        yield Text(f"\n{title[0].upper()}{title[1:]} ({len(alike)})", style="bold red")
+        yield from _reasons(alike, is_full=is_full)
+        if code == Reason.FIREWALL_DENIES:
+            environment = environments[alike[0]["environment_id"]]
+            name = as_argument(_name(environment), environment["environment_id"])
+            yield Command(label="Fix", command=f"cmkflow network fix --environment {name}")
+        yield Command(
+            label="Then", command=f"cmkflow retry {identity}" + f" --code {code}" * bool(code)
+        )
+    if needed := answer["needs_changes"]:
+        yield Text(f"\nNeeds changes first ({len(needed)})", style="bold yellow")
+        yield from _reasons(needed, is_full=is_full)
+        yield Command(label="See", command=f"cmkflow plan show {identity} --needs-changes")
+
+
+def _reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
+    """Yield each message and fix once, with the flows that they are about."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        alike.setdefault((item["message"], item["fix"]), []).append(_name(item))
+    shown = list(alike.items()) if is_full else list(alike.items())[:_NAMED]
+    for (message, fix), names in shown:
+        if is_full:
+            yield Paragraph(text=", ".join(names))
+            yield Paragraph(label="Why", text=message, indent=4)
+            yield Paragraph(label="Fix", text=fix, indent=4)
+        else:
+            text = short_names(message)
+            if not all(name in message for name in names):
+                text = f"{names_of(names, _NAMED)}: {text}"
+            yield Paragraph(text=text, max_lines=_LINES)
+    fixes = {fix for _, fix in alike}
+    if len(fixes) == 1 and not is_full:
+        yield Paragraph(label="Fix", text=next(iter(fixes)), max_lines=_LINES)
+    if more := len(alike) - len(shown):
+        yield Paragraph(text=f"{number_of(more, 'more reason')}: --full")
+
+
+def _jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
+    """Return two lines for each job: its state, and why it waits."""
+    return Listing(columns=_COLUMNS, items=jobs, note=lambda job: _why(job, mode), is_full=is_full)
+
+
+def _sort_key(job: Any) -> tuple[bool, bool, bool]:
+    """Sort key: required actions first, then environments, migrated flows last."""
+    return not job["fix"], "original_id" in job, _has_succeeded(job)
+
+
+def _has_succeeded(job: Any) -> bool:
+    facts = FLOW_STATES.get(job["state"])
+    return "original_id" in job and bool(facts and facts.is_success)
+
+
+def _name(job: Any) -> str:
+    return str(job.get("display_name") or job["environment_name"] or job["environment_id"])
+
+
+def _id(job: Any) -> str:
+    return str(job.get("original_id") or job["environment_id"])
+
+
+def _why(job: Any, asked: str) -> str:
+    """Return why a job waits, or why an environment has another mode than requested."""
+    if job.get("mode", asked) != asked:
+        return f"only mode {job['mode']}, because the environment's settings allow no more"
+    return short_names(str(job["message"]))
+
+
+def _step(job: Any) -> str:
+    step = job.get("step", "")
+    return "" if step == job["state"] else str(step)
+
+
+def _notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
+    """Yield each note once, with the jobs that it is about."""
+    about: dict[str, list[str]] = {}
+    for job in jobs:
+        for note in job.get("notes") or job.get("findings") or ():
+            about.setdefault(note, []).append(_name(job))
+    for note, names in about.items():
+        yield Paragraph(text=f"Note: {note} [{names_of(names, _NAMED)}]", indent=0)
+
+
+def _history(answer: Any) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
+        for change in job["history"]:
+            number = change["requests"]
+            requests = f" ({number_of(number, 'request')})" if number else ""
+            what = f"{change['state']}: {change['message']}{requests}"
+            lines.append(Text(f"{change['changed_at']}  {_name(job)}  {what}"))
+    return lines
+
+
+_COLUMNS = (
+    Column("Environment / flow", _name),
+    Column("Id", _id, Kind.ID),
+    Column("State", lambda job: job["state"], Kind.WORD),
+    Column("Step", _step, Kind.WORD),
+    Column("Next", lambda job: when(job["next_check_at"]), Kind.WORD),
+)
