@@ -184,9 +184,7 @@ def _confirm_versions(
 def _excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
     """Return the ids of the flows that this approval excludes."""
     named = {one.lower() for one in except_flows}
-    waiting = [
-        one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]
-    ]
+    waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]]
     flows = [
         one["workflow_id"]
         for one in waiting

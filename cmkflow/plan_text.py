@@ -221,7 +221,7 @@ def _flows(flows: Sequence[Any]) -> str:
 
 
 def _action(item: Any) -> str:
-    action = item["action"]
+    action = str(item["action"])
     return _SHORT.get(action, ACTION_WORDS.get(action, action)).capitalize()
 
 

@@ -40,14 +40,17 @@ def remediation_detail(answer: Any, *, is_full: bool = False) -> RenderableType:
         *unreadable(answer),
         *_history(answer),
     ]
-    return Group(*parts, *(Text() for _ in ends[:1]), *ends)
+    if ends:
+        parts.append(Text())
+    return Group(*parts, *ends)
 
 
 def remediation_progress(answer: Any) -> RenderableType:
     """Return the actions required, and every job that has not succeeded."""
     jobs = [*answer["environment_jobs"], *answer["flow_jobs"]]
     shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_sort_key)
-    table = [Text(), _jobs(shown, answer["remediation"]["mode"])] if shown else []
+    jobs_table = _jobs(shown, answer["remediation"]["mode"])
+    table: list[RenderableType] = [Text(), jobs_table] if shown else []
     return Group(*_head(answer), *_actions(answer, is_full=False), *table)
 
 

@@ -58,7 +58,8 @@ def run(folder: Path, *options: str) -> Result:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Return the rows as JSON has them."""
-    return json.loads(run(folder, "-o", "json").stdout)["items"]
+    found: list[dict[str, Any]] = json.loads(run(folder, "-o", "json").stdout)["items"]
+    return found
 
 
 def test_a_host_is_answered_by_a_resource_or_is_anothers(folder: Path) -> None:
