@@ -104,7 +104,7 @@ async def check_network(
 ) -> list[FirewallCheckRow]:
     """Return the rows, firewalls first."""
     kinds = firewall_kinds(resources)
-    firewalls = await read_firewalls(resources)
+    firewalls = await read_exported_firewalls(resources)
     read_types = {kind.resource_type.lower() for kind in kinds.values()}
     sources = RuleSources(question.tags, FLOW_TAGS)
     rows: list[FirewallCheckRow] = []
@@ -144,7 +144,7 @@ async def _propose_fix(
     )
 
 
-async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
+async def read_exported_firewalls(resources: ExportedResources) -> list[Firewall]:
     """Read the firewalls of all kinds from the resources."""
     return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
 

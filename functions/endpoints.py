@@ -31,9 +31,9 @@ from functions.principals import (
     check_origin,
     check_role,
     name_member,
-    named,
     principal_of,
     source_of,
+    with_given_name,
 )
 from functions.problems import (
     BadRequest,
@@ -346,7 +346,7 @@ def _read(
     accepted = req.headers.get("Accept", "")
     wanted = [one for one in declared.media_types if one in accepted]
     return ApiRequest(
-        principal=named(principal, body),
+        principal=with_given_name(principal, body),
         params=params,
         query=query,
         body=body,

@@ -19,7 +19,7 @@ from shared.domain.identifiers import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
 
 #: Maximum size of a body, in bytes; valid bodies are much smaller.
-LARGEST_BODY = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 _JSON = "application/json"
 #: Query parameters with the function key and its name (Azure Functions access keys).
 KEY_PARAMETERS = frozenset({"code", "clientid"})
@@ -84,8 +84,8 @@ def read_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 def body_of(req: func.HttpRequest) -> bytes:
     """Return the raw body; raise `RequestTooLarge`."""
     body: bytes = req.get_body()
-    if len(body) > LARGEST_BODY:
-        message = f"The body is larger than {LARGEST_BODY} bytes."
+    if len(body) > MAX_BODY_BYTES:
+        message = f"The body is larger than {MAX_BODY_BYTES} bytes."
         raise RequestTooLarge(message, fix="Split it into several requests.")
     return body
 

@@ -127,7 +127,7 @@ def name_member(body: type[RequestModel]) -> str:
     return next((member for member in _NAME_MEMBERS if member in body.model_fields), "")
 
 
-def named(principal: Principal, body: RequestModel) -> Principal:
+def with_given_name(principal: Principal, body: RequestModel) -> Principal:
     """Return the principal; the holder of a function key is named as the body says."""
     member = name_member(type(body))
     name = getattr(body, member) if member else None

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from functions.dashboard.page_layout import session_page
-from functions.http_requests import KEY_PARAMETERS, LARGEST_BODY, RequestModel
+from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
 from functions.problems import NotSignedIn
@@ -65,7 +65,7 @@ def expired_form(
     kept, because its button would send that site's request.
     """
     content: bytes = req.get_body()
-    if not is_own_page(req) or len(content) > LARGEST_BODY:
+    if not is_own_page(req) or len(content) > MAX_BODY_BYTES:
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
     sent = parse_qsl(content.decode(errors="replace"))

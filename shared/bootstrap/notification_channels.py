@@ -9,7 +9,7 @@ from shared.domain.plans.channel_settings import (
     WEBHOOK,
     WEBHOOK_SECRET,
     check_address,
-    check_key,
+    check_signing_key,
 )
 from shared.errors import UnusableSetting
 from shared.ports import NotificationChannel, UnusableChannel
@@ -41,7 +41,7 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
 
     def webhook() -> NotificationChannel:
         address = check_address(WEBHOOK, settings.webhook)
-        key = check_key(WEBHOOK_SECRET, settings.webhook_secret)
+        key = check_signing_key(WEBHOOK_SECRET, settings.webhook_secret)
         return SignedWebhook(
             http, HttpService(name="Webhook", scope="", credential=None), address, key
         )

@@ -13,7 +13,7 @@ from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import InvalidInput
 
 #: Larger bodies are not parsed; Service Bus Standard allows 256 KiB.
-LARGEST_BODY = 256 * 1024
+MAX_EVENT_BYTES = 256 * 1024
 #: Ids are stored in rows.
 LONGEST_ID = 1024
 
@@ -48,8 +48,8 @@ def read_events(body: bytes | str) -> list[Event]:
     Raises `UnreadableEvent` with what is wrong.
     """
     size = len(body)
-    if size > LARGEST_BODY:
-        message = f"The body has {size} bytes; events have at most {LARGEST_BODY}."
+    if size > MAX_EVENT_BYTES:
+        message = f"The body has {size} bytes; events have at most {MAX_EVENT_BYTES}."
         raise UnreadableEvent(message)
     try:
         text = body.decode("utf-8-sig") if isinstance(body, bytes) else body

@@ -38,7 +38,7 @@ def highest_level(findings: Iterable[Finding]) -> FindingLevel:
     )
 
 
-def ok(code: str, text: str, subject: str = "") -> Finding:
+def passed(code: str, text: str, subject: str = "") -> Finding:
     """Return a finding that the check passed."""
     return Finding(level=FindingLevel.OK, code=code, message=text, subject=subject)
 

@@ -49,7 +49,7 @@ _FIRST_PRIORITY = 300
 #: Members of a restriction that the app writes.
 _WRITTEN = ("name", "ipAddress", "tag", "action", "priority")
 #: Most rules of a site.
-MOST = 512
+MAX_RULES = 512
 _SCM = ".scm.azurewebsites.net"
 
 
@@ -132,7 +132,7 @@ class AppServices:
                     issue, (f"name_taken: {issue.resource_name} has a different rule named {name}")
                 )
             new.append(rule)
-        return no_fix_list_full(issue, len(there), len(new), MOST) or FirewallFix(
+        return no_fix_list_full(issue, len(there), len(new), MAX_RULES) or FirewallFix(
             issue=issue.name,
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.firewall_name}, each with a "

@@ -29,7 +29,7 @@ class CosmosAccounts:
     async def read(self) -> list[Firewall]:
         """Return every account, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        return [read_account(one) for one in listed]
+        return [read_cosmos_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return the list with the added rules, because every tool writes it as a whole."""
@@ -55,7 +55,7 @@ class CosmosAccounts:
         )
 
 
-def read_account(account: Mapping[str, object]) -> Firewall:
+def read_cosmos_account(account: Mapping[str, object]) -> Firewall:
     """Return an account with its rules; each location has its own host."""
     properties = mapping_at(account, "properties")
     locations = properties.get("locations")

@@ -21,9 +21,9 @@ from shared.domain.network.ip_rules import restricted, service
 from shared.ports import ResourceReader
 
 API_VERSION = "2026-02-01"
-MOST = 1000
+MAX_RULES = 1000
 OPENED_BY = (
-    f"A vault accepts at most {MOST:,} IP rules, which are IPv4 prefixes and no service tags."
+    f"A vault accepts at most {MAX_RULES:,} IP rules, which are IPv4 prefixes and no service tags."
 )
 
 
@@ -47,7 +47,9 @@ class KeyVaults:
         vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), issue.resource_name
-        if no_fix_reason := no_fix_list_full(issue, len(there), len(issue.missing_prefixes), MOST):
+        if no_fix_reason := no_fix_list_full(
+            issue, len(there), len(issue.missing_prefixes), MAX_RULES
+        ):
             return no_fix_reason
         listed = [*there, *({"value": prefix} for prefix in issue.missing_prefixes)]
         block = TerraformBlock(

@@ -38,7 +38,7 @@ from shared.domain.network.firewall_fix import (
 )
 from shared.domain.network.firewall_fix_text import bicep_children, terraform
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
+from shared.domain.network.matching import HTTPS, any_matches, covers, holds_port, leads_anywhere
 from shared.domain.network.security_rules import (
     block,
     command,
@@ -283,7 +283,7 @@ def _covers(rule: Mapping[str, object], destination: str | None) -> bool | None:
         return True
     if destination is None:
         return False
-    return any_of(covers([one], [destination]) for one in _destinations(rule))
+    return any_matches(covers([one], [destination]) for one in _destinations(rule))
 
 
 def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:

@@ -22,7 +22,7 @@ from shared.ports import ResourceReader
 
 API_VERSION = "2021-11-01"
 #: Most rules of a server.
-MOST = 256
+MAX_RULES = 256
 
 
 class SqlServers:
@@ -50,7 +50,7 @@ class SqlServers:
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
-        return no_fix_list_full(issue, len(there), len([*ranges(issue)]), MOST) or FirewallFix(
+        return no_fix_list_full(issue, len(there), len([*ranges(issue)]), MAX_RULES) or FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=range_commands("sql server firewall-rule create", "server", issue),

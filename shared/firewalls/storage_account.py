@@ -28,9 +28,9 @@ from shared.ports import ResourceReader
 
 _LONGEST_PREFIX = 30
 API_VERSION = "2023-05-01"
-MOST = 400
+MAX_RULES = 400
 OPENED_BY = (
-    f"An account accepts at most {MOST} IP rules, which are IPv4 prefixes up to /30 or single "
+    f"An account accepts at most {MAX_RULES} IP rules, which are IPv4 prefixes up to /30 or single "
     "addresses, and no service tags. They do not apply to callers in the account's own region."
 )
 
@@ -48,14 +48,14 @@ class StorageAccounts:
     async def read(self) -> list[Firewall]:
         """Return every account, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        return [read_account(one) for one in listed]
+        return [read_storage_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return the rules to add to its list; it accepts no prefix for one or two addresses."""
         account = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
         there, new = objects_at(rules, "ipRules"), [*_accepted_addresses(issue.missing_prefixes)]
-        if no_fix_reason := no_fix_list_full(issue, len(there), len(new), MOST):
+        if no_fix_reason := no_fix_list_full(issue, len(there), len(new), MAX_RULES):
             return no_fix_reason
         listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
         block = TerraformBlock(
@@ -90,7 +90,7 @@ def _accepted_addresses(prefixes: Iterable[str]) -> Iterator[str]:
         yield from map(str, network) if network.prefixlen > _LONGEST_PREFIX else (prefix,)
 
 
-def read_account(account: Mapping[str, object]) -> Firewall:
+def read_storage_account(account: Mapping[str, object]) -> Firewall:
     """Return an account with its rules."""
     properties = mapping_at(account, "properties")
     rules = mapping_at(properties, "networkAcls")

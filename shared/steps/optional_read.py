@@ -11,14 +11,14 @@ from shared.errors import CmkflowError, ThrottledError
 
 #: Seconds for one read. The host ends an HTTP request after 230 seconds, and an assessment makes
 #: four reads in a row beside one with retry.
-PATIENCE = 40.0
+READ_TIMEOUT_SECONDS = 40.0
 #: The same in a queue invocation, which the host ends after ten minutes.
 PATIENCE_OF_A_DELIVERY = 100.0
 #: Seconds for a read that waits for the next minute's request budget.
 LONG_PATIENCE = 65.0
 
 
-_patience = ContextVar("patience", default=PATIENCE)
+_patience = ContextVar("patience", default=READ_TIMEOUT_SECONDS)
 
 
 @contextmanager

@@ -99,7 +99,9 @@ class StepContext:
 
     async def read_settings(self) -> EnvironmentSettings:
         """Return the environment's settings, without the kill switch."""
-        read = partial(write_permission.settings_of, self.services, self.job.environment_id)
+        read = partial(
+            write_permission.read_environment_settings, self.services, self.job.environment_id
+        )
         return await self.cached("settings", read)
 
     async def cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:

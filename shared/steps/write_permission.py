@@ -15,7 +15,7 @@ from shared.services import Services
 KILL_SWITCH = "kill-switch"
 
 
-async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
+async def read_environment_settings(services: Services, environment_id: str) -> EnvironmentSettings:
     """Return the settings of an environment; by default it is read-only."""
     kept = await services.tables.environment_settings.get("environment", environment_id)
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
@@ -54,7 +54,7 @@ async def check_write_allowed(
         if not switch.changed_by:
             text = f"{switch.justification} It counts as on: the app writes nothing."
         raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
-    settings = settings or await settings_of(services, environment_id)
+    settings = settings or await read_environment_settings(services, environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {environment_id} has approval policy read_only: the app writes nothing.",

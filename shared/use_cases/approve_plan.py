@@ -16,7 +16,7 @@ from shared.jobs.job_kinds import ENVIRONMENT
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
 
@@ -126,7 +126,7 @@ def _describe_version(version: str, plan: _Plan) -> str:
 
 
 async def _require_approvable(services: Services, job: EnvironmentJob) -> None:
-    settings = await settings_of(services, job.environment_id)
+    settings = await read_environment_settings(services, job.environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {job.environment_id} has approval policy read_only.",

@@ -7,7 +7,7 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import environment_identifier
 from shared.rows import type_adapter_for
 from shared.services import Services
-from shared.steps.write_permission import kill_switch, settings_of
+from shared.steps.write_permission import kill_switch, read_environment_settings
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
 from shared.use_cases.check_address_ranges import list_known_versions
@@ -18,7 +18,7 @@ from shared.use_cases.read_remediation_rows import find, jobs_of
 async def environment_state(services: Services, environment_id: str) -> State:
     """Return the settings of an environment."""
     # In the platform's spelling, because a request may use another case.
-    settings = await settings_of(services, environment_identifier(environment_id))
+    settings = await read_environment_settings(services, environment_identifier(environment_id))
     state: State = type_adapter_for(cast("Any", EnvironmentSettings)).dump_python(
         settings, mode="json"
     )

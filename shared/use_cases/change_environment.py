@@ -11,7 +11,7 @@ from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.known_issues import RESOLVED_BY_NAME, require_known
 from shared.use_cases.name_flows import require_flows
@@ -44,7 +44,7 @@ async def show_environment(services: Services, environment_id: str) -> Environme
     """Return one environment; raise `NotFound`."""
     environment = await services.environments.get(environment_id)
     return EnvironmentView(
-        environment=environment, settings=await settings_of(services, environment.id)
+        environment=environment, settings=await read_environment_settings(services, environment.id)
     )
 
 
@@ -61,7 +61,7 @@ async def change_environment(
     `FlowNotFound` for unknown issues and flows, unless the settings already contain them.
     """
     environment = await services.environments.get(environment_id)
-    accepted = await settings_of(services, environment.id)
+    accepted = await read_environment_settings(services, environment.id)
     if names := changes.get("ignored_issues"):
         new = [one for one in names if one not in accepted.ignored_issues]
         await require_known(services, environment, new)

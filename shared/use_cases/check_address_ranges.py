@@ -30,7 +30,7 @@ from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.calling_flows import CallingFlows, calling_flows
 from shared.steps.flows.check_network import ANY_HOST, network_of, read_all_firewalls
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 
 #: "Refresh at least every 90 days" (platform.md#tag-refresh); a new version appears about weekly.
 OLD = timedelta(days=90)
@@ -147,7 +147,7 @@ async def _with_effects(
     firewalls, _ = await read_all_firewalls(services, standstill=_DAILY) if added else ([], tags)
     for environment in in_use if added else ():
         network = network_of(services, environment, firewalls, tags)
-        ignored = (await settings_of(services, environment.id)).ignored_issues
+        ignored = (await read_environment_settings(services, environment.id)).ignored_issues
         # Firewalls that were changed for flows count even if no known flow calls through them.
         calling: CallingFlows = {(ANY_HOST,): [], **await calling_flows(services, environment)}
         for hosts, remediations in calling.items():

@@ -23,7 +23,7 @@ from shared.steps.flows.blocked_calls import (
     find_blocked_calls,
     unresolved_blocked_calls,
 )
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
 
 
@@ -89,7 +89,7 @@ async def _resolve_and_delete_old(
 
 async def _retry_unblocked(services: Services, environment: Environment) -> int:
     """Retry the jobs that were blocked by calls which no longer fail."""
-    ignored = (await settings_of(services, environment.id)).ignored_issues
+    ignored = (await read_environment_settings(services, environment.id)).ignored_issues
     unresolved = {
         call.host
         async for call in unresolved_blocked_calls(services, environment.id)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
-from shared.domain.plans.channel_settings import settings_of
+from shared.domain.plans.channel_settings import channel_setting_names
 from shared.errors import CmkflowError, JobBlocked, NotFound, TransientError
 from shared.jobs.due_scan import count_overdue_rows
 from shared.ports import FirewallKind
@@ -84,9 +84,9 @@ async def _guarded(code: str, check: Awaitable[list[Finding]], subject: str = ""
 
 def _settings(services: Services) -> list[Finding]:
     settings = services.settings
-    found = [ok("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
+    found = [passed("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if settings.platform_signs_in:
-        found.append(ok("sign_in", "App Service authentication is on."))
+        found.append(passed("sign_in", "App Service authentication is on."))
     else:
         text = "App Service authentication is off, so names of requesters are not verified."
         found.append(
@@ -114,9 +114,9 @@ async def _channels(services: Services) -> list[Finding]:
     for channel in services.channels:
         if one := failing.get(channel.name):
             found.append(problem("channels", one.error, one.fix, channel.name))
-        elif settings := settings_of(channel.name):
+        elif settings := channel_setting_names(channel.name):
             text = f"No notification has failed ({settings})."
-            found.append(ok("channels", text, channel.name))
+            found.append(passed("channels", text, channel.name))
     return found
 
 
@@ -125,12 +125,12 @@ async def _function_keys(services: Services) -> list[Finding]:
         return []
     # Any answer, accepted or not, shows that the host can be reached.
     await services.function_keys.accepts("doctor")
-    return [ok("sign_in", "The Functions host checks function keys.")]
+    return [passed("sign_in", "The Functions host checks function keys.")]
 
 
 async def _state(services: Services) -> list[Finding]:
     switch = await kill_switch(services)
-    found = [ok("state", "The store is available.")]
+    found = [passed("state", "The store is available.")]
     if switch and switch.is_on:
         text = f"The kill switch is on, so the app writes nothing: {switch.justification}"
         found.append(
@@ -142,7 +142,7 @@ async def _state(services: Services) -> list[Finding]:
 async def _archive(services: Services) -> list[Finding]:
     with suppress(NotFound):  # not found is an answer
         await services.archive.get("examined")
-    return [ok("archive", "The archive is available.")]
+    return [passed("archive", "The archive is available.")]
 
 
 async def _queues(services: Services) -> list[Finding]:
@@ -160,7 +160,7 @@ async def _queue(services: Services, queue: str) -> list[Finding]:
     if lost:
         text = f"Poison and dead-lettered messages: {lost}."
         return [warning("queues", text, "Read each message and its reason.", queue)]
-    return [ok("queues", f"The queue is available. Messages: {waiting}.", queue)]
+    return [passed("queues", f"The queue is available. Messages: {waiting}.", queue)]
 
 
 async def _timers(services: Services) -> list[Finding]:
@@ -174,7 +174,7 @@ async def _timers(services: Services) -> list[Finding]:
     ended = f"The last daily check completed at {last_check.item.completed_at:%Y-%m-%d %H:%M} UTC."
     if services.now - last_check.item.completed_at > SWEEP_IS_MISSING:
         return [problem("timers", ended, _REMEDIES["timers"])]
-    return [ok("timers", ended)]
+    return [passed("timers", ended)]
 
 
 async def _power_platform(services: Services) -> list[Finding]:
@@ -183,7 +183,7 @@ async def _power_platform(services: Services) -> list[Finding]:
     """
     environments = await services.environments.list()
     decided = {one.environment_id: one for one in await services.tables.environment_settings.all()}
-    found = [ok("power_platform", f"Environments found: {len(environments)}.")]
+    found = [passed("power_platform", f"Environments found: {len(environments)}.")]
     for one in environments:
         if _is_used(one, decided.get(one.id)):
             name = one.display_name
@@ -201,7 +201,7 @@ def _is_used(environment: Environment, settings: EnvironmentSettings | None) -> 
 async def _flow_service(services: Services, environment: Environment) -> list[Finding]:
     await services.flow_reports.microsoft_key_flows(environment.id, cannot_migrate_only=True)
     return [
-        ok("flow_service", "The app can read the Microsoft-key list.", environment.display_name)
+        passed("flow_service", "The app can read the Microsoft-key list.", environment.display_name)
     ]
 
 
@@ -212,7 +212,9 @@ async def _service_account(services: Services) -> list[Finding]:
     if renewed:
         unused = f"{renewed + _SIGN_IN_LASTS:%Y-%m-%d}"
         text += f" Last renewed on {renewed:%Y-%m-%d}; unused, it expires on {unused}."
-    return [ok("operator", f"{text} A password change or an Entra policy can end it at any time.")]
+    return [
+        passed("operator", f"{text} A password change or an Entra policy can end it at any time.")
+    ]
 
 
 async def _subscriptions(services: Services) -> list[Finding]:
@@ -229,12 +231,12 @@ async def _subscriptions(services: Services) -> list[Finding]:
 
 async def _keys(services: Services) -> list[Finding]:
     number = len(await services.keys.policies())
-    return [ok("keys", f"Enterprise policies: {number}. Check their keys: cmkflow key check.")]
+    return [passed("keys", f"Enterprise policies: {number}. Check their keys: cmkflow key check.")]
 
 
 async def _service_tags(services: Services) -> list[Finding]:
     tags = await services.service_tags.get_list()
-    return [ok("service_tags", f"Microsoft's service tag list, version {tags.change_number}.")]
+    return [passed("service_tags", f"Microsoft's service tag list, version {tags.change_number}.")]
 
 
 async def _callers(services: Services) -> list[Finding]:
@@ -260,7 +262,9 @@ async def _firewalls(services: Services) -> list[Finding]:
 
 
 async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
-    return [ok("firewalls", f"{len(await kind.read())} firewalls of this kind read.", kind.kind)]
+    return [
+        passed("firewalls", f"{len(await kind.read())} firewalls of this kind read.", kind.kind)
+    ]
 
 
 #: In the order in which a deployment is set up.

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
-from shared.domain.finding import Finding, ok, problem, warning
+from shared.domain.finding import Finding, passed, problem, warning
 from shared.domain.permissions import (
     IN_DATAVERSE,
     OPERATOR_IN_DATAVERSE,
@@ -47,7 +47,7 @@ async def check_caller_kind_permissions(
         for group in sorted(groups)
     }
     if not granted:
-        return [ok("callers", "No resource of this kind in the watched subscriptions.", kind)]
+        return [passed("callers", "No resource of this kind in the watched subscriptions.", kind)]
     if partial := [name for name, one in granted.items() if one is PermissionLevel.PARTIAL]:
         text = f"Some of the required permissions are missing in: {', '.join(partial)}."
         return [problem("callers", text, needs.fix, kind)]
@@ -55,7 +55,7 @@ async def check_caller_kind_permissions(
     text = f"The app can search and update {len(full)} of {len(granted)} resource groups."
     if others := sorted(granted.keys() - set(full)):
         text += f" Not in: {', '.join(others)}."
-    return [ok("callers", text, kind) if full else warning("callers", text, needs.fix, kind)]
+    return [passed("callers", text, kind) if full else warning("callers", text, needs.fix, kind)]
 
 
 async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
@@ -65,7 +65,7 @@ async def check_subscription_permissions(services: Services, subscription_id: st
     )
     if granted is PermissionLevel.FULL:
         text = "The app may read the subscription and the metadata of its keys."
-        return [ok("subscriptions", text, subscription_id)]
+        return [passed("subscriptions", text, subscription_id)]
     text = "The role Reader or Key Vault Reader is missing."
     return [problem("subscriptions", text, WATCHED.fix, subscription_id)]
 
@@ -84,7 +84,7 @@ async def check_dataverse_roles(services: Services, environment: Environment) ->
         found.append(problem("dataverse", text, IN_DATAVERSE.fix, name))
     else:
         text = "The app is a user, administers flows, and may act for their owners."
-        found.append(ok("dataverse", text, name))
+        found.append(passed("dataverse", text, name))
     operator_id = ""
     with suppress(CmkflowError):  # another check reports which account it is
         operator_id = await services.flow_access.account_id()
@@ -105,7 +105,7 @@ async def _service_account(
     elif user:
         reach = await services.principals.privilege(environment, user.principal.id, _TO_READ)
         if reach:
-            return ok("operator", "The service account is a user and has a role.", name)
+            return passed("operator", "The service account is a user and has a role.", name)
         why = f"has no role with {_TO_READ}"
     remedy = OPERATOR_IN_DATAVERSE.fix
     return problem(
@@ -134,14 +134,14 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
                 kind.required_permissions, await _permissions(services, resource_group(resource))
             )
             if granted is PermissionLevel.FULL:
-                found.append(ok("repairs", "The app may fix this firewall.", name))
+                found.append(passed("repairs", "The app may fix this firewall.", name))
             else:
                 text = (
                     "The settings permit fixes of this firewall, but the app lacks the Azure "
                     "permission."
                 )
                 found.append(problem("repairs", text, kind.required_permissions.fix, name))
-    return found or [ok("repairs", "No environment permits automatic firewall fixes.")]
+    return found or [passed("repairs", "No environment permits automatic firewall fixes.")]
 
 
 async def _permissions(services: Services, group: str) -> list[RolePermissions]:

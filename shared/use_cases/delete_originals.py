@@ -43,7 +43,7 @@ from shared.use_cases.archive_runs import PARTS, new_run_archive
 log = product_log(__name__)
 
 #: Number of rows per run; fits into the time limit of a function.
-MOST = 50
+MAX_DELETIONS = 50
 #: Interval of checks whether a deleted original has left the Microsoft-key list.
 _LISTED_AGAIN = timedelta(days=1)
 
@@ -84,7 +84,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
     deleted = blocked = looked_at = 0
     listed = _MicrosoftKeyLists(services)
     step_function = functools.partial(_run_step, listed=listed)
-    for deletion in due[:MOST]:
+    for deletion in due[:MAX_DELETIONS]:
         looked_at += 1
         place = table.address(deletion)
         async with one_row(services, table.name_of(deletion)):
@@ -159,7 +159,7 @@ class _DeletionStep:
             return wait_until(
                 self.deletion, text, until=later, now=services.now, code=Reason.ARCHIVING_FLOW_RUNS
             )
-        await self.keep(await step.search_callers(work, self.deletion))
+        await self.keep(await step.search_callers_before_deletion(work, self.deletion))
         await FLOW.schedule_wake_up(
             services, job
         )  # a crash during the check may leave a grant that no step would revoke

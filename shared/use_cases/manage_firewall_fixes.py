@@ -33,10 +33,10 @@ from shared.steps.flows.firewall_fixes import (
     propose_fix,
 )
 from shared.steps.flows.firewall_fixes import (
-    apply_fix as apply,
+    apply_firewall_fix as apply,
 )
 from shared.steps.flows.firewall_fixes import (
-    revert_fix as revert,
+    revert_firewall_fix as revert,
 )
 from shared.steps.write_permission import check_write_allowed
 

@@ -19,11 +19,11 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.discovery_pages import keep_flows_only
 from shared.steps.planning.complete_plan import FlowRunLookups, complete
-from shared.steps.planning.make_plan import network_findings
+from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, trigger_urls
 from shared.steps.planning.wait_for_migration import wait_for_migration
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
     await_approval,
     compare_with_approval,
@@ -101,7 +101,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     unmatched = await find_unmatched_callers(services, urls, items)
     findings = fitting_findings((*job.findings, *unmatched))
     job = replace(job, findings=findings, unmatched_trigger_urls=urls.shown)
-    job = with_network(job, *await network_findings(services, environment, items))
+    job = with_network(job, *await find_firewall_issues(services, environment, items))
     job = replace(
         job,
         not_migrated=count_not_included(job.mode, items),
@@ -125,7 +125,7 @@ async def _move_to_next_state(
     if not work:
         text = "No flow needs a change."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
-    mode = (await settings_of(services, job.environment_id)).approval_policy
+    mode = (await read_environment_settings(services, job.environment_id)).approval_policy
     if mode is ApprovalPolicy.AUTOMATIC:
         text = "The environment has approval policy automatic, so no approval is needed."
         job = replace(job, approved_by="approval policy automatic")

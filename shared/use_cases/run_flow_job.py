@@ -47,18 +47,20 @@ type Step = Callable[[StepContext], Awaitable[FlowJob]]
 async def _start(work: StepContext) -> FlowJob:
     has_copy = work.job.migration_method.has_copy
     return await (
-        copy_flow.check_and_start_copy(work) if has_copy else prepare_original.begin(work)
+        copy_flow.check_and_start_copy(work) if has_copy else prepare_original.start_preparing(work)
     )
 
 
 async def _after_verification(work: StepContext) -> FlowJob:
     is_swap = work.job.migration_method is MigrationMethod.CUT_OVER
-    return await (cut_over.start_cutover(work) if is_swap else update_callers.begin(work))
+    return await (
+        cut_over.start_cutover(work) if is_swap else update_callers.start_updating_callers(work)
+    )
 
 
 async def _roll_back(work: StepContext) -> FlowJob:
     if work.job.migration_method.has_copy:
-        return await roll_back.roll_back(work)
+        return await roll_back.run_rollback_stage(work)
     # an original whose definition is unchanged may still be converted by an invocation in flight
     await wait_and_revoke(work)
     return await prepare_original.undo(work)

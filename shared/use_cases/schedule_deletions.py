@@ -18,7 +18,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.write_permission import reject_excluded_flow, settings_of
+from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
 from shared.use_cases.deletion_rows import cancel_if_allowed, deletions_of
 from shared.use_cases.read_remediation_rows import (
     RowReader,
@@ -163,7 +163,7 @@ async def _require_deletable(
             fix="Exclude this flow. If it was restored since, delete it manually.",
             code=Reason.ORIGINAL_ALREADY_DELETED,
         )
-    settings = await settings_of(services, job.environment_id)
+    settings = await read_environment_settings(services, job.environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
             f"Environment {job.environment_id} has approval policy read_only. The app may not "

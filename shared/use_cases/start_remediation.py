@@ -22,7 +22,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import sortable_time
 from shared.services import Services
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import require_flows
 
 _RECENT = timedelta(days=2)
@@ -42,7 +42,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
         except NotFound as err:
             message = f"No environment {environment_id}, or the app has no access to it."
             raise NotFound(message) from err
-        settings = await settings_of(services, environment_id)
+        settings = await read_environment_settings(services, environment_id)
         if request.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
             raise JobBlocked(
                 f"Environment {environment_id} has approval policy read_only. The app may not "
@@ -57,7 +57,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
     return await start_remediation(services, request)
 
 
-async def flow_ids_of(
+async def resolve_flow_ids(
     services: Services, environment_ids: Sequence[str], flows: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the workflow ids of flows given by id or name; raise `FlowNotFound`."""
@@ -146,7 +146,7 @@ async def _start_environment(
 ) -> None:
     """Create the job of one environment, whose wake-up exists, and send its message."""
     job = _job(remediation, environment_id)
-    settings = await settings_of(services, environment_id)
+    settings = await read_environment_settings(services, environment_id)
     if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.start_source}: {remediation.idempotency_key}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
+from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import (
     Condition,
@@ -42,7 +42,7 @@ class MemoryStore:
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
-        check_key(table, partition, key)
+        check_entity_key(table, partition, key)
         return self.rows.get((table, partition, key))
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
@@ -64,7 +64,7 @@ class MemoryStore:
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key."""
-        check_key(table, partition or "", before)
+        check_entity_key(table, partition or "", before)
         check_conditions(where)
         names = [name for name in self.rows if name[0] == table and partition in (None, name[1])]
         for name in sorted(name for name in names if before is None or name[2] < before):

@@ -6,9 +6,9 @@ import pytest
 
 from shared.domain.plans.channel_settings import (
     SHORTEST_KEY,
+    channel_setting_names,
     check_address,
-    check_key,
-    settings_of,
+    check_signing_key,
 )
 from shared.errors import UnusableSetting
 
@@ -83,7 +83,7 @@ def test_a_topic_lies_in_its_domain(value: str) -> None:
 def test_a_weak_signing_key_is_refused(value: str) -> None:
     """A short key can be guessed; the text says how long it has to be."""
     with pytest.raises(UnusableSetting) as caught:
-        check_key("CMK_WEBHOOK_SECRET", value)
+        check_signing_key("CMK_WEBHOOK_SECRET", value)
 
     assert caught.value.reason.startswith("CMK_WEBHOOK_SECRET is ")
     assert "canary" not in caught.value.reason
@@ -92,11 +92,13 @@ def test_a_weak_signing_key_is_refused(value: str) -> None:
 
 def test_a_signing_key_of_24_bytes_is_used() -> None:
     """With its prefix or without."""
-    assert len(check_key("CMK_WEBHOOK_SECRET", key_of(SHORTEST_KEY))) == SHORTEST_KEY
-    assert check_key("CMK_WEBHOOK_SECRET", key_of(32).removeprefix("whsec_")) == b"\x07" * 32
+    assert len(check_signing_key("CMK_WEBHOOK_SECRET", key_of(SHORTEST_KEY))) == SHORTEST_KEY
+    assert (
+        check_signing_key("CMK_WEBHOOK_SECRET", key_of(32).removeprefix("whsec_")) == b"\x07" * 32
+    )
 
 
 def test_the_settings_of_a_channel_are_named() -> None:
     """The log has none."""
-    assert settings_of("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
-    assert settings_of("log") == ""
+    assert channel_setting_names("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
+    assert channel_setting_names("log") == ""

@@ -1,7 +1,11 @@
 """Differences between the sources of a discovery are named, grouped, and bounded."""
 
 from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
-from shared.domain.plans.discovery_differences import NAMED, FlowServiceListing, differences
+from shared.domain.plans.discovery_differences import (
+    MAX_NAMED_FLOWS,
+    FlowServiceListing,
+    differences,
+)
 
 ON, OFF = FlowState.ON, FlowState.OFF
 
@@ -101,5 +105,5 @@ def test_ten_thousand_differences_are_one_sentence() -> None:
     (text,) = differences(known, FlowServiceListing(reported={}, everything={}))
 
     assert text.startswith("10000 flows are in Dataverse, but not in the flow service")
-    assert text.endswith(f" and {10_000 - NAMED} more.")
+    assert text.endswith(f" and {10_000 - MAX_NAMED_FLOWS} more.")
     assert len(text) < 2_000

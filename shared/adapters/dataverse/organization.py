@@ -9,7 +9,7 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
@@ -65,7 +65,7 @@ class DataverseOrganization(Organization):
         for some in batched(sorted(set(ids)), IDS_IN_A_FILTER, strict=False):
             query = {
                 "$select": f"{table.key},{table.name}",
-                "$filter": any_of(table.key, some),
+                "$filter": filter_by_ids(table.key, some),
             }
             async for row in self._dataverse.rows(environment, table.table, query):
                 columns = as_mapping(row)

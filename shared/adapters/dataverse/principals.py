@@ -5,7 +5,7 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -121,7 +121,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
         ):
             query = {
                 "$select": columns,
-                "$filter": any_of(_ENTRA_ID, ids),
+                "$filter": filter_by_ids(_ENTRA_ID, ids),
             }
             async for row in self._dataverse.rows(environment, table, query):
                 yield row

@@ -5,7 +5,7 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -51,7 +51,7 @@ class DataverseSolutions(Solutions):
         queries = [
             {
                 "$select": "objectid,_solutionid_value",
-                "$filter": f"componenttype eq {_WORKFLOW} and ({any_of('objectid', ids)})",
+                "$filter": f"componenttype eq {_WORKFLOW} and ({filter_by_ids('objectid', ids)})",
             }
             for ids in batched(sorted(found), IDS_IN_A_FILTER, strict=False)
         ]
@@ -65,7 +65,7 @@ class DataverseSolutions(Solutions):
         queries = [
             {
                 "$select": "solutionid,uniquename,friendlyname,ismanaged",
-                "$filter": any_of("solutionid", ids),
+                "$filter": filter_by_ids("solutionid", ids),
             }
             for ids in batched(sorted(set(solution_ids)), IDS_IN_A_FILTER, strict=False)
         ]

@@ -14,8 +14,8 @@ from shared.adapters.http.client import (
     ServiceRequest,
     ServiceResponse,
     check_next,
-    page_of,
     read_object,
+    read_page,
 )
 from shared.adapters.http.errors import FailedResponse
 from shared.adapters.http.policies import RequestLimiter
@@ -157,7 +157,7 @@ class Dataverse:
         query: Mapping[str, str],
         first: Mapping[str, object],
     ) -> list[object]:
-        rows, cursor = page_of(self._service(environment), first, member="value", link=_LINK)
+        rows, cursor = read_page(self._service(environment), first, member="value", link=_LINK)
         while cursor:
             items, cursor = await self.page(environment, table, query, cursor)
             rows = [*rows, *items]
@@ -231,7 +231,7 @@ class Dataverse:
         return self._services[url]
 
 
-def any_of(column: str, ids: Iterable[str]) -> str:
+def filter_by_ids(column: str, ids: Iterable[str]) -> str:
     """Return the filter for rows with any of these ids."""
     return " or ".join(f"{column} eq {one}" for one in ids)
 

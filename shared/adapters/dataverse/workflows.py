@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -106,7 +106,7 @@ class DataverseWorkflows(Workflows):
         asked = list(batched(ids_of_rows, IDS_IN_A_FILTER, strict=False))
         queries = [
             {
-                "$filter": f"{CLOUD_FLOWS} and ({any_of('workflowid', ids)})",
+                "$filter": f"{CLOUD_FLOWS} and ({filter_by_ids('workflowid', ids)})",
                 "$select": LEAN_COLUMNS,
             }
             for ids in asked

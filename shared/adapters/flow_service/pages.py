@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from itertools import batched
 
-from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, filter_by_ids
 from shared.adapters.dataverse.workflows import (
     CLOUD_FLOWS,
     COLUMNS,
@@ -62,7 +62,7 @@ class ServiceFlowPages(FlowPages):
         """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
         queries = [
             {
-                "$filter": f"{CLOUD_FLOWS} and ({any_of('workflowid', ids)})",
+                "$filter": f"{CLOUD_FLOWS} and ({filter_by_ids('workflowid', ids)})",
                 "$select": COLUMNS,
             }
             for ids in batched(sorted(workflow_ids), IDS_IN_A_FILTER, strict=False)

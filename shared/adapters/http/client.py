@@ -267,7 +267,7 @@ class HttpClient:
     ) -> tuple[list[object], str]:
         """Return the items of a page and the URL of the next, or "" after the last."""
         document = read_object(service, await self.send(service, call))
-        items, following = page_of(service, document, member=member, link=link)
+        items, following = read_page(service, document, member=member, link=link)
         if following:
             check_next(service, call.url, following)
         return items, following
@@ -324,7 +324,7 @@ async def _beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
     return body[:longest]
 
 
-def page_of(
+def read_page(
     service: HttpService, document: Mapping[str, object], *, member: str, link: str
 ) -> tuple[list[object], str]:
     """Return the items of a page and the unchecked URL of the next."""

@@ -16,7 +16,7 @@ from shared.adapters.state.ledger_row import (
     read_ledger,
     reset_ledger,
 )
-from shared.adapters.state.request_ledger import AGAIN, BudgetLimit, RequestLedger, used_up
+from shared.adapters.state.request_ledger import RECHECK_DELAY, BudgetLimit, RequestLedger, used_up
 from shared.adapters.state.request_queue import RequestQueueEntry
 from shared.domain.alert import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
@@ -110,7 +110,7 @@ class BudgetState:
                 continue
             self._known = next((one for one in written if one.key == _KEY), row)
             return answer
-        raise used_up(self.limit, AGAIN)
+        raise used_up(self.limit, RECHECK_DELAY)
 
     async def _ledger(self, row: StoreRow | None) -> RequestLedger | None:
         """Return the ledger of a row. If the row is unreadable, reset it and return None.

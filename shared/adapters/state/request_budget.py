@@ -16,8 +16,8 @@ from itertools import batched
 
 from shared.adapters.state.budget_state import BudgetState
 from shared.adapters.state.request_ledger import (
-    AGAIN,
     NEVER,
+    RECHECK_DELAY,
     UNDERWAY,
     BudgetLimit,
     RequestLedger,
@@ -105,7 +105,7 @@ class StoredRequestBudget(RequestBudget):
                     await self._have(calls, is_urgent=is_urgent)
                 break
             except ThrottledError as err:
-                wait = err.retry_after or AGAIN
+                wait = err.retry_after or RECHECK_DELAY
                 delivery.wait(self._clock.now(), wait)
                 if delivery.waited > self._patience():
                     raise
@@ -140,7 +140,7 @@ class StoredRequestBudget(RequestBudget):
             if one.is_dead(ledger):
                 operations.append(one.removal)
                 continue
-            if one.comes > comes + AGAIN:
+            if one.comes > comes + RECHECK_DELAY:
                 if not await come(
                     QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
                 ):

@@ -13,7 +13,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 #: and a second of difference between the clocks of two instances.
 UNDERWAY = timedelta(seconds=2)
 #: Minimum wait after a `ThrottledError`.
-AGAIN = timedelta(seconds=1)
+RECHECK_DELAY = timedelta(seconds=1)
 _OF_DAY = " per 24 hours"
 #: Time without a 429 after which the rate rises by a fifth of the setting, while work waits.
 _RISES_AFTER = timedelta(minutes=10)

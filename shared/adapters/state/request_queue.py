@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from shared.adapters.state.request_ledger import AGAIN, RequestLedger
+from shared.adapters.state.request_ledger import RECHECK_DELAY, RequestLedger
 from shared.domain.request_demand import RequestDemand
 from shared.ports import DeleteRow, Operation, ReplaceRow, Scalar, StoreRow, UpsertRow
 
@@ -135,7 +135,7 @@ def _comes(
     ahead = ledger.owed + sum(one.calls for one in first)
     at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
     if is_near(ledger, at_once):
-        return max(at_once, ledger.now + AGAIN)
+        return max(at_once, ledger.now + RECHECK_DELAY)
     later = round(_MORE * sum(one.later for one in first))
     return ledger.free_at(ahead + later + 1, is_urgent=is_urgent)
 

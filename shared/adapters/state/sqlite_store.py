@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
+from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
 from shared.errors import AlreadyExists, CmkflowError, Conflict, NotFound, ServiceUnavailable
 from shared.ports import (
     Condition,
@@ -85,7 +85,7 @@ class SqliteStore(Store):
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
-        check_key(table, partition, key)
+        check_entity_key(table, partition, key)
         rows = await self._select(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
@@ -130,7 +130,7 @@ class SqliteStore(Store):
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key, in pages; see the port."""
-        check_key(table, partition or "", before)
+        check_entity_key(table, partition or "", before)
         check_conditions(where)
         sql, values = _query(table, partition, where, before)
         after: tuple[str, ...] = ()

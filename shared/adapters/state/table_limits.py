@@ -38,14 +38,14 @@ def check_batch(operations: Sequence[Operation]) -> None:
     if len(rows) > 1 and sum(map(_bytes_sent, rows)) > LARGEST_REQUEST:
         raise ValueError("a batch has at most 4 MiB")
     for operation in operations:
-        check_key(operation.row.table, operation.row.partition, operation.row.key)
+        check_entity_key(operation.row.table, operation.row.partition, operation.row.key)
         if isinstance(operation, ReplaceRow) and not operation.row.etag:
             raise ValueError("a row without an ETag was never stored and cannot be replaced")
         if not isinstance(operation, DeleteRow):
             _check_columns(operation.row)
 
 
-def check_key(table: str, partition: str, key: str | None = None) -> None:
+def check_entity_key(table: str, partition: str, key: str | None = None) -> None:
     """Raise `ValueError` for names that Table storage does not accept."""
     if not _TABLE.fullmatch(table):
         raise ValueError(f"{table!r} is not a valid table name")

@@ -13,7 +13,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.http.errors import retry_after
-from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
+from shared.adapters.state.table_limits import check_batch, check_conditions, check_entity_key
 from shared.errors import (
     AlreadyExists,
     CmkflowError,
@@ -67,7 +67,7 @@ class TableStore(Store):
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
-        check_key(table, partition, key)
+        check_entity_key(table, partition, key)
         with _translated(table):
             try:
                 entity = await self._service.get_table_client(table).get_entity(partition, key)
@@ -105,7 +105,7 @@ class TableStore(Store):
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key; see the port."""
-        check_key(table, partition or "", before)
+        check_entity_key(table, partition or "", before)
         check_conditions(where)
         parts = [] if partition is None else [f"PartitionKey eq {_literal(partition)}"]
         parts += [] if before is None else [f"RowKey lt {_literal(before)}"]

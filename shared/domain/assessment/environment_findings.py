@@ -11,7 +11,7 @@ from shared.domain.assessment.flows import phase_for
 from shared.domain.assessment.snapshots import CanvasApp, EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, PolicyLinkStatus
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.keys import key_check as readiness
 from shared.domain.keys.environment_checks import (
     ENVIRONMENT_LIMIT,
@@ -74,13 +74,13 @@ def _environment_limit_finding(facts: EnvironmentSnapshot) -> Finding:
     limit = f"{text}; the default limit for Power Automate is {ENVIRONMENT_LIMIT}."
     if count >= ENVIRONMENT_WARNING:
         return warning("environment_limit", limit, ticket)
-    return ok("environment_limit", limit)
+    return passed("environment_limit", limit)
 
 
 def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
     code, link = "policy_link", facts.environment.policy
     if link is None:
-        return ok(code, "No customer-managed key is applied yet.")
+        return passed(code, "No customer-managed key is applied yet.")
     if link.status is PolicyLinkStatus.FAILED:
         return problem(
             code,
@@ -98,7 +98,7 @@ def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
         text = "The policy is linked. The app could not read which flows have moved to the key."
         return unknown(code, text, "Assess again.")
     if phase is AssessmentPhase.AFTER_KEY:
-        return ok(
+        return passed(
             code, ("The policy is linked, and the platform has moved every flow that it moves.")
         )
     assert not isinstance(facts.microsoft_key_lists, NoAnswer)
@@ -128,7 +128,7 @@ def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
     )
 
 
-def key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
+def environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether the environment's key, applied or proposed, can protect it."""
     code = "key_checked"
     match facts.key:
@@ -161,7 +161,7 @@ def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     }
     if not hosts:
         yield (
-            ok(code, "Flows send HTTP requests only to other flows.")
+            passed(code, "Flows send HTTP requests only to other flows.")
             if facts.has_all_flows
             else unknown(code, "The called hosts are incomplete: not all flows could be read.")
         )
@@ -241,7 +241,7 @@ def canvas_app_findings(
             found = True
             yield unknown(code, text, "Open the app and check which flows it calls.", app.name)
     if not found:
-        yield ok(
+        yield passed(
             code,
             (
                 f"{len(facts.canvas_apps)} canvas apps call flows; none calls a flow that stays on "
@@ -271,7 +271,7 @@ def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     if isinstance(setting, NoAnswer):
         yield unknown(code, f"The setting for new flows could not be read: {setting.message}", fix)
     elif setting:
-        yield ok(code, "New flows are created in a solution.")
+        yield passed(code, "New flows are created in a solution.")
     else:
         yield warning(
             code,

@@ -12,7 +12,7 @@ from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.recommendations import recommend
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
@@ -115,7 +115,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
             code, text, ("Read the list of flows, and assess again after the key is applied.")
         )
     if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
-        yield ok(code, f"None {total} stays on Microsoft's key.")
+        yield passed(code, f"None {total} stays on Microsoft's key.")
     yield from _list_differences(facts, facts.flows)
     for cycle in _graph(facts.flows).call_loops:
         names = ", ".join(_display_names(facts.flows, cycle))
@@ -196,7 +196,7 @@ def _list_differences(
     for text in differences:
         yield warning(code, text, "Check the flow. The platform's list decides.")
     if not differences:
-        yield ok(code, "The platform's list and Microsoft's documents name the same flows.")
+        yield passed(code, "The platform's list and Microsoft's documents name the same flows.")
 
 
 def _evaluations(

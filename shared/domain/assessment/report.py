@@ -11,7 +11,7 @@ from shared.domain.assessment.assessment import (
 from shared.domain.assessment.environment_findings import (
     canvas_app_findings,
     eligibility_findings,
-    key_findings,
+    environment_key_findings,
     network_findings,
     solution_findings,
 )
@@ -43,7 +43,7 @@ def build_assessment(
     """
     topics: dict[AssessmentTopic, Iterable[Finding]] = {
         AssessmentTopic.ELIGIBILITY: eligibility_findings(facts),
-        AssessmentTopic.KEY: key_findings(facts),
+        AssessmentTopic.KEY: environment_key_findings(facts),
         AssessmentTopic.FLOWS: [
             *flow_findings(facts, flows),
             *retired_url_findings(flows, on_retired_host),

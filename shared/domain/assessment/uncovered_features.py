@@ -11,7 +11,7 @@ from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.flows import phase_for
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 
 #: How long after the migration a support ticket can ask for the run history.
 TICKET_WINDOW = timedelta(days=30)
@@ -67,7 +67,7 @@ def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             )
     covered = sum(one.uses_oauth is True for one in facts.connections)
     if covered:
-        yield ok(code, f"{_count(covered, 'connection')} with OAuth: the key covers them.")
+        yield passed(code, f"{_count(covered, 'connection')} with OAuth: the key covers them.")
 
 
 def copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
@@ -97,7 +97,9 @@ def copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     if not facts.has_all_flows:
         yield unknown(code, "Not all flows could be read.", "Assess again.")
     elif not found:
-        yield ok(code, f"{_count(len(skills), 'Copilot skill')}; none uses invokers' connections.")
+        yield passed(
+            code, f"{_count(len(skills), 'Copilot skill')}; none uses invokers' connections."
+        )
 
 
 def hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
@@ -115,7 +117,7 @@ def hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             "machines outside a group cannot use a customer-managed key.",
         )
     if not groups:
-        yield ok(code, "There is no hosted machine group.")
+        yield passed(code, "There is no hosted machine group.")
 
 
 def analytics_findings() -> Iterator[Finding]:
@@ -178,7 +180,7 @@ def finish_line_findings(
     code = "portal_warning"
     if not flows:
         if facts.has_all_flows:
-            yield ok(code, "No original remains on Microsoft's key.")
+            yield passed(code, "No original remains on Microsoft's key.")
         else:
             yield unknown(code, "Not all flows could be read.", "Assess again.")
         return

@@ -56,7 +56,7 @@ def with_lost_references(before: str, now: str) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def named(references: References) -> str:
+def describe_references(references: References) -> str:
     """Return the entries for people: each key with its connection reference or connection."""
     uses = {
         use.key: use.logical_name or use.connection_id

@@ -6,7 +6,7 @@ See platform.md#environment-requirements.
 from collections.abc import Iterator
 
 from shared.domain.environment import Environment, PolicyLinkStatus
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
 from shared.domain.network.geographies import GEOGRAPHIES, canonical
 
@@ -27,7 +27,7 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
     count = sum(environment.policy is not None for environment in facts.environments)
     text = f"{count} environments of the tenant are on customer-managed keys"
     if count < ENVIRONMENT_WARNING:
-        yield ok("environment_limit", f"{text}; the default limit is {ENVIRONMENT_LIMIT}.")
+        yield passed("environment_limit", f"{text}; the default limit is {ENVIRONMENT_LIMIT}.")
     else:
         yield warning(
             "environment_limit",
@@ -41,7 +41,7 @@ def geography_finding(policy: EnterprisePolicy, environment: Environment) -> Fin
     own, wanted = canonical(environment.geography), canonical(policy.location)
     code, subject = "environment_geography", environment.id
     if own and own == wanted:
-        return ok(code, f"{environment.display_name} is in the policy's geography.", subject)
+        return passed(code, f"{environment.display_name} is in the policy's geography.", subject)
     text = f"{environment.display_name} is in '{own}', its policy in '{wanted}'."
     if not {own, wanted} <= GEOGRAPHIES:
         return unknown(code, text, "Check that both names mean the same geography.", subject)
@@ -52,7 +52,7 @@ def managed_finding(environment: Environment) -> Finding:
     """Return whether it is a Managed Environment, which a key requires."""
     code, subject = "environment_managed", environment.id
     if environment.is_managed:
-        return ok(code, f"{environment.display_name} is a Managed Environment.", subject)
+        return passed(code, f"{environment.display_name} is a Managed Environment.", subject)
     if environment.is_managed is None:
         return unknown(
             code,
@@ -81,7 +81,7 @@ def sku_finding(environment: Environment) -> Finding:
         return problem(
             code, text, ("Convert it to Production, or remove it from the policy."), subject
         )
-    return ok(code, text, subject)
+    return passed(code, text, subject)
 
 
 def _link_finding(environment: Environment) -> Finding:
@@ -89,10 +89,10 @@ def _link_finding(environment: Environment) -> Finding:
     code, link, name = "environment_link", environment.policy, environment.display_name
     assert link
     if link.status is PolicyLinkStatus.LINKED:
-        return ok(code, f"The policy is applied to {name}.", environment.id)
+        return passed(code, f"The policy is applied to {name}.", environment.id)
     if link.status is PolicyLinkStatus.FAILED:
         text = f"Applying the policy to {name} failed."
         fix = "Add the environment to the policy again: the platform continues where it stopped."
         return problem(code, text, fix, environment.id)
     # A link may take days, and nobody has to act.
-    return ok(code, f"The link of {name} to the policy is {link.status}.", environment.id)
+    return passed(code, f"The link of {name} to the policy is {link.status}.", environment.id)

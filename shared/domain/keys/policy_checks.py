@@ -5,7 +5,7 @@ See platform.md#enterprise-policies, #key-requirements.
 
 from collections.abc import Iterator
 
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.keys.key import EnterprisePolicy
 
 
@@ -14,7 +14,7 @@ def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
     yield _state_finding(policy)
     yield _health_finding(policy)
     if policy.key_version is None:
-        yield ok("key_pinned", "The policy follows the newest version of the key.")
+        yield passed("key_pinned", "The policy follows the newest version of the key.")
     else:
         yield warning(
             "key_pinned",
@@ -32,14 +32,14 @@ def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
             "Assign an identity to the policy and grant it access to the vault.",
         )
     else:
-        yield ok("policy_identity", "The policy has an identity.")
+        yield passed("policy_identity", "The policy has an identity.")
 
 
 def _state_finding(policy: EnterprisePolicy) -> Finding:
     code = "policy_state"
     match policy.encryption_state:
         case "Enabled":
-            return ok(code, "Encryption is enabled in the policy.")
+            return passed(code, "Encryption is enabled in the policy.")
         case "Disabled" | "NotConfigured" as state:
             text = f"Encryption is {state} in the policy."
             return problem(code, text, "Enable encryption in the enterprise policy.")
@@ -51,7 +51,7 @@ def _health_finding(policy: EnterprisePolicy) -> Finding:
     code, check = "policy_health", "Check the key, its vault and the permissions below"
     match policy.health:
         case "Healthy":
-            return ok(code, "The policy is healthy.")
+            return passed(code, "The policy is healthy.")
         case "Warning":
             return warning(code, "The platform reports a warning for the policy.", f"{check}.")
         case "Unhealthy":

@@ -7,7 +7,7 @@ role that is unknown here allows it is `unknown`. See platform.md#key-requiremen
 
 from collections.abc import Iterator
 
-from shared.domain.finding import Finding, ok, problem, unknown
+from shared.domain.finding import Finding, passed, problem, unknown
 from shared.domain.keys.key import KeySnapshot, KeyVault
 
 PERMISSIONS = frozenset({"get", "wrapkey", "unwrapkey"})
@@ -45,7 +45,7 @@ def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
         ("vault_purge_protection", "Purge protection", vault.purge_protection),
     ):
         if is_on:
-            yield ok(code, f"{title} is on.", vault.id)
+            yield passed(code, f"{title} is on.", vault.id)
         else:
             option = title.lower().replace(" ", "-")
             yield problem(
@@ -70,7 +70,7 @@ def _network_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
         return unknown(code, text, fix, vault.id)
     is_closed = vault.public_access.lower() == "disabled" or vault.default_action.lower() == "deny"
     if not is_closed or vault.lets_trusted_services_in:
-        return ok(code, "The vault's network rules allow the platform.", vault.id)
+        return passed(code, "The vault's network rules allow the platform.", vault.id)
     return problem(
         code,
         "The vault's network rules deny Microsoft's trusted services, so the platform cannot "
@@ -115,7 +115,7 @@ def _role_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding
     ]
     wrapping = [one for one in reaching if one.role_id in _ROLES_THAT_WRAP]
     if any(not one.is_conditional for one in wrapping):
-        return ok(code, "The policy's identity has a role that may use the key.", vault.id)
+        return passed(code, "The policy's identity has a role that may use the key.", vault.id)
     if reaching:
         doubt = "all with a condition" if wrapping else "which may or may not allow it"
         return unknown(
@@ -139,7 +139,7 @@ def _access_policy_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -
     granted = vault.key_permissions.get(identity.lower(), frozenset())
     lacking = frozenset() if "all" in granted else PERMISSIONS - granted
     if not lacking:
-        return ok("key_grants", "The policy's identity may use the key.", vault.id)
+        return passed("key_grants", "The policy's identity may use the key.", vault.id)
     return problem(
         "key_grants",
         f"The policy's identity lacks key permissions: {', '.join(sorted(lacking))}."

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.finding import Finding, passed, problem, unknown, warning
 from shared.domain.keys.key import KeySnapshot, KeyVersion
 
 #: How long a previous version has to stay enabled: databases may be restored with it.
@@ -55,7 +55,7 @@ def _az_command(facts: KeySnapshot, command: str, options: str = "") -> str:
 
 def _enabled_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     if key.is_enabled:
-        return ok("key_enabled", "The key is enabled.", key.version)
+        return passed("key_enabled", "The key is enabled.", key.version)
     command = _az_command(facts, "set-attributes", f" --version {key.version} --enabled true")
     return problem(
         "key_enabled",
@@ -72,7 +72,7 @@ def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
         text = f"The key is not valid before {since}.{facts.stopped_environments}"
         return problem(code, text, "Set an earlier activation date.", key.version)
     if key.expires_at is None:
-        return ok(code, "The key does not expire.", key.version)
+        return passed(code, "The key does not expire.", key.version)
     when = f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
     later = _az_command(facts, "set-attributes", f" --version {key.version} --expires DATE")
     is_pinned = facts.policy is not None and facts.policy.key_version is not None
@@ -88,7 +88,7 @@ def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     if key.expires_at - facts.read_at <= EXPIRY_WARNING:
         fix = f"{renew}, before its environments are locked."
         return warning(code, f"The key expires at {when}.", fix, key.version)
-    return ok(code, f"The key is valid until {when}.", key.version)
+    return passed(code, f"The key is valid until {when}.", key.version)
 
 
 def _type_finding(key: KeyVersion) -> Finding:
@@ -101,7 +101,7 @@ def _type_finding(key: KeyVersion) -> Finding:
     text = f"It is an {key.key_type} key of {key.size} bits."
     if key.size not in KEY_SIZES:
         return problem("key_type", text, wanted, key.version)
-    return ok("key_type", text, key.version)
+    return passed("key_type", text, key.version)
 
 
 def _operations_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
@@ -117,7 +117,7 @@ def _operations_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
             f"The key may not be used for {', '.join(sorted(lacking))}.{facts.stopped_environments}"
         )
         return problem(code, text, f"Allow it ({command}).", key.version)
-    return ok(code, "The key may wrap and unwrap keys.", key.version)
+    return passed(code, "The key may wrap and unwrap keys.", key.version)
 
 
 def _previous_version_findings(versions: Sequence[KeyVersion], now: datetime) -> Iterator[Finding]:
@@ -147,4 +147,4 @@ def _previous_version_findings(versions: Sequence[KeyVersion], now: datetime) ->
                     older.version,
                 )
             )
-    yield from found or [ok(code, "Every previous version is enabled for as long as required.")]
+    yield from found or [passed(code, "Every previous version is enabled for as long as required.")]

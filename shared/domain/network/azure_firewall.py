@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.matching import HTTPS, all_of, any_of, covers, holds_port, leads_anywhere
+from shared.domain.network.matching import (
+    HTTPS,
+    all_of,
+    any_matches,
+    covers,
+    holds_port,
+    leads_anywhere,
+)
 
 #: Private ranges, from which no flow sends.
 _PRIVATE = AddressRanges.of(
@@ -55,7 +62,7 @@ class TrafficRule:
         """
         return all_of(
             (
-                any_of(_is_tcp(protocol) for protocol in self.protocols),
+                any_matches(_is_tcp(protocol) for protocol in self.protocols),
                 holds_port(self.ports, target.port),
                 covers(self.destinations, target.addresses),
             )

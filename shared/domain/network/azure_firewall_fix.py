@@ -42,7 +42,7 @@ type Document = Mapping[str, object]
 type User = tuple[str, str, str]
 
 #: Most addresses, ranges and prefixes in an IP group.
-MOST = 5000
+MAX_IP_GROUP_ENTRIES = 5000
 _GROUP = "Microsoft.Network/ipGroups"
 _BESIDE = "One part of the resource: add the rule to the same collection in yours."
 _ONE_BY_ONE = (
@@ -132,7 +132,7 @@ def _extend_group(
             ("cidr", RawText("each.value")),
         ],
     )
-    return no_fix_list_full(issue, len(there), len(new), MOST) or FirewallFix(
+    return no_fix_list_full(issue, len(there), len(new), MAX_IP_GROUP_ENTRIES) or FirewallFix(
         issue=issue.name,
         summary=f"{describe_added_prefixes(issue)}, in the IP group {own}",
         # Unlike `az network ip-group`, this command needs no extension.

@@ -13,7 +13,7 @@ HTTPS = 443
 _ANYWHERE = frozenset({"*", "any", "0.0.0.0/0"})
 
 
-def any_of(answers: Iterable[bool | None]) -> bool | None:
+def any_matches(answers: Iterable[bool | None]) -> bool | None:
     """Return True if one answer is True, False if all are False, else None."""
     found = [*answers]
     if True in found:
@@ -31,7 +31,7 @@ def all_of(answers: Iterable[bool | None]) -> bool | None:
 
 def holds_port(ranges: Iterable[str], port: int | None) -> bool | None:
     """Return whether ports such as `443`, `400-500` and `*` include a port; None: unknown."""
-    return any_of(_includes_port(one, port) for one in ranges)
+    return any_matches(_includes_port(one, port) for one in ranges)
 
 
 def leads_anywhere(destinations: Iterable[str]) -> bool:

@@ -39,7 +39,7 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
     return value
 
 
-def check_key(setting: str, value: str) -> bytes:
+def check_signing_key(setting: str, value: str) -> bytes:
     """Return the signing key. Raises `UnusableSetting` if it is not base64 or is too short."""
     _check_is_resolved(setting, value)
     wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."
@@ -54,7 +54,7 @@ def check_key(setting: str, value: str) -> bytes:
     return key
 
 
-def settings_of(channel: str) -> str:
+def channel_setting_names(channel: str) -> str:
     """Return the names of a channel's settings, for people; empty: it has none."""
     return " and ".join(SETTINGS_OF.get(channel, ()))
 

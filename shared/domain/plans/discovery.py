@@ -24,7 +24,7 @@ REFRESH_TAKES = LONGEST / 4
 #: A discovery that made no progress for this long was stopped by somebody, and the environment may
 #: have changed. After a crash, another invocation continues within two minutes, when the lease
 #: expires.
-STANDSTILL = timedelta(minutes=30)
+DISCOVERY_RESTART_AFTER = timedelta(minutes=30)
 _NO_CHILDREN: frozenset[str] = frozenset()
 
 
@@ -140,7 +140,7 @@ def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> Disc
 def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
     """Return whether a discovery made no progress for too long to continue it."""
     times = [part.read_at for part in parts]
-    return bool(times) and now - max(times) > STANDSTILL
+    return bool(times) and now - max(times) > DISCOVERY_RESTART_AFTER
 
 
 def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:

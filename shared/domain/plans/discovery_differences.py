@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shared.domain.flow import FlowListEntry, WorkflowSummary
 
 #: Most flows named in one text; the others are counted.
-NAMED = 20
+MAX_NAMED_FLOWS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +108,9 @@ def _describe(
     if not flows:
         return
     names = sorted(_format_flow(flow, details or {}) for flow in flows)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    more = f" and {len(names) - MAX_NAMED_FLOWS} more" if len(names) > MAX_NAMED_FLOWS else ""
     count = "1 flow is" if len(names) == 1 else f"{len(names)} flows are"
-    yield f"{count} {what}: {', '.join(names[:NAMED])}{more}."
+    yield f"{count} {what}: {', '.join(names[:MAX_NAMED_FLOWS])}{more}."
 
 
 def _format_flow(flow: FlowListEntry | WorkflowSummary, details: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from shared.services import Services
 from shared.steps.optional_read import no_answer, read_or_none
 
 #: Most flows that one assessment reads shares of; the others say so.
-MOST = 1_000
+MAX_CO_OWNER_READS = 1_000
 _MAY_EDIT = "WriteAccess"
 #: Only the flow service knows the co-owners of these (platform.md#flow-permissions).
 _MY_FLOW = "it is in no solution, so the app would need one request of a small budget per flow"
@@ -29,7 +29,9 @@ async def read_shares(
     if environment.dataverse_url is None:
         silent = NoAnswer(message="the environment has no Dataverse")
         return {flow.workflow_id: silent for flow in flows}
-    asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][:MOST]
+    asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][
+        :MAX_CO_OWNER_READS
+    ]
     listed = await read_or_none(services.flow_sharing.list_each(environment, asked))
     shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
@@ -38,7 +40,7 @@ async def read_shares(
         elif isinstance(listed, NoAnswer):
             shares[flow.workflow_id] = listed
         else:
-            missing = NoAnswer(message=f"only {MOST} flows are read")
+            missing = NoAnswer(message=f"only {MAX_CO_OWNER_READS} flows are read")
             one = listed.get(flow.workflow_id, missing)
             shares[flow.workflow_id] = no_answer(one) if isinstance(one, CmkflowError) else one
     return shares

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.steps.flows.firewall_fixes import FixAuthorization, apply_fix
+from shared.steps.flows.firewall_fixes import FixAuthorization, apply_firewall_fix
 from shared.steps.step_context import StepContext
 
 
@@ -27,5 +27,5 @@ async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]
         permit=work.check_write_allowed,
     )
     for issue in planned:
-        await apply_fix(services, issue, authorization)
+        await apply_firewall_fix(services, issue, authorization)
     return bool(planned)

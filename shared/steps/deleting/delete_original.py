@@ -36,17 +36,17 @@ from shared.steps.updating_callers.find_callers import (
 )
 from shared.steps.updating_callers.record_callers import (
     copied_elsewhere,
-    flow_ids_of,
     found_callers,
     holds_original,
+    original_ids_of,
 )
-from shared.steps.write_permission import reject_excluded_flow, settings_of
+from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
 
 #: Pages of runs that one invocation reads.
 _RUN_PAGES = 20
 
 
-async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
+async def search_callers_before_deletion(work: StepContext, deletion: Deletion) -> Deletion:
     """Return the deletion with a recent caller search recorded.
 
     One search serves all originals of an environment that are deleted on one day. Raises
@@ -100,7 +100,7 @@ async def check_original(
 
 async def _check_original(work: StepContext, deletion: Deletion, original: OriginalFlow) -> None:
     job = work.job
-    reject_excluded_flow(await settings_of(work.services, job.environment_id), job)
+    reject_excluded_flow(await read_environment_settings(work.services, job.environment_id), job)
     if original.state is not FlowState.OFF:
         raise JobBlocked(
             f"The retired original {job.display_name} is on again.",
@@ -231,7 +231,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
     if original is None:
         return False
     # A workflow id is only valid in its environment, a trigger URL everywhere.
-    urls, flow_ids = {job.original_url_id} - {""}, flow_ids_of(job) if is_here else set()
+    urls, flow_ids = {job.original_url_id} - {""}, original_ids_of(job) if is_here else set()
     return contains_reference(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 

@@ -23,7 +23,7 @@ from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 
 log = product_log(__name__)
 
@@ -195,7 +195,7 @@ async def _resolve(
     ]
     if not later:
         return
-    waived = (await settings_of(services, environment.id)).ignored_issues
+    waived = (await read_environment_settings(services, environment.id)).ignored_issues
     if not await required_gaps(services, environment, [call.host], waived):
         settled = replace(call, reason_code="", resolved_at=max(later))
         with suppress(Conflict):  # a newer call was recorded

@@ -15,7 +15,7 @@ from shared.errors import TransientError
 from shared.log_fields import product_log
 from shared.ports import FirewallKind, ReadsByHost
 from shared.services import Services
-from shared.steps.flows.network_snapshot import STANDSTILL, NetworkReading
+from shared.steps.flows.network_snapshot import NETWORK_RESTART_AFTER, NetworkReading
 
 log = product_log(__name__)
 
@@ -54,7 +54,7 @@ class NetworkView:
 
 
 async def read_all_firewalls(
-    services: Services, *, standstill: timedelta = STANDSTILL
+    services: Services, *, standstill: timedelta = NETWORK_RESTART_AFTER
 ) -> tuple[list[Firewall], ServiceTagList]:
     """Return every firewall of every kind and the service tags; store both for verifications.
 

@@ -26,7 +26,7 @@ from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, lease
 from shared.steps.flows.read_back import WriteNotVisible, poll
 
 #: Attempts in one invocation if somebody else changes the list between read and write.
-TRIES = 4
+FIREWALL_WRITE_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
     )
 
 
-async def apply_fix(
+async def apply_firewall_fix(
     services: Services, issue: FirewallIssue, authorization: FixAuthorization
 ) -> FirewallFixRecord:
     """Apply the fix of a firewall issue; return the record once the change was read back.
@@ -77,7 +77,7 @@ async def apply_fix(
     return await _reach_target(services, record, authorization, add=fix.added_entries.entries)
 
 
-async def revert_fix(
+async def revert_firewall_fix(
     services: Services, record: FirewallFixRecord, authorization: FixAuthorization
 ) -> FirewallFixRecord:
     """Remove the app's entries that nobody has changed since. Raises the errors of `apply_fix`.
@@ -131,7 +131,7 @@ async def _reach_target(
         authorization.holder, record.added_entries.resource_id.lower()
     ) as held:
         record = await _with_earlier(services, record)
-        for _ in range(TRIES):
+        for _ in range(FIREWALL_WRITE_ATTEMPTS):
             change = _remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
                 return await _complete(services, record)

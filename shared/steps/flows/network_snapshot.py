@@ -24,9 +24,9 @@ from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotSto
 
 #: A reading that made no progress for this long is started again, because the network may have
 #: changed.
-STANDSTILL = timedelta(minutes=30)
+NETWORK_RESTART_AFTER = timedelta(minutes=30)
 #: Answers that are stored together, and how long the first of them waits. A crash loses no more.
-BATCH = 50
+ANSWERS_AT_ONCE = 50
 BATCH_DELAY = timedelta(seconds=10)
 #: How long the answers of an incomplete reading are stored.
 _RETENTION = timedelta(days=3)
@@ -38,7 +38,7 @@ class NetworkReading:
     """A reader of the network, with its answers and those of earlier readers."""
 
     services: Services
-    standstill: timedelta = STANDSTILL
+    standstill: timedelta = NETWORK_RESTART_AFTER
     #: When the first answer of this reading was requested.
     began: datetime = field(init=False)
     _snapshots: SharedSnapshotStore[NetworkSnapshot] = field(init=False)
@@ -122,7 +122,7 @@ class NetworkReading:
         self._answers[request] = answer
         now, text = self.services.now, mask_signatures(json.dumps(answer))
         self._new += split_answer(self._reading_id, request, text, read_at=now)
-        if len(self._new) >= BATCH or now - self._stored_at >= BATCH_DELAY:
+        if len(self._new) >= ANSWERS_AT_ONCE or now - self._stored_at >= BATCH_DELAY:
             await self._store_answers()
 
     async def forget(self, start: str) -> None:

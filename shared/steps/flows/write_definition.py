@@ -16,8 +16,8 @@ from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_hosts import SHAPE_REFUSED, with_reference_hosts
 from shared.domain.definitions.lost_references import (
     References,
+    describe_references,
     lost_references,
-    named,
     unresolved_references,
     with_lost_references,
 )
@@ -125,7 +125,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
     lost = lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
         return _retry_later(error, "")
-    missing = f"The {flow.title} has lost its connection references: {named(lost)}."
+    missing = f"The {flow.title} has lost its connection references: {describe_references(lost)}."
     try:
         await perform(_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
@@ -153,10 +153,10 @@ async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
 def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = "") -> JobBlocked:
     return JobBlocked(
         f"The platform rejected a save of the {flow.title} and removed its connection references: "
-        f"{named(lost)}. They could not be restored: {why}",
+        f"{describe_references(lost)}. They could not be restored: {why}",
         fix=(
             f"Open the {flow.title} in Power Automate, and choose a connection for each of these: "
-            f"{named(lost)}. Save it, then retry. {more}"
+            f"{describe_references(lost)}. Save it, then retry. {more}"
         ).strip(),
         code=Reason.CONNECTION_REFERENCES_LOST,
     )

@@ -23,7 +23,7 @@ from shared.steps.planning.complete_plan import (
     ids_that_callers_hold,
     with_callers,
 )
-from shared.steps.planning.make_plan import network_findings
+from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.trigger_urls import TriggerUrlIndex, find_unmatched_callers, trigger_urls
 
 
@@ -61,7 +61,7 @@ async def require_new_approval_for_changes(
             findings=fitting_findings((*findings, *unclaimed)),
             unmatched_trigger_urls=urls.shown,
         )
-        network = await network_findings(services, environment, list(items.values()))
+        network = await find_firewall_issues(services, environment, list(items.values()))
         job = replace(
             with_network(job, *network),
             planned_at=services.now,

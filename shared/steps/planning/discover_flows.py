@@ -36,7 +36,7 @@ from shared.services import Services
 from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.updating_callers.find_callers import note_callers_in
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 
 #: Flows that are read again and stored together.
 _READ_AGAIN = 500
@@ -60,7 +60,7 @@ async def still_to_move(
     parts = DiscoveryPages(services, rows, advanced)
     await parts.open()
     await _read_report(services, environment_id, parts)
-    excluded = (await settings_of(services, environment_id)).excluded_flows
+    excluded = (await read_environment_settings(services, environment_id)).excluded_flows
     not_waited_for = {
         flow.flow_name for flow in _listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
     }

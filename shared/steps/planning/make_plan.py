@@ -22,7 +22,7 @@ from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
 from shared.steps.flows.firewall_fixes import propose_fix
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 
 
 async def make_plan(
@@ -32,7 +32,7 @@ async def make_plan(
 
     `is_limited` False: the environment's flow limit does not apply.
     """
-    settings = await settings_of(services, job.environment_id)
+    settings = await read_environment_settings(services, job.environment_id)
     graph = DependencyGraph(discovery.children)
     candidates, unreadable = [], dict[str, str]()
     jobs = await _read_jobs(services, job, discovery)
@@ -73,7 +73,7 @@ async def _read_jobs(
     return found
 
 
-async def network_findings(
+async def find_firewall_issues(
     services: Services, environment: Environment, items: list[PlanItem]
 ) -> tuple[tuple[FirewallIssueSummary, ...], tuple[str, ...], tuple[ExternalHost, ...]]:
     """Return each firewall issue once, with the flows whose cutover it blocks.
@@ -107,7 +107,7 @@ async def network_findings(
                 fix=issue.fix,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
-    opened = (await settings_of(services, environment.id)).writable_firewalls
+    opened = (await read_environment_settings(services, environment.id)).writable_firewalls
     if opened:
         found |= await _add_planned_fixes(services, found, required, opened)
     by_host: dict[str, list[str]] = {}

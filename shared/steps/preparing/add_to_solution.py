@@ -19,9 +19,9 @@ from shared.steps.flows.effect import Write, perform
 from shared.steps.step_context import StepContext
 
 #: Most flows per request.
-BATCH = 20
+FLOWS_AT_ONCE = 20
 #: How long the platform may take to add a flow after it accepted the request.
-PATIENCE = timedelta(hours=1)
+LONGEST_ADDITION = timedelta(hours=1)
 
 
 async def add_to_solution(work: StepContext) -> str:
@@ -38,7 +38,7 @@ async def add_to_solution(work: StepContext) -> str:
     if requested_at is None and not is_first:
         raise _wait(work, f"The app adds it to a solution together with {leader.display_name}.")
     found = await solution_id(work)
-    is_due = requested_at is None or work.services.now - requested_at >= PATIENCE
+    is_due = requested_at is None or work.services.now - requested_at >= LONGEST_ADDITION
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
             await _block(work)
@@ -91,8 +91,8 @@ async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
         (job for job in jobs if not job.migration_method.has_copy and not job.in_solution),
         key=lambda job: job.id,
     )
-    place = [job.id for job in candidates].index(work.job.id) // BATCH * BATCH
-    return tuple(candidates[place : place + BATCH])
+    place = [job.id for job in candidates].index(work.job.id) // FLOWS_AT_ONCE * FLOWS_AT_ONCE
+    return tuple(candidates[place : place + FLOWS_AT_ONCE])
 
 
 def _is_to_be_added(job: FlowJob) -> bool:

@@ -36,7 +36,7 @@ from shared.steps.write_permission import reject_excluded_flow
 STAYS_IN_SOLUTION = "It stays in the solution, because no API removes it."
 
 
-async def begin(work: StepContext) -> FlowJob:
+async def start_preparing(work: StepContext) -> FlowJob:
     """Check that the plan still applies; record the intent."""
     if await is_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."

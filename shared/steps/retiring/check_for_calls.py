@@ -132,7 +132,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
         )
         for one in await work.related(work.job.parents)
     ]
-    await wait_for_runs(work, [*parents, *await calling_flows(work, CallerState.UPDATED)])
+    await wait_for_runs(work, [*parents, *await recorded_calling_flows(work, CallerState.UPDATED)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class CallingFlow:
     began_by: datetime
 
 
-async def calling_flows(work: StepContext, state: CallerState) -> list[CallingFlow]:
+async def recorded_calling_flows(work: StepContext, state: CallerState) -> list[CallingFlow]:
     """Return the recorded callers in this state that are flows."""
     job = work.job
     return [

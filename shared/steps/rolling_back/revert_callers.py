@@ -20,7 +20,7 @@ from shared.steps.updating_callers.save_places import (
     read_to_write,
     write_places,
 )
-from shared.steps.updating_callers.write_callers import TRIES
+from shared.steps.updating_callers.write_callers import CALLER_WRITE_ATTEMPTS
 
 
 async def revert_callers(work: StepContext) -> list[CallerRecord]:
@@ -61,7 +61,7 @@ async def _revert(
     caller, edits = record.caller, log.edits(record)
     kind = work.services.callers[caller.kind]
     async with lease_resource(work, caller.resource_id) as resource:
-        for _ in range(TRIES):
+        for _ in range(CALLER_WRITE_ATTEMPTS):
             current = await read_to_write(work, kind, [caller])
             value = current.get(caller.address)
             if value is None:

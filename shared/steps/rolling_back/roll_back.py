@@ -18,7 +18,7 @@ from shared.reason import Reason
 from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.original import read_original
 from shared.steps.flows.toggle_flow import rename, toggle_original
-from shared.steps.retiring.check_for_calls import CallingFlow, calling_flows, wait_for_runs
+from shared.steps.retiring.check_for_calls import CallingFlow, recorded_calling_flows, wait_for_runs
 from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.retiring.cutover_toggle import are_both_off, copy_of, original_of, toggle_pair
@@ -39,7 +39,7 @@ _MAY_RENAME = frozenset(
 )
 
 
-async def roll_back(work: StepContext) -> FlowJob:
+async def run_rollback_stage(work: StepContext) -> FlowJob:
     """Do the next stage of the rollback; repeated until the job is rolled back."""
     stages = {
         None: _turn_original_on,
@@ -205,7 +205,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
         for one in await work.related(work.job.parents)
         if one.copy_flow_name
     ]
-    await wait_for_runs(work, [*copies, *await calling_flows(work, CallerState.REVERTED)])
+    await wait_for_runs(work, [*copies, *await recorded_calling_flows(work, CallerState.REVERTED)])
 
 
 async def _turn_copy_off(work: StepContext) -> FlowJob:

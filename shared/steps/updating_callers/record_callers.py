@@ -17,7 +17,7 @@ from shared.services import Services
 from shared.steps.flows.caller_index import places_calling
 from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import check_write_allowed, settings_of
+from shared.steps.write_permission import check_write_allowed, read_environment_settings
 
 NOT_OPTED_IN = (
     "The app may not write in its environment. Set the environment's mode, or change the caller "
@@ -60,7 +60,7 @@ async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
     with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
         copied = (await work.services.archive.get(archive_name(job))).decode()
         urls = {job.original_url_id} - {""}
-        if contains_reference(copied, is_json=True, urls=urls, flow_ids=flow_ids_of(job)):
+        if contains_reference(copied, is_json=True, urls=urls, flow_ids=original_ids_of(job)):
             yield _copy_as_caller(job)
 
 
@@ -104,7 +104,7 @@ async def manual_reason(services: Services, job: FlowJob, caller: Caller) -> str
     environment_id = caller.environment_id
     if caller.manual_reason or environment_id is None:
         return caller.manual_reason
-    excluded = (await settings_of(services, environment_id)).excluded_flows
+    excluded = (await read_environment_settings(services, environment_id)).excluded_flows
     if caller.workflow_id and caller.workflow_id in excluded:
         return EXCLUDED
     if environment_id != job.environment_id:
@@ -157,19 +157,19 @@ async def found_callers(work: StepContext) -> AsyncIterator[Caller]:
         work.services,
         job.environment_id,
         url_id=job.original_url_id,
-        flow_ids=flow_ids_of(job),
+        flow_ids=original_ids_of(job),
     ):
         yield place.caller
 
 
-def flow_ids_of(job: FlowJob) -> set[str]:
+def original_ids_of(job: FlowJob) -> set[str]:
     """Return the ids of the original; a canvas app may use the flow service's."""
     return {job.original_id, job.flow_name.lower()}
 
 
 async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Return whether a caller holds the original's URL or id now."""
-    flow_ids = flow_ids_of(job) if is_child_reference(job, caller) else set()
+    flow_ids = original_ids_of(job) if is_child_reference(job, caller) else set()
     return await _holds_reference(services, caller, {job.original_url_id}, flow_ids)
 
 

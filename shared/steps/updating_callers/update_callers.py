@@ -30,7 +30,7 @@ from shared.steps.updating_callers.write_callers import CallerWriter, write_call
 from shared.steps.write_permission import reject_excluded_flow
 
 
-async def begin(work: StepContext) -> FlowJob:
+async def start_updating_callers(work: StepContext) -> FlowJob:
     """Record every known caller, so that each edit can be reverted."""
     job = work.job
     if job.migration_method is MigrationMethod.COPY_OFF:

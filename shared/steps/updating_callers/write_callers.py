@@ -31,7 +31,7 @@ from shared.steps.updating_callers.save_places import (
 )
 
 #: Attempts in one invocation if somebody else changes the resource between read and write.
-TRIES = 4
+CALLER_WRITE_ATTEMPTS = 4
 
 #: Texts by caller address; they may hold signatures.
 type Texts = dict[str, str]
@@ -122,7 +122,7 @@ async def write_callers(
     reports it.
     """
     work, tries, values = first.work, 0, list[tuple[Caller, CallerContent]]()
-    while tries < TRIES:
+    while tries < CALLER_WRITE_ATTEMPTS:
         callers = _distinct_callers(first, *others)
         if not callers:
             return []

@@ -17,7 +17,7 @@ from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.errors import ServiceUnavailable
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from tests.fakes.crash import Killed
 from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import Reply, call, signed_in
@@ -238,7 +238,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
 
     assert reply.status == 503
     assert (
-        await settings_of(scenario.services, scenario.build.environment.id)
+        await read_environment_settings(scenario.services, scenario.build.environment.id)
     ).approval_policy == "read_only"
 
 
@@ -360,7 +360,7 @@ async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
 async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(scenario: Scenario) -> None:
     """Ten thousand flows may be excluded at once."""
     flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
-    accepted = await settings_of(scenario.services, scenario.build.environment.id)
+    accepted = await read_environment_settings(scenario.services, scenario.build.environment.id)
     await scenario.services.tables.environment_settings.upsert(
         accepted.__replace__(excluded_flows=frozenset(flows))
     )

@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.ports import QueueMessage
 from shared.queues import POISON
-from shared.steps.write_permission import settings_of
+from shared.steps.write_permission import read_environment_settings
 from tests.fakes.builder import Builder
 from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.app_calls import Reply, call, signed_in
@@ -297,7 +297,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenar
         "issue": "network_security_group:/subscriptions/s/nsg",
         "retried_count": 1,
     }
-    settings = await settings_of(scenario.services, environment)
+    settings = await read_environment_settings(scenario.services, environment)
     assert settings.ignored_issues == {
         "network_security_group:/subscriptions/s/nsg": "closes on Monday"
     }

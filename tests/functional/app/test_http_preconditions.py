@@ -12,7 +12,7 @@ from functions import (
     remediations_api,
 )
 from functions.http_headers import ETAG, IF_MATCH
-from functions.http_requests import LARGEST_BODY
+from functions.http_requests import MAX_BODY_BYTES
 from shared.bootstrap import provide
 from shared.steps.write_permission import KILL_SWITCH
 from tests.functional.scenarios.app_calls import Reply, call
@@ -149,7 +149,7 @@ async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str)
 
 async def test_a_body_that_no_route_takes_is_too_large(scenario: Scenario) -> None:
     """It is not read any further."""
-    body = b'{"mode": "' + b"x" * LARGEST_BODY + b'"}'
+    body = b'{"mode": "' + b"x" * MAX_BODY_BYTES + b'"}'
 
     assert (await call(remediations_api.start_remediation, body)).status == 413
 

@@ -22,7 +22,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
-from shared.steps.flows.network_snapshot import BATCH, NetworkReading
+from shared.steps.flows.network_snapshot import ANSWERS_AT_ONCE, NetworkReading
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_archive import MemoryArchive
@@ -388,8 +388,8 @@ async def test_answers_that_arrive_together_are_stored_once() -> None:
         await reading.keep(f"GET /sites/{number}", {"number": number})
 
     async with reading.open():
-        await read_each(range(3 * BATCH), answer)
+        await read_each(range(3 * ANSWERS_AT_ONCE), answer)
 
     rows = await services.tables.resource_answers.all()
-    assert len(rows) == 3 * BATCH
+    assert len(rows) == 3 * ANSWERS_AT_ONCE
     assert set(stored.values()) == {1}

@@ -8,7 +8,7 @@ from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.environment import MIGRATION_LONGEST
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.plans.discovery import STANDSTILL, DiscoveryPage
+from shared.domain.plans.discovery import DISCOVERY_RESTART_AFTER, DiscoveryPage
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.steps.flows.key_report import key_report
@@ -195,7 +195,7 @@ async def test_pages_of_long_ago_are_not_gone_on_with(
     report.throttled_after = 2
     with pytest.raises(ThrottledError):
         await names(scenario)
-    scenario.world.clock.advance(STANDSTILL + timedelta(minutes=1))
+    scenario.world.clock.advance(DISCOVERY_RESTART_AFTER + timedelta(minutes=1))
 
     await names(scenario)
 
