@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from functions.evidence_decisions import Decision, decision_of, decisions_of
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
@@ -14,7 +15,7 @@ from shared.domain.jobs.run_archive import from_json_lines
 from shared.domain.plans.display_text import LEFT_WORDS
 from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, StartSource
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 from shared.use_cases.collect_evidence import FlowEvidence
 
@@ -53,15 +54,6 @@ class FlowLine:
     runs_after: int = 0
     last_run_at: datetime | None = None
     has_runs: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """Something that a person or the app decided."""
-
-    decided_at: datetime
-    who: str
-    what: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,9 +142,7 @@ class EvidenceReport:
         if entry.is_rejection or (entry.status or 0) >= 400:
             self.rejected += 1
         elif entry.operation not in _SHOWN_ELSEWHERE:
-            what = entry.operation.replace("_", " ").capitalize()
-            what += "" if entry.status else " (its result is not recorded)"
-            self.decisions.append(Decision(decided_at=entry.recorded_at, who=entry.who, what=what))
+            self.decisions.append(decision_of(entry))
 
     def values(self, about: RemediationEvidence) -> dict[str, Any]:
         """Return the values of the template."""
@@ -165,7 +155,7 @@ class EvidenceReport:
             "groups": _groups(lines),
             "left_words": LEFT_WORDS,
             "decisions": sorted(
-                [*self.decisions, *_decisions(about)], key=lambda one: one.decided_at
+                [*self.decisions, *decisions_of(about)], key=lambda one: one.decided_at
             ),
             "rejected": self.rejected,
             "changes": self._changes(about),
@@ -204,12 +194,6 @@ class EvidenceReport:
         ]
 
 
-_SOURCES = {
-    StartSource.KEY_EVENT: "an event of a key",
-    StartSource.POLICY_EVENT: "an event of a policy",
-    StartSource.DAILY_CHECK: "the daily check",
-    StartSource.API_REQUEST: "an API request without a name",
-}
 _NAMES = {
     ChangeKind.COPY_CREATED: "Copies created",
     ChangeKind.CONVERTED: "Definitions changed to V2",
@@ -260,6 +244,8 @@ def _groups(lines: Iterable[FlowLine]) -> list[LeftGroup]:
     for line in lines:
         if line.left is None:
             continue
+        if line.left is NotMigratedReason.DRY_RUN:
+            line.message = ""  # it says why the flow is on Microsoft's key
         key = (line.left, line.code or line.message)
         group = found.setdefault(
             key, LeftGroup(left=line.left, title=LEFT_WORDS[line.left][0], message=line.message)
@@ -277,24 +263,3 @@ def _ends(about: RemediationEvidence) -> Iterator[datetime]:
     for job in about.environment_jobs:
         if job.history:
             yield job.history[-1].changed_at
-
-
-def _decisions(about: RemediationEvidence) -> Iterator[Decision]:
-    """Yield who started the remediation, who approved which version, and when it ended."""
-    remediation = about.remediation
-    yield Decision(
-        decided_at=remediation.created_at,
-        who=remediation.started_by or _SOURCES[remediation.start_source],
-        what=f"Started the remediation ({remediation.mode.replace('_', ' ')})",
-    )
-    for job in about.environment_jobs:
-        name = job.environment_name or job.environment_id
-        for one in job.approved_plans:
-            but = len(one.excluded_from_approval)
-            flows = "1 flow" if but == 1 else f"{but} flows"
-            what = f"Approved version {one.version} for {name}"
-            what += f", excluding {flows}" if but else ""
-            yield Decision(decided_at=one.approved_at, who=one.approved_by, what=what)
-        if job.history and job.state in {"completed", "cancelled"}:
-            at = job.history[-1].changed_at
-            yield Decision(decided_at=at, who="the app", what=f"{name}: {job.state}")

@@ -13,6 +13,8 @@ from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.planned_changes import completed_changes
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.errors import CmkflowError
@@ -41,7 +43,8 @@ def flow_page(
     standing = display_state_for(flow)
     actions = flow_actions(job, detail.dependent_flows, view.principal, view.now)
     records = [one.record for one in detail.callers]
-    retry = _retry(job, actions)
+    retry, firewalls = _retry(job, actions), _firewall_issues(flow)
+    is_denied = job is not None and job.reason_code == Reason.FIREWALL_DENIES
     made = completed_changes(item, job, records) if item else ()
     return render_page(
         "flow",
@@ -55,8 +58,10 @@ def flow_page(
         actions=[one for one in actions if one is not retry],
         path=path_of(job, is_stopped=standing.look == "person"),
         kept_on=why_original_is_on(job),
-        firewalls=_firewall_issues(flow),
-        is_denied=job is not None and job.reason_code == Reason.FIREWALL_DENIES,
+        fix=_fix(flow, firewalls if is_denied else ()),
+        firewalls=firewalls,
+        is_denied=is_denied,
+        reasons=_reasons(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
         caller_states=_CALLER_STATES,
         pending=[one for one in records if one.is_pending],
@@ -75,6 +80,23 @@ def _retry(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | N
     if job is None or not job.needs_action:
         return None
     return next((one for one in actions if not one.is_danger), None)
+
+
+def _fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
+    """Return what a person does about the flow; the fix of a firewall is shown beside it."""
+    if denying:
+        return "Fix each firewall below or ignore it, then retry."
+    if flow.job:
+        return flow.job.fix
+    return flow.item.fix if flow.item else ""
+
+
+def _reasons(item: PlanItem | None) -> str:
+    """Return why the flow is on Microsoft's key."""
+    if item is None or item.action is not PlannedAction.CONTINUE_EXISTING_JOB:
+        return item.message if item else ""
+    known = {str(reason): reason.category.text for reason in MicrosoftKeyReason}
+    return " ".join(known[one] for one in item.microsoft_key_reasons if one in known)
 
 
 def _requests(job: FlowJob | None) -> int:

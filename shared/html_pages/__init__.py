@@ -1,5 +1,6 @@
 """Render HTML pages for the app and the command line, with one style."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
+#: An id of an Azure resource, with or without the kind of a firewall issue, up to its name.
+_RESOURCE_ID = re.compile(r"(\w+:)?/subscriptions/[^\s,]*/(?=[^\s,/])", re.IGNORECASE)
 
 
 @cache
@@ -51,7 +54,9 @@ def _environment(folder: Path) -> "Environment":
         auto_reload=False,
     )
     environment.filters["moment"] = moment
+    environment.filters["day"] = lambda at: f"{at:%-d %B %Y}"
     environment.filters["second"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S}"
+    environment.filters["resource_names"] = resource_names
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
     environment.filters["span"] = format_span
@@ -62,6 +67,11 @@ def _environment(folder: Path) -> "Environment":
 def moment(at: datetime) -> str:
     """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def resource_names(text: str) -> str:
+    """Return the text with the names of Azure resources in place of their ids."""
+    return _RESOURCE_ID.sub("", text)
 
 
 def format_span(time: timedelta) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from shared.domain.durations import format_duration
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
@@ -52,7 +53,7 @@ async def cut_over(work: StepContext) -> FlowJob:
         return await _report_failure(work)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
-    text = f"The copy is on. Both flows were off for {now - began}."
+    text = f"The copy is on. Both flows were off for {format_duration(now - began)}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
 

@@ -293,7 +293,7 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
     page = files(await pack(scenario))["report.html"]
 
     assert wrong.status >= 400
-    assert page.count("Cancel remediation<") == 1
+    assert page.count("Cancelled the remediation<") == 1
     assert "Started the remediation (apply)" in page
     assert "1 request was rejected" in page
 

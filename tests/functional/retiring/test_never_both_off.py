@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.alerts import tell
+from shared.domain.durations import format_duration
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -40,6 +41,9 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
     assert pair.on == (False, True)
     assert job.both_off_duration is not None
     assert job.both_off_duration < timedelta(seconds=3 * lag + 10)
+    (cutover,) = [one.message for one in job.history if one.state == FlowJobState.MONITORING]
+    duration = format_duration(job.both_off_duration)
+    assert cutover == f"The copy is on. Both flows were off for {duration}."
     assert pair.scenario.fakes.notices.told == []
 
 

@@ -1,0 +1,79 @@
+"""Say who decided what about a remediation, and when."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.evidence_models import RemediationEvidence
+from shared.domain.audit import AuditEntry
+from shared.domain.plans.remediation import StartSource
+
+_REQUESTS = {
+    "cancel_remediation": "Cancelled the remediation",
+    "retry_remediation": "Retried blocked flows",
+    "roll_back_remediation": "Rolled back flows",
+    "ignore_issue": "Ignored the firewall issue",
+    "apply_firewall_fix": "Had the app change the firewall",
+    "revert_firewall_fix": "Had the app revert its change of the firewall",
+    "schedule_deletions": "Scheduled deletions of originals",
+    "cancel_deletions": "Cancelled deletions of originals",
+    "update_environment_settings": "Changed the environment's settings",
+    "archive_runs": "Archived the run history",
+}
+_SOURCES = {
+    StartSource.KEY_EVENT: "an event of a key",
+    StartSource.POLICY_EVENT: "an event of a policy",
+    StartSource.DAILY_CHECK: "the daily check",
+    StartSource.API_REQUEST: "an API request without a name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Something that a person or the app decided."""
+
+    decided_at: datetime
+    who: str
+    what: str
+
+
+def decision_of(entry: AuditEntry) -> Decision:
+    """Return the decision that an accepted request was."""
+    what = _describe(entry)
+    what += "" if entry.status else " (its result is not recorded)"
+    who = entry.who or "an unnamed function key"
+    return Decision(decided_at=entry.recorded_at, who=who, what=what)
+
+
+def decisions_of(about: RemediationEvidence) -> Iterator[Decision]:
+    """Yield who started the remediation, who approved which version, and when it ended."""
+    remediation = about.remediation
+    yield Decision(
+        decided_at=remediation.created_at,
+        who=remediation.started_by or _SOURCES[remediation.start_source],
+        what=f"Started the remediation ({remediation.mode.replace('_', ' ')})",
+    )
+    for job in about.environment_jobs:
+        name = job.environment_name or job.environment_id
+        for one in job.approved_plans:
+            but = len(one.excluded_from_approval)
+            flows = "1 flow" if but == 1 else f"{but} flows"
+            what = f"Approved version {one.version} for {name}"
+            what += f", excluding {flows}" if but else ""
+            yield Decision(decided_at=one.approved_at, who=one.approved_by, what=what)
+        if job.history and job.state in {"completed", "cancelled"}:
+            at = job.history[-1].changed_at
+            yield Decision(decided_at=at, who="the app", what=f"{name}: {job.state}")
+
+
+def _describe(entry: AuditEntry) -> str:
+    """Return what was requested, with the name of the firewall if it is about one."""
+    operation = entry.operation
+    what = _REQUESTS.get(operation) or operation.replace("_", " ").capitalize()
+    try:
+        body = json.loads(entry.request_body)
+    except ValueError:  # shortened, because it was long
+        return what
+    subject = body.get("issue") or body.get("resource") if isinstance(body, dict) else None
+    return f"{what} {str(subject).rpartition('/')[2]}" if subject else what

@@ -1,0 +1,23 @@
+"""Texts of the pages that are files and of the dashboard."""
+
+import pytest
+
+from shared.html_pages import resource_names
+
+GROUP = "/subscriptions/3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01/resourcegroups/rg/providers/x/y"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            f"Denied by: network_security_group:{GROUP}/nsg-erp, azure_firewall:{GROUP}/afw-edge",
+            "Denied by: nsg-erp, afw-edge",
+        ),
+        (f"Open {GROUP}/kv.", "Open kv."),
+        ("A / B, and /subscriptions of a shop", "A / B, and /subscriptions of a shop"),
+    ],
+)
+def test_resource_ids_are_shown_by_name(text: str, shown: str) -> None:
+    """Whatever kind of firewall issue stands before them; other text stays."""
+    assert resource_names(text) == shown
