@@ -12,6 +12,7 @@ from functions.dashboard.environments import environments_page
 from functions.dashboard.flow_page import flow_page
 from functions.dashboard.overview import overview_page
 from functions.dashboard.page_layout import PageContext, assets
+from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_list import list_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
@@ -21,9 +22,10 @@ from functions.problems import PageNotFound
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.plan_outlook import Outlook
 from shared.domain.principal import Role
 from shared.errors import CmkflowError, JobBlocked, NotFound
-from shared.html_pages import style
+from shared.html_pages import pages_style
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
 from shared.use_cases.read_open_part import closed_flows, read_open_part
@@ -90,7 +92,15 @@ class PlanPageQuery(PageQuery):
     """Which part of a plan to show, and how."""
 
     environment: EnvironmentId | None = None
-    filter: Literal["", "awaiting", "changed"] | PlannedAction = ""
+    filter: Literal["", "awaiting", "changed"] | Outlook | PlannedAction = ""
+    #: Part of a flow's name, id, callers or risk.
+    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    #: Number of the page of the list of flows, from 1.
+    page: Annotated[int, Field(ge=1)] = 1
+    #: Workflow ids of the flows that the approver leaves out on every page, separated by dots.
+    leave_out: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9-]{1,80}(\.|$))*$", max_length=7500)
+    ] = ""
     #: Return a self-contained page without buttons, to save or send.
     export: bool = False
 
@@ -191,18 +201,27 @@ async def show_remediation_page(
 async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpResponse:
     """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
-    plans = [
-        plan
-        for plan in await show_plan(services(), identity)
-        if query.environment in (None, plan.environment_job.environment_id)
-    ]
+    plans = await show_plan(services(), identity)
     view, remediation = _view(call), await find(services(), identity)
     try:
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:
         view = replace(view, may_not_approve=err.reason)
-    text = pages.plan_page(view, identity, plans, only=query.filter, is_file=query.export)
-    return page(text, style=style() if query.export else "")
+    choice = PlanChoice(
+        filter=query.filter,
+        search=query.search,
+        page=query.page,
+        left_out=tuple(dict.fromkeys(filter(None, query.leave_out.lower().split(".")))),
+    )
+    text = plan_page(
+        view,
+        identity,
+        plans,
+        choice,
+        environment_id=query.environment or "",
+        is_file=query.export,
+    )
+    return page(text, style=pages_style() if query.export else "")
 
 
 @endpoint(

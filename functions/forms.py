@@ -8,7 +8,7 @@ import azure.functions as func
 
 from functions.dashboard.page_layout import problem_page
 from functions.http_headers import LOCATION
-from functions.http_requests import RequestModel, body_of, checked
+from functions.http_requests import FORM_CONTEXT, RequestModel, body_of, checked
 from functions.http_responses import page
 from functions.principals import PRINCIPAL, is_own_page
 from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
@@ -31,7 +31,8 @@ def is_form(req: func.HttpRequest) -> bool:
 def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Read a form as a request body.
 
-    Fields whose name ends in `[]` are lists; empty fields are ignored. Raises `BadRequest`, and
+    Fields whose name ends in `[]` are lists, one value each; a field whose name ends in `[,]` is a
+    whole list, separated by commas. Empty fields are ignored. Raises `BadRequest`, and
     `Forbidden` unless the form comes from a page of this app, because a browser sends the session
     cookie with a form of any site.
     """
@@ -43,11 +44,17 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
     for name, value in parse_qsl(body_of(req).decode(errors="replace")):
-        if name.endswith("[]"):
-            lists.setdefault(name[:-2], []).append(value)
+        if name != (member := form_member(name)):
+            values = value.split(",") if name.endswith("[,]") else [value]
+            lists.setdefault(member, []).extend(values)
         elif value.strip():
             fields[name] = value
-    return checked("form", lambda: kind.model_validate({**fields, **lists}))
+    return checked("form", lambda: kind.model_validate({**fields, **lists}, context=FORM_CONTEXT))
+
+
+def form_member(name: str) -> str:
+    """Return the member of the request that a field of a form belongs to."""
+    return name.removesuffix("[]").removesuffix("[,]")
 
 
 def for_browser(

@@ -21,6 +21,8 @@ from shared.domain.trigger_urls.trigger_url import redact
 #: Maximum size of a body, in bytes; valid bodies are much smaller.
 MAX_BODY_BYTES = 256 * 1024
 _JSON = "application/json"
+#: The validation context of a form that a page of the app sent.
+FORM_CONTEXT = "form"
 #: Query parameters with the function key and its name (Azure Functions access keys).
 KEY_PARAMETERS = frozenset({"code", "clientid"})
 

@@ -1,12 +1,12 @@
 """API models: plans and their approval."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, ValidationInfo, model_validator
 
 from functions.environment_models import FlowId
-from functions.http_requests import RequestModel, Text
+from functions.http_requests import FORM_CONTEXT, Id, RequestModel, Text
 from functions.http_responses import ApiResponse, ItemListResponse
 from functions.remediation_models import EnvironmentId, EnvironmentJobResponse, Once, Some
 from shared.domain.conversions.conversion import ConversionKind
@@ -36,7 +36,26 @@ class ApproveRequest(RequestModel):
     #: Flows to exclude from the approval with all flows that run them: workflow ids, names or
     #: display names.
     excluded_flow_ids: Once[FlowId] = ()
+    #: Workflow ids of the flows to approve; the others are excluded. Default: all.
+    included_flow_ids: Once[Id] | None = None
+    #: With `included_flow_ids`: the flows among which they were chosen; all other flows are
+    #: approved as well. Default: all flows.
+    offered_flow_ids: Once[Id] | None = None
     approved_by: Text | None = None
+
+    @model_validator(mode="after")
+    def _require_choice_in_form(self, info: ValidationInfo) -> Self:
+        """Reject a form without a choice of flows: one that lost its fields approves nothing."""
+        if info.context is FORM_CONTEXT and self.choice is None:
+            raise ValueError("Tick at least one flow.")
+        return self
+
+    @property
+    def choice(self) -> tuple[str, ...] | None:
+        """Return the included flows: none if flows were offered and none was ticked."""
+        if self.included_flow_ids is None and self.offered_flow_ids is not None:
+            return ()
+        return self.included_flow_ids
 
 
 # --- answers -------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     approval = ApprovalInput(
         versions=body.versions,
         excluded_flow_ids=body.excluded_flow_ids,
+        included_flow_ids=body.choice,
+        offered_flow_ids=body.offered_flow_ids,
         approved_by=call.by,
         approved_by_id=call.principal.id,
     )

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from functions.dashboard.page_layout import session_page
+from functions.forms import form_member
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
@@ -69,7 +70,7 @@ def expired_form(
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
     sent = parse_qsl(content.decode(errors="replace"))
-    fields = [one for one in sent if one[0].removesuffix("[]") in names]
+    fields = [one for one in sent if form_member(one[0]) in names]
     text = session_page(
         action=urlsplit(req.url).path,
         title=_title(path),
@@ -88,5 +89,6 @@ def _shown(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the values of a form by readable field names."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
-        shown.setdefault(name.removesuffix("[]").replace("_", " "), []).append(value)
+        values = value.split(",") if name.endswith("[,]") else [value]
+        shown.setdefault(form_member(name).replace("_", " "), []).extend(values)
     return shown

@@ -19,7 +19,7 @@ from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
 from shared.use_cases.change_remediation import dependent_groups
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
-from shared.use_cases.show_remediation import PlanView, RemediationView
+from shared.use_cases.show_remediation import RemediationView
 
 #: Maximum number of flow names in a text; the remaining flows are counted.
 _NAMED = 8
@@ -115,28 +115,18 @@ def flow_actions(
     return found
 
 
-def approval(
-    remediation_id: str, plan: PlanView, version: str, principal: Principal, refusal: str
-) -> PageAction:
-    """Return the approval of a plan version; `refusal` says why the reader may not approve it."""
-    awaiting = frozenset(plan.awaiting_flow_ids)
-    items = [item for item in plan.items if item.workflow_id in awaiting]
-    writes = sum(len(item.planned_changes) for item in items)
-    unknown = sum(bool(item.unknowns) for item in items)
-    does = [
-        f"The app makes the {writes} changes listed below.",
-        "Callers found before the cutover are updated too.",
-        f"You approve version {version}. A flow that changes later needs another approval.",
-    ]
-    if unknown:
-        does.append(f"{_flows(unknown)} have unknowns, which you accept.")
+def approval(remediation_id: str, version: str, principal: Principal, refusal: str) -> PageAction:
+    """Return the approval of a plan version; `refusal` says why the reader may not approve it.
+
+    The form also has to name the flows that it includes.
+    """
     return page_action(
         "approve",
-        f"Approve {_flows(len(items))}",
+        "Approve",
         remediation_id,
         principal,
         fields=(("versions[]", version),),
-        does=does,
+        does=["A flow that changes after the approval needs another approval."],
         refusal=refusal,
     )
 

@@ -83,6 +83,7 @@ def assets() -> dict[str, tuple[str, str]]:
         ("css", "text/css", style()),
         ("pages-css", "text/css", pages_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
+        ("plan-js", "text/javascript", (_FOLDER / "plan.js").read_text()),
         ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),
     )
     return {
@@ -104,11 +105,12 @@ def render_page(
 
     `section` is the title of the page's entry in the navigation.
     """
-    css, pages_css, js, icon = assets()
+    css, pages_css, js, plan_js, icon = assets()
     common = {
         "css": css,
         "pages_css": pages_css,
         "js": js,
+        "plan_js": plan_js,
         "icon": icon,
         "icon_file": icon,
         "pages": _PAGES,

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import nlargest
-from typing import Any
 
 from functions.dashboard.diagrams import draw_dependency_groups
 from functions.dashboard.display_state import (
@@ -16,7 +15,6 @@ from functions.dashboard.display_state import (
 )
 from functions.dashboard.page_actions import (
     PageAction,
-    approval,
     ignore_action,
     remediation_actions,
     repair,
@@ -25,14 +23,11 @@ from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
-from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import CmkflowError
-from shared.html_pages import style
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import PlanView, RemediationView
+from shared.use_cases.show_remediation import RemediationView
 
 #: Maximum number of flows on one page of a remediation.
 FLOWS_ON_PAGE = 100
@@ -166,39 +161,6 @@ def _repairs(
     ]
 
 
-def plan_page(
-    view: PageContext,
-    remediation_id: str,
-    plans: Sequence[PlanView],
-    *,
-    only: str = "",
-    is_file: bool = False,
-) -> str:
-    """Return the plan page with each flow and its planned changes.
-
-    `only`: a planned action, `awaiting` or `changed`. `is_file`: return a self-contained page
-    without buttons.
-    """
-    items = [item for plan in plans for item in plan.items]
-    shown = [_shown(view, remediation_id, plan, only) for plan in plans]
-    chosen = {
-        "": ("all", len(items)),
-        "awaiting": ("awaits approval", sum(len(one["awaiting"]) for one in shown)),
-        "changed": ("changed", sum(bool(item.changed_since_approval) for item in items)),
-        **{action: (ACTION_WORDS[action], number) for action, number in _counts(items).items()},
-    }
-    return render_page(
-        "plan",
-        view,
-        remediation_id=remediation_id,
-        plans=shown,
-        filters=[(key, *said) for key, said in chosen.items() if said[1] or not key],
-        only=only,
-        counts=_counts(items),
-        style=style() if is_file else "",
-    )
-
-
 def _bar(looks: dict[str, int]) -> list[tuple[str, float, float]]:
     """Return class, start and width of each segment of a bar, in percent."""
     total, at, parts = sum(looks.values()), 0.0, []
@@ -244,36 +206,3 @@ def _timeline(shown: RemediationView) -> list[tuple[HistoryEntry, str, str]]:
 
 def _last(job: FlowJob) -> datetime:
     return job.history[-1].changed_at
-
-
-def _shown(view: PageContext, remediation_id: str, plan: PlanView, only: str) -> dict[str, Any]:
-    awaiting = frozenset(plan.awaiting_flow_ids)
-    chosen = [
-        item
-        for item in plan.items
-        if only in {"", item.action}
-        or (only == "awaiting" and item.workflow_id in awaiting)
-        or (only == "changed" and item.changed_since_approval)
-    ]
-    chosen.sort(
-        key=lambda item: plan_sort_key(
-            changed=item.changed_since_approval, action=item.action, title=item.display_name
-        )
-    )
-    version = plan.version
-    return {
-        "plan": plan,
-        "job": plan.environment_job,
-        "title": _name_of(plan.environment_job),
-        "version": version,
-        "approval": approval(remediation_id, plan, version, view.principal, view.may_not_approve),
-        "awaiting": awaiting,
-        "items": chosen,
-        "flow_names": {item.workflow_id: item.display_name for item in plan.items},
-        "counts": _counts(plan.items),
-    }
-
-
-def _counts(items: Sequence[PlanItem]) -> dict[str, int]:
-    count = Counter[str](item.action for item in items)
-    return {action: count[action] for action in ACTION_WORDS if count[action]}

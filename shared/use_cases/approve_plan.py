@@ -1,6 +1,6 @@
 """Approve plans by their versions, so that only what an approver has read is approved."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shared.alerts import readable
@@ -8,8 +8,14 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.plan_approval import approved_plan_name, plan_text, version_of
+from shared.domain.plans.plan_approval import (
+    approved_plan_name,
+    awaiting_in,
+    plan_text,
+    version_of,
+)
 from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.plan_selection import PlanSelection
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
 from shared.errors import Conflict, JobBlocked
 from shared.jobs.job_kinds import ENVIRONMENT
@@ -30,6 +36,19 @@ class ApprovalInput:
     approved_by_id: str = ""
     #: Workflow ids or flow names to exclude, with all flows that run them.
     excluded_flow_ids: tuple[str, ...] = ()
+    #: Workflow ids that the approver chose; the flows not chosen are excluded likewise. None: all.
+    included_flow_ids: tuple[str, ...] | None = None
+    #: Workflow ids among which the approver chose; other flows are included. None: among all.
+    offered_flow_ids: tuple[str, ...] | None = None
+
+    def excluded_among(self, awaiting: Collection[str]) -> tuple[str, ...]:
+        """Return the workflow ids that it excludes, sorted; `awaiting` are those of a plan."""
+        excluded = {flow.lower() for flow in self.excluded_flow_ids}
+        if self.included_flow_ids is not None:
+            offered = awaiting if self.offered_flow_ids is None else self.offered_flow_ids
+            not_chosen = {*offered} - {*self.included_flow_ids}
+            excluded |= not_chosen.intersection(awaiting)
+        return tuple(sorted(excluded))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +74,14 @@ class _Plan:
     def title(self) -> str:
         return self.job.environment_name or self.job.environment_id
 
+    @property
+    def awaiting_items(self) -> list[PlanItem]:
+        return [item for item in self.items if item.awaits_approval]
+
+    @property
+    def awaiting(self) -> frozenset[str]:
+        return frozenset(item.workflow_id for item in self.awaiting_items)
+
 
 async def approve(
     services: Services, remediation_id: str, approval: ApprovalInput
@@ -64,7 +91,7 @@ async def approve(
     A repeated approval by the same person succeeds, because the first response may have been lost.
     Raises `JobBlocked` (code `nothing_to_approve`, `plan_changed`, `environment_read_only`,
     `approval_expired` or `self_approval_not_allowed`), and `NotFound` for an unknown remediation or
-    excluded flow.
+    a flow that does not await approval.
     """
     reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
     approval = await _resolve_excluded_flows(services, remediation_id, approval)
@@ -77,7 +104,7 @@ async def approve(
         plans = _plans_by_version(waiting, left)
         for plan in plans:
             await _require_approvable(services, plan.job)
-        _require_known_exclusions(plans, approval)
+        _require_known_flows(plans, approval)
         try:
             for plan in plans:
                 approved_jobs[plan.version] = await _approve_one(services, plan, approval)
@@ -156,10 +183,25 @@ async def _resolve_excluded_flows(
     return replace(approval, excluded_flow_ids=tuple(ids))
 
 
-def _require_known_exclusions(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
-    """Raise for an excluded flow that does not await approval; a mistyped one would be copied."""
-    open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
-    select_flows(open_items, approval.excluded_flow_ids, "flows that await approval")
+def _require_known_flows(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
+    """Raise for a flow that does not await approval; a mistyped excluded one would be copied.
+
+    Raises `JobBlocked` for a plan without an included flow.
+    """
+    open_items = [item for plan in plans for item in plan.awaiting_items]
+    known = frozenset(item.workflow_id for item in open_items)
+    unknown = [flow for flow in approval.included_flow_ids or () if flow not in known]
+    flows = (*approval.excluded_flow_ids, *unknown)
+    select_flows(open_items, flows, "flows that await approval")
+    for plan in plans:
+        left_out = approval.excluded_among(plan.awaiting)
+        selection = PlanSelection(awaiting=plan.awaiting_items, left_out=left_out)
+        if approval.included_flow_ids is not None and not selection.included:
+            raise JobBlocked(
+                f"The approval includes no flow of {plan.title}.",
+                fix="Include a flow with all flows that it runs.",
+                code=Reason.NOTHING_TO_APPROVE,
+            )
 
 
 async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput) -> EnvironmentJob:
@@ -167,7 +209,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
 
     The plan is archived first, so that every approved plan can be shown later.
     """
-    left_out, content = _excluded_ids(approval), plan.text
+    left_out, content = approval.excluded_among(plan.awaiting), plan.text
     version = version_of(content)
     where = await services.archive.put(approved_plan_name(plan.job.id, version), content.encode())
     approved = ApprovedPlan(
@@ -206,11 +248,21 @@ async def _already_approved(
         for job in [kept.item async for kept in rows]
         if job.approved_version in approval.versions
         and job.approved_by == approval.approved_by
-        and job.excluded_from_approval == _excluded_ids(approval)
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval
+        and job.excluded_from_approval
+        == approval.excluded_among(await _approved_flows(services, job, approval))
     }
 
 
-def _excluded_ids(approval: ApprovalInput) -> tuple[str, ...]:
-    return tuple(sorted(flow.lower() for flow in approval.excluded_flow_ids))
+async def _approved_flows(
+    services: Services, job: EnvironmentJob, approval: ApprovalInput
+) -> frozenset[str]:
+    """Return the flows that awaited approval in the approved version, from the archive.
+
+    Their rows have changed since. They are not needed if the approval includes no flows by id.
+    """
+    if approval.included_flow_ids is None:
+        return frozenset()
+    content = await services.archive.get(approved_plan_name(job.id, job.approved_version))
+    return awaiting_in(content.decode())

@@ -80,8 +80,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
 
             await visit.follow("Review the plan")
             await visit.check()
-            await visit.do("Approve ", "changes listed below", "approve version")
-            await visit.see("Approved:", within="body")
+            await visit.approve()
 
             await visit.page.get_by_role("link", name="Remediation", exact=True).click()
             await visit.see(re.compile("blocked at"))

@@ -64,6 +64,13 @@ class Visit:
         await opened.get_by_role("button").click()
         await expect(self.page.locator(".said")).to_be_visible()
 
+    async def approve(self) -> None:
+        """Approve the shown plan with all ticks, whose bar names the flows and changes."""
+        bar = self.page.locator(".approve")
+        await expect(bar).to_contain_text(re.compile(r"You approve \d+ flows, \d+ changes,"))
+        await bar.get_by_role("button").click()
+        await expect(self.page.locator(".said")).to_contain_text("Approved:")
+
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         """Ask the API, in the session of the browser."""
         address = f"{self.url}/api/{path}"

@@ -1,4 +1,4 @@
-"""What the page of a remediation of two thousand flows takes to make, beside a bare table."""
+"""What the pages of a remediation of two thousand flows take to make, beside a bare table."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,10 +6,12 @@ from pathlib import Path
 
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.pages import FlowFilter, remediation_page
+from functions.dashboard.plan_page import PlanChoice, plan_page
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.html_pages import rendered
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import RemediationView, show_remediation
+from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.operation_count import count_operations
 
@@ -18,6 +20,9 @@ FLOWS = 2_000
 FAMILY = 5
 #: Operations, of those for a table of the same flows that escapes and redacts likewise: it is 1.2.
 MOST_TIMES = 1.5
+MOST_TIMES_OF_A_PLAN = 3
+#: Bytes of a page.
+LARGEST_PAGE = 300_000
 BARE = """<!doctype html><table>{% for flow in flows %}
 <tr><td>
 <a href="/api/dashboard/remediations/{{ id }}/flows/{{ flow.workflow_id }}">
@@ -81,3 +86,47 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     ratio = count_operations(page) / count_operations(table)
 
     assert ratio <= MOST_TIMES, ratio
+
+
+async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
+    tmp_path: Path,
+) -> None:
+    """All flows are sorted, grouped and counted, and those of one page are shown."""
+    shown, flows = await large_remediation()
+    [environment_job] = shown.environment_jobs
+    bare = tmp_path / "bare.html.j2"
+    bare.write_text(BARE)
+    principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
+    view = PageContext(principal=principal, now=shown.remediation.created_at)
+    awaiting = [
+        replace(
+            flow.item,
+            approval_number=0,
+            children=tuple(
+                other.workflow_id
+                for other in flows[number + 1 : number + FAMILY]
+                if number % FAMILY == 0
+            ),
+        )
+        for number, flow in enumerate(flows)
+        if flow.item
+    ]
+    plan = PlanView(
+        environment_job=replace(environment_job, state=EnvironmentJobState.AWAITING_APPROVAL),
+        items=tuple(awaiting),
+        trigger_hosts=(),
+    )
+
+    def table() -> str:
+        return rendered(bare, {"flows": flows, "id": shown.remediation.id})
+
+    def page() -> str:
+        return plan_page(view, shown.remediation.id, [plan], PlanChoice())
+
+    for make in (table, page):
+        make()  # templates are read once in a process
+    ratio = count_operations(page) / count_operations(table)
+
+    assert f"You approve {FLOWS:,} flows" in page()
+    assert ratio <= MOST_TIMES_OF_A_PLAN, ratio
+    assert len(page().encode()) <= LARGEST_PAGE

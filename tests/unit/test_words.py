@@ -9,12 +9,12 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 278,
-    "functions": 89,
+    "functions": 78,
     "cmkflow": 5,
     "docs": 52,
     "infra": 15,
     "local_cloud": 499,
-    "tests": 3677,
+    "tests": 3674,
     ".ci": 6,
     ".": 3,
 }

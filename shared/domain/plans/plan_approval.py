@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from operator import attrgetter
 
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
@@ -19,6 +20,8 @@ _NOT_SHOWN = frozenset(
         "was_run_checked",
     }
 )
+_SHOWN = tuple(field.name for field in fields(PlanItem) if field.name not in _NOT_SHOWN)
+_shown_values = attrgetter(*_SHOWN)
 _LENGTH = 16
 
 
@@ -44,11 +47,12 @@ def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
             (asdict(gap) for gap in job.firewall_issues), key=lambda gap: gap["name"]
         ),
         "items": [
-            {name: value for name, value in asdict(item).items() if name not in _NOT_SHOWN}
+            dict(zip(_SHOWN, _shown_values(item), strict=True))
             for item in sorted(items, key=lambda item: item.workflow_id)
         ],
     }
-    return json.dumps(shown, sort_keys=True)
+    # `asdict` of a whole item would copy each of its values.
+    return json.dumps(shown, sort_keys=True, default=asdict)
 
 
 def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
@@ -59,6 +63,16 @@ def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
 def version_of(text: str) -> str:
     """Return the plan version of this text."""
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
+
+
+def awaiting_in(text: str) -> frozenset[str]:
+    """Return the workflow ids of the flows that await approval in the text of a plan."""
+    return frozenset(
+        item["workflow_id"]
+        for item in json.loads(text)["items"]
+        if PlannedAction(item["action"]).has_job
+        and (item["approval_number"] == 0 or item["changed_since_approval"])
+    )
 
 
 def approved_plan_name(environment_job_id: str, version: str) -> str:

@@ -19,6 +19,7 @@ from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.preparation import with_proposal
 from shared.domain.plans.row_limits import fitting_callers
+from shared.domain.plans.unknowns import OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, NotFound, PlatformError, TransientError
@@ -32,23 +33,6 @@ type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
 
 #: Flows that are read and stored together.
 _BATCH_SIZE = 500
-#: What can be known is read before an original is turned off (`retiring/check_restart.py`).
-_UNKNOWNS = (
-    "Whether a data policy would prevent turning it or its copy on. Now it is on.",
-    (
-        "Whether its owner may still use other people's connections. The platform checks that "
-        "when it is turned on."
-    ),
-    "Whether its owner's licence covers its connectors. The app checks that only for HTTP.",
-)
-#: For a flow without a row in Dataverse, the app cannot act for the owner
-#: (platform.md#rows-of-flows).
-_UNKNOWNS_OUTSIDE_SOLUTIONS = (
-    "Whether the app or the service account may turn it on again, because it is in no solution.",
-)
-_UNKNOWN_CALLERS = (
-    "Who calls it by its trigger URL, because callers hold URLs that match no flow.",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +130,10 @@ def _with_unknowns(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
         is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
         item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
     if item.action.is_copy and item.is_on:
-        outside = () if item.in_solution else _UNKNOWNS_OUTSIDE_SOLUTIONS
+        outside = () if item.in_solution else (OUTSIDE_SOLUTIONS,)
         is_dark = item.has_trigger_url and not item.trigger_url_id and looks.urls.unclaimed
-        item = replace(item, unknowns=_UNKNOWNS + outside + (_UNKNOWN_CALLERS if is_dark else ()))
+        unknowns = (*OF_EVERY_COPY, *outside, *((UNKNOWN_CALLERS,) if is_dark else ()))
+        item = replace(item, unknowns=tuple(one.text for one in unknowns))
     return item
 
 

@@ -151,7 +151,7 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
     assert plan[grandparent.name].planned_changes == ()
 
 
-async def test_an_exception_that_excepts_nothing_is_refused() -> None:
+async def test_an_exception_that_excepts_nothing_is_rejected() -> None:
     """What was mistyped would be copied."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
@@ -160,5 +160,85 @@ async def test_an_exception_that_excepts_nothing_is_refused() -> None:
 
     with pytest.raises(NotFound, match="orders-flow"):
         await approve_version(scenario, version, "orders-flow")
+
+    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+async def choose(
+    scenario: Scenario, *included: str, offered: tuple[str, ...] | None = None, version: str = ""
+) -> None:
+    """Approve these flows of a plan, by workflow id, as the plan page does."""
+    plan = await shown(scenario.services, scenario.remediation.id)
+    approval = ApprovalInput(
+        versions=(version or plan.version,),
+        approved_by="tests",
+        included_flow_ids=included,
+        offered_flow_ids=offered,
+    )
+    await approve(scenario.services, scenario.remediation.id, approval)
+
+
+async def test_approval_of_chosen_flows_excludes_the_others_and_what_runs_them() -> None:
+    """The grandparent is chosen and its child is not, so it is not copied."""
+    scenario = Scenario()
+    child, parent, grandparent = scenario.build.family("Billing")
+    sales = scenario.build.http_flow("Orders")
+    await planned(scenario)
+
+    await choose(scenario, child.workflow_id, grandparent.workflow_id, sales.workflow_id)
+    await scenario.run(HOUR)
+
+    assert set(await scenario.jobs()) == {"Orders", child.name}
+    job = await scenario.environment_job()
+    assert job.excluded_from_approval == (parent.workflow_id,)
+    plan = await scenario.plan()
+    assert plan[grandparent.name].message == f"It runs {parent.name}, which the approval excluded."
+
+
+async def test_approval_of_offered_flows_includes_those_that_were_not_offered() -> None:
+    """As on a page of a long plan."""
+    scenario = Scenario()
+    sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
+    scenario.build.http_flow("Receipts")
+    await planned(scenario)
+
+    await choose(scenario, sales.workflow_id, offered=(sales.workflow_id, invoices.workflow_id))
+    await scenario.run(HOUR)
+
+    assert set(await scenario.jobs()) == {"Orders", "Receipts"}
+
+
+async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_rejected() -> None:
+    """Also after the app has decided on the flows."""
+    scenario = Scenario()
+    sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
+    await planned(scenario)
+    version = (await shown(scenario.services, scenario.remediation.id)).version
+    await choose(scenario, sales.workflow_id, version=version)
+
+    await choose(scenario, sales.workflow_id, version=version)
+    await scenario.run(HOUR)
+    await choose(scenario, sales.workflow_id, version=version)
+    for other in ((invoices.workflow_id,), (sales.workflow_id, invoices.workflow_id)):
+        with pytest.raises(JobBlocked) as rejection:
+            await choose(scenario, *other, version=version)
+        assert rejection.value.code == "nothing_to_approve"
+
+    assert (await scenario.environment_job()).approval_count == 1
+
+
+async def test_choice_of_an_unknown_flow_or_of_none_is_rejected() -> None:
+    """A parent without its child is none."""
+    scenario = Scenario()
+    parent = scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
+    await planned(scenario)
+
+    with pytest.raises(NotFound, match="no-such-flow"):
+        await choose(scenario, "no-such-flow")
+    with pytest.raises(JobBlocked, match="includes no flow"):
+        await choose(scenario, parent.workflow_id)
 
     assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

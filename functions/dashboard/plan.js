@@ -1,0 +1,139 @@
+// Makes a plan easier to approve: dependent flows follow a tick, the bar counts, and the list is
+// searched and filtered as one types. Without this script the ticks are a form, and the server
+// leaves out the flows that run a flow that is left out.
+"use strict";
+
+const form = document.querySelector("form.plan");
+const list = document.getElementById("rows");
+//: As many flows can be left out in the address of a page.
+const MOST_LEFT_OUT = 200;
+
+function counted(number, word) {
+  return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
+}
+
+function approving() {
+  const picks = [...form.querySelectorAll(".pick")];
+  const all = document.getElementById("pick-all");
+  // Flows that are not on this page and depend on flows of it.
+  const far = JSON.parse(form.dataset.far).map(([at, writes, runs]) => ({ at, writes, runs }));
+  const near = picks.map((pick) => ({
+    at: Number(pick.dataset.at),
+    writes: Number(pick.dataset.writes),
+    runs: (pick.dataset.runs || "").split(" ").filter(Boolean).map(Number),
+    pick,
+  }));
+  const parents = new Map();
+  for (const flow of [...near, ...far]) {
+    for (const child of flow.runs) parents.set(child, [...(parents.get(child) || []), flow]);
+  }
+  const byPosition = new Map(near.map((flow) => [flow.at, flow]));
+
+  // Return the flows and all that run them.
+  function withParents(flows) {
+    const found = new Set(flows);
+    for (const flow of found) for (const parent of parents.get(flow.at) || []) found.add(parent);
+    return found;
+  }
+
+  // Return the flow and all that it runs.
+  function withChildren(flow) {
+    const found = new Set([flow]);
+    for (const one of found) {
+      for (const at of one.runs) if (byPosition.has(at)) found.add(byPosition.get(at));
+    }
+    return found;
+  }
+
+  function count() {
+    const out = withParents(near.filter((flow) => !flow.pick.checked));
+    const on = [...near, ...far].filter((flow) => !out.has(flow));
+    const flows = Number(form.dataset.flowsElsewhere) - far.length + on.length;
+    const farWrites = far.reduce((sum, flow) => sum + flow.writes, 0);
+    const writes =
+      Number(form.dataset.changesElsewhere) - farWrites + on.reduce((sum, flow) => sum + flow.writes, 0);
+    for (const place of form.querySelectorAll("[data-flows]")) place.textContent = counted(flows, "flow");
+    form.querySelector("[data-changes]").textContent = counted(writes, "change");
+    const gone = out.size;
+    form.querySelector("[data-left]").textContent = gone ? ` You leave out ${counted(gone, "flow")}.` : "";
+    document.getElementById("approve").disabled = !flows;
+    const ticked = picks.filter((pick) => pick.checked).length;
+    all.checked = ticked === picks.length;
+    all.indeterminate = ticked > 0 && !all.checked;
+    keep();
+  }
+
+  // Links to other pages keep what is left out.
+  function keep() {
+    const elsewhere = form.dataset.leftOut.split(".").filter(Boolean);
+    const here = picks.filter((pick) => !pick.checked).map((pick) => pick.value);
+    const kept = [...elsewhere, ...here].slice(0, MOST_LEFT_OUT).join(".");
+    for (const link of document.querySelectorAll("a.keeps, .parts a")) {
+      const address = new URL(link.href);
+      if (kept) address.searchParams.set("leave_out", kept);
+      else address.searchParams.delete("leave_out");
+      link.href = address;
+    }
+    const field = document.getElementById("leave-out");
+    field.value = kept;
+    field.disabled = !kept;
+  }
+
+  form.addEventListener("change", ({ target }) => {
+    if (target === all) for (const pick of picks) pick.checked = all.checked;
+    const flow = near.find((one) => one.pick === target);
+    if (flow) {
+      for (const one of target.checked ? withChildren(flow) : withParents([flow])) {
+        if (one.pick) one.pick.checked = target.checked;
+      }
+    }
+    count();
+  });
+  for (const part of document.querySelectorAll(".js")) part.hidden = false;
+  count();
+}
+
+// Search and filter without loading the page again, if every flow of the plan is on it.
+function finding() {
+  const field = document.getElementById("find");
+  const kinds = [...document.querySelectorAll(".parts a")];
+  const rows = [...list.querySelectorAll("li[data-kind]")];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  let kind = "";
+
+  function show() {
+    const word = field.value.trim().toLowerCase();
+    rows.forEach((row, place) => {
+      row.hidden = !(texts[place].includes(word) && (!kind || row.dataset.kind === kind));
+    });
+    for (const group of list.querySelectorAll(".group")) {
+      let row = group.nextElementSibling;
+      let isShown = false;
+      for (; row && row.classList.contains("member"); row = row.nextElementSibling) isShown ||= !row.hidden;
+      group.hidden = !isShown;
+    }
+    for (const one of kinds) one.toggleAttribute("aria-current", kind !== "" && kindOf(one) === kind);
+    const shown = rows.filter((row) => !row.hidden).length;
+    document.getElementById("shown").textContent =
+      shown === rows.length ? counted(shown, "flow") : `${shown} of ${counted(rows.length, "flow")}`;
+  }
+
+  function kindOf(link) {
+    return new URL(link.href).searchParams.get("filter");
+  }
+
+  field.addEventListener("input", show);
+  document.getElementById("finder").addEventListener("submit", (event) => event.preventDefault());
+  for (const one of kinds) {
+    one.addEventListener("click", (event) => {
+      event.preventDefault();
+      kind = kind === kindOf(one) ? "" : kindOf(one);
+      show();
+      document.getElementById("flows").scrollIntoView();
+    });
+  }
+  for (const part of document.querySelectorAll(".nojs")) part.hidden = true;
+}
+
+if (form) approving();
+if (list && list.dataset.whole === "true") finding();

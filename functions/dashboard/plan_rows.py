@@ -1,0 +1,241 @@
+"""Shape the flows of a plan into rows, grouped by dependent flows and split into pages."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.display_text import ACTION_WORDS
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
+from shared.domain.plans.unknowns import UNKNOWN_CALLERS, Unknown, unknown_of
+
+#: Maximum number of flows on one page of a plan. Dependent flows stay together if they fit.
+ROWS_ON_PAGE = 100
+#: Maximum number of callers and dependent flows that one row names.
+_NAMED = 10
+#: Ranks of outlooks: first flows that need attention.
+_RANKS = {outlook: rank for rank, outlook in enumerate((
+    Outlook.FIREWALL, Outlook.PERSON, Outlook.NO_PAUSE, Outlook.HAS_JOB, Outlook.NOT_INCLUDED
+))}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanGraph:
+    """The flows of a plan by id, which of them run which, and which await approval."""
+
+    items: Mapping[str, PlanItem]
+    graph: DependencyGraph
+    awaiting: frozenset[str]
+
+    def names(self, flows: Collection[str]) -> tuple[str, ...]:
+        """Return the first names of these flows, and how many more there are."""
+        names = sorted(self.items[flow].display_name for flow in flows if flow in self.items)
+        more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+        return (*names[:_NAMED], *more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRow:
+    """One flow of a plan."""
+
+    item: PlanItem
+    outlook: FlowOutlook
+    #: Position among all flows of the plan, and those of the awaiting flows that it runs.
+    position: int
+    child_positions: tuple[int, ...] = ()
+    plan: PlanGraph
+
+    @property
+    def awaits(self) -> bool:
+        """Return whether the flow awaits approval."""
+        return self.item.workflow_id in self.plan.awaiting
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Return the names of the flows that it runs."""
+        return self.plan.names(self.item.children)
+
+    @property
+    def run_by(self) -> tuple[str, ...]:
+        """Return the names of the flows that run it."""
+        return self.plan.names(self.item.parents)
+
+    @property
+    def leaves_with(self) -> tuple[str, ...]:
+        """Return the names of the flows that are left out if it is left out."""
+        if not self.awaits:
+            return ()
+        above = self.plan.graph.ancestors_of(self.item.workflow_id)
+        return self.plan.names(above & self.plan.awaiting)
+
+    @property
+    def waits_for(self) -> str:
+        """Return the name of the dependent flow whose pause it shares, or an empty text."""
+        cause = self.outlook.waits_for
+        return self.plan.items[cause].display_name if cause else ""
+
+    @property
+    def planned(self) -> str:
+        """Return what the plan does with the flow, in a few words."""
+        item = self.item
+        words = ACTION_WORDS.get(item.action, item.action)
+        has_new_url = (
+            item.action.is_copy
+            and item.has_trigger_url
+            and item.migration_method is MigrationMethod.UPDATE_CALLERS
+        )
+        return words[:1].upper() + words[1:] + (", new URL" if has_new_url else "")
+
+    @property
+    def callers(self) -> str:
+        """Return how many callers are known."""
+        number = sum(1 for one in self.item.callers if one.kind != "more")
+        if number:
+            more = "+" if number < len(self.item.callers) else ""
+            return "1 caller" if number == 1 else f"{number}{more} callers"
+        is_called = self.item.action.has_job and self.item.migration_method not in {
+            MigrationMethod.CUT_OVER
+        }
+        return "No known caller" if is_called else ""
+
+    @property
+    def risk(self) -> tuple[str, str, str]:
+        """Return look, icon and words of the most important risk; without a risk, no look."""
+        if self.item.changed_since_approval:
+            return "wait", "alert", "Changed since the approval"
+        if self.waits_for:
+            return "wait", "pause", f"Pauses with {self.waits_for}"
+        match self.outlook.outlook:
+            case Outlook.FIREWALL:
+                return "wait", "pause", self._firewall_pause
+            case Outlook.PERSON:
+                callers = self.outlook.manual_callers
+                what = callers[0].label if len(callers) == 1 else f"{len(callers)} callers"
+                return "wait", "person", f"Pauses: a person changes {what}"
+            case Outlook.NOT_INCLUDED:
+                look = "wait" if self.item.needs_changes else "over"
+                return look, "alert" if self.item.needs_changes else "idle", self.item.message
+            case Outlook.HAS_JOB:
+                return "work", "go", "Its job was started before"
+            case Outlook.NO_PAUSE:
+                return self._minor_risk
+
+    @property
+    def _firewall_pause(self) -> str:
+        issues = [one for one in self.outlook.firewall_issues if not one.fix_by_app]
+        if len(issues) == 1:
+            return f"Pauses: firewall {issues[0].firewall_name}"
+        return f"Pauses: {len(issues)} firewalls"
+
+    @property
+    def _minor_risk(self) -> tuple[str, str, str]:
+        if UNKNOWN_CALLERS.text in self.item.unknowns:
+            return "unknown", "unknown", "Some callers may be unknown"
+        if self.outlook.firewall_issues:
+            name = self.outlook.firewall_issues[0].firewall_name
+            return "work", "go", f"The app opens firewall {name}"
+        if self.item.action is PlannedAction.CUT_OVER:
+            return "over", "idle", "Off for a moment at the cutover"
+        if self.item.action is PlannedAction.COPY_OFF:
+            return "over", "idle", "Is off, stays off"
+        return "", "", "No pause known"
+
+    @cached_property
+    def unknowns(self) -> tuple[Unknown, ...]:
+        """Return the unknowns that the approver accepts."""
+        return tuple(map(unknown_of, self.item.unknowns))
+
+    @property
+    def text(self) -> str:
+        """Return the searched text: name, id, callers and risk, in lower case."""
+        labels = " ".join(caller.label for caller in self.item.callers)
+        said = f"{self.item.display_name} {self.item.workflow_id} {labels} {self.risk[2]}"
+        return said.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowGroup:
+    """Flows that depend on one another, or one flow alone."""
+
+    rows: tuple[PlanRow, ...]
+    #: Number of its flows in the plan, of which a filter may show only some.
+    size: int
+
+
+def plan_rows(
+    items: Sequence[PlanItem], outlooks: Mapping[str, FlowOutlook], awaiting: frozenset[str]
+) -> list[RowGroup]:
+    """Return the rows of a plan in their groups: first groups with a flow that pauses.
+
+    In a group, a flow comes before the flows that it runs.
+    """
+    by_id = {item.workflow_id: item for item in items}
+    graph = DependencyGraph(
+        {flow: by_id.keys() & set(item.children) for flow, item in by_id.items()}
+    )
+
+    def place(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
+        rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
+        return rank, natural_key(by_id[group[0]].display_name)
+
+    in_order = sorted((_callers_first(group, graph) for group in graph.dependent_groups), key=place)
+    positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
+
+    plan = PlanGraph(items=by_id, graph=graph, awaiting=awaiting)
+
+    def row(flow: str) -> PlanRow:
+        item = by_id[flow]
+        below = awaiting.intersection(item.children)
+        return PlanRow(
+            item=item,
+            outlook=outlooks[flow],
+            position=positions[flow],
+            child_positions=tuple(sorted(map(positions.__getitem__, below))) if below else (),
+            plan=plan,
+        )
+
+    return [RowGroup(rows=tuple(map(row, group)), size=len(group)) for group in in_order]
+
+
+def _callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
+    """Return the flows of a group, each after all flows that run it; those of a loop come last."""
+    if len(group) == 1:
+        return group
+    waiting = {flow: len(graph.parents_of(flow)) for flow in group}
+    order = [flow for flow in group if not waiting[flow]]
+    for flow in order:
+        for child in sorted(graph.children_of(flow)):
+            waiting[child] -= 1
+            if not waiting[child]:
+                order.append(child)
+    return [*order, *(flow for flow in group if waiting[flow])]
+
+
+def natural_key(text: str) -> list[tuple[bool, int, str]]:
+    """Return a sort key by which `Flow 2` comes before `Flow 10`."""
+    return [
+        (part.isdecimal(), int(part) if part.isdecimal() else 0, part)
+        for part in re.split(r"(\d+)", text.casefold())
+    ]
+
+
+def split_pages(groups: Sequence[RowGroup]) -> list[list[RowGroup]]:
+    """Return the groups by page; only a group larger than a page is split."""
+    pages: list[list[RowGroup]] = [[]]
+    room = ROWS_ON_PAGE
+    for group in groups:
+        rest = group.rows
+        while rest:
+            if len(rest) > room and room < ROWS_ON_PAGE:
+                pages.append([])
+                room = ROWS_ON_PAGE
+            part, rest = rest[:room], rest[room:]
+            pages[-1].append(RowGroup(rows=part, size=group.size))
+            room -= len(part)
+            if not room and rest:
+                pages.append([])
+                room = ROWS_ON_PAGE
+    return pages

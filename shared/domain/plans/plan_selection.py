@@ -1,0 +1,34 @@
+"""Count what an approval of a plan includes when some of its flows are left out."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from shared.domain.plans.plan_approval import add_parents
+from shared.domain.plans.plan_item import PlanItem
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSelection:
+    """The flows of a plan that await approval, without those that the approver leaves out."""
+
+    #: All items of the plan that await approval.
+    awaiting: Sequence[PlanItem]
+    #: Workflow ids that the approver leaves out; the flows that run them are left out as well.
+    left_out: Collection[str] = ()
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """Return the workflow ids that are left out, with all flows that run them."""
+        children = {item.workflow_id: item.children for item in self.awaiting}
+        return frozenset(add_parents(children.keys() & set(self.left_out), children))
+
+    @cached_property
+    def included(self) -> tuple[PlanItem, ...]:
+        """Return the items that the approval includes."""
+        return tuple(item for item in self.awaiting if item.workflow_id not in self.excluded)
+
+    @cached_property
+    def change_count(self) -> int:
+        """Return the number of planned changes of the included flows."""
+        return sum(len(item.planned_changes) for item in self.included)

@@ -1,0 +1,70 @@
+"""Define the unknowns of a plan: facts that the app cannot read before it changes a flow.
+
+What can be known is read before an original is turned off (`retiring/check_restart.py`).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A fact that the app cannot read, with what could happen because of it."""
+
+    #: A few words, for a list.
+    title: str
+    #: The full text, which a plan item stores.
+    text: str
+    #: What could happen, one or two sentences.
+    consequence: str
+
+
+_CANNOT_BE_TURNED_ON = (
+    "If one of these prevents it, the copy cannot be turned on, and the original stays in use. "
+    "After a cutover or in a rollback, both can be off until a person acts."
+)
+#: Unknowns of every flow that is on and gets a copy.
+OF_EVERY_COPY = (
+    Unknown(
+        title="data policies",
+        text="Whether a data policy would prevent turning it or its copy on. Now it is on.",
+        consequence=_CANNOT_BE_TURNED_ON,
+    ),
+    Unknown(
+        title="the owner's right to other people's connections",
+        text=(
+            "Whether its owner may still use other people's connections. The platform checks that "
+            "when it is turned on."
+        ),
+        consequence=_CANNOT_BE_TURNED_ON,
+    ),
+    Unknown(
+        title="licences for connectors other than HTTP",
+        text=(
+            "Whether its owner's licence covers its connectors. The app checks that only for HTTP."
+        ),
+        consequence=_CANNOT_BE_TURNED_ON,
+    ),
+)
+#: For a flow without a row in Dataverse, the app cannot act for the owner
+#: (platform.md#rows-of-flows).
+OUTSIDE_SOLUTIONS = Unknown(
+    title="whether the app may turn a flow without solution on again",
+    text=(
+        "Whether the app or the service account may turn it on again, because it is in no solution."
+    ),
+    consequence="If not, its owner has to turn it on after a rollback or a failed cutover.",
+)
+UNKNOWN_CALLERS = Unknown(
+    title="callers whose URL matches no known flow",
+    text="Who calls it by its trigger URL, because callers hold URLs that match no flow.",
+    consequence=(
+        "A caller that the app does not find keeps calling the original. The original stays on "
+        "until these calls end."
+    ),
+)
+_BY_TEXT = {one.text: one for one in (*OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS)}
+
+
+def unknown_of(text: str) -> Unknown:
+    """Return the unknown with this text; one of another version has no consequence."""
+    return _BY_TEXT.get(text) or Unknown(title=text, text=text, consequence="")

@@ -1,0 +1,156 @@
+"""The script of the plan page in Chromium: ticks of dependent flows, counts, search and filters.
+
+The pages are made here and served to the browser, so that no app has to run.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+# Only `make browser` has it.
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Page, Route, async_playwright, expect
+
+from functions.dashboard.page_layout import assets
+from functions.dashboard.plan_page import PlanChoice, plan_page
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.use_cases.show_remediation import PlanView
+from tests.property.test_plan_page_approval import AWAITING, READER
+from tests.unit.test_plan_approval import SETTING, item
+
+CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(not (CHROMIUM and AXE), reason="needs CHROMIUM and AXE: `make browser`"),
+]
+APP = "https://app.example"
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'"
+)
+CHANGES = ("create the copy", "turn the copy on")
+FLOWS = [
+    item("a", children=("b",), planned_changes=CHANGES),
+    item("b", children=("c",), planned_changes=CHANGES, callers=(SETTING,)),
+    item("c", planned_changes=CHANGES),
+    item("d", planned_changes=CHANGES),
+    item("e", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
+]
+
+
+async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice: object) -> None:
+    """Show the plan of these flows."""
+    plan = PlanView(environment_job=AWAITING, items=tuple(items), trigger_hosts=())
+    text = plan_page(READER, "r", [plan], PlanChoice(**choice))  # type: ignore[arg-type]  # any choice
+
+    async def serve(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        if asset := assets().get(name):
+            await route.fulfill(body=asset[1], content_type=asset[0])
+        else:
+            headers = {"Content-Security-Policy": POLICY}
+            await route.fulfill(body=text, content_type="text/html", headers=headers)
+
+    await page.route("**/*", serve)
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.goto(f"{APP}/api/dashboard/remediations/r/plan")
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    """Start the system's Chromium; an error on the console fails the test."""
+    errors: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = await browser.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        yield page
+        await browser.close()
+    assert errors == []
+
+
+async def test_ticks_follow_dependent_flows_and_the_bar_counts_them(page: Page) -> None:
+    """Parents are left out with a flow, and children come back with one."""
+    await opened(page, FLOWS)
+    bar = page.locator(".approve")
+    await expect(bar).to_contain_text("You approve 4 flows, 8 changes, in environment.")
+
+    await page.get_by_label("Include Flow b").uncheck()
+    await expect(bar).to_contain_text("You approve 2 flows, 4 changes, in environment.")
+    await expect(bar.get_by_role("button", name="Approve 2 flows")).to_be_enabled()
+    assert not await page.get_by_label("Include Flow a").is_checked()
+    assert await page.get_by_label("Include Flow c").is_checked()
+
+    await page.get_by_label("All", exact=True).check()
+    await expect(bar).to_contain_text("You approve 4 flows, 8 changes, in environment.")
+    await page.get_by_label("All", exact=True).uncheck()
+    await expect(bar.get_by_role("button")).to_be_disabled()
+    await page.get_by_label("Include Flow a").check()
+    await expect(bar).to_contain_text("You approve 3 flows, 6 changes, in environment.")
+    assert not await page.get_by_label("Include Flow d").is_checked()
+
+
+async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) -> None:
+    """The approval covers the flows that are not shown."""
+    await opened(page, FLOWS)
+    lines = page.locator("#rows > li[data-kind]:visible")
+
+    await page.get_by_label("Find a flow or caller").fill(SETTING.label.upper())
+    await expect(lines).to_have_count(1)
+    await expect(page.get_by_role("status")).to_have_text("1 of 5 flows")
+    await page.get_by_label("Find a flow or caller").fill("")
+    await page.get_by_role("link", name="is not included").click()
+    await expect(lines).to_have_count(1)
+    await expect(page.locator("#rows .group")).to_be_hidden()
+    await expect(page.locator(".approve")).to_contain_text("You approve 4 flows")
+    await page.get_by_role("link", name="is not included").click()
+    await expect(lines).to_have_count(5)
+
+
+async def test_links_to_other_pages_keep_what_is_left_out(page: Page) -> None:
+    """Flows on another page that run a flow of this one count as left out."""
+    many = [item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
+    await opened(page, [*FLOWS, *many], search="Flow c")
+    await expect(page.locator(".approve")).to_contain_text("You approve 124 flows, 248 changes,")
+
+    await page.get_by_label("Include Flow c").uncheck()
+
+    await expect(page.locator(".approve")).to_contain_text("You approve 121 flows, 242 changes,")
+    address = await page.get_by_role("link", name="Show all").get_attribute("href")
+    assert address is not None
+    assert "leave_out=c" in address
+
+
+@pytest.fixture
+def axe() -> str:
+    """Return what judges whether a page is accessible."""
+    return Path(AXE).read_text()
+
+
+async def test_page_is_accessible_and_as_wide_as_the_screen(page: Page, axe: str) -> None:
+    """On a wide screen, a phone and a very small one, with every line open."""
+    for width in (1280, 390, 320):
+        await opened(page, FLOWS, width)
+        await page.evaluate(
+            "document.querySelectorAll('details').forEach((one) => one.open = true)"
+        )
+        found = await page.evaluate(f"{axe}; axe.run()")
+        assert [one["id"] for one in found["violations"]] == []
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(wide) <= 0
+
+
+async def test_thirty_flows_take_less_than_ten_screens_of_a_phone(page: Page) -> None:
+    """And less than four of a wide screen."""
+    many = [
+        replace(one, workflow_id=f"{one.workflow_id}{number}", children=())
+        for number in range(6)
+        for one in FLOWS
+    ]
+    for width, most in ((390, 10), (1280, 4)):
+        await opened(page, many, width)
+        assert await page.evaluate("document.documentElement.scrollHeight") < most * 844

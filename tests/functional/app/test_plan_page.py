@@ -1,0 +1,247 @@
+"""The plan page: what it says before an approval, and that the approval is what it said."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from functions import dashboard_api, remediation_actions_api, remediations_api
+from functions.forms import FORM
+from shared.bootstrap import provide
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.principal import Role
+from tests.functional.actions.test_repair_network import GROUP, guarded
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.two_environments import TwoEnvironments
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """Two dependent flows, a self-starting flow and a single one; the plan awaits approval."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
+    scenario.build.variable_caller(scenario.build.http_flow("Invoices"))
+    scenario.build.keyword_flow("Keyword")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
+
+
+async def shown(scenario: Scenario, *, headers: dict[str, str] | None = None, **query: str) -> str:
+    """Return the text of the plan page."""
+    page = await call(
+        dashboard_api.show_plan_page, id=scenario.remediation.id, query=query, headers=headers
+    )
+    assert page.status == 200, page.text
+    return page.text
+
+
+def ids(page: str) -> dict[str, str]:
+    """Return the ids of the flows with a tick, by name."""
+    found = re.findall(
+        r'name="included_flow_ids\[\]" value="([^"]+)".*?<span class="vh">Include ([^<]+)<', page
+    )
+    return {unescape(name): flow for flow, name in found}
+
+
+async def send(scenario: Scenario, *fields: tuple[str, str]) -> Reply:
+    """Send the form of the plan page."""
+    there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
+    headers = {"Accept": "text/html", "Referer": there, "Sec-Fetch-Site": "same-origin"}
+    return await call(
+        remediation_actions_api.approve_remediation,
+        urlencode(fields).encode(),
+        id=scenario.remediation.id,
+        headers={"Content-Type": FORM, **headers},
+    )
+
+
+def hidden(page: str) -> list[tuple[str, str]]:
+    """Return the hidden fields of the form that approves."""
+    form = re.search(r'<form class="plan" method="post".*?</form>', page, re.DOTALL)
+    assert form is not None
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form[0])
+    return [(name, unescape(value)) for name, value in found]
+
+
+async def test_form_of_the_page_approves_the_ticked_flows_and_no_parent_of_another(
+    scenario: Scenario,
+) -> None:
+    """Orders is not ticked, so that Close of day is left out too."""
+    page = await shown(scenario)
+    flows = ids(page)
+    assert set(flows) == {"Orders", "Close of day", "Invoices", "Keyword"}
+    ticked = [("included_flow_ids[]", one) for name, one in flows.items() if name != "Orders"]
+
+    done = await send(scenario, *hidden(page), *ticked, ("approved_by", "Ada"))
+    await scenario.run(timedelta(minutes=30))
+    provide(scenario.services)
+
+    assert done.status == 303
+    assert "completed_action=approve" in done.headers["Location"]
+    assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
+    after = unescape(await shown(scenario))
+    assert "Approved by Ada" in after
+    assert "without 1 flow" in after
+    assert "<form" not in after.replace('<form id="finder"', "")
+
+
+async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Scenario) -> None:
+    """It names the plan only, as a form does that lost its ticks."""
+    done = await send(scenario, *hidden(await shown(scenario)), ("approved_by", "Ada"))
+
+    assert done.status == 400
+    assert (await scenario.environment_job()).state == "awaiting_approval"
+
+
+async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
+    scenario: Scenario,
+) -> None:
+    """As the JSON of the same plan counts them."""
+    answer = await call(
+        remediations_api.show_plan, id=scenario.remediation.id, query={"format": "json"}
+    )
+    [plan] = answer.document["items"]
+    changes = sum(len(one["planned_changes"]) for one in plan["items"])
+    page = await shown(scenario)
+
+    assert f"You approve {changes} changes to 4 of the 4 flows" in unescape(page)
+    assert f"You approve 4 flows, {changes} changes,</b> in Contoso." in page
+    numbers = re.findall(r'<b class="num">.*?</svg>(\d+)</b>', page)
+    assert sum(map(int, numbers)) == 4
+
+
+async def test_unknowns_are_named_with_what_could_happen(scenario: Scenario) -> None:
+    """The approver accepts them."""
+    page = unescape(await shown(scenario))
+
+    assert "By approving you accept what the app cannot check" in page
+    assert "data policies, the owner's right to other people's connections" in page
+    assert "both can be off until a person acts" in page
+
+
+async def test_flow_left_out_by_the_address_stays_out_on_every_page(scenario: Scenario) -> None:
+    """Of a page that does not list it: it is excluded, with the flow that runs it."""
+    flow = ids(await shown(scenario))["Orders"]
+    page = await shown(scenario, search="invoices", leave_out=flow)
+    assert set(ids(page)) == {"Invoices"}
+    assert "You approve 2 flows," in page
+    assert "1 flow not listed on this page" in page
+    assert "2 flows are left out" in page
+
+    ticked = [("included_flow_ids[]", one) for one in ids(page).values()]
+    await send(scenario, *hidden(page), *ticked, ("approved_by", "Ada"))
+    await scenario.run(timedelta(minutes=30))
+
+    assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
+
+
+async def test_filters_and_search_show_some_flows_and_the_approval_still_covers_the_others(
+    scenario: Scenario,
+) -> None:
+    """The bar says how many are not listed."""
+    for kind, search, flows in (
+        ("cut_over", "", {"Close of day", "Keyword"}),
+        ("", "keyword", {"Keyword"}),
+        ("not_included", "", set[str]()),
+    ):
+        page = await shown(scenario, filter=kind, search=search)
+
+        assert set(ids(page)) == flows
+        assert "You approve 4 flows," in page
+        assert f"{4 - len(flows)} flows not listed on this page" in page
+
+
+async def test_reader_and_starter_see_what_awaits_approval_and_why_they_may_not_approve(
+    scenario: Scenario,
+) -> None:
+    """There is no form; a person who started a remediation may not approve it."""
+    remediation = replace(scenario.remediation, started_by="Ada", started_by_id="id-Ada")
+    await scenario.services.tables.remediations.upsert(remediation)
+    reasons = {
+        "This action requires the role approver.": signed_in("Bob", [Role.READER]),
+        "Ada started this remediation and cannot approve it.": signed_in("Ada"),
+    }
+    for reason, headers in reasons.items():
+        page = await shown(scenario, headers=headers)
+
+        assert reason in page
+        assert "4 flows," in page
+        assert "<form class" not in page
+        assert not ids(page)
+
+
+async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
+    """The API would reject it, even before the app has cancelled it."""
+    job = await scenario.environment_job()
+    past = scenario.services.now - timedelta(minutes=1)
+    await scenario.services.tables.environment_jobs.upsert(replace(job, approval_expires_at=past))
+
+    page = await shown(scenario)
+
+    assert "This plan has expired. Start a new remediation." in page
+    assert "Expired" in page
+    assert "<form class" not in page
+
+
+async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
+    """The page lists them; each has its own page with the version of that plan only."""
+    scenario = TwoEnvironments()
+    for build in scenario.builders:
+        build.http_flow("Orders")
+    scenario.prepare()
+    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
+    await scenario.order_of(*scenario.builders)
+    provide(scenario.services)
+    first, second = (build.environment for build in scenario.builders)
+
+    every = await shown(scenario)
+    page = await shown(scenario, environment=second.id)
+    ticked = [("included_flow_ids[]", one) for one in ids(page).values()]
+    await send(scenario, *hidden(page), *ticked, ("approved_by", "Ada"))
+
+    assert "2 plans await approval" in every
+    assert all(f"plan?environment={one.id}" in every for one in (first, second))
+    jobs = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
+    assert {job.environment_id: job.state for job in jobs} == {
+        first.id: "awaiting_approval",
+        second.id: "approved",
+    }
+    exported = await shown(scenario, export="true")
+    assert exported.count("<h1") == 2
+    assert "<form" not in exported
+
+
+async def test_firewall_is_shown_once_with_the_flows_it_blocks_and_a_link_to_its_fix() -> None:
+    """The link reads the firewall again and proposes a fix."""
+    scenario = await guarded(GROUP)
+    await scenario.order()
+    provide(scenario.services)
+    [issue] = (await scenario.environment_job()).firewall_issues
+
+    page = await shown(scenario)
+
+    assert "1 firewall does not allow the new addresses" in page
+    assert page.count(f"firewall_fix={quote(issue.name)}&") == 1
+    assert f"Pauses: firewall {issue.firewall_name}" in page
+    assert "at a firewall" in page
+
+
+async def test_plan_after_its_approval_shows_no_ticks(scenario: Scenario) -> None:
+    """It says what the plan contains, not what a reader would approve."""
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
+
+    page = await shown(scenario)
+
+    assert "You approve" not in page
+    assert not ids(page)
+    assert "What the plan does" in page

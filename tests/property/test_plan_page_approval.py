@@ -1,0 +1,204 @@
+"""Whatever is shown, ticked or lost: a plan page approves what its bar says, or less."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from html import unescape
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from functions.dashboard import plan_rows
+from functions.dashboard.page_layout import PageContext
+from functions.dashboard.plan_page import PlanChoice, plan_page
+from functions.forms import form_member
+from functions.http_requests import FORM_CONTEXT
+from functions.plan_models import ApproveRequest
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.plan_approval import ApprovalDecision, add_parents, apply_approval
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.use_cases.approve_plan import ApprovalInput
+from shared.use_cases.show_remediation import PlanView
+from tests.unit.test_plan_approval import JOB, item
+
+READER = PageContext(
+    principal=Principal(name="Ada", roles=frozenset(Role), kind=PrincipalKind.USER),
+    now=datetime(2026, 1, 1, tzinfo=UTC),
+)
+AWAITING = replace(JOB, state=EnvironmentJobState.AWAITING_APPROVAL)
+_FILTERS = st.sampled_from(["", "no_pause", "not_included", "needs_changes", "awaiting"])
+_ACTIONS = [PlannedAction.COPY, PlannedAction.COPY, PlannedAction.NEEDS_CHANGES]
+type Fields = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A plan page as a browser has it."""
+
+    items: list[PlanItem]
+    text: str = field(repr=False)
+
+    @property
+    def form(self) -> str:
+        """The form that approves."""
+        found = re.search(r'<form class="plan" method="post"(.*?)</form>', self.text, re.DOTALL)
+        assert found
+        return found[0]
+
+    @property
+    def hidden(self) -> Fields:
+        """The fields that are always sent."""
+        found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.form)
+        return [(name, unescape(value)) for name, value in found]
+
+    @property
+    def ticks(self) -> dict[str, Mapping[str, str]]:
+        """The attributes of each tick, by the flow's id."""
+        boxes = re.findall(
+            r'<input class="pick" [^>]*name="included_flow_ids\[\]"[^>]*>', self.form
+        )
+        found = [dict(re.findall(r'([\w-]+)="([^"]*)"', box)) for box in boxes]
+        for one, box in zip(found, boxes, strict=True):
+            one["checked"] = "checked" if box.endswith(" checked>") else ""
+        return {one["value"]: one for one in found}
+
+    def data(self, name: str) -> str:
+        """Return what the form hands to the script."""
+        found = re.search(rf"""data-{name}=(?:"([^"]*)"|'([^']*)')""", self.form)
+        assert found
+        return unescape(found[1] or found[2] or "")
+
+    def said_for_all_ticks(self) -> tuple[int, int]:
+        """Return the flows and changes that the bar names while everything is ticked."""
+        found = re.search(r"You approve ([\d,]+) flows?, ([\d,]+) changes?,", self.form)
+        assert found
+        return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
+
+    def counted_by_script(self, ticked: Iterable[str]) -> tuple[int, int]:
+        """Return the flows and changes that the script counts, as `plan.js` does."""
+        near = {
+            int(tick["data-at"]): (
+                int(tick["data-writes"]),
+                [int(one) for one in tick.get("data-runs", "").split()],
+            )
+            for tick in self.ticks.values()
+        }
+        far = {at: (writes, runs) for at, writes, runs in json.loads(self.data("far"))}
+        out = {int(t["data-at"]) for flow, t in self.ticks.items() if flow not in set(ticked)}
+        flows = near | far
+        while more := {at for at, (_, runs) in flows.items() if out & set(runs)} - out:
+            out |= more
+        on = [writes for at, (writes, _) in flows.items() if at not in out]
+        changes = int(self.data("changes-elsewhere")) - sum(writes for writes, _ in far.values())
+        return int(self.data("flows-elsewhere")) - len(far) + len(on), changes + sum(on)
+
+
+def approved_by(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
+    """Return the flows and changes that the API approves by a form; None: it rejects the form."""
+    fields: dict[str, list[str]] = {}
+    for name, value in sent:
+        fields.setdefault(form_member(name), []).extend(value.split(","))
+    try:
+        body = ApproveRequest.model_validate(fields, context=FORM_CONTEXT)
+    except ValidationError:
+        return None
+    approval = ApprovalInput(
+        versions=body.versions,
+        approved_by="Ada",
+        included_flow_ids=body.choice,
+        offered_flow_ids=body.offered_flow_ids,
+    )
+    awaiting = [one.workflow_id for one in items if one.awaits_approval]
+    decision = ApprovalDecision(
+        number=1,
+        approved_by="Ada",
+        excluded_from_approval=frozenset(approval.excluded_among(awaiting)),
+    )
+    decided = apply_approval(items, {one.workflow_id: one for one in items}, decision)
+    started = [one for one in decided if one.action.has_job]
+    return len(started), sum(len(one.planned_changes) for one in started)
+
+
+@st.composite
+def pages(draw: st.DrawFn) -> Page:
+    """Draw a plan of up to twelve flows, and one page of it with four rows."""
+    ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
+    items = []
+    for number, flow in enumerate(ids):
+        below = draw(st.frozensets(st.sampled_from(ids[:number]), max_size=2)) if number else ()
+        action = draw(st.sampled_from(_ACTIONS)) if number else PlannedAction.COPY
+        changes = tuple("a change" for _ in range(draw(st.integers(0, 3))))
+        items.append(
+            item(
+                flow,
+                children=tuple(below),
+                action=action,
+                planned_changes=changes if action.is_work else (),
+            )
+        )
+    choice = PlanChoice(
+        filter=draw(_FILTERS),
+        page=draw(st.integers(1, 3)),
+        left_out=tuple(draw(st.lists(st.sampled_from(ids), max_size=2, unique=True))),
+    )
+    plan = PlanView(environment_job=AWAITING, items=tuple(items), trigger_hosts=())
+    with patch.object(plan_rows, "ROWS_ON_PAGE", 4):
+        return Page(items, plan_page(READER, "r", [plan], choice))
+
+
+def ticked(page: Page, flows: Iterable[str]) -> Fields:
+    """Return the form with these ticks."""
+    return [*page.hidden, *(("included_flow_ids[]", flow) for flow in flows)]
+
+
+@given(pages())
+def test_bar_of_a_page_with_all_ticks_names_what_the_api_approves(page: Page) -> None:
+    """By the text of the server and by the numbers of the script."""
+    approved = approved_by(page.items, ticked(page, page.ticks))
+
+    said = page.said_for_all_ticks()
+    assert said == page.counted_by_script(page.ticks)
+    assert approved == said or (approved, said[0]) == (None, 0)
+
+
+@given(pages(), st.data())
+def test_bar_of_a_page_with_some_ticks_names_what_the_api_approves(
+    page: Page, data: st.DataObject
+) -> None:
+    """Without any tick, a page that offers all flows is rejected."""
+    flows = [flow for flow in page.ticks if data.draw(st.booleans())]
+
+    approved = approved_by(page.items, ticked(page, flows))
+
+    counted = page.counted_by_script(flows)
+    assert approved == counted or (approved, counted[0]) == (None, 0)
+
+
+@given(pages())
+def test_page_with_flows_left_out_shows_the_ticks_that_the_server_keeps(page: Page) -> None:
+    """A flow that runs one that is left out has no tick or an empty one."""
+    checked = [flow for flow, tick in page.ticks.items() if tick["checked"]]
+    children = {one.workflow_id: set(one.children) for one in page.items if one.awaits_approval}
+    hidden = dict(page.hidden)
+    offered = set(filter(None, hidden.get("offered_flow_ids[,]", "").split(",")))
+    left_out = (offered or set(page.ticks)) - set(checked)
+    out = add_parents(left_out, children)
+
+    assert not out & set(checked)
+
+
+@given(pages(), st.data())
+def test_form_that_lost_fields_approves_nothing_more(page: Page, data: st.DataObject) -> None:
+    """Each field may be lost; a form without a version or a choice is rejected."""
+    sent = ticked(page, page.ticks)
+    kept = [one for one in sent if data.draw(st.booleans())]
+
+    rest = approved_by(page.items, kept)
+
+    flows, changes = page.said_for_all_ticks()
+    assert rest is None or (rest[0] <= flows and rest[1] <= changes)

@@ -1,0 +1,109 @@
+"""Which flows of a plan pause, and why: each flow has one outlook, and the numbers add up."""
+
+from dataclasses import replace
+
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.plans.plan_item import PlannedAction, PlannedCaller
+from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
+from shared.domain.plans.unknowns import OF_EVERY_COPY, unknown_of
+from tests.unit.test_plan_approval import GAP, JOB, SETTING, item
+
+AWAITING = replace(JOB, state=EnvironmentJobState.AWAITING_APPROVAL)
+MANUAL = PlannedCaller(kind="canvas_app", label="app Expenses", manual_reason="By its maker.")
+
+
+def behind(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutlook:
+    """Return the outlook of flow `a` behind a firewall that names these flows."""
+    issue = replace(GAP, workflow_ids=flows, flow_count=number, fix_by_app=fix_by_app)
+    job = replace(AWAITING, firewall_issues=(issue,))
+    return outlooks_of(job, [item("a", http_hosts=("erp",)), item("b", http_hosts=("erp",))])["a"]
+
+
+def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
+    """A planned fix is made before the first copy is verified."""
+    assert behind("a").outlook is Outlook.FIREWALL
+    assert behind("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
+    assert behind("a", fix_by_app="allow the tag").firewall_issues
+    assert behind("b").outlook is Outlook.NO_PAUSE
+
+
+def test_flow_that_an_issue_does_not_name_pauses_if_it_calls_the_same_hosts() -> None:
+    """An issue names its first flows only; while it names all, no other flow is behind it."""
+    assert behind("b", number=2).outlook is Outlook.FIREWALL
+    assert behind("b", number=1).outlook is Outlook.NO_PAUSE
+
+
+def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
+    """The parent is copied after it, and the child of that parent is retired after the parent."""
+    job = replace(AWAITING, firewall_issues=(replace(GAP, workflow_ids=("child",)),))
+    flows = [
+        item("child", http_hosts=("erp",)),
+        item("parent", children=("child", "sibling")),
+        item("sibling"),
+        item("other"),
+    ]
+
+    found = outlooks_of(job, flows)
+
+    assert {flow: (one.outlook, one.waits_for) for flow, one in found.items()} == {
+        "child": (Outlook.FIREWALL, ""),
+        "parent": (Outlook.FIREWALL, "child"),
+        "sibling": (Outlook.FIREWALL, "parent"),
+        "other": (Outlook.NO_PAUSE, ""),
+    }
+
+
+def test_manual_caller_pauses_its_flow_and_the_flows_that_it_runs() -> None:
+    """A parent does not wait for the callers of its child."""
+    flows = [
+        item("child"),
+        item("parent", children=("child",), callers=(SETTING, MANUAL)),
+        item("grandparent", children=("parent",)),
+    ]
+
+    found = outlooks_of(AWAITING, flows)
+
+    assert found["parent"].manual_callers == (MANUAL,)
+    assert {flow: (one.outlook, one.waits_for) for flow, one in found.items()} == {
+        "child": (Outlook.PERSON, "parent"),
+        "parent": (Outlook.PERSON, ""),
+        "grandparent": (Outlook.NO_PAUSE, ""),
+    }
+
+
+def test_manual_caller_of_a_copy_that_stays_off_is_not_waited_for() -> None:
+    """Callers of such a flow are listed and not changed."""
+    off = item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
+
+    assert outlooks_of(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
+
+
+def test_each_flow_of_a_plan_has_one_outlook() -> None:
+    """Also those without a change, and those that an earlier approval or remediation started."""
+    flows = [
+        item("a"),
+        item("b", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
+        item("c", action=PlannedAction.NO_CHANGE, planned_changes=()),
+        item("d", action=PlannedAction.CONTINUE_EXISTING_JOB, planned_changes=()),
+        item("e", approval_number=1),
+        item("f", approval_number=1, changed_since_approval=("its definition was edited",)),
+    ]
+
+    found = outlooks_of(AWAITING, flows)
+
+    assert [one.outlook for one in found.values()] == [
+        Outlook.NO_PAUSE,
+        Outlook.NOT_INCLUDED,
+        Outlook.NOT_INCLUDED,
+        Outlook.HAS_JOB,
+        Outlook.HAS_JOB,
+        Outlook.NO_PAUSE,
+    ]
+
+
+def test_unknown_of_another_version_of_the_app_is_its_own_title() -> None:
+    """Plans outlive an update."""
+    assert unknown_of(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
+    assert unknown_of("Whether it rains.").title == "Whether it rains."
+    assert unknown_of("Whether it rains.").consequence == ""
