@@ -9,6 +9,14 @@ from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import FlowJobState
+from tests.fakes import definition_builder as define
+from tests.functional.deleting.deletion_scenario import (
+    DAY,
+    order,
+    original,
+    retired_scenario,
+    turns,
+)
 from tests.functional.planning.test_hidden_definitions import hidden_scenario
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -85,3 +93,23 @@ def test_a_hidden_flow_outside_solutions_ends_with_few_requests(calls: int, othe
         assert meter.most_in_a_minute() <= calls
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("in_solution", [True, False])
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+async def test_a_delete_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
+    """Outside solutions, the flow service reads the flow and deletes it."""
+    trigger = define.request_trigger("Http" if in_solution else "PowerApp")
+    scenario = await retired_scenario(
+        lambda new: new.build.flow("Button", trigger, in_solution=in_solution)
+    )
+    meter = Meter()
+    put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+    services = scenario.driver.make(scenario.fakes.ports)
+    await order(scenario)
+    await scenario.run(DAY + MINUTE)
+
+    await turns(scenario, services)
+
+    assert original(scenario, "Button").is_deleted
+    assert meter.most_in_a_minute() <= calls
