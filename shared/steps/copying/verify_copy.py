@@ -99,11 +99,11 @@ async def _check_network(work: StepContext) -> None:
         if open_gaps:
             await wait_until_visible(work, "The changed firewalls")
     if open_gaps:
-        names = ", ".join(gap.name for gap in open_gaps)
+        names = ", ".join(gap.firewall_name or gap.name for gap in open_gaps)
         raise JobBlocked(
-            f"These firewalls deny the copy of {job.display_name}: {names}",
+            f"These firewalls deny the copy of {job.display_name}: {names}.",
             fix=" ".join(gap.fix for gap in open_gaps)
-            + " Then retry. Or ignore the issue by its name.",
+            + " Then retry. Or ignore the firewall; `cmkflow network fix` lists its name.",
             code=Reason.FIREWALL_DENIES,
         )
 
