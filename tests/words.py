@@ -1,4 +1,4 @@
-"""The words of docs/glossary.md that never appear, and where they still do.
+"""The words of `words_to_avoid.txt` that never appear, and where they still do.
 
 `python -m tests.words [PATH…]` prints each hit: file, line, pattern and what to write instead.
 `python -m tests.words --lower` lowers the ceilings of tests/unit/test_words.py to what is left.
@@ -22,10 +22,10 @@ from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-GLOSSARY = "docs/glossary.md"
+WORDS = ROOT / "tests" / "words_to_avoid.txt"
 #: Generated, or quoting others; and the history, which names what was renamed.
 _EXEMPT = re.compile(
-    r"CHANGELOG\.md|LICENSE|tests/words\.py|tests/unit/test_words\.py|constraints\.txt|infra/snapshots/.*|.*\.(png|svg|pem|zip|amqp|bin|sqlite)"
+    r"CHANGELOG\.md|LICENSE|tests/words\.py|tests/words_to_avoid\.txt|tests/unit/test_words\.py|constraints\.txt|infra/snapshots/.*|.*\.(png|svg|pem|zip|amqp|bin|sqlite)"
 )
 _ALLOWED = re.compile(r"(?:#|<!--|//) avoid-ok(?:: *(?P<reason>.*?))?(?: *(?:-->|#\}).*)?$")
 _WORD_ENDS = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])")
@@ -73,9 +73,11 @@ class Hit:
 
 @cache
 def avoided_words() -> tuple[AvoidedWord, ...]:
-    """Return the rows of the table *Words to avoid*."""
-    _, _, rest = (ROOT / GLOSSARY).read_text().partition("\n## Words to avoid\n")
-    rows = re.findall(r"^\| `(.+?)` \| (.+?) \|(?: (.+))? \|$", rest, re.MULTILINE)
+    """Return the rows of `words_to_avoid.txt`: pattern, replacement, and why it is narrowed.
+
+    A path in backticks in the last cell names files in which the word may be used.
+    """
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \|(?: (.+))? \|$", WORDS.read_text(), re.MULTILINE)
     return tuple(
         AvoidedWord(
             pattern=pattern.replace(r"\|", "|"),
@@ -112,8 +114,6 @@ def files(paths: Iterable[str] = ()) -> list[str]:
 
 def find_hits(path: str, text: str) -> Iterator[Hit]:
     """Yield what a file has of avoided words, and exceptions that have no reason or no use."""
-    if path == GLOSSARY:
-        text, _, _ = text.partition("\n## Words to avoid\n")
     lines = text.splitlines()
     allowed = {
         number: one for number, line in enumerate(lines, 1) if (one := _ALLOWED.search(line))

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,16 +16,25 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("shared", "functions", "cmkflow")
 
 
-def table_rows(section: str) -> list[list[str]]:
-    """Return the cells of every row in the tables of a section, without the heads."""
+class Term(NamedTuple):
+    """An entry of the glossary: the term, the names in brackets after it, and what it means."""
+
+    name: str
+    code: str
+    meaning: str
+
+
+def terms() -> list[Term]:
+    """Return every entry of the section *Terms*; each is one line."""
     text = (ROOT / "docs" / "glossary.md").read_text()
-    _, _, rest = text.partition(f"\n## {section}\n")
-    lines = re.findall(r"^\| .+ \|$", rest.partition("\n## ")[0], re.MULTILINE)
-    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
-    return [row for row in cells if row[0] != "term"]
+    section = text.partition("\n## Terms\n")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\* .+$", section, re.MULTILINE)
+    found = [re.fullmatch(r"\* \*\*(.+?)\*\*(?: \((.+?)\))?: (.+)", line) for line in lines]
+    assert all(found), section
+    return [Term(one[1], one[2] or "", one[3]) for one in found if one]
 
 
-TERMS = table_rows("Terms")
+TERMS = terms()
 NAMES = [name for _, code, _ in TERMS for name in re.findall(r"`([^`]+)`", code)]
 
 
@@ -55,12 +65,10 @@ def declared() -> set[str]:
     return {name for path in paths for name in declared_names(ast.parse(path.read_text()))}
 
 
-def test_every_row_has_three_cells_and_a_meaning() -> None:
-    """A term, its names in code, and one sentence or two."""
+def test_every_meaning_is_a_sentence() -> None:
+    """There are entries, and each ends with a full stop."""
     assert TERMS
-    for row in TERMS:
-        assert len(row) == 3, row
-        assert row[2].endswith("."), row
+    assert [one for one in TERMS if not one.meaning.endswith(".")] == []
 
 
 def test_no_term_is_defined_twice() -> None:
@@ -70,7 +78,7 @@ def test_no_term_is_defined_twice() -> None:
     assert [term for term, count in counts.items() if count > 1] == []
 
 
-def test_every_cell_of_names_holds_only_names() -> None:
+def test_brackets_after_a_term_hold_only_names() -> None:
     """A name outside backticks would be checked by no test."""
     assert NAMES
     assert [code for _, code, _ in TERMS if re.sub(r"`[^`]+`|, ", "", code)] == []
