@@ -94,7 +94,7 @@ class Reason(StrEnum):
     FLOW_EXCLUDED = (
         "flow_excluded",
         ("The flow was excluded after it was planned, or after its deletion was scheduled."),
-        "To continue, include the flow again, then retry.",
+        "To continue, include it again, then retry.",
     )
     SELF_APPROVAL_NOT_ALLOWED = (
         "self_approval_not_allowed",
@@ -126,7 +126,7 @@ class Reason(StrEnum):
     TRIGGER_CHANGED = (
         "trigger_changed",
         ("The original's trigger has changed, or the app does not know it."),
-        "Roll the job back, then start a new remediation for the flow.",
+        "Roll the job back, then start a new remediation.",
     )
     DEFINITION_UNREADABLE = (
         "definition_unreadable",
@@ -136,45 +136,33 @@ class Reason(StrEnum):
     MANAGED_SOLUTION = (
         "managed_solution",
         "The flow is part of a managed solution.",
-        (
-            "Copy it where the solution is developed, release the solution, then start a new "
-            "remediation."
-        ),
+        ("Copy it where the solution is developed, release that, then start a new remediation."),
     )
     OWNER_UNAVAILABLE = (
         "owner_unavailable",
         (
-            "The copy's owner is disabled or is no user of the environment, or the app may not "
+            "The copy's owner is disabled or no user of the environment, or the app may not "
             "act for others."
         ),
-        (
-            "Enable or change the owner, or give the app's application user the role Delegate; "
-            "then retry."
-        ),
+        ("Enable or change the owner, or give the app the role Delegate; then retry."),
     )
     CUSTOM_CONNECTOR_REFERENCE_MISSING = (
         "custom_connector_reference_missing",
         ("The flow embeds a connection of a custom connector that has no connection reference."),
-        (
-            "Create a connection reference in a solution that contains the custom connector, then "
-            "retry."
-        ),
+        ("Create one in a solution that contains the connector, then retry."),
     )
     CONNECTION_REFERENCE_MISMATCH = (
         "connection_reference_mismatch",
         "The copy's connection reference uses another connection.",
         (
-            "In Power Apps (Solutions, Default solution, Connection references), choose the named "
-            "connection or create another reference, then retry."
+            "Choose the named connection in Power Apps (Default solution, Connection "
+            "references), or create another reference, then retry."
         ),
     )
     SHARING_REJECTED = (
         "sharing_rejected",
         "The platform rejects or does not keep the copy's sharing.",
-        (
-            "Give the app's application user the role System Administrator, or share the copy "
-            "yourself; then retry."
-        ),
+        ("Give the app the role System Administrator, or share the copy yourself; then retry."),
     )
     SOLUTION_REJECTED = (
         "solution_rejected",
@@ -184,20 +172,20 @@ class Reason(StrEnum):
     FLOW_STATE_NOT_CHANGED = (
         "flow_state_not_changed",
         (
-            "A flow did not turn on or off although the platform accepted it. If it was the copy, "
-            "the original is on again."
+            "A flow did not turn on or off although the platform accepted it. In a cutover, the "
+            "original is on again."
         ),
-        "Open the flow, read the flow checker, and turn the flow on or off, then retry.",
+        "Read the flow checker, turn the flow on or off yourself, then retry.",
     )
     NOTHING_TO_APPROVE = (
         "nothing_to_approve",
         "No plan of the remediation awaits approval.",
-        "Check the state of the remediation: its plan may be in progress, approved or expired.",
+        "Check its state: the plan may be in progress, approved or expired.",
     )
     FLOW_NAME_NOT_CHANGED = (
         "flow_name_not_changed",
         "The platform accepted a flow's new name and did not keep it.",
-        "Retry. If that fails, rename the flow in Power Automate, then retry.",
+        "Retry. If that fails, rename the flow, then retry.",
     )
     BOTH_OFF = (
         "both_off",
@@ -206,10 +194,10 @@ class Reason(StrEnum):
     )
     START_WOULD_FAIL = (
         "start_would_fail",
-        ("If it were turned off, the original or its copy could not be turned on again."),
+        ("Once off, the original or its copy could not be turned on again."),
         (
-            "Fix what the message names, then retry. Or ignore it, although a rollback may then "
-            "be impossible: `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
+            "Fix what the message names, then retry. Or accept that a rollback may be "
+            "impossible: `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
         ),
     )
     AGENTS_NOT_CONFIRMED = (
@@ -223,13 +211,13 @@ class Reason(StrEnum):
     COPY_CHANGED = (
         "copy_changed",
         "The copy was deleted, or edited before it was verified.",
-        "Roll back or cancel, then start again; make an edit of the copy in the original too.",
+        "Make its edit in the original too; roll back or cancel, then start again.",
     )
     COPY_DIFFERS = (
         "copy_differs",
-        "The platform stored the copy differently from what was sent.",
+        "The platform stored the copy differently.",
         (
-            "Compare the copy with the original, correct it in Power Automate, and report the "
+            "Compare it with the original, correct it in Power Automate, and report the "
             "difference to the project."
         ),
     )
@@ -242,8 +230,8 @@ class Reason(StrEnum):
         "copy_on_microsoft_key",
         "The copy is on Microsoft's key.",
         (
-            "When the platform migration is complete, retry. If the copy "
-            "stays listed, open a support ticket."
+            "Retry when the platform migration is complete. If the copy stays listed, open a "
+            "support ticket."
         ),
     )
     TRIGGER_URL_NOT_NEW = (
@@ -253,7 +241,7 @@ class Reason(StrEnum):
     )
     TRIGGER_URL_FORMAT_UNKNOWN = (
         "trigger_url_format_unknown",
-        "The copy's trigger URL has a form that the app does not know.",
+        "The app does not know the form of the copy's trigger URL.",
         "Report the URL, without its signature, to the project.",
     )
     FIREWALL_DENIES = (
@@ -282,7 +270,7 @@ class Reason(StrEnum):
     )
     FIREWALL_FIX_UNFINISHED = (
         "firewall_fix_unfinished",
-        "A firewall change began, and its result is unknown.",
+        "The result of a firewall change is unknown.",
         ("Run the same command again: `cmkflow network fix RESOURCE --apply` or `--revert`."),
     )
     FIREWALL_FIX_IN_USE = (
@@ -298,7 +286,7 @@ class Reason(StrEnum):
     WRITE_NOT_VISIBLE = (
         "write_not_visible",
         ("The platform accepted a change and does not show it after `CMK_READ_BACK_TIMEOUT`."),
-        "Check in Power Automate whether the change was made, then retry.",
+        "Check whether it was made, then retry.",
     )
     WAITING_FOR_PILOT_FLOWS = (
         "waiting_for_pilot_flows",
@@ -320,37 +308,36 @@ class Reason(StrEnum):
     )
     NOT_ADDED_TO_SOLUTION = (
         "not_added_to_solution",
-        "An hour after the platform accepted it, the flow is in no solution.",
+        "The flow is in no solution an hour after it was added to one.",
         (
-            "Add the flow in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
+            "Add it in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
             "Outside Dataverse), then retry."
         ),
     )
     CONVERSION_NOT_POSSIBLE = (
         "conversion_not_possible",
-        "Since it was planned, the definition has a part that the app cannot convert.",
+        "The app cannot convert a part that the definition has since it was planned.",
         "Change it to V2 in the designer, then retry; or cancel the job.",
     )
     CONVERTED_FLOW_EDITED = (
         "converted_flow_edited",
         "A converted definition was edited, so the app does not restore the earlier one.",
-        "Restore the definition from the job's archive yourself, then retry.",
+        "Restore it from the job's archive, then retry.",
     )
     CONVERSION_DIFFERS = (
         "conversion_differs",
-        "The platform stored the converted definition differently from what was sent.",
+        "The platform stored the converted definition differently.",
         (
-            "Compare the definition with the archive, correct and save the flow, then retry; "
-            "report the difference to the project."
+            "Compare it with the archive, correct and save the flow, then retry; report the "
+            "difference to the project."
         ),
     )
     CONNECTION_REFERENCES_LOST = (
         "connection_references_lost",
         ("A rejected save removed the flow's connection references."),
         (
-            "In Power Automate, choose a connection for each named reference and save the flow, "
-            "then retry. The archive has the earlier definition "
-            "(`ENVIRONMENT/FLOW/before-JOB.json`)."
+            "Choose a connection for each named reference and save the flow, then retry. The "
+            "archive has the earlier definition (`ENVIRONMENT/FLOW/before-JOB.json`)."
         ),
     )
 
@@ -374,22 +361,19 @@ class Reason(StrEnum):
     NOTIFICATION_CHANNEL_USES_FLOW = (
         "notification_channel_uses_flow",
         ("A notification channel of this app posts to the flow that is to be turned off."),
-        (
-            "Put the other flow's URL into the setting that the message names and deploy it, then "
-            "retry."
-        ),
+        ("Deploy the setting that the message names with the other flow's URL, then retry."),
         ClearedBy.DAILY_CHECK,
     )
     CHILD_FLOW_NOT_READY = (
         "child_flow_not_ready",
         "A child flow is not ready, or is blocked.",
-        "If the child flow is blocked, fix its job.",
+        "If it is blocked, fix its job.",
         ClearedBy.DEPENDENT_FLOW,
     )
     PARENT_FLOW_NOT_READY = (
         "parent_flow_not_ready",
         "A parent flow is not ready, or is blocked.",
-        "If the parent flow is blocked, fix its job.",
+        "If it is blocked, fix its job.",
         ClearedBy.DEPENDENT_FLOW,
     )
     WAITING_FOR_OTHER_PLAN = (
@@ -416,7 +400,7 @@ class Reason(StrEnum):
     LATE_CALLER = (
         "late_caller",
         ("An unknown caller still calls the original. No call is lost."),
-        ("Find the caller by the original's run history, and give it the copy's URL."),
+        ("Find it by the original's run history, and give it the copy's URL."),
     )
     MONITORING_PERIOD = (
         "monitoring_period",
@@ -436,12 +420,12 @@ class Reason(StrEnum):
     STALE_WRITE = (
         "stale_write",
         (
-            "A delayed invocation wrote older values at a caller. The app restores trigger URLs; "
-            "the message names the other values."
+            "A delayed invocation wrote older values at a caller. The app restores trigger "
+            "URLs only."
         ),
         (
-            "Restore these from the secret's earlier versions or the app's activity log (Update "
-            "web app settings)."
+            "Restore the values that the message names from the secret's earlier versions or "
+            "the app's activity log."
         ),
     )
     BACKLOG_REPLAY = (
@@ -543,29 +527,23 @@ class Reason(StrEnum):
             "A copy exists, or was on, although its job is rolled back or cancelled. The daily "
             "check turns it off if the original is on."
         ),
-        (
-            "Check whether original and copy have both run. If nobody needs the copy, delete it "
-            "in Power Automate."
-        ),
+        ("Check whether both have run. If nobody needs the copy, delete it in Power Automate."),
     )
     GRANT_NOT_REVOKED = (
         "grant_not_revoked",
         "The service account is still co-owner of a flow.",
-        ("If it still is in an hour, remove it from the flow's owners in Power Automate."),
+        ("If it still is in an hour, remove it from the flow's owners."),
     )
     SERVICE_TAG_LIST_UNREADABLE = (
         "service_tag_list_unreadable",
         "The file of `CMK_SERVICE_TAGS_FILE` is missing, or has no service tags.",
-        (
-            "Provide the file that `CMK_SERVICE_TAGS_FILE` names, or empty that setting so that "
-            "the app asks Azure; then retry."
-        ),
+        ("Provide the file, or empty the setting so that the app asks Azure; then retry."),
     )
     RETIRED_ORIGINALS_NOT_CHECKED = (
         "retired_originals_not_checked",
         (
-            "The daily check did not check all retired originals. The next one starts with the "
-            "others."
+            "The daily check had no time for all retired originals. The next one starts with "
+            "the others."
         ),
         ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
@@ -594,7 +572,7 @@ class Reason(StrEnum):
     )
     STORE_OF_ANOTHER_VERSION = (
         "store_of_another_version",
-        "Another version of the app wrote the store. This version reads nothing of it.",
+        "Another version of the app wrote the store; this one reads nothing of it.",
         "Delete the tables and purge the queues that the message names, or use a new store.",
     )
     UNREADABLE_ROW = (
@@ -604,7 +582,7 @@ class Reason(StrEnum):
     )
     REQUEST_BUDGET_RESET = (
         "request_budget_reset",
-        ("A row of the table `requestbudgets` was unreadable, and the budget began again."),
+        ("A row of the table `requestbudgets` was unreadable; the budget began again."),
         ("If it repeats, find what else writes to the table."),
     )
     ROW_SKIPPED = (

@@ -28,47 +28,51 @@ ENTRIES = {
     "rollback": (Reason.BACKLOG_REPLAY, Reason.CALLER_WRITE_LOST, Reason.ORIGINAL_ALREADY_DELETED),
     "delete-originals": (Reason.ORIGINAL_NOT_RETIRED, Reason.DELETION_DATE_TOO_EARLY),
 }
-_ACT = ("| code | What it means | What to do |", "|---|---|---|")
-_WAIT = ("| code | The job continues automatically, because |", "|---|---|")
-_ENTRY = ("| code | Entry |", "|---|---|")
+_HEAD = ("| code | What it means, and what to do |", "|---|---|")
 #: What begins the instruction of a reason about which nobody has to do anything.
 _NOTHING = "Nothing"
 
 
 def with_tables(page: str) -> str:
     """Return the page's text with its tables as the code has them."""
-    rest = set(Reason) - {reason for reasons in ENTRIES.values() for reason in reasons}
-    waiting = {reason for reason in rest if reason.fix.startswith(_NOTHING)}
     tables = {
-        "reasons with an entry": (*_ENTRY, *_entries(page)),
-        "reasons": (*_ACT, *_reasons(rest - waiting)),
-        "reasons without an action": (*_WAIT, *_reasons(waiting)),
-        "codes of the platform": (*_ACT, *_platform_codes()),
+        "reasons": (*_HEAD, *_reasons(page)),
+        "codes of the platform": (*_HEAD, *_platform_codes()),
     }
     return generated_tables.with_tables(page, "tests.runbook_tables", tables)
 
 
-def _entries(page: str) -> Iterator[str]:
+def _is_waiting(reason: Reason) -> bool:
+    """Return whether the job continues without a person, so that its code needs no explanation."""
+    return reason.fix.startswith(_NOTHING) and reason not in _anchors()
+
+
+def _anchors() -> dict[Reason, str]:
+    return {reason: anchor for anchor, reasons in ENTRIES.items() for reason in reasons}
+
+
+def _reasons(page: str) -> Iterator[str]:
     titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
     by_anchor = {title.lower().replace(" ", "-"): title for title in titles}
-    for anchor, reasons in ENTRIES.items():
-        codes = ", ".join(f"`{reason}`" for reason in reasons)
-        yield f"| {codes} | [{by_anchor.get(anchor)}](#{anchor}) |"
-
-
-def _reasons(reasons: set[Reason]) -> Iterator[str]:
-    for reason in sorted(reasons):
-        is_waiting = reason.fix.startswith(_NOTHING)
-        fix = f" {_fix(reason.fix)} |" * (not is_waiting)
-        yield f"| `{reason}` | {reason.meaning} |{fix}"
+    waiting = ", ".join(f"`{reason}`" for reason in sorted(Reason) if _is_waiting(reason))
+    yield f"| {waiting} | Nothing: the job continues automatically. |"
+    for reason in sorted(Reason):
+        if anchor := _anchors().get(reason):
+            yield f"| `{reason}` | [{by_anchor.get(anchor)}](#{anchor}) |"
+        elif not _is_waiting(reason):
+            yield f"| `{reason}` | {reason.meaning} {_fix(reason.fix)} |"
 
 
 def _platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"| {codes} | {one.meaning} | {_fix(one.fix)} |"
+        yield f"| {codes} | {_sentence(one.meaning)} {_fix(one.fix)} |"
     means = OTHER.meaning.removeprefix("any other code: ")
-    yield f"| any other | {means} | {_fix(OTHER.fix)} |"
+    yield f"| any other | {_sentence(means)} {_fix(OTHER.fix)} |"
+
+
+def _sentence(meaning: str) -> str:
+    return f"{meaning[:1].upper()}{meaning[1:]}."
 
 
 def _fix(fix: str) -> str:
