@@ -87,12 +87,11 @@ class Settings(AccessSettings):
     #: The highest rate. Empty: four times the rate at the start.
     flow_service_max_requests_per_minute: Count | None = None
     # See platform.md#flow-service-limits.
-    #: Requests an hour that are not `GET`. Empty: 60 times the rate at the start. A tenth is kept
-    #: for rollbacks and for revoking grants.
+    #: Requests an hour that are not `GET`. Empty: 60 times the rate at the start.
     flow_service_writes_per_hour: Count | None = None
     # See platform.md#daily-requests.
     #: Requests in 24 hours; 6000 if the service account has only a Microsoft 365 licence. A tenth
-    #: is kept for rollbacks, cutovers and revoking grants.
+    #: is kept for rollbacks and cutovers.
     flow_service_requests_per_day: Count = 40_000
     #: How many of these a full comparison may use.
     full_comparison_requests_per_minute: Count = 2
@@ -102,12 +101,11 @@ class Settings(AccessSettings):
     #: Requests a minute to Azure Resource Manager.
     resource_manager_requests_per_minute: Count = 200
 
-    #: The shortest time that an original must receive no call before it is retired. If twice the
-    #: longest time between two calls of the last 28 days is longer, that time applies.
+    #: How long an original must receive no call before it is retired; or, if longer, twice the
+    #: longest time between two calls of the last 28 days.
     no_call_period: Duration = timedelta(days=7)
     # See platform.md#key-vault-references.
-    #: How long apps may use the old value of a secret: part of the no-call period of originals
-    #: whose URL was in a secret.
+    #: How long apps may use the old value of a secret; added to the no-call period.
     secret_old_value_lifetime: Duration = timedelta(hours=24)
     # See platform.md#stale-variables.
     #: The same for flows and environment variables.
@@ -120,12 +118,11 @@ class Settings(AccessSettings):
     key_recheck_delay: Duration = timedelta(hours=24)
     #: How often the app checks whether a platform migration is complete.
     platform_migration_poll_interval: Duration = timedelta(minutes=10)
-    #: How often a job that waits for a maintenance window, the kill switch or a flow run checks
-    #: again.
+    #: How often a job checks a maintenance window, the kill switch or a flow run again.
     wait_poll_interval: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
     approval_period: Duration = timedelta(days=7)
-    #: How long a plan that a later plan has replaced is kept, if it started no flow job.
+    #: How long a replaced plan is kept, if it started no flow job.
     plans_kept: Duration = timedelta(days=90)
     #: First delay after a temporary failure; each further delay doubles.
     backoff_initial_delay: Duration = timedelta(seconds=5)
@@ -133,8 +130,7 @@ class Settings(AccessSettings):
     backoff_max_delay: Duration = timedelta(minutes=10)
     #: Temporary failures in a row after which a job is blocked, or a message is a poison message.
     backoff_max_attempts: Count = 8
-    #: Requests in a row without an answer after which a service counts as out, and is tried again
-    #: after `CMK_BACKOFF_MAX_DELAY` at the latest.
+    #: Requests in a row without an answer after which a service counts as out.
     circuit_breaker_threshold: Count = 5
     #: Invocations in a row with an internal error, or without a stored result, after which a job
     #: fails.
@@ -145,11 +141,9 @@ class Settings(AccessSettings):
     job_lease_duration: Duration = timedelta(minutes=2)
     #: How long one job may lease a caller that is written as a whole.
     resource_lease_duration: Duration = timedelta(seconds=90)
-    #: How long a job waits for others with callers in the same app, secret or flow, so that all are
-    #: written together. `PT0S`: it does not wait.
+    #: How long a job waits for others with callers in the same app, secret or flow.
     caller_batch_wait: Duration = timedelta(minutes=5)
-    #: How long after its lease an invocation may still write: `functionTimeout` of host.json and
-    #: two minutes.
+    #: How long after its lease an invocation may still write: `functionTimeout` and two minutes.
     in_flight_timeout: Duration = timedelta(minutes=12)
     # See platform.md#reads-lag.
     #: How long after a write the platform may return older data.
@@ -162,8 +156,7 @@ class Settings(AccessSettings):
     read_back_timeout: Duration = timedelta(minutes=5)
     #: A job overdue by this much gets its message again.
     overdue_delay: Duration = timedelta(minutes=1)
-    #: Largest age of a network snapshot that may verify a copy. `PT0S`: each verification reads the
-    #: firewalls.
+    #: Largest age of a network snapshot that may verify a copy.
     network_snapshot_max_age: Duration = timedelta(hours=4)
     #: Path of Microsoft's service tag list, deployed with the app. Empty: the app asks Azure.
     service_tags_file: str = ""

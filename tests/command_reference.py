@@ -1,4 +1,4 @@
-"""What docs/command-reference.md says: the help of every command, from the commands themselves.
+"""What docs/command-reference.md says: every command with its help, from the commands themselves.
 
 `python -m tests.command_reference` writes it.
 """
@@ -16,13 +16,13 @@ COMMON = ("api", "function_key", "output", "query", "no_pager")
 _SHARED = 3
 _HEAD = """# Command reference
 
-What `--help` says of every command; `python -m tests.command_reference` writes this page. See
-[the command line](command-line.md) for examples and exit codes.
+Every command with its options; `--help` (`-h`) explains each. `python -m tests.command_reference`
+writes this page. [The command line](command-line.md) has examples and exit codes.
 
-Every command that talks to the app takes these, and `--help` (`-h`):
+Every command that talks to the app takes these:
 
 """
-_OF_MANY = "\n\nThese mean the same in every command whose line *Also* or title names them:\n\n"
+_OF_MANY = "\n\nMany commands share these:\n\n"
 
 
 def reference() -> str:
@@ -31,20 +31,18 @@ def reference() -> str:
     common = [one for one in command_tree()["health",].params if one.name in COMMON]
     count = Counter(_row(one) for command in commands.values() for one in _own(command))
     shared = sorted(row for row, times in count.items() if times >= _SHARED)
-    sections = [_section(words, one, set(shared)) for words, one in commands.items()]
+    sections = [_section(words, one) for words, one in commands.items()]
     head = _HEAD + "\n".join(map(_row, common)) + _OF_MANY + "\n".join(shared)
     return "\n".join((head, *sections)) + "\n"
 
 
-def _section(words: tuple[str, ...], command: Any, shared: set[str]) -> str:
+def _section(words: tuple[str, ...], command: Any) -> str:
     usage = " ".join(
         ("cmkflow", *words, *(_metavar(one) for one in command.params if _is_argument(one)))
     )
-    own = _own(command)
-    also = [f"`{one.opts[0]}`" for one in own if _row(one) in shared and not _is_argument(one)]
-    text = one_line(command.help) + f" Also: {', '.join(also)}." * bool(also)
-    rows = [row for one in own if (row := _row(one)) not in shared]
-    return "\n".join(("", f"## {usage}", text, *([""] * bool(rows)), *rows))
+    options = [f"`{one.opts[0]}`" for one in _own(command) if not _is_argument(one)]
+    text = one_line(command.help) + f" Options: {', '.join(options)}." * bool(options)
+    return "\n".join(("", f"## {usage}", text))
 
 
 def _own(command: Any) -> list[Any]:

@@ -26,3 +26,8 @@ def rows_of(kind: type[StrEnum]) -> Iterator[str]:
     yield "|---|---|"
     for one in kind:
         yield f"| `{one}` | {comments[one.name]} |"
+
+
+def list_of(kind: type[StrEnum]) -> Iterator[str]:
+    """Yield one line with the values of an enumeration that need no comment."""
+    yield ", ".join(f"`{one}`" for one in kind) + "."

@@ -3,6 +3,7 @@
 `python -m tests.http_api_tables` writes them.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,19 @@ from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode, StartSource
-from tests.generated_tables import rows_of, with_tables
+from tests.generated_tables import list_of, rows_of, with_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
 ACTIONS = ("approve", "cancel", "retry", "rollback")
 #: What the app's own forms add to the address of a page.
 _OF_PAGES = ("completed_action", "flow_count")
+
+
+def documented_endpoints() -> dict[tuple[str, str], Endpoint]:
+    """Return the endpoints that programs use: all but the pages, by method and path."""
+    return {
+        route: one for route, one in all_endpoints().items() if not one.path.startswith("dashboard")
+    }
 
 
 def with_all_tables(text: str) -> str:
@@ -30,9 +38,9 @@ def with_all_tables(text: str) -> str:
         "members": _members(),
         "approval policies": rows_of(ApprovalPolicy),
         "remediation modes": rows_of(RemediationMode),
-        "start sources": rows_of(StartSource),
+        "start sources": list_of(StartSource),
         "remediation states": rows_of(RemediationState),
-        "flows not migrated": rows_of(NotMigratedReason),
+        "flows not migrated": list_of(NotMigratedReason),
         "deletion states": rows_of(DeletionState),
         "answers of actions": _action_answers(),
         "problems": _problems(),
@@ -43,15 +51,15 @@ def with_all_tables(text: str) -> str:
 def _routes() -> Iterator[str]:
     yield "| Route | Role | Takes | What it does |"
     yield "|---|---|---|---|"
-    for (method, path), one in all_endpoints().items():
+    for (method, path), one in documented_endpoints().items():
         summary = _summary(one)
         yield f"| `{method} /api/{path}` | {one.role} | {_takes(one)} | {summary} |"
 
 
 def _summary(one: Endpoint) -> str:
-    """Return the first sentence of a route, and the rest of its first paragraph, on one line."""
-    text = " ".join(one.description.partition("\n\n")[0].split()).removeprefix("Return ")
-    return text[:1].upper() + text[1:]
+    """Return the first paragraph of a route's description without its first words, on one line."""
+    text = " ".join(one.description.partition("\n\n")[0].split())
+    return re.sub("^(Return )?(the )?", "", text).rstrip(".")
 
 
 def _takes(one: Endpoint) -> str:
@@ -70,8 +78,7 @@ def _names(kind: type[RequestModel]) -> list[tuple[str, bool]]:
 def _members() -> Iterator[str]:
     yield "| Member | Meaning |"
     yield "|---|---|"
-    ours = [one for one in all_endpoints().values() if not one.path.startswith("dashboard")]
-    kinds = [kind for one in ours for kind in (one.query, one.body)]
+    kinds = [kind for one in documented_endpoints().values() for kind in (one.query, one.body)]
     rows = {
         (name, text)
         for kind in kinds

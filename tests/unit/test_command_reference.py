@@ -13,7 +13,7 @@ def test_the_reference_is_what_the_commands_say() -> None:
 
 
 def test_the_help_of_each_command_says_what_the_reference_says() -> None:
-    """With every option, and no text cut off: in 80 columns too."""
+    """With every option, which only the help explains, and no text cut off: in 80 columns too."""
     text = PAGE.read_text()
     for words, command in command_tree().items():
         if is_group(command):
