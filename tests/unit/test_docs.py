@@ -194,8 +194,7 @@ def test_every_assumption_is_among_what_to_check() -> None:
 NAMES_ELSEWHERE = {
     *("OnGroupMembership", "PowerPages", "SlidingWindow", "TranscriptTrigger"),
     *("AdminFlowEncryptedByMicrosoftKey", "ListCannotMigrateToCustomerManagedKey"),
-    *("ListResponse", "snake_case", "SettingsAnswer", "PYTHON_THREADPOOL_THREAD_COUNT"),
-    *("test_it_works_after_an_edit", "test_retry_of_edited_original_copies_it_again"),
+    *("ListResponse", "snake_case", "PYTHON_THREADPOOL_THREAD_COUNT"),
 }
 TEXT_FILES = {".py", ".bicep", ".json", ".j2", ".toml", ".txt", ".sh", ".mjs", ".js", ".yaml", ""}
 _NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+)\b")
