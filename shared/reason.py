@@ -94,7 +94,7 @@ class Reason(StrEnum):
     FLOW_EXCLUDED = (
         "flow_excluded",
         ("The flow was excluded after it was planned, or after its deletion was scheduled."),
-        "To continue, include it again, then retry.",
+        "To continue, include the flow again, then retry.",
     )
     SELF_APPROVAL_NOT_ALLOWED = (
         "self_approval_not_allowed",
@@ -111,7 +111,7 @@ class Reason(StrEnum):
     ORIGINAL_DELETED = (
         "original_deleted",
         "The original was deleted.",
-        "Restore it in Power Automate (21 days), then retry; or cancel the job.",
+        "Restore the original in Power Automate (21 days), then retry; or cancel the job.",
     )
     DEPENDENCY_DELETED = (
         "dependency_deleted",
@@ -136,7 +136,10 @@ class Reason(StrEnum):
     MANAGED_SOLUTION = (
         "managed_solution",
         "The flow is part of a managed solution.",
-        ("Copy it where the solution is developed, release that, then start a new remediation."),
+        (
+            "Copy the flow where its solution is developed, release that, then start a new "
+            "remediation."
+        ),
     )
     OWNER_UNAVAILABLE = (
         "owner_unavailable",
@@ -149,7 +152,7 @@ class Reason(StrEnum):
     CUSTOM_CONNECTOR_REFERENCE_MISSING = (
         "custom_connector_reference_missing",
         ("The flow embeds a connection of a custom connector that has no connection reference."),
-        ("Create one in a solution that contains the connector, then retry."),
+        ("Create a connection reference in a solution that contains the connector, then retry."),
     )
     CONNECTION_REFERENCE_MISMATCH = (
         "connection_reference_mismatch",
@@ -180,7 +183,7 @@ class Reason(StrEnum):
     NOTHING_TO_APPROVE = (
         "nothing_to_approve",
         "No plan of the remediation awaits approval.",
-        "Check its state: the plan may be in progress, approved or expired.",
+        "Check the remediation: its plan may be in progress, approved or expired.",
     )
     FLOW_NAME_NOT_CHANGED = (
         "flow_name_not_changed",
@@ -211,13 +214,13 @@ class Reason(StrEnum):
     COPY_CHANGED = (
         "copy_changed",
         "The copy was deleted, or edited before it was verified.",
-        "Make its edit in the original too; roll back or cancel, then start again.",
+        "Make an edit of the copy in the original too; roll back or cancel, then start again.",
     )
     COPY_DIFFERS = (
         "copy_differs",
         "The platform stored the copy differently.",
         (
-            "Compare it with the original, correct it in Power Automate, and report the "
+            "Compare the copy with the original, correct it in Power Automate, and report the "
             "difference to the project."
         ),
     )
@@ -310,25 +313,25 @@ class Reason(StrEnum):
         "not_added_to_solution",
         "The flow is in no solution an hour after it was added to one.",
         (
-            "Add it in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
+            "Add the flow in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
             "Outside Dataverse), then retry."
         ),
     )
     CONVERSION_NOT_POSSIBLE = (
         "conversion_not_possible",
         "The app cannot convert a part that the definition has since it was planned.",
-        "Change it to V2 in the designer, then retry; or cancel the job.",
+        "Change the flow to V2 in the designer, then retry; or cancel the job.",
     )
     CONVERTED_FLOW_EDITED = (
         "converted_flow_edited",
         "A converted definition was edited, so the app does not restore the earlier one.",
-        "Restore it from the job's archive, then retry.",
+        "Restore the definition from the job's archive, then retry.",
     )
     CONVERSION_DIFFERS = (
         "conversion_differs",
         "The platform stored the converted definition differently.",
         (
-            "Compare it with the archive, correct and save the flow, then retry; report the "
+            "Compare the definition with the archive, correct and save it, then retry; report the "
             "difference to the project."
         ),
     )
@@ -355,7 +358,7 @@ class Reason(StrEnum):
     MANUAL_CALLER = (
         "manual_caller",
         ("A manual caller still has the original's URL or id (in a rollback: the copy's)."),
-        "Change it as the message says, then retry.",
+        "Change the caller as the message says, then retry.",
         ClearedBy.DAILY_CHECK,
     )
     NOTIFICATION_CHANNEL_USES_FLOW = (
@@ -367,19 +370,19 @@ class Reason(StrEnum):
     CHILD_FLOW_NOT_READY = (
         "child_flow_not_ready",
         "A child flow is not ready, or is blocked.",
-        "If it is blocked, fix its job.",
+        "If the flow is blocked, fix its job.",
         ClearedBy.DEPENDENT_FLOW,
     )
     PARENT_FLOW_NOT_READY = (
         "parent_flow_not_ready",
         "A parent flow is not ready, or is blocked.",
-        "If it is blocked, fix its job.",
+        "If the flow is blocked, fix its job.",
         ClearedBy.DEPENDENT_FLOW,
     )
     WAITING_FOR_OTHER_PLAN = (
         "waiting_for_other_plan",
         "Another plan is about to copy a caller of this flow.",
-        "Approve or cancel that plan.",
+        "Approve or cancel the other plan.",
     )
     WAITING_FOR_RESOURCE_LEASE = (
         "waiting_for_resource_lease",
@@ -400,7 +403,7 @@ class Reason(StrEnum):
     LATE_CALLER = (
         "late_caller",
         ("An unknown caller still calls the original. No call is lost."),
-        ("Find it by the original's run history, and give it the copy's URL."),
+        ("Find the caller by the original's run history, and give it the copy's URL."),
     )
     MONITORING_PERIOD = (
         "monitoring_period",
@@ -537,7 +540,10 @@ class Reason(StrEnum):
     SERVICE_TAG_LIST_UNREADABLE = (
         "service_tag_list_unreadable",
         "The file of `CMK_SERVICE_TAGS_FILE` is missing, or has no service tags.",
-        ("Provide the file, or empty the setting so that the app asks Azure; then retry."),
+        (
+            "Provide the file of `CMK_SERVICE_TAGS_FILE`, or empty the setting so that the app "
+            "asks Azure; then retry."
+        ),
     )
     RETIRED_ORIGINALS_NOT_CHECKED = (
         "retired_originals_not_checked",

@@ -1,4 +1,4 @@
-"""The tables of docs/http-api.md that the code knows: routes, members of requests, answers, errors.
+"""The tables of docs/http-api.md that the code knows: routes, values, answers, errors.
 
 `python -m tests.http_api_tables` writes them.
 """
@@ -35,7 +35,6 @@ def with_all_tables(text: str) -> str:
     """Return the text of the page with its tables as the code has them."""
     tables = {
         "routes": _routes(),
-        "members": _members(),
         "approval policies": rows_of(ApprovalPolicy),
         "remediation modes": rows_of(RemediationMode),
         "start sources": list_of(StartSource),
@@ -73,20 +72,6 @@ def _takes(one: Endpoint) -> str:
 def _names(kind: type[RequestModel]) -> list[tuple[str, bool]]:
     fields = kind.model_fields.items()
     return [(name, one.is_required()) for name, one in fields if name not in _OF_PAGES]
-
-
-def _members() -> Iterator[str]:
-    yield "| Member | Meaning |"
-    yield "|---|---|"
-    kinds = [kind for one in documented_endpoints().values() for kind in (one.query, one.body)]
-    rows = {
-        (name, text)
-        for kind in kinds
-        for name, text in member_comments(kind).items()
-        if name not in _OF_PAGES
-    }
-    for name, text in sorted(rows):
-        yield f"| `{name}` | {text} |"
 
 
 def _action_answers() -> Iterator[str]:

@@ -28,7 +28,34 @@ ENTRIES = {
     "rollback": (Reason.BACKLOG_REPLAY, Reason.CALLER_WRITE_LOST, Reason.ORIGINAL_ALREADY_DELETED),
     "delete-originals": (Reason.ORIGINAL_NOT_RETIRED, Reason.DELETION_DATE_TOO_EARLY),
 }
-_HEAD = ("| code | What it means, and what to do |", "|---|---|")
+#: Reasons whose code does not say enough about what has happened.
+_EXPLAINED = frozenset(
+    {
+        Reason.ADDRESS_RANGES_CHANGED,
+        Reason.ADDRESS_RANGES_OUTDATED,
+        Reason.AGENTS_NOT_CONFIRMED,
+        Reason.CONNECTION_REFERENCES_LOST,
+        Reason.FIREWALL_FIX_IN_USE,
+        Reason.FLOW_STATE_NOT_CHANGED,
+        Reason.GRANT_NOT_REVOKED,
+        Reason.INTERNAL_ERROR,
+        Reason.LATE_CALLER,
+        Reason.NOTIFICATION_CHANNEL_USES_FLOW,
+        Reason.ORIGINAL_EDITED,
+        Reason.ORPHANED_COPY,
+        Reason.OWNER_UNAVAILABLE,
+        Reason.REQUEST_BUDGET_RESET,
+        Reason.RETIRED_ORIGINAL_ON,
+        Reason.RETIRED_ORIGINALS_NOT_CHECKED,
+        Reason.RETRIES_EXHAUSTED,
+        Reason.ROW_SKIPPED,
+        Reason.STALE_WRITE,
+        Reason.START_WOULD_FAIL,
+        Reason.STORE_OF_ANOTHER_VERSION,
+        Reason.WRITE_NOT_VISIBLE,
+    }
+)
+_HEAD = ("| code | What to do |", "|---|---|")
 #: What begins the instruction of a reason about which nobody has to do anything.
 _NOTHING = "Nothing"
 
@@ -60,7 +87,8 @@ def _reasons(page: str) -> Iterator[str]:
         if anchor := _anchors().get(reason):
             yield f"| `{reason}` | [{by_anchor.get(anchor)}](#{anchor}) |"
         elif not _is_waiting(reason):
-            yield f"| `{reason}` | {reason.meaning} {_fix(reason.fix)} |"
+            meaning = f"{reason.meaning} " * (reason in _EXPLAINED)
+            yield f"| `{reason}` | {meaning}{_fix(reason.fix)} |"
 
 
 def _platform_codes() -> Iterator[str]:

@@ -57,13 +57,12 @@ REFUSALS = (
         code="MissingAdequateQuotaPolicy",
         aliases=("MissingPremiumLicense",),
         meaning="the owner has no licence for a premium trigger or action",
-        fix="Assign the owner a Power Automate Premium licence, or the flow a Process "
-        "licence; then retry.",
+        fix="Assign the owner a Premium licence, or the flow a Process licence; then retry.",
     ),
     PlatformErrorCode(
         code=NO_USER_DETAILS,
         aliases=("BapListServicePlansFailed",),
-        meaning="the app turned the flow on as itself, and an application has no licence",
+        meaning="the app turned the flow on, and an application has no licence",
         fix="Have the flow's owner turn it on once in Power Automate, then retry.",
     ),
     PlatformErrorCode(
@@ -75,50 +74,44 @@ REFUSALS = (
         code=CONNECTION_REFUSED,
         meaning="neither the flow's owner nor the app may use a connection of the flow",
         fix=(
-            "Ask the connection's owner to share it ('Can use') with the flow's owner or the "
-            "app, or to turn the copy on once. Then retry."
+            "Ask its owner to share it ('Can use') with the flow's owner or the app, or to turn "
+            "the copy on once. Then retry."
         ),
         message_patterns="cannot be used to activate this flow",
     ),
     PlatformErrorCode(
         code=NO_CO_OWNER,
         meaning="the service account may not read the flow's URL although it is a co-owner",
-        fix="Check that the service account has a licence and is a user of the "
-        "environment, then retry.",
+        fix="Check that it has a licence and is a user of the environment, then retry.",
         message_patterns="under Api 'shared_logicflows'",
         is_documented=False,
     ),
     PlatformErrorCode(
         code=PERMISSION_DOWNGRADE,
         meaning="an account that is to get a role on the flow has more rights already",
-        fix="Retry. If it is rejected again, remove that account's role in Power "
-        "Automate (Share), then retry.",
+        fix="Retry. If it is rejected again, remove that account's role (Share), then retry.",
     ),
     PlatformErrorCode(
         code="XrmConnectionReferenceMissingConnection",
         meaning="a connection reference of the flow has no connection",
-        fix="Choose a connection for the reference in Power Automate (Solutions, "
-        "Connection references), then retry.",
+        fix="Choose one in Power Automate (Solutions, Connection references), then retry.",
     ),
     PlatformErrorCode(
         code="XrmEnvironmentVariableAttributeNotFound",
         meaning="an environment variable that the flow reads has no value",
-        fix="Give the environment variable a value, then retry.",
+        fix="Give it a value, then retry.",
     ),
     PlatformErrorCode(
         code="DlpViolation",
         aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
-        meaning=(
-            "a data policy forbids a connector of the flow, an endpoint, or a combination of "
-            "connectors"
-        ),
+        meaning=("a data policy forbids a connector of the flow, an endpoint, or a combination"),
         fix="Change the data policy, exempt the environment, or change the flow; then retry.",
         message_patterns=r"admin data policy|admin API policies",
     ),
     PlatformErrorCode(
         code="ListCallbackUrlOperationBlocked",
         meaning="the platform returns no URL for this trigger",
-        fix="Roll this job back, have the callers call a flow with an HTTP trigger, and "
+        fix="Roll this job back, let the callers call a flow with an HTTP trigger, and "
         "exclude this flow.",
     ),
     PlatformErrorCode(
@@ -136,8 +129,8 @@ REFUSALS = (
     PlatformErrorCode(
         code="ChildFlowNeverPublished",
         meaning="a child flow was never on, or was deleted",
-        fix="Turn the child flow on once (if it was copied: its copy), or remove the "
-        "call from the original; then retry.",
+        fix="Turn it (if it was copied: its copy) on once, or remove the call from the "
+        "original; then retry.",
     ),
     PlatformErrorCode(
         code="CannotStartUnpublishedSolutionFlow",
@@ -147,41 +140,37 @@ REFUSALS = (
     PlatformErrorCode(
         code="ChildFlowUnsupportedForInvokerConnections",
         meaning="a child flow uses the connections of the user who runs it",
-        fix="In the child flow's run-only settings choose 'Use this connection' for each "
-        "connection, then retry.",
+        fix="In its run-only settings choose 'Use this connection' for each, then retry.",
     ),
     PlatformErrorCode(
         code="WorkflowRunActionInputsMissingProperty",
         aliases=("WorkflowRunActionInputsInvalidProperty",),
         meaning="the platform rejects an action in the older and in the newer connector shape",
-        fix="In the designer, correct the action that the message names and save the "
-        "original, then retry.",
+        fix="Correct the action that the message names and save the original, then retry.",
     ),
     PlatformErrorCode(
         code=REFERENCE_NOT_FOUND,
         meaning="an operation names a connection reference that the platform does not find",
-        fix="Choose the flow's connections again in Power Automate, then retry. If it "
-        "still cannot be saved, export it, delete it and import it; then retry.",
+        fix="Choose the flow's connections again in Power Automate, then retry. If that "
+        "fails, export, delete and import it; then retry.",
         is_documented=False,
     ),
     PlatformErrorCode(
         code=NOT_PUBLISHED,
-        meaning="the platform does not save the flow, because its active row is not published",
-        fix="Turn the flow off and on in Power Automate, or publish all customizations "
-        "of its solution; then retry.",
+        meaning="the flow's active row is not published",
+        fix="Turn the flow off and on, or publish all customizations of its solution; then retry.",
     ),
     PlatformErrorCode(
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
         meaning="the platform does not accept this definition any longer",
-        fix="In the designer, correct what the flow checker shows and save the original, "
-        "then retry.",
+        fix="Correct what the flow checker shows and save the original, then retry.",
     ),
     PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
         meaning="the flow service does not show the definition to an administrator",
-        fix="Sign the service account in and set the environment's approval policy to "
-        "required or automatic, or add the flow to a solution; then retry.",
+        fix="Sign the service account in and set the approval policy to required or automatic, "
+        "or add the flow to a solution; then retry.",
     ),
     PlatformErrorCode(
         code="EnvironmentAccessDenied",
@@ -201,8 +190,8 @@ REFUSALS = (
     PlatformErrorCode(
         code="MacroRegionDerivationFailed",
         meaning="the flow service cannot find the region of the environment",
-        fix="Report the message and the environment's `runtimeEndpoints` (admin API) to "
-        "the project, then retry.",
+        fix="Report the message and the environment's `runtimeEndpoints` to the project, then "
+        "retry.",
     ),
     PlatformErrorCode(
         code="InsufficientCdsPermissions",
@@ -213,8 +202,8 @@ REFUSALS = (
     PlatformErrorCode(
         code="0x80072560",
         meaning="the app or the flow's owner is no user of the environment",
-        fix="Add the app as an application user with the role System Administrator, or "
-        "give the flow an owner who is a user; then retry.",
+        fix="Add the app as an application user (System Administrator), or give the flow an "
+        "owner who is a user; then retry.",
     ),
     PlatformErrorCode(
         code="0x80040220",
@@ -234,8 +223,7 @@ REFUSALS = (
         code="AuthenticationFailed",
         aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
         meaning="a service does not accept the app's access token, or there is none",
-        fix="Check that the app's managed identity exists and is the one in "
-        "CMK_CLIENT_ID, then retry.",
+        fix="Check that the managed identity in CMK_CLIENT_ID exists, then retry.",
     ),
 )
 OTHER = PlatformErrorCode(
