@@ -13,13 +13,13 @@ from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.planned_changes import completed_changes
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.errors import CmkflowError
 from shared.jobs.request_demands import flow_job_demand
-from shared.reason import Reason
 from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, FlowView
 
 #: Number of history entries that are not folded.
@@ -44,7 +44,7 @@ def flow_page(
     actions = flow_actions(job, detail.dependent_flows, view.principal, view.now)
     records = [one.record for one in detail.callers]
     retry, firewalls = _retry(job, actions), _firewall_issues(flow)
-    is_denied = job is not None and job.reason_code == Reason.FIREWALL_DENIES
+    denying = denying_firewalls(job, flow.environment_job.firewall_issues)
     made = completed_changes(item, job, records) if item else ()
     return render_page(
         "flow",
@@ -58,9 +58,9 @@ def flow_page(
         actions=[one for one in actions if one is not retry],
         path=path_of(job, is_stopped=standing.look == "person"),
         kept_on=why_original_is_on(job),
-        fix=_fix(flow, firewalls if is_denied else ()),
+        fix=_fix(flow, denying),
         firewalls=firewalls,
-        is_denied=is_denied,
+        denying=denying,
         reasons=_reasons(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
         caller_states=_CALLER_STATES,
@@ -106,18 +106,10 @@ def _requests(job: FlowJob | None) -> int:
 
 
 def _firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
-    """Return the firewall issues that name the flow, or that the message of its job names.
-
-    An issue stores only its first flows.
-    """
-    job, denying = flow.job, set[str]()
-    if job and job.reason_code == Reason.FIREWALL_DENIES:
-        denying = set(job.message.rpartition(": ")[2].split(", "))
-    return [
-        issue
-        for issue in flow.environment_job.firewall_issues
-        if issue.name in denying or flow.workflow_id in issue.workflow_ids
-    ]
+    """Return the firewall issues that name the flow, or that block its job."""
+    issues = flow.environment_job.firewall_issues
+    denying = denying_firewalls(flow.job, issues)
+    return [one for one in issues if one in denying or flow.workflow_id in one.workflow_ids]
 
 
 def _count_principals(job: FlowJob | None) -> str:

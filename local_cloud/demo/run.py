@@ -291,7 +291,7 @@ def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[J
     for detail in remediations:
         for job in detail["environment_jobs"]:
             for gap in job["firewall_issues"]:
-                stands = any(gap["name"] in text for text in open_texts)
+                stands = any(gap["firewall_name"] in text for text in open_texts)
                 found[gap["name"]] = gap | {"stands": stands}
     return list(found.values())
 

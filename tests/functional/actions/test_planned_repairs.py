@@ -1,5 +1,6 @@
 """Firewalls that a plan opens: those that the settings name, as it was shown and approved."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.firewall_fix_record import FirewallFixState
+from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.remediation import RemediationMode
 from shared.reason import Reason
 from shared.use_cases.change_environment import change_environment
@@ -71,8 +73,11 @@ async def test_without_leave_a_plan_opens_nothing() -> None:
 
     await scenario.approve()
 
+    job = await scenario.job("Orders")
     assert finding.fix_by_app == ""
-    assert (await scenario.job("Orders")).reason_code == Reason.FIREWALL_DENIES
+    assert job.reason_code == Reason.FIREWALL_DENIES
+    # The pages find the firewall by the message of the job.
+    assert denying_firewalls(job, [replace(finding, firewall_name="x"), finding]) == [finding]
     assert scenario.azure == before
 
 

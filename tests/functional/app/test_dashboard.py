@@ -333,8 +333,9 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
         replace(environment_job, firewall_issues=(issue,))
     )
     job = await scenario.job("Orders")
+    message = "These firewalls deny the copy of Orders: nsg, erp."
     denied = stop_with_reason(
-        job, FlowJobState.BLOCKED, "Firewalls deny the copy's addresses: erp & more", "Allow them.",
+        job, FlowJobState.BLOCKED, message, "Allow them.",
         code=Reason.FIREWALL_DENIES, now=scenario.services.now,
     )  # fmt: skip
     await scenario.services.tables.flow_jobs.upsert(denied)
