@@ -24,11 +24,13 @@ from cmkflow import (
     status_command,
     watch_command,
 )
+from cmkflow.examples import add_examples
 from cmkflow.inspect_command import inspect
 from cmkflow.terminal import echo
 
 app = typer.Typer(
     name="cmkflow",
+    rich_markup_mode=None,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     # A traceback with local variables could show a trigger URL.
@@ -55,6 +57,7 @@ kill_switch_commands.register_health(app)
 status_command.register(app)
 doctor_command.register(app)
 login_commands.register(app)
+add_examples(app)
 
 
 def _version(is_asked: bool) -> None:

@@ -6,7 +6,9 @@ A problem document becomes an `ApiError` whose text says what is wrong and what 
 import http.client
 import json
 import re
+import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -84,6 +86,8 @@ class ApiCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Timeout in seconds.
     seconds: float = _SECONDS
+    #: False to send neither the function key nor a token.
+    needs_sign_in: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,8 @@ class ApiClient:
     url: str
     #: Function key; empty to use the sign-in of `cmkflow login`.
     key: str = field(default="", repr=False)
+    #: True to print each request and its id on stderr, without secrets.
+    is_debug: bool = False
 
     def send(self, call: ApiCall) -> Any:
         """Send a request and return the parsed JSON response; raise `ApiError`."""
@@ -128,6 +134,7 @@ class ApiClient:
 
     def _send(self, call: ApiCall) -> bytes:
         request = self._request(call)
+        began = time.monotonic()
         try:
             # Redirects are not followed, because the key is sent with the request.
             with (
@@ -135,8 +142,10 @@ class ApiClient:
                 build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer,
             ):
                 content: bytes = answer.read()
+                self._report(request, f"{answer.status}, {len(content):,} bytes", began)
                 return content
         except HTTPError as err:
+            self._report(request, str(err.code), began)
             with err:
                 raise _to_api_error(err) from None
         except (URLError, http.client.HTTPException, OSError) as err:
@@ -163,6 +172,15 @@ class ApiClient:
         finally:
             said.cancel()
 
+    def _report(self, request: Request, result: str, began: float) -> None:
+        """Print a request with `--debug`: the id is the operation id in Application Insights."""
+        if self.is_debug:
+            path = urlsplit(request.full_url).path
+            milliseconds = (time.monotonic() - began) * 1000
+            identity = str(request.get_header("Traceparent")).split("-")[1]
+            text = f"debug: {request.get_method()} {path} {result}, {milliseconds:.0f} ms"
+            echo(f"{text}, request {identity}", err=True)
+
     def _unexpected_answer(self, what: str) -> ApiError:
         return ApiError(
             f"The answer of {self._host} is not {what}. Check that CMKFLOW_API (--api) is the "
@@ -178,7 +196,13 @@ class ApiClient:
         base = self.url.rstrip("/").removesuffix("/api")
         path = "/".join(call.path)
         query = urlencode({name: value for name, value in call.query.items() if value is not None})
-        headers = {"Accept": "application/json", **self._credentials(), **call.headers}
+        headers = {
+            "Accept": "application/json",
+            # w3.org/TR/trace-context: its trace id identifies the request in the app's logs.
+            "Traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+            **(self._credentials() if call.needs_sign_in else {}),
+            **call.headers,
+        }
         body = None
         if call.body is not None:
             body = json.dumps(call.body).encode()
@@ -208,6 +232,12 @@ class ApiClient:
             host = parts.hostname or ""
         except ValueError:
             host = ""
+        if not self.url:
+            raise ApiError(
+                "No app is set. Sign in: cmkflow login https://APP.azurewebsites.net. Or set "
+                "CMKFLOW_API or --api.",
+                ExitCode.USAGE_ERROR,
+            )
         if not host or parts.scheme not in ("http", "https"):
             raise ApiError(
                 f"{self.url!r} is not a valid URL. Set CMKFLOW_API or --api to the app's URL, "

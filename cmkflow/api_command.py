@@ -15,6 +15,7 @@ from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.paragraphs import print_next
 from cmkflow.printing import AnswerPrinter
+from cmkflow.profiles import Address, Debug, ProfileName, address_of
 from cmkflow.terminal import echo, one_line
 from cmkflow.watching import WatchOptions, follow
 
@@ -24,6 +25,8 @@ _DEFAULTS = {
     "output": OutputFormat.TABLE,
     "no_pager": False,
     "query": None,
+    "profile": "",
+    "debug": False,
 }
 
 type Show = Callable[[Any], RenderableType]
@@ -41,10 +44,8 @@ class Shown:
 
 def _options() -> dict[str, Any]:
     return {
-        "api": Annotated[
-            str,
-            typer.Option("--api", envvar="CMKFLOW_API", help="URL of the app.", show_default=False),
-        ],
+        "api": Address,
+        "profile": ProfileName,
         "function_key": Annotated[
             str,
             typer.Option(
@@ -57,6 +58,7 @@ def _options() -> dict[str, Any]:
         "output": Output,
         "no_pager": NoPager,
         "query": Query,
+        "debug": Debug,
     }
 
 
@@ -89,10 +91,12 @@ def api_command(
             output: OutputFormat,
             no_pager: bool,
             query: str | None,
+            profile: str,
+            debug: bool,
             **arguments: object,
         ) -> None:
             printer = AnswerPrinter(output, query, no_pager=no_pager)
-            app = ApiClient(url=api, key=function_key)
+            app = ApiClient(url=address_of(api, profile), key=function_key, is_debug=debug)
             try:
                 given = with_ids(app, signature, arguments)
                 if watched:

@@ -10,6 +10,7 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 from cmkflow.remediation_tables import counted
+from shared.domain.environment import ApprovalPolicy
 
 app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
 
@@ -72,7 +73,7 @@ def set_environment(
     api: ApiClient,
     environment: EnvironmentId,
     approval_policy: Annotated[
-        str | None,
+        ApprovalPolicy | None,
         typer.Option(
             help=(
                 "read_only: no writes; required: write what an approver approved; automatic: write "

@@ -1,10 +1,30 @@
-"""`cmkflow login`, `logout` and `whoami`."""
+"""`cmkflow login`, `logout`, `whoami` and `configure`."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from cmkflow.api_client import ApiClient, ApiError, ExitCode
+from cmkflow.listing import Column, Kind, Listing
+from cmkflow.output import Output, OutputFormat, Query
+from cmkflow.paragraphs import print_next
+from cmkflow.printing import AnswerPrinter
+from cmkflow.profiles import (
+    DEFAULT,
+    Address,
+    Debug,
+    Profile,
+    ProfileName,
+    address_of,
+    current_profile,
+    read_profiles,
+    store_profile,
+    use_profile,
+)
 from cmkflow.sign_in import (
     SignInError,
     SignInSession,
@@ -15,10 +35,16 @@ from cmkflow.sign_in import (
     signed_in,
     token_for,
 )
-from cmkflow.terminal import echo
+from cmkflow.sign_in_configuration import read_sign_in_configuration, with_scheme
+from cmkflow.terminal import confirm, echo
 
-Address = Annotated[
-    str, typer.Option("--api", envvar="CMKFLOW_API", help="URL of the app.", show_default=False)
+Url = Annotated[
+    str,
+    typer.Argument(
+        metavar="ADDRESS",
+        help="URL of the app, such as https://APP.azurewebsites.net. Default: the profile's.",
+        show_default=False,
+    ),
 ]
 
 
@@ -26,21 +52,29 @@ def register(group: typer.Typer) -> None:
     group.command("login")(login)
     group.command("logout")(logout)
     group.command("whoami")(whoami)
+    group.command("configure")(configure)
 
 
 def login(
-    api: Address,
+    address: Url = "",
+    api: Address = "",
+    profile: ProfileName = "",
     tenant: Annotated[
-        str, typer.Option(envvar="CMKFLOW_TENANT_ID", help="Tenant id.", show_default=False)
-    ],
+        str,
+        typer.Option(
+            envvar="CMKFLOW_TENANT_ID",
+            help="Tenant id. Default: the app says it.",
+            show_default=False,
+        ),
+    ] = "",
     client_id: Annotated[
         str,
         typer.Option(
             envvar="CMKFLOW_CLIENT_ID",
-            help="Client id of the app registration in Entra.",
+            help="Client id of the app registration in Entra. Default: the app says it.",
             show_default=False,
         ),
-    ],
+    ] = "",
     device_code: Annotated[
         bool,
         typer.Option(
@@ -55,55 +89,152 @@ def login(
     identity_client_id: Annotated[
         str, typer.Option(help="Client id of a user-assigned managed identity.", show_default=False)
     ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    debug: Debug = False,
 ) -> None:
-    """Sign in to the app. Later commands use this sign-in."""
-    try:
-        ApiClient(url=api).check_address()
+    """Sign in to an app. Later commands use this app and this sign-in."""
+    with _errors():
+        is_new = bool(profile) and profile not in read_profiles()
+        url = with_scheme(address) or _address(api, "" if is_new and api else profile)
+        ApiClient(url=url).check_address()
+        chosen = Profile(api=url, tenant_id=tenant, client_id=client_id)
+        if not (tenant and client_id):
+            chosen = _known(url) or _found(url, is_sure=yes, debug=debug)
         who = SignInSession(
-            tenant_id=tenant,
-            client_id=client_id,
+            tenant_id=tenant or chosen.tenant_id,
+            client_id=client_id or chosen.client_id,
+            audience=chosen.audience,
             is_machine=managed_identity,
             identity_client_id=identity_client_id,
         )
         known = (
-            sign_in_machine(api, who)
+            sign_in_machine(url, who)
             if managed_identity
-            else sign_in_person(api, who, show=echo if device_code else None)
+            else sign_in_person(url, who, show=echo if device_code else None)
         )
+        store_profile(
+            profile or current_profile() or DEFAULT,
+            Profile(
+                api=url, tenant_id=who.tenant_id, client_id=who.client_id, audience=who.audience
+            ),
+        )
+        roles = claims_of(token_for(url) or "").get("roles", ())
+    echo(f"Signed in to {url} as {known.name}.")
+    if roles:
+        print_next(["cmkflow status"])
+    else:
+        echo(
+            "You have no role yet. Ask an administrator to assign one in Entra (Enterprise "
+            "applications, Users and groups), then sign in again.",
+            err=True,
+        )
+
+
+def logout(api: Address = "", profile: ProfileName = "") -> None:
+    """Sign out from the app, and delete the tokens."""
+    with _errors():
+        url = _address(api, profile)
+        was_signed_in = sign_out(url)
+    if was_signed_in:
+        echo(f"Signed out from {url}.")
+    else:
+        echo(f"You were not signed in to {url}.")
+
+
+def whoami(api: Address = "", profile: ProfileName = "") -> None:
+    """Show who is signed in to the app, and their roles."""
+    with _errors():
+        url = _address(api, profile)
+        who = signed_in(url)
+        if who is None:
+            raise SignInError(f"You are not signed in to {url}. Sign in: cmkflow login.")
+        token = token_for(url) or ""
+    roles = (
+        ", ".join(claims_of(token).get("roles", ())) or "none (ask an administrator to assign one)"
+    )
+    echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")
+
+
+def configure(
+    address: Url = "",
+    profile: ProfileName = "",
+    debug: Debug = False,
+    output: Output = OutputFormat.TABLE,
+    query: Query = None,
+) -> None:
+    """Store how to sign in to an app as a profile, choose a profile, or show all profiles.
+
+    With ADDRESS, reads tenant and client id from the app. With --profile alone, makes that profile
+    the current one.
+    """
+    printer = AnswerPrinter(output, query, no_pager=True)
+    with _errors():
+        if address:
+            found = read_sign_in_configuration(with_scheme(address), debug=debug)
+            store_profile(profile or DEFAULT, found)
+        elif profile:
+            address_of("", profile)
+            use_profile(profile)
+    items = [
+        {
+            "profile": name,
+            "is_current": name == current_profile(),
+            "api": one.api,
+            "tenant_id": one.tenant_id,
+            "client_id": one.client_id,
+            "signed_in_as": who.name if (who := signed_in(one.api)) else "",
+        }
+        for name, one in read_profiles().items()
+    ]
+    none = Text("No profile yet. Store one: cmkflow configure https://APP.azurewebsites.net")
+    printer.print(
+        {"items": items}, lambda: Listing(columns=_COLUMNS, items=items) if items else none
+    )
+    if address:
+        print_next([f"cmkflow login --profile {profile or DEFAULT}"])
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Print an error, and end the command with its exit code."""
+    try:
+        yield
     except ApiError as err:
         echo(str(err), err=True)
         raise typer.Exit(err.exit_code) from None
     except SignInError as err:
         echo(str(err), err=True)
-        raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
-    echo(f"Signed in to {api} as {known.name}.")
+        is_out = err.is_unavailable
+        code = ExitCode.SERVICE_UNAVAILABLE if is_out else ExitCode.ACTION_REQUIRED
+        raise typer.Exit(code) from None
 
 
-def logout(api: Address) -> None:
-    """Sign out from the app, and delete the tokens."""
-    try:
-        was_signed_in = sign_out(api)
-    except SignInError as err:
-        echo(str(err), err=True)
-        raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
-    if was_signed_in:
-        echo(f"Signed out from {api}.")
-    else:
-        echo(f"You were not signed in to {api}.")
+def _address(api: str, profile: str) -> str:
+    """Return the URL of the app; ask for it in a terminal if none is known."""
+    url = address_of(api, profile)
+    if not url and sys.stdin.isatty():
+        url = with_scheme(typer.prompt("Address of the app", err=True))
+    return url
 
 
-def whoami(api: Address) -> None:
-    """Show who is signed in to the app, and their roles."""
-    who = signed_in(api)
-    if who is None:
-        echo(f"You are not signed in to {api}. Sign in: cmkflow login.", err=True)
-        raise typer.Exit(ExitCode.ACTION_REQUIRED)
-    try:
-        token = token_for(api) or ""
-    except SignInError as err:
-        echo(str(err), err=True)
-        raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
-    roles = (
-        ", ".join(claims_of(token).get("roles", ())) or "none (ask an administrator to assign one)"
-    )
-    echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")
+def _known(url: str) -> Profile | None:
+    return next((one for one in read_profiles().values() if one.api == url), None)
+
+
+def _found(url: str, *, is_sure: bool, debug: bool) -> Profile:
+    """Read from the app how to sign in, and ask whether that is right."""
+    found = read_sign_in_configuration(url, debug=debug)
+    echo(f"Found the app at {url}", err=True)
+    echo(f"  Tenant   {found.tenant_id}\n  Client   {found.client_id}", err=True)
+    if not is_sure and sys.stdin.isatty():
+        confirm("Sign in to this tenant?")
+    return found
+
+
+_COLUMNS = (
+    Column("Profile", lambda one: one["profile"], Kind.WORD),
+    Column("Current", lambda one: "yes" if one["is_current"] else "", Kind.WORD),
+    Column("App", lambda one: one["api"], Kind.PATH),
+    Column("Tenant", lambda one: one["tenant_id"], is_optional=True),
+    Column("Signed in as", lambda one: one["signed_in_as"]),
+)

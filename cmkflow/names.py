@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
+from cmkflow.profiles import address_of
 from cmkflow.terminal import one_line
 from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
 
@@ -125,16 +126,46 @@ FLOWS_OF_PLANS = NameResolver(
     noun="flow of that plan", command="cmkflow plan show", listed=_flows_of_plans
 )
 
+
+def completion_of(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
+    """Return a shell completion of names and ids; it has none if the app does not answer."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        given = ctx.params
+        try:
+            url = address_of(given.get("api") or "", given.get("profile") or "")
+            api = ApiClient(url=url, key=given.get("function_key") or "")
+            found = list(resolver.listed(api, given))
+        except (ApiError, typer.BadParameter):
+            return []
+        texts = [text for one in found for text in (one.name, one.id)]
+        return [text for text in texts if text and text.startswith(incomplete)]
+
+    return complete
+
+
 _BY = "Name, id, or beginning of an id."
-EnvironmentId = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help=_BY), ENVIRONMENTS]
+EnvironmentId = Annotated[
+    str,
+    typer.Argument(metavar="ENVIRONMENT", help=_BY, autocompletion=completion_of(ENVIRONMENTS)),
+    ENVIRONMENTS,
+]
 InEnvironment = Annotated[
     str | None,
-    typer.Option("--environment", help="Only this environment, by name or id."),
+    typer.Option(
+        "--environment",
+        help="Only this environment, by name or id.",
+        autocompletion=completion_of(ENVIRONMENTS),
+    ),
     ENVIRONMENTS,
 ]
 RemediationId = Annotated[
     str,
-    typer.Argument(metavar="REMEDIATION", help=f"{_BY} Its name is the value of --name."),
+    typer.Argument(
+        metavar="REMEDIATION",
+        help=f"{_BY} Its name is the value of --name.",
+        autocompletion=completion_of(REMEDIATIONS),
+    ),
     REMEDIATIONS,
 ]
 Flows = Annotated[

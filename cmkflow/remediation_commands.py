@@ -15,6 +15,7 @@ from cmkflow.names import (
     Flows,
     InEnvironment,
     RemediationId,
+    completion_of,
 )
 from cmkflow.paragraphs import names_of
 from cmkflow.remediation_tables import (
@@ -25,6 +26,8 @@ from cmkflow.remediation_tables import (
 from cmkflow.remediation_text import remediation_detail
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
+from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.plans.remediation import RemediationMode
 
 app = typer.Typer(no_args_is_help=True, help="Start, show and control remediations.")
 
@@ -61,16 +64,22 @@ def _format_action(answer: Any, done: str = "cancelled or rolled back") -> Rende
 def start_remediation(
     api: ApiClient,
     environments: Annotated[
-        list[str], typer.Argument(metavar="ENVIRONMENT…", help="Names or ids."), ENVIRONMENTS
+        list[str],
+        typer.Argument(
+            metavar="ENVIRONMENT…",
+            help="Names or ids.",
+            autocompletion=completion_of(ENVIRONMENTS),
+        ),
+        ENVIRONMENTS,
     ],
     by: Name,
     mode: Annotated[
-        str,
+        RemediationMode,
         typer.Option(
             help="assess: find flows; dry_run: also show every change; prepare: before a key is "
             "applied, change flows so that they need no copy; apply: copy flows on Microsoft's key."
         ),
-    ] = "dry_run",
+    ] = RemediationMode.DRY_RUN,
     flows: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,7 +114,7 @@ def list_remediations(
     api: ApiClient,
     environment: InEnvironment = None,
     state: Annotated[
-        str | None, typer.Option(help="Only remediations in this state, such as blocked.")
+        RemediationState | None, typer.Option(help="Only remediations in this state.")
     ] = None,
     limit: Annotated[int, typer.Option(help="Maximum number of remediations.")] = 50,
     after: After = None,

@@ -7,20 +7,23 @@ needed, so that offline commands start fast.
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import typer
+from cmkflow.config_folder import config_folder, read_file, write_file
 
 _AUTHORITY = "https://login.microsoftonline.com"
 
 
 class SignInError(Exception):
     """A sign-in failed; the text says why and what to do."""
+
+    def __init__(self, text: str, *, is_unavailable: bool = False) -> None:
+        """`is_unavailable`: the sign-in service does not answer."""
+        super().__init__(text)
+        self.is_unavailable = is_unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,8 @@ class SignInSession:
     tenant_id: str
     #: Client id of the app registration that issues the app's tokens.
     client_id: str
+    #: Audience of the app's access tokens; empty: the client id.
+    audience: str = ""
     #: True for this machine's managed identity; False for a person, whose tokens are stored.
     is_machine: bool = False
     #: Client id of a user-assigned identity; empty for the system-assigned one.
@@ -126,7 +131,7 @@ def _as_sign_in_error() -> Iterator[None]:
     except requests.RequestException as err:
         cause = type(err).__name__
         text = f"{_AUTHORITY} does not answer ({cause}). Check the network connection."
-        raise SignInError(text) from None
+        raise SignInError(text, is_unavailable=True) from None
     except ValueError:
         text = f"{_AUTHORITY} does not know this tenant. Set --tenant to the tenant id."
         raise SignInError(text) from None
@@ -136,7 +141,7 @@ def _client(who: SignInSession) -> Any:
     import msal
     from msal_extensions import FilePersistence, PersistedTokenCache, build_encrypted_persistence
 
-    file = str(_folder() / "tokens")
+    file = str(config_folder() / "tokens")
     try:
         persistence = build_encrypted_persistence(file)
     except Exception:  # noqa: BLE001  # keyrings fail in different ways; the file is the fallback
@@ -160,7 +165,9 @@ def _machine_token(who: SignInSession) -> str:
     with requests.Session() as session:
         client = msal.ManagedIdentityClient(identity, http_client=session)
         try:
-            return _require_token(client.acquire_token_for_client(resource=who.client_id))
+            return _require_token(
+                client.acquire_token_for_client(resource=who.audience or who.client_id)
+            )
         except (msal.ManagedIdentityError, requests.RequestException) as err:
             raise SignInError(f"This machine's managed identity does not answer: {err}") from None
 
@@ -173,28 +180,16 @@ def _require_token(answer: dict[str, Any]) -> str:
 
 
 def _scopes(who: SignInSession) -> list[str]:
-    # The client id is the scope, because an app that requests a token for itself may use no other.
-    return [f"{who.client_id}/.default"]
+    return [f"{who.audience or who.client_id}/.default"]
 
 
 def _address(url: str) -> str:
     return url.rstrip("/").removesuffix("/api").lower()
 
 
-def _folder() -> Path:
-    return Path(typer.get_app_dir("cmkflow"))
-
-
 def _read_sign_ins() -> dict[str, Any]:
-    try:
-        kept: dict[str, Any] = json.loads((_folder() / "sign-ins.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return kept
+    return read_file("sign-ins.json")
 
 
 def _write(kept: dict[str, Any]) -> None:
-    _folder().mkdir(parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(_folder() / "sign-ins.json", flags, 0o600), "w") as file:
-        json.dump(kept, file, indent=1)
+    write_file("sign-ins.json", kept)

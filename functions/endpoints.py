@@ -2,7 +2,7 @@
 
 A handler receives a validated `ApiRequest` and returns an `ApiResponse`. The Functions host allows
 every request, because it has no roles; this module checks the role, and an endpoint without a role
-cannot be declared. `functions/routes.py` maps routes to handlers.
+cannot be declared by omission. `functions/routes.py` maps routes to handlers.
 """
 
 import inspect
@@ -28,6 +28,7 @@ from functions.http_requests import (
 )
 from functions.http_responses import ApiResponse, etag_of, ok
 from functions.principals import (
+    ANONYMOUS,
     check_origin,
     check_role,
     name_member,
@@ -117,7 +118,8 @@ class Endpoint:
     method: Method
     #: Relative to `/api/`, with parameters such as `{id}`.
     path: str
-    role: Role
+    #: None if the endpoint needs no sign-in.
+    role: Role | None
     query: type[RequestModel]
     body: type[RequestModel]
     #: None if no media type is JSON.
@@ -145,7 +147,7 @@ _ANSWERING: dict[Route, Answering] = {}
 
 def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     *,
-    role: Role,
+    role: Role | None,
     answer: type[ApiResponse] | None,
     query: type[Q] = NoQuery,  # type: ignore[assignment]  # Q defaults to NoQuery
     body: type[B] = NoBody,  # type: ignore[assignment]  # the same
@@ -169,7 +171,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
             description=inspect.getdoc(handler) or "",
             method=route.method,
             path=route.path,
-            role=Role(role),
+            role=None if role is None else Role(role),
             query=query,
             body=body,
             answer=answer,
@@ -277,6 +279,8 @@ async def _authorize(
     Raises `NotSignedIn`, `BadRequest` and `Forbidden`. `Forbidden` is recorded in the audit log if
     the principal is known; others must not be able to fill the log.
     """
+    if declared.role is None:
+        return _read(declared, req, ANONYMOUS)
     principal = await principal_of(req, services().settings, services().function_keys)
     try:
         check_origin(req)

@@ -74,10 +74,12 @@ def _operation(one: Endpoint, schemas: Json) -> Json:
         "operationId": one.name,
         "tags": [one.path.partition("/")[0]],
         "summary": summary.replace("\n", " "),
-        "description": f"{more}\n\nRole: {one.role}.".strip(),
+        "description": f"{more}\n\nRole: {one.role or 'none, needs no sign-in'}.".strip(),
         "parameters": [*_path(one), *_query(one, schemas), *_headers(one)],
         "responses": _responses(one),
     }
+    if one.role is None:
+        operation["security"] = []
     if one.body is not NoBody:
         schema = schemas[one.body.__name__]
         is_needed = bool(schema.get("required") or schema.get("minProperties"))

@@ -14,6 +14,8 @@ from shared.ports import FunctionKeys
 from shared.settings import AccessSettings
 
 KEY_HEADER = "x-functions-key"
+#: The sender of requests to endpoints that need no sign-in.
+ANONYMOUS = Principal(roles=frozenset(), kind=PrincipalKind.FUNCTION_KEY)
 #: Base64-encoded JSON, see
 #: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
 PRINCIPAL = "X-MS-CLIENT-PRINCIPAL"

@@ -75,6 +75,12 @@ LISTED = (
         "refresh_service_tag_list",
     ),
     Route("GET", "openapi.json", "openapi_api", "show_openapi"),
+    Route(
+        "GET",
+        "sign-in-configuration",
+        "sign_in_configuration_api",
+        "show_sign_in_configuration",
+    ),
     Route("POST", "remediations", "remediations_api", "start_remediation"),
     Route("GET", "remediations", "remediations_api", "list_remediations"),
     Route("GET", "remediations/{id}", "remediations_api", "show_remediation"),

@@ -175,6 +175,7 @@ class Stack:
         }
         return {
             "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(settings),
+            "CMK_SIGN_IN_CLIENT_ID": client_id,
             "LOCAL_SIGN_IN_PAGE": f"{self.tenant.control}/sign-in",
         }
 

@@ -60,6 +60,10 @@ class Settings(AccessSettings):
     #: Client id of the user-assigned identity. Empty: the system-assigned identity.
     client_id: str = ""
 
+    #: App registration with which App Service authenticates callers, for programs that sign in.
+    #: Empty: they must know it.
+    sign_in_client_id: str = ""
+
     #: Public client that the service account signs in with. Empty: no trigger URL can be read, and
     #: jobs that need one are blocked (`service_account_signed_out`).
     service_account_client_id: str = ""

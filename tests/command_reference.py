@@ -11,7 +11,7 @@ from tests.command_tree import command_tree, is_group
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-reference.md"
 #: Of every command that talks to the app: named once.
-COMMON = ("api", "function_key", "output", "query", "no_pager")
+COMMON = ("api", "profile", "function_key", "output", "query", "no_pager", "debug")
 #: What so many commands take with the same text is explained once.
 _SHARED = 3
 _HEAD = """# Command reference

@@ -52,7 +52,7 @@ def _routes() -> Iterator[str]:
     yield "|---|---|---|---|"
     for (method, path), one in documented_endpoints().items():
         summary = _summary(one)
-        yield f"| `{method} /api/{path}` | {one.role} | {_takes(one)} | {summary} |"
+        yield f"| `{method} /api/{path}` | {one.role or 'none'} | {_takes(one)} | {summary} |"
 
 
 def _summary(one: Endpoint) -> str:

@@ -191,7 +191,7 @@ def page_action(
     """
     path = path or f"remediations/{{id}}/{what}"
     route = endpoint_of(ROUTES["POST", path])
-    if not principal.may(route.role):
+    if route.role and not principal.may(route.role):
         refusal = f"This action requires the role {route.role}."
     return PageAction(
         title=title,

@@ -34,6 +34,7 @@ var places = {
   CMK_SERVICE_ACCOUNT_CLIENT_ID: serviceAccountClientId
   CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET: serviceAccountTokenCacheUrl
   CMK_STORAGE_ACCOUNT: storageAccount
+  CMK_SIGN_IN_CLIENT_ID: signInClientId
   // App Service authentication: the identity's token replaces the registration's secret.
   OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
   WEBSITE_AUTH_AAD_ALLOWED_TENANTS: tenant().tenantId

@@ -12,6 +12,7 @@ PLACES = {
     "subscription_ids",
     "client_id",
     "service_account_client_id",
+    "sign_in_client_id",
     "service_account_token_cache_secret",
     "service_bus_namespace",
     "storage_account",

@@ -41,7 +41,9 @@ HANDLERS: dict[str | None, Handler] = {
     for builder in function_app.app._function_builders
 }
 EACH_ROUTE = pytest.mark.parametrize(
-    "route", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}"
+    "route",
+    [one for one in ENDPOINTS.values() if one.role],
+    ids=lambda one: f"{one.method} {one.path}",
 )
 
 
@@ -77,6 +79,28 @@ async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterabl
         assert reply.document["type"].endswith(":forbidden")
         assert f"role {route.role}" in reply.document["detail"]
         assert f"app role {route.role}" in reply.document["fix"]
+
+
+@pytest.mark.parametrize(("signs_in", "client_id"), [("True", "the-registration"), ("False", "")])
+async def test_only_the_sign_in_configuration_needs_no_sign_in(
+    signs_in: str, client_id: str
+) -> None:
+    """It has nothing but what the sign-in page shows; where sign-in is off, no client id."""
+    [route] = [one for one in ENDPOINTS.values() if one.role is None]
+    settings = fake_settings(
+        **SIGNED_IN, WEBSITE_AUTH_ENABLED=signs_in, sign_in_client_id="the-registration"
+    )
+    at(settings)
+
+    reply = await call(HANDLERS[route.name])
+
+    assert (route.method, route.path) == ("GET", "sign-in-configuration")
+    assert reply.status == 200
+    assert reply.document == {
+        "tenant_id": settings.tenant_id,
+        "client_id": client_id,
+        "audience": client_id,
+    }
 
 
 @EACH_ROUTE

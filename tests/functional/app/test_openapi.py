@@ -88,7 +88,9 @@ def test_every_operation_has_an_id_of_its_own_its_role_and_its_parameters() -> N
             declared.query.model_fields
         )
         assert set(declared.headers) <= {name for place, name in names if place == "header"}
-        assert f"Role: {declared.role}." in operation["description"]
+        role = declared.role or "none, needs no sign-in"
+        assert f"Role: {role}." in operation["description"]
+        assert (operation.get("security") == []) == (declared.role is None)
         assert ("requestBody" in operation) == (declared.body is not NoBody)
 
 

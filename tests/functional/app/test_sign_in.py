@@ -103,6 +103,8 @@ async def signed_app(
         settings = app_settings(folder) | {
             "CMK_FUNCTION_KEY_ROLES": key_roles,
             "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(authentication),
+            "CMK_TENANT_ID": description["directory"]["tenantId"],
+            "CMK_SIGN_IN_CLIENT_ID": API_CLIENT,
             "LOCAL_SIGN_IN_PAGE": f"{server.control_url}/sign-in",
             "HTTPS_PROXY": server.proxy_url,
             "NO_PROXY": "127.0.0.1",

@@ -1,6 +1,8 @@
 """`cmkflow login`, `logout` and `whoami` against the app as it ships, with Entra's tokens."""
 
 import asyncio
+import json
+import re
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -115,6 +117,75 @@ async def test_a_token_goes_to_the_app_that_it_is_for_and_to_no_other(run: Run) 
 
     assert other.exit_code == ExitCode.ACTION_REQUIRED
     assert "You are not signed in" in other.output
+
+
+NOTHING_SET = {"CMKFLOW_API": "", "CMKFLOW_TENANT_ID": "", "CMKFLOW_CLIENT_ID": ""}
+
+
+async def test_login_needs_only_the_address_of_the_app(run: Run, app: SignedApp) -> None:
+    """The app says the rest; later commands need no address."""
+    login = await run("login", app.url, "--device-code", **NOTHING_SET)
+    who = await run("whoami", **NOTHING_SET)
+    again = await run("login", "--device-code", **NOTHING_SET)
+    shown = await run("kill-switch", "show", "--debug", **NOTHING_SET)
+
+    assert login.exit_code == 0, login.output
+    assert f"Found the app at {app.url}" in login.stderr
+    assert f"  Tenant   {TENANT_ID}\n  Client   {API_CLIENT}\n" in login.stderr
+    assert who.stdout.startswith("admin@contoso.example\n")
+    assert again.exit_code == 0
+    assert "Found the app" not in again.stderr
+    assert shown.exit_code == 0, shown.output
+    assert re.search(
+        r"^debug: GET /api/kill-switch 200, \d+ bytes, \d+ ms, request [0-9a-f]{32}$",
+        shown.stderr,
+        re.MULTILINE,
+    )
+    assert "eyJ" not in shown.output
+
+
+async def test_profiles_keep_the_apps_of_several_tenants_apart(run: Run, app: SignedApp) -> None:
+    """`--profile` names one; without it the last one that was used counts."""
+    stored = await run("configure", app.url, "--profile", "contoso", **NOTHING_SET)
+    login = await run("login", "--profile", "contoso", "--device-code", **NOTHING_SET)
+    other = await run("login", "--managed-identity", "--profile", "other")
+    shown = await run("configure", "-o", "json")
+    chosen = await run("configure", "--profile", "contoso")
+    unknown = await run("whoami", "--profile", "nobody")
+    health = await run("health", "--profile", "contoso", CMKFLOW_API="http://127.0.0.1:9")
+
+    assert stored.exit_code == 0, stored.output
+    assert "cmkflow login --profile contoso" in stored.stderr
+    assert (login.exit_code, other.exit_code) == (0, 0), login.output + other.output
+    items = json.loads(shown.stdout)["items"]
+    assert [(one["profile"], one["is_current"]) for one in items] == [
+        ("contoso", False),
+        ("other", True),
+    ]
+    assert "contoso\tyes\t" in chosen.stdout
+    assert unknown.exit_code == ExitCode.USAGE_ERROR
+    assert "Profiles: contoso, other." in unknown.stderr
+    assert health.exit_code == 0, health.output
+
+
+async def test_login_where_nothing_answers_ends_with_5(run: Run) -> None:
+    """Neither the app nor Entra: a script may try again."""
+    no_app = await run("login", "http://127.0.0.1:9", **NOTHING_SET)
+    no_entra = await run("login", "--device-code", HTTPS_PROXY="http://127.0.0.1:9")
+
+    assert no_app.exit_code == ExitCode.SERVICE_UNAVAILABLE
+    assert "Cannot connect to 127.0.0.1:9" in no_app.stderr
+    assert no_entra.exit_code == ExitCode.SERVICE_UNAVAILABLE
+    assert "does not answer" in no_entra.stderr
+
+
+async def test_an_address_that_is_not_the_app_is_reported(run: Run, app: SignedApp) -> None:
+    """Both values may then be given."""
+    login = await run("login", app.server.control_url, **NOTHING_SET)
+
+    assert login.exit_code == ExitCode.ACTION_REQUIRED
+    assert "does not say how to sign in" in login.stderr
+    assert "CMKFLOW_TENANT_ID" in login.stderr
 
 
 async def test_an_identity_that_is_not_there_is_told(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class CommandLine:
             "CMKFLOW_KEY": self.key if key is None else key,
             "CMKFLOW_BY": "admin@contoso.example",
             "COLUMNS": "400",
+            # A folder that cannot exist: profiles and sign-ins of this machine do not count.
+            "XDG_CONFIG_HOME": os.devnull,
         }
         # The command blocks, and the app answers in this loop.
         return await asyncio.to_thread(

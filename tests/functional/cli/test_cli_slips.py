@@ -20,6 +20,7 @@ MAY_BE_EMPTY = {
     ("audit list", "after"),
     ("remediation list", "after"),
     ("assess show", "policy"),
+    ("configure", "address"),
 }
 #: What a parameter needs when another one is empty.
 EXAMPLES = {
@@ -42,7 +43,8 @@ def _texts() -> list[tuple[str, str]]:
         for words, command in sorted(command_tree().items())
         if words and not is_group(command) and words[0] not in {"service-account", "network"}
         for parameter in command.params
-        if not getattr(parameter, "is_flag", False) and parameter.name not in {"api", "key"}
+        if not getattr(parameter, "is_flag", False)
+        and parameter.name not in {"api", "key", "profile"}
     ]
 
 

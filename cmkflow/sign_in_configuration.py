@@ -1,0 +1,39 @@
+"""Read from an app how to sign in to it."""
+
+from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
+from cmkflow.profiles import Profile
+
+
+def with_scheme(address: str) -> str:
+    """Return an address as a URL: https unless it names a scheme."""
+    return address if "://" in address or not address else f"https://{address}"
+
+
+def read_sign_in_configuration(url: str, *, debug: bool = False) -> Profile:
+    """Return the profile of an app, read from the app without a sign-in; raise `ApiError`."""
+    call = ApiCall(method="GET", path=("sign-in-configuration",), needs_sign_in=False)
+    try:
+        answer = ApiClient(url=url, is_debug=debug).send(call)
+        profile = Profile(
+            api=url,
+            tenant_id=str(answer["tenant_id"]),
+            client_id=str(answer["client_id"]),
+            audience=str(answer["audience"]),
+        )
+    except ApiError as err:
+        if err.exit_code in (ExitCode.SERVICE_UNAVAILABLE, ExitCode.USAGE_ERROR):
+            raise
+        raise _no_answer(url) from None
+    except (KeyError, TypeError):
+        raise _no_answer(url) from None
+    if not profile.tenant_id or not profile.client_id:
+        raise _no_answer(url)
+    return profile
+
+
+def _no_answer(url: str) -> ApiError:
+    return ApiError(
+        f"{url} does not say how to sign in: sign-in is off, or it is another app. Set "
+        "--tenant and --client-id (CMKFLOW_TENANT_ID, CMKFLOW_CLIENT_ID).",
+        ExitCode.ACTION_REQUIRED,
+    )
