@@ -52,11 +52,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "logout": ("cmkflow logout",),
     "network called-hosts": (
-        "cmkflow network called-hosts exported --service-tags f.json --region WestEurope",
+        "cmkflow network called-hosts exported --service-tags f.json --region UKSouth",
     ),
     "network check": (
         "cmkflow network check --service-tags tags.json --firewalls exported",
-        "cmkflow network check --service-tags tags.json --firewalls exported --show-fix az",
+        "cmkflow network check --service-tags f.json --firewalls rules --show-fix az",
     ),
     "network diff": ("cmkflow network diff --from old.json --to new.json",),
     "network fix": (

@@ -2,7 +2,7 @@
 
 A handler receives a validated `ApiRequest` and returns an `ApiResponse`. The Functions host allows
 every request, because it has no roles; this module checks the role, and an endpoint without a role
-cannot be declared by omission. `functions/routes.py` maps routes to handlers.
+cannot be declared. `functions/routes.py` maps routes to handlers.
 """
 
 import inspect
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -65,6 +65,8 @@ log = product_log(__name__)
 JSON = "application/json"
 HTML = "text/html"
 _FORBIDDEN = 403
+#: In place of a role, of an endpoint that needs no sign-in.
+ANYONE: Final = "anyone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,7 @@ _ANSWERING: dict[Route, Answering] = {}
 
 def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     *,
-    role: Role | None,
+    role: Role | Literal["anyone"],
     answer: type[ApiResponse] | None,
     query: type[Q] = NoQuery,  # type: ignore[assignment]  # Q defaults to NoQuery
     body: type[B] = NoBody,  # type: ignore[assignment]  # the same
@@ -171,7 +173,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
             description=inspect.getdoc(handler) or "",
             method=route.method,
             path=route.path,
-            role=None if role is None else Role(role),
+            role=None if role == ANYONE else Role(role),
             query=query,
             body=body,
             answer=answer,

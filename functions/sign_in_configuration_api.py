@@ -1,6 +1,6 @@
 """API: how programs sign in to this app."""
 
-from functions.endpoints import ApiRequest, endpoint
+from functions.endpoints import ANYONE, ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
 from shared.bootstrap import services
@@ -16,7 +16,7 @@ class SignInConfigurationResponse(ApiResponse):
     audience: str
 
 
-@endpoint(role=None, answer=SignInConfigurationResponse)
+@endpoint(role=ANYONE, answer=SignInConfigurationResponse)
 async def show_sign_in_configuration(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> SignInConfigurationResponse:

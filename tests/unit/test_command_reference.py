@@ -1,8 +1,12 @@
 """Every command's `--help` stands in the documents."""
 
+import shlex
+
+import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
+from cmkflow.examples import EXAMPLES
 from tests.command_reference import COMMON, PAGE, one_line, reference
 from tests.command_tree import command_tree, is_group
 
@@ -27,3 +31,16 @@ def test_the_help_of_each_command_says_what_the_reference_says() -> None:
             if not one.hidden and one.name not in COMMON:
                 shown = one.metavar if one.param_type_name == "argument" else one.opts[0]
                 assert (shown or one.name).lower() in done.stdout.lower(), words
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_a_command_are_shown_and_can_be_typed(name: str) -> None:
+    """Each in one line of its `--help`, with options and values that the command takes."""
+    command = command_tree()[tuple(name.split())]
+    shown = CliRunner().invoke(app, [*name.split(), "--help"]).stdout.splitlines()
+
+    for example in EXAMPLES[name]:
+        assert f"    {example}" in shown
+        typed = shlex.split(example.removeprefix(f"cmkflow {name}"))
+        assert example.startswith(f"cmkflow {name}")
+        assert command.make_context(name, typed, resilient_parsing=True)

@@ -152,7 +152,8 @@ async def test_profiles_keep_the_apps_of_several_tenants_apart(run: Run, app: Si
     shown = await run("configure", "-o", "json")
     chosen = await run("configure", "--profile", "contoso")
     unknown = await run("whoami", "--profile", "nobody")
-    health = await run("health", "--profile", "contoso", CMKFLOW_API="http://127.0.0.1:9")
+    switch = ("kill-switch", "show", "--profile", "contoso")
+    named = await run(*switch, CMKFLOW_API="http://127.0.0.1:9")
 
     assert stored.exit_code == 0, stored.output
     assert "cmkflow login --profile contoso" in stored.stderr
@@ -165,7 +166,7 @@ async def test_profiles_keep_the_apps_of_several_tenants_apart(run: Run, app: Si
     assert "contoso\tyes\t" in chosen.stdout
     assert unknown.exit_code == ExitCode.USAGE_ERROR
     assert "Profiles: contoso, other." in unknown.stderr
-    assert health.exit_code == 0, health.output
+    assert named.exit_code == 0, named.output
 
 
 async def test_login_where_nothing_answers_ends_with_5(run: Run) -> None:

@@ -325,7 +325,7 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
         (("environment", "show", NOWHERE), "Not found"),
         (
             ("environment", "set", "ENVIRONMENT", "--approval-policy", "perhaps"),
-            "approval_policy: Input should be",
+            "is not one of 'read_only', 'required', 'automatic'",
         ),
         (("environment", "set", "ENVIRONMENT"), "Use at least one option"),
         (
@@ -361,7 +361,7 @@ async def test_a_wrong_key_is_told(cli: CommandLine) -> None:
     [
         ("http://127.0.0.1:9", "Cannot connect to", 5),
         ("app.example", "is not a valid URL", 2),
-        ("", "is not a valid URL", 2),
+        ("", "No app is set. Sign in: cmkflow login https://", 2),
         ("file:///etc/hosts", "is not a valid URL", 2),
     ],
 )
