@@ -7,13 +7,17 @@ from typing import Annotated, Literal
 import azure.functions as func
 from pydantic import Field, StringConstraints
 
-from functions.dashboard import pages
+from functions.dashboard.diagrams import DiagramFilter
 from functions.dashboard.environments import environments_page
+from functions.dashboard.flow_lines import FlowFilter
+from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, closed_flows_range
 from functions.dashboard.flow_page import flow_page
 from functions.dashboard.overview import overview_page
 from functions.dashboard.page_layout import PageContext, assets
 from functions.dashboard.plan_page import PlanChoice, plan_page
+from functions.dashboard.remediation_history import HistoryFilter
 from functions.dashboard.remediation_list import list_page
+from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import page
@@ -28,7 +32,7 @@ from shared.errors import CmkflowError, JobBlocked, NotFound
 from shared.html_pages import pages_style
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
-from shared.use_cases.read_open_part import closed_flows, read_open_part
+from shared.use_cases.read_open_part import RemediationPart, closed_flows, read_open_part
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
 from shared.use_cases.show_environments import show_environments
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
@@ -75,17 +79,43 @@ class ListPageQuery(PageQuery, PagedQuery):
 class RemediationPageQuery(PageQuery):
     """Which flows to show."""
 
-    #: A state, or a planned action for flows without a job.
+    #: A part of the flows, such as `blocked`, or the state of a job; `all`: every flow.
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
+    #: The reason code of a blocked flow; `needs_changes`: flows that need changes first.
+    reason_code: Annotated[str, StringConstraints(max_length=100)] = ""
     #: Part of a flow's name or id.
     search: Annotated[str, StringConstraints(max_length=200)] = ""
     #: Number of matching flows before this page.
     start: Annotated[int, Field(ge=0)] = 0
     #: Read every flow, so that the consequences of a rollback can be shown.
     undo: bool = False
+    #: Which entries of the history to show: all, those that ask for a person (`person`), those of
+    #: migrated flows (`done`), or those of environments. Reads every flow.
+    history: Literal["", "all", "person", "done", "environment"] = ""
+    #: Number of matching entries before the page of the history.
+    history_start: Annotated[int, Field(ge=0)] = 0
+    #: A flow whose group of dependent flows is shown alone. Reads every flow, as the next one.
+    group: Annotated[str, StringConstraints(max_length=100)] = ""
+    #: Number of groups of dependent flows before the page of groups.
+    groups_start: Annotated[int, Field(ge=0)] = 0
     #: Name of a firewall issue; read its firewall again and propose a fix for `environment`.
     firewall_fix: Text | None = None
     environment: EnvironmentId | None = None
+
+    @property
+    def reads_every_flow(self) -> bool:
+        """Return whether closed flows have to be read too."""
+        return bool(self.search or self.undo or self.history or self.group or self.groups_start)
+
+    @property
+    def choice(self) -> RemediationPageChoice:
+        """Return what to show."""
+        return RemediationPageChoice(
+            flows=FlowFilter(state=self.state, reason_code=self.reason_code, search=self.search),
+            start=self.start,
+            history=HistoryFilter(kind=self.history or "all", start=self.history_start),
+            diagrams=DiagramFilter(flow_id=self.group, start=self.groups_start),
+        )
 
 
 class PlanPageQuery(PageQuery):
@@ -168,15 +198,12 @@ async def show_remediation_page(
     call: ApiRequest[RemediationPageQuery, NoBody],
 ) -> func.HttpResponse:
     """Return the page of one remediation."""
-    query = call.query
-    identity, chosen = call.id.lower(), pages.FlowFilter(state=query.state, search=query.search)
-    part = None if query.search or query.undo else await read_open_part(services(), identity)
+    query, identity, choice = call.query, call.id.lower(), call.query.choice
+    part = None if query.reads_every_flow else await read_open_part(services(), identity)
     others = None
     if part:
         shown, found = part.shown, part.flows
-        skip, take = pages.closed_flows_range(found, chosen, query.start)
-        closed = await closed_flows(services(), part, query.state, skip, take)
-        others = pages.ClosedFlows(counts=part.closed, on_page=closed)
+        others = ClosedFlows(counts=part.closed, on_page=await _closed_flows(part, choice))
     else:
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
@@ -186,9 +213,7 @@ async def show_remediation_page(
             closed_by = await propose_fixes(services(), query.firewall_fix, query.environment)
         except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
-    text = pages.remediation_page(
-        _view(call), shown, found, chosen, closed_by, start=query.start, others=others
-    )
+    text = remediation_page(_view(call), shown, found, choice, closed_by, others=others)
     return page(text)
 
 
@@ -271,6 +296,19 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
             "X-Content-Type-Options": "nosniff",
         },
     )
+
+
+async def _closed_flows(
+    part: RemediationPart, choice: RemediationPageChoice
+) -> list[flows.FlowView]:
+    """Return the closed flows of the page of a list, or the first ones."""
+    if not choice.is_list:
+        return await closed_flows(services(), part, None, 0, FLOWS_OF_PART)
+    state = choice.flows.closed_state()
+    if state == "":
+        return []
+    skip, take = closed_flows_range(part.flows, choice.flows, choice.start)
+    return await closed_flows(services(), part, state, skip, take)
 
 
 def _view[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:

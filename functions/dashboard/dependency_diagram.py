@@ -34,12 +34,12 @@ class DiagramNode:
     look: str = ""
     #: URL of the flow's page; empty for a caller that is not a flow of the plan.
     link: str = ""
-    #: `is_stuck`: the flow requires an action. `is_over`: nothing more is done with it.
-    is_stuck: bool = False
+    #: `is_blocked`: the flow requires an action. `is_over`: nothing more is done with it.
+    is_blocked: bool = False
     is_over: bool = False
-    #: `is_proven`: the copy is verified, so copies of its callers can be written. `is_settled`: the
-    #: flow makes no more calls, so the flows that it called can retire.
-    is_proven: bool = False
+    #: `is_verified`: the copy is verified, so copies of its callers can be written. `is_settled`:
+    #: the flow makes no more calls, so the flows that it called can retire.
+    is_verified: bool = False
     is_settled: bool = False
 
 
@@ -65,12 +65,10 @@ class DiagramEdge:
 class DependencyDiagram:
     """The diagram of one group of dependent flows."""
 
-    title: str
     width: int
     height: int
     nodes: Sequence[PlacedNode]
     lines: Sequence[DiagramEdge]
-    needs_person: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +80,12 @@ class DependencyGroup:
 
 
 def dependency_groups(
-    known: Container[str], calls: Iterable[tuple[str, str]], stuck: Container[str]
+    known: Container[str], calls: Iterable[tuple[str, str]], blocked: Container[str]
 ) -> list[DependencyGroup]:
     """Return the groups with more than one member: those that require an action first, then by
     size.
 
-    Calls of ids that are not in `known` are ignored. `stuck` holds ids that require an action.
+    Calls of ids that are not in `known` are ignored. `blocked` holds ids that require an action.
     """
     below = defaultdict[str, list[str]](list)
     tied = defaultdict[str, list[str]](list)
@@ -110,7 +108,7 @@ def dependency_groups(
         found.append(
             DependencyGroup(
                 calls={one: below.get(one, ()) for one in members},
-                needs_person=any(one in stuck for one in members),
+                needs_person=any(one in blocked for one in members),
             )
         )
     return sorted(found, key=lambda one: (not one.needs_person, -len(one.calls)))
@@ -124,13 +122,11 @@ def draw(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> Dependency
     lines = [
         DiagramEdge(
             path=_path([places[one] for one in way]),
-            holds=_holds(nodes[caller], nodes[called]),
+            holds=is_blocking(nodes[caller], nodes[called]),
         )
         for (caller, called), way in ways.items()
     ]
-    flows = [nodes[one] for one in group.calls if nodes[one].link]
     return DependencyDiagram(
-        title=", ".join(node.title for node in flows[:3]) + (", …" if len(flows) > 3 else ""),
         width=width,
         height=height,
         nodes=[
@@ -139,19 +135,18 @@ def draw(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> Dependency
             if one in nodes
         ],
         lines=sorted(lines, key=lambda line: line.holds),  # blocking lines are drawn on top
-        needs_person=group.needs_person,
     )
 
 
-def _holds(caller: DiagramNode, called: DiagramNode) -> bool:
-    """Return whether one end requires an action and the other waits for it.
+def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
+    """Return whether one end of a call requires an action and the other waits for it.
 
     Copies are made from the bottom up, and originals retire from the top down.
     """
-    holds_up = called.is_stuck and not called.is_proven and bool(caller.link)
-    holds_down = caller.is_stuck and not caller.is_settled and called.is_proven
-    return (holds_up and not caller.is_proven and not caller.is_over) or (
-        holds_down and not called.is_over
+    blocks_caller = called.is_blocked and not called.is_verified and bool(caller.link)
+    blocks_called = caller.is_blocked and not caller.is_settled and called.is_verified
+    return (blocks_caller and not caller.is_verified and not caller.is_over) or (
+        blocks_called and not called.is_over
     )
 
 

@@ -1,28 +1,103 @@
-"""Select and draw the groups of dependent flows of a remediation."""
+"""Select the groups of dependent flows of a remediation, and show each as a diagram and a table."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from functions.dashboard.dependency_diagram import (
     NODE_HEIGHT,
     NODE_WIDTH,
+    DependencyDiagram,
+    DependencyGroup,
     DiagramNode,
     dependency_groups,
     draw,
+    is_blocking,
 )
 from functions.dashboard.display_state import FlowDisplayState
 from shared.domain.plans.plan_item import PlannedCaller
 from shared.use_cases.show_flow import FlowView
 
-#: Larger groups are not legible as a diagram, and more diagrams are not read.
+#: Number of groups on one page.
+GROUPS_ON_PAGE = 12
+#: Larger groups are not legible as a diagram.
 _MOST_IN_PICTURE = 60
-_MOST_PICTURES = 12
+#: Most nodes in the diagrams of a page, and most calls in its tables.
+_NODES_ON_PAGE, _CALLS_ON_PAGE = 150, 150
+_CALLS_OF_GROUP = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagramFilter:
+    """Selects groups of dependent flows."""
+
+    #: A flow of the only group to show; empty: all groups, page by page.
+    flow_id: str = ""
+    #: Number of groups before the page.
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call: who calls whom."""
+
+    caller: DiagramNode
+    called: DiagramNode
+    #: One of them requires an action and the other waits for it.
+    is_blocking: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownGroup:
+    """A group of dependent flows."""
+
+    title: str
+    flow_count: int
+    caller_count: int
+    action_required_count: int
+    #: None: the group is too large, or the page has enough diagrams.
+    picture: DependencyDiagram | None
+    is_too_large: bool
+    calls: list[Call]
+    #: Number of calls that are not in `calls`.
+    calls_left: int
+    #: A flow of the group, by which `DiagramFilter` selects it.
+    flow_id: str
 
 
 def draw_dependency_groups(
-    remediation_id: str, found: Mapping[str, tuple[FlowView, FlowDisplayState]]
+    here: str,
+    found: Mapping[str, tuple[FlowView, FlowDisplayState]],
+    chosen: DiagramFilter | None = None,
 ) -> dict[str, Any]:
-    """Return the template values for the diagrams; `found` holds flow and display state by id."""
+    """Return the template values for the dependencies; `found` holds flow and display state by id.
+
+    `here` is the URL of the remediation page.
+    """
+    chosen = chosen or DiagramFilter()
+    callers, calls = _calls(found)
+    blocked = {one for one, (_, state) in found.items() if state.look == "person"}
+    known = {*found, *callers} if callers else found
+    groups = dependency_groups(known, calls, blocked)
+    end = chosen.start + GROUPS_ON_PAGE
+    on_page = groups[chosen.start : end]
+    if chosen.flow_id:
+        on_page = [group for group in groups if chosen.flow_id in group.calls]
+    return {
+        "graph_groups": _shown(on_page, callers, found, here, is_only=bool(chosen.flow_id)),
+        "graph_total": len(groups),
+        "graph_start": chosen.start,
+        "graph_size": GROUPS_ON_PAGE,
+        "graph_is_one": bool(chosen.flow_id),
+        "node_width": NODE_WIDTH,
+        "node_height": NODE_HEIGHT,
+    }
+
+
+def _calls(
+    found: Mapping[str, tuple[FlowView, FlowDisplayState]],
+) -> tuple[dict[str, PlannedCaller], list[tuple[str, str]]]:
+    """Return the callers that are not flows of the plan, and all calls, by id."""
     callers: dict[str, PlannedCaller] = {}
     calls: list[tuple[str, str]] = []
     for one, (flow, _) in found.items():
@@ -38,35 +113,71 @@ def draw_dependency_groups(
         titles = {f"flow {flow.title}" for flow, _ in found.values()}
         twice = {one for one, caller in callers.items() if caller.label in titles}
         calls = [call for call in calls if call[0] not in twice]
-    stuck = {one for one, (_, standing) in found.items() if standing.look == "person"}
-    known = {*found, *callers} if callers else found
-    tied = dependency_groups(known, calls, stuck)
-    small = [one for one in tied if len(one.calls) <= _MOST_IN_PICTURE][:_MOST_PICTURES]
-    nodes = {
-        one: _caller_node(one, callers[one])
-        if one in callers
-        else _flow_node(remediation_id, *found[one])
-        for group in small
-        for one in group.calls
-    }
-    return {
-        "pictures": [draw(group, nodes) for group in small],
-        "undrawn": len(tied) - len(small),
-        "node_width": NODE_WIDTH,
-        "node_height": NODE_HEIGHT,
-    }
+    return callers, calls
 
 
-def _flow_node(remediation_id: str, flow: FlowView, standing: FlowDisplayState) -> DiagramNode:
+def _shown(
+    groups: list[DependencyGroup],
+    callers: Mapping[str, PlannedCaller],
+    found: Mapping[str, tuple[FlowView, FlowDisplayState]],
+    here: str,
+    *,
+    is_only: bool,
+) -> list[ShownGroup]:
+    shown, nodes_left, calls_left = [], _NODES_ON_PAGE, _CALLS_ON_PAGE
+    for group in groups:
+        nodes = {
+            one: _caller_node(one, callers[one])
+            if one in callers
+            else _flow_node(here, *found[one])
+            for one in group.calls
+        }
+        is_too_large = len(nodes) > _MOST_IN_PICTURE
+        is_drawn = not is_too_large and (is_only or nodes_left >= len(nodes))
+        calls = [
+            Call(
+                caller=nodes[caller],
+                called=nodes[called],
+                is_blocking=is_blocking(nodes[caller], nodes[called]),
+            )
+            for caller, all_called in group.calls.items()
+            for called in all_called
+        ]
+        listed = calls if is_only else calls[: min(calls_left, _CALLS_OF_GROUP)]
+        nodes_left -= len(nodes) if is_drawn else 0
+        calls_left -= len(listed)
+        flows = [node for node in nodes.values() if node.link]
+        shown.append(
+            ShownGroup(
+                title=_title(flows),
+                flow_count=len(flows),
+                caller_count=len(nodes) - len(flows),
+                action_required_count=sum(node.is_blocked for node in flows),
+                picture=draw(group, nodes) if is_drawn else None,
+                is_too_large=is_too_large,
+                calls=listed,
+                calls_left=len(calls) - len(listed),
+                flow_id=flows[0].id if flows else "",
+            )
+        )
+    return shown
+
+
+def _title(flows: list[DiagramNode]) -> str:
+    first = sorted(node.title for node in flows)[:3]
+    return ", ".join(first) + (", …" if len(flows) > 3 else "")
+
+
+def _flow_node(here: str, flow: FlowView, state: FlowDisplayState) -> DiagramNode:
     return DiagramNode(
         id=flow.workflow_id,
         title=flow.title,
-        note=standing.words,
-        look=standing.look,
-        link=f"/api/dashboard/remediations/{remediation_id}/flows/{flow.workflow_id}",
-        is_stuck=standing.look == "person",
-        is_over=standing.look in {"done", "over"},
-        is_proven=flow.job is not None and flow.job.is_verified,
+        note=state.words,
+        look=state.look,
+        link=f"{here}/flows/{flow.workflow_id}",
+        is_blocked=state.look == "person",
+        is_over=state.look in {"done", "over"},
+        is_verified=flow.job is not None and flow.job.is_verified,
         is_settled=flow.job is not None and flow.job.state_properties.releases_children,
     )
 

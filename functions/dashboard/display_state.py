@@ -11,8 +11,8 @@ from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_machine import NextActor, StateProperties
 from shared.domain.plans.display_text import ACTION_WORDS
+from shared.domain.plans.pending_actions import GO_ON_TRYING
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.reason import Reason
 from shared.use_cases.show_flow import FlowView
 
 #: CSS classes in display order: what requires an action comes first.
@@ -21,14 +21,6 @@ _ALL: Mapping[str, StateProperties] = {
     **{str(state): facts for state, facts in REMEDIATION_STATES.items()},
     **{str(state): facts for state, facts in ENVIRONMENT_STATES.items()},
     **{str(state): facts for state, facts in FLOW_STATES.items()},
-}
-#: States that wait without being blocked.
-_WAITS = {
-    "waiting",
-    "awaiting_approval",
-    "waiting_for_platform_migration",
-    "checking_for_calls",
-    "monitoring",
 }
 
 
@@ -56,7 +48,7 @@ def style_for_state(state: str) -> str:
         return "over"
     if facts.needs_action:
         return "person"
-    if state in _WAITS:
+    if facts.next_actor is NextActor.PERSON:
         return "wait"
     if facts.is_success:
         return "done"
@@ -77,7 +69,7 @@ def shares(looks: Iterable[str]) -> dict[str, int]:
 
 
 def _of_job(job: FlowJob) -> FlowDisplayState:
-    look = "person" if job.reason_code == Reason.BOTH_OFF else style_for_state(job.state)
+    look = "person" if job.reason_code in GO_ON_TRYING else style_for_state(job.state)
     words = _words(job.state, job.step, job.requested_command)
     return FlowDisplayState(key=job.state, words=words, look=look, reason=job.message)
 

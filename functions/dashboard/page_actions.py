@@ -23,6 +23,7 @@ from shared.use_cases.show_remediation import RemediationView
 
 #: Maximum number of flow names in a text; the remaining flows are counted.
 _NAMED = 8
+_BLOCKED_AGAIN = "What is not fixed is blocked again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,10 @@ def remediation_actions(
     if blocked or whole:
         does = [_describe_retry(blocked)] if blocked else []
         if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
-            does.append(f"{_flows(looks)} that wait are checked again now.")
+            does.append(_describe_check(looks))
         does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
-        found.append(page_action("retry", "Retry blocked flows", identity, principal, does=does))
+        title = f"Retry {_blocked_flows(len(blocked))}" if blocked else "Retry"
+        found.append(page_action("retry", title, identity, principal, does=[*does, _BLOCKED_AGAIN]))
     if not is_whole:
         return found
     begins = any(job.can_start_more_flows for job in environments)
@@ -76,7 +78,7 @@ def remediation_actions(
     for what, title, to_roll_back, effects in (
         (
             "cancel",
-            "Cancel",
+            "Cancel remaining flows",
             rest,
             rollback_effects if rest is all_started else _describe_rollback(rest),
         ),
@@ -88,6 +90,26 @@ def remediation_actions(
                 _rollback_action(what, title, identity, principal, does, to_roll_back, now)
             )
     return found
+
+
+def cause_action(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
+    """Return the retry of the flows with a reason code, or None if none of them can be retried."""
+    jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
+    if not (code and jobs):
+        return None
+    blocked = [job for job in jobs if job.needs_action]
+    does = [_describe_retry(blocked)] if blocked else []
+    if looks := len(jobs) - len(blocked):
+        does.append(_describe_check(looks))
+    title = f"Retry {_flows(len(blocked))}" if blocked else f"Check {_flows(looks)} now"
+    return page_action(
+        "retry",
+        title,
+        shown.remediation.id,
+        principal,
+        fields=(("reason_code", code),),
+        does=[*does, _BLOCKED_AGAIN],
+    )
 
 
 def flow_actions(
@@ -132,7 +154,7 @@ def approval(remediation_id: str, version: str, principal: Principal, refusal: s
 
 
 def ignore_action(
-    job: EnvironmentJob, gap: FirewallIssueSummary, principal: Principal
+    job: EnvironmentJob, issue: FirewallIssueSummary, principal: Principal
 ) -> PageAction:
     """Return the action that ignores a firewall issue in an environment."""
     where = job.environment_name or job.environment_id
@@ -142,16 +164,18 @@ def ignore_action(
         job.environment_id,
         principal,
         path="environments/{id}/ignored-issues",
-        fields=(("issue", gap.name),),
+        fields=(("issue", issue.name),),
         asks=("justification", "Justification (recorded with your name)"),
         does=[
-            f"{_flows(gap.flow_count)} in {where} continue. This firewall may deny their calls.",
+            f"{_flows(issue.flow_count)} in {where} continue. This firewall may deny their calls.",
             "Flows that a firewall issue blocks there are retried now.",
         ],
     )
 
 
-def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) -> PageAction | None:
+def fix_action(
+    shown: FirewallFixView, job: EnvironmentJob, principal: Principal
+) -> PageAction | None:
     """Return the action that applies a firewall fix, or None if the app cannot apply it."""
     if shown.fix.added_entries is None:
         return None
@@ -201,7 +225,7 @@ def page_action(
         accepts=accepts,
         asks=asks,
         refusal=refusal,
-        is_danger=what in {"cancel", "rollback"},
+        is_danger=what == "rollback",
         name_field=name_member(route.body) if principal.kind is PrincipalKind.FUNCTION_KEY else "",
     )
 
@@ -239,6 +263,11 @@ def _describe_retry(jobs: Sequence[FlowJob]) -> str:
     return f"{_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
 
 
+def _describe_check(number: int) -> str:
+    wait = "1 flow that waits is" if number == 1 else f"{number} flows that wait are"
+    return f"{wait} checked again now."
+
+
 def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     """Return the consequences of a rollback of these jobs, one sentence each."""
     started = [job for job in jobs if job.state_properties.can_roll_back]
@@ -267,6 +296,10 @@ def _step_of(job: FlowJob | EnvironmentJob) -> str:
 
 def _flows(number: int) -> str:
     return "1 flow" if number == 1 else f"{number} flows"
+
+
+def _blocked_flows(number: int) -> str:
+    return "1 blocked flow" if number == 1 else f"{number} blocked flows"
 
 
 def _titles(jobs: Sequence[FlowJob]) -> str:

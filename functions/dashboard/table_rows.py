@@ -1,47 +1,89 @@
-"""Build the rows of a flow list as HTML; a template would be too slow for thousands of rows."""
+"""Build the lines of a flow list as HTML; a template would be too slow for thousands of lines."""
 
 from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
 
-from functions.dashboard.display_state import FlowDisplayState
+from functions.dashboard.flow_steps import FlowSteps
+
+#: The suffix of a CSS class, and the icon, of each look.
+_CLASSES = {"person": "bad", "wait": "warn", "work": "info", "done": "ok", "over": "idle"}
+_ICONS = {"person": "stop", "wait": "alert", "work": "go", "done": "ok", "over": "idle"}
 
 
 class FlowTableRow(NamedTuple):
-    """One row of a flow list."""
+    """One line of a flow list."""
 
     id: str
     title: str
     #: Name of the environment; empty if the remediation has only one.
     where: str
-    standing: FlowDisplayState
-    to_do: str
-    callers: int
+    look: str
+    #: The icon if it is not the look's own.
+    shape: str
+    steps: FlowSteps | None
+    #: How far the flow is, and why, in a few words each.
+    words: str
+    reason: str
+    #: The whole reason, if `reason` is only its beginning.
+    details: str
+    #: What a person does about it, unless the list's heading says it.
+    fix: str
+    #: What happens next, and when.
+    next_step: str
 
 
-def render_flow_rows(lines: Iterable[FlowTableRow], here: str) -> str:
-    """Return the table rows, escaped; `here` is the URL of the remediation page."""
-    link = f'<tr><td><a href="{escape(here)}/flows/'
-    # Most flows share their state and texts, so the cells after the name are built once for each.
-    cells_by_content: dict[tuple[str, FlowDisplayState, str, int], str] = {}
+def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: bool = True) -> str:
+    """Return the lines as list items, escaped; `here` is the URL of the remediation page.
+
+    `shows_steps`: include how far each flow is.
+    """
+    link = f'<li><b><a href="{escape(here)}/flows/'
+    # Most flows share their state and texts, so what follows the name is built once for each.
+    cells_by_content: dict[tuple[object, ...], str] = {}
     rows = []
     for line in lines:
-        identity, title = line[:2]
         shared = line[2:]
         cells = cells_by_content.get(shared)
         if cells is None:
-            cells = cells_by_content[shared] = _cells_after_name(*shared)
-        rows.append(f'{link}{escape(identity)}">{escape(title)}{cells}')
+            cells = cells_by_content[shared] = _cells_after_name(line, shows_steps=shows_steps)
+        rows.append(f'{link}{escape(line.id)}">{escape(line.title)}{cells}')
     return "".join(rows)
 
 
-def _cells_after_name(where: str, standing: FlowDisplayState, to_do: str, callers: int) -> str:
-    """Return the cells after the flow's name."""
-    place = f' <span class="dim small">{escape(where)}</span>' if where else ""
-    fix = f" <b>{escape(to_do)}</b>" if to_do else ""
+def _cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
+    """Return the rest of a line after the flow's name."""
+    place = f'<span class="sub">{escape(line.where)}</span>' if line.where else ""
+    reason = escape(line.reason)
+    if line.details:
+        reason = (
+            f'<details class="more"><summary><span class="of">{reason}</span> '
+            f'<span class="do">Details</span></summary>{escape(line.details)}</details>'
+        )
+    fix = f'<span class="sub"><b>Fix:</b> {escape(line.fix)}</span>' if line.fix else ""
+    state = _state(line) if shows_steps else ""
     return (
-        f"</a>{place}</td>\n"
-        f'<td><span class="tag {escape(standing.look)}">{escape(standing.words)}</span></td>\n'
-        f"<td>{escape(standing.reason)}{fix}</td>\n"
-        f"<td>{callers or ''}</td></tr>\n"
+        f"</a>{place}</b>{state}<div>{reason}{fix}</div>"
+        f'<span class="dim small">{escape(line.next_step)}</span></li>\n'
+    )
+
+
+def _state(line: FlowTableRow) -> str:
+    words = escape(line.words)
+    if line.steps is None:
+        icon = escape(line.shape or _ICONS[line.look])
+        return (
+            f'<span class="says is-{_CLASSES[line.look]} small"><svg class="i" aria-hidden="true">'
+            f'<use href="#i-{icon}"/></svg><span>{words}</span></span>'
+        )
+    following = "stop" if line.steps.is_stopped else "now"
+    classes = ("done",) * line.steps.done + (following,)
+    boxes = "".join(
+        f'<i class="{classes[number]}"></i>' if number < len(classes) else "<i></i>"
+        for number in range(len(line.steps.names))
+    )
+    label = escape(line.steps.label)
+    return (
+        f'<span class="far"><span class="steps5" role="img" aria-label="{label}">'
+        f'{boxes}</span><span class="small">{words}</span></span>'
     )

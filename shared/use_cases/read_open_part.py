@@ -64,15 +64,15 @@ async def read_open_part(services: Services, remediation_id: str) -> Remediation
 
 
 async def closed_flows(
-    services: Services, part: RemediationPart, state: str, skip: int, take: int
+    services: Services, part: RemediationPart, state: str | None, skip: int, take: int
 ) -> list[FlowView]:
-    """Return closed flows ordered by id, of one state or of all (empty).
+    """Return closed flows ordered by id, of one state or of all (None).
 
     Skipped rows are not decoded.
     """
     tables, reading = services.tables, RowReader()
     where = [Condition("remediation_id", "eq", part.shown.remediation.id)]
-    where += [Condition("state", "eq", state)] if state else []
+    where += [Condition("state", "eq", state)] if state is not None else []
     open_ids = {job.id for job in part.shown.flow_jobs}
     jobs: list[FlowJob] = []
     for environment_job in part.shown.environment_jobs:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from functions import dashboard_api
-from functions.dashboard.pages import FLOWS_ON_PAGE
+from functions.dashboard.flow_lists import FLOWS_ON_PAGE
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import call
 from tests.performance.growth import SIZES, Cost, Grown, grown, linear_uses, uses
@@ -68,13 +68,15 @@ async def check_pages(tenant: Grown, size: int) -> None:
     seen: list[str] = []
     for start in sorted({0, FLOWS_ON_PAGE, size - FLOWS_ON_PAGE} - ({FLOWS_ON_PAGE} & {size})):
         reply = await call(
-            dashboard_api.show_remediation_page, id=identity, query={"start": str(start)}
+            dashboard_api.show_remediation_page,
+            id=identity,
+            query={"state": "all", "start": str(start)},
         )
-        listed = set(re.findall(r'<tr><td><a href="[^"]*/flows/([^"]*)"', reply.text))
+        listed = set(re.findall(r'<li><b><a href="[^"]*/flows/([^"]*)"', reply.text))
         assert len(listed) == FLOWS_ON_PAGE, (size, start, len(listed))
         assert not listed & set(seen)
         seen += listed
-        assert f">all {size}<" in reply.text
-        assert f">retired {size}" in reply.text
+        assert f">all ({size})<" in reply.text
+        assert f">migrated ({size})<" in reply.text
         if size > FLOWS_ON_PAGE:
             assert f"{start + 1:,} to {start + FLOWS_ON_PAGE:,} of {size:,}" in reply.text

@@ -1,38 +1,72 @@
-"""Rows of the dashboard's list of flows: they are markup that no template escapes."""
+"""Lines of the dashboard's list of flows: they are markup that no template escapes."""
 
-from functions.dashboard.display_state import FlowDisplayState
+from functions.dashboard.flow_steps import FlowSteps, shorten
 from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
 
 HOSTILE = "<i>&\"'"
 ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"
+NAMES = ("Copied", "Verified", "Callers updated", "No calls", "Retired")
 
 
-def test_whatever_stands_in_a_row_is_escaped() -> None:
+def line(identity: str, title: str, **texts: str) -> FlowTableRow:
+    """Return the line of a flow that the app copies."""
+    found = FlowTableRow(
+        identity, title, "", "work", "", FlowSteps(NAMES, 0, is_stopped=False),
+        "Copying", "", "", "", "",
+    )  # fmt: skip
+    return found._replace(**texts)  # type: ignore[arg-type]  # by name
+
+
+def test_every_text_in_a_line_is_escaped() -> None:
     """Titles and reasons are the tenant's."""
-    standing = FlowDisplayState(key=HOSTILE, words=HOSTILE, look=HOSTILE, reason=HOSTILE)
-    line = FlowTableRow(HOSTILE, HOSTILE, HOSTILE, standing, HOSTILE, 2)
+    steps = FlowSteps((HOSTILE,), 0, is_stopped=True)
+    row = FlowTableRow(
+        HOSTILE, HOSTILE, HOSTILE, "person", HOSTILE, steps,
+        HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE,
+    )  # fmt: skip
 
-    found = render_flow_rows([line], HOSTILE)
+    found = render_flow_rows([row, row._replace(steps=None)], HOSTILE)
 
     assert HOSTILE not in found
     assert "<i>" not in found
-    assert found.count(ESCAPED) == 8
+    assert found.count(ESCAPED) == 20
 
 
-def test_flows_that_stand_alike_have_rows_of_their_own() -> None:
-    """What is shared is made once; title, environment and callers are each flow's."""
-    standing = FlowDisplayState(key="work", words="copying", look="work")
+def test_flows_with_the_same_state_have_separate_lines() -> None:
+    """What is shared is made once; title, environment and next step are each flow's."""
     lines = [
-        FlowTableRow("1", "Orders", "", standing, "", 0),
-        FlowTableRow("2", "Bills", "Sales", standing, "", 0),
-        FlowTableRow("3", "Offers", "", standing, "Wait.", 3),
+        line("1", "Orders"),
+        line("2", "Bills", where="Sales"),
+        line("3", "Offers", reason="It waits.", next_step="Next check 10:40 UTC"),
     ]
-    tag = '<td><span class="tag work">copying</span></td>'
 
-    assert render_flow_rows(lines, "/r") == (
-        f'<tr><td><a href="/r/flows/1">Orders</a></td>\n{tag}\n<td></td>\n<td></td></tr>\n'
-        '<tr><td><a href="/r/flows/2">Bills</a> <span class="dim small">Sales</span></td>\n'
-        f"{tag}\n<td></td>\n<td></td></tr>\n"
-        f'<tr><td><a href="/r/flows/3">Offers</a></td>\n{tag}\n'
-        "<td> <b>Wait.</b></td>\n<td>3</td></tr>\n"
-    )
+    first, second, third = render_flow_rows(lines, "/r").splitlines()
+
+    assert first.startswith('<li><b><a href="/r/flows/1">Orders</a></b>')
+    assert "0 of 5 steps done, next: Copied" in first
+    assert second.startswith('<li><b><a href="/r/flows/2">Bills</a><span class="sub">Sales</span>')
+    assert "<div>It waits.</div>" in third
+    assert "Next check 10:40 UTC" in third
+    assert "It waits." not in first + second
+
+
+def test_steps_show_what_is_done_and_where_a_flow_stopped() -> None:
+    """As boxes and as text."""
+    stopped = line("1", "Orders")._replace(steps=FlowSteps(NAMES, 3, is_stopped=True))
+    done = line("1", "Orders")._replace(steps=FlowSteps(NAMES, 5, is_stopped=False))
+
+    first, second = render_flow_rows([stopped, done], "/r").splitlines()
+
+    assert "3 of 5 steps done, stopped before: No calls" in first
+    assert (first.count('"done"'), first.count('"stop"'), first.count("<i></i>")) == (3, 1, 1)
+    assert "All 5 steps done" in second
+    assert second.count('"done"') == 5
+
+
+def test_a_reason_of_more_than_twelve_words_is_shortened() -> None:
+    """To its first sentence if that is short enough, otherwise to its first words."""
+    twelve = "one two three four five six seven eight nine ten eleven twelve"
+
+    assert shorten(twelve) == twelve
+    assert shorten(f"The owner has left. {twelve}") == "The owner has left."
+    assert shorten(f"{twelve}, thirteen") == f"{twelve}…"

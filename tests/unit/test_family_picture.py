@@ -64,14 +64,14 @@ def test_a_circle_of_calls_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("caller", "called", "holds"),
     [
-        ({}, {"is_stuck": True}, True),  # no copy to be written against
-        ({"is_proven": True}, {"is_stuck": True}, False),
-        ({}, {"is_stuck": True, "is_proven": True}, False),
-        ({"is_over": True}, {"is_stuck": True}, False),
-        ({"is_stuck": True, "is_proven": True}, {"is_proven": True}, True),  # it still calls
-        ({"is_stuck": True}, {}, False),
-        ({"is_stuck": True, "is_settled": True}, {"is_proven": True}, False),
-        ({"is_stuck": True, "is_proven": True}, {"is_proven": True, "is_over": True}, False),
+        ({}, {"is_blocked": True}, True),  # no copy to be written against
+        ({"is_verified": True}, {"is_blocked": True}, False),
+        ({}, {"is_blocked": True, "is_verified": True}, False),
+        ({"is_over": True}, {"is_blocked": True}, False),
+        ({"is_blocked": True, "is_verified": True}, {"is_verified": True}, True),  # it still calls
+        ({"is_blocked": True}, {}, False),
+        ({"is_blocked": True, "is_settled": True}, {"is_verified": True}, False),
+        ({"is_blocked": True, "is_verified": True}, {"is_verified": True, "is_over": True}, False),
         ({}, {}, False),
     ],
 )

@@ -9,9 +9,14 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from functions import dashboard_api, environments_api, firewall_fixes_api, remediation_actions_api
-from functions.dashboard.page_actions import PageAction, flow_actions, remediation_actions, repair
+from functions.dashboard.page_actions import (
+    PageAction,
+    fix_action,
+    flow_actions,
+    remediation_actions,
+)
 from functions.dashboard.page_layout import PageContext
-from functions.dashboard.pages import FlowFilter, remediation_page
+from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
@@ -192,6 +197,7 @@ async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
     assert retry.does == (
         "Invoices: retried from the step where they stopped (1 at checking for calls).",
         "3 flows that wait are checked again now.",
+        "What is not fixed is blocked again.",
     )
     assert done.headers["Location"].endswith("?completed_action=retry&flow_count=4")
     assert (await scenario.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
@@ -290,7 +296,7 @@ async def held_up(kind: str) -> tuple[Scenario, str, str]:
     provide(scenario.services)
     [name] = await lacking(scenario)
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
-    link = re.search(r'href="[^"]+\?(firewall_fix=[^"#]+)#repair"', page.text)
+    link = re.search(r'href="[^"]+\?(firewall_fix=[^"#]+)#firewall-fix"', page.text)
     assert link is not None
     assert "network/firewall-fixes" not in page.text  # nothing is read from Azure unasked
     asked = dict(parse_qsl(unescape(link[1])))
@@ -353,7 +359,7 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
     [shown] = await propose_fixes(scenario.services)
 
-    deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]
+    deeds = [fix_action(shown, job, who) for who in (operator, EVERYBODY)]
 
     refusals = [deed and deed.refusal for deed in deeds]
     assert refusals == ["This action requires the role approver.", ""]
@@ -368,7 +374,7 @@ async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> Non
     both = replace(shown, environment_jobs=(job, replace(job, environment_id="other")))
 
     view = PageContext(principal=EVERYBODY, now=scenario.services.now)
-    page = remediation_page(view, both, [], FlowFilter())
+    page = remediation_page(view, both, [], RemediationPageChoice())
 
     orders = re.findall(r'action="/api/environments/([^/]+)/ignored-issues"', page)
     assert orders == [job.environment_id, "other"]

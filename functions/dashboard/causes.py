@@ -1,0 +1,157 @@
+"""Group the flows that require an action by cause: each cause once, with its fix."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.dashboard.flow_parts import PARTS
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
+from shared.reason import Reason
+from shared.use_cases.show_flow import FlowView
+
+#: The cause of flows without a job that their makers have to change. No reason code has this name.
+NEEDS_CHANGES = "needs_changes"
+_REASONS: Mapping[str, Reason] = {reason.value: reason for reason in Reason}
+#: Number of missing prefixes of a firewall that a plan stores at most.
+_MOST_PREFIXES = 50
+_TITLES: Mapping[str, str] = {
+    NEEDS_CHANGES: "Needs changes first",
+    Reason.BOTH_OFF: "Original and copy are both off",
+    Reason.FIREWALL_DENIES: "Firewall",
+    Reason.LATE_CALLER: "Original still called",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why flows require an action, and what a person does about it."""
+
+    #: A reason code, the platform's error code, or `NEEDS_CHANGES`.
+    code: str
+    #: Who acts next, as a CSS class.
+    look: str
+    title: str
+    message: str
+    #: What a person does; the flows' own fixes differ if `has_one_fix` is False.
+    fix: str
+    has_one_fix: bool
+    flows: Sequence[FlowView]
+    #: Since when the first of the flows has had this cause; None: unknown.
+    since: datetime | None
+    #: The firewalls that deny the copies, with the id of their environment.
+    firewalls: Sequence[tuple[str, FirewallIssueSummary]] = ()
+
+    @property
+    def firewall_count(self) -> int:
+        """Return the number of firewalls; one may deny copies of several environments."""
+        return len({issue.name for _, issue in self.firewalls})
+
+    @property
+    def jobs(self) -> list[FlowJob]:
+        """Return the jobs of the flows."""
+        return [flow.job for flow in self.flows if flow.job]
+
+
+def find_causes(
+    flows: Iterable[tuple[FlowView, str]], environment_jobs: Iterable[EnvironmentJob]
+) -> list[Cause]:
+    """Return the causes of flows, each with the key of its part; the most urgent cause first."""
+    groups: dict[tuple[str, str], list[FlowView]] = {}
+    for flow, part in flows:
+        if PARTS[part].has_cause:
+            groups.setdefault((part, cause_of(flow, part)), []).append(flow)
+    issues = {
+        (job.environment_id, issue.name): issue
+        for job in environment_jobs
+        for issue in job.firewall_issues
+    }
+    order = list(PARTS)
+    found = sorted(groups.items(), key=lambda one: (order.index(one[0][0]), -len(one[1])))
+    return [_cause(part, code, group, issues) for (part, code), group in found]
+
+
+def cause_of(flow: FlowView, part: str) -> str:
+    """Return the code of the cause of a flow; empty if it has none."""
+    if part == NEEDS_CHANGES:
+        return NEEDS_CHANGES
+    return flow.job.reason_code if flow.job and PARTS[part].has_cause else ""
+
+
+def denying_firewalls(job: FlowJob) -> list[str]:
+    """Return the names of the firewall issues that a blocked job's message lists."""
+    if job.reason_code != Reason.FIREWALL_DENIES:
+        return []
+    return job.message.rpartition(": ")[2].split(", ")
+
+
+def cause_title(code: str) -> str:
+    """Return the name of a cause."""
+    known = _TITLES.get(code) or (
+        code.replace("_", " ").capitalize() if _REASONS.get(code) else code
+    )
+    return known or "No reason recorded"
+
+
+def _cause(
+    part: str,
+    code: str,
+    flows: Sequence[FlowView],
+    issues: Mapping[tuple[str, str], FirewallIssueSummary],
+) -> Cause:
+    jobs = [flow.job for flow in flows if flow.job]
+    reason, firewalls = _REASONS.get(code), _firewalls(jobs, issues)
+    fixes = {job.fix for job in jobs}
+    message = reason.meaning if reason else jobs[0].message if jobs else ""
+    fix = reason.fix if reason else ""
+    if len(fixes) == 1 and not firewalls:
+        fix = fixes.pop() or fix
+        if len({job.message for job in jobs}) == 1:
+            message = jobs[0].message or message
+        fixes = {fix}
+    if code == NEEDS_CHANGES:
+        message = "The app changes nothing of these flows before their makers have changed them."
+        fix = "Change each flow, then start a new remediation for it."
+    if firewalls:
+        message = _describe(firewalls)
+        fix = "Fix each firewall or ignore it, then retry the flows."
+    return Cause(
+        code=code,
+        look=PARTS[part].look,
+        title=cause_title(code),
+        message=message,
+        fix=fix,
+        has_one_fix=bool(firewalls) or len(fixes) == 1,
+        flows=flows,
+        since=min((at for flow in flows if (at := _since(flow))), default=None),
+        firewalls=firewalls,
+    )
+
+
+def _firewalls(
+    jobs: Sequence[FlowJob], issues: Mapping[tuple[str, str], FirewallIssueSummary]
+) -> list[tuple[str, FirewallIssueSummary]]:
+    places = dict.fromkeys(
+        (job.environment_id, name) for job in jobs for name in denying_firewalls(job)
+    )
+    return [(place[0], issues[place]) for place in places if place in issues]
+
+
+def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
+    names = {issue.name for _, issue in firewalls}
+    prefixes = {prefix for _, issue in firewalls for prefix in issue.missing_prefixes}
+    which = "1 firewall denies" if len(names) == 1 else f"{len(names)} firewalls deny"
+    if not prefixes:
+        return f"{which} the addresses of the copies."
+    least = any(len(issue.missing_prefixes) >= _MOST_PREFIXES for _, issue in firewalls)
+    ranges = "1 address range" if len(prefixes) == 1 else f"{len(prefixes)} address ranges"
+    return f"{which} {'at least ' if least else ''}{ranges} of the copies."
+
+
+def _since(flow: FlowView) -> datetime | None:
+    job = flow.job
+    if job is None:
+        return flow.environment_job.planned_at
+    if job.both_off_since:
+        return job.both_off_since
+    return job.history[-1].changed_at if job.needs_action and job.history else None

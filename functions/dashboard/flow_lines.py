@@ -1,0 +1,141 @@
+"""Describe each flow of a remediation in one line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.dashboard.causes import Cause, cause_of, denying_firewalls
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, part_of, progress_words
+from functions.dashboard.flow_steps import shorten, steps_of
+from functions.dashboard.table_rows import FlowTableRow
+from shared.domain.plans.display_text import ACTION_WORDS
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.html_pages import moment
+from shared.use_cases.show_flow import FlowView
+
+#: The value of `FlowFilter.state` for all flows in one list.
+ALL = "all"
+_MOST_WORDS_OF_FIX = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFilter:
+    """Selects flows of a remediation by part or state, by cause and by text."""
+
+    #: Key of a part, state of a job, or `ALL`.
+    state: str = ""
+    #: Code of a cause.
+    reason_code: str = ""
+    search: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Return whether flows are selected, or all of them in one list."""
+        return bool(self.state or self.reason_code or self.search)
+
+    def closed_state(self) -> str | None:
+        """Return the state of the closed jobs that it selects: None for all, empty for none.
+
+        Closed flows are not searched.
+        """
+        if self.reason_code:
+            return ""
+        if self.state in ("", ALL):
+            return None
+        part = PARTS.get(self.state)
+        return part.closed_state if part else self.state if self.state in PART_OF_CLOSED else ""
+
+    def takes(self, flow: FlowView, part: str) -> bool:
+        """Return whether a flow of a part matches."""
+        if self.state not in ("", ALL, part) and not (
+            self.state not in PARTS and flow.job and flow.job.state == self.state
+        ):
+            return False
+        if self.reason_code and self.reason_code != cause_of(flow, part):
+            return False
+        text = self.search.lower()
+        return not text or text in f"{flow.title} {flow.workflow_id}".lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineContext:
+    """What the lines of a page have in common."""
+
+    now: datetime
+    #: Names of the environments by id; empty if the remediation has only one.
+    names: Mapping[str, str]
+    #: Names of firewalls by the name of their issue.
+    firewalls: Mapping[str, str]
+
+
+def line_context(
+    now: datetime, environment_jobs: tuple[EnvironmentJob, ...], names: Mapping[str, str]
+) -> LineContext:
+    """Return the context of the lines of these environments."""
+    return LineContext(
+        now=now,
+        names=names if len(names) > 1 else {},
+        firewalls={
+            issue.name: issue.firewall_name
+            for job in environment_jobs
+            for issue in job.firewall_issues
+        },
+    )
+
+
+def line_of(
+    flow: FlowView, context: LineContext, part: str = "", cause: Cause | None = None
+) -> FlowTableRow:
+    """Return the line of a flow; with `cause`, for the list of flows that have this cause."""
+    part = part or part_of(flow)
+    look = PARTS[part].look
+    reason, fix = _reason_and_fix(flow, context, part)
+    if cause and cause.has_one_fix:
+        fix = ""
+    if cause and cause.message == reason:
+        reason = ""
+    short, short_fix = shorten(reason), shorten(fix, _MOST_WORDS_OF_FIX)
+    cut = [reason] if short != reason else []
+    cut += [f"Fix: {fix}"] if short_fix != fix else []
+    return FlowTableRow(
+        id=flow.workflow_id,
+        title=flow.title,
+        where=context.names.get(flow.environment_job.environment_id, ""),
+        look=look,
+        shape=PARTS[part].shape,
+        steps=None if part == "awaiting" else steps_of(flow.job, is_stopped=look == "person"),
+        words=progress_words(flow, part),
+        reason=short,
+        details=" ".join(cut),
+        fix=short_fix,
+        next_step=_next_step(flow, part, context.now),
+    )
+
+
+def _reason_and_fix(flow: FlowView, context: LineContext, part: str) -> tuple[str, str]:
+    job, item = flow.job, flow.item
+    if job and part != "awaiting":
+        if names := denying_firewalls(job):
+            denying = ", ".join(context.firewalls.get(name, name) for name in names)
+            return f"Firewall{'s' if len(names) > 1 else ''} {denying}", job.fix
+        return job.message, job.fix
+    if item is None:
+        return "", ""
+    if part in {"needs_changes", "not_included", "migrated"}:
+        return item.message, item.fix
+    words = ACTION_WORDS.get(item.action, item.action)
+    changed = "; ".join(item.changed_since_approval)
+    return f"{words[0].upper()}{words[1:]}" + (f". Changed: {changed}" if changed else ""), ""
+
+
+def _next_step(flow: FlowView, part: str, now: datetime) -> str:
+    job = flow.job
+    if job is None or part == "awaiting":
+        return ""
+    if part == "in_progress":
+        at = job.next_check_at
+        if at is None or at <= now:
+            return ""
+        return f"Next check {f'{at:%H:%M} UTC' if at.date() == now.date() else moment(at)}"
+    is_closed = PARTS[part].closed_state == job.state
+    return f"{job.history[-1].changed_at:%Y-%m-%d}" if is_closed and job.history else ""

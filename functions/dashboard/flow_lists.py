@@ -1,0 +1,141 @@
+"""List the flows of a remediation: by cause and part, or those that match a filter."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.dashboard.causes import Cause
+from functions.dashboard.flow_lines import FlowFilter, LineContext, line_of
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, part_of
+from functions.dashboard.page_actions import cause_action
+from functions.dashboard.page_layout import PageContext
+from functions.dashboard.table_rows import render_flow_rows
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView
+
+#: Maximum number of flows on one page of a list.
+FLOWS_ON_PAGE = 100
+#: Maximum number of flows of one part or cause where all parts are shown.
+FLOWS_OF_PART = 20
+#: Parts of which more flows than this are folded; they require nothing.
+_FOLDED = {"migrated": 10, "prepared": 10, "not_included": 10, "taken_over": 10, "planned": 20}
+_ORDER = {key: number for number, key in enumerate(PARTS)}
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedFlows:
+    """Closed flows of a remediation that were counted and not read."""
+
+    #: Number of all such flows by state.
+    counts: Mapping[str, int] = field(default_factory=dict)
+    on_page: Sequence[FlowView] = ()
+
+
+def closed_flows_range(
+    flows: Iterable[FlowView], chosen: FlowFilter, start: int
+) -> tuple[int, int]:
+    """Return how many closed flows to skip and to take for a page that starts at `start`.
+
+    Matching flows of `flows` come first, closed flows after them.
+    """
+    before = sum(chosen.takes(flow, part_of(flow)) for flow in flows)
+    first = max(start - before, 0)
+    return first, max(start + FLOWS_ON_PAGE - before, 0) - first
+
+
+def divide(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
+    """Return the flows with the keys of their parts: by part, then by title."""
+    return sorted(((flow, part_of(flow)) for flow in flows), key=_place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowLists:
+    """The flows of the page of a remediation."""
+
+    view: PageContext
+    shown: RemediationView
+    #: URL of the page.
+    here: str
+    context: LineContext
+    #: From `divide`.
+    flows: Sequence[tuple[FlowView, str]]
+    closed: ClosedFlows
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Return the number of flows by part."""
+        counts = Counter(part for _, part in self.flows)
+        for state, number in self.closed.counts.items():
+            counts[PART_OF_CLOSED.get(state, "unknown")] += number
+        return counts
+
+    @property
+    def read(self) -> list[tuple[FlowView, str]]:
+        """Return all flows that were read, with the keys of their parts."""
+        return [*self.flows, *((flow, part_of(flow)) for flow in self.closed.on_page)]
+
+    def matching(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
+        """Return the template values of one list of the flows that match a filter."""
+        found = [(flow, part) for flow, part in self.flows if chosen.takes(flow, part)]
+        lines = [
+            line_of(flow, self.context, part) for flow, part in found[start : start + FLOWS_ON_PAGE]
+        ]
+        lines += [line_of(flow, self.context) for flow in self.closed.on_page]
+        counts, state = self.closed.counts, chosen.closed_state()
+        closed = sum(counts.values()) if state is None else counts.get(state, 0)
+        return {
+            "is_list": True,
+            "rows": render_flow_rows(lines, self.here),
+            "begins": start,
+            "on_page": len(lines),
+            "matching": len(found) + closed,
+            "size": FLOWS_ON_PAGE,
+        }
+
+    def by_part(self, causes: Sequence[Cause]) -> dict[str, Any]:
+        """Return the template values of all flows: by cause, and the others by part."""
+        most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), FLOWS_OF_PART), 3)
+        by_part: dict[str, list[FlowView]] = {}
+        for flow, part in self.read:
+            by_part.setdefault(part, []).append(flow)
+        counts = self.counts
+        most_of_part = FLOWS_ON_PAGE if counts.total() <= FLOWS_ON_PAGE else FLOWS_OF_PART
+        return {
+            "is_list": False,
+            "causes": [self._cause(cause, most) for cause in causes],
+            "groups": [
+                self._part(part, by_part.get(key, [])[:most_of_part], counts[key])
+                for key, part in PARTS.items()
+                if not part.has_cause
+            ],
+        }
+
+    def _cause(self, cause: Cause, most: int) -> dict[str, Any]:
+        lines = [line_of(flow, self.context, cause=cause) for flow in cause.flows[:most]]
+        return {
+            "cause": cause,
+            "rows": render_flow_rows(lines, self.here, shows_steps=bool(cause.jobs)),
+            "action": cause_action(self.shown, cause.code, self.view.principal),
+            "left": len(cause.flows) - len(lines),
+        }
+
+    def _part(self, part: FlowPart, flows: Sequence[FlowView], number: int) -> dict[str, Any]:
+        lines = [line_of(flow, self.context, part.key) for flow in flows]
+        has_steps = any(line.steps for line in lines)
+        return {
+            "part": part,
+            "number": number,
+            "rows": render_flow_rows(lines, self.here, shows_steps=has_steps),
+            "has_steps": has_steps,
+            "left": number - len(lines),
+            "is_folded": number > _FOLDED.get(part.key, number),
+        }
+
+
+def _place(divided: tuple[FlowView, str]) -> tuple[int, str]:
+    """Return the position of a flow: by part, then by title, with numbers in their order."""
+    flow, part = divided
+    return _ORDER[part], _DIGITS.sub(lambda found: found[0].zfill(9), flow.title.lower())

@@ -1,0 +1,197 @@
+"""Divide the flows of a remediation into parts, each flow into one, so that counts add up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.reason import Reason
+from shared.use_cases.show_flow import FlowView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowPart:
+    """A part of the flows, with its texts."""
+
+    key: str
+    #: Who acts next, as a CSS class of `LOOKS`, and the icon if it is not the look's own.
+    look: str
+    shape: str = ""
+    #: The words after a number, for one flow and for several.
+    one: str
+    many: str
+    #: What a person or the app does next; empty: nothing.
+    next_step: str = ""
+    #: States of the closed jobs that belong to it.
+    closed_state: str = ""
+    #: Its flows are listed with the cause that blocks them.
+    has_cause: bool = False
+
+    def words(self, number: int) -> str:
+        """Return the words after this number of flows."""
+        return self.one if number == 1 else self.many
+
+
+_START_AGAIN = "To migrate such a flow, start a new remediation for it."
+_PARTS = (
+    FlowPart(
+        key="both_off",
+        look="person",
+        one="does not run: both off",
+        many="do not run: both off",
+        has_cause=True,
+    ),
+    FlowPart(
+        key="blocked",
+        look="person",
+        one="blocked: fix, then retry",
+        many="blocked: fix, then retry",
+        has_cause=True,
+    ),
+    FlowPart(
+        key="still_called",
+        look="person",
+        one="still called at its old URL",
+        many="still called at their old URLs",
+        has_cause=True,
+    ),
+    FlowPart(
+        key="needs_changes",
+        look="wait",
+        one="needs changes first",
+        many="need changes first",
+        has_cause=True,
+    ),
+    FlowPart(
+        key="awaiting",
+        look="wait",
+        shape="plan",
+        one="awaits approval",
+        many="await approval",
+        next_step="An approver reads the plan and approves it.",
+    ),
+    FlowPart(
+        key="in_progress",
+        look="work",
+        one="in progress",
+        many="in progress",
+        next_step="The app continues these without a person.",
+    ),
+    FlowPart(key="planned", look="over", shape="plan", one="not started", many="not started"),
+    FlowPart(
+        key="taken_over",
+        look="over",
+        one="continues in another remediation",
+        many="continue in another remediation",
+    ),
+    FlowPart(
+        key="cancelled",
+        look="over",
+        shape="undo",
+        one="cancelled",
+        many="cancelled",
+        closed_state="cancelled",
+        next_step=_START_AGAIN,
+    ),
+    FlowPart(
+        key="rolled_back",
+        look="over",
+        shape="undo",
+        one="rolled back",
+        many="rolled back",
+        closed_state="rolled_back",
+        next_step=_START_AGAIN,
+    ),
+    FlowPart(key="not_included", look="over", one="not included", many="not included"),
+    FlowPart(
+        key="prepared",
+        look="done",
+        one="prepared",
+        many="prepared",
+        closed_state="prepared",
+        next_step="The platform moves these when the key is applied.",
+    ),
+    FlowPart(key="migrated", look="done", one="migrated", many="migrated", closed_state="retired"),
+    FlowPart(key="unknown", look="over", shape="unknown", one="unknown", many="unknown"),
+)
+#: The parts by key, in the order in which a page shows them: what requires an action comes first.
+PARTS: Mapping[str, FlowPart] = {part.key: part for part in _PARTS}
+#: The part of a closed job, by the job's state.
+PART_OF_CLOSED: Mapping[str, str] = {
+    part.closed_state: part.key for part in _PARTS if part.closed_state
+}
+#: Words for what a flow's job does now, and for what it did not reach where it stopped.
+_NOW_AND_NOT: Mapping[FlowJobState, tuple[str, str]] = {
+    FlowJobState.PLANNED: ("Not started yet", "Not started"),
+    FlowJobState.PREPARING: ("Preparing", "Not prepared"),
+    FlowJobState.PREPARED: ("Prepared", "Prepared"),
+    FlowJobState.COPYING: ("Copying", "Not copied"),
+    FlowJobState.COPIED: ("Verifying", "Not verified"),
+    FlowJobState.VERIFIED: ("Verified", "Verified"),
+    FlowJobState.UPDATING_CALLERS: ("Updating callers", "Callers not updated"),
+    FlowJobState.CHECKING_FOR_CALLS: ("Checking for calls", "Not retired"),
+    FlowJobState.CUTTING_OVER: ("Cutting over", "Not cut over"),
+    FlowJobState.MONITORING: ("Monitoring", "Not retired"),
+    FlowJobState.RETIRED: ("Retired", "Retired"),
+    FlowJobState.ROLLING_BACK: ("Rolling back", "Not rolled back"),
+    FlowJobState.ROLLED_BACK: ("Rolled back", "Rolled back"),
+    FlowJobState.CANCELLED: ("Cancelled", "Cancelled"),
+}
+_NOT_AFTER_VERIFIED: Mapping[MigrationMethod, str] = {
+    MigrationMethod.UPDATE_CALLERS: "Callers not updated",
+    MigrationMethod.CUT_OVER: "Not cut over",
+}
+
+
+def part_of(flow: FlowView) -> str:
+    """Return the key of the part that a flow belongs to."""
+    if flow.job and not flow.awaits_approval:
+        return _part_of_job(flow.job)
+    return _part_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
+
+
+def progress_words(flow: FlowView, part: str) -> str:
+    """Return how far a flow is, in at most four words."""
+    if flow.job is None or part == "awaiting":
+        words = PARTS[part].one
+        return words[0].upper() + words[1:]
+    now, stopped = _NOW_AND_NOT.get(flow.job.step, (flow.job.step.replace("_", " "),) * 2)
+    if PARTS[part].look == "person":
+        if flow.job.step is FlowJobState.VERIFIED:
+            return _NOT_AFTER_VERIFIED.get(flow.job.migration_method, "Not retired")
+        return stopped
+    return f"Waiting: {now.lower()}" if flow.job.state is FlowJobState.WAITING else now
+
+
+def _part_of_job(job: FlowJob) -> str:
+    if job.reason_code == Reason.BOTH_OFF:
+        return "both_off"
+    if job.needs_action:
+        return "blocked"
+    if job.reason_code == Reason.LATE_CALLER:
+        return "still_called"
+    return _part_of_state(job.state)
+
+
+@cache
+def _part_of_state(state: FlowJobState) -> str:
+    return PART_OF_CLOSED.get(state, "in_progress")
+
+
+def _part_of_item(job: EnvironmentJob, item: PlanItem | None, *, awaits: bool) -> str:
+    if item is None:
+        return "unknown"
+    if awaits:
+        return "awaiting"
+    if item.needs_changes:
+        return "needs_changes"
+    if item.is_retired:
+        return "migrated"
+    if item.action is PlannedAction.NO_CHANGE:
+        return "not_included"
+    if job.has_started_flow_jobs:  # its flow job was started here
+        return "taken_over"
+    return "in_progress" if job.mode.writes and job.state_properties.is_active else "planned"

@@ -1,0 +1,121 @@
+"""Show the history of a remediation: the entries of all its jobs, newest first, page by page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import nlargest
+from itertools import pairwise
+from typing import NamedTuple
+
+from functions.dashboard.display_state import look_with
+from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
+from shared.use_cases.show_remediation import RemediationView
+
+#: Number of entries on one page.
+ENTRIES_ON_PAGE = 40
+#: The filters with their words; `person` and `done` are the look that an entry must have.
+FILTERS: Mapping[str, str] = {
+    "all": "Everything",
+    "person": "Blocked or failed",
+    "done": "Migrated or prepared",
+    "environment": "Environments only",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Selects entries of the history, and the page of them."""
+
+    #: A key of `FILTERS`.
+    kind: str = "all"
+    #: Number of matching entries before the page.
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """An entry with its job, and how long the job was in this state."""
+
+    entry: HistoryEntry
+    look: str
+    title: str
+    #: Workflow id; empty for an environment.
+    flow_id: str
+    #: None: it is the job's latest entry, or lasted less than a second.
+    lasted: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """A page of the history."""
+
+    lines: list[HistoryLine]
+    start: int
+    total: int
+    #: A job has as many entries as its row keeps, so earlier ones may be missing.
+    may_be_cut: bool
+
+
+def history_page(
+    shown: RemediationView, names: Mapping[str, str], chosen: HistoryFilter
+) -> HistoryPage:
+    """Return a page of the history of all jobs of a remediation; `names`: of the environments."""
+    sources = [
+        _Source(job.history, names[job.environment_id], "") for job in shown.environment_jobs
+    ]
+    if chosen.kind != "environment":
+        sources += [
+            _Source(job.history, job.display_name, job.original_id) for job in shown.flow_jobs
+        ]
+    sources = [source for source in sources if source.history]
+    end = chosen.start + ENTRIES_ON_PAGE
+    if chosen.kind in {"all", "environment"}:
+        total = sum(len(source.history) for source in sources)
+        # The job of any other entry has a later one, so its entries are not on this page.
+        sources_on_page = nlargest(end, sources, key=_last_change)
+        found = [line for source in sources_on_page for line in _lines(source)]
+    else:
+        found = [line for source in sources for line in _lines(source) if line.look == chosen.kind]
+        total = len(found)
+    found.sort(key=lambda line: line.entry.changed_at, reverse=True)
+    return HistoryPage(
+        lines=found[chosen.start : end],
+        start=chosen.start,
+        total=total,
+        may_be_cut=any(len(source.history) >= HISTORY_LENGTH for source in sources),
+    )
+
+
+class _Source(NamedTuple):
+    """The history of a job, with its title and its workflow id."""
+
+    history: Sequence[HistoryEntry]
+    title: str
+    flow_id: str
+
+
+def _lines(source: _Source) -> list[HistoryLine]:
+    """Return the entries of a job, newest first."""
+    history = source.history
+    lasted = [after.changed_at - before.changed_at for before, after in pairwise(history)]
+    lines = [
+        HistoryLine(
+            entry=entry,
+            look=_look(entry, source),
+            title=source.title,
+            flow_id=source.flow_id,
+            lasted=duration if duration and duration.total_seconds() >= 1 else None,
+        )
+        for entry, duration in zip(history, [*lasted, None], strict=True)
+    ]
+    return lines[::-1]
+
+
+def _look(entry: HistoryEntry, source: _Source) -> str:
+    look = look_with(entry.state)
+    # The job of an environment is completed also if its flows are blocked.
+    return "over" if look == "done" and not source.flow_id else look
+
+
+def _last_change(source: _Source) -> datetime:
+    return source.history[-1].changed_at

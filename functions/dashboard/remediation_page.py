@@ -1,0 +1,148 @@
+"""Build the page of one remediation: how far it is, what is blocked and why, and what to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from functions.dashboard.causes import cause_title, find_causes
+from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
+from functions.dashboard.display_state import display_state_for
+from functions.dashboard.flow_lines import ALL, FlowFilter, line_context
+from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
+from functions.dashboard.flow_parts import PARTS, FlowPart
+from functions.dashboard.page_actions import (
+    PageAction,
+    fix_action,
+    ignore_action,
+    remediation_actions,
+)
+from functions.dashboard.page_layout import PageContext, render_page
+from functions.dashboard.remediation_history import (
+    ENTRIES_ON_PAGE,
+    FILTERS,
+    HistoryFilter,
+    history_page,
+)
+from functions.dashboard.remediation_summary import chip, is_dry_run, summarize
+from shared.domain.jobs.durable_job import HISTORY_LENGTH
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import CmkflowError
+from shared.use_cases.manage_firewall_fixes import FirewallFixView
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationPageChoice:
+    """What of a remediation to show."""
+
+    flows: FlowFilter = field(default_factory=FlowFilter)
+    #: Number of matching flows before this page.
+    start: int = 0
+    history: HistoryFilter = field(default_factory=HistoryFilter)
+    diagrams: DiagramFilter = field(default_factory=DiagramFilter)
+
+    @property
+    def is_list(self) -> bool:
+        """Return whether the flows are in one list, page by page."""
+        return self.flows.is_set or self.start > 0
+
+
+def remediation_page(
+    view: PageContext,
+    shown: RemediationView,
+    flows: Sequence[FlowView],
+    choice: RemediationPageChoice,
+    closed_by: Sequence[FirewallFixView] | CmkflowError = (),
+    *,
+    others: ClosedFlows | None = None,
+) -> str:
+    """Return the page of one remediation.
+
+    `closed_by`: proposed firewall fixes, or the error that occurred. `others`: closed flows that
+    come after `flows`; None if `flows` are all.
+    """
+    names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
+    here = f"/api/dashboard/remediations/{shown.remediation.id}"
+    lists = FlowLists(
+        view=view,
+        shown=shown,
+        here=here,
+        context=line_context(view.now, shown.environment_jobs, names),
+        flows=divide(flows),
+        closed=others or ClosedFlows(),
+    )
+    counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
+    known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.read if flow.job))
+    actions = remediation_actions(shown, view.principal, view.now, is_whole=others is None)
+    return render_page(
+        "remediation",
+        view,
+        section="Remediations",
+        shown=shown,
+        names=names,
+        here=here,
+        chip=chip(shown, is_whole=others is None),
+        is_dry_run=is_dry_run(shown),
+        sentences=summarize(shown, lists.flows, counts),
+        approved_by=sorted({job.approved_by for job in shown.environment_jobs if job.approved_by}),
+        parts=[
+            (part.look, counts[key], part.words(counts[key]), f"{here}?state={key}#flows",
+             part.shape)
+            for key, part in sorted(PARTS.items(), key=_place_in_strip)
+            if counts[key]
+        ],
+        part_words=[(key, PARTS[key], counts[key]) for key in PARTS if counts[key]],
+        total=counts.total(),
+        cause_words=[(cause.code, cause_title(cause.code), len(cause.flows)) for cause in causes],
+        **(
+            lists.matching(choice.flows, choice.start)
+            if choice.is_list
+            else lists.by_part(causes)
+        ),
+        chosen=choice.flows,
+        all_flows=ALL,
+        is_part=others is not None,
+        titles={flow.workflow_id: flow.title for flow, _ in lists.read},
+        history=history_page(known, names, choice.history),
+        history_filters=FILTERS,
+        history_kind=choice.history.kind,
+        history_size=ENTRIES_ON_PAGE,
+        history_length=HISTORY_LENGTH,
+        visible=[one for one in actions if one.action.endswith("/retry")],
+        menu=[one for one in actions if not one.action.endswith("/retry")],
+        ignore_actions={
+            (job.environment_id, issue.name): ignore_action(job, issue, view.principal)
+            for job in shown.environment_jobs
+            for issue in job.firewall_issues
+        },
+        fixes=_fixes(view, shown, closed_by),
+        unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
+        **draw_dependency_groups(
+            here,
+            {flow.workflow_id: (flow, display_state_for(flow)) for flow, _ in lists.read},
+            choice.diagrams,
+        ),
+    )  # fmt: skip
+
+
+def _fixes(
+    view: PageContext, shown: RemediationView, found: Sequence[FirewallFixView] | CmkflowError
+) -> list[tuple[FirewallFixView, PageAction | None]]:
+    if isinstance(found, CmkflowError):
+        return []
+    jobs = {job.environment_id: job for job in shown.environment_jobs}
+    return [
+        (one, fix_action(one, jobs[identity], view.principal))
+        for one in found
+        for identity in one.environment_ids
+        if identity in jobs
+    ]
+
+
+def _place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
+    """Return the position of a part in the counts: both off, then what is done, then the rest."""
+    return part[0] != "both_off", part[1].look != "done"
+
+
+def _name_of(job: EnvironmentJob) -> str:
+    return job.environment_name or job.environment_id

@@ -1,0 +1,194 @@
+"""Say in sentences how far a remediation is, since when it is blocked, and what to do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from functions.dashboard.display_state import look_with
+from functions.dashboard.flow_parts import PARTS
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.remediation_states import RemediationState
+from shared.html_pages import moment
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView
+
+#: What a person does about each part, after its number; the second text is for one flow alone.
+_TO_DO: Mapping[str, tuple[str, str]] = {
+    "both_off": ("have original and copy both off", "has original and copy both off"),
+    "blocked": (
+        "are blocked and can be retried once their cause is fixed",
+        "is blocked and can be retried once its cause is fixed",
+    ),
+    "still_called": (
+        "are still called at their old URLs by unknown callers",
+        "is still called at its old URL by an unknown caller",
+    ),
+    "needs_changes": (
+        "need changes and a new remediation",
+        "needs changes and a new remediation",
+    ),
+}
+_DRY: Mapping[str, str] = {"planned": "can be migrated"}
+#: The parts of a completed remediation that are not migrated, after their number as above.
+_LEFT: Mapping[str, tuple[str, str]] = {
+    "needs_changes": ("need changes first", "needs changes first"),
+    "cancelled": ("were cancelled", "was cancelled"),
+    "rolled_back": ("were rolled back", "was rolled back"),
+    "not_included": ("were not included", "was not included"),
+    "planned": ("were not started", "was not started"),
+    "taken_over": ("continue in another remediation", "continues in another remediation"),
+    "unknown": ("have no known state", "has no known state"),
+}
+
+
+def summarize(
+    shown: RemediationView, flows: Sequence[tuple[FlowView, str]], counts: Mapping[str, int]
+) -> list[str]:
+    """Return the sentences; `counts` holds the number of all flows by part.
+
+    `flows` holds at least the flows that require an action, with their parts.
+    """
+    total = sum(counts.values())
+    sentences = _blocked_environments(shown)
+    if _is_over(shown):
+        return sentences + _what_is_left(shown, counts, flows)
+    if number := counts.get("awaiting", 0):
+        sentences.append(
+            f"{_flows(number)} {PARTS['awaiting'].words(number)}. The app does not change them "
+            "before an approver approves the plan."
+        )
+    asked = [(flow, part) for flow, part in flows if part in _TO_DO]
+    sentences += [*_actions(counts), *_originals(asked)]
+    if number := counts.get("in_progress", 0):
+        sentences.append(f"{_flows(number)} {_are(number)} in progress.")
+    if not sentences:
+        sentences = _planning(shown)
+    if number := counts.get("migrated", 0):
+        sentences.append(f"{number:,} of {_flows(total)} {_are(number)} migrated.")
+    return sentences
+
+
+def blocked_since(shown: RemediationView) -> datetime | None:
+    """Return since when nothing continues without a person; None: something does.
+
+    `shown` has to contain all jobs.
+    """
+    if shown.progress.state is not RemediationState.BLOCKED:
+        return None
+    jobs = (*shown.environment_jobs, *shown.flow_jobs)
+    return max((job.history[-1].changed_at for job in jobs if job.history), default=None)
+
+
+def chip(shown: RemediationView, *, is_whole: bool) -> tuple[str, str]:
+    """Return the look and the words of the remediation's state; `is_whole`: it has all jobs."""
+    progress = shown.progress
+    if progress.both_off_count:
+        return "person", f"Both off: {_flows(progress.both_off_count)}"
+    words = progress.state.replace("_", " ").capitalize()
+    if progress.state is RemediationState.COMPLETED and is_dry_run(shown):
+        return "over", f"{words} · nothing was changed"
+    look = look_with(progress.state, progress.not_migrated)
+    left = sum(progress.not_migrated.values())
+    if progress.state is RemediationState.COMPLETED and left:
+        return look, f"{words} · {left:,} not migrated"
+    since = blocked_since(shown) if is_whole else None
+    return look, f"{words} since {moment(since)}" if since else words
+
+
+def is_dry_run(shown: RemediationView) -> bool:
+    """Return whether it only reads: an assessment or a dry run in every environment."""
+    return not any(job.mode.writes for job in shown.environment_jobs)
+
+
+def _blocked_environments(shown: RemediationView) -> list[str]:
+    names = [
+        job.environment_name or job.environment_id
+        for job in shown.environment_jobs
+        if job.needs_action
+    ]
+    if not names:
+        return []
+    return [f"The work on {_join(names)} is blocked. Fix the cause below, then retry."]
+
+
+def _actions(counts: Mapping[str, int]) -> list[str]:
+    parts = [(key, counts[key]) for key in _TO_DO if counts.get(key)]
+    total = sum(number for _, number in parts)
+    if len(parts) == 1:
+        [(key, number)] = parts
+        return [f"{_flows(number)} {_TO_DO[key][number == 1]}."]
+    said = [f"{number} {_TO_DO[key][number == 1]}" for key, number in parts]
+    return [f"{_flows(total)} require an action: {', '.join(said)}."] if said else []
+
+
+def _originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
+    """Return whether the originals of these flows work, if the rows of all of them show it."""
+    if not asked or not all(
+        flow.job is None or flow.job.has_original_restored for flow, _ in asked
+    ):
+        return []
+    if len(asked) == 1:
+        return ["Its original works as before."]
+    return [f"The originals of all {len(asked):,} work as before."]
+
+
+def _what_is_left(
+    shown: RemediationView, counts: Mapping[str, int], flows: Sequence[tuple[FlowView, str]]
+) -> list[str]:
+    """Return the sentences for a remediation that is over: first what is not migrated."""
+    total, reached = sum(counts.values()), counts.get("migrated", 0) + counts.get("prepared", 0)
+    if not total:
+        return ["No flow of the plan stays on Microsoft's key."]
+    left = [(key, counts[key]) for key in _LEFT if counts.get(key)]
+    if is_dry_run(shown):
+        said = [f"{number:,} {_DRY.get(key) or _LEFT[key][number == 1]}" for key, number in left]
+        return ["Nothing was changed.", f"Of {_flows(total)}, {_join(said)}." if said else ""]
+    number = sum(one for _, one in left)
+    if counts.get("rolled_back") == total:
+        return [f"{_all(total)} rolled back and still on Microsoft's key.", *_originals(flows)]
+    if not number:
+        done = "migrated" if counts.get("migrated") else "prepared for the key"
+        return [f"{_all(total)} {done}."]
+    said = [f"{one:,} {_LEFT[key][one == 1]}" for key, one in left]
+    known = [(flow, part) for flow, part in flows if part in _LEFT]
+    first = "Make the changes, then" if counts.get("needs_changes") else "To migrate them,"
+    return [
+        f"{number:,} of {_flows(total)} {_are(number)} not migrated: {_join(said)}.",
+        *(_originals(known) if len(known) == number else ()),
+        f"{first} start a new remediation.",
+        f"{reached:,} {_are(reached)} {'migrated' if counts.get('migrated') else 'prepared'}."
+        if reached
+        else "",
+    ]
+
+
+def _all(total: int) -> str:
+    return "The flow is" if total == 1 else f"All {total:,} flows are"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _planning(shown: RemediationView) -> list[str]:
+    states = {job.state for job in shown.environment_jobs}
+    if EnvironmentJobState.ASSESSING in states:
+        return ["The assessment is in progress. It changes nothing."]
+    if EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION in states:
+        return ["The app waits until the platform has moved the flows that it moves itself."]
+    return ["The app makes the plan."] if _is_planning(states) else []
+
+
+def _is_planning(states: set[EnvironmentJobState]) -> bool:
+    return bool(states & {EnvironmentJobState.DISCOVERING, EnvironmentJobState.PLANNED})
+
+
+def _is_over(shown: RemediationView) -> bool:
+    return shown.progress.state in {RemediationState.COMPLETED, RemediationState.CANCELLED}
+
+
+def _flows(number: int) -> str:
+    return "1 flow" if number == 1 else f"{number:,} flows"
+
+
+def _join(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,170 @@
+"""Rows of a remediation, for tests of its page."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from functions.dashboard.page_layout import PageContext
+from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
+from shared.domain.jobs.durable_job import HistoryEntry
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    FirewallIssueSummary,
+    Remediation,
+    RemediationMode,
+    StartSource,
+)
+from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView, shown_with
+
+NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
+
+
+def environment(identity: str = "env-1", **more: Any) -> EnvironmentJob:
+    """The job of an environment whose flow jobs are started and that waits for none of them."""
+    facts: dict[str, Any] = {
+        "environment_id": identity,
+        "environment_name": identity.title(),
+        "id": f"job-{identity}",
+        "remediation_id": "rem",
+        "mode": RemediationMode.APPLY,
+        "state": EnvironmentJobState.COMPLETED,
+        "has_started_flow_jobs": True,
+        "planned_at": NOW - timedelta(days=3),
+    }
+    return EnvironmentJob(**{**facts, **more})
+
+
+def flow(
+    title: str, state: FlowJobState, *, where: EnvironmentJob | None = None, **more: Any
+) -> FlowView:
+    """A flow with a job. `stopped_at`: the step of a blocked or waiting job."""
+    where = where or environment()
+    identity = f"id-{title}-{where.environment_id}"
+    facts: dict[str, Any] = {
+        "environment_id": where.environment_id,
+        "environment_job_id": where.id,
+        "remediation_id": "rem",
+        "id": identity,
+        "original_id": identity,
+        "copy_id": f"copy-{title}",
+        "policy_id": "policy",
+        "flow_name": title,
+        "display_name": title,
+        "category": "http",
+        "trigger_name": "manual",
+        "has_trigger_url": True,
+        "in_solution": True,
+        "migration_method": MigrationMethod.UPDATE_CALLERS,
+        "original_digest": "",
+        "state": state,
+        "resume_state": more.pop("stopped_at", None),
+        "history": (HistoryEntry(changed_at=NOW - timedelta(days=1), state=state, message=""),),
+    }
+    return FlowView(
+        environment_job=where,
+        item=item(title, where=where, approval_number=1, **more.pop("plan", {})),
+        job=FlowJob(**{**facts, **more}),
+    )
+
+
+def item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> PlanItem:
+    """What the plan says about a flow."""
+    where = where or environment()
+    facts: dict[str, Any] = {
+        "environment_job_id": where.id,
+        "workflow_id": f"id-{title}-{where.environment_id}",
+        "flow_name": title,
+        "display_name": title,
+        "category": "http",
+        "trigger_name": "manual",
+        "has_trigger_url": True,
+        "in_solution": True,
+        "migration_method": MigrationMethod.UPDATE_CALLERS,
+        "is_on": True,
+        "microsoft_key_reasons": (),
+        "action": PlannedAction.COPY,
+        "message": "",
+    }
+    return PlanItem(**{**facts, **more})
+
+
+def planned(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> FlowView:
+    """A flow without a job."""
+    where = where or environment()
+    return FlowView(environment_job=where, item=item(title, where=where, **more), job=None)
+
+
+def needs_changes(title: str, **more: Any) -> FlowView:
+    """A flow whose maker has to change it."""
+    return planned(
+        title, action=PlannedAction.NEEDS_CHANGES, message="It is in a loop.", fix="Break it.",
+        **more,
+    )  # fmt: skip
+
+
+def blocked(title: str, code: str = "owner_unavailable", **more: Any) -> FlowView:
+    """A flow that stopped before its copy was verified."""
+    facts: dict[str, Any] = {
+        "stopped_at": FlowJobState.COPIED,
+        "reason_code": code,
+        "message": "Its owner has left.",
+        "fix": "Name another owner.",
+    }
+    return flow(title, FlowJobState.BLOCKED, **{**facts, **more})
+
+
+def denied(title: str, *firewalls: str, **more: Any) -> FlowView:
+    """A flow that these firewalls block."""
+    names = ", ".join(f"nsg:{name}" for name in firewalls)
+    message = f"These firewalls deny the copy of {title}: {names}"
+    return blocked(title, "firewall_denies", message=message, fix=f"Open {names}.", **more)
+
+
+def issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
+    """A firewall that lacks this number of address ranges."""
+    facts: dict[str, Any] = {
+        "name": f"nsg:{name}",
+        "kind": "network_security_group",
+        "firewall_name": name,
+        "missing_prefixes": tuple(f"20.{number}.0.0/16" for number in range(prefixes)),
+        "fix": f"Open {name}.",
+        "workflow_ids": (),
+    }
+    return FirewallIssueSummary(**{**facts, **more})
+
+
+def remediation_of(
+    flows: Sequence[FlowView], mode: RemediationMode = RemediationMode.APPLY
+) -> RemediationView:
+    """The remediation with these flows."""
+    environments = {one.environment_job.id: one.environment_job for one in flows}
+    remediation = Remediation(
+        mode=mode,
+        start_source=StartSource.API_REQUEST,
+        idempotency_key="1",
+        created_at=NOW - timedelta(days=4),
+        environment_ids=tuple(job.environment_id for job in environments.values()),
+    )
+    jobs = [one.job for one in flows if one.job]
+    return shown_with(remediation, list(environments.values()), jobs)
+
+
+def page_of(
+    every: Sequence[FlowView],
+    *,
+    mode: RemediationMode = RemediationMode.APPLY,
+    roles: frozenset[Role] = frozenset(Role),
+    **choice: Any,
+) -> str:
+    """The page of the remediation with these flows."""
+    principal = Principal(name="a", roles=roles, kind=PrincipalKind.USER)
+    view = PageContext(principal=principal, now=NOW)
+    return remediation_page(
+        view, remediation_of(every, mode), every, RemediationPageChoice(**choice)
+    )

@@ -1,0 +1,107 @@
+"""Groups of dependent flows on the page of a remediation: each is drawn or counted, and listed."""
+
+import re
+from html import unescape
+
+from functions.dashboard.diagrams import GROUPS_ON_PAGE, DiagramFilter
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.plan_item import PlannedCaller
+from shared.use_cases.show_flow import FlowView
+from tests.unit.remediation_rows import blocked, environment, flow, page_of
+
+LONG = "A name that is longer than the box of a flow"
+
+
+def group(name: str, size: int) -> list[FlowView]:
+    """A parent that calls all other flows of its group."""
+    parent = flow(f"{name} 0", FlowJobState.COPIED)
+    plan = {"parents": (parent.workflow_id,)}
+    children = [
+        flow(f"{name} {number}", FlowJobState.COPIED, plan=plan) for number in range(1, size)
+    ]
+    return [parent, *children]
+
+
+def calls(page: str) -> list[tuple[str, str]]:
+    """Return the rows of the tables of calls."""
+    cells = [
+        unescape(re.sub(r"<svg.*?</svg>|<span.*?</span>|<[^>]+>", "", cell)).strip()
+        for table in re.findall(r'<table class="calls">.*?</table>', page, re.DOTALL)
+        for cell in re.findall(r"<td>(.*?)</td>", table, re.DOTALL)
+    ]
+    return list(zip(cells[::2], cells[1::2], strict=True))
+
+
+def test_who_calls_whom_is_drawn_with_arrows_and_listed_with_full_names() -> None:
+    """Also callers that are not flows; the whole name is the title of its box."""
+    callers = (PlannedCaller(kind="canvas_app", label="app Requests", manual_reason="its maker"),)
+    child = flow(LONG, FlowJobState.COPIED, plan={"callers": callers})
+    parent = flow("Parent", FlowJobState.COPIED, plan={"children": (child.workflow_id,)})
+    page = page_of([child, parent])
+
+    assert sorted(calls(page)) == [("Parent", LONG), ("app Requests", LONG)]
+    assert f"<title>{LONG}: copied</title>" in page
+    assert len(re.findall(r'<path d="[^"]+" marker-end="url\(#arrow-1\)"/>', page)) == 2
+    assert 'marker id="arrow-1"' in page
+
+
+def test_flows_that_call_each_other_have_a_line_in_each_direction() -> None:
+    """And a row of the table."""
+    where = environment()
+    first = flow("a", FlowJobState.COPIED, plan={"children": ("id-b-env-1",)}, where=where)
+    second = flow("b", FlowJobState.COPIED, plan={"children": ("id-a-env-1",)}, where=where)
+    page = page_of([first, second])
+
+    assert sorted(calls(page)) == [("a", "b"), ("b", "a")]
+    assert page.count("marker-end=") == 2
+
+
+def test_a_line_is_red_if_a_flow_waits_for_one_that_requires_an_action() -> None:
+    """In the diagram and in the table."""
+    child = blocked("child")
+    parent = flow("parent", FlowJobState.PLANNED, plan={"children": (child.workflow_id,)})
+    page = page_of([child, parent])
+
+    assert 'marker-end="url(#stop-1)" class="holds"' in page
+    assert '<tr class="holds">' in page
+    assert "1 requires an action" in page
+
+
+def test_every_group_is_on_one_page() -> None:
+    """None is absent, whatever their number."""
+    flows = [one for number in range(30) for one in group(f"g{number}", 3)]
+    pages = [
+        page_of(flows, diagrams=DiagramFilter(start=start))
+        for start in range(0, 30, GROUPS_ON_PAGE)
+    ]
+
+    assert "Dependencies: 30 groups" in pages[0]
+    assert "1 to 12 of 30" in pages[0]
+    listed = [call for page in pages for call in calls(page)]
+    assert len(listed) == len(set(listed)) == 60
+
+
+def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
+    """It is not legible as a diagram."""
+    flows = group("g", 100)
+    page = page_of(flows)
+    link = re.search(r'\?group=([^#"]+)#graph">Show all 99 calls', page)
+    assert link is not None
+    alone = page_of(flows, diagrams=DiagramFilter(flow_id=link[1].replace("%20", " ")))
+
+    assert "100 flows" in page
+    assert "too large for a diagram" in page
+    assert len(calls(page)) == 40
+    assert len(calls(alone)) == 99
+
+
+def test_a_page_draws_a_limited_number_of_boxes_and_leads_to_the_other_diagrams() -> None:
+    """The first load stays small."""
+    flows = [one for number in range(5) for one in group(f"g{number}", 50)]
+    page = page_of(flows)
+    alone = page_of(flows, diagrams=DiagramFilter(flow_id=flows[-1].workflow_id))
+
+    assert page.count('<svg class="graph"') == 3
+    assert page.count("Show the diagram</a>") == 2
+    assert alone.count('<svg class="graph"') == 1
+    assert len(page.encode()) < 300_000

@@ -1,0 +1,294 @@
+"""The page of a remediation: how far it is, why flows are blocked, and what to do."""
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+from functions.dashboard.flow_lines import FlowFilter
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
+from shared.domain.plans.remediation import RemediationMode
+from shared.domain.principal import Role
+from shared.use_cases.show_flow import FlowView
+from tests.unit.remediation_rows import (
+    blocked,
+    denied,
+    environment,
+    flow,
+    issue,
+    needs_changes,
+    page_of,
+    planned,
+)
+
+STATES = FlowJobState
+LEAVES_ONE = environment(not_migrated={"needs_changes": 1})
+
+
+def lead(page: str) -> str:
+    """Return the sentences below the title."""
+    found = re.search(r'<p class="lead">(.*?)</p>', page)
+    assert found is not None
+    return unescape(found[1])
+
+
+def chip(page: str) -> str:
+    """Return the state beside the title."""
+    found = re.search(r'<h1.*?<span class="chip is-(\w+)">.*?</svg>([^<]+)', page)
+    assert found is not None
+    return f"{found[1]}: {unescape(found[2])}"
+
+
+def counts(page: str) -> list[tuple[str, int, str]]:
+    """Return the filter, the number and the words of each count."""
+    part = r'href="[^"]*\?state=(\w+)#flows"><b class="num">.*?</svg>([\d,]+)</b><span>([^<]+)'
+    return [(key, int(number.replace(",", "")), unescape(words))
+            for key, number, words in re.findall(part, page)]  # fmt: skip
+
+
+def titles(page: str) -> list[str]:
+    """Return the titles of the lines."""
+    return [unescape(one) for one in re.findall(r"<li><b><a [^>]*>([^<]+)</a>", page)]
+
+
+def every_kind() -> list[FlowView]:
+    """One or two flows of each part."""
+    return [
+        blocked("off", "both_off", stopped_at=STATES.CUTTING_OVER,
+                migration_method=MigrationMethod.CUT_OVER),
+        blocked("owner"),
+        flow("failed", STATES.FAILED, stopped_at=STATES.COPYING, reason_code="internal_error"),
+        flow("called", STATES.WAITING, stopped_at=STATES.CHECKING_FOR_CALLS,
+             reason_code="late_caller"),
+        needs_changes("loop"),
+        flow("copying", STATES.COPYING),
+        flow("back soon", STATES.ROLLING_BACK),
+        planned("moved"),
+        flow("stopped", STATES.CANCELLED),
+        flow("back", STATES.ROLLED_BACK),
+        planned("left out", action=PlannedAction.NO_CHANGE,
+                not_migrated_reason=NotMigratedReason.EXCLUDED),
+        flow("early", STATES.PREPARED),
+        flow("old", STATES.RETIRED),
+        planned("done before", action=PlannedAction.NO_CHANGE),
+    ]  # fmt: skip
+
+
+def test_counts_add_up_and_each_leads_to_as_many_flows() -> None:
+    """Every flow is in one part only."""
+    flows = every_kind()
+    found = counts(page_of(flows))
+
+    assert sum(number for _, number, _ in found) == len(flows)
+    assert found[0][0] == "both_off"
+    for key, number, _ in found:
+        assert len(titles(page_of(flows, flows=FlowFilter(state=key)))) == number, key
+
+
+def test_the_first_page_has_each_flow_once() -> None:
+    """With the cause that blocks it, or with the flows of its part."""
+    flows = every_kind()
+
+    assert sorted(titles(page_of(flows))) == sorted(one.title for one in flows)
+
+
+def test_head_says_what_is_blocked_what_to_do_and_that_originals_work() -> None:
+    """In numbers that are those of the counts."""
+    page = page_of([blocked("a"), blocked("b"), needs_changes("c"), flow("d", STATES.RETIRED)])
+
+    assert lead(page) == (
+        "3 flows require an action: 2 are blocked and can be retried once their cause is fixed, "
+        "1 needs changes and a new remediation. The originals of all 3 work as before. "
+        "1 of 4 flows is migrated."
+    )
+    assert chip(page) == "bad: Blocked since 2026-03-09 09:00 UTC"
+
+
+def test_nothing_is_said_about_originals_that_the_app_may_have_turned_off() -> None:
+    """A cutover that stopped halfway."""
+    page = page_of([blocked("a", stopped_at=STATES.CUTTING_OVER), needs_changes("b")])
+
+    assert "2 flows require an action" in lead(page)
+    assert "original" not in lead(page)
+
+
+def test_both_off_comes_first_in_red() -> None:
+    """In the state, the counts and the causes."""
+    page = page_of([flow("d", STATES.RETIRED), blocked("a"), blocked("z", "both_off")])
+
+    assert chip(page) == "bad: Both off: 1 flow"
+    assert counts(page)[0] == ("both_off", 1, "does not run: both off")
+    assert titles(page)[0] == "z"
+    assert "Originals that were on do not run now." in page
+
+
+@pytest.mark.parametrize(
+    ("flows", "mode", "state", "sentence"),
+    [
+        (
+            [
+                flow("a", STATES.RETIRED, where=LEAVES_ONE),
+                flow("b", STATES.CANCELLED, where=LEAVES_ONE),
+                needs_changes("c", where=LEAVES_ONE),
+            ],
+            RemediationMode.APPLY,
+            "warn: Completed · 2 not migrated",
+            "2 of 3 flows are not migrated: 1 needs changes first and 1 was cancelled.",
+        ),
+        (
+            [flow("a", STATES.ROLLED_BACK), flow("b", STATES.ROLLED_BACK)],
+            RemediationMode.APPLY,
+            "warn: Completed · 2 not migrated",
+            "All 2 flows are rolled back and still on Microsoft's key.",
+        ),
+        (
+            [flow("a", STATES.RETIRED), flow("b", STATES.RETIRED)],
+            RemediationMode.APPLY,
+            "ok: Completed",
+            "All 2 flows are migrated.",
+        ),
+        (
+            [flow("a", STATES.RETIRED), flow("b", STATES.COPYING)],
+            RemediationMode.APPLY,
+            "info: In progress",
+            "1 flow is in progress. 1 of 2 flows is migrated.",
+        ),
+    ],
+)
+def test_headline_of_each_outcome(
+    flows: list[FlowView], mode: RemediationMode, state: str, sentence: str
+) -> None:
+    """What is left comes first."""
+    page = page_of(flows, mode=mode)
+
+    assert chip(page) == state
+    assert lead(page).startswith(sentence)
+
+
+def test_a_dry_run_says_that_nothing_was_changed() -> None:
+    """Nothing is required of a person."""
+    where = environment(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
+    page = page_of(
+        [planned("a", where=where), needs_changes("b", where=where)], mode=RemediationMode.DRY_RUN
+    )
+
+    assert chip(page) == "idle: Completed · nothing was changed"
+    assert lead(page).startswith("Nothing was changed. Of 2 flows, 1 need")
+    assert "What would require an action" in page
+
+
+def test_a_plan_that_awaits_approval_leads_to_the_plan() -> None:
+    """Its button is the first one."""
+    where = environment(
+        state=EnvironmentJobState.AWAITING_APPROVAL,
+        has_started_flow_jobs=False,
+        awaiting_approval_count=2,
+    )
+    page = page_of([planned("a", where=where), planned("b", where=where)])
+
+    assert chip(page) == "warn: Awaiting approval"
+    assert lead(page).startswith("2 flows await approval.")
+    assert re.search(r'<a class="button primary" href="[^"]+/plan">Review the plan</a>', page)
+
+
+def test_a_firewall_cause_is_shown_once_for_all_environments() -> None:
+    """With the number of firewalls and of address ranges, and a name on each line."""
+    first = environment(firewall_issues=(issue("erp", 20), issue("edge", 23)))
+    second = environment("env-2", firewall_issues=(issue("erp", 20),))
+    page = page_of([
+        denied("a", "erp", where=first), denied("b", "edge", "erp", where=first),
+        denied("c", "erp", where=second),
+    ])  # fmt: skip
+
+    assert page.count("<h3>Firewall: 3 flows</h3>") == 1
+    assert "2 firewalls deny 23 address ranges of the copies." in page
+    assert "Show fix for 2 firewalls" in page
+    assert "Firewalls edge, erp" in page
+    assert page.count('<span class="sub">Env-2</span>') == 1
+    folded = re.findall(r"<details class=\"fold\"><summary>([^<]+)", page)
+    assert folded.count("20 missing address ranges") == 2
+
+
+def test_flows_with_the_same_cause_share_it_and_keep_their_own_fixes() -> None:
+    """A fix that is the same for all is shown once."""
+    same = page_of([blocked("a"), blocked("b")])
+    other = page_of([blocked("a"), blocked("b", fix="Enable the owner.", message="It is off.")])
+
+    assert same.count("Name another owner.") == 1
+    assert other.count("<h3>Owner unavailable: 2 flows</h3>") == 1
+    assert other.count("<b>Fix:</b> Name another owner.") == 1
+    assert other.count("<b>Fix:</b> Enable the owner.") == 1
+
+
+def test_a_cause_with_many_flows_leads_to_all_of_them() -> None:
+    """The list of a cause is paged; every flow is on one page."""
+    flows = [blocked(f"Flow {number}") for number in range(1, 131)]
+    page = page_of(flows)
+    pages = [
+        page_of(flows, flows=FlowFilter(reason_code="owner_unavailable"), start=start)
+        for start in (0, 100)
+    ]
+
+    assert titles(page) == [f"Flow {number}" for number in range(1, 21)]
+    assert re.search(r'\?reason_code=owner_unavailable#flows">Show all 130 flows', page)
+    assert [len(titles(one)) for one in pages] == [100, 30]
+    assert [title for one in pages for title in titles(one)] == [one.title for one in flows]
+
+
+def test_a_search_finds_flows_by_name_and_by_id() -> None:
+    """Only these are listed."""
+    flows = [flow("Orders", STATES.COPYING), flow("Bills", STATES.RETIRED)]
+
+    assert titles(page_of(flows, flows=FlowFilter(search="order"))) == ["Orders"]
+    assert titles(page_of(flows, flows=FlowFilter(search="ID-BILLS"))) == ["Bills"]
+    assert "No flow matches the filter." in page_of(flows, flows=FlowFilter(search="none"))
+
+
+def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
+    """Each first shows what it does; only roll back is red."""
+    page = page_of([blocked("a"), flow("b", STATES.RETIRED)])
+    visible, _, menu = page.partition('<summary class="button">More</summary>')
+    menu = menu.partition('<div id="counts"')[0]
+
+    assert "Retry 1 blocked flow</summary>" in visible
+    assert "a: retried from the step where they stopped" in visible
+    assert "rollback" not in visible
+    assert re.findall(r'action="/api/remediations/[^/]+/(\w+)"', menu) == ["cancel", "rollback"]
+    assert re.findall(r"<button class=\"button ([^\"]*)\">([^<]+)", menu) == [
+        ("", "Cancel remaining flows"), ("danger", "Roll back all flows"),
+    ]  # fmt: skip
+
+
+def test_a_reader_sees_why_there_is_no_button() -> None:
+    """For each action."""
+    page = page_of([blocked("a"), blocked("b", "manual_caller")], roles=frozenset({Role.READER}))
+
+    assert '<form method="post"' not in page
+    assert page.count("This action requires the role operator.") >= 3
+
+
+def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
+    """Steps are shown only where they apply, under their own names."""
+    cut = flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
+    page = page_of([cut, flow("back", STATES.ROLLING_BACK), flow("early", STATES.PREPARING,
+                    migration_method=MigrationMethod.ADD_TO_SOLUTION)])  # fmt: skip
+
+    assert re.findall(r'class="steps5" role="img" aria-label="([^"]+)"', page) == [
+        "3 of 5 steps done, next: Monitored"
+    ]
+    assert "Rolling back" in page
+    assert "Preparing" in page
+
+
+def test_firewalls_name_a_few_flows_and_count_the_others() -> None:
+    """However many they are."""
+    names = [denied(f"f{number}", "erp") for number in range(8)]
+    ids = tuple(one.workflow_id for one in names)
+    where = environment(firewall_issues=(issue("erp", 3, workflow_ids=ids, flow_count=60),))
+    page = page_of([replace(one, environment_job=where) for one in names])
+
+    assert "and 55 more flows." in page
