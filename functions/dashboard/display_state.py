@@ -1,7 +1,6 @@
 """Map the state of a job or a plan item to a text and a CSS class that shows who acts next."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -60,12 +59,6 @@ def display_state_for(flow: FlowView) -> FlowDisplayState:
     if flow.job and not flow.awaits_approval:
         return _of_job(flow.job)
     return _of_item(flow.item, awaits=flow.awaits_approval)
-
-
-def shares(looks: Iterable[str]) -> dict[str, int]:
-    """Return how often each CSS class occurs, in display order."""
-    count = Counter(looks)
-    return {look: count[look] for look in LOOKS if count[look]}
 
 
 def _of_job(job: FlowJob) -> FlowDisplayState:

@@ -9,17 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from functions.dashboard.display_state import look_with
-from shared.domain.plans.display_text import (
-    ACTION_WORDS,
-    CONVERSION_WORDS,
-    LEFT_WORDS,
-    format_state,
-)
+from shared.domain.plans.display_text import CONVERSION_WORDS
 from shared.domain.plans.pending_actions import counted
-from shared.domain.plans.plan_item import NotMigratedReason
-from shared.domain.plans.progress import RemediationProgress
 from shared.domain.principal import Principal, PrincipalKind
-from shared.html_pages import pages_style, rendered, style
+from shared.html_pages import pages_style, rendered
 
 _FOLDER = Path(__file__).parent
 
@@ -80,8 +73,7 @@ class PageContext:
 def assets() -> dict[str, tuple[str, str]]:
     """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
-        ("css", "text/css", style()),
-        ("pages-css", "text/css", pages_style()),
+        ("css", "text/css", pages_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
         ("plan-js", "text/javascript", (_FOLDER / "plan.js").read_text()),
         ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),
@@ -92,12 +84,6 @@ def assets() -> dict[str, tuple[str, str]]:
     }
 
 
-def _needing(progress: RemediationProgress) -> int:
-    """Return how many jobs, plans and flows of a remediation require an action."""
-    asked = (NotMigratedReason.NEEDS_CHANGES, NotMigratedReason.AWAITING_APPROVAL)
-    return progress.action_required_count + sum(progress.not_migrated.get(why, 0) for why in asked)
-
-
 def render_page(
     name: str, view: PageContext | None = None, *, section: str = "", **values: Any
 ) -> str:
@@ -105,23 +91,17 @@ def render_page(
 
     `section` is the title of the page's entry in the navigation.
     """
-    css, pages_css, js, plan_js, icon = assets()
+    css, js, plan_js, icon = assets()
     common = {
         "css": css,
-        "pages_css": pages_css,
         "js": js,
         "plan_js": plan_js,
-        "icon": icon,
         "icon_file": icon,
         "pages": _PAGES,
         "section_title": section,
         "view": view,
         "look": look_with,
-        "needing": _needing,
-        "action_words": ACTION_WORDS,
         "conversion_words": CONVERSION_WORDS,
-        "left_words": LEFT_WORDS,
-        "state_in_words": format_state,
         "style": "",
     }
     return rendered(_FOLDER / f"{name}.html.j2", {**common, **values})

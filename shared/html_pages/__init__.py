@@ -19,12 +19,6 @@ _RESOURCE_ID = re.compile(r"(\w+:)?/subscriptions/[^\s,]*/(?=[^\s,/])", re.IGNOR
 
 
 @cache
-def style() -> str:
-    """Return the style sheet of every page."""
-    return (_FOLDER / "style.css").read_text()
-
-
-@cache
 def pages_style() -> str:
     """Return the style sheet of the pages that use `kit.html.j2`."""
     return (_FOLDER / "pages.css").read_text()
