@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from functions.dashboard import plan_rows
+from functions.dashboard import plan_groups
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.forms import form_member
@@ -147,7 +147,7 @@ def pages(draw: st.DrawFn) -> Page:
         left_out=tuple(draw(st.lists(st.sampled_from(ids), max_size=2, unique=True))),
     )
     plan = PlanView(environment_job=AWAITING, items=tuple(items), trigger_hosts=())
-    with patch.object(plan_rows, "ROWS_ON_PAGE", 4):
+    with patch.object(plan_groups, "ROWS_ON_PAGE", 4):
         return Page(items, plan_page(READER, "r", [plan], choice))
 
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from functions.dashboard.plan_rows import ROWS_ON_PAGE, PlanRow, natural_key, plan_rows, split_pages
+from functions.dashboard.natural_order import natural_key
+from functions.dashboard.plan_groups import ROWS_ON_PAGE, plan_rows, split_pages
+from functions.dashboard.plan_rows import PlanRow
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.plan_outlook import outlooks_of

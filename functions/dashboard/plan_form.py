@@ -1,0 +1,92 @@
+"""Define the form that approves a plan: its ticks, and what it includes of other pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from functions.dashboard.plan_groups import RowGroup
+from functions.dashboard.plan_rows import PlanRow
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.plan_selection import PlanSelection
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanForm:
+    """The flows to choose from on one page of a plan.
+
+    The form names the ticked flows. If the page does not offer all flows, it also names those that
+    it offers, and the approval includes the flows that it does not offer.
+    """
+
+    #: All items of the plan that await approval.
+    awaiting: Sequence[PlanItem]
+    #: The rows on the page, and those of all pages in their groups.
+    rows: Sequence[PlanRow]
+    groups: Sequence[RowGroup]
+    #: Workflow ids that the approver leaves out on every page.
+    left_out: Sequence[str]
+
+    @cached_property
+    def _shown_ids(self) -> frozenset[str]:
+        return frozenset(row.item.workflow_id for row in self.rows)
+
+    @cached_property
+    def left_out_elsewhere(self) -> list[str]:
+        """Return the flows that are left out and not on this page."""
+        known = {item.workflow_id for item in self.awaiting} - self._shown_ids
+        return [flow for flow in self.left_out if flow in known]
+
+    @cached_property
+    def selection(self) -> PlanSelection:
+        """Return what an approval with every tick of this page includes."""
+        return PlanSelection(awaiting=self.awaiting, left_out=self.left_out_elsewhere)
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """Return the flows that are left out so far, with all flows that run them."""
+        return PlanSelection(awaiting=self.awaiting, left_out=self.left_out).excluded
+
+    def has_tick(self, row: PlanRow) -> bool:
+        """Return whether a row has a tick: it runs no flow that another page leaves out."""
+        return row.awaits and row.item.workflow_id not in self.selection.excluded
+
+    @cached_property
+    def ticks(self) -> list[PlanRow]:
+        """Return the rows with a tick."""
+        return [row for row in self.rows if self.has_tick(row)]
+
+    @cached_property
+    def elsewhere(self) -> list[PlanItem]:
+        """Return the included flows that are not on this page."""
+        return [one for one in self.selection.included if one.workflow_id not in self._shown_ids]
+
+    @cached_property
+    def offered(self) -> str:
+        """Return the ids of the flows to choose from; empty if the page offers all flows."""
+        if len(self.ticks) == len(self.awaiting):
+            return ""
+        shown = [row.item.workflow_id for row in self.ticks]
+        return ",".join([*shown, *self.without_choice, *self.left_out_elsewhere])
+
+    @property
+    def without_choice(self) -> list[str]:
+        """Return a flow that a page without ticks includes, because a form names at least one."""
+        return [] if self.ticks else [item.workflow_id for item in self.elsewhere[:1]]
+
+    @cached_property
+    def far(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Return the included flows elsewhere that depend on flows of this page, for the script.
+
+        Of each flow: its position, its number of changes, the positions of the flows that it runs.
+        """
+        elsewhere = {item.workflow_id for item in self.elsewhere}
+        ticks = {row.position for row in self.ticks}
+        found = []
+        for group in self.groups:
+            away = [row for row in group.rows if row.item.workflow_id in elsewhere]
+            if away and any(row.position in ticks for row in group.rows):
+                found += [
+                    (row.position, len(row.item.planned_changes), row.child_positions)
+                    for row in away
+                ]
+        return found

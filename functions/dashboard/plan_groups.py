@@ -1,0 +1,94 @@
+"""Group the rows of a plan by dependent flows, and split them into pages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from functions.dashboard.natural_order import natural_key
+from functions.dashboard.plan_rows import PlanGraph, PlanRow
+from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
+
+#: Maximum number of flows on one page of a plan. Dependent flows stay together if they fit.
+ROWS_ON_PAGE = 100
+#: Ranks of outlooks: first flows that need attention.
+_RANKS = {outlook: rank for rank, outlook in enumerate((
+    Outlook.FIREWALL, Outlook.PERSON, Outlook.NO_PAUSE, Outlook.HAS_JOB, Outlook.NOT_INCLUDED
+))}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowGroup:
+    """Flows that depend on one another, or one flow alone."""
+
+    rows: tuple[PlanRow, ...]
+    #: Number of its flows in the plan, of which a filter may show only some.
+    size: int
+
+
+def plan_rows(
+    items: Sequence[PlanItem], outlooks: Mapping[str, FlowOutlook], awaiting: frozenset[str]
+) -> list[RowGroup]:
+    """Return the rows of a plan in their groups: first groups with a flow that pauses.
+
+    In a group, a flow comes before the flows that it runs.
+    """
+    by_id = {item.workflow_id: item for item in items}
+    graph = DependencyGraph(
+        {flow: by_id.keys() & set(item.children) for flow, item in by_id.items()}
+    )
+
+    def place(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
+        rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
+        return rank, natural_key(by_id[group[0]].display_name)
+
+    in_order = sorted((_callers_first(group, graph) for group in graph.dependent_groups), key=place)
+    positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
+
+    plan = PlanGraph(items=by_id, graph=graph, awaiting=awaiting)
+
+    def row(flow: str) -> PlanRow:
+        item = by_id[flow]
+        below = awaiting.intersection(item.children)
+        return PlanRow(
+            item=item,
+            outlook=outlooks[flow],
+            position=positions[flow],
+            child_positions=tuple(sorted(map(positions.__getitem__, below))) if below else (),
+            plan=plan,
+        )
+
+    return [RowGroup(rows=tuple(map(row, group)), size=len(group)) for group in in_order]
+
+
+def _callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
+    """Return the flows of a group, each after all flows that run it; those of a loop come last."""
+    if len(group) == 1:
+        return group
+    waiting = {flow: len(graph.parents_of(flow)) for flow in group}
+    order = [flow for flow in group if not waiting[flow]]
+    for flow in order:
+        for child in sorted(graph.children_of(flow)):
+            waiting[child] -= 1
+            if not waiting[child]:
+                order.append(child)
+    return [*order, *(flow for flow in group if waiting[flow])]
+
+
+def split_pages(groups: Sequence[RowGroup]) -> list[list[RowGroup]]:
+    """Return the groups by page; only a group larger than a page is split."""
+    pages: list[list[RowGroup]] = [[]]
+    room = ROWS_ON_PAGE
+    for group in groups:
+        rest = group.rows
+        while rest:
+            if len(rest) > room and room < ROWS_ON_PAGE:
+                pages.append([])
+                room = ROWS_ON_PAGE
+            part, rest = rest[:room], rest[room:]
+            pages[-1].append(RowGroup(rows=part, size=group.size))
+            room -= len(part)
+            if not room and rest:
+                pages.append([])
+                room = ROWS_ON_PAGE
+    return pages

@@ -1,0 +1,193 @@
+"""Say what a plan does, what pauses and what is not known, before it is approved."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from functions.dashboard.natural_order import natural_key
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
+from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
+from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
+from shared.domain.plans.unknowns import unknown_of
+
+#: Maximum number of findings and of flow names of one line on a page; a file has all.
+_MOST_FINDINGS, _NAMED, _NAMED_BY_FIREWALL = 20, 8, 3
+_AWAITING = ("wait", "plan", "Awaiting approval")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedUnknowns:
+    """Unknowns of the same flows with the same consequence."""
+
+    titles: tuple[str, ...]
+    consequence: str
+    flow_count: int
+    #: The first of them, in natural order.
+    flow_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSummary:
+    """The plan of one environment, in numbers and sentences."""
+
+    job: EnvironmentJob
+    items: Sequence[PlanItem]
+    #: The items that the plan changes: those that an approval includes, or all with a job.
+    included: Sequence[PlanItem]
+    outlooks: Mapping[str, FlowOutlook]
+    now: datetime
+    is_file: bool = False
+
+    @cached_property
+    def counts(self) -> Mapping[Outlook, int]:
+        """Return the number of flows by outlook."""
+        return Counter(one.outlook for one in self.outlooks.values())
+
+    @cached_property
+    def blocking(self) -> list[FirewallIssueSummary]:
+        """Return the firewall issues at which flows of the plan pause."""
+        blocked = {
+            issue.name
+            for one in self.outlooks.values()
+            if one.outlook is Outlook.FIREWALL
+            for issue in one.firewall_issues
+            if not issue.fix_by_app
+        }
+        return [issue for issue in self.job.firewall_issues if issue.name in blocked]
+
+    @property
+    def parts(self) -> list[tuple[Outlook, str, int, str, str]]:
+        """Return outlook, look, number, words and icon of each part of the plan."""
+        walls = len(self.blocking)
+        firewalls = "a firewall" if walls == 1 else f"{walls} firewalls"
+        said = (
+            (Outlook.NO_PAUSE, "work", "go", "migrates", "migrate", "without a known pause"),
+            (Outlook.FIREWALL, "wait", "pause", "pauses", "pause", f"at {firewalls}"),
+            (
+                Outlook.PERSON,
+                "wait",
+                "person",
+                "pauses",
+                "pause",
+                "until a person changes a caller",
+            ),
+            (Outlook.HAS_JOB, "work", "go", "was", "were", "started before this approval"),
+            (Outlook.NOT_INCLUDED, "over", "idle", "is", "are", "not included"),
+        )
+        return [
+            (outlook, look, number, f"{singular if number == 1 else plural} {rest}", icon)
+            for outlook, look, icon, singular, plural, rest in said
+            if (number := self.counts.get(outlook, 0))
+        ]
+
+    @property
+    def not_included_count(self) -> int:
+        """Return the number of flows that the plan does not change."""
+        return self.counts.get(Outlook.NOT_INCLUDED, 0)
+
+    @cached_property
+    def not_included(self) -> list[tuple[int, str, str]]:
+        """Return how many flows are not included, with the reason and what to do about it."""
+        found = Counter[str]()
+        for item in self.items:
+            if item.needs_changes:
+                found[NotMigratedReason.NEEDS_CHANGES] += 1
+            elif not item.action.has_job:
+                found[item.not_migrated_reason or ""] += 1
+        words = {**LEFT_WORDS, "": ("migrated already", "")}
+        return [(number, *words.get(why, (why, ""))) for why, number in found.items()]
+
+    @cached_property
+    def unknowns(self) -> list[AcceptedUnknowns]:
+        """Return the unknowns of the included flows, those with equal consequences together."""
+        by_texts: dict[tuple[str, ...], list[str]] = {}
+        for item in self.included:
+            by_texts.setdefault(item.unknowns, []).append(item.display_name)
+        flows: dict[str, list[str]] = {}
+        for texts, names in by_texts.items():
+            for text in texts:
+                flows.setdefault(text, []).extend(names)
+        alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for text, names in flows.items():
+            alike.setdefault((unknown_of(text).consequence, tuple(names)), []).append(text)
+        return [
+            AcceptedUnknowns(
+                titles=tuple(unknown_of(text).title for text in texts),
+                consequence=consequence,
+                flow_count=len(names),
+                flow_names=tuple(sorted(names, key=natural_key)[:_NAMED]),
+            )
+            for (consequence, names), texts in alike.items()
+        ]
+
+    @cached_property
+    def firewalls(self) -> list[tuple[FirewallIssueSummary, list[str], int]]:
+        """Return each firewall issue with the first names of its flows and their number."""
+        names = {item.workflow_id: item.display_name for item in self.items}
+        return [
+            (
+                issue,
+                [names.get(flow, flow) for flow in issue.workflow_ids[:_NAMED_BY_FIREWALL]],
+                max(issue.flow_count, len(issue.workflow_ids)),
+            )
+            for issue in sorted(self.job.firewall_issues, key=lambda one: bool(one.fix_by_app))
+        ]
+
+    @property
+    def findings(self) -> Sequence[str]:
+        """Return the findings that the page shows."""
+        return self.job.findings if self.is_file else self.job.findings[:_MOST_FINDINGS]
+
+    @cached_property
+    def effects(self) -> Mapping[str, int]:
+        """Return how many included flows are copied, cut over, changed in place, and the rest."""
+        kinds = Counter(
+            (item.action, item.migration_method, item.has_trigger_url) for item in self.included
+        )
+
+        def count(takes: Callable[[PlannedAction, MigrationMethod, bool], bool]) -> int:
+            return sum(number for kind, number in kinds.items() if takes(*kind))
+
+        def is_updated(action: PlannedAction, method: MigrationMethod, _: bool = True) -> bool:
+            return action.is_copy and method is MigrationMethod.UPDATE_CALLERS
+
+        callers = {
+            (caller.kind, caller.label)
+            for item in self.included
+            if item.callers and is_updated(item.action, item.migration_method)
+            for caller in item.callers
+            if not caller.manual_reason and caller.kind != "more"
+        }
+        return {
+            "copies": count(lambda action, *_: action.is_copy),
+            "new_urls": count(lambda *kind: is_updated(*kind) and kind[2]),
+            "callers": len(callers),
+            "restarts": sum(kind == "app_setting" for kind, _ in callers),
+            "kept_on": count(is_updated),
+            "cut_over": count(lambda action, *_: action is PlannedAction.CUT_OVER),
+            "in_place": count(lambda action, *_: action.is_work and not action.is_copy),
+            "continued": count(lambda action, *_: not action.is_work),
+        }
+
+    @property
+    def state(self) -> tuple[str, str, str]:
+        """Return look, icon and words of the plan's state."""
+        job = self.job
+        has_expired = bool(job.approval_expires_at and job.approval_expires_at <= self.now)
+        if self.job.awaits_approval:
+            return ("over", "clock", "Expired") if has_expired else _AWAITING
+        if job.state is EnvironmentJobState.CANCELLED:
+            never = job.awaiting_approval_count and has_expired
+            return "over", "idle", "Expired" if never else "Cancelled"
+        if job.needs_action:
+            return "person", "stop", str(job.state).replace("_", " ").capitalize()
+        if not job.mode.writes:
+            return "over", "plan", "Dry run"
+        if job.approved_by:
+            return "done", "ok", "Approved"
+        return "work", "go", str(job.state).replace("_", " ").capitalize()
