@@ -1,5 +1,6 @@
 """`cmkflow evidence`: export the evidence for a remediation, and check an evidence file."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from cmkflow.named_files import named_file, write_file
 from cmkflow.names import RemediationId
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
-from shared.domain.evidence_file import find_manifest_differences
+from shared.errors import CmkflowError
 
 app = typer.Typer(no_args_is_help=True, help="Export the evidence for a remediation, and check it.")
 
@@ -55,20 +56,65 @@ def check(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", parser=named_file, help="Evidence file to check.")
     ],
+    sha256: Annotated[
+        str,
+        typer.Option(metavar="HASH", help="Expected SHA-256 of the file.", show_default=False),
+    ] = "",
+    key_id: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Expected key, such as https://VAULT.vault.azure.net/keys/NAME. Reads the public "
+            "key from the vault, as the account of `az login`.",
+            show_default=False,
+        ),
+    ] = "",
+    public_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            parser=named_file,
+            help="Expected public key, as PEM. Repeat it for earlier versions of the key.",
+            show_default=False,
+        ),
+    ] = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Check an evidence file against its manifest, offline. Exits with 1 if a file differs."""
+    """Check the files and the signature of an evidence file.
+
+    Offline, unless you use --key-id. Exits with 1 if something is wrong.
+    """
+    from cmkflow.evidence_check import ExpectedEvidence, check_evidence
+
     try:
+        expected = ExpectedEvidence(
+            sha256=sha256,
+            fingerprints=frozenset(map(_read_fingerprint, public_key or ())),
+            key_id=key_id,
+            read_public_key=_read_public_key,
+        )
         with file.open("rb") as content:
-            found = list(find_manifest_differences(content))
-            content.seek(0)
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            found = check_evidence(content, expected)
     except OSError as err:
-        raise typer.BadParameter(f"Cannot read {file}: {err.strerror}.") from None
-    except ValueError as err:
+        raise typer.BadParameter(f"Cannot read {err.filename}: {err.strerror}.") from None
+    except (ValueError, CmkflowError) as err:
         echo(f"{file}: {err}", err=True)
         raise typer.Exit(1) from None
-    if found:
-        print_text(Text("\n".join(found)), is_paged=not no_pager)
+    print_text(Text("\n".join([*found.problems, *found.notes])), is_paged=not no_pager)
+    if found.problems:
         raise typer.Exit(1)
-    echo(f"All files match the manifest. SHA-256 of the evidence file: {digest}")
+
+
+def _read_fingerprint(path: Path) -> str:
+    from shared.signatures import fingerprint
+
+    try:
+        return fingerprint(path.read_text())
+    except ValueError as err:
+        raise typer.BadParameter(f"{path}: {err}") from None
+
+
+def _read_public_key(key_id: str) -> str:
+    from cmkflow.signing_key import read_signing_key
+
+    return asyncio.run(read_signing_key(key_id)).public_key

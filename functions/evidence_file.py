@@ -1,4 +1,4 @@
-"""Write the evidence file: JSON, CSV, an HTML report and a manifest, as a zip."""
+"""Write the evidence file: JSON, CSV, an HTML report and a signed manifest, as a zip."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,10 +18,12 @@ from functions.http_responses import ApiResponse
 from shared.domain.evidence_file import APPROVED_PLANS, EvidenceFile
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.signature import format_signature
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
 from shared.html_pages import pages_style, rendered
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
+from shared.use_cases.sign_content import try_to_sign
 
 #: Maximum size of the run history in an evidence file, in bytes; the rest is listed as omitted.
 MOST_RUN_BYTES = 64 * 1024 * 1024
@@ -102,7 +104,9 @@ class _Writer:
         }
         self.pack.write("report.html", rendered(_PAGE, values).encode())
         said = {"remediation": self.evidence.remediation.id, "omitted": self.omitted}
-        return await asyncio.to_thread(self.pack.zipped, said)
+        manifest = await asyncio.to_thread(self.pack.manifest, said)
+        signature = await try_to_sign(self.evidence.services, manifest)
+        return await asyncio.to_thread(self.pack.zipped, manifest, format_signature(signature))
 
     async def _write_plans(self, job: EnvironmentJob) -> None:
         async for item in self.evidence.plan(job):

@@ -117,6 +117,15 @@ module operatorVault 'modules/operator-vault.bicep' = {
   }
 }
 
+module evidenceKey 'modules/evidence-key.bicep' = {
+  scope: group
+  params: {
+    vaultName: operatorVault.outputs.name
+    token: token
+    principalId: identities.outputs.appPrincipalId
+  }
+}
+
 module settingsVaultRights 'modules/settings-vault.bicep' = [
   for id in settingsVaults: {
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
@@ -139,6 +148,7 @@ module app 'modules/function-app.bicep' = {
     subscriptionIds: join(watched, ',')
     serviceAccountClientId: serviceAccountClientId
     serviceAccountTokenCacheUrl: operatorVault.outputs.tokenCacheUrl
+    evidenceKeyUrl: evidenceKey.outputs.keyUrl
     signInClientId: signInClientId
     tunables: tunables
   }
@@ -208,3 +218,4 @@ output CMKFLOW_TENANT_ID string = tenant().tenantId
 output CMK_PRINCIPAL_ID string = identities.outputs.appPrincipalId
 output CMK_CLIENT_ID string = identities.outputs.appClientId
 output CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheUrl
+output CMK_EVIDENCE_KEY string = evidenceKey.outputs.keyUrl

@@ -84,6 +84,10 @@ class Settings(AccessSettings):
     #: Key for archives in a folder, which then must be set: 32 bytes in URL-safe base64.
     archive_key: str = Field("", repr=False)
 
+    #: URL of the Key Vault key that signs evidence files and seals the audit log. Without a
+    #: version, the current version signs. Empty: nothing is signed.
+    evidence_key: str = ""
+
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and
     #: lowers the rate.

@@ -14,6 +14,7 @@ param insightsConnectionString string
 param subscriptionIds string
 param serviceAccountClientId string
 param serviceAccountTokenCacheUrl string
+param evidenceKeyUrl string
 param signInClientId string
 
 @secure()
@@ -33,6 +34,7 @@ var places = {
   CMK_CLIENT_ID: identityClientId
   CMK_SERVICE_ACCOUNT_CLIENT_ID: serviceAccountClientId
   CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET: serviceAccountTokenCacheUrl
+  CMK_EVIDENCE_KEY: evidenceKeyUrl
   CMK_STORAGE_ACCOUNT: storageAccount
   CMK_SIGN_IN_CLIENT_ID: signInClientId
   // App Service authentication: the identity's token replaces the registration's secret.

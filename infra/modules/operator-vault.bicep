@@ -33,4 +33,5 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+output name string = vault.name
 output tokenCacheUrl string = '${vault.properties.vaultUri}secrets/operator-token-cache'

@@ -23,6 +23,8 @@ POLICY_IDENTITY = "6f2f8b0c-6a35-4c4b-9d0e-0d6f1f0f2a04"
 EDGE_FIREWALL, RECEIPTS_GROUP = "afw-edge", "nsg-receipts"
 _ADDRESS = "203.0.113.10"
 REGIONS = ("WestEurope", "NorthEurope")
+#: Signs evidence files.
+EVIDENCE_KEY = "evidence"
 #: Where the operator's token cache rests.
 OPERATOR_SECRET = "cmkflow-operator"
 
@@ -61,7 +63,9 @@ def _application_vault() -> Json:
         for system in SYSTEMS
         if system.secret
     ]
-    return {"id": f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}", "secrets": secrets}
+    keys = [{"name": EVIDENCE_KEY, "kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}]
+    vault = f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}"
+    return {"id": vault, "secrets": secrets, "keys": keys}
 
 
 def _policy() -> Json:

@@ -6,6 +6,7 @@ from typing import Any
 
 from local_cloud.demo import customer_care, operations
 from local_cloud.demo.azure import (
+    EVIDENCE_KEY,
     OPERATOR_SECRET,
     POLICY_SYSTEM_ID,
     azure,
@@ -130,6 +131,7 @@ def app_settings() -> dict[str, str]:
         "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": (
             f"https://{APPLICATION_VAULT}.vault.azure.net/secrets/{OPERATOR_SECRET}"
         ),
+        "CMK_EVIDENCE_KEY": f"https://{APPLICATION_VAULT}.vault.azure.net/keys/{EVIDENCE_KEY}",
         "CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE": str(CALLS_PER_MINUTE),
         "CMK_FLOW_SERVICE_REQUESTS_PER_DAY": str(24 * 60 * CALLS_PER_MINUTE),
         "CMK_DATAVERSE_REQUESTS_PER_MINUTE": str(CALLS_PER_MINUTE),

@@ -78,6 +78,7 @@ class MicrosoftServices:
         from shared.adapters.azure.app_settings import SiteAppSettings
         from shared.adapters.azure.key_vault_keys import VaultKeys
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
+        from shared.adapters.azure.signing_keys import VaultSigningKeys
         from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
         from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
@@ -113,6 +114,7 @@ class MicrosoftServices:
             app_settings=SiteAppSettings(self.resources),
             secrets=secrets,
             keys=VaultKeys(self.vaults, self.resources),
+            signing_keys=VaultSigningKeys(self.vaults),
             service_tags=self._service_tags(),
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,

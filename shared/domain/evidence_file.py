@@ -1,6 +1,7 @@
 """Build and check an evidence file: a zip whose manifest lists every file with its SHA-256.
 
-The same content gives the same bytes: files are sorted and have a fixed time.
+The manifest is signed. The same content gives the same bytes: files are sorted and have a fixed
+time.
 """
 
 import csv
@@ -11,12 +12,16 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from shared.domain.signature import Signature, parse_signature
 from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 MANIFEST = "manifest.json"
+#: The signature of the manifest's bytes, or the reason why there is none.
+SIGNATURE = "signature.json"
 #: Approved plans. The name of each is its plan version, the beginning of its SHA-256.
 APPROVED_PLANS = "approved-plans/"
 #: Hex digits of a plan version.
@@ -28,6 +33,9 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _CHUNK_SIZE = 1024 * 1024
 #: Largest manifest in bytes; one file takes about 150 of them.
 _LARGEST_MANIFEST = 64 * 1024 * 1024
+_LARGEST_SIGNATURE = 64 * 1024
+#: Files that the manifest does not list.
+_UNNAMED = frozenset({MANIFEST, SIGNATURE})
 #: Errors of a file that is no zip, or is damaged, encrypted or compressed in another way.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
@@ -53,23 +61,24 @@ class EvidenceFile:
         csv.writer(line).writerow(map(spreadsheet_cell, texts))
         self.write(name, line.getvalue().encode("utf-8", "replace"))
 
-    def zipped(self, about: Mapping[str, object]) -> bytes:
-        """Return the zip; its manifest contains `about`."""
+    def manifest(self, about: Mapping[str, object]) -> bytes:
+        """Return the manifest of the files written so far; it contains `about`."""
         files = {}
         for name, path in sorted(self._files.items()):
             with path.open("rb") as file:
                 digest, size = _hash_and_size(file)
             files[name] = {"sha256": digest, "bytes": size}
         manifest = {"format": _FORMAT, **about, "files": files}
+        return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
+
+    def zipped(self, manifest: bytes, signature: bytes) -> bytes:
+        """Return the zip with the files, their manifest and its signature file."""
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
-            text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-            archive.writestr(_zip_info(MANIFEST), text)
-            for name in files:
-                with (
-                    self._files[name].open("rb") as file,
-                    archive.open(_zip_info(name), "w") as member,
-                ):
+            archive.writestr(_zip_info(MANIFEST), manifest)
+            archive.writestr(_zip_info(SIGNATURE), signature)
+            for name, path in sorted(self._files.items()):
+                with path.open("rb") as file, archive.open(_zip_info(name), "w") as member:
                     shutil.copyfileobj(file, member)
         return target.getvalue()
 
@@ -79,25 +88,44 @@ def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
 
     Raises `ValueError` if the file is no evidence file.
     """
+    with _opened(file) as archive:
+        files = json.loads(_read(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
+        named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
+        yield from _differences(archive, named)
+
+
+def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
+    """Return the manifest and its unchecked signature, or the reason why there is none.
+
+    Raises `ValueError` if the file is no evidence file.
+    """
+    with _opened(file) as archive:
+        manifest = _read(archive, MANIFEST, _LARGEST_MANIFEST)
+        if SIGNATURE not in archive.namelist():
+            return manifest, "it has no signature file"
+        return manifest, parse_signature(_read(archive, SIGNATURE, _LARGEST_SIGNATURE))
+
+
+@contextmanager
+def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
-            yield from _differences(archive, _read_manifest(archive))
+            yield archive
     except (*_BROKEN, KeyError, TypeError, AttributeError, ValueError) as err:
         raise ValueError(f"this is not an evidence file: {err}") from err
 
 
-def _read_manifest(archive: zipfile.ZipFile) -> Mapping[str, tuple[str, int]]:
-    if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
-        raise ValueError("its manifest is too large")
-    files = json.loads(archive.read(MANIFEST))["files"]
-    return {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
+def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
+    if archive.getinfo(name).file_size > largest:
+        raise ValueError(f"its {name} is too large")
+    return archive.read(name)
 
 
 def _differences(archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]]) -> Iterator[str]:
     there = [info.filename for info in archive.infolist()]
     yield from (f"{name} is in it twice" for name in sorted({*there}) if there.count(name) > 1)
     yield from (f"{name} is missing" for name in sorted(named.keys() - {*there}))
-    yield from (f"{name} is not in the manifest" for name in sorted({*there} - {MANIFEST, *named}))
+    yield from (f"{name} is not in the manifest" for name in sorted({*there} - {*_UNNAMED, *named}))
     for name in sorted(named.keys() & {*there}):
         try:
             with archive.open(name) as member:

@@ -15,6 +15,7 @@ from shared.ports.azure import (
     Secret,
     Secrets,
     ServiceTags,
+    SigningKeys,
     Site,
 )
 from shared.ports.clock import Clock
@@ -109,6 +110,7 @@ __all__ = [
     "Secret",
     "Secrets",
     "ServiceTags",
+    "SigningKeys",
     "Site",
     "SolutionPlacement",
     "Solutions",

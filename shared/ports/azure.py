@@ -8,6 +8,7 @@ from typing import Protocol
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.service_tags import ServiceTagList
+from shared.domain.signature import SigningKey
 from shared.ports.power_platform import ResultPage
 
 
@@ -90,6 +91,19 @@ class Keys(Protocol):
 
         If a vault's network rules block the app, Azure Resource Manager returns them.
         """
+
+
+class SigningKeys(Protocol):
+    """Sign with RSA keys in Key Vault."""
+
+    async def read(self, key_url: str) -> SigningKey:
+        """Return a version of an RSA key; without a version in the URL, the current one.
+
+        Raises `NotFound`, and `PlatformError` for another kind of key.
+        """
+
+    async def sign(self, key: SigningKey, digest: bytes) -> bytes:
+        """Return the RS256 signature of a SHA-256 digest."""
 
 
 class ServiceTags(Protocol):

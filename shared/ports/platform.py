@@ -10,6 +10,7 @@ from shared.ports.azure import (
     ResourceWriter,
     Secrets,
     ServiceTags,
+    SigningKeys,
 )
 from shared.ports.power_platform import (
     ConnectionReferences,
@@ -42,6 +43,7 @@ class StepPorts:
     principals: PrincipalDirectory
     solutions: Solutions
     keys: Keys
+    signing_keys: SigningKeys
     service_tags: ServiceTags
     resource_writer: ResourceWriter
 

@@ -4,6 +4,7 @@ Writes nothing, but may renew the sign-in of the service account. A check that f
 the others.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -47,6 +48,10 @@ _REMEDIES: Mapping[str, str] = {
     "operator": "Sign in the service account: cmkflow service-account sign-in.",
     "subscriptions": WATCHED.fix,
     "keys": _READER,
+    "evidence_key": (
+        "Deploy again (azd up), which creates the key and its role, or set CMK_EVIDENCE_KEY to an "
+        "RSA key whose public key the app may read and that it may sign with."
+    ),
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
     "callers": _READER,
     "firewalls": _READER,
@@ -234,6 +239,21 @@ async def _keys(services: Services) -> list[Finding]:
     return [passed("keys", f"Enterprise policies: {number}. Check their keys: cmkflow key check.")]
 
 
+async def _evidence_key(services: Services) -> list[Finding]:
+    url = services.settings.evidence_key
+    if not url:
+        text = "Evidence files are not signed, and the audit log is not sealed."
+        fix = "Set CMK_EVIDENCE_KEY to a key that can only sign (docs/evidence.md)."
+        return [warning("evidence_key", text, fix)]
+    key = await services.signing_keys.read(url)
+    await services.signing_keys.sign(key, hashlib.sha256(b"doctor").digest())
+    found = [passed("evidence_key", "The app can sign with the key.", key.id)]
+    if others := key.operations - {"sign", "verify"}:
+        text = f"The key can be used for more than signatures: {', '.join(sorted(others))}."
+        found.append(warning("evidence_key", text, "Use a key that can only sign.", key.id))
+    return found
+
+
 async def _service_tags(services: Services) -> list[Finding]:
     tags = await services.service_tags.get_list()
     return [passed("service_tags", f"Microsoft's service tag list, version {tags.change_number}.")]
@@ -279,6 +299,7 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "operator": _service_account,
     "subscriptions": _subscriptions,
     "keys": _keys,
+    "evidence_key": _evidence_key,
     "service_tags": _service_tags,
     "callers": _callers,
     "firewalls": _firewalls,

@@ -39,6 +39,7 @@ from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.resource_writer import FakeResourceWriter
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
+from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.solutions import FakeSolutions
 from tests.fakes.test_world import World
 from tests.fakes.workflows import FakeWorkflows
@@ -100,6 +101,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         app_settings=FakeAppSettings(world),
         secrets=FakeSecrets(world),
         keys=FakeKeys(world),
+        signing_keys=FakeSigningKeys(world),
         service_tags=FakeServiceTags(world),
         resources=ResumableResources(FakeResourceReader(world)),
         resource_writer=FakeResourceWriter(world),

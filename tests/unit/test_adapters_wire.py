@@ -9,6 +9,7 @@ from shared.adapters.azure.key_vault import VaultClient
 from shared.adapters.azure.key_vault_keys import PolicyEntity, VaultProtectionEntity
 from shared.adapters.azure.key_vault_secrets import VaultSecrets
 from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.azure.signing_keys import VaultSigningKeys
 from shared.adapters.dataverse.workflows import WorkflowEntity
 from shared.adapters.entra.no_service_account import NoServiceAccount
 from shared.adapters.flow_service.access import FlowServiceAccountFlows
@@ -20,7 +21,7 @@ from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowState
-from shared.errors import ServiceUnavailable
+from shared.errors import PlatformError, ServiceUnavailable
 from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
@@ -297,3 +298,12 @@ def test_a_name_with_a_signature_is_read_without_it() -> None:
     ]
 
     assert set(names) == {f"Call https://p.logic.azure.com/…/workflows/{HEX}/…"}
+
+
+@pytest.mark.parametrize("key", [{"kty": "EC", "x": "AA"}, {"kty": "RSA", "n": "AQAB", "e": "AA"}])
+async def test_a_key_that_is_no_rsa_key_cannot_sign(key: dict[str, str]) -> None:
+    """An elliptic curve has no modulus; numbers that are no key are no key."""
+    vaults = VaultClient(*scripted({"key": {"kid": "https://v/keys/k/1", **key}}))
+
+    with pytest.raises(PlatformError, match="not an RSA key"):
+        await VaultSigningKeys(vaults).read("https://v/keys/k")

@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.evidence_file import MANIFEST, EvidenceFile, find_manifest_differences
+from shared.domain.evidence_file import (
+    MANIFEST,
+    SIGNATURE,
+    EvidenceFile,
+    find_manifest_differences,
+    read_signature,
+)
+from shared.domain.signature import Signature, format_signature
 
 PLAN = b'{"environment": "e"}'
 VERSION = hashlib.sha256(PLAN).hexdigest()[:16]
 APPROVED = f"approved-plans/e/{VERSION}.json"
+SIGNED = format_signature("a test")
 
 
 def packed(folder: Path, *, order: int = 1) -> bytes:
@@ -23,7 +31,7 @@ def packed(folder: Path, *, order: int = 1) -> bytes:
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
         pack.write(name, content)
     pack.write("b.jsonl", b"2\n")
-    return pack.zipped({"remediation": "r"})
+    return pack.zipped(pack.manifest({"remediation": "r"}), SIGNED)
 
 
 def found(content: bytes) -> list[str]:
@@ -41,6 +49,11 @@ def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes
         for name, text in files.items():
             archive.writestr(name, text)
     return target.getvalue()
+
+
+def remove_signature(files: dict[str, bytes]) -> None:
+    """Make a pack of a version that signed nothing."""
+    del files[SIGNATURE]
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
@@ -119,7 +132,7 @@ def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("name", [MANIFEST, "a.json"])
+@pytest.mark.parametrize("name", [MANIFEST, SIGNATURE, "a.json"])
 def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
     """Some tools show the first of two files, some the last: the manifest is one of them."""
     target = io.BytesIO(packed(tmp_path / "a"))
@@ -165,5 +178,36 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
     """Names come from the tenant, and somebody opens the table in a spreadsheet."""
     pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
-    with zipfile.ZipFile(io.BytesIO(pack.zipped({}))) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack.zipped(pack.manifest({}), SIGNED))) as archive:
         assert archive.read("a.csv") == b"'=1+1,'@x,'-1,\"a,b\",,7\r\n"
+
+
+def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: Path) -> None:
+    """What was signed are the bytes of the manifest, as they are in the zip."""
+    signature = Signature(key_id="k", public_key="p", value="v")
+    pack = EvidenceFile(tmp_path)
+    manifest = pack.manifest({})
+
+    content = pack.zipped(manifest, format_signature(signature))
+
+    assert read_signature(io.BytesIO(content)) == (manifest, signature)
+
+
+def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> None:
+    """An older pack has no signature file."""
+    content = packed(tmp_path / "a")
+
+    older = changed(content, remove_signature)
+
+    assert read_signature(io.BytesIO(content))[1] == "a test"
+    assert read_signature(io.BytesIO(older))[1] == "it has no signature file"
+    assert found(older) == []
+
+
+@pytest.mark.parametrize("text", [b"[]", b"{", b'{"value": 1}', b'{"value": "v"}', b'{"x": "y"}'])
+def test_read_signature_of_damaged_signature_raises(tmp_path: Path, text: bytes) -> None:
+    """It may have any content."""
+    content = changed(packed(tmp_path / "a"), lambda files: files.update({SIGNATURE: text}))
+
+    with pytest.raises(ValueError, match="not an evidence file"):
+        read_signature(io.BytesIO(content))

@@ -203,6 +203,25 @@ def test_the_app_may_read_the_vaults_that_settings_refer_to() -> None:
     assert "Key Vault Secrets User" not in without
 
 
+def test_the_app_may_only_read_and_sign_with_the_evidence_key() -> None:
+    """At the key, not at its vault; and the key can do nothing else."""
+    [key] = resources("Microsoft.KeyVault/vaults/keys")
+    [role] = [
+        one for one in resources(CUSTOM_ROLE) if "evidence key" in one["properties"]["roleName"]
+    ]
+    [assignment] = [one for one in resources(ROLE) if role_of(one) == role["name"]]
+    [permission] = role["properties"]["permissions"]
+
+    assert (key["properties"]["kty"], key["properties"]["keyOps"]) == ("RSA", ["sign", "verify"])
+    assert "vaults/keys', " in assignment["id"].partition("roleAssignments")[0]
+    assert permission == {
+        "dataActions": [
+            "Microsoft.KeyVault/vaults/keys/read",
+            "Microsoft.KeyVault/vaults/keys/sign/action",
+        ]
+    }
+
+
 def test_a_deleted_vault_is_in_the_way_of_no_new_one() -> None:
     """It keeps its name for ninety days, so the name is that of an identity, which is new too."""
     [vault] = resources("Microsoft.KeyVault/vaults")

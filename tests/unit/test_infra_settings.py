@@ -14,6 +14,7 @@ PLACES = {
     "service_account_client_id",
     "sign_in_client_id",
     "service_account_token_cache_secret",
+    "evidence_key",
     "service_bus_namespace",
     "storage_account",
 }

@@ -10,7 +10,6 @@ from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.azure.vault_contents import Key, SimulatedKeyVersion, VaultContents
-from local_cloud.tenant.azure.vault_keys import OPERATIONS
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _KEYS = f"{GROUP}/providers/{VAULTS}/{{vault}}/keys"
@@ -110,7 +109,7 @@ def _version(
 
 
 def _with_details(item: JsonObject, key: Key) -> JsonObject:
-    details = {"kty": key.key_type, "keyOps": OPERATIONS, "keySize": key.size}
+    details = {"kty": key.key_type, "keyOps": key.operations, "keySize": key.size}
     if key.rotation_policy:
         details["rotationPolicy"] = key.rotation_policy
     return item | {"properties": item["properties"] | details}

@@ -11,8 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from local_cloud.tenant.azure.key_material import private_key
+
+#: What a key may be used for unless its maker says otherwise.
+OPERATIONS = ("encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey")
 #: Versions of keys and secrets are 32 hexadecimal digits.
 _VERSION_BYTES = 16
+
+
+def encode_base64url(content: bytes) -> str:
+    """Return base64url without padding, as Key Vault spells bytes."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def new_version_id() -> str:
@@ -62,8 +73,22 @@ class SimulatedKeyVersion:
     version: str
     attributes: Attributes
     tags: dict[str, str] = field(default_factory=dict)
-    #: Base64url of the public modulus.
-    modulus: str
+    key_name: str
+    #: Of the versions of the key: 0 is the oldest.
+    number: int
+    #: Bits.
+    size: int
+
+    @property
+    def private_key(self) -> RSAPrivateKey:
+        """The private key."""
+        return private_key(self.key_name, self.number, self.size)
+
+    @property
+    def modulus(self) -> str:
+        """Base64url of the public modulus."""
+        modulus = self.private_key.public_key().public_numbers().n
+        return encode_base64url(modulus.to_bytes(self.size // 8))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +130,8 @@ class Key(_Versions[SimulatedKeyVersion]):
     key_type: str = "RSA"
     #: Bits.
     size: int = 2048
+    #: What it may be used for.
+    operations: list[str] = field(default_factory=lambda: list(OPERATIONS))
     #: As Key Vault answers `/rotationpolicy`, without id.
     rotation_policy: dict[str, Any] = field(default_factory=dict)
 
@@ -112,11 +139,12 @@ class Key(_Versions[SimulatedKeyVersion]):
         self, attributes: Attributes, version: str | None = None
     ) -> SimulatedKeyVersion:
         """Put a new current version on top."""
-        modulus = base64.urlsafe_b64encode(b"\xc1" + secrets.token_bytes(self.size // 8 - 1))
         added = SimulatedKeyVersion(
             version=version or new_version_id(),
             attributes=attributes,
-            modulus=modulus.decode().rstrip("="),
+            key_name=self.name,
+            number=len(self.versions),
+            size=self.size,
         )
         self.versions.append(added)
         return added

@@ -1,8 +1,12 @@
-"""Keys of a vault: read, rotate, switch versions on and off (platform.md#vault-api)."""
+"""Keys of a vault: read, rotate, sign, switch versions on and off (platform.md#vault-api)."""
+
+import base64
+import binascii
 
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.events import KeyEvent, KeyEventPayload, publish_key_event
+from local_cloud.tenant.azure.key_material import sign_digest
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.vault_call import (
     VaultCall,
@@ -15,11 +19,12 @@ from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     Key,
     SimulatedKeyVersion,
+    encode_base64url,
     rotate,
     to_epoch,
 )
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
-OPERATIONS = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]
 _KEY_TYPES = ("RSA", "RSA-HSM")
 _KEY_SIZES = (2048, 3072, 4096)
 
@@ -37,6 +42,7 @@ def routes() -> list[Route]:
         vault_route("GET", key, get_key),
         vault_route("GET", f"{key}/", get_key),
         vault_route("GET", f"{key}/{{version}}", get_key),
+        vault_route("POST", f"{key}/{{version}}/sign", sign),
         vault_route("PATCH", f"{key}/", update_key),
         vault_route("PATCH", f"{key}/{{version}}", update_key),
     ]
@@ -79,6 +85,7 @@ async def create_key(call: VaultCall) -> JsonObject:
     attributes = Attributes(created=call.now, updated=call.now)
     attributes.change(body.get("attributes") or {}, call.now)
     key = call.vault.keys.setdefault(name.lower(), Key(name=name, key_type=kind, size=size))
+    key.operations = body.get("key_ops") or key.operations
     return await _announce(call, key, key.add_version(attributes))
 
 
@@ -112,6 +119,26 @@ async def update_key(call: VaultCall) -> JsonObject:
     if body.get("tags") is not None:
         version.tags = body["tags"]
     return _bundle(call, key, version)
+
+
+async def sign(call: VaultCall) -> JsonObject:
+    """Sign a SHA-256 digest with a version of a key."""
+    key, body = _existing_key(call), await call.json()
+    version = _existing_version(call, key)
+    if not version.attributes.is_usable(call.now):
+        message = f"Operation sign is not allowed on a disabled key {key.name}."
+        raise SimulatedPlatformError(403, "Forbidden", message, innererror={"code": "KeyDisabled"})
+    if "sign" not in key.operations:
+        message = f"Operation sign is not permitted on this key {key.name}."
+        raise SimulatedPlatformError(403, "Forbidden", message)
+    if body.get("alg") != "RS256":
+        raise bad_parameter(f"Key and signing algorithm '{body.get('alg')}' are incompatible.")
+    try:
+        digest = base64.urlsafe_b64decode(f"{body.get('value', '')}==")
+        value = sign_digest(version.private_key, digest)
+    except (binascii.Error, ValueError) as error:
+        raise bad_parameter("The value is not a SHA-256 digest in base64url.") from error
+    return {"kid": _kid(call, key, version), "value": encode_base64url(value)}
 
 
 def _existing_key(call: VaultCall) -> Key:
@@ -153,7 +180,7 @@ def _bundle(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObje
         "key": {
             "kid": _kid(call, key, version),
             "kty": key.key_type,
-            "key_ops": OPERATIONS,
+            "key_ops": key.operations,
             "n": version.modulus,
             "e": "AQAB",
         },

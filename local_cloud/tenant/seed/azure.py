@@ -29,6 +29,7 @@ from local_cloud.tenant.azure.state import (
     GuardedHost,
 )
 from local_cloud.tenant.azure.vault_contents import (
+    OPERATIONS,
     Attributes,
     Key,
     SecretVersion,
@@ -129,6 +130,7 @@ def _key(description: JsonObject, now: datetime) -> Key:
         name=description["name"],
         key_type=description.get("kty", "RSA"),
         size=description.get("keySize", 2048),
+        operations=list(description.get("keyOps", OPERATIONS)),
         rotation_policy=description.get("rotationPolicy", {}),
     )
     for version in description.get("versions", [{}]):

@@ -53,6 +53,13 @@ class VaultClient:
         call = ServiceRequest(method="PUT", url=url, params=_VERSION, body=body)
         await self._http.send(self._service, call)
 
+    async def post(self, url: str, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the result of an operation that changes nothing, such as a signature."""
+        call = ServiceRequest(
+            method="POST", url=url, params=_VERSION, body=body, is_repeatable=True
+        )
+        return read_object(self._service, await self._http.send(self._service, call))
+
     def items(self, url: str) -> AsyncIterator[object]:
         """Yield the items of a paged list."""
         return self._http.items(

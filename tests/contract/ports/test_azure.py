@@ -1,5 +1,7 @@
 """What both implementations of the ports onto Azure do."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -8,8 +10,10 @@ import pytest
 
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.permissions import resource_group
+from shared.domain.signature import Signature
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.resumable_resources import resuming
+from shared.signatures import is_signature_valid
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
@@ -286,3 +290,33 @@ async def test_members_of_a_resource_are_changed_and_the_others_stay(side: Side)
     assert web["http20Enabled"] is True
     with pytest.raises(NotFound):
         await writer.patch(f"{SITE_ID}-gone/config/web", API_VERSION, {"properties": {}})
+
+
+async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
+    """The public key checks what the private key has signed; without a version, the newest."""
+    keys, content = side.ports.signing_keys, b"a manifest"
+    vault = await side.ports.keys.vault(VAULT_ID)
+    newest, oldest = await side.ports.keys.key_versions(vault, "pp-cmk")
+
+    current = await keys.read(f"{VAULT_URL}/keys/pp-cmk")
+    older = await keys.read(f"{VAULT_URL}/keys/pp-cmk/{oldest.version}")
+    value = await keys.sign(current, hashlib.sha256(content).digest())
+
+    signature = Signature(
+        key_id=current.id,
+        public_key=current.public_key,
+        value=base64.b64encode(value).decode(),
+    )
+    assert current.id == f"{VAULT_URL}/keys/pp-cmk/{newest.version}"
+    assert older.id == f"{VAULT_URL}/keys/pp-cmk/{oldest.version}"
+    assert current.is_enabled
+    assert {"sign", "verify"} <= current.operations
+    assert is_signature_valid(signature, content)
+    assert not is_signature_valid(replace(signature, public_key=older.public_key), content)
+
+
+async def test_signing_key_that_does_not_exist_is_not_found(side: Side) -> None:
+    """Neither a key nor a version."""
+    for name in ("nothing", "pp-cmk/0123456789abcdef0123456789abcdef"):
+        with pytest.raises(NotFound):
+            await side.ports.signing_keys.read(f"{VAULT_URL}/keys/{name}")

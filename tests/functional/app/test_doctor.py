@@ -14,6 +14,7 @@ from shared.ports import QueueMessage
 from shared.queues import POISON
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
 from tests.fakes.fault_injection import Failing
 from tests.fakes.services import fake_settings
 from tests.functional.cli.cli_app import CommandLine
@@ -28,7 +29,10 @@ OUT = ServiceUnavailable("out")
 @pytest.fixture
 async def scenario() -> Scenario:
     """A tenant of one environment under a key, with an app that holds a URL."""
-    scenario = Scenario(settings=fake_settings(subscription_ids=(SUBSCRIPTION,)))
+    scenario = Scenario(
+        settings=fake_settings(subscription_ids=(SUBSCRIPTION,), evidence_key=KEY_URL)
+    )
+    add_evidence_key(scenario.world)
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.build.link()
     await scenario.opt_in()
@@ -60,7 +64,8 @@ async def test_where_all_is_well_each_check_says_so(scenario: Scenario) -> None:
     assert [one for one in found if one["level"] in {"problem", "unknown"}] == []
     assert [one for one in codes if one not in {"sign_in", "channels", "settings"}] == [
         *("state", "archive", "queues", "timers", "power_platform", "flow_service", "dataverse"),
-        *("operator", "subscriptions", "keys", "service_tags", "callers", "firewalls", "repairs"),
+        *("operator", "subscriptions", "keys", "evidence_key", "service_tags", "callers"),
+        *("firewalls", "repairs"),
     ]
     assert scenario.fakes.store.rows == before
 
@@ -289,3 +294,44 @@ async def test_the_command_shows_the_worst_first_and_ends_so(
     assert ranks == sorted(ranks)
     assert shown.stdout.endswith(f"ok: {levels.count('ok')}\n")
     assert "Fix: " in shown.stdout
+
+
+async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
+    """The current version is named."""
+    found = await of("evidence_key", f"{KEY_URL}/v1")
+
+    assert found["level"] == "ok"
+
+
+async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenario) -> None:
+    """With what to do."""
+    add_evidence_key(scenario.world, is_enabled=False)
+    disabled = await of("evidence_key")
+    scenario.world.keys.clear()
+    missing = await of("evidence_key")
+
+    assert (disabled["level"], missing["level"]) == ("problem", "problem")
+    assert "azd up" in missing["fix"]
+
+
+async def test_evidence_key_that_can_do_more_is_a_warning(scenario: Scenario) -> None:
+    """A key that protects data is not the one to sign with."""
+    (version,) = scenario.world.keys[VAULT_URL, "evidence"]
+    operations = version.operations | {"wrapkey"}
+    scenario.world.keys[VAULT_URL, "evidence"] = [replace(version, operations=operations)]
+
+    found = [one for one in await findings() if one["code"] == "evidence_key"]
+
+    assert [one["level"] for one in found] == ["ok", "warning"]
+    assert "wrapkey" in found[1]["message"]
+
+
+async def test_no_evidence_key_is_a_warning(scenario: Scenario) -> None:
+    """Nothing is signed then."""
+    settings = scenario.services.settings.model_copy(update={"evidence_key": ""})
+    provide(replace(scenario.services, settings=settings))
+
+    found = await of("evidence_key")
+
+    assert found["level"] == "warning"
+    assert "not signed" in found["message"]

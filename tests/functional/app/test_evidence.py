@@ -22,13 +22,19 @@ from functions import (
 )
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.evidence_file import MANIFEST, find_manifest_differences
+from shared.domain.evidence_file import MANIFEST, find_manifest_differences, read_signature
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
+from shared.domain.signature import Signature, SigningKey
 from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
+from shared.ports import SigningKeys
 from shared.reason import Reason
+from shared.signatures import is_signature_valid
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
+from tests.fakes.evidence_key import KEY_URL, add_evidence_key
+from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -396,3 +402,97 @@ async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
         ("start_remediation", 202),
         ("start_remediation", None),
     ]
+
+
+async def signed(scenario: Scenario) -> tuple[bytes, Signature | str]:
+    """Return manifest and signature of the pack of an app that has a key."""
+    scenario.settings = fake_settings(evidence_key=KEY_URL)
+    return read_signature(io.BytesIO(await pack(scenario)))
+
+
+async def test_pack_of_app_with_key_is_signed_with_its_current_version(scenario: Scenario) -> None:
+    """Key, version and algorithm are in it; the same state has the same signature."""
+    await scenario.order()
+    add_evidence_key(scenario.world)
+    newest = add_evidence_key(scenario.world)
+
+    manifest, signature = await signed(scenario)
+
+    assert isinstance(signature, Signature)
+    assert (signature.key_id, signature.algorithm) == (newest, "RS256")
+    assert is_signature_valid(signature, manifest)
+    assert not is_signature_valid(signature, manifest + b" ")
+    assert await signed(scenario) == (manifest, signature)
+
+
+async def test_pack_of_app_without_key_says_that_it_is_not_signed(scenario: Scenario) -> None:
+    """As it was before there were signatures."""
+    await scenario.order()
+
+    _, signature = read_signature(io.BytesIO(await pack(scenario)))
+
+    assert signature == "no key is configured (CMK_EVIDENCE_KEY)"
+
+
+class _OneFails:
+    """Signing keys of which one method fails."""
+
+    def __init__(self, keys: SigningKeys, method: str, error: Exception) -> None:
+        self._keys, self._method, self._error = keys, method, error
+
+    async def read(self, key_url: str) -> SigningKey:
+        """Return the key."""
+        self._fail("read")
+        return await self._keys.read(key_url)
+
+    async def sign(self, key: SigningKey, digest: bytes) -> bytes:
+        """Return the signature."""
+        self._fail("sign")
+        return await self._keys.sign(key, digest)
+
+    def _fail(self, method: str) -> None:
+        if method == self._method:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PlatformError("not for you", code="Forbidden", status=403),
+        ThrottledError("too many requests"),
+        ServiceUnavailable("Key Vault: timeout"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("method", ["read", "sign"])
+async def test_pack_is_delivered_without_signature_if_the_vault_fails(
+    scenario: Scenario, method: str, error: Exception
+) -> None:
+    """The reason is in it."""
+    await scenario.order()
+    add_evidence_key(scenario.world)
+    scenario.settings = fake_settings(evidence_key=KEY_URL)
+    keys = _OneFails(scenario.services.signing_keys, method, error)
+    provide(replace(scenario.services, signing_keys=keys))
+
+    reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
+
+    assert reply.status == 200
+    _, signature = read_signature(io.BytesIO(reply.content))
+    assert signature == f"the key vault did not sign it: {error}"
+
+
+async def test_pack_is_delivered_without_signature_if_the_key_is_missing_or_off(
+    scenario: Scenario,
+) -> None:
+    """Deleted, or disabled."""
+    await scenario.order()
+
+    _, missing = await signed(scenario)
+    add_evidence_key(scenario.world, is_enabled=False)
+    _, disabled = await signed(scenario)
+
+    assert isinstance(missing, str)
+    assert "no key evidence" in missing
+    assert isinstance(disabled, str)
+    assert "KeyDisabled" in disabled

@@ -1,20 +1,33 @@
 """`cmkflow evidence`: writes the file of a remediation, and checks one offline."""
 
 import hashlib
+import json
 import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cmkflow import signing_key
 from shared.bootstrap import provide
+from shared.domain.evidence_file import MANIFEST, SIGNATURE
+from shared.domain.signature import SigningKey
+from shared.errors import PlatformError
+from shared.use_cases.sign_content import sign_content
+from tests.fakes.evidence_key import KEY_URL, add_evidence_key
+from tests.fakes.services import fake_settings
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation that has come to its end."""
-    scenario = Scenario()
+    """A remediation that has come to its end, in an app that signs its evidence."""
+    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    add_evidence_key(scenario.world)
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.build.link()
     await scenario.opt_in()
@@ -45,24 +58,234 @@ async def test_what_was_changed_is_named(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """One line for each difference, and an exit code for scripts."""
-    file, forged = tmp_path / "evidence.zip", tmp_path / "forged.zip"
-    await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
-    with zipfile.ZipFile(file) as source, zipfile.ZipFile(forged, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, content.replace(b"tests", b"other"))
+    file = await exported(scenario, cli, tmp_path)
+    replace_approver(file)
+    with zipfile.ZipFile(file, "a") as target:
         target.writestr("more.txt", b"")
 
-    verified = await cli.run("evidence", "check", str(forged))
+    verified = await cli.run("evidence", "check", str(file))
 
     assert verified.exit_code == 1
     (extra, *changed) = verified.stdout.splitlines()
     assert extra == "more.txt is not in the manifest"
     assert any(line.startswith("remediation.json was changed") for line in changed)
+    assert "All files match" not in verified.stdout
+
+
+async def exported(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
+    """Return the evidence file that the command wrote."""
+    file = folder / "evidence.zip"
+    done = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
+    assert done.exit_code == 0, done.output
+    return file
+
+
+def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+    """Zip the files of a pack again after a change."""
+    with zipfile.ZipFile(file) as source:
+        files = {name: source.read(name) for name in source.namelist()}
+    change(files)
+    with zipfile.ZipFile(file, "w") as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+
+
+def remove_signature(files: dict[str, bytes]) -> None:
+    """Leave the file out."""
+    del files[SIGNATURE]
+
+
+def replace_approver(file: Path) -> None:
+    """Replace the approver in every file but the manifest."""
+
+    def change(files: dict[str, bytes]) -> None:
+        for name in files.keys() - {MANIFEST, SIGNATURE}:
+            files[name] = files[name].replace(b"tests", b"other")
+
+    change_files(file, change)
+
+
+def remake_manifest(file: Path) -> None:
+    """Write a manifest that fits the files."""
+
+    def change(files: dict[str, bytes]) -> None:
+        manifest = json.loads(files[MANIFEST])
+        manifest["files"] = {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for name, content in files.items()
+            if name not in {MANIFEST, SIGNATURE}
+        }
+        files[MANIFEST] = json.dumps(manifest).encode()
+
+    change_files(file, change)
+
+
+async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
+    """Sign a pack with a newer version of the key; give it the id of another if named."""
+    add_evidence_key(scenario.world)
+    with zipfile.ZipFile(file) as source:
+        signature = await sign_content(scenario.services, source.read(MANIFEST))
+    content = asdict(signature) | ({"key_id": key_id} if key_id else {})
+    change_files(file, lambda files: files.update({SIGNATURE: json.dumps(content).encode()}))
+
+
+async def public_key_file(scenario: Scenario, folder: Path) -> Path:
+    """Write the public key of the current version as the vault gives it."""
+    key = await scenario.services.signing_keys.read(KEY_URL)
+    path = folder / "key.pem"
+    path.write_text(key.public_key.replace("\n", "\r\n"))
+    return path
+
+
+async def test_check_of_signed_file_without_expected_key_says_what_it_shows(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """The key is in the file, so it may be anybody's."""
+    file = await exported(scenario, cli, tmp_path)
+
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 0, checked.output
+    assert f"the key is not confirmed: {KEY_URL}/v1" in checked.stdout
+    assert "anyone can make a key" in checked.stdout
+
+
+async def test_check_with_public_key_confirms_the_signature(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Line ends of the file do not matter; what remains open is said."""
+    file = await exported(scenario, cli, tmp_path)
+    key = await public_key_file(scenario, tmp_path)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    checked = await cli.run(
+        "evidence", "check", str(file), "--public-key", str(key), "--sha256", digest.upper()
+    )
+
+    assert checked.exit_code == 0, checked.output
+    assert f"Signed with the expected key: {KEY_URL}/v1" in checked.stdout
+    assert "Not shown: when the file was signed" in checked.stdout
+    assert "not confirmed" not in checked.stdout
+
+
+async def test_check_of_replaced_approver_with_remade_manifest_fails(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Every hash fits, and the signature does not."""
+    file = await exported(scenario, cli, tmp_path)
+    replace_approver(file)
+    remake_manifest(file)
+
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith("The signature is not valid")
+
+
+async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Whoever changes a file can sign it with a key of their own."""
+    file = await exported(scenario, cli, tmp_path)
+    key = await public_key_file(scenario, tmp_path)
+    replace_approver(file)
+    remake_manifest(file)
+    await sign_again(scenario, file)
+
+    unconfirmed = await cli.run("evidence", "check", str(file))
+    pinned = await cli.run("evidence", "check", str(file), "--public-key", str(key))
+
+    assert unconfirmed.exit_code == 0
+    assert "not confirmed" in unconfirmed.stdout
+    assert pinned.exit_code == 1
+    assert "signed with another key than that of --public-key" in pinned.stdout
+
+
+async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """A signature that was removed is no way around it."""
+    file = await exported(scenario, cli, tmp_path)
+    key = await public_key_file(scenario, tmp_path)
+    change_files(file, remove_signature)
+
+    unsigned = await cli.run("evidence", "check", str(file))
+    pinned = await cli.run("evidence", "check", str(file), "--public-key", str(key))
+
+    assert unsigned.exit_code == 0
+    assert "Not signed" in unsigned.stdout
+    assert (pinned.exit_code, pinned.stdout.splitlines()[0][:10]) == (1, "Not signed")
+
+
+async def test_check_with_another_sha256_fails(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """The file is whole, and not the one that was meant."""
+    file = await exported(scenario, cli, tmp_path)
+
+    checked = await cli.run("evidence", "check", str(file), "--sha256", "0" * 64)
+
+    assert checked.exit_code == 1
+    assert f"not {'0' * 64}." in checked.stdout
+
+
+async def test_check_with_key_id_reads_the_public_key_from_the_vault(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The id in the file alone shows nothing: a forger writes it as well."""
+    monkeypatch.setattr(signing_key, "read_signing_key", scenario.services.signing_keys.read)
+    file = await exported(scenario, cli, tmp_path)
+    arguments = ("evidence", "check", str(file), "--key-id")
+
+    by_name = await cli.run(*arguments, KEY_URL)
+    by_version = await cli.run(*arguments, f"{KEY_URL.upper()}/V1")
+    by_other_name = await cli.run(*arguments, KEY_URL[:-1])
+    await sign_again(scenario, file, key_id=f"{KEY_URL}/v1")
+    forged = await cli.run(*arguments, KEY_URL)
+
+    assert (by_name.exit_code, by_version.exit_code) == (0, 0), by_name.output
+    assert "Signed with the expected key" in by_name.stdout
+    assert by_other_name.exit_code == 1
+    assert "names another key" in by_other_name.stdout
+    assert forged.exit_code == 1
+    assert "not signed with the key in the vault" in forged.stdout
+
+
+async def test_check_with_key_id_of_closed_vault_names_the_reason(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is confirmed then."""
+
+    async def reject(key_id: str) -> SigningKey:
+        raise PlatformError(f"no right to read {key_id}", code="Forbidden", status=403)
+
+    monkeypatch.setattr(signing_key, "read_signing_key", reject)
+    file = await exported(scenario, cli, tmp_path)
+
+    checked = await cli.run("evidence", "check", str(file), "--key-id", KEY_URL)
+
+    assert checked.exit_code == 1
+    assert "no right to read" in checked.stderr
+
+
+async def test_public_key_of_another_kind_is_rejected(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """A text, an elliptic curve."""
+    file = await exported(scenario, cli, tmp_path)
+    curve, text = tmp_path / "curve.pem", tmp_path / "text.pem"
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    curve.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    text.write_text("no key")
+
+    for path in (curve, text):
+        checked = await cli.run("evidence", "check", str(file), "--public-key", str(path))
+        assert checked.exit_code == 2
+        assert path.name in checked.stderr
 
 
 @pytest.mark.parametrize("content", [b"no zip", None])
-async def test_what_is_no_evidence_is_told(
+async def test_file_that_is_no_evidence_is_named(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, content: bytes | None
 ) -> None:
     """Another file, or none."""

@@ -4,6 +4,8 @@ What stands for something, such as ENVIRONMENT, is filled in. A command has to s
 of a remediation: `approve` while the plan waits, `deletion schedule` when all is done.
 """
 
+import base64
+import hashlib
 import json
 import shlex
 from argparse import ArgumentParser
@@ -16,10 +18,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from local_cloud.tenant.azure.key_material import private_key, sign_digest
 from shared.bootstrap import provide
 from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.domain.signature import Signature, format_signature
+from shared.signatures import public_key_of
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
 from shared.use_cases.start_assessment import start_assessment
 from tests.command_tree import command_tree
@@ -115,6 +120,22 @@ def _filled_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
     ]
 
 
+def _write_evidence(folder: Path) -> None:
+    """Write a signed evidence file without records, and the public key."""
+    (folder / "parts").mkdir()
+    pack = EvidenceFile(folder / "parts")
+    manifest = pack.manifest({})
+    key = private_key("evidence", 0, 2048)
+    numbers = key.public_key().public_numbers()
+    signature = Signature(
+        key_id="https://kv-name.vault.azure.net/keys/evidence/1",
+        public_key=public_key_of(modulus=numbers.n, exponent=numbers.e),
+        value=base64.b64encode(sign_digest(key, hashlib.sha256(manifest).digest())).decode(),
+    )
+    (folder / "evidence.zip").write_bytes(pack.zipped(manifest, format_signature(signature)))
+    (folder / "evidence.pem").write_text(signature.public_key)
+
+
 @pytest.mark.parametrize("command", _commands(), ids=str)
 async def test_a_documented_command_succeeds(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -123,8 +144,7 @@ async def test_a_documented_command_succeeds(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flow.json").write_text(define.client_data("orders", define.http_trigger(), {}))
     (tmp_path / "exported").mkdir()
-    (tmp_path / "parts").mkdir()
-    (tmp_path / "evidence.zip").write_bytes(EvidenceFile(tmp_path / "parts").zipped({}))
+    _write_evidence(tmp_path)
     tags = {
         "name": "PowerPlatformPlex.WestEurope",
         "properties": {"addressPrefixes": ["10.0.0.0/8"]},

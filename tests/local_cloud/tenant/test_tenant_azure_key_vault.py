@@ -1,5 +1,6 @@
 """Vaults of the tenant, through Microsoft's own clients for keys and secrets."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,6 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.keyvault.keys import KeyRotationPolicy
 from azure.keyvault.keys.aio import KeyClient
+from azure.keyvault.keys.crypto import SignatureAlgorithm
 from azure.keyvault.secrets.aio import SecretClient
 
 from local_cloud.tenant.azure.key_health import lock_reason
@@ -230,3 +232,47 @@ async def test_a_disabled_secret_is_not_given_out(secrets: SecretClient) -> None
     with pytest.raises(HttpResponseError) as refusal:
         await secrets.get_secret("orders-url")
     assert refusal.value.status_code == 403
+
+
+async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyClient) -> None:
+    """Signed by the vault, checked with the public key; a digest of another length is rejected."""
+    digest = hashlib.sha256(b"content").digest()
+    client = keys.get_cryptography_client("pp-cmk")
+
+    signed = await client.sign(SignatureAlgorithm.rs256, digest)
+    checked = await client.verify(SignatureAlgorithm.rs256, digest, signed.signature)
+    with pytest.raises(HttpResponseError, match="not a SHA-256 digest"):
+        await client.sign(SignatureAlgorithm.rs256, digest[:-1])
+    with pytest.raises(HttpResponseError, match="incompatible"):
+        await client.sign(SignatureAlgorithm.es256, digest)
+
+    assert checked.is_valid
+    assert signed.key_id == (await keys.get_key("pp-cmk")).id
+
+
+async def test_a_version_that_is_off_does_not_sign(keys: KeyClient) -> None:
+    """Its public key is still read."""
+    key = await keys.get_key("pp-cmk")
+    client = keys.get_cryptography_client("pp-cmk", key_version=key.properties.version)
+    await client.sign(SignatureAlgorithm.rs256, bytes(32))
+    await keys.update_key_properties("pp-cmk", key.properties.version, enabled=False)
+
+    with pytest.raises(HttpResponseError, match="disabled"):
+        await client.sign(SignatureAlgorithm.rs256, bytes(32))
+
+
+async def test_a_key_that_is_not_for_signatures_does_not_sign(
+    world: AzureWorld, keys: KeyClient
+) -> None:
+    """As its maker decided."""
+    made = await keys.create_rsa_key("wrapping", key_operations=["wrapKey", "unwrapKey"])
+    answer = await world.call(
+        "POST",
+        f"{made.id}/sign",
+        {"alg": "RS256", "value": "A" * 43},
+        audience="https://vault.azure.net",
+        **{"api-version": "7.4"},
+    )
+
+    assert made.key_operations == ["wrapKey", "unwrapKey"]
+    assert (answer.status, answer.body["error"]["code"]) == (403, "Forbidden")

@@ -1,0 +1,121 @@
+"""Check an evidence file: what its hashes and its signature show, and what they cannot show.
+
+Imported only when the command runs, because cryptography loads slowly.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedReader
+
+from shared.domain.evidence_file import find_manifest_differences, read_signature
+from shared.domain.signature import Signature
+from shared.signatures import fingerprint, is_signature_valid
+
+_NOT_SHOWN = (
+    "Not shown: when the file was signed, and whether the app recorded everything that happened "
+    "(docs/evidence.md)."
+)
+_UNCONFIRMED = (
+    "Shown: nobody has changed the file since the holder of this key signed it. Not shown: who the "
+    "holder is, because anyone can make a key and give it this name. To confirm the key, use "
+    "--key-id or --public-key."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedEvidence:
+    """What the reader of an evidence file expects."""
+
+    #: SHA-256 of the evidence file, in hex; empty: not known.
+    sha256: str = ""
+    #: Fingerprints of public keys that may have signed it; empty: any key.
+    fingerprints: frozenset[str] = frozenset()
+    #: URL of the key, with or without a version; empty: any key.
+    key_id: str = ""
+    #: Returns the public key, as PEM, of a versioned key URL from its vault.
+    read_public_key: Callable[[str], str]
+
+    @property
+    def needs_signature(self) -> bool:
+        """Return whether an evidence file without a signature is rejected."""
+        return bool(self.fingerprints or self.key_id)
+
+    def is_version(self, key_id: str) -> bool:
+        """Return whether a versioned key URL names the expected key."""
+        expected = self.key_id.rstrip("/").lower()
+        return key_id.lower() == expected or key_id.lower().startswith(f"{expected}/")
+
+
+@dataclass(slots=True, kw_only=True)
+class EvidenceCheck:
+    """The result of a check: what is wrong, and what the other checks show."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceCheck:
+    """Check an evidence file; raise `ValueError` if it is none."""
+    check = EvidenceCheck(problems=list(find_manifest_differences(file)))
+    file.seek(0)
+    manifest, signature = read_signature(file)
+    if not check.problems:
+        check.notes.append("All files match the manifest.")
+    _check_signature(check, manifest, signature, expected)
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    check.notes.append(f"SHA-256 of the evidence file: {digest}")
+    if expected.sha256 and expected.sha256.lower() != digest:
+        check.problems.append(f"The SHA-256 is {digest}, not {expected.sha256.lower()}.")
+    return check
+
+
+def _check_signature(
+    check: EvidenceCheck, manifest: bytes, signature: Signature | str, expected: ExpectedEvidence
+) -> None:
+    if isinstance(signature, str):
+        text = f"Not signed: {signature}."
+        if expected.needs_signature:
+            check.problems.append(text)
+        else:
+            check.notes.append(
+                f"{text} A person who changes a file can write a new manifest, so the match shows "
+                "only that the evidence file is not damaged."
+            )
+        return
+    if not is_signature_valid(signature, manifest):
+        check.problems.append(
+            f"The signature is not valid: the manifest was changed after it was signed, or the key "
+            f"is not that of the signature. Named key: {signature.key_id}"
+        )
+        return
+    public_key = f"SHA-256 of the public key: {fingerprint(signature.public_key)}"
+    if not expected.needs_signature:
+        check.notes += [
+            f"The signature is valid, but the key is not confirmed: {signature.key_id}",
+            public_key,
+            _UNCONFIRMED,
+        ]
+        return
+    if problems := list(_key_problems(signature, expected)):
+        check.problems += [*problems, public_key]
+        return
+    check.notes += [
+        f"Signed with the expected key: {signature.key_id}",
+        public_key,
+        "Shown: nobody has changed the file since this key signed it.",
+        _NOT_SHOWN,
+    ]
+
+
+def _key_problems(signature: Signature, expected: ExpectedEvidence) -> Iterator[str]:
+    own = fingerprint(signature.public_key)
+    if expected.fingerprints and own not in expected.fingerprints:
+        yield "The file is signed with another key than that of --public-key."
+    if not expected.key_id:
+        return
+    if not expected.is_version(signature.key_id):
+        yield f"The file names another key than that of --key-id: {signature.key_id}"
+    elif fingerprint(expected.read_public_key(signature.key_id)) != own:
+        yield f"The file is not signed with the key in the vault: {signature.key_id}"

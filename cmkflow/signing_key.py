@@ -1,0 +1,22 @@
+"""Read a public key from its vault, as the account of `az login`.
+
+Imported only when it is needed, because azure-identity and aiohttp load slowly.
+"""
+
+from azure.identity.aio import AzureCliCredential
+
+from shared.adapters.azure import key_vault
+from shared.adapters.azure.signing_keys import VaultSigningKeys
+from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.domain.signature import SigningKey
+
+
+async def read_signing_key(key_id: str) -> SigningKey:
+    """Return a key from its vault; raise `CmkflowError`."""
+    async with AzureCliCredential() as credential:
+        http = HttpClient(default_transport())
+        try:
+            vaults = HttpService(name="Key Vault", scope=key_vault.SCOPE, credential=credential)
+            return await VaultSigningKeys(key_vault.VaultClient(http, vaults)).read(key_id)
+        finally:
+            await http.close()

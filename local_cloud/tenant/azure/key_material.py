@@ -1,0 +1,26 @@
+"""The private keys of the simulated vaults. They protect nothing."""
+
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+
+_EXPONENT = 65537
+
+
+@cache
+def private_key(name: str, number: int, size: int) -> RSAPrivateKey:
+    """Return the private key of the version with this number of a key.
+
+    Made when it is first needed, once per process, because it takes a tenth of a second. Keys of
+    the same name in other tenants of the process are the same.
+    """
+    del name, number  # They only identify the key.
+    return generate_private_key(_EXPONENT, size)
+
+
+def sign_digest(key: RSAPrivateKey, digest: bytes) -> bytes:
+    """Return the RS256 signature of a SHA-256 digest; raise `ValueError` for another length."""
+    return key.sign(digest, PKCS1v15(), Prehashed(SHA256()))

@@ -1,0 +1,73 @@
+"""Sign with keys in Key Vault (platform.md#vault-api)."""
+
+import base64
+import binascii
+
+from shared.adapters.azure.key_vault import VaultClient
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.signature import ALGORITHM, SigningKey
+from shared.errors import PlatformError
+from shared.ports import SigningKeys
+
+
+class _Key(Wire):
+    kid: str
+    key_ops: tuple[str, ...] = ()
+    #: Base64url; absent if it is not an RSA key.
+    n: str = ""
+    e: str = ""
+
+
+class _Attributes(Wire):
+    enabled: bool = True
+
+
+class _KeyBundle(Wire):
+    key: _Key
+    attributes: _Attributes = _Attributes()
+
+
+class _SignResult(Wire):
+    value: str
+
+
+class VaultSigningKeys(SigningKeys):
+    """`SigningKeys` by the Key Vault API."""
+
+    def __init__(self, contents: VaultClient) -> None:
+        self._contents = contents
+
+    async def read(self, key_url: str) -> SigningKey:
+        """Return a version of an RSA key; without a version in the URL, the current one."""
+        from shared.signatures import public_key_of
+
+        bundle = read_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))
+        key = bundle.key
+        try:
+            public_key = public_key_of(modulus=_number(key.n), exponent=_number(key.e))
+        except ValueError as err:
+            message = f"{key.kid} is not an RSA key that can sign: {err}"
+            raise PlatformError(message, code="NotAnRsaKey", status=400) from err
+        return SigningKey(
+            id=key.kid,
+            public_key=public_key,
+            is_enabled=bundle.attributes.enabled,
+            operations=frozenset(one.lower() for one in key.key_ops),
+        )
+
+    async def sign(self, key: SigningKey, digest: bytes) -> bytes:
+        """Return the RS256 signature of a SHA-256 digest."""
+        body = {"alg": ALGORITHM, "value": base64.urlsafe_b64encode(digest).decode().rstrip("=")}
+        answer = await self._contents.post(f"{key.id}/sign", body)
+        return _bytes(read_wire(_SignResult, answer).value)
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(_bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as err:
+        raise PlatformError("Key Vault: invalid base64", code="BadAnswer", status=502) from err

@@ -1,0 +1,39 @@
+"""Sign content with the key of this deployment."""
+
+import base64
+import hashlib
+
+from shared.domain.signature import Signature
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import CmkflowError
+from shared.log_fields import product_log
+from shared.services import Services
+
+log = product_log(__name__)
+
+
+async def sign_content(services: Services, content: bytes) -> Signature:
+    """Return the signature of content with the current version of the key CMK_EVIDENCE_KEY.
+
+    The setting must not be empty. Raises the errors of the vault.
+    """
+    key = await services.signing_keys.read(services.settings.evidence_key)
+    value = await services.signing_keys.sign(key, hashlib.sha256(content).digest())
+    return Signature(
+        key_id=key.id, public_key=key.public_key, value=base64.b64encode(value).decode()
+    )
+
+
+async def try_to_sign(services: Services, content: bytes) -> Signature | str:
+    """Return the signature of content, or the reason why there is none.
+
+    Evidence without a signature is better than none, so an error of the vault is only logged.
+    """
+    if not services.settings.evidence_key:
+        return "no key is configured (CMK_EVIDENCE_KEY)"
+    try:
+        return await sign_content(services, content)
+    except CmkflowError as err:
+        reason = redact(str(err))
+        log.warning("content not signed", extra={"text": reason})
+        return f"the key vault did not sign it: {reason}"

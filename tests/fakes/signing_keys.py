@@ -1,0 +1,52 @@
+"""Fake of the port `SigningKeys`: signs with the keys of a world."""
+
+from local_cloud.tenant.azure.key_material import private_key, sign_digest
+from shared.domain.keys.key import KeyVersion
+from shared.domain.signature import SigningKey
+from shared.errors import NotFound, PlatformError
+from shared.signatures import public_key_of
+from tests.fakes.test_world import World
+
+
+class FakeSigningKeys:
+    """The keys of a world's vaults."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def read(self, key_url: str) -> SigningKey:
+        """Return a version of a key; raises `NotFound`."""
+        place, name, version = self._parts(key_url)
+        for number, found in enumerate(reversed(self._versions(place, name))):
+            if found.version == version:
+                numbers = private_key(name, number, found.size or 0).public_key().public_numbers()
+                return SigningKey(
+                    id=f"{place}/keys/{name}/{version}",
+                    public_key=public_key_of(modulus=numbers.n, exponent=numbers.e),
+                    is_enabled=found.is_enabled,
+                    operations=found.operations,
+                )
+        raise NotFound(f"there is no version {version} of {name}")
+
+    async def sign(self, key: SigningKey, digest: bytes) -> bytes:
+        """Return a signature; raises `PlatformError` for a version that is off."""
+        place, name, version = self._parts(key.id)
+        versions = self._versions(place, name)
+        number, found = next(
+            (number, one) for number, one in enumerate(reversed(versions)) if one.version == version
+        )
+        if not found.is_enabled:
+            raise PlatformError("the key is off", code="KeyDisabled", status=403)
+        return sign_digest(private_key(name, number, found.size or 0), digest)
+
+    def _parts(self, key_url: str) -> tuple[str, str, str]:
+        place, _, rest = key_url.partition("/keys/")
+        name, _, version = rest.partition("/")
+        return place, name, version or self._versions(place, name)[0].version
+
+    def _versions(self, place: str, name: str) -> list[KeyVersion]:
+        try:
+            return self._world.keys[place, name]
+        except KeyError:
+            raise NotFound(f"there is no key {name}") from None
