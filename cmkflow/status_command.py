@@ -13,8 +13,8 @@ from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import Command, Headline, Paragraph, short_command, short_names
 from cmkflow.remediation_tables import unreadable
-from cmkflow.timestamps import until, when
-from shared.domain.plans.display_text import format_not_migrated
+from cmkflow.timestamps import minute, until, when
+from shared.domain.plans.display_text import count_undecided, format_not_migrated
 
 #: Kinds shown in red.
 _URGENT = {"both_off"}
@@ -39,7 +39,7 @@ def register(group: typer.Typer) -> None:
 def status_text(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the answer of `GET /api/status` for 80 columns, actions required first."""
     return Group(
-        *_pending_actions(answer["pending_actions"], is_full=is_full),
+        *_pending_actions(answer, is_full=is_full),
         *_environments(answer["environments"]),
         *_totals(answer),
         *_ongoing(answer["ongoing"]),
@@ -62,17 +62,18 @@ def _flows(environment: Any) -> str:
     return ", ".join(f"{count} {state}" for state, count in environment["flows"].items())
 
 
-def _pending_actions(actions: Any, *, is_full: bool) -> Iterable[RenderableType]:
-    at = f"updated {timestamps.now():%H:%M} UTC"
+def _pending_actions(answer: Any, *, is_full: bool) -> Iterable[RenderableType]:
+    actions, at = answer["pending_actions"], f"updated {timestamps.now():%H:%M} UTC"
     if not actions:
-        yield Headline(left="No action required", right=at)
+        left = count_undecided(answer["not_migrated"])
+        more = f", {left} {'flow' if left == 1 else 'flows'} not migrated" if left else ""
+        yield Headline(left=f"No action required{more}", right=at)
         return
     yield Headline(left=f"Action required · {len(actions)}", right=at)
     for number, one in enumerate(actions, 1):
         style = "bold red" if one["kind"] in _URGENT else "bold yellow"
         title = Text.assemble(f"\n{number:<3}", (one["title"], style))
-        expires = f" · expires {when(one['expires_at'])}" if one["expires_at"] else ""
-        yield title.append(expires)
+        yield title.append(f" · {one['actor']}{_time(one)}")
         if one["flows"]:
             more = one["count"] - len(one["flows"])
             names = ", ".join(one["flows"]) + (f", +{more}" if more > 0 else "")
@@ -84,6 +85,13 @@ def _pending_actions(actions: Any, *, is_full: bool) -> Iterable[RenderableType]
             lines = None if is_full else _LINES
             yield Paragraph(label="Fix", text=fix, indent=3, max_lines=lines)
         yield Command(label="Then", command=one["next_command"], indent=3)
+
+
+def _time(one: Any) -> str:
+    """Return when an action expires, or since when it is pending; empty if neither is known."""
+    if one["expires_at"]:
+        return f" · expires {when(one['expires_at'])}"
+    return f" · since {minute(one['pending_since'])}" if one["pending_since"] else ""
 
 
 def _totals(answer: Any) -> Iterable[RenderableType]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
-from shared.domain.plans.display_text import LEFT_WORDS
+from shared.domain.plans.display_text import LEFT_WORDS, count_undecided
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode
@@ -72,12 +72,6 @@ def environment_row(one: EnvironmentStatus, situation: Situation) -> Environment
         flow_count=one.flow_count,
         next=_next(one, situation),
     )
-
-
-def count_undecided(left: Mapping[NotMigratedReason, int]) -> int:
-    """Return how many flows are neither in progress nor excluded by an administrator."""
-    settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
-    return sum(number for why, number in left.items() if why not in settled)
 
 
 def in_order(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
@@ -157,8 +151,8 @@ def _next(one: EnvironmentStatus, situation: Situation) -> str:
     return "No flow has to be migrated" if is_over else "The flows are not known yet"
 
 
-def describe_not_migrated(
-    left: Mapping[NotMigratedReason, int] | Mapping[str, int],
+def describe_not_migrated[Why: str](
+    left: Mapping[Why, int],
     *,
     is_stopped: bool = False,
     next_check_in: timedelta | None = None,

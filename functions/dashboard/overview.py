@@ -12,12 +12,12 @@ from functions.dashboard.environment_actions import (
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
-    count_undecided,
     environment_row,
     in_order,
 )
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.plans.display_text import count_undecided
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, counted
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.principal import Principal

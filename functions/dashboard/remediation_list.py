@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.dashboard.environment_rows import count_undecided, describe_not_migrated
+from functions.dashboard.environment_rows import describe_not_migrated
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_machine import NextActor
-from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.display_text import count_undecided
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.show_remediation import RemediationView, RemediationViewList
 
@@ -91,13 +91,8 @@ def _state(one: RemediationView) -> tuple[str, str, str]:
     if REMEDIATION_STATES[state].next_actor is not NextActor.NONE:
         return "work", "", words
     if state is RemediationState.COMPLETED and one.remediation.mode.writes:
-        return ("wait" if _is_left(one) else "done"), "", words
+        return ("wait" if count_undecided(progress.not_migrated) else "done"), "", words
     return "over", "", words
-
-
-def _is_left(one: RemediationView) -> bool:
-    left = {NotMigratedReason(why): number for why, number in one.progress.not_migrated.items()}
-    return bool(count_undecided(left))
 
 
 def _next(one: RemediationView, now: datetime) -> str:

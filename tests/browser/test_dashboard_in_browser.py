@@ -78,7 +78,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.see("awaits approval")  # it comes by itself
             await visit.picture("dashboard-waits")
 
-            await visit.follow("Review the plan")
+            await visit.follow("Review plan")
             await visit.check()
             await visit.approve()
 
@@ -108,8 +108,9 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.do("Retry")
             await visit.see("Rolled back", within="#standing")
             await visit.check()
-            await visit.open("/remediations")
-            await visit.check()
+            for path in ("", "/environments", "/remediations", "/nowhere"):
+                await visit.open(path)
+                await visit.check()
             visit.nothing_went_wrong()
             await ended(visit, remediation)
             await forged(visit)

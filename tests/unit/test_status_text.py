@@ -27,6 +27,8 @@ BLOCKED: dict[str, Any] = {
     "message": "Its owner has left.",
     "fix": "Name another owner.",
     "next_command": "cmkflow retry 00000000-0000-4000-8000-000000000002",
+    "actor": "operator",
+    "pending_since": (NOW - timedelta(days=3)).isoformat(),
     "expires_at": None,
 }
 PLAN = BLOCKED | {
@@ -96,6 +98,7 @@ def test_it_says_what_to_do_and_what_comes_by_itself(
     assert "Take orders, Take returns, +5" in text
     assert "   Fix    Name another owner." in text
     assert f"   Then   {BLOCKED['next_command'][:22]}\n" in text
+    assert "operator · since 2026-02-27 12:00" in " ".join(text.split())
     assert "expires in 6 days" in text
     assert "Not migrated: 10" in text
     assert "2 beyond the limit: start the next remediation" in text
@@ -108,3 +111,11 @@ def test_where_nothing_waits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     text = printed(EMPTY, monkeypatch)
 
     assert text.startswith("No action required")
+
+
+def test_flows_that_are_not_migrated_are_in_the_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flows in progress and excluded flows need no decision."""
+    left = {"over_flow_limit": 2, "in_progress": 3, "excluded": 1}
+    text = printed(EMPTY | {"not_migrated": left}, monkeypatch)
+
+    assert text.startswith("No action required, 2 flows not migrated")

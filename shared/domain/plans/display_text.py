@@ -70,6 +70,15 @@ def format_state(state: str, left: Mapping[str, int]) -> str:
     return f"{state}, {number} not migrated" if state == "completed" and number else state
 
 
+def count_undecided[Why: str](left: Mapping[Why, int]) -> int:
+    """Return how many flows are neither in progress nor excluded by an administrator.
+
+    `left` has the flows that are not migrated, by `NotMigratedReason`.
+    """
+    settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
+    return sum(number for why, number in left.items() if why not in settled)
+
+
 def format_not_migrated(left: Mapping[str, int]) -> list[str]:
     """Return one line per reason why flows are not migrated: how many, and what to do."""
     lines = []

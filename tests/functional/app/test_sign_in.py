@@ -145,6 +145,13 @@ async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> t
         return reply.status, await reply.json(content_type=None)
 
 
+async def sign_out_link(app: SignedApp, url: str, **headers: str) -> str:
+    """Return the address of the link that ends the session; empty if the page has none."""
+    async with app.session.get(url, headers=headers) as reply:
+        found = re.search(r'href="([^"]+)">Sign out<', await reply.text())
+        return unescape(found[1]) if found else ""
+
+
 async def test_a_browser_signs_in_and_comes_to_where_it_wanted(app: SignedApp) -> None:
     """Sent to the page, back with a code, a session by cookie; without a secret of the app's."""
     status, document = await sign_in(app, "maker@contoso.example")
@@ -155,7 +162,8 @@ async def test_a_browser_signs_in_and_comes_to_where_it_wanted(app: SignedApp) -
         f"{app.url}/api/kill-switch", json={"is_on": True, "justification": "a drill"}
     ) as reply:
         assert reply.status == 403  # a reader
-    status, address = await app.get(".auth/logout")
+    page = f"{app.url}/api/dashboard"
+    status, address = await app.get((await sign_out_link(app, page, **OPENED))[1:])
     assert status == 302
     assert address.startswith(f"{app.server.control_url}/sign-in/{TENANT_ID}/oauth2/v2.0/logout?")
     assert unquote(address).endswith(f"={app.url}/.auth/logout/complete")
@@ -348,7 +356,10 @@ async def test_a_function_key_is_one_way_in_and_signing_in_another(tmp_path: Pat
         page = f"{app.url}/api/dashboard/remediations"
         async with app.session.get(page, headers=OPENED) as reply:
             assert reply.status == 200
-            assert "maker@contoso.example: reader" in await reply.text()
+            text = await reply.text()
+            assert "maker@contoso.example<span> &middot; reader</span>" in text
+        assert await sign_out_link(app, page, **OPENED) == "/.auth/logout"
+        assert await sign_out_link(app, page, **OPENED, **{"x-functions-key": KEY}) == ""
 
 
 async def test_forged_headers_reach_an_app_whose_platform_does_not_sign_in(
