@@ -25,7 +25,7 @@ _LOOKS = {
 _ORDER = ("person", "wait", "work", "over", "done")
 _BAR = ("done", "person", "wait", "work", "over")
 #: What the jobs that only read have done, once they are complete.
-_READ_ONLY = {RemediationMode.DRY_RUN: "Dry run completed", RemediationMode.ASSESS: "Plan reported"}
+_READ_ONLY = {RemediationMode.DRY_RUN: "Dry run completed", RemediationMode.ASSESS: "Report completed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ def _left(
     if why is _REASON.AWAITING_APPROVAL:
         return f"{number} {'starts' if number == 1 else 'start'} after approval"
     if why is _REASON.DRY_RUN:
-        return f"{number} not started: dry run only"
+        return f"{number} not started, nothing was changed"
     if why is _REASON.IN_PROGRESS and is_stopped:
         return f"{number} {'waits' if number == 1 else 'wait'} for the kill switch"
     words = f"{number} {LEFT_WORDS[why][0]}"

@@ -12,7 +12,7 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.use_cases.show_remediation import RemediationView, RemediationViewList
 
 _KINDS = {
-    RemediationMode.ASSESS: "Plan report",
+    RemediationMode.ASSESS: "Report",
     RemediationMode.DRY_RUN: "Dry run",
     RemediationMode.PREPARE: "Preparation for a key",
     RemediationMode.APPLY: "Remediation",

@@ -95,7 +95,7 @@ REASON = NotMigratedReason
             AT_WORK,
             "over",
             "Dry run completed",
-            "8 not started: dry run only",
+            "8 not started, nothing was changed",
         ),
         (
             status(mode=RemediationMode.ASSESS, is_assessment=True),

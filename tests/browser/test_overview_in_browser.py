@@ -1,0 +1,59 @@
+"""The Overview and Environments pages in Chromium: stop all changes, continue, start a dry run."""
+
+import os
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from local_cloud.demo.tenant import OPERATIONS
+from tests.browser.test_dashboard_in_browser import ACCOUNT, Outside
+from tests.browser.visit import visiting
+from tests.e2e.test_first_hour import printed
+
+CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not (CHROMIUM and AXE), reason="needs CHROMIUM and AXE: `make browser`"),
+]
+
+
+@pytest.fixture
+def axe() -> str:
+    """Return what judges whether a page is accessible."""
+    return Path(AXE).read_text()
+
+
+async def test_changes_are_stopped_and_a_dry_run_is_started(tmp_path: Path, axe: str) -> None:
+    """Each page passes axe-core at three widths, and says what was done."""
+    async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
+        url = Outside(session, text).url
+        async with visiting(url, ACCOUNT, chromium=CHROMIUM, axe=axe, pictures=None) as visit:
+            await visit.see("8 flows are not migrated")
+            await visit.do("Stop all changes", "The app makes no change", justification="A drill.")
+            await visit.see("All changes are stopped", within=".banner")
+            await visit.see("A drill.", within=".banner")
+            await visit.check()
+            await visit.do("Turn off kill switch", "Approved plans start", justification="Over.")
+            await visit.see("The kill switch is off.", within=".said")
+
+            await visit.open("/environments?all_environments=true")
+            await visit.see(OPERATIONS.title)
+            for width in (1280, 390, 320):
+                await visit.page.set_viewport_size({"width": width, "height": 800})
+                await visit.check()
+            fold = visit.page.locator("details.fold", has_text=OPERATIONS.title)
+            await fold.locator("summary").first.click()
+            await fold.locator("details.deed", has_text="Start dry run").locator("summary").click()
+            await visit.check()
+            await fold.get_by_role("button", name="Start dry run").click()
+            await visit.see("The remediation has started.", within=".said")
+
+            await visit.open()
+            await visit.see("Dry run completed")
+            await visit.check()
+            visit.nothing_went_wrong()
+            await visit.open("/nowhere")
+            await visit.see("Not found")
+            await visit.check()
