@@ -25,7 +25,10 @@ _LOOKS = {
 _ORDER = ("person", "wait", "work", "over", "done")
 _BAR = ("done", "person", "wait", "work", "over")
 #: What the jobs that only read have done, once they are complete.
-_READ_ONLY = {RemediationMode.DRY_RUN: "Dry run completed", RemediationMode.ASSESS: "Report completed"}
+_READ_ONLY = {
+    RemediationMode.DRY_RUN: "Dry run completed",
+    RemediationMode.ASSESS: "Report completed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
