@@ -22,14 +22,13 @@ from shared.domain.plans.notification import (
     NotificationDelivery,
     actions_to_notify,
     claimed,
-    digest_of,
     first_delivery,
     in_one_run,
     record_accepted,
     record_rejected,
-    shorten,
     to_send,
 )
+from shared.domain.plans.notification_text import digest_of, shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
@@ -46,6 +45,8 @@ from shared.log_fields import product_log
 from shared.ports import NotificationChannel
 from shared.rows import StoredItem
 from shared.services import Services
+from shared.use_cases.completed_remediations import read_completed_work
+from shared.use_cases.notification_link import MessageLink, link_for
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 
 log = product_log(__name__)
@@ -77,24 +78,41 @@ async def notify(services: Services) -> int:
         async for kept in readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
-    causes = actions_to_notify(
-        waits.items, waits.environment_jobs, waits.blocked_jobs, services.now
+    completed = await read_completed_work(services, waits, _by_action(known))
+    causes = actions_to_notify(waits.items, completed.ready, services.now)
+    held = {one.id: one for one in completed.held}
+    news = _News(
+        causes=causes,
+        held=held,
+        links={
+            one.id: link_for(one, waits.environment_jobs, waits.blocked_jobs)
+            for one in causes.values()
+        },
     )
     # Concurrently, so that a slow channel does not delay the others.
     selected = await asyncio.gather(
-        *(_send_to_channel(services, channel, causes, known) for channel in services.channels)
+        *(_send_to_channel(services, channel, news, known) for channel in services.channels)
     )
     for (cause_id, _), kept in known.items():
-        if cause_id not in causes:
+        if cause_id not in causes and cause_id not in held:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
     return sum(selected)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """What channels are sent now, and what they are sent later, by id."""
+
+    causes: Mapping[str, PendingAction]
+    held: Mapping[str, PendingAction]
+    links: Mapping[str, MessageLink]
+
+
 async def _send_to_channel(
     services: Services,
     channel: NotificationChannel,
-    causes: Mapping[str, PendingAction],
+    news: _News,
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> int:
     """Send the due notifications of one channel; return how many it accepted.
@@ -104,13 +122,13 @@ async def _send_to_channel(
     """
     selected = {
         identity: cause
-        for identity, cause in causes.items()
+        for identity, cause in news.causes.items()
         # A failing channel cannot report itself.
         if (cause.kind, cause.reason_code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
-    kept = await _deliveries(services, channel, selected, known)
+    kept = await _deliveries(services, channel, {**news.held, **selected}, known)
     wanted = to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
-    sending = _Sending(services, channel, kept)
+    sending = _Sending(services, channel, kept, news.links)
     waiting = [selected[one] for one in wanted.due]
     while waiting and not sending.accepted and sending.may_continue:
         await sending.send([waiting.pop(0)])
@@ -160,6 +178,7 @@ class _Sending:
     services: Services
     channel: NotificationChannel
     kept: Mapping[str, StoredItem[NotificationDelivery]]
+    links: Mapping[str, MessageLink]
     accepted: int = 0
     rejected: int = 0
     is_out: bool = False
@@ -185,7 +204,7 @@ class _Sending:
         taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]
         if not taken_over:
             return
-        notification = _notification(services, taken_over)
+        notification = _notification(services, taken_over, self.links)
         error = await self._error(notification)
         if error is None:
             self.accepted += 1
@@ -242,7 +261,9 @@ async def _run_concurrently[T](work: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _notification(
-    services: Services, sent: Sequence[tuple[PendingAction, StoredItem[NotificationDelivery]]]
+    services: Services,
+    sent: Sequence[tuple[PendingAction, StoredItem[NotificationDelivery]]],
+    links: Mapping[str, MessageLink],
 ) -> Notification:
     """Return the notification of one action, or the digest of several."""
     names = [kept.item.notification_id for _, kept in sent]
@@ -251,13 +272,25 @@ def _notification(
     else:
         cause = digest_of([one for one, _ in sent])
         identity = f"digest-{hash_key(*sorted(names))}"
+    link = links.get(cause.id) or link_for(cause, (), ())
+    address = services.settings.own_address
     return Notification(
         id=identity,
         correlation_id=cause.id,
         pending_action=shorten(_without_urls(cause)),
         created_at=services.now,
-        link=_link(services, cause),
+        link=f"{address}{link.path}" if address else "",
+        link_title=link.title,
     )
+
+
+def _by_action(
+    known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
+) -> dict[str, list[NotificationDelivery]]:
+    found: dict[str, list[NotificationDelivery]] = {}
+    for (cause_id, _), kept in known.items():
+        found.setdefault(cause_id, []).append(kept.item)
+    return found
 
 
 def _without_urls(cause: PendingAction) -> PendingAction:
@@ -269,18 +302,3 @@ def _without_urls(cause: PendingAction) -> PendingAction:
         message=redact(cause.message),
         fix=redact(cause.fix),
     )
-
-
-def _link(services: Services, cause: PendingAction) -> str:
-    """Return the URL of the dashboard page with details."""
-    address = services.settings.own_address
-    if not address:
-        return ""
-    page = f"{address}/api/dashboard"
-    if not cause.remediation_id:
-        return f"{page}#{cause.id}"
-    is_plan = cause.kind in {
-        PendingActionKind.PLAN_AWAITING_APPROVAL,
-        PendingActionKind.PLAN_EXPIRES_SOON,
-    }
-    return f"{page}/remediations/{cause.remediation_id}" + ("/plan" if is_plan else "")

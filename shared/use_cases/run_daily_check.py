@@ -167,7 +167,8 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
         row = services.tables.timer_runs.name_of(run)
-        await tell(services, Reason.SERVICE_ACCOUNT_SIGNED_OUT, row, redact(f"{err}. {err.fix}"))
+        code = Reason.SERVICE_ACCOUNT_SIGNED_OUT
+        await tell(services, code, row, redact(str(err)), redact(err.fix))
 
 
 async def _undecided(services: Services) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.domain.alert import Alert
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.changes_needed import waiting_changes
@@ -36,6 +37,7 @@ from shared.use_cases.check_health import Health, check_health
 from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.read_job_index import (
     KnownJobs,
+    NeedsPeople,
     get_rows,
     read_known_jobs,
     read_what_needs_people,
@@ -107,7 +109,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *pending_flow_actions(flow_jobs, _names(environment_jobs)),
         *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
-        *pending_alerts(health.alerts),
+        *pending_alerts(_not_shown_by_jobs(services, known, health.alerts)),
         *_actions_of_app(services, health, await _since(services, health)),
     ]
     return PendingActions(
@@ -168,6 +170,19 @@ def _with_complete_command(services: Services, waiting: PendingAction) -> Pendin
     }
     words = [word for name, value in options.items() if value for word in (name, value)]
     return replace(waiting, next_command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))
+
+
+def _not_shown_by_jobs(
+    services: Services, known: NeedsPeople, alerts: Sequence[Alert]
+) -> list[Alert]:
+    """Return the alerts without those of failed jobs, which are pending actions themselves."""
+    environment_jobs, flow_jobs = known
+    tables = services.tables
+    failed = {tables.flow_jobs.name_of(job) for job in flow_jobs if job.needs_action}
+    failed |= {tables.environment_jobs.name_of(job) for job in environment_jobs if job.needs_action}
+    return [
+        one for one in alerts if one.reason_code != Reason.INTERNAL_ERROR or one.row not in failed
+    ]
 
 
 def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:

@@ -60,7 +60,14 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)
     return card(
-        Notification(id="1", correlation_id="c-1", pending_action=waiting, created_at=at, link=link)
+        Notification(
+            id="1",
+            correlation_id="c-1",
+            pending_action=waiting,
+            created_at=at,
+            link=link,
+            link_title="Open the plan",
+        )
     )
 
 

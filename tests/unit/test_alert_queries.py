@@ -102,7 +102,12 @@ def told(cause: PendingActionKind, **more: Any) -> Notification:
         **more,
     )
     return Notification(
-        id="1", correlation_id="1", pending_action=waiting, created_at=ago(), link=""
+        id="1",
+        correlation_id="1",
+        pending_action=waiting,
+        created_at=ago(),
+        link="",
+        link_title="Open",
     )
 
 

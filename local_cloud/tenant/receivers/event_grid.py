@@ -43,7 +43,7 @@ async def publish_events(request: Request) -> Response:
     for event in events:
         data = event["data"]
         content = {"title": data["title"], "kind": data["kind"], "id": event["id"]}
-        take(request, _NAME, content | {"correlation": data["correlationId"]})
+        take(request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]})
     return Response(status_code=200)
 
 

@@ -23,8 +23,10 @@ class ReceivedMessage:
     kind: str
     #: By which the receiver knows what it has had; a card has none.
     id: str
-    #: What a receiver groups by.
+    #: What a receiver groups by; a card has none.
     correlation: str
+    #: The page that it opens; empty: it opens none.
+    link: str = ""
     #: It came before with the same id: an answer was lost.
     is_repeated: bool = False
     #: Why it was refused; empty: it was taken.
@@ -53,7 +55,7 @@ def receivers_of(request: Request) -> Receivers:
 
 
 def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
-    """Keep what was taken: `title`, `kind`, `id` and `correlation` of a message."""
+    """Keep what was taken: `title`, `kind`, `id`, `correlation` and `link` of a message."""
     tenant, receivers = request.app.state.tenant, receivers_of(request)
     known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known

@@ -25,8 +25,6 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 _LIMIT = 28 * 1024  # learn.microsoft.com/…/webhooks-and-connectors: 28 KB a message
 #: Teams shows cards up to 1.5.
 _VERSIONS = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"}
-#: Begins the line with what a receiver groups by.
-_CORRELATION = "Correlation: "
 _COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"}
 
 
@@ -49,10 +47,9 @@ async def post_card(request: Request) -> Response:
             raise refusal(request, _NAME, 400, f"An attachment is no {_CARD}.")
         if why := _fault(card):
             raise refusal(request, _NAME, 400, why)
-        title, *lines = map(_shown, card["body"])
-        found = [line.removeprefix(_CORRELATION) for line in lines if line.startswith(_CORRELATION)]
-        content = {"title": title, "kind": "", "id": ""}
-        take(request, _NAME, content | {"correlation": "".join(found)})
+        link = next((action["url"] for action in card.get("actions", ())), "")
+        content = {"title": _shown(card["body"][0]), "kind": "", "id": "", "correlation": ""}
+        take(request, _NAME, content | {"link": link})
     return Response(status_code=202)
 
 

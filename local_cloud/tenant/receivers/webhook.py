@@ -44,5 +44,5 @@ async def receive_webhook(request: Request) -> Response:
         raise refusal(request, _NAME, 400, "The event has another id than its message.")
     data = event["data"]
     content = {"title": data["title"], "kind": data["kind"], "id": identity}
-    take(request, _NAME, content | {"correlation": data["correlationId"]})
+    take(request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]})
     return Response(status_code=204)

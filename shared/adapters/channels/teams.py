@@ -9,10 +9,19 @@ from typing import Any
 from shared.adapters.channels.event import LONGEST_ANSWER
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.notification_text import describe_flows
 from shared.domain.plans.pending_actions import PendingActionKind
 
 _CARD = "application/vnd.microsoft.card.adaptive"
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
+#: Nothing is broken; a person decides.
+_DECISIONS = frozenset(
+    {
+        PendingActionKind.PLAN_AWAITING_APPROVAL,
+        PendingActionKind.PLAN_EXPIRES_SOON,
+        PendingActionKind.NEEDS_CHANGES,
+    }
+)
 
 
 class TeamsWorkflow:
@@ -35,30 +44,29 @@ class TeamsWorkflow:
 
 
 def card(notification: Notification) -> dict[str, Any]:
-    """Return an Adaptive Card 1.4 with title, reason, fix and a link.
+    """Return an Adaptive Card 1.4: what happened and where, why, what to do, and a button.
 
     Names are untrusted text: Teams does not parse text runs as Markdown, so no name becomes a link.
     (Some Teams clients do not support escapes.)
     """
     waiting = notification.pending_action
     facts = {
-        "Environment": waiting.environment_name or waiting.environment_id,
-        "Flows": ", ".join(waiting.flows),
+        "Flows": describe_flows(waiting),
         "Reason": waiting.message,
-        "Fix": waiting.fix,
-        "For": waiting.actor,
-        "Since": f"{waiting.pending_since:%Y-%m-%d %H:%M} UTC" if waiting.pending_since else "",
+        "What to do": waiting.fix,
+        "For": f"the {waiting.actor}",
         "Expires": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
-        "Command": waiting.next_command,
-        "Correlation": notification.correlation_id,
     }
-    colour = "Good" if waiting.kind is PendingActionKind.REMEDIATION_COMPLETED else "Attention"
     content: dict[str, Any] = {
         "$schema": _SCHEMA,
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            _paragraph(_run(waiting.title, size="Medium", weight="Bolder", color=colour)),
+            _paragraph(
+                _run(
+                    waiting.short_title, size="Medium", weight="Bolder", color=_colour(waiting.kind)
+                )
+            ),
             *(
                 _paragraph(_run(f"{name}: ", weight="Bolder"), _run(text))
                 for name, text in facts.items()
@@ -67,9 +75,19 @@ def card(notification: Notification) -> dict[str, Any]:
         ],
     }
     if notification.link.startswith("https://"):  # Teams rejects cards with other links
-        action = {"type": "Action.OpenUrl", "title": "Open", "url": notification.link}
+        action = {
+            "type": "Action.OpenUrl",
+            "title": notification.link_title,
+            "url": notification.link,
+        }
         content["actions"] = [action]
     return content
+
+
+def _colour(kind: PendingActionKind) -> str:
+    if kind is PendingActionKind.REMEDIATION_COMPLETED:
+        return "Good"
+    return "Warning" if kind in _DECISIONS else "Attention"
 
 
 def _paragraph(*runs: dict[str, str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def _pending_changes(plan: CurrentPlan) -> PendingAction:
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
         flows=tuple(item.display_name for item in items[:NAMED]),
+        workflow_ids=tuple(item.workflow_id for item in items[:NAMED]),
         message=items[0].message
         if len(reasons) == 1
         else "The app cannot migrate these flows as they are.",

@@ -4,15 +4,11 @@ A channel that has accepted nothing since a failed delivery may be down, so each
 After it has accepted something, each rejected notification has a separate back-off.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
-from shared.domain.plans.remediation import EnvironmentJob
 
 #: A pending action is notified again after a day; if it affects more flows or rows, after an hour.
 REPEATED_AFTER = timedelta(days=1)
@@ -23,9 +19,6 @@ _EXPIRES_SOON = timedelta(days=1)
 ENDED_LATELY = timedelta(days=7)
 #: Pending actions that arise flow by flow and are combined.
 _BY_FLOWS = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.LATE_CALLER})
-#: Most characters of a text and of a name; a Teams message may have 28 KB in all.
-_LONGEST_TEXT = 2_000
-_LONGEST_NAME = 200
 #: Longest delay before a rejected notification is sent again.
 _LONGEST_WAIT = timedelta(hours=1)
 #: Most notifications to one channel in one run. There are fewer kinds of pending actions.
@@ -44,6 +37,8 @@ class Notification:
     created_at: datetime
     #: URL of the page with details; empty: the app does not know its own URL.
     link: str
+    #: What a button with this URL says.
+    link_title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,37 +153,15 @@ def in_one_run(
     return [one for one in causes if one.id in kept], [one for one in causes if one.id not in kept]
 
 
-def digest_of(causes: Sequence[PendingAction]) -> PendingAction:
-    """Return one pending action that summarizes all of these."""
-    kinds = Counter(str(one.kind) for one in causes)
-    named = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common())
-    return PendingAction(
-        kind=PendingActionKind.DIGEST,
-        count=len(causes),
-        message=f"By kind: {named}.",
-        fix="The status lists each of them, with its fix.",
-        next_command="cmkflow status",
-    )
-
-
 def actions_to_notify(
-    waiting: Iterable[PendingAction],
-    environment_jobs: Sequence[EnvironmentJob],
-    stuck: Iterable[FlowJob],
-    now: datetime,
+    waiting: Iterable[PendingAction], completed: Iterable[PendingAction], now: datetime
 ) -> dict[str, PendingAction]:
-    """Return the pending actions to notify, by id."""
-    blocked = Counter(job.environment_job_id for job in stuck)
+    """Return the pending actions to notify, by id; `completed` are the ends of environment jobs."""
     actions = [
         replace(one, kind=PendingActionKind.PLAN_EXPIRES_SOON) if _expires_soon(one, now) else one
         for one in waiting
     ]
-    actions += [
-        _completed_work(job, blocked[job.id])
-        for job in environment_jobs
-        if _has_completed_recently(job, now)
-    ]
-    return {one.id: one for one in actions}
+    return {one.id: one for one in (*actions, *completed)}
 
 
 def first_delivery(
@@ -201,18 +174,6 @@ def first_delivery(
     due = now + together if cause.kind in _BY_FLOWS else now
     return NotificationDelivery(
         pending_action_id=cause.id, channel=channel, first_seen_at=now, next_attempt_at=due
-    )
-
-
-def shorten(cause: PendingAction) -> PendingAction:
-    """Return a pending action with shortened texts; its page and the command line show the full
-    ones.
-    """
-    return replace(
-        cause,
-        flows=tuple(_truncate(one, _LONGEST_NAME) for one in cause.flows),
-        message=_truncate(cause.message, _LONGEST_TEXT),
-        fix=_truncate(cause.fix, _LONGEST_TEXT),
     )
 
 
@@ -263,36 +224,6 @@ def record_rejected(
     )
 
 
-def _truncate(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
 def _expires_soon(one: PendingAction, now: datetime) -> bool:
     is_near = one.expires_at is not None and one.expires_at - now <= _EXPIRES_SOON
     return is_near and one.kind is PendingActionKind.PLAN_AWAITING_APPROVAL
-
-
-def _has_completed_recently(job: EnvironmentJob, now: datetime) -> bool:
-    is_over = job.state in {EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED}
-    if not (is_over and job.mode.writes and job.history):
-        return False
-    return now - job.history[-1].changed_at < ENDED_LATELY and _had_work(job)
-
-
-def _had_work(job: EnvironmentJob) -> bool:
-    """Return whether anything was planned; an environment with nothing to do is not notified."""
-    return any((job.planned_action_counts or {}).values())
-
-
-def _completed_work(job: EnvironmentJob, blocked: int) -> PendingAction:
-    left = sum((job.not_migrated or {}).values()) + blocked
-    return PendingAction(
-        kind=PendingActionKind.REMEDIATION_COMPLETED,
-        count=left,
-        environment_id=job.environment_id,
-        environment_name=job.environment_name,
-        remediation_id=job.remediation_id,
-        message=job.message,
-        fix="Read why each flow was not migrated." if left else "",
-        next_command=f"cmkflow remediation show {job.remediation_id}",
-    )

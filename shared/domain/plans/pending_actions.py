@@ -81,7 +81,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
     PendingActionKind.REMEDIATION_COMPLETED: (
-        "The remediation{at} is complete: {flows} not migrated"
+        "The remediation{at} {has_ended}: {flows} not migrated"
     ),
     PendingActionKind.DIGEST: "{count} more actions required",
 }
@@ -162,8 +162,9 @@ class PendingAction:
     environment_id: str = ""
     environment_name: str = ""
     remediation_id: str = ""
-    #: Names of the first flows.
+    #: Names of the first flows, and their workflow ids.
     flows: tuple[str, ...] = ()
+    workflow_ids: tuple[str, ...] = ()
     #: Why, and what a person has to do.
     message: str
     fix: str
@@ -172,7 +173,7 @@ class PendingAction:
     pending_since: datetime | None = None
     #: When it ends because nobody acts: the time when a plan expires.
     expires_at: datetime | None = None
-    #: `blocked`, or `failed` if all of it failed.
+    #: `blocked`, or `failed` if all of it failed; `completed` or `cancelled` at the end.
     state: str = "blocked"
 
     @property
@@ -207,7 +208,7 @@ class PendingAction:
         if self.kind is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
         if self.kind is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
-            words = "The remediation{at} is complete: every flow is migrated"
+            words = "The remediation{at} {has_ended}: every flow is migrated"
         code = self.reason_code
         why = _CAUSES.get(code) or code.replace("_", " ")
         return words.format(
@@ -220,6 +221,7 @@ class PendingAction:
             code=code,
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
+            has_ended="was cancelled" if self.state == "cancelled" else "is complete",
             needs="needs" if self.count == 1 else "need",
             alert=_ALERT_TITLES.get(code, f"Action required: {why}")
             + (f" ({self.count})" if self.count > 1 else ""),
@@ -248,7 +250,8 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 environment_name=names.get(environment_id, ""),
                 remediation_id=remediation_id,
                 flows=tuple(job.display_name for job in group[:NAMED]),
-                message=group[0].message,
+                workflow_ids=tuple(job.original_id for job in group[:NAMED]),
+                message=_message_for(code, group),
                 fix=_fix_for(code, group),
                 pending_since=min(filter(None, map(_pending_since, group)), default=None),
                 next_command=_NEXT[code].format(remediation_id)
@@ -266,6 +269,29 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
     return pending
 
 
+def _message_for(code: str, group: Sequence[FlowJob]) -> str:
+    """Return why these flows are blocked: the words of the first only if they fit each flow."""
+    if code == Reason.FIREWALL_DENIES:
+        return _name_firewalls(group)
+    first = group[0].message
+    if all(job.message == first for job in group):
+        return first
+    return next((reason.meaning for reason in Reason if reason == code), first)
+
+
+def _name_firewalls(group: Sequence[FlowJob]) -> str:
+    names = sorted({name for job in group for name in denying_firewalls(job.message)})
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    deny = "firewall denies" if len(names) == 1 else "firewalls deny"
+    shown = ", ".join(names[:NAMED])
+    return f"{len(names)} {deny} the addresses of the copies: {shown}{more}."
+
+
+def denying_firewalls(message: str) -> list[str]:
+    """Return the names of the firewalls that the message of a blocked job lists."""
+    return message.rpartition(": ")[2].removesuffix(".").split(", ")
+
+
 def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
     """Return what to do for these flows.
 
@@ -273,6 +299,8 @@ def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
     """
     if code == Reason.LATE_CALLER:
         return Reason.LATE_CALLER.fix
+    if code == Reason.FIREWALL_DENIES:  # the fix of each firewall names its address ranges
+        return "Fix each firewall that the remediation shows, or ignore it. Then retry the flows."
     first = group[0]
     if all(job.fix == first.fix for job in group):
         return first.fix

@@ -63,12 +63,13 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
     last = max([cut_over, *(run.started_at for run in runs)])
     if last + period > services.now:
         late = [run for run in runs if run.started_at > cut_over]
-        called = (
-            (f" It was called {len(late)} times since its callers were updated.") if late else ""
-        )
+        called = f"{len(late)} times" if len(late) > 1 else "once"
+        rule = f"must receive no calls for {format_duration(period)}."
         followed = cut_over + max(job.no_call_period or _IN_PROGRESS_PERIOD, _IN_PROGRESS_PERIOD)
         raise MustWait(
-            f"The original must receive no calls for {format_duration(period)}.{called}",
+            f"The original was called {called} since its callers were updated. It {rule}"
+            if late
+            else f"The original {rule}",
             until=last + period,
             code=Reason.LATE_CALLER if last > followed else Reason.NO_CALL_PERIOD,
         )

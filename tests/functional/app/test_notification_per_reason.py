@@ -23,6 +23,7 @@ from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
+from shared.domain.plans.notification_text import LONGEST_FIX, LONGEST_REASON
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import ServiceUnavailable
 from shared.queues import POISON
@@ -274,19 +275,25 @@ THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_
 @pytest.fixture
 async def scenario() -> Scenario:
     """A tenant of one linked environment with two flows, opted in."""
+    return await tenant_with("Stock")
+
+
+async def tenant_with(*titles: str) -> Scenario:
+    """Return a tenant of one linked environment with `Orders` and these flows, opted in."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    scenario.build.http_flow("Stock")
+    for title in titles:
+        scenario.build.http_flow(title)
     scenario.build.link()
     await scenario.opt_in()
     return scenario
 
 
-async def told(scenario: Scenario) -> list[Notification]:
-    """Return what people are told by the next looks."""
+async def told(scenario: Scenario, website_host: str = "app.example") -> list[Notification]:
+    """Return what people are told by the next looks of an app with this host name."""
     settings = scenario.settings.model_copy(
         update={
-            "website_host": "app.example",
+            "website_host": website_host,
             "service_account_client_id": "11111111-0000-4000-8000-000000000001",
             "service_account_token_cache_secret": "https://kv.vault.azure.net/secrets/operator",
         }
@@ -313,7 +320,10 @@ def test_the_catalogue_has_every_cause() -> None:
 async def test_every_cause_is_told_with_all_that_a_person_needs(
     scenario: Scenario, cause: PendingActionKind, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What, how many, where, why, what to do, the next command, a link; and no URL of a flow."""
+    """What, how many, where, why, what to do, the next command, a link; and no URL of a flow.
+
+    A card has no id: its button leads to the page.
+    """
     await CATALOGUE[cause, code](scenario)
 
     heard = await told(scenario)
@@ -336,8 +346,13 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     assert is_a_command(event["next_command"]), event["next_command"]
     assert event["link"].startswith("https://app.example/api/dashboard")
     assert event["correlationId"] == one.pending_action.id
-    for text in (event["fix"], event["next_command"], event["link"], event["correlationId"]):
+    for text in (event["title"], event["fix"], event["link"]):
         assert json.dumps(text) in shown
+        assert text in event["text"]
+    for identity in (event["correlationId"], event["remediationId"] or CANARY):
+        assert identity not in json.dumps(card(one)["body"])
+    assert len(event["message"]) <= LONGEST_REASON
+    assert len(event["fix"]) <= LONGEST_FIX
     line = next(
         record
         for record in caplog.records

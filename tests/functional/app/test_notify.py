@@ -123,7 +123,7 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario
 
     assert first.pending_action.next_command == f"cmkflow approve {scenario.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
-    assert first.link == page
+    assert first.link == f"{page}?environment={scenario.build.environment.id}"
     assert heard.causes[:2] == [
         PendingActionKind.PLAN_AWAITING_APPROVAL,
         PendingActionKind.PLAN_EXPIRES_SOON,
@@ -336,7 +336,7 @@ async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
     heard = Heard()
     await under_way(scenario)
     job = replace(await scenario.job("Orders"), display_name="x" * 5_000)
-    text = "Let in 10.0.0.0/8. " * 5_000
+    text = "Let in 10.0.0.0/8, " * 5_000
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, text, text, code="gap", now=scenario.services.now
     )
@@ -438,7 +438,8 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
     ]
     assert told.reason_code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
     assert told.next_command == "cmkflow service-account sign-in --tenant fakes"
-    assert "Sign the service account in again" in told.message
+    assert told.message == "The service account is not signed in (invalid_grant)."
+    assert "Sign the service account in again" in told.fix
 
 
 async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -> None:
@@ -479,7 +480,7 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
 async def test_a_notice_is_told_with_what_it_is_about(
     scenario: Scenario, code: str, title: str, command: str
 ) -> None:
-    """Those of one code together, each with its own words."""
+    """Those of one code together, with the words of the first; the page shows all of them."""
     heard = Heard()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
@@ -491,7 +492,7 @@ async def test_a_notice_is_told_with_what_it_is_about(
 
     (told,) = [one.pending_action for one in heard.told]
     assert told.title == f"{title} (2)"
-    assert told.message == "Finding 1. Finding 2."
+    assert told.message == "Finding 1."
     assert told.fix
     assert told.next_command == command
 

@@ -159,7 +159,7 @@ def _firewall(*sources: str) -> Firewall:
     )
 
 
-async def _guarded() -> Scenario:
+async def guarded() -> Scenario:
     """A flow behind a network security group that lacks the new addresses."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
@@ -174,7 +174,7 @@ async def _guarded() -> Scenario:
 
 async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     """What the gap is, what is done, and the change as it can be pasted."""
-    scenario = await _guarded()
+    scenario = await guarded()
     provide(scenario.services)
     async with served_app() as cli:
         commands = await cli.run("network", "fix")
@@ -202,7 +202,7 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
 
 async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
     """It shows the change and asks; `no` changes nothing; the table says what was done."""
-    scenario = await _guarded()
+    scenario = await guarded()
     provide(scenario.services)
     async with served_app() as cli:
         refused = await cli.run("network", "fix", "edge", "--apply", answer="n\n")

@@ -51,6 +51,7 @@ NOTIFICATION = Notification(
     ),
     created_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
     link="https://app.example/api/dashboard/remediations/r-1",
+    link_title="Open the flows",
 )
 EVENT = cloud_event(NOTIFICATION)
 
@@ -105,7 +106,10 @@ async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
     assert {one["title"] for one in arrived} == {
         "2 flows blocked in Finance: the owner is not available"
     }
-    assert {one["correlation"] for one in arrived} == {"cause"}
+    assert {(one["receiver"], one["correlation"]) for one in arrived} == {
+        ("event_grid", "cause"), ("webhook", "cause"), ("teams", ""),
+    }  # fmt: skip
+    assert {one["link"] for one in arrived} == {NOTIFICATION.link}
 
 
 def signed(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, str]:

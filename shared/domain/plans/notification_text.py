@@ -1,0 +1,79 @@
+"""Shorten a pending action to what a message says; the page that it links to shows everything."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind
+
+#: Most characters of a name, of the reason, and of what to do. Together they stay below 20 KB in
+#: JSON, in which a character has at most 12 bytes: a webhook takes 20 KB, Teams 28 KB.
+LONGEST_NAME = 100
+LONGEST_REASON = 200
+LONGEST_FIX = 300
+#: The end of a sentence, which a capital letter, a figure or a quotation follows.
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'“‘`])")
+
+
+def shorten(action: PendingAction) -> PendingAction:
+    """Return the action with short names, one sentence as reason, and a short fix."""
+    names = (*action.flows, action.environment_name)
+    return replace(
+        action,
+        reason_code=_cut(action.reason_code, LONGEST_NAME),
+        environment_name=_cut(action.environment_name, LONGEST_NAME),
+        flows=tuple(_cut(one, LONGEST_NAME) for one in action.flows[:NAMED]),
+        message=first_sentences(action.message, 0, LONGEST_REASON, names),
+        fix=first_sentences(action.fix, LONGEST_FIX, LONGEST_FIX, names),
+    )
+
+
+def first_sentences(text: str, enough: int, most: int, names: Iterable[str] = ()) -> str:
+    """Return the first sentences of a text: one, and more while they have `enough` characters.
+
+    It has at most `most` characters. `names` may contain what looks like the end of a sentence.
+    """
+    covered = [found.span() for name in names if name for found in _all(name, text)]
+    kept = ""
+    for end in [*_ends(text, covered), len(text)]:
+        if kept and end > enough:
+            break
+        kept = text[:end]
+    return _cut(kept, most)
+
+
+def describe_flows(action: PendingAction) -> str:
+    """Return the names of the first flows, and how many more there are: `A, B and 3 more`."""
+    more = action.count - len(action.flows)
+    if more > 0 and action.flows:
+        return f"{', '.join(action.flows)} and {more} more"
+    *first, last = action.flows or ("",)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def digest_of(actions: Sequence[PendingAction]) -> PendingAction:
+    """Return one pending action that summarizes all of these; the first ones are named."""
+    titles = "; ".join(_cut(one.title, LONGEST_NAME) for one in actions[:2])
+    return PendingAction(
+        kind=PendingActionKind.DIGEST,
+        count=len(actions),
+        message=f"The first are: {titles}.",
+        fix="Open the Overview page: it shows each of them with its fix.",
+        next_command="cmkflow status",
+    )
+
+
+def _all(name: str, text: str) -> Iterable[re.Match[str]]:
+    return re.finditer(re.escape(name), text)
+
+
+def _ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:
+    return [
+        found.start()
+        for found in _SENTENCE_END.finditer(text)
+        if not any(start < found.start() < end for start, end in covered)
+    ]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

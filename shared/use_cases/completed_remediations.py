@@ -1,0 +1,78 @@
+"""Find the environment jobs whose end is to be notified, and the flows that they have left."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from shared.domain.plans.completed_work import (
+    channels_out_for_long,
+    completed_action,
+    has_message,
+    is_settled,
+)
+from shared.domain.plans.not_migrated import count_not_migrated
+from shared.domain.plans.notification import NotificationDelivery
+from shared.domain.plans.pending_actions import PendingAction
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.ports import Condition
+from shared.services import Services
+from shared.use_cases.read_job_index import read_jobs_of
+from shared.use_cases.read_remediation_rows import RowReader
+from shared.use_cases.show_status import PendingActions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedWork:
+    """The messages about the ends of environment jobs."""
+
+    #: Messages that may be sent, or were sent.
+    ready: tuple[PendingAction, ...]
+    #: Messages that come later: flows are blocked or in progress.
+    held: tuple[PendingAction, ...]
+
+
+async def read_completed_work(
+    services: Services,
+    pending: PendingActions,
+    known: Mapping[str, Sequence[NotificationDelivery]],
+) -> CompletedWork:
+    """Return these messages; `known` has the deliveries by pending action.
+
+    The flow jobs of an environment job are read only while a channel has not accepted its message.
+    """
+    blocked = {job.environment_job_id for job in pending.blocked_jobs}
+    out = channels_out_for_long(chain.from_iterable(known.values()), services.now)
+    ready, held = [], []
+    for job in pending.environment_jobs:
+        action = completed_action(job, {})
+        deliveries = known.get(action.id, ())
+        is_owed = any(not one.sent_count and one.channel not in out for one in deliveries)
+        if not has_message(job, is_owed, services.now):
+            continue
+        if job.id in blocked:
+            held.append(action)
+        elif _is_sent(services, deliveries):
+            ready.append(action)
+        else:
+            left = await _count_not_migrated(services, job)
+            (ready if is_settled(left) else held).append(completed_action(job, left))
+    return CompletedWork(ready=tuple(ready), held=tuple(held))
+
+
+def _is_sent(services: Services, deliveries: Iterable[NotificationDelivery]) -> bool:
+    sent = {one.channel for one in deliveries if one.sent_count}
+    return all(channel.name in sent for channel in services.channels)
+
+
+async def _count_not_migrated(
+    services: Services, job: EnvironmentJob
+) -> dict[NotMigratedReason, int]:
+    reading = RowReader()
+    if known := await read_jobs_of(services, [job], reading):
+        closed = known.closed.get(job.environment_id, {})
+        return count_not_migrated([job], known.flow_jobs, closed.values())
+    rows = services.tables.flow_jobs.scan(
+        job.environment_id, where=[Condition("environment_job_id", "eq", job.id)]
+    )
+    return count_not_migrated([job], await reading.all(rows))

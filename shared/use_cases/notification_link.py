@@ -1,0 +1,83 @@
+"""Find the page of the dashboard on which a person does what a message asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.pending_actions import (
+    PendingAction,
+    PendingActionKind,
+    denying_firewalls,
+)
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.reason import Reason
+
+_DASHBOARD = "/api/dashboard"
+_PLANS = frozenset({PendingActionKind.PLAN_AWAITING_APPROVAL, PendingActionKind.PLAN_EXPIRES_SOON})
+#: What the Overview page shows first, or as a whole.
+_AT_THE_TOP = frozenset({PendingActionKind.KILL_SWITCH_ON, PendingActionKind.DIGEST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLink:
+    """A place on a page of the dashboard."""
+
+    #: What the button says: `Open the plan`.
+    title: str
+    #: Path, query and fragment.
+    path: str
+
+
+def link_for(
+    action: PendingAction,
+    environment_jobs: Sequence[EnvironmentJob],
+    blocked_jobs: Sequence[FlowJob],
+) -> MessageLink:
+    """Return the exact place of an action: the plan, the firewall fix, the flow, or the flows."""
+    if not action.remediation_id:
+        anchor = "" if action.kind in _AT_THE_TOP else f"#{action.id}"
+        return MessageLink(title="Open the Overview page", path=f"{_DASHBOARD}{anchor}")
+    page = f"{_DASHBOARD}/remediations/{quote(action.remediation_id, safe='')}"
+    environment = {"environment": action.environment_id}
+    if action.kind in _PLANS:
+        return MessageLink(title="Open the plan", path=f"{page}/plan?{urlencode(environment)}")
+    if action.kind is PendingActionKind.NEEDS_CHANGES:
+        query = urlencode({**environment, "filter": "needs_changes"})
+        return MessageLink(title="Open the plan", path=f"{page}/plan?{query}")
+    if action.reason_code == Reason.FIREWALL_DENIES:
+        names = _denying_firewalls(action, environment_jobs, blocked_jobs)
+        if len(names) == 1:
+            query = urlencode({"firewall_fix": names[0], **environment})
+            return MessageLink(title="Open the firewall fix", path=f"{page}?{query}#repair")
+        if names:
+            return MessageLink(title="Open the firewalls", path=f"{page}#gaps")
+    if action.count == 1 and len(action.workflow_ids) == 1:
+        flow = quote(action.workflow_ids[0], safe="")
+        return MessageLink(title="Open the flow", path=f"{page}/flows/{flow}")
+    if action.kind is PendingActionKind.FLOWS_BLOCKED:
+        return MessageLink(title="Open the flows", path=f"{page}?state={action.state}#flows")
+    return MessageLink(title="Open the remediation", path=page)
+
+
+def _denying_firewalls(
+    action: PendingAction,
+    environment_jobs: Sequence[EnvironmentJob],
+    blocked_jobs: Sequence[FlowJob],
+) -> list[str]:
+    """Return the firewall issues of the plan whose firewalls the blocked flows name."""
+    place = (action.remediation_id, action.environment_id)
+    denying = {
+        name
+        for job in blocked_jobs
+        if (job.remediation_id, job.environment_id) == place
+        and job.reason_code == action.reason_code
+        for name in denying_firewalls(job.message)
+    }
+    return [
+        issue.name
+        for job in environment_jobs
+        if (job.remediation_id, job.environment_id) == place
+        for issue in job.firewall_issues
+        if (issue.firewall_name or issue.name) in denying
+    ]

@@ -1,0 +1,143 @@
+"""Every link of a message leads to the place where a person does what the message asks for."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+
+from shared.bootstrap import provide
+from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
+from shared.reason import Reason
+from tests.functional.app.test_notification_per_reason import CATALOGUE, tenant_with
+from tests.functional.app.test_notification_per_reason import told as tell
+from tests.functional.cli.cli_app import KEY, served_app
+from tests.functional.cli.test_cli_network import guarded
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+#: A kind, its reason code, and the end of the path and the query of its link.
+PLACES = {
+    (PendingActionKind.PLAN_AWAITING_APPROVAL, ""): ("/plan", {"environment"}),
+    (PendingActionKind.PLAN_EXPIRES_SOON, ""): ("/plan", {"environment"}),
+    (PendingActionKind.NEEDS_CHANGES, ""): ("/plan", {"environment", "filter"}),
+    (PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE): ("/flows/ID", set[str]()),
+    (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): ("/flows/ID", set()),
+    (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): ("/flows/ID", set()),
+    (PendingActionKind.REMEDIATION_COMPLETED, ""): ("/remediations/ID", set()),
+    (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): ("/dashboard", set()),
+}
+ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """The scenario of the catalogue."""
+    return await tenant_with("Stock", "Payroll")
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [one for one in CATALOGUE if one[1] != Reason.FIREWALL_DENIES],  # below, on Azure's answers
+    ids=lambda one: str(one) if one else "no code",
+)
+async def test_every_link_opens_the_page_about_its_message(
+    scenario: Scenario, cause: PendingActionKind, code: str
+) -> None:
+    """It answers 200, has the place that the link names, and shows what the message is about."""
+    await CATALOGUE[cause, code](scenario)
+    provide(scenario.services)
+    async with served_app() as app:
+        (one,) = [
+            one
+            for one in await tell(scenario, urlsplit(app.url).netloc)
+            if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
+        ]
+        page = await read(one.link)
+
+    link = urlsplit(one.link)
+    if link.fragment:
+        assert f'id="{link.fragment}"' in page
+    for text in subjects(one.pending_action, scenario):
+        assert text in page
+    if place := PLACES.get((cause, code)):
+        path, names = place
+        assert re.sub(ID, "ID", link.path).endswith(path)
+        assert set(parse_qs(link.query)) == names
+
+
+async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scenario) -> None:
+    """The remediation is filtered by the state of the flows."""
+    await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE](scenario)
+    (orders,) = [
+        job
+        for job in await scenario.services.tables.flow_jobs.all(scenario.build.environment.id)
+        if job.needs_action
+    ]
+    stock = await scenario.job("Stock")
+    blocked = stock.__replace__(
+        state=orders.state,
+        resume_state=orders.resume_state,
+        reason_code=orders.reason_code,
+        message=orders.message,
+        fix=orders.fix,
+    )
+    await scenario.services.tables.flow_jobs.upsert(blocked)
+    provide(scenario.services)
+    one, page = await follow(scenario)
+
+    listed = page.partition('id="flows"')[2].partition("</section>")[0]
+    assert one.link_title == "Open the flows"
+    assert "Orders" in listed
+    assert "Stock" in listed
+    assert "Payroll" not in listed
+
+
+async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
+    """The page shows the change; the message has one sentence and no address range."""
+    scenario = await guarded()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    provide(scenario.services)
+
+    one, page = await follow(scenario)
+
+    fix = page.partition(f'id="{urlsplit(one.link).fragment}"')[2]
+    assert one.link_title == "Open the firewall fix"
+    assert "az network nsg rule create" in fix
+    assert one.pending_action.message == "1 firewall denies the addresses of the copies: edge."
+    assert not re.search(r"\d+\.\d+\.\d+", f"{one.pending_action.title}{one.pending_action.fix}")
+
+
+async def follow(scenario: Scenario) -> tuple[Notification, str]:
+    """Return the message about blocked flows, and the page that it links to."""
+    async with served_app() as app:
+        (one,) = [
+            one
+            for one in await tell(scenario, urlsplit(app.url).netloc)
+            if one.pending_action.kind is PendingActionKind.FLOWS_BLOCKED
+        ]
+        return one, await read(one.link)
+
+
+async def read(link: str) -> str:
+    """Return a page, as a person with a key gets it."""
+    async with (
+        aiohttp.ClientSession(headers={"x-functions-key": KEY}) as session,
+        session.get(link) as answer,
+    ):
+        assert answer.status == 200
+        return unescape(await answer.text())
+
+
+def subjects(action: PendingAction, scenario: Scenario) -> list[str]:
+    """Return what the page has to show."""
+    if action.kind in {PendingActionKind.DIGEST, PendingActionKind.REMEDIATION_COMPLETED}:
+        return [action.environment_name]
+    if action.kind is PendingActionKind.KILL_SWITCH_ON:
+        return ["ill switch"]
+    if action.remediation_id:
+        return [*action.flows, scenario.build.environment.display_name]
+    return [action.title]

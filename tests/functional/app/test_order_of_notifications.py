@@ -1,0 +1,196 @@
+"""Each change of the situation is one message: blocked, retried, blocked again, completed."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.alerts import tell
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.reason import Reason
+from shared.use_cases import change_remediation
+from shared.use_cases.show_status import read_pending_actions
+from tests.functional.app.test_notify import TOGETHER, Heard, block, look, under_way
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+BLOCKED, COMPLETED = PendingActionKind.FLOWS_BLOCKED, PendingActionKind.REMEDIATION_COMPLETED
+FLOWS = ("Orders", "Returns", "Stock")
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A remediation of three flows that are in progress."""
+    scenario = Scenario()
+    for title in FLOWS:
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    await under_way(scenario)
+    return scenario
+
+
+def told(channel: Heard) -> list[PendingActionKind]:
+    """Return what a channel got about the remediation."""
+    return [cause for cause in channel.causes if cause in {BLOCKED, COMPLETED}]
+
+
+async def block_all(scenario: Scenario, *channels: Heard) -> None:
+    """Block every flow, which completes the environment job, and send what is due."""
+    await block(scenario, *FLOWS)
+    await scenario.run(timedelta(hours=12))
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    await look(scenario, *channels)
+    await look(scenario, *channels, after=TOGETHER)
+
+
+async def retry(scenario: Scenario, *channels: Heard, days: int) -> None:
+    """Retry, and send what is due every twelve hours."""
+    await scenario.retry(run=timedelta(hours=1))
+    for _ in range(2 * days):
+        await look(scenario, *channels)
+        await scenario.run(timedelta(hours=12))
+    await look(scenario, *channels)
+
+
+async def test_completed_job_with_blocked_flows_is_one_message(scenario: Scenario) -> None:
+    """The message about the blocked flows says what to do; one about the end would repeat it."""
+    heard = Heard()
+    await block_all(scenario, heard)
+    for _ in range(3):
+        await look(scenario, heard, after=timedelta(minutes=1))
+
+    (one,) = heard.told
+    assert (one.pending_action.kind, one.pending_action.count) == (BLOCKED, 3)
+
+
+async def test_end_after_a_retry_is_one_message_however_late(scenario: Scenario) -> None:
+    """Not while flows are in progress; also more than a week after the environment job ended."""
+    heard = Heard()
+    await block_all(scenario, heard)
+    await retry(scenario, heard, days=6)
+    in_progress = told(heard)
+    await retry(scenario, heard, days=6)
+
+    assert in_progress == [BLOCKED]
+    assert told(heard) == [BLOCKED, COMPLETED]
+    (ended,) = [one.pending_action for one in heard.told if one.pending_action.kind is COMPLETED]
+    assert ended.title.endswith("is complete: every flow is migrated")
+
+
+async def test_retry_that_blocks_again_is_a_message_again(scenario: Scenario) -> None:
+    """And the end is one message, when the second retry has succeeded."""
+    heard = Heard()
+    await block_all(scenario, heard)
+    await retry(scenario, heard, days=1)
+    await block_all(scenario, heard)
+    await retry(scenario, heard, days=10)
+
+    assert told(heard) == [BLOCKED, BLOCKED, COMPLETED]
+
+
+async def test_channel_that_was_out_gets_the_situation_of_the_present(scenario: Scenario) -> None:
+    """It does not get what has passed meanwhile, and gets the end once."""
+    heard, out = Heard(), Heard(name="out", is_out=True)
+    await block_all(scenario, heard, out)
+    await retry(scenario, heard, out, days=2)
+    await block_all(scenario, heard, out)
+    out.is_out = False
+    await look(scenario, heard, out, after=timedelta(hours=2))
+    now_blocked = told(out)
+    await retry(scenario, heard, out, days=6)
+    out.is_out = True
+    await retry(scenario, heard, out, days=4)
+    out.is_out = False
+    for _ in range(3):
+        await look(scenario, heard, out, after=timedelta(hours=2))
+
+    assert now_blocked == [BLOCKED]
+    assert told(out) == [BLOCKED, COMPLETED]
+    assert told(heard) == [BLOCKED, BLOCKED, COMPLETED]
+
+
+async def test_channel_that_stays_out_is_given_up_after_a_week(scenario: Scenario) -> None:
+    """Its row does not stay for ever."""
+    heard, out = Heard(), Heard(name="out", is_out=True)
+    for _ in range(20):
+        await scenario.run(timedelta(hours=12))
+        await look(scenario, heard, out)
+    assert heard.causes.count(COMPLETED) == 1
+    for _ in range(8):
+        await look(scenario, heard, out, after=timedelta(days=1))
+
+    rows = await scenario.services.tables.notification_deliveries.all("notification_delivery")
+    ended = [one.pending_action for one in heard.told if one.pending_action.kind is COMPLETED]
+    assert {one.id for one in ended}.isdisjoint(row.pending_action_id for row in rows)
+
+
+async def test_cancelled_flows_are_one_message_when_they_are_rolled_back(
+    scenario: Scenario,
+) -> None:
+    """Not while the rollback is in progress."""
+    heard = Heard()
+    await scenario.driver.call(
+        lambda services: change_remediation.cancel(services, scenario.remediation.id)
+    )
+    await look(scenario, heard)
+    in_progress = told(heard)
+    for _ in range(20):
+        await scenario.run(timedelta(hours=12))
+        await look(scenario, heard)
+
+    (ended,) = [one.pending_action for one in heard.told if one.pending_action.kind is COMPLETED]
+    assert in_progress == []
+    assert ended.count == 3
+    assert ended.message == "Not migrated: 3 rolled back."
+
+
+async def test_cancelled_plan_is_not_called_complete() -> None:
+    """A plan that nobody approved is cancelled."""
+    scenario, heard = Scenario(), Heard()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.driver.call(
+        lambda services: change_remediation.cancel(services, scenario.remediation.id)
+    )
+    await look(scenario, heard)
+
+    (ended,) = [one.pending_action for one in heard.told]
+    environment = scenario.build.environment.display_name
+    title = f"The remediation in {environment} was cancelled: 1 flow not migrated"
+    assert ended.title == title
+
+
+async def test_plan_without_work_is_one_message() -> None:
+    """The flows that need changes first are in their own message."""
+    scenario, heard = Scenario(), Heard()
+    scenario.build.admin_list_flow("List of flows")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+
+    await look(scenario, heard)
+
+    assert heard.causes == [PendingActionKind.NEEDS_CHANGES]
+
+
+async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
+    """The alert about its row says the same."""
+    job = await scenario.job("Orders")
+    failed = stop_with_reason(
+        job, FlowJobState.FAILED, "A bug.", "Report it.",
+        code=Reason.INTERNAL_ERROR, now=scenario.services.now,
+    )  # fmt: skip
+    table = scenario.services.tables.flow_jobs
+    await table.upsert(failed)
+    await tell(scenario.services, Reason.INTERNAL_ERROR, table.name_of(failed), failed.message)
+    one = (await read_pending_actions(scenario.services)).items
+    await table.upsert(job)
+    without_job = (await read_pending_actions(scenario.services)).items
+
+    assert [action.kind for action in one] == [BLOCKED]
+    assert [action.kind for action in without_job] == [PendingActionKind.ALERT]
