@@ -63,9 +63,7 @@ def card(notification: Notification) -> dict[str, Any]:
         "version": "1.4",
         "body": [
             _paragraph(
-                _run(
-                    waiting.short_title, size="Medium", weight="Bolder", color=_colour(waiting.kind)
-                )
+                _run(waiting.title, size="Medium", weight="Bolder", color=_colour(waiting.kind))
             ),
             *(
                 _paragraph(_run(f"{name}: ", weight="Bolder"), _run(text))
