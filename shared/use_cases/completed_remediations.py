@@ -37,7 +37,7 @@ async def read_completed_work(
     pending: PendingActions,
     known: Mapping[str, Sequence[NotificationDelivery]],
 ) -> CompletedWork:
-    """Return these messages; `known` has the deliveries by pending action.
+    """Return these messages; `known` has the rows of each pending action, one for each channel.
 
     The flow jobs of an environment job are read only while a channel has not accepted its message.
     """
@@ -46,13 +46,13 @@ async def read_completed_work(
     ready, held = [], []
     for job in pending.environment_jobs:
         action = completed_action(job, {})
-        deliveries = known.get(action.id, ())
-        is_owed = any(not one.sent_count and one.channel not in out for one in deliveries)
+        rows = known.get(action.id, ())
+        is_owed = any(not one.sent_count and one.channel not in out for one in rows)
         if not has_message(job, is_owed, services.now):
             continue
         if job.id in blocked:
             held.append(action)
-        elif _is_sent(services, deliveries):
+        elif _is_sent(services, rows):
             ready.append(action)
         else:
             left = await _count_not_migrated(services, job)
@@ -60,8 +60,8 @@ async def read_completed_work(
     return CompletedWork(ready=tuple(ready), held=tuple(held))
 
 
-def _is_sent(services: Services, deliveries: Iterable[NotificationDelivery]) -> bool:
-    sent = {one.channel for one in deliveries if one.sent_count}
+def _is_sent(services: Services, rows: Iterable[NotificationDelivery]) -> bool:
+    sent = {one.channel for one in rows if one.sent_count}
     return all(channel.name in sent for channel in services.channels)
 
 
@@ -72,7 +72,7 @@ async def _count_not_migrated(
     if known := await read_jobs_of(services, [job], reading):
         closed = known.closed.get(job.environment_id, {})
         return count_not_migrated([job], known.flow_jobs, closed.values())
-    rows = services.tables.flow_jobs.scan(
+    found = services.tables.flow_jobs.scan(
         job.environment_id, where=[Condition("environment_job_id", "eq", job.id)]
     )
-    return count_not_migrated([job], await reading.all(rows))
+    return count_not_migrated([job], await reading.all(found))

@@ -1,6 +1,6 @@
 """Find the page of the dashboard on which a person does what a message asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -15,6 +15,12 @@ from shared.reason import Reason
 
 _DASHBOARD = "/api/dashboard"
 _PLANS = frozenset({PendingActionKind.PLAN_AWAITING_APPROVAL, PendingActionKind.PLAN_EXPIRES_SOON})
+#: The parts of a remediation's flows on its page.
+_STATES: Mapping[PendingActionKind, str] = {
+    PendingActionKind.FLOWS_BLOCKED: "blocked",
+    PendingActionKind.BOTH_OFF: "both_off",
+    PendingActionKind.LATE_CALLER: "still_called",
+}
 #: What the Overview page shows first, or as a whole.
 _AT_THE_TOP = frozenset({PendingActionKind.KILL_SWITCH_ON, PendingActionKind.DIGEST})
 
@@ -49,14 +55,15 @@ def link_for(
         names = _denying_firewalls(action, environment_jobs, blocked_jobs)
         if len(names) == 1:
             query = urlencode({"firewall_fix": names[0], **environment})
-            return MessageLink(title="Open the firewall fix", path=f"{page}?{query}#repair")
+            return MessageLink(title="Open the firewall fix", path=f"{page}?{query}#firewall-fix")
         if names:
-            return MessageLink(title="Open the firewalls", path=f"{page}#gaps")
+            return MessageLink(title="Open the firewalls", path=f"{page}#firewalls")
     if action.count == 1 and len(action.workflow_ids) == 1:
         flow = quote(action.workflow_ids[0], safe="")
         return MessageLink(title="Open the flow", path=f"{page}/flows/{flow}")
-    if action.kind is PendingActionKind.FLOWS_BLOCKED:
-        return MessageLink(title="Open the flows", path=f"{page}?state={action.state}#flows")
+    if state := _STATES.get(action.kind):
+        query = urlencode({"state": state, "reason_code": action.reason_code})
+        return MessageLink(title="Open the flows", path=f"{page}?{query}#flows")
     return MessageLink(title="Open the remediation", path=page)
 
 

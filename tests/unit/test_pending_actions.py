@@ -85,9 +85,42 @@ def test_alerts_are_pending_since_the_first_was_raised() -> None:
     assert one.title == "A key may stop working (2)"
 
 
+def test_reason_of_firewalls_names_each_once_and_no_address_range() -> None:
+    """The fix of each firewall, with its ranges, is on the page of the remediation."""
+    jobs = [
+        replace(
+            blocked(NOW, fix="Allow 10.0.0.0/8, 10.1.0.0/16."),
+            message=f"These firewalls deny the copy of {flow}: {names}.",
+        )
+        for flow, names in (("Orders", "erp, sql.contoso"), ("Stock: all", "erp"))
+    ]
+
+    (one,) = pending_flow_actions(jobs, NAMES)
+
+    assert one.message == "2 firewalls deny the addresses of the copies: erp, sql.contoso."
+    assert "10." not in one.fix
+
+
+def test_reason_of_different_flows_is_the_meaning_of_its_code() -> None:
+    """The words of the first flow would name that flow only."""
+    jobs = [
+        replace(blocked(NOW, Reason.OWNER_UNAVAILABLE), message=f"The owner of {flow} has left.")
+        for flow in ("Orders", "Stock")
+    ]
+
+    (first,) = pending_flow_actions(jobs[:1], NAMES)
+    (both,) = pending_flow_actions(jobs, NAMES)
+
+    assert first.message == "The owner of Orders has left."
+    assert both.message == Reason.OWNER_UNAVAILABLE.meaning
+
+
 def test_fix_of_different_flows_names_one_of_them_and_no_id() -> None:
     """Ids are in the next command only."""
-    (one,) = pending_flow_actions([blocked(NOW), blocked(NOW, fix="Open another.")], NAMES)
+    code = Reason.OWNER_UNAVAILABLE
+    jobs = [blocked(NOW, code), blocked(NOW, code, fix="Open another.")]
+
+    (one,) = pending_flow_actions(jobs, NAMES)
 
     assert one.fix == "The flows need different fixes. For Orders: Open it."
 

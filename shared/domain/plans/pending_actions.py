@@ -81,7 +81,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
     PendingActionKind.REMEDIATION_COMPLETED: (
-        "The remediation{at} {has_ended}: {flows} not migrated"
+        "The remediation{at} {ending}: {flows} not migrated"
     ),
     PendingActionKind.DIGEST: "{count} more actions required",
 }
@@ -208,7 +208,7 @@ class PendingAction:
         if self.kind is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
         if self.kind is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
-            words = "The remediation{at} {has_ended}: every flow is migrated"
+            words = "The remediation{at} {ending}: every flow is migrated"
         code = self.reason_code
         why = _CAUSES.get(code) or code.replace("_", " ")
         return words.format(
@@ -221,7 +221,7 @@ class PendingAction:
             code=code,
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
-            has_ended="was cancelled" if self.state == "cancelled" else "is complete",
+            ending="was cancelled" if self.state == "cancelled" else "is complete",
             needs="needs" if self.count == 1 else "need",
             alert=_ALERT_TITLES.get(code, f"Action required: {why}")
             + (f" ({self.count})" if self.count > 1 else ""),
