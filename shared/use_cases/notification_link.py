@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.pending_actions import (
-    PendingAction,
-    PendingActionKind,
-    denying_firewalls,
-)
+from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
@@ -54,7 +51,7 @@ def link_for(
     if action.reason_code == Reason.FIREWALL_DENIES:
         names = _denying_firewalls(action, environment_jobs, blocked_jobs)
         if len(names) == 1:
-            query = urlencode({"firewall_fix": names[0], **environment})
+            query = urlencode({"firewall_fix": names.pop(), **environment})
             return MessageLink(title="Open the firewall fix", path=f"{page}?{query}#firewall-fix")
         if names:
             return MessageLink(title="Open the firewalls", path=f"{page}#firewalls")
@@ -71,20 +68,18 @@ def _denying_firewalls(
     action: PendingAction,
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
-) -> list[str]:
-    """Return the firewall issues of the plan whose firewalls the blocked flows name."""
+) -> set[str]:
+    """Return the names of the plan's firewall issues that block the flows."""
     place = (action.remediation_id, action.environment_id)
-    denying = {
-        name
-        for job in blocked_jobs
-        if (job.remediation_id, job.environment_id) == place
-        and job.reason_code == action.reason_code
-        for name in denying_firewalls(job.message)
-    }
-    return [
-        issue.name
+    issues = [
+        issue
         for job in environment_jobs
         if (job.remediation_id, job.environment_id) == place
         for issue in job.firewall_issues
-        if (issue.firewall_name or issue.name) in denying
     ]
+    return {
+        issue.name
+        for job in blocked_jobs
+        if (job.remediation_id, job.environment_id) == place
+        for issue in denying_firewalls(job, issues)
+    }

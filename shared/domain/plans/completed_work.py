@@ -24,9 +24,7 @@ _NOT_SETTLED = frozenset(
 def channels_out_for_long(sent: Iterable[NotificationDelivery], now: datetime) -> set[str]:
     """Return the channels that have accepted nothing of something for a week."""
     return {
-        one.channel
-        for one in sent
-        if one.failing_since and now - one.failing_since >= ENDED_LATELY
+        one.channel for one in sent if one.failing_since and now - one.failing_since >= ENDED_LATELY
     }
 
 

@@ -17,5 +17,10 @@ def denying_firewalls(
     """
     if job is None or job.reason_code != Reason.FIREWALL_DENIES:
         return []
-    named = set(job.message.rpartition(": ")[2].removesuffix(".").split(", "))
+    named = denying_firewall_names(job)
     return [issue for issue in issues if (issue.firewall_name or issue.name) in named]
+
+
+def denying_firewall_names(job: FlowJob) -> set[str]:
+    """Return the names in the message of a job that a firewall blocks."""
+    return set(job.message.rpartition(": ")[2].removesuffix(".").split(", "))

@@ -12,6 +12,7 @@ from shared.domain.ids import hash_key
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.denying_firewalls import denying_firewall_names
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
@@ -80,9 +81,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
     PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
-    PendingActionKind.REMEDIATION_COMPLETED: (
-        "The remediation{at} {ending}: {flows} not migrated"
-    ),
+    PendingActionKind.REMEDIATION_COMPLETED: ("The remediation{at} {ending}: {flows} not migrated"),
     PendingActionKind.DIGEST: "{count} more actions required",
 }
 
@@ -280,16 +279,11 @@ def _message_for(code: str, group: Sequence[FlowJob]) -> str:
 
 
 def _name_firewalls(group: Sequence[FlowJob]) -> str:
-    names = sorted({name for job in group for name in denying_firewalls(job.message)})
+    names = sorted({name for job in group for name in denying_firewall_names(job)})
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     deny = "firewall denies" if len(names) == 1 else "firewalls deny"
     shown = ", ".join(names[:NAMED])
     return f"{len(names)} {deny} the addresses of the copies: {shown}{more}."
-
-
-def denying_firewalls(message: str) -> list[str]:
-    """Return the names of the firewalls that the message of a blocked job lists."""
-    return message.rpartition(": ")[2].removesuffix(".").split(", ")
 
 
 def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
