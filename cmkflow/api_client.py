@@ -148,6 +148,14 @@ class ApiClient:
             self._report(request, str(err.code), began)
             with err:
                 raise _to_api_error(err) from None
+        except KeyboardInterrupt:
+            if call.method == "GET":
+                raise
+            raise ApiError(
+                "Interrupted. It is unknown whether the app received the request. Check: "
+                "cmkflow audit list --limit 1",
+                ExitCode.INTERRUPTED,
+            ) from None
         except (URLError, http.client.HTTPException, OSError) as err:
             text = self._unreachable(getattr(err, "reason", err))
             raise ApiError(text, ExitCode.SERVICE_UNAVAILABLE) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from cmkflow.api_client import ApiClient, ApiError
+from cmkflow.api_client import ApiClient, ApiError, ExitCode
 from cmkflow.names import with_ids
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
@@ -106,6 +106,9 @@ def api_command(
             except ApiError as err:
                 echo(str(err), err=True)
                 raise typer.Exit(err.exit_code) from None
+            except KeyboardInterrupt:
+                echo("Stopped. The work continues." if watched else "Interrupted.", err=True)
+                raise typer.Exit(ExitCode.INTERRUPTED) from None
             shown_answer = found if isinstance(found, Shown) else Shown(answer=found, show=show)
             answer = shown_answer.answer
             printer.print(answer, lambda: shown_answer.show(one_line(answer)))

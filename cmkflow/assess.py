@@ -103,6 +103,8 @@ def show_assessments(
             else:
                 found.append(_wait_for_assessment(api, started))
         except ApiError as err:
+            if err.exit_code is ExitCode.INTERRUPTED:
+                raise
             echo(f"{name}: {err}", err=True)
             failed.append(name)
     answer: dict[str, object] = {"items": found, "failed": failed}
@@ -140,8 +142,8 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
             time.sleep(next(looks, LOOKS[-1]))
             order = _refresh(api, order)
     except KeyboardInterrupt:
-        echo(f"The assessment continues. Show it: {_resume(order)}", err=True)
-        raise
+        text = f"Interrupted. The assessment continues. Show it: {_resume(order)}"
+        raise ApiError(text, ExitCode.INTERRUPTED) from None
     if order["assessment"] is None:
         text = f"The assessment is {order['state']}: {order['message']} {order['fix']}"
         raise ApiError(text.strip(), ExitCode.ACTION_REQUIRED)

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkflow.api_client import ApiCall, ApiClient
-from cmkflow.api_command import api_command
-from cmkflow.listing import After, Column, Kind, Listing
-from cmkflow.timestamps import minute
-from shared.domain.principal import PrincipalKind
+from cmkflow.api_client import ApiCall, ApiClient, ApiError
+from cmkflow.api_command import Shown, api_command
+from cmkflow.audit_text import audit_table
+from cmkflow.listing import After, Listing
+from cmkflow.names import ENVIRONMENTS
 
 app = typer.Typer(no_args_is_help=True, help="Show the audit log.")
 
@@ -18,40 +18,25 @@ def describe() -> None:
     """Show the audit log."""
 
 
-def _trail(answer: Any) -> Listing:
-    return Listing(columns=_COLUMNS, items=answer["items"], note=_note, next=answer["next"])
-
-
-def _who(entry: Any) -> str:
-    """Return the name; the name that the holder of a function key gave is marked as not
-    verified.
-    """
-    if entry["kind"] == PrincipalKind.FUNCTION_KEY:
-        return f"function key ({entry['who']})" if entry["who"] else "function key"
-    return str(entry["who"])
-
-
-def _note(entry: Any) -> str:
-    is_changed = entry["state_before"] or entry["state_after"]
-    changed = f": {entry['state_before']} → {entry['state_after']}" if is_changed else ""
-    why = f": {entry['message']}" if entry["message"] else ""
-    return f"{entry['target']}{why}{changed}"
-
-
-_COLUMNS = (
-    Column("When (UTC)", lambda one: minute(one["recorded_at"]), Kind.WORD),
-    Column("Who", _who),
-    Column("What", lambda one: one["operation"].replace("_", " ")),
-    Column("Status", lambda one: "interrupted" if one["status"] is None else one["status"]),
-)
-
-
-@api_command(app, "list", show=_trail)
+@api_command(app, "list", show=lambda answer: audit_table(answer, {}))
 def list_audit(
     api: ApiClient,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Maximum number of entries.")] = 50,
     after: After = None,
 ) -> object:
-    """Show who ordered what, and what became of it, the newest first."""
+    """Show who requested which change, and its result, newest first."""
     query = {"limit": limit, "after": after}
-    return api.send(ApiCall(method="GET", path=("audit",), query=query))
+    answer = api.send(ApiCall(method="GET", path=("audit",), query=query))
+
+    def show(found: Any) -> Listing:
+        return audit_table(found, _environment_names(api))
+
+    return Shown(answer=answer, show=show)
+
+
+def _environment_names(api: ApiClient) -> dict[str, str]:
+    """Return the names of environments by id; none if they cannot be read."""
+    try:
+        return {one.id: one.name for one in ENVIRONMENTS.listed(api, {})}
+    except ApiError:
+        return {}

@@ -1,6 +1,8 @@
 """`cmkflow deletion`: schedule, cancel and list deletions of retired originals."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -8,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import ApiCall, ApiClient, ApiError
+from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
@@ -113,7 +115,7 @@ def list_deletions(api: ApiClient, remediation: RemediationId) -> object:
 def schedule_deletions(
     api: ApiClient,
     remediation: RemediationId,
-    date: Annotated[
+    day: Annotated[
         str,
         typer.Option("--date", help="Date (00:00 UTC) or time with time zone."),
     ],
@@ -125,16 +127,18 @@ def schedule_deletions(
 
     For an original that has a date already, the new date replaces it.
     """
+    moment = _parse_date(day)
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
     shown = one_line(api.send(call))
     chosen = _select_originals(shown, flows)
+    _require_later(chosen, moment)
     if not yes:
         replaced = [one for one in shown["items"] if _has_date(one)]
         Terminal(stderr=True).print(Group(*_describe_originals(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
-        confirm(f"Delete {names} on {date}?")
+        confirm(f"Delete {names} on {day}?")
     body = {
-        "delete_at": date,
+        "delete_at": day,
         "approved_by": by,
         "flow_ids": [one["original_id"] for one in chosen],
     }
@@ -157,6 +161,33 @@ def cancel_deletions(
         body["flow_ids"] = flows
     path = ("remediations", remediation, "deletions", "cancel")
     return api.send(ApiCall(method="POST", path=path, body=body))
+
+
+def _parse_date(text: str) -> datetime:
+    """Return the time that the option means; raise `BadParameter`."""
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text), time.min, UTC)
+    moment = None
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+    if moment is None or moment.tzinfo is None:
+        raise typer.BadParameter(
+            f"{text!r} is neither a date such as 2030-01-31 nor a time with a time zone.",
+            param_hint="--date",
+        )
+    return moment
+
+
+def _require_later(originals: Sequence[Any], moment: datetime) -> None:
+    """Raise `ApiError` unless all originals can be deleted then, before anything is asked."""
+    early = [one for one in originals if moment < datetime.fromisoformat(one["earliest_delete_at"])]
+    if early:
+        lines = [
+            f"  {one['display_name']}: not before {minute(one['earliest_delete_at'])} UTC"
+            for one in early
+        ]
+        text = "Nothing was scheduled: the date is too early."
+        raise ApiError("\n".join([text, *lines]), ExitCode.USAGE_ERROR)
 
 
 def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:

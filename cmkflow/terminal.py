@@ -5,6 +5,7 @@ output, a bidirectional mark could reverse an id, an unpaired surrogate raises a
 prints every text unchanged, escaped.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -73,5 +74,21 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def confirm(question: str) -> None:
-    """Ask for confirmation; any answer but yes aborts the command."""
-    typer.confirm(printable(question), abort=True, err=True)
+    """Ask for confirmation; any answer but yes ends the command.
+
+    It ends with 1 for no, with 2 without an answer, with 130 after an interrupt.
+    """
+    try:
+        if typer.confirm(printable(question), err=True):
+            return
+        code, text = 1, "Nothing was changed."
+    except typer.Abort:
+        is_interrupted = sys.stdin.isatty()
+        code = 130 if is_interrupted else 2
+        text = (
+            "\nInterrupted. Nothing was changed."
+            if is_interrupted
+            else "Nothing was changed: nobody can answer the question here. Use --yes."
+        )
+    echo(text, err=True)
+    raise typer.Exit(code)

@@ -227,6 +227,32 @@ async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
     assert "function key (admin@contoso.example)" in shown.stdout
 
 
+async def test_the_audit_log_names_who_did_what_and_what_changed(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """One line per entry with names instead of ids, and the values before and after."""
+    environment = scenario.build.environment
+    await cli.run("environment", "set", environment.id, "--approval-policy", "required")
+    start = ("remediation", "start", environment.id, "--mode", "apply", "-o", "json")
+    identity = document(await cli.run(*start))["id"]
+    await cli.run("approve", identity, "--version", "0" * 16)
+
+    shown = await cli.run("audit", "list")
+
+    titles, *rows = [line.split("\t")[2:] for line in shown.stdout.splitlines()]
+    by_action = {action: rest for action, *rest in rows}
+    name, remediation = environment.display_name, f"#{identity[:8]}"
+    assert titles == ["Action", "About", "Result", "Note"]
+    assert by_action["Approve"][:2] == [remediation, "rejected"]
+    assert by_action["Start"] == [remediation, "done", f"mode apply, environment ids {name}"]
+    assert by_action["Update settings"] == [
+        name,
+        "done",
+        "approval policy read_only → required",
+    ]
+    assert environment.id not in shown.stdout
+
+
 async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     scenario: Scenario, cli: CommandLine
 ) -> None:
@@ -272,12 +298,15 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(
     """Cancelling asks first, and does nothing if the answer is no."""
     identity = await started(scenario, cli)
     refused = await cli.run("remediation", "cancel", identity, answer="n\n")
+    nobody = await cli.run("remediation", "cancel", identity)
     retried = await cli.run("retry", identity)
     cancelled = await cli.run("remediation", "cancel", identity, answer="y\n")
     await pass_time(scenario, timedelta(hours=1))
     listed = document(await cli.run("remediation", "list", "--state", "cancelled", "-o", "json"))
 
-    assert refused.exit_code == 1
+    assert (refused.exit_code, nobody.exit_code) == (1, 2)
+    assert "Nothing was changed." in refused.stderr
+    assert "nobody can answer the question here. Use --yes." in nobody.stderr
     assert retried.exit_code == ExitCode.ACTION_REQUIRED
     assert "Nothing was retried. No flow is blocked, failed or waiting: 1 not started." in (
         retried.stdout

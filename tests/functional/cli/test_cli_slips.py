@@ -29,7 +29,7 @@ EXAMPLES = {
     "code": "firewall_denies",
     "issue": "app_service:x",
     "justification": "because",
-    "date": "2026-12-01",
+    "day": "2026-12-01",
     "paths": "flow.json",
     "tenant": "e0000000-0000-4000-8000-000000000001",
     "client_id": "e0000000-0000-4000-8000-000000000001",

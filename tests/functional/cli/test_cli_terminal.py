@@ -270,4 +270,18 @@ async def test_watching_ends_when_it_is_interrupted(scenario: Scenario, cli: Com
     screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
 
     assert screen.exit_code == 130
+    assert STYLE.sub("", screen.lines[-1]) == "Stopped. The work continues."
+    assert "Traceback" not in screen.text
+
+
+async def test_an_interrupted_question_changes_nothing_and_prints_one_line(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """With the exit code of an interrupt."""
+    words = ("remediation", "cancel", scenario.remediation.id)
+
+    screen = await in_terminal(cli, *words, interrupt_at="[y/N]")
+
+    assert screen.exit_code == 130
+    assert screen.lines[-1] == "Interrupted. Nothing was changed."
     assert "Traceback" not in screen.text

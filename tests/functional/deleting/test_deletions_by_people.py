@@ -165,6 +165,28 @@ async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: Com
     assert "run summaries of 2 originals" in remediation.stdout
 
 
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        ("2020-01-31", "Orders: not before "),
+        ("soon", "neither a date such as 2030-01-31 nor a time with a time zone"),
+        ("2030-01-31T10:00", "neither a date such as 2030-01-31 nor a time with a time zone"),
+    ],
+)
+async def test_an_impossible_date_is_rejected_before_the_question(
+    scenario: Scenario, cli: CommandLine, date: str, said: str
+) -> None:
+    """Nobody confirms what the app then rejects."""
+    order = ("deletion", "schedule", scenario.remediation.id, "--date", date)
+
+    result = await cli.run(*order, answer="y\n")
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert "Delete " not in result.stderr
+    assert (await shown(scenario))["items"] == []
+
+
 async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: CommandLine) -> None:
     """Originals that stand are listed with their date, and the warning is explained."""
     identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
