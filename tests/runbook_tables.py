@@ -1,4 +1,4 @@
-"""The tables of docs/runbook.md that the code knows: reasons, and codes of the platform.
+"""The lists of docs/runbook.md that the code knows: reasons, and codes of the platform.
 
 `python -m tests.runbook_tables` writes them.
 """
@@ -12,7 +12,7 @@ from shared.reason import Reason
 from tests import generated_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "runbook.md"
-#: The entry of the page that says all of a reason, so that it needs no row.
+#: The entry of the page that says all of a reason, so that its code only leads there.
 ENTRIES = {
     "original-and-copy-are-both-off": (Reason.BOTH_OFF,),
     "a-plan-awaits-approval": (Reason.PLAN_CHANGED,),
@@ -55,16 +55,15 @@ _EXPLAINED = frozenset(
         Reason.WRITE_NOT_VISIBLE,
     }
 )
-_HEAD = ("| code | What to do |", "|---|---|")
 #: What begins the instruction of a reason about which nobody has to do anything.
 _NOTHING = "Nothing"
 
 
 def with_tables(page: str) -> str:
-    """Return the page's text with its tables as the code has them."""
+    """Return the page's text with its lists as the code has them."""
     tables = {
-        "reasons": (*_HEAD, *_reasons(page)),
-        "codes of the platform": (*_HEAD, *_platform_codes()),
+        "reasons": _reasons(page),
+        "codes of the platform": _platform_codes(),
     }
     return generated_tables.with_tables(page, "tests.runbook_tables", tables)
 
@@ -82,21 +81,21 @@ def _reasons(page: str) -> Iterator[str]:
     titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
     by_anchor = {title.lower().replace(" ", "-"): title for title in titles}
     waiting = ", ".join(f"`{reason}`" for reason in sorted(Reason) if _is_waiting(reason))
-    yield f"| {waiting} | Nothing: the job continues automatically. |"
+    yield f"* {waiting}: nothing, the job continues automatically."
     for reason in sorted(Reason):
         if anchor := _anchors().get(reason):
-            yield f"| `{reason}` | [{by_anchor.get(anchor)}](#{anchor}) |"
+            yield f"* `{reason}`: [{by_anchor.get(anchor)}](#{anchor})"
         elif not _is_waiting(reason):
             meaning = f"{reason.meaning} " * (reason in _EXPLAINED)
-            yield f"| `{reason}` | {meaning}{_fix(reason.fix)} |"
+            yield f"* `{reason}`: {meaning}{_fix(reason.fix)}"
 
 
 def _platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"| {codes} | {_sentence(one.meaning)} {_fix(one.fix)} |"
+        yield f"* {codes}: {_sentence(one.meaning)} {_fix(one.fix)}"
     means = OTHER.meaning.removeprefix("any other code: ")
-    yield f"| any other | {_sentence(means)} {_fix(OTHER.fix)} |"
+    yield f"* Any other: {_sentence(means)} {_fix(OTHER.fix)}"
 
 
 def _sentence(meaning: str) -> str:

@@ -74,8 +74,8 @@ REFUSALS = (
         code=CONNECTION_REFUSED,
         meaning="neither the flow's owner nor the app may use a connection of the flow",
         fix=(
-            "Ask its owner to share it ('Can use') with the flow's owner or the app, or to turn "
-            "the copy on once. Then retry."
+            "Ask the connection's owner to share it ('Can use') with the flow's owner or the app, "
+            "or to turn the copy on once. Then retry."
         ),
         message_patterns="cannot be used to activate this flow",
     ),
