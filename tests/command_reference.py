@@ -1,4 +1,4 @@
-"""What docs/command-reference.md says: every command with its help, from the commands themselves.
+"""What docs/command-reference.md says: every command in a sentence, from the commands themselves.
 
 `python -m tests.command_reference` writes it.
 """
@@ -41,7 +41,7 @@ def _section(words: tuple[str, ...], command: Any) -> str:
         ("cmkflow", *words, *(_metavar(one) for one in command.params if _is_argument(one)))
     )
     options = [f"`{one.opts[0]}`" for one in _own(command) if not _is_argument(one)]
-    text = one_line(command.help) + f" Options: {', '.join(options)}." * bool(options)
+    text = summary(command.help) + f" Options: {', '.join(options)}." * bool(options)
     return "\n".join(("", f"## {usage}", text))
 
 
@@ -68,6 +68,11 @@ def _metavar(argument: Any) -> str:
 def one_line(text: str) -> str:
     """Return a help text on one line: as Markdown it is text, and no command to be typed."""
     return " ".join(text.split()).replace("|", "\\|").replace("`", "")
+
+
+def summary(text: str) -> str:
+    """Return the first sentence of a help text on one line."""
+    return one_line(text).partition(". ")[0].removesuffix(".") + "."
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
 from cmkflow.examples import EXAMPLES
-from tests.command_reference import COMMON, PAGE, one_line, reference
+from tests.command_reference import COMMON, PAGE, reference, summary
 from tests.command_tree import command_tree, is_group
 
 
@@ -26,7 +26,7 @@ def test_the_help_of_each_command_says_what_the_reference_says() -> None:
 
         assert done.exit_code == 0, words
         assert max(map(len, done.stdout.splitlines())) <= 80, words
-        assert one_line(command.help) in text
+        assert summary(command.help) in text
         for one in command.params:
             if not one.hidden and one.name not in COMMON:
                 shown = one.metavar if one.param_type_name == "argument" else one.opts[0]
