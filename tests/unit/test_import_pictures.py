@@ -69,21 +69,18 @@ def picture_of(package: str) -> str:
     return f"```mermaid\n{lines}\n```"
 
 
-def table_of(package: str) -> str:
-    """Return the imports of a large package as a table: a picture would be too wide to read."""
+def list_of(package: str) -> str:
+    """Return the imports of a large package as a list: a picture would be too wide to read."""
     targets: dict[str, list[str]] = {}
     for source, target in needed_arrows(package):
         targets.setdefault(source, []).append(f"`{target}`")
-    rows = [f"| `{source}` | {', '.join(names)} |" for source, names in targets.items()]
-    alone = ", ".join(f"`{part}`" for part in parts_alone(package))
-    after = [f"\nOn their own: {alone}."] if alone else []
-    return "\n".join(["| Part | Imports |", "|---|---|", *rows, *after])
+    return "\n".join(f"* `{source}`: {', '.join(names)}" for source, names in targets.items())
 
 
 SHOWN = {
-    "shared": table_of,
+    "shared": list_of,
     "shared.steps": picture_of,
-    "shared.domain": table_of,
+    "shared.domain": list_of,
     "local_cloud": picture_of,
 }
 
