@@ -56,9 +56,10 @@ def _routes() -> Iterator[str]:
 
 
 def _summary(one: Endpoint) -> str:
-    """Return the first paragraph of a route's description without its first words, on one line."""
+    """Return the first paragraph of a route's description, without *Return the*, on one line."""
     text = " ".join(one.description.partition("\n\n")[0].split())
-    return re.sub("^(Return )?(the )?", "", text).rstrip(".")
+    summary = re.sub("^(Return )?(the )?", "", text).rstrip(".")
+    return summary[:1].upper() + summary[1:]
 
 
 def _takes(one: Endpoint) -> str:

@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 277,
+    "shared": 276,
     "functions": 42,
     "cmkflow": 5,
     "docs": 50,
     "infra": 15,
     "local_cloud": 499,
-    "tests": 3658,
+    "tests": 3657,
     ".ci": 6,
     ".": 3,
 }
