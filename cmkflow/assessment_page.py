@@ -9,7 +9,7 @@ from typing import Any
 from cmkflow.assessment_to_do import DECIDING, can_be_changed_now, is_firewall, to_do_list
 from cmkflow.run_archive_tables import number_of
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.html_pages import pages_style, rendered
+from shared.html_pages import rendered, style
 
 #: Texts of the reason codes of the API.
 REASONS = {str(reason): reason.category.title for reason in MicrosoftKeyReason}
@@ -61,7 +61,7 @@ def page_of(assessments: Sequence[Any]) -> str:
             "phases": _PHASES,
             "levels": _LEVELS,
             "looks": _LOOKS,
-            "style": pages_style(),
+            "style": style(),
         },
     )
 

@@ -29,7 +29,7 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
 from shared.domain.principal import Role
 from shared.errors import CmkflowError, JobBlocked, NotFound
-from shared.html_pages import pages_style
+from shared.html_pages import style
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
 from shared.use_cases.read_open_part import RemediationPart, closed_flows, read_open_part
@@ -246,7 +246,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
         environment_id=query.environment or "",
         is_file=query.export,
     )
-    return page(text, style=pages_style() if query.export else "")
+    return page(text, style=style() if query.export else "")
 
 
 @endpoint(

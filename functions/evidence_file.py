@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.signature import format_signature
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
-from shared.html_pages import pages_style, rendered
+from shared.html_pages import rendered, style
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
 from shared.use_cases.sign_content import try_to_sign
 
@@ -96,7 +96,7 @@ class _Writer:
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write("unreadable.json", unreadable)
         values = {
-            "style": pages_style(),
+            "style": style(),
             "about": about,
             "omitted": self.omitted,
             "unreadable": len(unreadable.items),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from functions.dashboard.flow_parts import PARTS
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.reason import Reason
 from shared.use_cases.show_flow import FlowView
@@ -61,11 +62,7 @@ def find_causes(
     for flow, part in flows:
         if PARTS[part].has_cause:
             groups.setdefault((part, cause_of(flow, part)), []).append(flow)
-    issues = {
-        (job.environment_id, issue.name): issue
-        for job in environment_jobs
-        for issue in job.firewall_issues
-    }
+    issues = {job.environment_id: job.firewall_issues for job in environment_jobs}
     order = list(PARTS)
     found = sorted(groups.items(), key=lambda one: (order.index(one[0][0]), -len(one[1])))
     return [_cause(part, code, group, issues) for (part, code), group in found]
@@ -76,13 +73,6 @@ def cause_of(flow: FlowView, part: str) -> str:
     if part == NEEDS_CHANGES:
         return NEEDS_CHANGES
     return flow.job.reason_code if flow.job and PARTS[part].has_cause else ""
-
-
-def denying_firewalls(job: FlowJob) -> list[str]:
-    """Return the names of the firewall issues that a blocked job's message lists."""
-    if job.reason_code != Reason.FIREWALL_DENIES:
-        return []
-    return job.message.rpartition(": ")[2].split(", ")
 
 
 def cause_title(code: str) -> str:
@@ -97,7 +87,7 @@ def _cause(
     part: str,
     code: str,
     flows: Sequence[FlowView],
-    issues: Mapping[tuple[str, str], FirewallIssueSummary],
+    issues: Mapping[str, Sequence[FirewallIssueSummary]],
 ) -> Cause:
     jobs = [flow.job for flow in flows if flow.job]
     reason, firewalls = _REASONS.get(code), _firewalls(jobs, issues)
@@ -129,12 +119,14 @@ def _cause(
 
 
 def _firewalls(
-    jobs: Sequence[FlowJob], issues: Mapping[tuple[str, str], FirewallIssueSummary]
+    jobs: Sequence[FlowJob], issues: Mapping[str, Sequence[FirewallIssueSummary]]
 ) -> list[tuple[str, FirewallIssueSummary]]:
-    places = dict.fromkeys(
-        (job.environment_id, name) for job in jobs for name in denying_firewalls(job)
-    )
-    return [(place[0], issues[place]) for place in places if place in issues]
+    found = {
+        (job.environment_id, issue.name): issue
+        for job in jobs
+        for issue in denying_firewalls(job, issues.get(job.environment_id, ()))
+    }
+    return [(environment_id, issue) for (environment_id, _), issue in found.items()]
 
 
 def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.dashboard.causes import Cause, cause_of, denying_firewalls
+from functions.dashboard.causes import Cause, cause_of
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, part_of, progress_words
 from functions.dashboard.flow_steps import shorten, steps_of
 from functions.dashboard.table_rows import FlowTableRow
+from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS
-from shared.domain.plans.remediation import EnvironmentJob
 from shared.html_pages import moment
 from shared.use_cases.show_flow import FlowView
 
@@ -64,23 +64,11 @@ class LineContext:
     now: datetime
     #: Names of the environments by id; empty if the remediation has only one.
     names: Mapping[str, str]
-    #: Names of firewalls by the name of their issue.
-    firewalls: Mapping[str, str]
 
 
-def line_context(
-    now: datetime, environment_jobs: tuple[EnvironmentJob, ...], names: Mapping[str, str]
-) -> LineContext:
-    """Return the context of the lines of these environments."""
-    return LineContext(
-        now=now,
-        names=names if len(names) > 1 else {},
-        firewalls={
-            issue.name: issue.firewall_name
-            for job in environment_jobs
-            for issue in job.firewall_issues
-        },
-    )
+def line_context(now: datetime, names: Mapping[str, str]) -> LineContext:
+    """Return the context of the lines of environments with these names by id."""
+    return LineContext(now=now, names=names if len(names) > 1 else {})
 
 
 def line_of(
@@ -89,7 +77,7 @@ def line_of(
     """Return the line of a flow; with `cause`, for the list of flows that have this cause."""
     part = part or part_of(flow)
     look = PARTS[part].look
-    reason, fix = _reason_and_fix(flow, context, part)
+    reason, fix = _reason_and_fix(flow, part)
     if cause and cause.has_one_fix:
         fix = ""
     if cause and cause.message == reason:
@@ -112,12 +100,12 @@ def line_of(
     )
 
 
-def _reason_and_fix(flow: FlowView, context: LineContext, part: str) -> tuple[str, str]:
+def _reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:
     job, item = flow.job, flow.item
     if job and part != "awaiting":
-        if names := denying_firewalls(job):
-            denying = ", ".join(context.firewalls.get(name, name) for name in names)
-            return f"Firewall{'s' if len(names) > 1 else ''} {denying}", job.fix
+        if denying := denying_firewalls(job, flow.environment_job.firewall_issues):
+            names = ", ".join(issue.firewall_name or issue.name for issue in denying)
+            return f"Firewall{'s' if len(denying) > 1 else ''} {names}", job.fix
         return job.message, job.fix
     if item is None:
         return "", ""

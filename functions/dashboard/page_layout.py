@@ -12,7 +12,7 @@ from functions.dashboard.display_state import look_with
 from shared.domain.plans.display_text import CONVERSION_WORDS
 from shared.domain.plans.pending_actions import counted
 from shared.domain.principal import Principal, PrincipalKind
-from shared.html_pages import pages_style, rendered
+from shared.html_pages import rendered, style
 
 _FOLDER = Path(__file__).parent
 
@@ -73,7 +73,7 @@ class PageContext:
 def assets() -> dict[str, tuple[str, str]]:
     """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
-        ("css", "text/css", pages_style()),
+        ("css", "text/css", style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
         ("plan-js", "text/javascript", (_FOLDER / "plan.js").read_text()),
         ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),

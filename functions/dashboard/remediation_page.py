@@ -67,7 +67,7 @@ def remediation_page(
         view=view,
         shown=shown,
         here=here,
-        context=line_context(view.now, shown.environment_jobs, names),
+        context=line_context(view.now, names),
         flows=divide(flows),
         closed=others or ClosedFlows(),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.html_pages import pages_style, rendered
+from shared.html_pages import rendered, style
 
 type Json = dict[str, Any]
 
@@ -51,7 +51,7 @@ def page_of(document: Json) -> str:
         "open": sum(ends[state] for state in _PEOPLE),
         "notes": document["notes"],
         "first_notes": _FIRST_NOTES,
-        "style": pages_style(),
+        "style": style(),
     }
     return rendered(Path(__file__).with_name("report.html.j2"), values)
 

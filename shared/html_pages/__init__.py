@@ -19,9 +19,9 @@ _RESOURCE_ID = re.compile(r"(\w+:)?/subscriptions/[^\s,]*/(?=[^\s,/])", re.IGNOR
 
 
 @cache
-def pages_style() -> str:
-    """Return the style sheet of the pages that use `kit.html.j2`."""
-    return (_FOLDER / "pages.css").read_text()
+def style() -> str:
+    """Return the style sheet of every page."""
+    return (_FOLDER / "style.css").read_text()
 
 
 def rendered(template: Path, values: Mapping[str, Any]) -> str:

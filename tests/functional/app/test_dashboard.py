@@ -359,6 +359,9 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     assert link in blocked.text
     assert ">Show fix for erp</a>" in blocked.text
     assert "firewall_fix" not in other.text
+    listed = await remediation(scenario)
+    assert "1 firewall denies 1 address range of the copies." in listed.text
+    assert "<div>Firewall erp<" in (await remediation(scenario, state="blocked")).text
 
 
 async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
