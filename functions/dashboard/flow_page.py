@@ -40,7 +40,7 @@ def flow_page(
 ) -> str:
     """Return the page of one flow; `compared`: its definitions, or why they cannot be read."""
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
-    standing = display_state_for(flow)
+    display = display_state_for(flow)
     actions = flow_actions(job, detail.dependent_flows, view.principal, view.now)
     records = [one.record for one in detail.callers]
     retry, firewalls = _retry(job, actions), _firewall_issues(flow)
@@ -52,11 +52,11 @@ def flow_page(
         section="Remediations",
         detail=detail,
         flow=flow,
-        standing=standing,
+        display=display,
         calls=_requests(job),
         retry=retry,
         actions=[one for one in actions if one is not retry],
-        path=path_of(job, is_stopped=standing.look == "person"),
+        path=path_of(job, is_stopped=display.look == "person"),
         kept_on=why_original_is_on(job),
         fix=_fix(flow, denying),
         firewalls=firewalls,

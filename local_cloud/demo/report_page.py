@@ -57,7 +57,7 @@ def page_of(document: Json) -> str:
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:
-    """Flows by what a person has to do, so that no text stands twice."""
+    """Flows by what a person has to do, so that no text is repeated."""
     found: dict[tuple[str, str, str], FlowGroup] = {}
     for flow in flows:
         # Messages of blocked flows name the flow; their code is what they share.

@@ -37,13 +37,13 @@ def page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> 
     return (tmp_path / "report.html").read_text()
 
 
-def test_page_says_when_and_what_needs_a_person_first(tmp_path: Path) -> None:
-    """A success is not shown as one while flows need a person."""
+def test_page_says_when_and_what_requires_an_action(tmp_path: Path) -> None:
+    """A success is not shown as one while flows require an action."""
     text = page(tmp_path, RETIRED, blocked("<b>ERP</b>"))
 
     assert "2026-03-02 09:30 UTC" in text
     assert "Platform profile: documented" in text
-    assert "No call was lost, and 1 of 2 flows needs a person first." in text
+    assert "No call was lost, and 1 of 2 flows requires an action." in text
     assert "&lt;b&gt;ERP" in text
     assert "The key is applied." in text
     assert not re.search(r"<script|<link|https?://|\sstyle=", text)
@@ -54,7 +54,7 @@ def test_page_of_a_failed_demo_lists_what_failed(tmp_path: Path) -> None:
     text = page(tmp_path, RETIRED, failures=("a call of the shop was lost",))
 
     assert "The demo failed: 1 check did not pass." in text
-    assert text.index("a call of the shop was lost") < text.index("Flows that need a person first")
+    assert text.index("a call of the shop was lost") < text.index("Flows that require an action")
 
 
 def test_page_of_a_demo_in_which_every_flow_is_migrated_needs_nobody(tmp_path: Path) -> None:
