@@ -9,12 +9,12 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 276,
-    "functions": 42,
+    "functions": 35,
     "cmkflow": 5,
     "docs": 50,
     "infra": 15,
-    "local_cloud": 499,
-    "tests": 3657,
+    "local_cloud": 494,
+    "tests": 3652,
     ".ci": 6,
     ".": 3,
 }
