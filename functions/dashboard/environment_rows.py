@@ -1,11 +1,10 @@
 """Describe the progress of an environment: state, bar, and what is next."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
+from functions.dashboard.natural_order import natural_key
 from shared.domain.plans.display_text import LEFT_WORDS, count_undecided
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -82,16 +81,9 @@ def in_order(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
     return sorted(rows, key=lambda row: (_ORDER.index(row.look), natural_key(row.name)))
 
 
-@cache
-def natural_key(text: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key with which `Flow 2` comes before `Flow 10`."""
-    parts = re.split(r"(\d+)", text.casefold())
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
-
-
 def _state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
     """Return look, icon and words of an environment's state."""
-    left, is_over = one.not_migrated, one.state in ("completed", "cancelled")
+    left = one.not_migrated
     if one.both_off_count:
         return "person", "", "Original and copy both off"
     blocked, failed = (left.get(why, 0) for why in (_REASON.BLOCKED, _REASON.FAILED))
@@ -101,7 +93,7 @@ def _state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]
         return "person", "", ("Failed" if is_failed else "Blocked") + _for(age)
     if left.get(_REASON.AWAITING_APPROVAL):
         return "wait", "plan", "Awaiting approval"
-    if left.get(_REASON.IN_PROGRESS) or not is_over:
+    if left.get(_REASON.IN_PROGRESS) or not one.is_over:
         if situation.is_stopped and one.mode.writes:
             return "wait", "pause", "Paused"
         return "work", "", "Assessing" if one.is_assessment else _in_progress(one)
@@ -150,8 +142,7 @@ def _next(one: EnvironmentStatus, situation: Situation) -> str:
         return "Nothing was changed"
     if one.flow_count:
         return "Every flow is on your key"
-    is_over = one.state in ("completed", "cancelled")
-    return "No flow has to be migrated" if is_over else "The flows are not known yet"
+    return "No flow has to be migrated" if one.is_over else "The flows are not known yet"
 
 
 def describe_not_migrated[Why: str](

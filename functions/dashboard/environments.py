@@ -13,8 +13,8 @@ from functions.dashboard.environment_rows import (
     Situation,
     environment_row,
     in_order,
-    natural_key,
 )
+from functions.dashboard.natural_order import natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.environment import PolicyLinkStatus

@@ -129,6 +129,8 @@ def _lead(status: TenantStatus) -> str:
         )
     if ongoing:
         return f"The app continues with {counted(ongoing, 'flow')}."
+    if planning := sum(not one.is_over for one in status.environments):
+        return f"The app plans the work in {counted(planning, 'environment')}."
     if not status.flow_count:
         return "No flow is known that a remediation has to migrate."
     if status.migrated_count == status.flow_count:
@@ -190,7 +192,7 @@ def _link(one: PendingAction) -> tuple[str, str]:
         case PendingActionKind.BOTH_OFF | PendingActionKind.LATE_CALLER:
             return "Show flows", page
         case PendingActionKind.FLOWS_BLOCKED if one.reason_code == Reason.FIREWALL_DENIES:
-            return "Show firewalls", f"{page}?state=blocked"
+            return "Show firewalls", f"{page}?reason_code={one.reason_code}"
         case _:
             return "", ""
 

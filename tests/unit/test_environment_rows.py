@@ -9,7 +9,6 @@ from functions.dashboard.environment_rows import (
     Situation,
     environment_row,
     in_order,
-    natural_key,
 )
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -141,8 +140,3 @@ def test_rows_that_require_an_action_come_first_then_natural_order() -> None:
     ]
 
     assert [row.name for row in in_order(rows)] == ["Zoo", "team 2", "Team 10"]
-
-
-def test_natural_order_takes_any_digits() -> None:
-    """A superscript is no decimal number."""
-    assert sorted(["²", "10", "9", ""], key=natural_key) == ["", "9", "10", "²"]

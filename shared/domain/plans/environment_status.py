@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.plans.current_plan import CurrentPlan
@@ -52,6 +53,11 @@ class EnvironmentStatus:
     #: Flows whose copies have replaced them, and flows that need no copy once a key is applied.
     migrated_count: int
     prepared_count: int
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether its job has nothing more to do."""
+        return self.state in (EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED)
 
     @property
     def flow_count(self) -> int:
