@@ -109,6 +109,8 @@ def _members(text: str) -> dict[str, Any]:
 def _value(value: Any) -> str:
     if value in (None, "", False) or value == [] or value == {}:
         return ""
+    if value is True:
+        return "yes"
     if isinstance(value, list):
         return " ".join(map(_value, value))
     return str(value) if isinstance(value, str | int | float) else json.dumps(value)

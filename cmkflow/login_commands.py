@@ -36,7 +36,7 @@ from cmkflow.sign_in import (
     token_for,
 )
 from cmkflow.sign_in_configuration import read_sign_in_configuration, with_scheme
-from cmkflow.terminal import confirm, echo
+from cmkflow.terminal import ask, confirm, echo
 
 Url = Annotated[
     str,
@@ -213,7 +213,7 @@ def _address(api: str, profile: str) -> str:
     """Return the URL of the app; ask for it in a terminal if none is known."""
     url = address_of(api, profile)
     if not url and sys.stdin.isatty():
-        url = with_scheme(typer.prompt("Address of the app", err=True))
+        url = with_scheme(ask("Address of the app"))
     return url
 
 

@@ -73,6 +73,11 @@ def echo(text: str, *, err: bool = False) -> None:
     typer.echo(printable(text), err=err)
 
 
+def ask(question: str) -> str:
+    """Ask for a text on stderr."""
+    return str(typer.prompt(printable(question), err=True))
+
+
 def confirm(question: str) -> None:
     """Ask for confirmation; any answer but yes ends the command.
 
