@@ -1,5 +1,7 @@
 """`GET /api/doctor`: what answers, what the app is allowed, what is missing, and what to do."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -289,11 +291,17 @@ async def test_the_command_shows_the_worst_first_and_ends_so(
     as_json = await cli.run("doctor", "-o", "json")
 
     assert (shown.exit_code, as_json.exit_code) == (code, code)
-    levels = [line.split("\t")[0] for line in shown.stdout.splitlines() if "\t" in line]
-    ranks = [["problem", "unknown", "warning", "ok"].index(one) for one in levels]
+    full = await cli.run("doctor", "--full")
+    items = json.loads(as_json.stdout)["items"]
+    passed = [one for one in items if one["level"] == "ok"]
+    titles = re.findall(r"^(Failed|No answer|Warnings|Passed) \((\d+)\)$", shown.stdout, re.M)
+    ranks = [["Failed", "No answer", "Warnings", "Passed"].index(title) for title, _ in titles]
     assert ranks == sorted(ranks)
-    assert shown.stdout.endswith(f"ok: {levels.count('ok')}\n")
-    assert "Fix: " in shown.stdout
+    assert titles[-1] == ("Passed", str(len(passed)))
+    assert sum(int(number) for _, number in titles) == len(items)
+    assert "    Fix    " in shown.stdout
+    assert not any(one["message"] in shown.stdout for one in passed)
+    assert all(one["message"] in full.stdout for one in passed)
 
 
 async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
