@@ -12,6 +12,7 @@ from functions.remediation_models import EnvironmentId, EnvironmentJobResponse, 
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.plan_outlook import Outlook
 from shared.use_cases.show_remediation import PlanView
 
 type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
@@ -129,6 +130,15 @@ class ExternalHostResponse(ApiResponse):
     flow_count: int
 
 
+class FlowOutlookResponse(ApiResponse):
+    """What the plan knows about the course of a flow's migration."""
+
+    workflow_id: str
+    outlook: Outlook
+    #: Id of the dependent flow whose pause it shares; empty if its pause is its own.
+    waits_for: str
+
+
 class PlanResponse(ApiResponse):
     """The plan of one environment."""
 
@@ -140,6 +150,8 @@ class PlanResponse(ApiResponse):
     #: Workflow ids of the flows that await approval.
     awaiting_flow_ids: tuple[str, ...]
     items: tuple[PlanItemResponse, ...]
+    #: One for each item: whether it pauses, and why.
+    outlooks: tuple[FlowOutlookResponse, ...]
     trigger_hosts: tuple[TriggerHostResponse, ...]
     #: Called hosts behind firewalls that the app cannot read.
     external_hosts: tuple[ExternalHostResponse, ...]

@@ -29,6 +29,10 @@ function approving() {
   }
   const byPosition = new Map(near.map((flow) => [flow.at, flow]));
 
+  function say(name, text) {
+    for (const place of form.querySelectorAll(`[data-${name}]`)) place.textContent = text;
+  }
+
   // Return the flows and all that run them.
   function withParents(flows) {
     const found = new Set(flows);
@@ -52,10 +56,12 @@ function approving() {
     const farWrites = far.reduce((sum, flow) => sum + flow.writes, 0);
     const writes =
       Number(form.dataset.changesElsewhere) - farWrites + on.reduce((sum, flow) => sum + flow.writes, 0);
-    for (const place of form.querySelectorAll("[data-flows]")) place.textContent = counted(flows, "flow");
-    form.querySelector("[data-changes]").textContent = counted(writes, "change");
-    const gone = out.size;
-    form.querySelector("[data-left]").textContent = gone ? ` You leave out ${counted(gone, "flow")}.` : "";
+    say("flows", counted(flows, "flow"));
+    say("changes", counted(writes, "change"));
+    const elsewhere = Number(form.dataset.flowsElsewhere) - far.filter((flow) => out.has(flow)).length;
+    say("elsewhere", elsewhere ? `This includes ${counted(elsewhere, "flow")} not listed on this page.` : "");
+    const left = Number(form.dataset.excludedElsewhere) + out.size;
+    say("left", left ? `${counted(left, "flow")} ${left === 1 ? "is" : "are"} left out.` : "");
     document.getElementById("approve").disabled = !flows;
     const ticked = picks.filter((pick) => pick.checked).length;
     all.checked = ticked === picks.length;

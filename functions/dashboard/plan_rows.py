@@ -74,7 +74,9 @@ class PlanRow:
     def planned(self) -> str:
         """Return what the plan does with the flow, in a few words."""
         item = self.item
-        words = ACTION_WORDS.get(item.action, item.action)
+        # The group of a row already says that it has dependent flows.
+        is_plain = item.action is PlannedAction.COPY_WITH_DEPENDENT_FLOWS
+        words = ACTION_WORDS.get(PlannedAction.COPY if is_plain else item.action, item.action)
         has_new_url = (
             item.action.is_copy
             and item.has_trigger_url

@@ -10,6 +10,7 @@ from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.plan_outlook import FlowOutlook, outlooks_of
 from shared.domain.plans.progress import RemediationProgress, compute_progress
 from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, Remediation
 from shared.domain.plans.trigger_hosts import TriggerHost, outgoing_hosts
@@ -90,6 +91,11 @@ class PlanView:
     def version(self) -> str:
         """Return the plan version, which an approval names."""
         return plan_version(self.environment_job, self.items)
+
+    @property
+    def outlooks(self) -> tuple[FlowOutlook, ...]:
+        """Return which flows pause during their migration, and why, as far as it is known."""
+        return tuple(outlooks_of(self.environment_job, self.items).values())
 
     @property
     def awaiting_flow_ids(self) -> tuple[str, ...]:

@@ -120,6 +120,8 @@ async def test_links_to_other_pages_keep_what_is_left_out(page: Page) -> None:
     await page.get_by_label("Include Flow c").uncheck()
 
     await expect(page.locator(".approve")).to_contain_text("You approve 121 flows, 242 changes,")
+    await expect(page.locator(".approve")).to_contain_text("includes 121 flows not listed")
+    await expect(page.locator(".approve")).to_contain_text("3 flows are left out.")
     address = await page.get_by_role("link", name="Show all").get_attribute("href")
     assert address is not None
     assert "leave_out=c" in address

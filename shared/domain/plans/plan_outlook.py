@@ -26,6 +26,7 @@ class Outlook(StrEnum):
 class FlowOutlook:
     """The outlook of one flow."""
 
+    workflow_id: str
     outlook: Outlook
     #: The firewall issues of this flow, including those that the app fixes.
     firewall_issues: tuple[FirewallIssueSummary, ...] = ()
@@ -55,6 +56,7 @@ def outlooks_of(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, Flo
         ):
             outlook, cause = Outlook.HAS_JOB, ""
         found[flow] = FlowOutlook(
+            workflow_id=flow,
             outlook=outlook,
             firewall_issues=issues.get(flow, ()),
             manual_callers=manual.get(flow, ()),

@@ -1,10 +1,11 @@
 """The plan page: what it says before an approval, and that the approval is what it said."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 
@@ -110,8 +111,10 @@ async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     )
     [plan] = answer.document["items"]
     changes = sum(len(one["planned_changes"]) for one in plan["items"])
+    outlooks = Counter(one["outlook"] for one in plan["outlooks"])
     page = await shown(scenario)
 
+    assert outlooks == {"no_pause": 4}
     assert f"You approve {changes} changes to 4 of the 4 flows" in unescape(page)
     assert f"You approve 4 flows, {changes} changes,</b> in Contoso." in page
     numbers = re.findall(r'<b class="num">.*?</svg>(\d+)</b>', page)
@@ -229,7 +232,14 @@ async def test_firewall_is_shown_once_with_the_flows_it_blocks_and_a_link_to_its
     page = await shown(scenario)
 
     assert "1 firewall does not allow the new addresses" in page
-    assert page.count(f"firewall_fix={quote(issue.name)}&") == 1
+    [link] = re.findall(r'href="([^"]+\?firewall_fix=[^"]+)"', page)
+    assert f"firewall_fix={quote(issue.name)}&" in link
+    fix = await call(
+        dashboard_api.show_remediation_page,
+        id=scenario.remediation.id,
+        query=dict(parse_qsl(unescape(link).partition("?")[2].partition("#")[0])),
+    )
+    assert f'id="{link.partition("#")[2]}"' in fix.text
     assert f"Pauses: firewall {issue.firewall_name}" in page
     assert "at a firewall" in page
 
