@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.flow_parts import PARTS
+from functions.dashboard.flow_steps import shorten
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.pending_actions import pending_since
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.reason import Reason
 from shared.use_cases.show_flow import FlowView
@@ -16,6 +18,8 @@ NEEDS_CHANGES = "needs_changes"
 _REASONS: Mapping[str, Reason] = {reason.value: reason for reason in Reason}
 #: Number of missing prefixes of a firewall that a plan stores at most.
 _MOST_PREFIXES = 50
+#: Number of words of a cause's message; the page of each flow has the whole text.
+_MOST_WORDS = 40
 _TITLES: Mapping[str, str] = {
     NEEDS_CHANGES: "Needs changes first",
     Reason.BOTH_OFF: "Original and copy are both off",
@@ -55,7 +59,7 @@ class Cause:
 
 
 def find_causes(
-    flows: Iterable[tuple[FlowView, str]], environment_jobs: Iterable[EnvironmentJob]
+    flows: Iterable[tuple[FlowView, str]], environment_jobs: Sequence[EnvironmentJob]
 ) -> list[Cause]:
     """Return the causes of flows, each with the key of its part; the most urgent cause first."""
     groups: dict[tuple[str, str], list[FlowView]] = {}
@@ -109,7 +113,7 @@ def _cause(
         code=code,
         look=PARTS[part].look,
         title=cause_title(code),
-        message=message,
+        message=shorten(message, _MOST_WORDS),
         fix=fix,
         has_one_fix=bool(firewalls) or len(fixes) == 1,
         flows=flows,
@@ -141,9 +145,4 @@ def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
 
 
 def _since(flow: FlowView) -> datetime | None:
-    job = flow.job
-    if job is None:
-        return flow.environment_job.planned_at
-    if job.both_off_since:
-        return job.both_off_since
-    return job.history[-1].changed_at if job.needs_action and job.history else None
+    return pending_since(flow.job) if flow.job else flow.environment_job.planned_at

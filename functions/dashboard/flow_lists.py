@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.dashboard.causes import Cause
+from functions.dashboard.cause_actions import retry_cause, start_again
+from functions.dashboard.causes import NEEDS_CHANGES, Cause
 from functions.dashboard.flow_lines import FlowFilter, LineContext, line_of
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, part_of
-from functions.dashboard.page_actions import cause_action
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.table_rows import render_flow_rows
 from shared.use_cases.show_flow import FlowView
@@ -118,7 +118,9 @@ class FlowLists:
         return {
             "cause": cause,
             "rows": render_flow_rows(lines, self.here, shows_steps=bool(cause.jobs)),
-            "action": cause_action(self.shown, cause.code, self.view.principal),
+            "action": start_again(self.shown, cause.flows, self.view.principal)
+            if cause.code == NEEDS_CHANGES
+            else retry_cause(self.shown, cause.code, self.view.principal),
             "left": len(cause.flows) - len(lines),
         }
 
@@ -131,6 +133,9 @@ class FlowLists:
             "rows": render_flow_rows(lines, self.here, shows_steps=has_steps),
             "has_steps": has_steps,
             "left": number - len(lines),
+            "action": start_again(self.shown, flows, self.view.principal)
+            if part.is_withdrawn and len(flows) == number
+            else None,
             "is_folded": number > _FOLDED.get(part.key, number),
         }
 

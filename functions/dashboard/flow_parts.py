@@ -30,6 +30,11 @@ class FlowPart:
     #: Its flows are listed with the cause that blocks them.
     has_cause: bool = False
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """Return whether its flows can be migrated by a new remediation."""
+        return self.key in {"cancelled", "rolled_back"}
+
     def words(self, number: int) -> str:
         """Return the words after this number of flows."""
         return self.one if number == 1 else self.many

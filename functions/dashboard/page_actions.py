@@ -23,7 +23,8 @@ from shared.use_cases.show_remediation import RemediationView
 
 #: Maximum number of flow names in a text; the remaining flows are counted.
 _NAMED = 8
-_BLOCKED_AGAIN = "What is not fixed is blocked again."
+#: The consequence of a retry whose cause is not fixed.
+BLOCKED_AGAIN = "What is not fixed is blocked again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,12 @@ def remediation_actions(
     blocked = [job for job in jobs if job.needs_action]
     whole = [job for job in environments if job.needs_action]
     if blocked or whole:
-        does = [_describe_retry(blocked)] if blocked else []
+        does = [describe_retry(blocked)] if blocked else []
         if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
-            does.append(_describe_check(looks))
+            does.append(describe_check(looks))
         does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
         title = f"Retry {_blocked_flows(len(blocked))}" if blocked else "Retry"
-        found.append(page_action("retry", title, identity, principal, does=[*does, _BLOCKED_AGAIN]))
+        found.append(page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN]))
     if not is_whole:
         return found
     begins = any(job.can_start_more_flows for job in environments)
@@ -92,26 +93,6 @@ def remediation_actions(
     return found
 
 
-def cause_action(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
-    """Return the retry of the flows with a reason code, or None if none of them can be retried."""
-    jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
-    if not (code and jobs):
-        return None
-    blocked = [job for job in jobs if job.needs_action]
-    does = [_describe_retry(blocked)] if blocked else []
-    if looks := len(jobs) - len(blocked):
-        does.append(_describe_check(looks))
-    title = f"Retry {_flows(len(blocked))}" if blocked else f"Check {_flows(looks)} now"
-    return page_action(
-        "retry",
-        title,
-        shown.remediation.id,
-        principal,
-        fields=(("reason_code", code),),
-        does=[*does, _BLOCKED_AGAIN],
-    )
-
-
 def flow_actions(
     job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
@@ -120,7 +101,7 @@ def flow_actions(
         return []
     found, this = [], (("flow_ids[]", job.original_id),)
     if job.is_interrupted:
-        does = [_describe_retry([job])]
+        does = [describe_retry([job])]
         title = "Retry" if job.needs_action else "Check now"
         retry = page_action("retry", title, job.remediation_id, principal, does=does, fields=this)
         found.append(retry)
@@ -251,7 +232,7 @@ def _can_roll_back(job: FlowJob) -> bool:
     return not (job.is_withdrawn or job.is_rolling_back or job.requested_command)
 
 
-def _describe_retry(jobs: Sequence[FlowJob]) -> str:
+def describe_retry(jobs: Sequence[FlowJob]) -> str:
     where = Counter(_step_of(job) for job in jobs)
     at = ", ".join(f"{number} at {state}" for state, number in where.items())
     edited = [
@@ -263,7 +244,7 @@ def _describe_retry(jobs: Sequence[FlowJob]) -> str:
     return f"{_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
 
 
-def _describe_check(number: int) -> str:
+def describe_check(number: int) -> str:
     wait = "1 flow that waits is" if number == 1 else f"{number} flows that wait are"
     return f"{wait} checked again now."
 

@@ -81,7 +81,7 @@ def remediation_page(
         shown=shown,
         names=names,
         here=here,
-        chip=chip(shown, is_whole=others is None),
+        chip=chip(shown),
         is_dry_run=is_dry_run(shown),
         sentences=summarize(shown, lists.flows, counts),
         approved_by=sorted({job.approved_by for job in shown.environment_jobs if job.approved_by}),

@@ -67,19 +67,8 @@ def summarize(
     return sentences
 
 
-def blocked_since(shown: RemediationView) -> datetime | None:
-    """Return since when nothing continues without a person; None: something does.
-
-    `shown` has to contain all jobs.
-    """
-    if shown.progress.state is not RemediationState.BLOCKED:
-        return None
-    jobs = (*shown.environment_jobs, *shown.flow_jobs)
-    return max((job.history[-1].changed_at for job in jobs if job.history), default=None)
-
-
-def chip(shown: RemediationView, *, is_whole: bool) -> tuple[str, str]:
-    """Return the look and the words of the remediation's state; `is_whole`: it has all jobs."""
+def chip(shown: RemediationView) -> tuple[str, str]:
+    """Return the look and the words of the remediation's state."""
     progress = shown.progress
     if progress.both_off_count:
         return "person", f"Both off: {_flows(progress.both_off_count)}"
@@ -90,8 +79,15 @@ def chip(shown: RemediationView, *, is_whole: bool) -> tuple[str, str]:
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
-    since = blocked_since(shown) if is_whole else None
+    since = _blocked_since(shown) if progress.state is RemediationState.BLOCKED else None
     return look, f"{words} since {moment(since)}" if since else words
+
+
+def _blocked_since(shown: RemediationView) -> datetime | None:
+    """Return since when the first of its jobs is blocked, as the Overview does."""
+    jobs = (*shown.environment_jobs, *shown.flow_jobs)
+    times = [job.reason_since for job in jobs if job.needs_action]
+    return min(filter(None, times), default=None)
 
 
 def is_dry_run(shown: RemediationView) -> bool:

@@ -64,7 +64,11 @@ def flow(
         "original_digest": "",
         "state": state,
         "resume_state": more.pop("stopped_at", None),
-        "history": (HistoryEntry(changed_at=NOW - timedelta(days=1), state=state, message=""),),
+        "history": (
+            HistoryEntry(
+                changed_at=NOW - timedelta(days=1), state=state, message=more.get("message", "")
+            ),
+        ),
     }
     return FlowView(
         environment_job=where,
@@ -121,8 +125,8 @@ def blocked(title: str, code: str = "owner_unavailable", **more: Any) -> FlowVie
 
 def denied(title: str, *firewalls: str, **more: Any) -> FlowView:
     """A flow that these firewalls block."""
-    names = ", ".join(f"nsg:{name}" for name in firewalls)
-    message = f"These firewalls deny the copy of {title}: {names}"
+    names = ", ".join(firewalls)
+    message = f"These firewalls deny the copy of {title}: {names}."
     return blocked(title, "firewall_denies", message=message, fix=f"Open {names}.", **more)
 
 

@@ -207,7 +207,7 @@ def test_a_firewall_cause_is_shown_once_for_all_environments() -> None:
     assert page.count("<h3>Firewall: 3 flows</h3>") == 1
     assert "2 firewalls deny 23 address ranges of the copies." in page
     assert "Show fix for 2 firewalls" in page
-    assert "Firewalls edge, erp" in page
+    assert "Firewalls erp, edge" in page
     assert page.count('<span class="sub">Env-2</span>') == 1
     folded = re.findall(r"<details class=\"fold\"><summary>([^<]+)", page)
     assert folded.count("20 missing address ranges") == 2
@@ -237,6 +237,20 @@ def test_a_cause_with_many_flows_leads_to_all_of_them() -> None:
     assert re.search(r'\?reason_code=owner_unavailable#flows">Show all 130 flows', page)
     assert [len(titles(one)) for one in pages] == [100, 30]
     assert [title for one in pages for title in titles(one)] == [one.title for one in flows]
+
+
+def test_flows_that_were_left_can_be_planned_again() -> None:
+    """Those of a part or a cause, unless a form would be too long or nothing was to be changed."""
+    where = environment(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
+    cancelled = [flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
+    title = "Start a remediation for {}</summary>"
+
+    assert title.format("2 flows") in page_of([needs_changes("a"), needs_changes("b")])
+    assert title.format("1 flow") in page_of([flow("a", STATES.ROLLED_BACK)])
+    assert "Start a remediation" not in page_of(cancelled)
+    assert "Start a remediation" not in page_of(
+        [needs_changes("a", where=where)], mode=RemediationMode.DRY_RUN
+    )
 
 
 def test_a_search_finds_flows_by_name_and_by_id() -> None:

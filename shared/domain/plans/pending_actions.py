@@ -252,7 +252,7 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
                 workflow_ids=tuple(job.original_id for job in group[:NAMED]),
                 message=_message_for(code, group),
                 fix=_fix_for(code, group),
-                pending_since=min(filter(None, map(_pending_since, group)), default=None),
+                pending_since=min(filter(None, map(pending_since, group)), default=None),
                 next_command=_NEXT[code].format(remediation_id)
                 if code in _NEXT
                 else _retry_command(
@@ -301,7 +301,8 @@ def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
     return f"The flows need different fixes. For {first.display_name}: {first.fix}"
 
 
-def _pending_since(job: FlowJob) -> datetime | None:
+def pending_since(job: FlowJob) -> datetime | None:
+    """Return since when a flow requires its action; None: its row does not say it."""
     if job.reason_code == Reason.LATE_CALLER:  # its message changes with each call
         return job.observation_started_at
     return job.reason_since

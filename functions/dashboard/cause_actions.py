@@ -1,0 +1,70 @@
+"""Build the actions for the flows of one cause: retry them, or start a new remediation for them."""
+
+from collections.abc import Sequence
+
+from functions.dashboard.page_actions import (
+    BLOCKED_AGAIN,
+    PageAction,
+    describe_check,
+    describe_retry,
+    page_action,
+)
+from shared.domain.plans.pending_actions import counted
+from shared.domain.principal import Principal
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView
+
+#: Most flows of a form.
+_MOST_FLOWS = 100
+
+
+def retry_cause(shown: RemediationView, code: str, principal: Principal) -> PageAction | None:
+    """Return the retry of the flows with a reason code, or None if none of them can be retried."""
+    jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
+    if not (code and jobs):
+        return None
+    blocked = [job for job in jobs if job.needs_action]
+    does = [describe_retry(blocked)] if blocked else []
+    if looks := len(jobs) - len(blocked):
+        does.append(describe_check(looks))
+    title = (
+        f"Retry {counted(len(blocked), 'flow')}"
+        if blocked
+        else f"Check {counted(looks, 'flow')} now"
+    )
+    return page_action(
+        "retry",
+        title,
+        shown.remediation.id,
+        principal,
+        fields=(("reason_code", code),),
+        does=[*does, BLOCKED_AGAIN],
+    )
+
+
+def start_again(
+    shown: RemediationView, flows: Sequence[FlowView], principal: Principal
+) -> PageAction | None:
+    """Return the start of a new remediation for flows; None for a dry run or for too many flows."""
+    mode = shown.remediation.mode
+    if not flows or len(flows) > _MOST_FLOWS or not mode.writes:
+        return None
+    environments = dict.fromkeys(flow.environment_job.environment_id for flow in flows)
+    title = f"Start a remediation for {counted(len(flows), 'flow')}"
+    return page_action(
+        "remediations",
+        title,
+        "",
+        principal,
+        path="remediations",
+        fields=(
+            ("mode", mode),
+            *(("environment_ids[]", one) for one in environments),
+            *(("flow_ids[]", flow.workflow_id) for flow in flows),
+        ),
+        does=[
+            f"The app plans {counted(len(flows), 'flow')} again, in a new remediation.",
+            "A flow that still needs changes is not changed.",
+            "The approval policy of the environment decides whether the plan awaits approval.",
+        ],
+    )
