@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BufferedReader
 
+from cmkflow.evidence_seals import check_seals
 from shared.domain.evidence_file import find_manifest_differences, read_signature
 from shared.domain.signature import Signature
 from shared.signatures import fingerprint, is_signature_valid
@@ -63,6 +64,10 @@ def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> Evidence
     if not check.problems:
         check.notes.append("All files match the manifest.")
     _check_signature(check, manifest, signature, expected)
+    file.seek(0)
+    problems, notes = check_seals(file, manifest)
+    check.problems += problems
+    check.notes += notes
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     check.notes.append(f"SHA-256 of the evidence file: {digest}")

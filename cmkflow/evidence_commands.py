@@ -80,7 +80,7 @@ def check(
     ] = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Check the files and the signature of an evidence file.
+    """Check the files, the signature and the audit entries of an evidence file.
 
     Offline, unless you use --key-id. Exits with 1 if something is wrong.
     """

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from functions.audit_api import AuditEntryResponse
 from functions.evidence_models import (
     FlowEvidenceLine,
     PlanItemEvidence,
@@ -15,11 +14,12 @@ from functions.evidence_models import (
 )
 from functions.evidence_report import EvidenceReport
 from functions.http_responses import ApiResponse
-from shared.domain.evidence_file import APPROVED_PLANS, EvidenceFile
+from shared.domain.audit_seal import SEALS_FILE, format_seal
+from shared.domain.evidence_file import APPROVED_PLANS, AUDIT_DIFFERENCES, EvidenceFile
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.signature import format_signature
-from shared.domain.trigger_urls.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import NotFound
 from shared.html_pages import rendered, style
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
@@ -90,9 +90,11 @@ class _Writer:
                 self._write_flow(flow)
                 if flow.run_archive:
                     await self._write_runs(flow.job.original_id, flow.run_archive)
-        async for order in self.evidence.orders():
-            self._write("audit.jsonl", AuditEntryResponse.model_validate(order))
-            self.report.add_request(order)
+        async for entry, text in self.evidence.audit.entries():
+            # As it is stored, because a seal contains the hash of this text.
+            self.pack.write("audit.jsonl", f"{mask_signatures(text)}\n".encode())
+            self.report.add_request(entry)
+        differences = await self._write_seals()
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write("unreadable.json", unreadable)
         values = {
@@ -100,10 +102,15 @@ class _Writer:
             "about": about,
             "omitted": self.omitted,
             "unreadable": len(unreadable.items),
+            "audit_differences": differences,
             **self.report.values(about),
         }
         self.pack.write("report.html", rendered(_PAGE, values).encode())
-        said = {"remediation": self.evidence.remediation.id, "omitted": self.omitted}
+        said = {
+            "remediation": self.evidence.remediation.id,
+            "omitted": self.omitted,
+            AUDIT_DIFFERENCES: differences,
+        }
         manifest = await asyncio.to_thread(self.pack.manifest, said)
         signature = await try_to_sign(self.evidence.services, manifest)
         return await asyncio.to_thread(self.pack.zipped, manifest, format_signature(signature))
@@ -119,6 +126,17 @@ class _Writer:
                 self.pack.write(name, await self.evidence.approved_plan(job, approved))
             except NotFound as err:
                 self.omitted[name] = redact(str(err))
+
+    async def _write_seals(self) -> tuple[str, ...]:
+        """Write the seals of the audit log; return what was changed in it after it was sealed."""
+        sealed = await self.evidence.audit.seals()
+        for seal in sealed.seals:
+            self.pack.write(SEALS_FILE, format_seal(seal))
+        for name, content in sealed.entry_lists.items():
+            self.pack.write(name, content)
+        for key_id, reason in sealed.unconfirmed.items():
+            self.omitted[f"public key {key_id}"] = reason
+        return sealed.differences
 
     def _write_flow(self, flow: FlowEvidence) -> None:
         line = FlowEvidenceLine.model_validate(flow)

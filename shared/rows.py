@@ -261,9 +261,7 @@ class Table[T]:
         """Return the item of a row; raise `UnreadableRow`."""
         name = (row.table, row.partition, row.key)
         try:
-            chunks = int(row.columns["chunks"])
-            text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
-            item = self._item_of(text)
+            item = self._item_of(stored_text(row))
         except (KeyError, ValueError, OverflowError) as err:
             reason = _what_is_wrong(err)
             raise UnreadableRow(name, message=reason, remedy=self._remedy) from None
@@ -290,6 +288,12 @@ class Table[T]:
         """
         columns = {**row.columns, **self._columns(self.read(row).item)}
         return replace(row, columns=columns) if columns != row.columns else None
+
+
+def stored_text(row: StoreRow) -> str:
+    """Return the JSON of a row; raise `KeyError` or `ValueError` if the row is incomplete."""
+    chunks = int(row.columns["chunks"])
+    return "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
 
 
 def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.domain.alert import Alert
 from shared.domain.audit import AuditEntry
+from shared.domain.audit_seal import AuditSeal
 from shared.domain.callers.caller_records import (
     CallerEditIntent,
     CallerIndexEntry,
@@ -117,6 +118,7 @@ class Tables:
     expected_caller_updates: Table[ExpectedCallerUpdate] = field(init=False)
     kill_switch: Table[KillSwitch] = field(init=False)
     audit_log: Table[AuditEntry] = field(init=False)
+    audit_seals: Table[AuditSeal] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
     deletions: Table[Deletion] = field(init=False)
     discovery_pages: Table[DiscoveryPage] = field(init=False)
@@ -251,6 +253,7 @@ class Tables:
             lambda item: ("audit", item.sort_key),
             lambda item: {"sort_key": item.sort_key},
         )
+        table("audit_seals", AuditSeal, lambda item: ("seal", item.sort_key))
         table("kill_switch", KillSwitch, lambda item: ("kill_switch", item.name))
         table(
             "discovery_pages",

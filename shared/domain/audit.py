@@ -56,5 +56,16 @@ class AuditEntry:
             if self.is_rejection
             else self.recorded_at
         )
-        left = int((_END - at).total_seconds() * 1_000_000)
-        return f"{left:020}-{self.id}-{int(self.status is None)}"
+        return f"{_countdown(at):020}-{self.id}-{int(self.status is None)}"
+
+
+def first_key_before(end: datetime) -> str:
+    """Return a text that sorts before the keys of entries older than `end`, and after all others.
+
+    Entries are older by their keys, so a rejection is as old as its hour.
+    """
+    return f"{_countdown(end) + 1:020}"
+
+
+def _countdown(at: datetime) -> int:
+    return int((_END - at).total_seconds() * 1_000_000)

@@ -11,7 +11,7 @@ import json
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -24,6 +24,8 @@ MANIFEST = "manifest.json"
 SIGNATURE = "signature.json"
 #: Approved plans. The name of each is its plan version, the beginning of its SHA-256.
 APPROVED_PLANS = "approved-plans/"
+#: Member of the manifest: what was changed in the audit log after it was sealed.
+AUDIT_DIFFERENCES = "audit_differences"
 #: Hex digits of a plan version.
 _VERSION = 16
 _FORMAT = 1
@@ -104,6 +106,13 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
         if SIGNATURE not in archive.namelist():
             return manifest, "it has no signature file"
         return manifest, parse_signature(_read(archive, SIGNATURE, _LARGEST_SIGNATURE))
+
+
+def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes]:
+    """Return the files with such names; raise `ValueError` if the file is no evidence file."""
+    with _opened(file) as archive:
+        wanted = [name for name in archive.namelist() if names(name)]
+        return {name: _read(archive, name, _LARGEST_MANIFEST) for name in wanted}
 
 
 @contextmanager

@@ -28,12 +28,15 @@ from shared.use_cases.check_permissions import (
 )
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
+from shared.use_cases.seal_audit_log import read_last_seal
 from shared.use_cases.show_status import SWEEP_IS_MISSING
 
 _IDENTITY = "Check that CMK_CLIENT_ID is the app's identity, then deploy again (azd up), which "
 _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIPTION_IDS."
 #: Lifetime of an Entra refresh token after its last use.
 _SIGN_IN_LASTS = timedelta(days=90)
+#: A seal ends at a midnight, and the next daily check follows a day later.
+_SEAL_IS_MISSING = timedelta(days=3)
 #: Fix for each check that fails, by its code.
 _REMEDIES: Mapping[str, str] = {
     "sign_in": "Check that the app can reach its own URL, https://WEBSITE_HOSTNAME.",
@@ -248,6 +251,11 @@ async def _evidence_key(services: Services) -> list[Finding]:
     key = await services.signing_keys.read(url)
     await services.signing_keys.sign(key, hashlib.sha256(b"doctor").digest())
     found = [passed("evidence_key", "The app can sign with the key.", key.id)]
+    last = await read_last_seal(services)
+    if last and services.now - last.ends_at > _SEAL_IS_MISSING:
+        text = f"The audit log is sealed only up to {last.ends_at:%Y-%m-%d}."
+        fix = "Check in the app's log why the daily check does not seal it."
+        found.append(problem("evidence_key", text, fix, "audit log"))
     if others := key.operations - {"sign", "verify"}:
         text = f"The key can be used for more than signatures: {', '.join(sorted(others))}."
         found.append(warning("evidence_key", text, "Use a key that can only sign.", key.id))

@@ -6,9 +6,7 @@ Each row is read once; only some flows of a large remediation are in memory at a
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
-from shared.domain.audit import AuditEntry
 from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord
 from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest
@@ -27,14 +25,11 @@ from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
+from shared.use_cases.read_audit_evidence import AuditReader
 from shared.use_cases.read_remediation_rows import RowReader, find
 
 #: Number of flows whose callers are read at a time, with two queries each.
 _AT_A_TIME = 16
-#: App Service ends every request after 230 seconds.
-_LONGEST_REQUEST = timedelta(minutes=4)
-#: Maximum difference between the position of a rejection in the log and its time.
-_OUT_OF_PLACE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +63,7 @@ class EvidenceReader:
     environment_jobs: tuple[EnvironmentJob, ...]
     firewall_fixes: tuple[FirewallFixRecord, ...]
     blocked_calls: tuple[BlockedCall, ...]
+    audit: AuditReader
     #: Collects rows that this version of the app cannot read.
     reading: RowReader = field(default_factory=RowReader)
 
@@ -101,28 +97,6 @@ class EvidenceReader:
                     deletion=deletion,
                     run_archive=archive_of.get(one.id),
                 )
-
-    async def orders(self) -> AsyncIterator[AuditEntry]:
-        """Yield audit entries about the remediation or its environments since its start, newest
-        first.
-
-        The request that started it is older than the remediation. The result of a request, which is
-        read first, may name it although the request itself does not.
-        """
-        created, own = self.remediation.created_at, self.remediation.id.lower()
-        names = {own, *map(str.lower, self.remediation.environment_ids)}
-        found: set[str] = set()
-        async for entry in self.reading.each(self.services.tables.audit_log.scan("audit")):
-            if entry.recorded_at < created - _LONGEST_REQUEST - _OUT_OF_PLACE:
-                return
-            if entry.recorded_at < created - _LONGEST_REQUEST:
-                continue
-            states = f"{entry.state_before} {entry.state_after}"
-            text = f"{entry.target} {entry.request_body} {states}".lower()
-            meant = names if entry.recorded_at >= created else {own}
-            if entry.id in found or any(name in text for name in meant):
-                found.add(entry.id)
-                yield entry
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:
         """Return one part of the archived run history as JSON Lines; raise `NotFound`."""
@@ -166,6 +140,7 @@ async def read_evidence(services: Services, remediation_id: str) -> EvidenceRead
         environment_jobs=tuple(jobs),
         firewall_fixes=tuple(one for one in repairs if environments & {*one.environment_ids}),
         blocked_calls=tuple(refused),
+        audit=AuditReader(services=services, remediation=remediation, reading=reading),
         reading=reading,
     )
 

@@ -39,6 +39,7 @@ from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.read_job_index import COMPARED
+from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 
 log = product_log(__name__)
@@ -70,6 +71,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     and does not affect the others.
     """
     await check_rows(services)
+    async with _log_errors(services, "seal of the audit log"):
+        await seal_audit_log(services)
     await forget_stale_discoveries(services)
     await forget_stale_readings(services)
     await forget_stale_searches(services)

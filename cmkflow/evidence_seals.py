@@ -1,0 +1,81 @@
+"""Compare the audit entries of an evidence file with the seals of the audit log in it."""
+
+import json
+from collections.abc import Iterator
+from io import BufferedReader
+
+from pydantic import ValidationError
+
+from shared.domain.audit import AuditEntry, first_key_before
+from shared.domain.audit_seal import (
+    SEALS_FILE,
+    AuditSeal,
+    SealedEntry,
+    entries_name,
+    find_chain_differences,
+    format_entries,
+    hash_text,
+    parse_entries,
+    parse_seal,
+)
+from shared.domain.evidence_file import AUDIT_DIFFERENCES, read_files
+from shared.rows import type_adapter_for
+from shared.signatures import fingerprint, is_signature_valid
+
+_AUDIT_FILE = "audit.jsonl"
+
+
+def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the audit entries, and what the check shows.
+
+    Raises `ValueError` if the seals or entries cannot be read.
+    """
+    files = read_files(file, lambda name: name.startswith((_AUDIT_FILE, "audit-seals/")))
+    problems = [
+        f"Found by the app at the export: {text}."
+        for text in json.loads(manifest).get(AUDIT_DIFFERENCES, ())
+    ]
+    seals = [parse_seal(line) for line in files.get(SEALS_FILE, b"").splitlines()]
+    entries = [_sealed_entry(line) for line in files.get(_AUDIT_FILE, b"").splitlines()]
+    problems += find_chain_differences(seals, is_signature_valid)
+    problems += _list_problems(seals, files)
+    if not seals:
+        notes = [f"Audit log: none of its {len(entries)} entries in this file is sealed."]
+        return problems, notes if entries else []
+    newest = first_key_before(seals[-1].ends_at)
+    sealed = [one for one in entries if one.key >= newest]
+    listed = {one for seal in seals for one in _entries_of(seal, files)}
+    problems += [f"Audit entry {one.key} is not in its seal" for one in sealed if one not in listed]
+    span = f"seals {seals[0].number} to {seals[-1].number}"
+    notes = [f"Audit log: {len(sealed)} of {len(entries)} entries are sealed, by {span}."]
+    for seal in seals:
+        statement = seal.statement
+        if statement.is_long and statement.begins_at:
+            notes.append(
+                f"Seal {seal.number} covers {(statement.ends_at - statement.begins_at).days} days: "
+                "the app or the key vault did not work, or earlier seals were deleted."
+            )
+    keys = {fingerprint(seal.signature.public_key): seal.signature.key_id for seal in seals}
+    notes += [f"Seals are signed with {key_id} (SHA-256 {one})" for one, key_id in keys.items()]
+    return problems, notes
+
+
+def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
+    for seal in seals:
+        name = entries_name(seal.statement)
+        content = format_entries(_entries_of(seal, files))
+        if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
+            yield f"{name} is not the list of entries of seal {seal.number}"
+
+
+def _entries_of(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
+    return parse_entries(files.get(entries_name(seal.statement), b""))
+
+
+def _sealed_entry(line: bytes) -> SealedEntry:
+    text = line.decode()
+    try:
+        entry = type_adapter_for(AuditEntry).validate_json(text)
+    except ValidationError:
+        raise ValueError("an audit entry cannot be read") from None
+    return SealedEntry(key=entry.sort_key, sha256=hash_text(text))

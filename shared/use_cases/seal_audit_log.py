@@ -1,0 +1,94 @@
+"""Seal the audit log: sign what it contains, one complete day after another.
+
+See docs/adr/0024-sealed-audit-log.md.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime
+
+from shared.domain.audit import first_key_before
+from shared.domain.audit_seal import (
+    AuditSeal,
+    SealedEntry,
+    build_statement,
+    entries_name,
+    format_entries,
+    format_statement,
+    hash_text,
+)
+from shared.errors import AlreadyExists
+from shared.log_fields import product_log
+from shared.ports import StoreRow
+from shared.rows import FENCE, stored_text
+from shared.services import Services
+from shared.use_cases.sign_content import sign_content
+
+log = product_log(__name__)
+
+#: Partition of the audit log.
+_AUDIT = "audit"
+#: Partition of the seals.
+SEALS = "seal"
+
+
+async def seal_audit_log(services: Services) -> None:
+    """Seal the entries since the last seal, up to the last midnight (UTC).
+
+    A day can be sealed when no invocation can add an entry to it: `in_flight_timeout` after its
+    end. Does nothing without a key, or if nothing is due. Repeats an interrupted seal from the
+    start; of two invocations at the same time, one stores its seal. Raises the errors of store,
+    archive and vault: the next seal then covers more days.
+    """
+    if not services.settings.evidence_key:
+        return
+    latest = services.now - services.settings.in_flight_timeout
+    ends_at = latest.replace(hour=0, minute=0, second=0, microsecond=0)
+    last = await read_last_seal(services)
+    if last and last.ends_at >= ends_at:
+        return
+    entries = await _read_entries(services, last.ends_at if last else None, ends_at)
+    statement = build_statement(last, entries, ends_at=ends_at, sealed_at=services.now)
+    await services.archive.put(entries_name(statement), format_entries(entries))
+    text = format_statement(statement)
+    signature = await sign_content(services, text.encode())
+    seal = AuditSeal(number=statement.number, ends_at=ends_at, text=text, signature=signature)
+    with suppress(AlreadyExists):
+        await services.tables.audit_seals.insert(seal)
+        log.info("audit log sealed", extra={"count": len(entries)})
+
+
+async def read_last_seal(services: Services) -> AuditSeal | None:
+    """Return the newest seal, or None; raise `UnreadableRow`."""
+    async for kept in services.tables.audit_seals.query(SEALS):
+        return kept.item
+    return None
+
+
+async def read_audit_rows(services: Services) -> AsyncIterator[tuple[SealedEntry, StoreRow]]:
+    """Yield each row of the audit log, newest first, with its key and hash."""
+    table = services.tables.audit_log
+    async for row in table.store.query(table.name, _AUDIT):
+        if row.key != FENCE:
+            yield SealedEntry(key=row.key, sha256=hash_text(audit_text(row))), row
+
+
+def audit_text(row: StoreRow) -> str:
+    """Return the stored text of an audit entry; empty if the row is incomplete."""
+    try:
+        return stored_text(row)
+    except (KeyError, ValueError):
+        return ""
+
+
+async def _read_entries(
+    services: Services, begins_at: datetime | None, ends_at: datetime
+) -> list[SealedEntry]:
+    """Return the entries of a span; `begins_at` None: from the beginning of the log."""
+    found = []
+    async for entry, _ in read_audit_rows(services):
+        if begins_at and entry.key >= first_key_before(begins_at):
+            break
+        if entry.key >= first_key_before(ends_at):
+            found.append(entry)
+    return found

@@ -1,0 +1,347 @@
+"""Seals of the audit log: made once a day, compared at each export, checked offline."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import doctor_api, evidence_api, remediation_actions_api
+from shared.bootstrap import provide
+from shared.domain.audit_seal import SEALS_FILE, AuditSeal
+from shared.domain.evidence_file import AUDIT_DIFFERENCES, MANIFEST
+from shared.errors import PlatformError
+from shared.ports import StoreRow
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.seal_audit_log import read_last_seal, seal_audit_log
+from tests.fakes.evidence_key import KEY_URL, VAULT_URL, add_evidence_key
+from tests.fakes.fault_injection import Failing
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.services import fake_settings
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.scenarios.app_calls import call
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A remediation that a request has cancelled, in an app with a key; a day later."""
+    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    add_evidence_key(scenario.world)
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await cancel(scenario)
+    scenario.world.clock.advance(timedelta(days=1))
+    return scenario
+
+
+async def cancel(scenario: Scenario) -> None:
+    """Send a request, which has two audit entries."""
+    provide(scenario.services)
+    path = f"remediations/{scenario.remediation.id}/cancel"
+    await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
+
+
+async def exported(scenario: Scenario) -> dict[str, bytes]:
+    """Return the files of the evidence."""
+    provide(scenario.services)
+    reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
+    assert reply.status == 200
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+async def differences(scenario: Scenario) -> list[str]:
+    """Return what the manifest says about the audit log."""
+    found: list[str] = json.loads((await exported(scenario))[MANIFEST])[AUDIT_DIFFERENCES]
+    return found
+
+
+def audit_rows(scenario: Scenario) -> list[tuple[tuple[str, str, str], StoreRow]]:
+    """Return the rows of the audit log, newest first."""
+    store = scenario.fakes.store
+    return sorted((name, row) for name, row in store.rows.items() if name[0] == "auditlog")
+
+
+async def seals(scenario: Scenario) -> list[AuditSeal]:
+    """Return the seals, newest first."""
+    return await scenario.services.tables.audit_seals.all("seal")
+
+
+async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> None:
+    """The number of its entries is stated; a second check on the same day adds nothing."""
+    await run_daily_check(scenario.services, "today")
+    await run_daily_check(scenario.services, "again")
+
+    (seal,) = await seals(scenario)
+    statement = seal.statement
+    assert (statement.number, statement.entry_count, statement.begins_at) == (1, 2, None)
+    assert seal.signature.key_id == f"{KEY_URL}/v1"
+
+
+async def test_seals_follow_one_another(scenario: Scenario) -> None:
+    """Also a day without entries, and after the key was rotated."""
+    await seal_audit_log(scenario.services)
+    add_evidence_key(scenario.world)
+    scenario.world.clock.advance(timedelta(days=1))
+    await seal_audit_log(scenario.services)
+
+    newer, older = await seals(scenario)
+    assert newer.statement.previous_sha256 == older.sha256
+    assert newer.statement.begins_at == older.ends_at
+    assert newer.statement.entry_count == 0
+    assert newer.signature.key_id == f"{KEY_URL}/v2"
+    assert await differences(scenario) == []
+
+
+async def test_no_day_is_sealed_before_its_last_entry_can_be_written(scenario: Scenario) -> None:
+    """A frozen invocation still writes in the first minutes of the next day."""
+    now = scenario.world.clock.now()
+    midnight = now.replace(hour=0, minute=0) + timedelta(days=1)
+    scenario.world.clock.advance(midnight + timedelta(minutes=11) - now)
+    await seal_audit_log(scenario.services)
+    early = await read_last_seal(scenario.services)
+    scenario.world.clock.advance(timedelta(minutes=2))
+    await seal_audit_log(scenario.services)
+    late = await read_last_seal(scenario.services)
+
+    assert early is not None
+    assert late is not None
+    assert (early.ends_at, late.ends_at) == (midnight - timedelta(days=1), midnight)
+
+
+async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
+    """All else is as with a key."""
+    scenario.settings = fake_settings()
+    await run_daily_check(scenario.services, "today")
+    files = await exported(scenario)
+
+    assert await seals(scenario) == []
+    assert SEALS_FILE not in files
+    assert len(files["audit.jsonl"].splitlines()) == 2
+
+
+async def test_day_that_the_vault_did_not_sign_is_sealed_with_the_next(scenario: Scenario) -> None:
+    """The daily check goes on without it."""
+    error = PlatformError("not for you", code="Forbidden", status=403)
+    without = replace(scenario.services, signing_keys=Failing(error))
+    await run_daily_check(without, "today")
+    rejected = await seals(scenario)
+    scenario.world.clock.advance(timedelta(days=1))
+    await seal_audit_log(scenario.services)
+
+    (seal,) = await seals(scenario)
+    assert rejected == []
+    assert seal.statement.entry_count == 2
+
+
+async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
+    scenario: Scenario,
+) -> None:
+    """So the same state makes the same bytes the day after."""
+    await seal_audit_log(scenario.services)
+    first = await exported(scenario)
+    scenario.world.clock.advance(timedelta(days=1))
+    await seal_audit_log(scenario.services)
+
+    assert await exported(scenario) == first
+    (line,) = first[SEALS_FILE].splitlines()
+    (seal, *_) = (await seals(scenario))[::-1]
+    assert json.loads(line)["text"] == seal.text
+    (name,) = [name for name in first if name.startswith("audit-seals/0")]
+    assert len(first[name].splitlines()) == 2
+
+
+def remove(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+    """Take a row away."""
+    del store.rows[name]
+
+
+def change(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+    """Name another person."""
+    columns = {key: str(value).replace("cancel", "approve") for key, value in row.columns.items()}
+    store.rows[name] = replace(row, columns={**row.columns, "data0": columns["data0"]})
+
+
+def add(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+    """Add a row a moment earlier."""
+    key = name[2][:-1] + "9"
+    store.rows[name[0], name[1], key] = replace(row, key=key)
+
+
+def empty(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
+    """Leave a row without content."""
+    store.rows[name] = replace(row, columns={})
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [(remove, "was removed"), (change, "was changed"), (add, "was added"), (empty, "was changed")],
+)
+async def test_entry_that_differs_from_its_seal_is_named(
+    scenario: Scenario, attack: Callable[[MemoryStore, Any, Any], None], said: str
+) -> None:
+    """In the manifest, and on the page."""
+    await seal_audit_log(scenario.services)
+    name, row = audit_rows(scenario)[0]
+    attack(scenario.fakes.store, name, row)
+
+    files = await exported(scenario)
+
+    (found,) = json.loads(files[MANIFEST])[AUDIT_DIFFERENCES]
+    assert said in found
+    assert found in files["report.html"].decode()
+
+
+async def test_entries_that_differ_are_found_without_their_list(scenario: Scenario) -> None:
+    """A person who changes rows may reach the archive too."""
+    await seal_audit_log(scenario.services)
+    name, _ = audit_rows(scenario)[0]
+    del scenario.fakes.store.rows[name]
+    archive = scenario.fakes.archive.contents
+    for one in [one for one in archive if one.startswith("audit-seals/")]:
+        del archive[one]
+
+    (found,) = await differences(scenario)
+
+    assert "2 entries" in found
+
+
+async def test_seal_of_the_middle_that_was_removed_is_named(scenario: Scenario) -> None:
+    """The next one does not follow the one before."""
+    for _ in range(3):
+        await seal_audit_log(scenario.services)
+        scenario.world.clock.advance(timedelta(days=1))
+    store = scenario.fakes.store
+    (_, middle, _) = sorted(name for name in store.rows if name[0] == "auditseals")
+    del store.rows[middle]
+
+    assert await differences(scenario) == ["Seals 2 to 2 are missing"]
+
+
+async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario) -> None:
+    """Somebody without the right to sign made the seals again with a key of theirs."""
+    versions = scenario.world.keys[VAULT_URL, "evidence"]
+    versions.append(replace(versions[0], version="v0"))  # v1 is then made of other numbers
+    await seal_audit_log(scenario.services)
+    versions.pop()
+
+    assert await differences(scenario) == [
+        "Seal 1 of the audit log is not signed with the key in the vault"
+    ]
+
+
+async def test_public_key_that_the_vault_does_not_show_is_named(scenario: Scenario) -> None:
+    """The seals are compared all the same."""
+    await seal_audit_log(scenario.services)
+    scenario.world.keys.clear()
+    files = await exported(scenario)
+    scenario.settings = fake_settings(evidence_key=KEY_URL[:-1])
+    elsewhere = await exported(scenario)
+
+    omitted, other = (json.loads(one[MANIFEST])["omitted"] for one in (files, elsewhere))
+    assert "no key evidence" in omitted[f"public key {KEY_URL}/v1"]
+    assert "not a version of the key" in other[f"public key {KEY_URL}/v1"]
+
+
+async def test_check_says_how_many_entries_are_sealed(
+    scenario: Scenario, cli: CommandLine, tmp_path: Any
+) -> None:
+    """The others are of today."""
+    await seal_audit_log(scenario.services)
+    await cancel(scenario)
+    file = tmp_path / "evidence.zip"
+    await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
+
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 0, checked.output
+    assert "2 of 4 entries are sealed, by seals 1 to 1" in checked.stdout
+
+
+async def test_check_names_what_the_app_found(
+    scenario: Scenario, cli: CommandLine, tmp_path: Any
+) -> None:
+    """The file is as the app made it, and the audit log is not."""
+    await seal_audit_log(scenario.services)
+    name, row = audit_rows(scenario)[0]
+    change(scenario.fakes.store, name, row)
+    provide(scenario.services)
+    file = tmp_path / "evidence.zip"
+    await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
+
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 1
+    first, second, *_ = checked.stdout.splitlines()
+    assert first.startswith("Found by the app at the export: Audit entry")
+    assert second.endswith("is not in its seal")
+
+
+async def test_check_finds_changed_entries_seals_and_lists(
+    scenario: Scenario, cli: CommandLine, tmp_path: Any
+) -> None:
+    """By the seals alone, whatever the manifest says."""
+    await seal_audit_log(scenario.services)
+    files = await exported(scenario)
+    (entry_list,) = [name for name in files if name.startswith("audit-seals/0")]
+    file = tmp_path / "evidence.zip"
+    said = []
+    for name, old, new in (
+        ("audit.jsonl", b"cancel", b"approve"),
+        (SEALS_FILE, b"entry_count", b"entry_c0unt"),
+        (SEALS_FILE, b'number\\": 1', b'number\\": 2'),
+        (entry_list, b"-1", b"-2"),
+        (entry_list, files[entry_list], b""),
+    ):
+        with zipfile.ZipFile(file, "w") as target:
+            for one, content in files.items():
+                target.writestr(one, content.replace(old, new) if one == name else content)
+        checked = await cli.run("evidence", "check", str(file))
+        assert checked.exit_code == 1
+        said.append(checked.output)
+
+    assert "is not in its seal" in said[0]
+    assert "not a seal" in said[1]
+    assert "Seal 2 of the audit log does not have a valid signature" in said[2]
+    assert "is not the list of entries of seal 1" in said[3]
+    assert "is not the list of entries of seal 1" in said[4]
+
+
+async def test_check_names_a_seal_of_many_days(
+    scenario: Scenario, cli: CommandLine, tmp_path: Any
+) -> None:
+    """Seals that were deleted are made again as one."""
+    await seal_audit_log(scenario.services)
+    scenario.world.clock.advance(timedelta(days=5))
+    await cancel(scenario)
+    scenario.world.clock.advance(timedelta(days=1))
+    await seal_audit_log(scenario.services)
+    provide(scenario.services)
+    file = tmp_path / "evidence.zip"
+    await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
+
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 0, checked.output
+    assert "Seal 2 covers 6 days" in checked.stdout
+
+
+async def test_doctor_names_an_audit_log_that_is_not_sealed(scenario: Scenario) -> None:
+    """Three days after the end of the last span."""
+    await seal_audit_log(scenario.services)
+    provide(scenario.services)
+    fresh = await call(doctor_api.check_deployment)
+    scenario.world.clock.advance(timedelta(days=3))
+    stale = await call(doctor_api.check_deployment)
+
+    def found(reply: Any) -> list[str]:
+        return [one["level"] for one in reply.document["items"] if one["subject"] == "audit log"]
+
+    assert (found(fresh), found(stale)) == ([], ["problem"])

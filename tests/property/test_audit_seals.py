@@ -1,0 +1,260 @@
+"""Seals of the audit log: no change of a sealed span stays hidden, and no entry is lost."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from shared.domain.audit import AuditEntry
+from shared.domain.audit_seal import (
+    AuditSeal,
+    SealedEntry,
+    build_statement,
+    entries_name,
+    find_chain_differences,
+    find_entry_differences,
+    format_entries,
+    format_statement,
+    hash_text,
+    parse_entries,
+)
+from shared.domain.principal import PrincipalKind
+from shared.domain.signature import Signature
+from shared.services import Services
+from shared.signatures import is_signature_valid
+from shared.use_cases.seal_audit_log import read_audit_rows, seal_audit_log
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.evidence_key import KEY_URL, add_evidence_key
+from tests.fakes.ports import Fakes, fakes_of
+from tests.fakes.services import fake_settings, services_of
+from tests.fakes.test_world import World
+
+SETTINGS = fake_settings(evidence_key=KEY_URL)
+MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
+
+#: Texts of rows by their keys; any text, to show that none is taken for two.
+logs = st.dictionaries(st.text(), st.text(), min_size=1, max_size=8)
+
+
+def entries_of(log: dict[str, str]) -> list[SealedEntry]:
+    """Return the entries of a log."""
+    return [SealedEntry(key=key, sha256=hash_text(text)) for key, text in log.items()]
+
+
+def removed(log: dict[str, str], key: str, text: str) -> None:
+    """Take an entry away."""
+    del log[key]
+
+
+def changed(log: dict[str, str], key: str, text: str) -> None:
+    """Change the text of an entry."""
+    log[key] += text or "x"
+
+
+def inserted(log: dict[str, str], key: str, text: str) -> None:
+    """Add an entry."""
+    log[key + text + "x"] = text
+
+
+def moved(log: dict[str, str], key: str, text: str) -> None:
+    """Give an entry another place in the order."""
+    log[key + text + "x"] = log.pop(key)
+
+
+def exchanged(log: dict[str, str], key: str, text: str) -> None:
+    """Exchange the texts of two entries."""
+    other = min(log.keys() - {key}, default=key)
+    log[key], log[other] = log[other], log[key]
+
+
+@pytest.mark.parametrize("change", [removed, changed, inserted, moved, exchanged])
+@given(log=logs, data=st.data(), is_list_kept=st.booleans())
+def test_any_change_of_a_sealed_span_is_found(
+    change: Callable[[dict[str, str], str, str], None],
+    log: dict[str, str],
+    data: st.DataObject,
+    is_list_kept: bool,
+) -> None:
+    """With the list each entry is named; without it the difference is found all the same."""
+    entries = entries_of(log)
+    statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
+    listed = format_entries(entries) if is_list_kept else None
+    now = dict(log)
+    change(now, data.draw(st.sampled_from(sorted(log))), data.draw(st.text(max_size=2)))
+    assume(now != log)
+
+    assert list(find_entry_differences(statement, listed, entries)) == []
+    assert list(find_entry_differences(statement, listed, entries_of(now))) != []
+
+
+@given(log=logs)
+def test_a_list_of_entries_reads_as_it_was_written(log: dict[str, str]) -> None:
+    """Whatever a key contains."""
+    entries = entries_of(log)
+
+    assert parse_entries(format_entries(entries)) == sorted(entries)
+
+
+def sign(text: str) -> Signature:
+    """Return a signature that `is_valid` accepts."""
+    return Signature(key_id="k", public_key="p", value=hash_text(text))
+
+
+def is_valid(signature: Signature, content: bytes) -> bool:
+    """Say whether `sign` has made a signature."""
+    return signature.value == hashlib.sha256(content).hexdigest()
+
+
+def chain_of(days: list[dict[str, str]]) -> list[AuditSeal]:
+    """Return the seals of days, oldest first."""
+    seals: list[AuditSeal] = []
+    for number, log in enumerate(days, start=1):
+        end = MIDNIGHT + timedelta(days=number)
+        previous = seals[-1] if seals else None
+        statement = build_statement(previous, entries_of(log), ends_at=end, sealed_at=end)
+        text = format_statement(statement)
+        seals.append(AuditSeal(number=number, ends_at=end, text=text, signature=sign(text)))
+    return seals
+
+
+@given(days=st.lists(logs, min_size=3, max_size=6), data=st.data())
+def test_any_change_of_the_chain_is_found(days: list[dict[str, str]], data: st.DataObject) -> None:
+    """A seal that is removed, exchanged, changed, or made again without its followers."""
+    seals = chain_of(days)
+    place = data.draw(st.integers(1, len(seals) - 2))
+    other = seals[place]
+    statement = replace(other.statement, entry_count=other.statement.entry_count + 1)
+    text = format_statement(statement)
+    remade = replace(other, text=text, signature=sign(text))
+
+    assert list(find_chain_differences(seals, is_valid)) == []
+    for broken in (
+        seals[:place] + seals[place + 1 :],
+        [*seals[:place], seals[place + 1], other, *seals[place + 2 :]],
+        [*seals[:place], replace(other, text=text), *seals[place + 1 :]],
+        [*seals[:place], replace(other, text="{}"), *seals[place + 1 :]],
+        [*seals[:place], replace(other, number=99), *seals[place + 1 :]],
+        [*seals[:place], remade, *seals[place + 1 :]],
+    ):
+        assert list(find_chain_differences(broken, is_valid)) != []
+
+
+class Log:
+    """An audit log that many write to while it is sealed."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        add_evidence_key(self.world)
+        self.fakes: Fakes = fakes_of(self.world)
+        self.written = 0
+
+    @property
+    def services(self) -> Services:
+        """The services of a new process."""
+        return services_of(self.fakes.ports, settings=SETTINGS)
+
+    async def write(self, recorded_at: datetime, *, is_result: bool, is_rejection: bool) -> None:
+        """Write an entry as a request does."""
+        self.written += 1
+        entry_id = f"{self.written:04}"
+        await asyncio.sleep(0)
+        entry = AuditEntry(
+            id=entry_id,
+            recorded_at=recorded_at,
+            who="tests",
+            who_id="",
+            kind=PrincipalKind.USER,
+            client="",
+            operation="cancel_remediation",
+            target="/api/remediations",
+            request_body="",
+            status=202 if is_result else None,
+            is_rejection=is_rejection,
+        )
+        await self.services.tables.audit_log.insert(entry)
+
+    async def check(self) -> int:
+        """Return how many entries are sealed; each is in one seal, and nothing differs."""
+        services = self.services
+        seals = [kept.item async for kept in services.tables.audit_seals.query("seal")][::-1]
+        assert list(find_chain_differences(seals, is_signature_valid)) == []
+        sealed: list[SealedEntry] = []
+        for seal in seals:
+            listed = await services.archive.get(entries_name(seal.statement))
+            assert hashlib.sha256(listed).hexdigest() == seal.statement.entries_sha256
+            sealed += parse_entries(listed)
+        present = [entry async for entry, _ in read_audit_rows(services)]
+        assert len(present) == self.written
+        assert sorted(sealed) == sorted(present)[self.written - len(sealed) :]
+        return len(sealed)
+
+
+#: Of an entry: time to its request, time until it is written, whether it is a result or rejection.
+writes = st.lists(
+    st.tuples(
+        st.timedeltas(timedelta(), timedelta(hours=40)),
+        st.timedeltas(timedelta(), SETTINGS.in_flight_timeout - timedelta(seconds=1)),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@given(writes=writes, seals=st.lists(st.timedeltas(timedelta(), timedelta(days=3)), max_size=5))
+def test_concurrent_writers_lose_no_entry(
+    writes: list[tuple[timedelta, timedelta, bool, bool]], seals: list[timedelta]
+) -> None:
+    """Entries are written late and while two instances seal; each is sealed exactly once."""
+
+    async def run() -> None:
+        log = Log()
+        began = log.world.clock.now()
+        due: dict[timedelta, list[Callable[[], Awaitable[None]]]] = {}
+        for asked, taken, is_result, is_rejection in writes:
+            due.setdefault(asked + taken, []).append(
+                partial(log.write, began + asked, is_result=is_result, is_rejection=is_rejection)
+            )
+        for at in seals:
+            due.setdefault(at, []).extend([lambda: seal_audit_log(log.services)] * 2)
+        for at in sorted(due):
+            log.world.clock.advance(began + at - log.world.clock.now())
+            await asyncio.gather(*(start() for start in due[at]))
+        log.world.clock.advance(timedelta(days=4))
+        await seal_audit_log(log.services)
+        assert await log.check() == len(writes)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_a_crash_in_the_middle_loses_no_entry(moment: Moment) -> None:
+    """At each external call of a seal, before it and after it; the next seal continues."""
+    at, has_struck = 0, True
+    while has_struck:
+        at += 1
+        log = Log()
+        for hour in range(5):
+            recorded_at = log.world.clock.now() + timedelta(hours=hour)
+            await log.write(recorded_at, is_result=False, is_rejection=False)
+        log.world.clock.advance(timedelta(days=1))
+        plan = Plan(at=at, moment=moment)
+        try:
+            ports = log.fakes.ports.under(plan)
+            await seal_audit_log(services_of(ports, settings=SETTINGS))
+        except Killed:
+            pass
+        has_struck = plan.has_struck
+        await log.write(log.world.clock.now(), is_result=False, is_rejection=False)
+        await seal_audit_log(log.services)
+        assert await log.check() == 5
+        log.world.clock.advance(timedelta(days=1))
+        await seal_audit_log(log.services)
+        assert await log.check() == 6
+    assert at > 5
