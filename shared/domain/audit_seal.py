@@ -16,7 +16,7 @@ from shared.domain.signature import Signature
 _DIGITS = 8
 _FORMAT = 1
 #: A longer span has a reason: the app or the vault did not work, or seals were deleted.
-_USUAL_SPAN = timedelta(days=2)
+_USUAL_SPAN = timedelta(days=1)
 #: The seals in an evidence file, oldest first.
 SEALS_FILE = "audit-seals/seals.jsonl"
 
