@@ -107,7 +107,7 @@ def sign(text: str) -> Signature:
 
 
 def is_valid(signature: Signature, content: bytes) -> bool:
-    """Say whether `sign` has made a signature."""
+    """Return whether `sign` has made a signature."""
     return signature.value == hashlib.sha256(content).hexdigest()
 
 

@@ -128,7 +128,7 @@ async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
 
 
 async def test_day_that_the_vault_did_not_sign_is_sealed_with_the_next(scenario: Scenario) -> None:
-    """The daily check goes on without it."""
+    """The daily check continues without it."""
     error = PlatformError("not for you", code="Forbidden", status=403)
     without = replace(scenario.services, signing_keys=Failing(error))
     await run_daily_check(without, "today")

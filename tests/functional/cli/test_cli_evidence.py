@@ -25,7 +25,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation that has come to its end, in an app that signs its evidence."""
+    """A remediation that is completed, in an app that signs its evidence."""
     scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
@@ -302,7 +302,7 @@ async def test_file_that_is_no_evidence_is_named(
 async def test_an_unknown_remediation_writes_no_file(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The refusal is the API's."""
+    """The answer is the API's."""
     file = tmp_path / "evidence.zip"
 
     nowhere = "00000000-0000-4000-8000-00000000dead"
