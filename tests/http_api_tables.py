@@ -94,10 +94,10 @@ def _action_answers() -> Iterator[str]:
 
 
 def _problems() -> Iterator[str]:
-    yield "| Status | `type` ends in | Meaning |"
-    yield "|---|---|---|"
+    yield "| Status | `type` ends in |"
+    yield "|---|---|"
     for kind, problem in PROBLEMS.items():
-        yield f"| {problem.status} | `{kind}` | {problem.title} |"
+        yield f"| {problem.status} | `{kind}` |"
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 276,
-    "functions": 35,
+    "shared": 275,
+    "functions": 34,
     "cmkflow": 5,
     "docs": 50,
     "infra": 15,
     "local_cloud": 494,
-    "tests": 3652,
+    "tests": 3650,
     ".ci": 6,
     ".": 3,
 }
