@@ -9,7 +9,7 @@ import asyncio
 from asyncio import gather
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
 from time import monotonic as _clock
@@ -277,7 +277,7 @@ def _notification(
     return Notification(
         id=identity,
         correlation_id=cause.id,
-        pending_action=shorten(_without_urls(cause)),
+        pending_action=shorten(cause),
         created_at=services.now,
         link=f"{address}{link.path}" if address else "",
         link_title=link.title,
@@ -291,14 +291,3 @@ def _by_action(
     for (cause_id, _), kept in known.items():
         found.setdefault(cause_id, []).append(kept.item)
     return found
-
-
-def _without_urls(cause: PendingAction) -> PendingAction:
-    """Return the action without trigger URLs; stored texts may contain where a flow is."""
-    return replace(
-        cause,
-        environment_name=redact(cause.environment_name),
-        flows=tuple(map(redact, cause.flows)),
-        message=redact(cause.message),
-        fix=redact(cause.fix),
-    )

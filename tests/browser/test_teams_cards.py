@@ -9,6 +9,7 @@ import pytest
 
 from shared.adapters.channels.teams import card
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.notification_text import shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from tests.browser.renderer import page_with
 
@@ -21,6 +22,9 @@ pytestmark = [
 ]
 #: What anybody may call a flow.
 NAME = "[Approve now](https://example.org/evil) **at once** <b>bold</b>"
+#: Where a long word may break.
+BREAK = "\N{ZERO WIDTH SPACE}"
+IDENTITY = "5b283e8c-3aaf-5438-a43a-12c2a65fd071"
 #: Renders a card as a client that reads Markdown does. Its renderer leaves Markdown to its host.
 RENDER = """document => {
   const {AdaptiveCard, SerializationContext} = AdaptiveCards;
@@ -82,9 +86,95 @@ async def test_every_card_is_valid_and_shows_names_as_they_are() -> None:
 
                 assert shown["said"] == [], cause
                 assert (shown["links"], shown["marks"]) == ([], 0), cause
-                assert NAME in shown["text"], cause
+                assert NAME in shown["text"].replace(BREAK, ""), cause
                 assert "Name another owner." in shown["text"], cause
                 assert ("Open" in shown["text"]) is bool(link), cause
+
+
+#: How Teams draws text: its host configuration, as far as it changes the layout.
+TEAMS = """() => {
+  AdaptiveCards.AdaptiveCard.onProcessMarkdown = null;
+  document.body.style.cssText = 'margin: 0; background: #fff';
+  window.draw = (document_, width) => {
+    const card = new AdaptiveCards.AdaptiveCard();
+    card.hostConfig = new AdaptiveCards.HostConfig({
+      fontFamily: "'Segoe UI', system-ui, sans-serif",
+      supportsInteractivity: true,
+      spacing: {small: 4, default: 8, medium: 12, large: 16, extraLarge: 20, padding: 16},
+      fontSizes: {small: 12, default: 14, medium: 16, large: 20, extraLarge: 24},
+      actions: {maxActions: 6, buttonSpacing: 8, actionsOrientation: 'horizontal'},
+    });
+    card.parse(document_);
+    const shown = card.render();
+    shown.style.width = width + 'px';
+    shown.style.boxSizing = 'border-box';
+    shown.style.outline = '1px solid #ddd';
+    document.body.replaceChildren(shown);
+    return {
+      overflow: shown.scrollWidth - width,
+      height: shown.offsetHeight,
+      buttons: [...shown.querySelectorAll('button')].map(one => one.innerText),
+      text: shown.innerText,
+    };
+  };
+}"""
+LONG = "Nightly synchronisation of the customer master data with the warehouse of the north " * 2
+CASES = {
+    "1-flow": ("Orders",),
+    "5-flows": ("Orders", "Returns", "Stock", "Invoices", "Payroll"),
+    "200-flows": tuple(f"Order {number} of the day" for number in range(1, 201)),
+    "long-names": (LONG, "Invoice_Approval_" * 18, "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 150),
+}
+
+
+@pytest.mark.parametrize("width", [280, 480], ids=["narrow", "wide"])
+@pytest.mark.parametrize("names", CASES.values(), ids=CASES)
+async def test_a_card_is_read_at_a_glance_at_every_width(
+    names: tuple[str, ...], width: int, tmp_path: Path
+) -> None:
+    """Title, reason, what to do and one button fit on a telephone; nothing is cut off."""
+    content = card(about(names))
+    async with page_with(
+        CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
+    ) as page:
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.evaluate(TEAMS)
+        shown = await page.evaluate("([content, width]) => draw(content, width)", [content, width])
+        await page.screenshot(path=tmp_path / "card.png", full_page=True)
+
+    assert shown["overflow"] <= 0
+    assert shown["height"] < 640
+    assert shown["buttons"] == ["Open the flows"]
+    assert "What to do: Name another owner, then retry." in shown["text"]
+    assert f"{len(names)} flow" in shown["text"]
+    assert ("and 195 more" in shown["text"]) is (len(names) == 200)
+    assert IDENTITY not in shown["text"]
+
+
+def about(names: tuple[str, ...]) -> Notification:
+    """Return the message about blocked flows with these names."""
+    waiting = shorten(
+        PendingAction(
+            kind=PendingActionKind.FLOWS_BLOCKED,
+            reason_code="owner_unavailable",
+            count=len(names),
+            environment_id=IDENTITY,
+            environment_name="Operations",
+            remediation_id=IDENTITY,
+            flows=names,
+            message="The owner of the flow has left, and no other owner is known.",
+            fix="Name another owner, then retry.",
+            next_command=f"cmkflow retry {IDENTITY}",
+        )
+    )
+    return Notification(
+        id=IDENTITY,
+        correlation_id=IDENTITY,
+        pending_action=waiting,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        link=f"https://app.example/api/dashboard/remediations/{IDENTITY}?state=blocked#flows",
+        link_title="Open the flows",
+    )
 
 
 async def test_the_renderer_refuses_what_is_no_card_and_makes_a_link_of_markdown() -> None:

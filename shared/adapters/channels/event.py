@@ -3,7 +3,6 @@
 from typing import Any
 
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.notification_text import describe_flows
 
 _TYPE = "CmkFlow.ActionRequired"
 _SOURCE = "/cmk-flow-remediation"
@@ -39,22 +38,6 @@ def cloud_event(notification: Notification) -> dict[str, Any]:
             "pending_since": waiting.pending_since.isoformat() if waiting.pending_since else None,
             "expires_at": waiting.expires_at.isoformat() if waiting.expires_at else None,
             "link": notification.link,
-            "text": plain_text(notification),
             "correlationId": notification.correlation_id,
         },
     }
-
-
-def plain_text(notification: Notification) -> str:
-    """Return the body of an e-mail, of which the title is the subject."""
-    waiting = notification.pending_action
-    expires = f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else ""
-    facts = {
-        "Flows": describe_flows(waiting),
-        "Reason": waiting.message,
-        "What to do": waiting.fix,
-        "Expires": expires,
-        notification.link_title: notification.link,
-    }
-    lines = [f"{waiting.title}.", *(f"{name}: {text}" for name, text in facts.items() if text)]
-    return "\n\n".join(lines)

@@ -4,6 +4,7 @@ The webhook is a flow with an HTTP trigger: its URL is a secret, and like any fl
 Microsoft's key when a policy is applied to its environment (docs/notifications.md).
 """
 
+import re
 from typing import Any
 
 from shared.adapters.channels.event import LONGEST_ANSWER
@@ -14,6 +15,8 @@ from shared.domain.plans.pending_actions import PendingActionKind
 
 _CARD = "application/vnd.microsoft.card.adaptive"
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
+#: The part of a word after which the line may break: text runs do not wrap long words.
+_LONG_WORD = re.compile(r"\S{24}(?=\S)")
 #: Nothing is broken; a person decides.
 _DECISIONS = frozenset(
     {
@@ -93,4 +96,4 @@ def _paragraph(*runs: dict[str, str]) -> dict[str, Any]:
 
 
 def _run(text: str, **style: str) -> dict[str, str]:
-    return {"type": "TextRun", "text": text, **style}
+    return {"type": "TextRun", "text": _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", text), **style}

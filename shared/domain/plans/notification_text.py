@@ -5,26 +5,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind
+from shared.domain.trigger_urls.trigger_url import redact
 
 #: Most characters of a name, of the reason, and of what to do. Together they stay below 20 KB in
 #: JSON, in which a character has at most 12 bytes: a webhook takes 20 KB, Teams 28 KB.
-LONGEST_NAME = 100
+LONGEST_NAME = 80
 LONGEST_REASON = 200
 LONGEST_FIX = 300
+_ID_IN_PARENTHESES = re.compile(r" ?\([^()]*[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}[^()]*\)")
 #: The end of a sentence, which a capital letter, a figure or a quotation follows.
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'“‘`])")
 
 
 def shorten(action: PendingAction) -> PendingAction:
-    """Return the action with short names, one sentence as reason, and a short fix."""
-    names = (*action.flows, action.environment_name)
+    """Return the action with short names, one sentence as reason, and a short fix.
+
+    It has no trigger URL: names and stored texts may contain where a flow is.
+    """
+    flows = tuple(redact(one) for one in action.flows[:NAMED])
+    names = (*flows, environment := redact(action.environment_name))
     return replace(
         action,
-        reason_code=_cut(action.reason_code, LONGEST_NAME),
-        environment_name=_cut(action.environment_name, LONGEST_NAME),
-        flows=tuple(_cut(one, LONGEST_NAME) for one in action.flows[:NAMED]),
-        message=first_sentences(action.message, 0, LONGEST_REASON, names),
-        fix=first_sentences(action.fix, LONGEST_FIX, LONGEST_FIX, names),
+        reason_code=_cut(redact(action.reason_code), LONGEST_NAME),
+        environment_name=_cut(environment, LONGEST_NAME),
+        flows=tuple(_cut(one, LONGEST_NAME) for one in flows),
+        message=first_sentences(_plain(action.message), 0, LONGEST_REASON, names),
+        fix=first_sentences(_plain(action.fix), LONGEST_FIX, LONGEST_FIX, names),
     )
 
 
@@ -61,6 +67,11 @@ def digest_of(actions: Sequence[PendingAction]) -> PendingAction:
         fix="Open the Overview page: it shows each of them with its fix.",
         next_command="cmkflow status",
     )
+
+
+def _plain(text: str) -> str:
+    """Return the text without trigger URLs and without ids in parentheses: the link leads there."""
+    return _ID_IN_PARENTHESES.sub("", redact(text))
 
 
 def _all(name: str, text: str) -> Iterable[re.Match[str]]:
