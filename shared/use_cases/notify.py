@@ -148,15 +148,20 @@ async def _deliveries(
     causes: Mapping[str, PendingAction],
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, StoredItem[NotificationDelivery]]:
-    """Return the channel's deliveries by action, creating those of new actions."""
+    """Return the channel's deliveries by action, creating those of new actions.
+
+    What was retried and is blocked again is new.
+    """
     found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
     together = services.settings.notification_grouping_period
-    new = [
-        first_delivery(cause, channel.name, services.now, together)
-        for name, cause in causes.items()
-        if name not in found
-    ]
-    for kept in await _run_concurrently(_insert_first(services, one) for one in new):
+
+    def first(cause: PendingAction) -> NotificationDelivery:
+        return first_delivery(cause, channel.name, services.now, together)
+
+    again = {name: kept for name, kept in found.items() if kept.item.is_outdated(causes[name])}
+    new = [_insert_first(services, first(one)) for name, one in causes.items() if name not in found]
+    new += [_replace(services, kept, first(causes[name])) for name, kept in again.items()]
+    for kept in await _run_concurrently(new):
         if kept:
             found[kept.item.pending_action_id] = kept
     return found

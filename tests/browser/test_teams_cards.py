@@ -98,7 +98,6 @@ TEAMS = """() => {
   window.draw = (document_, width) => {
     const card = new AdaptiveCards.AdaptiveCard();
     card.hostConfig = new AdaptiveCards.HostConfig({
-      fontFamily: "'Segoe UI', system-ui, sans-serif",
       supportsInteractivity: true,
       spacing: {small: 4, default: 8, medium: 12, large: 16, extraLarge: 20, padding: 16},
       fontSizes: {small: 12, default: 14, medium: 16, large: 20, extraLarge: 24},

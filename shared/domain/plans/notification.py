@@ -19,6 +19,8 @@ _EXPIRES_SOON = timedelta(days=1)
 ENDED_LATELY = timedelta(days=7)
 #: Pending actions that arise flow by flow and are combined.
 _BY_FLOWS = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.LATE_CALLER})
+#: Pending actions of jobs that continue only after a retry.
+_RETRIED = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.ENVIRONMENT_BLOCKED})
 #: Longest delay before a rejected notification is sent again.
 _LONGEST_WAIT = timedelta(hours=1)
 #: Most notifications to one channel in one run. There are fewer kinds of pending actions.
@@ -68,6 +70,15 @@ class NotificationDelivery:
     def notification_id(self) -> str:
         """Return the id of the notification that is due."""
         return f"{self.pending_action_id}-{self.first_seen_at:%Y%m%dT%H%M%S}-{self.sent_count}"
+
+    def is_outdated(self, cause: PendingAction) -> bool:
+        """Return whether all of it was retried and blocked again since it was sent."""
+        return (
+            cause.kind in _RETRIED
+            and self.last_sent_at is not None
+            and cause.pending_since is not None
+            and cause.pending_since > self.last_sent_at
+        )
 
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
         """Return whether it has to be sent now.

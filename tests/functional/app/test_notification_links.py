@@ -13,7 +13,7 @@ from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.reason import Reason
 from tests.functional.app.test_notification_per_reason import CATALOGUE, tenant_with
-from tests.functional.app.test_notification_per_reason import told as tell
+from tests.functional.app.test_notification_per_reason import told as read_messages
 from tests.functional.cli.cli_app import KEY, served_app
 from tests.functional.cli.test_cli_network import guarded
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -52,7 +52,7 @@ async def test_every_link_opens_the_page_about_its_message(
     async with served_app() as app:
         (one,) = [
             one
-            for one in await tell(scenario, urlsplit(app.url).netloc)
+            for one in await read_messages(scenario, urlsplit(app.url).netloc)
             if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
         ]
         page = await read(one.link)
@@ -71,18 +71,18 @@ async def test_every_link_opens_the_page_about_its_message(
 async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scenario) -> None:
     """The remediation is filtered by the state of the flows."""
     await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE](scenario)
-    (orders,) = [
+    (first,) = [
         job
         for job in await scenario.services.tables.flow_jobs.all(scenario.build.environment.id)
         if job.needs_action
     ]
     stock = await scenario.job("Stock")
     blocked = stock.__replace__(
-        state=orders.state,
-        resume_state=orders.resume_state,
-        reason_code=orders.reason_code,
-        message=orders.message,
-        fix=orders.fix,
+        state=first.state,
+        resume_state=first.resume_state,
+        reason_code=first.reason_code,
+        message=first.message,
+        fix=first.fix,
     )
     await scenario.services.tables.flow_jobs.upsert(blocked)
     provide(scenario.services)
@@ -116,7 +116,7 @@ async def follow(scenario: Scenario) -> tuple[Notification, str]:
     async with served_app() as app:
         (one,) = [
             one
-            for one in await tell(scenario, urlsplit(app.url).netloc)
+            for one in await read_messages(scenario, urlsplit(app.url).netloc)
             if one.pending_action.kind is PendingActionKind.FLOWS_BLOCKED
         ]
         return one, await read(one.link)

@@ -31,7 +31,7 @@ async def scenario() -> Scenario:
     return scenario
 
 
-def told(channel: Heard) -> list[PendingActionKind]:
+def received(channel: Heard) -> list[PendingActionKind]:
     """Return what a channel got about the remediation."""
     return [cause for cause in channel.causes if cause in {BLOCKED, COMPLETED}]
 
@@ -70,11 +70,11 @@ async def test_end_after_a_retry_is_one_message_however_late(scenario: Scenario)
     heard = Heard()
     await block_all(scenario, heard)
     await retry(scenario, heard, days=6)
-    in_progress = told(heard)
+    in_progress = received(heard)
     await retry(scenario, heard, days=6)
 
     assert in_progress == [BLOCKED]
-    assert told(heard) == [BLOCKED, COMPLETED]
+    assert received(heard) == [BLOCKED, COMPLETED]
     (ended,) = [one.pending_action for one in heard.told if one.pending_action.kind is COMPLETED]
     assert ended.title.endswith("is complete: every flow is migrated")
 
@@ -87,7 +87,25 @@ async def test_retry_that_blocks_again_is_a_message_again(scenario: Scenario) ->
     await block_all(scenario, heard)
     await retry(scenario, heard, days=10)
 
-    assert told(heard) == [BLOCKED, BLOCKED, COMPLETED]
+    assert received(heard) == [BLOCKED, BLOCKED, COMPLETED]
+
+
+async def test_retry_that_blocks_again_at_once_is_a_message_again(scenario: Scenario) -> None:
+    """The timer need not have seen the flows in progress; they are grouped as before."""
+    heard = Heard()
+    await block_all(scenario, heard)
+    scenario.world.clock.advance(timedelta(minutes=1))
+    for title in FLOWS:
+        await change_remediation.retry_job(scenario.services, await scenario.job(title))
+    await block(scenario, *FLOWS)
+    await look(scenario, heard)
+    at_once = received(heard)
+    for _ in range(3):
+        await look(scenario, heard, after=TOGETHER)
+
+    assert at_once == [BLOCKED]
+    assert received(heard) == [BLOCKED, BLOCKED]
+    assert len({one.id for one in heard.told}) == 2
 
 
 async def test_channel_that_was_out_gets_the_situation_of_the_present(scenario: Scenario) -> None:
@@ -98,7 +116,7 @@ async def test_channel_that_was_out_gets_the_situation_of_the_present(scenario: 
     await block_all(scenario, heard, out)
     out.is_out = False
     await look(scenario, heard, out, after=timedelta(hours=2))
-    now_blocked = told(out)
+    now_blocked = received(out)
     await retry(scenario, heard, out, days=6)
     out.is_out = True
     await retry(scenario, heard, out, days=4)
@@ -107,8 +125,8 @@ async def test_channel_that_was_out_gets_the_situation_of_the_present(scenario: 
         await look(scenario, heard, out, after=timedelta(hours=2))
 
     assert now_blocked == [BLOCKED]
-    assert told(out) == [BLOCKED, COMPLETED]
-    assert told(heard) == [BLOCKED, BLOCKED, COMPLETED]
+    assert received(out) == [BLOCKED, COMPLETED]
+    assert received(heard) == [BLOCKED, BLOCKED, COMPLETED]
 
 
 async def test_channel_that_stays_out_is_given_up_after_a_week(scenario: Scenario) -> None:
@@ -135,7 +153,7 @@ async def test_cancelled_flows_are_one_message_when_they_are_rolled_back(
         lambda services: change_remediation.cancel(services, scenario.remediation.id)
     )
     await look(scenario, heard)
-    in_progress = told(heard)
+    in_progress = received(heard)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
         await look(scenario, heard)
