@@ -1,0 +1,103 @@
+"""Evidence is signed by the vault, and checked with the public key that the vault gives."""
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from azure.keyvault.keys.aio import KeyClient
+
+from cmkflow import signing_key
+from cmkflow.evidence_check import EvidenceCheck, ExpectedEvidence, check_evidence
+from functions.evidence_file import evidence_file
+from local_cloud.tenant.core.faults import Fault
+from shared.domain.evidence_file import read_signature
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
+from shared.use_cases.collect_evidence import read_evidence
+from shared.use_cases.seal_audit_log import seal_audit_log
+from shared.use_cases.start_remediation import start_remediation
+from tests.contract.adapter_world import trusting_transport
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_seed import orders, tenant_seed
+from tests.local_cloud.tenant.azure_world import Credential
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
+
+URL = "https://kv-cmk.vault.azure.net"
+KEY_URL = f"{URL}/keys/pp-cmk"
+
+
+async def exported(scenario: WireScenario) -> bytes:
+    """Return the evidence of a remediation."""
+    started = Remediation(
+        created_at=scenario.services.now,
+        mode=RemediationMode.ASSESS,
+        start_source=StartSource.API_REQUEST,
+        idempotency_key="evidence",
+        environment_ids=(ENVIRONMENT,),
+    )
+    await start_remediation(scenario.services, started)
+    return await evidence_file(await read_evidence(scenario.services, started.id))
+
+
+async def check(scenario: WireScenario, content: bytes) -> EvidenceCheck:
+    """Check evidence with the key that the command reads from the vault."""
+    _, signature = read_signature(io.BytesIO(content))
+    key_id = "" if isinstance(signature, str) else signature.key_id
+    key = await signing_key.read_signing_key(key_id or KEY_URL)
+    expected = ExpectedEvidence(key_id=KEY_URL, read_public_key=lambda _: key.public_key)
+    return check_evidence(io.BufferedReader(io.BytesIO(content)), expected)
+
+
+async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before and after a rotation by Microsoft's client; without an answer it is not signed."""
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+        monkeypatch.setattr(
+            signing_key, "AzureCliCredential", lambda: _Entered(Credential(scenario.tenant))
+        )
+        ca_file = scenario.server.ca_file
+        monkeypatch.setattr(signing_key, "default_transport", lambda: trusting_transport(ca_file))
+        settings = scenario.services.settings.model_copy(update={"evidence_key": KEY_URL})
+        scenario.services = replace(scenario.services, settings=settings)
+        await seal_audit_log(scenario.services)
+        first = await exported(scenario)
+        async with KeyClient(
+            URL,
+            Credential(scenario.tenant),
+            proxies={"https": scenario.server.proxy_url},
+            connection_verify=scenario.server.ca_file,
+        ) as keys:
+            await keys.rotate_key("pp-cmk")
+        scenario.tenant.clock.advance(timedelta(days=1).total_seconds())
+        await seal_audit_log(scenario.services)
+        second = await exported(scenario)
+        checked = [await check(scenario, one) for one in (first, second)]
+        scenario.tenant.faults.add(
+            Fault(route="key_vault.sign", times=None, status=429, code="Throttled")
+        )
+        throttled = await exported(scenario)
+        rejected = await check(scenario, throttled)
+        seals = await scenario.services.tables.audit_seals.all("seal")
+
+    assert [one.problems for one in checked] == [[], []]
+    assert first != second
+    assert len({seal.signature.key_id for seal in seals}) == 2
+    _, reason = read_signature(io.BytesIO(throttled))
+    assert isinstance(reason, str)
+    assert reason.startswith("the key vault did not sign it: ")
+    assert rejected.problems == [f"Not signed: {reason}."]
+
+
+class _Entered:
+    """A credential of the tenant in place of the Azure CLI's."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    async def __aenter__(self) -> Credential:
+        return self._credential
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close nothing."""
