@@ -146,6 +146,18 @@ async def test_page_is_accessible_and_as_wide_as_the_screen(page: Page, axe: str
         assert await page.evaluate(wide) <= 0
 
 
+async def test_paper_shows_the_details_of_every_flow(page: Page) -> None:
+    """They are folded on the screen; what only works there is not printed."""
+    await opened(page, FLOWS)
+    details = page.locator("#rows .in").first
+    await expect(details).to_be_hidden()
+
+    await page.emulate_media(media="print")
+
+    await expect(details).to_be_visible()
+    await expect(page.locator(".approve")).to_be_hidden()
+
+
 async def test_thirty_flows_take_less_than_ten_screens_of_a_phone(page: Page) -> None:
     """And less than four of a wide screen."""
     many = [
