@@ -36,6 +36,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evidence check": ("cmkflow evidence check evidence.zip",),
     "evidence export": ("cmkflow evidence export 2dad424e --file evidence.zip",),
     "flow list": ("cmkflow flow list Operations",),
+    "flow show": (
+        'cmkflow flow show "Post to ERP"',
+        'cmkflow flow show "Post to ERP" --remediation 2dad424e',
+    ),
     "health": ("cmkflow health", "cmkflow health --query kill_switch_on"),
     "inspect": ("cmkflow inspect exported", "cmkflow inspect solution.zip -o csv"),
     "key check": (

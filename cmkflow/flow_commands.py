@@ -1,21 +1,31 @@
-"""`cmkflow flow`: list flows."""
+"""`cmkflow flow`: list flows, and show one flow of a remediation."""
 
+from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 
-from cmkflow.api_client import ApiCall, ApiClient
-from cmkflow.api_command import api_command
+from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
+from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.names import EnvironmentId
+from cmkflow.names import REMEDIATIONS, EnvironmentId
+from cmkflow.paragraphs import Command, Headline, Paragraph, short_names
+from cmkflow.terminal import one_line
+from cmkflow.timestamps import minute, when
+from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
 
-app = typer.Typer(no_args_is_help=True, help="List flows.")
+app = typer.Typer(no_args_is_help=True, help="List flows, and show one flow of a remediation.")
+
+#: Most remediations that are searched for a flow, newest first.
+_SEARCHED = 20
 
 
 @app.callback()
 def describe() -> None:
-    """List flows."""
+    """List flows, and show one flow of a remediation."""
 
 
 def _flows(answer: Any) -> Listing:
@@ -27,3 +37,124 @@ def _flows(answer: Any) -> Listing:
 def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
     """List the flows of an environment with their ids."""
     return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))
+
+
+def flow_text(answer: Any) -> RenderableType:
+    """Return the state of a flow, what to do, its callers and its history."""
+    flow, identity = answer["flow"], answer["workflow_id"]
+    return Group(
+        Headline(left=f"{flow['display_name']} · #{identity[:8]}", right=_state(flow)),
+        *_actions(answer),
+        *_tables(answer),
+    )
+
+
+def _state(flow: Any) -> str:
+    state = str(flow.get("state", "needs changes first")).replace("_", " ").capitalize()
+    code = flow.get("reason_code")
+    return f"{state}: {code}" if code else state
+
+
+def _actions(answer: Any) -> Iterator[RenderableType]:
+    flow, remediation = answer["flow"], answer["remediation_id"]
+    yield Text(f"{answer['environment_name']} · remediation #{remediation[:8]}")
+    if flow.get("next_check_at"):
+        yield Text(f"Next check {when(flow['next_check_at'])}")
+    yield Text()
+    if flow["message"]:
+        yield Paragraph(label="Why", text=short_names(flow["message"]), indent=0)
+    if flow["fix"]:
+        yield Paragraph(label="Fix", text=flow["fix"], indent=0)
+        command = f"cmkflow retry {remediation} --flow {answer['workflow_id']}"
+        if "state" in flow:
+            yield Command(label="Then", command=command, indent=0)
+
+
+def _tables(answer: Any) -> Iterator[RenderableType]:
+    if answer["callers"]:
+        yield Text()
+        yield Listing(columns=_CALLER_COLUMNS, items=answer["callers"], is_full=True)
+    history = answer["flow"].get("history") or []
+    if history:
+        yield Text()
+        yield Listing(columns=_HISTORY_COLUMNS, items=history)
+
+
+@api_command(app, "show", show=flow_text)
+def show_flow(
+    api: ApiClient,
+    flow: Annotated[
+        str, typer.Argument(metavar="FLOW", help="Name, id, or beginning of an id of the flow.")
+    ],
+    remediation: Annotated[
+        str | None,
+        typer.Option(help="Remediation, by name or id. Default: the newest one with this flow."),
+        REMEDIATIONS,
+    ] = None,
+) -> object:
+    """Show one flow: its state, the action required, its callers and its history."""
+    found = _find(api, flow, remediation)
+    identity = found["remediation_id"]
+    plans = api.send(ApiCall(method="GET", path=("remediations", identity, "plan")))
+    items = [item for plan in plans["items"] for item in plan["items"]]
+    callers: list[Any] = next(
+        (one["callers"] for one in items if one["workflow_id"] == found["workflow_id"]), []
+    )
+    return Shown(
+        answer={**found, "callers": callers},
+        show=flow_text,
+        next_commands=[f"cmkflow plan show {identity} --flow {found['workflow_id']}"],
+    )
+
+
+def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
+    """Return the flow of the newest remediation that has it; raise `ApiError`."""
+    seen: list[NamedItem] = []
+    for identity in [remediation] if remediation else _newest(api):
+        query = {"include_history": "true"}
+        path = ("remediations", identity)
+        answer = one_line(api.send(ApiCall(method="GET", path=path, query=query)))
+        flows = {
+            str(one.get("original_id") or one["workflow_id"]): one
+            for one in (*answer["flow_jobs"], *answer["needs_changes"])
+        }
+        items = [
+            NamedItem(id=key, name=one["display_name"], others=(one["flow_name"],))
+            for key, one in flows.items()
+        ]
+        found = {one.id for one in find_by_id_or_name(flow, items)}
+        if len(found) > 1:
+            lines = "\n".join(f"  {one}  {flows[one]['display_name']}" for one in sorted(found))
+            text = f"Several flows match {flow!r}. Use an id:\n{lines}"
+            raise ApiError(text, ExitCode.USAGE_ERROR)
+        for key in found:
+            names = {
+                one["environment_id"]: one["environment_name"] for one in answer["environment_jobs"]
+            }
+            environment = flows[key]["environment_id"]
+            return {
+                "remediation_id": identity,
+                "environment_name": names.get(environment) or environment,
+                "workflow_id": key,
+                "flow": flows[key],
+            }
+        seen += items
+    hint = did_you_mean(find_similar(flow, seen)) or "List flows: cmkflow flow list."
+    raise ApiError(f"No remediation has a flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
+
+
+def _newest(api: ApiClient) -> list[str]:
+    query = {"limit": _SEARCHED}
+    answer = api.send(ApiCall(method="GET", path=("remediations",), query=query))
+    return [str(one["remediation"]["id"]) for one in answer["items"]]
+
+
+_CALLER_COLUMNS = (
+    Column("Caller", itemgetter("label")),
+    Column("Changed by", lambda one: "a person" if one["manual_reason"] else "the app"),
+)
+_HISTORY_COLUMNS = (
+    Column("Time (UTC)", lambda one: minute(one["changed_at"]), Kind.WORD),
+    Column("State", itemgetter("state"), Kind.WORD),
+    Column("What", lambda one: short_names(one["message"])),
+)

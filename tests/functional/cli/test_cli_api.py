@@ -253,6 +253,34 @@ async def test_the_audit_log_names_who_did_what_and_what_changed(
     assert environment.id not in shown.stdout
 
 
+async def test_a_flow_is_shown_with_its_state_callers_and_history(
+    scenario: Scenario, cli: CommandLine
+) -> None:
+    """Of the newest remediation that has it; a name that none has is not found."""
+    scenario.world.traffic.beat(scenario.world)
+    identity = await started(scenario, cli)
+    await cli.run("approve", identity, "--yes")
+    environment = scenario.build.environment.id
+    await cli.run("environment", "set", environment, "--approval-policy", "read_only")
+    await pass_time(scenario, timedelta(days=1))
+    (job,) = (await scenario.jobs()).values()
+
+    shown = await cli.run("flow", "show", "Orders")
+    as_json = document(await cli.run("flow", "show", job.original_id[:8], "-o", "json"))
+    unknown = await cli.run("flow", "show", "Ordres", "--remediation", identity)
+
+    assert shown.exit_code == 0, shown.output
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert lines[0] == f"Orders · #{job.original_id[:8]} Blocked: environment_read_only"
+    assert f"Then cmkflow retry {identity[:8]} --flow {job.original_id[:8]}" in lines
+    assert any(line.startswith("setting ") and line.endswith(" the app") for line in lines)
+    assert any(" blocked " in line for line in lines)
+    assert as_json["flow"]["original_id"] == job.original_id
+    assert as_json["remediation_id"] == identity
+    assert unknown.exit_code == ExitCode.NOT_FOUND
+    assert "Did you mean Orders (" in unknown.stderr
+
+
 async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     scenario: Scenario, cli: CommandLine
 ) -> None:
