@@ -72,8 +72,8 @@ def _pending_actions(answer: Any, *, is_full: bool) -> Iterable[RenderableType]:
     yield Headline(left=f"Action required · {len(actions)}", right=at)
     for number, one in enumerate(actions, 1):
         style = "bold red" if one["kind"] in _URGENT else "bold yellow"
-        title = Text.assemble(f"\n{number:<3}", (one["title"], style))
-        yield title.append(f" · {one['actor']}{_time(one)}")
+        yield Text.assemble(f"\n{number:<3}", (one["title"], style))
+        yield Paragraph(text=f"{one['actor']}{_time(one)}", indent=3, style="dim")
         if one["flows"]:
             more = one["count"] - len(one["flows"])
             names = ", ".join(one["flows"]) + (f", +{more}" if more > 0 else "")
