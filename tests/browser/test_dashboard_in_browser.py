@@ -131,33 +131,33 @@ async def watched(visit: Visit) -> None:
     await visit.check()
     await page.set_viewport_size({"width": 1100, "height": 720})
     await page.emulate_media(media="print")
-    assert not await page.locator(".actions").is_visible()
+    assert not await page.locator("#actions").is_visible()
     await page.emulate_media(media="screen")
 
 
 async def opened(visit: Visit) -> None:
     """Look at the change that closes a firewall's gap, and order it."""
-    gap = visit.page.locator("#gaps article", has_text=RECEIPTS_GROUP)
+    gap = visit.page.locator("#firewalls article", has_text=RECEIPTS_GROUP)
     await gap.get_by_role("link", name="Show fix").click()
     await visit.see("Firewall fix")
     await visit.check()
     await visit.do("Apply fix", "The app will allow PowerPlatformPlex", "your name")
     await visit.see("Fixed 1 firewall.", within="body")
-    await visit.do("Retry blocked flows")
+    await visit.do(re.compile(r"Retry \d+ blocked flows?"))
 
 
 async def ended(visit: Visit, remediation: str) -> None:
     """The session ends: a live page says so, and a form is kept until it is sent again."""
     page = visit.page
     await visit.open(f"/remediations/{remediation}")
-    form = page.locator("#actions details.action", has_text="Roll back all flows")
+    form = page.locator("#actions details.deed", has_text="Roll back all flows")
     await form.locator("summary").click()
     await accept_all(form)
     await page.context.clear_cookies()
     await visit.see("Your session has expired", within="#live")
     await visit.check()
 
-    await form.get_by_role("button").click()
+    await form.get_by_role("button", name="Roll back all flows").click()
     await visit.see("Nothing was changed.")
     await visit.check()
     async with page.context.expect_page() as opened:

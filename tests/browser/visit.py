@@ -46,9 +46,9 @@ class Visit:
         """Wait until a text is there, without loading the page again."""
         await expect(self.page.locator(within)).to_contain_text(text, timeout=PATIENCE)
 
-    async def do(self, deed: str, *says: str, **fields: str) -> None:
+    async def do(self, deed: str | re.Pattern[str], *says: str, **fields: str) -> None:
         """Open what may be done with the keyboard, read what it will do, then do it."""
-        opened = self.page.locator("details.action, details.deed", has_text=deed).first
+        opened = self.page.locator("details.deed", has_text=deed).first
         await opened.locator("summary").focus()
         await self.page.keyboard.press("Enter")
         for text in says:
