@@ -13,7 +13,7 @@ from shared.domain.plans.display_text import LEFT_WORDS
 from shared.domain.plans.notification import ENDED_LATELY, NotificationDelivery
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
-from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
 #: A flow with one of these reasons has its own message, or gets one.
 _NOT_SETTLED = frozenset(
@@ -50,6 +50,7 @@ def completed_action(
 ) -> PendingAction:
     """Return the message about the end; `not_migrated` counts the flows that are left."""
     left = sum(not_migrated.values())
+    is_prepared = job.mode is RemediationMode.PREPARE and job.state is EnvironmentJobState.COMPLETED
     lines = ", ".join(f"{number} {LEFT_WORDS[why][0]}" for why, number in not_migrated.items())
     return PendingAction(
         kind=PendingActionKind.REMEDIATION_COMPLETED,
@@ -60,7 +61,7 @@ def completed_action(
         message=f"Not migrated: {lines}." if left else job.message,
         fix="Read why each flow was not migrated." if left else "",
         next_command=f"cmkflow remediation show {job.remediation_id}",
-        state=str(job.state),
+        state="prepared" if is_prepared else str(job.state),
     )
 
 

@@ -172,7 +172,8 @@ class PendingAction:
     pending_since: datetime | None = None
     #: When it ends because nobody acts: the time when a plan expires.
     expires_at: datetime | None = None
-    #: `blocked`, or `failed` if all of it failed; `completed` or `cancelled` at the end.
+    #: `blocked`, or `failed` if all of it failed; at the end `completed`,
+    #: `prepared` or `cancelled`.
     state: str = "blocked"
 
     @property
@@ -207,7 +208,7 @@ class PendingAction:
         if self.kind is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
         if self.kind is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
-            words = "The remediation{at} {ending}: every flow is migrated"
+            words = "The remediation{at} {ending}: every flow is {result}"
         code = self.reason_code
         why = _CAUSES.get(code) or code.replace("_", " ")
         return words.format(
@@ -221,6 +222,7 @@ class PendingAction:
             state=self.state,
             has_stopped="has failed" if self.state == "failed" else "is blocked",
             ending="was cancelled" if self.state == "cancelled" else "is complete",
+            result="prepared" if self.state == "prepared" else "migrated",
             needs="needs" if self.count == 1 else "need",
             alert=_ALERT_TITLES.get(code, f"Action required: {why}")
             + (f" ({self.count})" if self.count > 1 else ""),
