@@ -137,11 +137,14 @@ def _rank(row: FirewallCheckRow) -> int:
 
 
 def _columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
-    names = Counter(short_names(one) for one in {row["resource"] for row in rows})
+    names = Counter(_short(one) for one in {row["resource"] for row in rows})
 
     def name(row: FirewallCheckRow) -> str:
-        short = short_names(row["resource"])
-        return short if names[short] == 1 else row["resource"]
+        short = _short(row["resource"])
+        if names[short] == 1:
+            return short
+        file, is_in_file, _ = row["resource"].partition("!")
+        return f"{short} ({Path(file).name})" if is_in_file else row["resource"]
 
     tags = {row["tag"] for row in rows if row["verdict"]}
     return (
@@ -152,6 +155,12 @@ def _columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
         Column("Verdict", _verdict, Kind.WORD),
         Column("Missing", lambda row: len(row["missing_prefixes"]), Kind.NUMBER),
     )
+
+
+def _short(resource: str) -> str:
+    """Return the name of a resource; of a file that could not be read, its path."""
+    file, is_in_file, identity = resource.partition("!")
+    return identity.rpartition("/")[2] if is_in_file else short_names(file)
 
 
 def _verdict(row: FirewallCheckRow) -> Text:

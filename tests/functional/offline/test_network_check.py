@@ -486,6 +486,20 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
     assert "1 other resources and files." in result.stderr
 
 
+def test_a_firewall_in_a_template_is_shown_by_its_name(tmp_path: Path, tags: Path) -> None:
+    """With the name of the file where two have that name."""
+    group = {"type": "Microsoft.Network/networkSecurityGroups", "properties": {}}
+    twice = template({**group, "name": "edge"})
+    write(tmp_path / "rules" / "a.json", twice)
+    write(tmp_path / "rules" / "b.json", twice)
+    write(tmp_path / "rules" / "c.json", template({**group, "name": "inner"}))
+
+    shown = run(tags, tmp_path / "rules").stdout
+
+    names = {line.split("\t")[0] for line in shown.splitlines()[1:]}
+    assert names == {"edge (a.json)", "edge (b.json)", "inner"}
+
+
 def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, tags: Path) -> None:
     """One repair for all regions that were asked about; what lets all of them in needs none."""
     rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
