@@ -98,7 +98,7 @@ def _back(req: func.HttpRequest) -> str:
 
     A form that was kept during a sign-in comes from the URL that it is posted to.
     """
-    # A Referer that is not a URL leads to the status page.
+    # A Referer that is not a URL leads to the Overview page.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]
     path = f"/{there.partition('/')[2]}"
     if kept := _KEPT.match(path):
