@@ -30,7 +30,10 @@ def turn_kill_switch_off(ongoing: Sequence[OngoingFlows], principal: Principal) 
     for one in ongoing:
         name = one.environment_name or one.environment_id
         flows[name] = flows.get(name, 0) + one.count
-    does = [f"{name}: {counted(number, 'flow')} continue." for name, number in flows.items()]
+    does = [
+        f"{name}: {counted(number, 'flow')} {'continues' if number == 1 else 'continue'}."
+        for name, number in flows.items()
+    ]
     return page_action(
         "off",
         "Turn off kill switch",

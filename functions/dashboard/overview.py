@@ -129,8 +129,8 @@ def _lead(status: TenantStatus) -> str:
         )
     if ongoing:
         return f"The app continues with {counted(ongoing, 'flow')}."
-    if planning := sum(not one.is_over for one in status.environments):
-        return f"The app plans the work in {counted(planning, 'environment')}."
+    if planning := sum(one.is_being_read for one in status.environments):
+        return f"The app assesses or plans {counted(planning, 'environment')}."
     if not status.flow_count:
         return "No flow is known that a remediation has to migrate."
     if status.migrated_count == status.flow_count:

@@ -15,6 +15,15 @@ from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.reason import Reason
 
+_BEING_READ = frozenset(
+    {
+        EnvironmentJobState.ASSESSING,
+        EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION,
+        EnvironmentJobState.DISCOVERING,
+        EnvironmentJobState.PLANNED,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OngoingFlows:
@@ -58,6 +67,11 @@ class EnvironmentStatus:
     def is_over(self) -> bool:
         """Return whether its job has nothing more to do."""
         return self.state in (EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED)
+
+    @property
+    def is_being_read(self) -> bool:
+        """Return whether the app assesses the environment, or makes its plan."""
+        return self.state in _BEING_READ
 
     @property
     def flow_count(self) -> int:

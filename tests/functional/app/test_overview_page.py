@@ -168,6 +168,7 @@ async def test_plan_that_awaits_approval_leads_to_its_plan(scenario: Scenario) -
     assert "0 of 3 flows on your key" in page.text
     assert "3 start after approval" in page.text
     assert "for the approver · expires in 7 days" in page.text
+    assert "No flow is in progress." in page.text
 
 
 async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None:
@@ -419,3 +420,17 @@ async def test_headline_never_hides_a_flow_that_is_not_migrated(scenario: Scenar
 
         expected = "No action required" if why in settled else "2 flows are not migrated"
         assert (said.text, said.look == "done") == (expected, why in settled), why
+
+
+async def test_environment_that_is_being_planned_is_in_the_lead(scenario: Scenario) -> None:
+    """Its flows are not known yet, so none is claimed."""
+    await put_environment(
+        scenario.services, 1, EnvironmentJobState.DISCOVERING, planned_at=None, not_migrated=None
+    )
+    provide(scenario.services)
+
+    page = await overview()
+
+    assert headline(page) == "No action required"
+    assert "The app assesses or plans 1 environment." in page.text
+    assert "The flows are not known yet" in page.text
