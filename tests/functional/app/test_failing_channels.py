@@ -309,7 +309,7 @@ async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> 
         assert len(one.accepted) <= MOST_IN_A_RUN
         assert kinds[PendingActionKind.PLAN_AWAITING_APPROVAL] == 1  # the alerts look for each kind
         assert digest.count + len(one.accepted) - 1 == 1_001
-        assert "Action required (code_" in digest.message
+        assert "Action required: code " in digest.message
         assert digest.next_command == "cmkflow status"
 
 
