@@ -104,7 +104,7 @@ REFUSALS = (
     PlatformErrorCode(
         code="DlpViolation",
         aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
-        meaning=("a data policy forbids a connector of the flow, an endpoint, or a combination"),
+        meaning="a data policy forbids a connector of the flow, an endpoint, or a combination",
         fix="Change the data policy, exempt the environment, or change the flow; then retry.",
         message_patterns=r"admin data policy|admin API policies",
     ),

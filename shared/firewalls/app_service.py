@@ -129,7 +129,7 @@ class AppServices:
             if same and (_entry(same) != _entry(rule) or priority > before):
                 name = rule["name"]
                 return no_fix(
-                    issue, (f"name_taken: {issue.resource_name} has a different rule named {name}")
+                    issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
                 )
             new.append(rule)
         return no_fix_list_full(issue, len(there), len(new), MAX_RULES) or FirewallFix(

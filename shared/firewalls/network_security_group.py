@@ -110,7 +110,7 @@ class NetworkSecurityGroups:
             is_other = same and rule_to_json(name, rules[name]) != existing_rule_to_json(same)
             if same and (is_other or priority > before):
                 return no_fix(
-                    issue, (f"name_taken: {issue.resource_name} has a different rule named {name}")
+                    issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
                 )
         return no_fix_list_full(issue, len(there), len(rules), MOST) or FirewallFix(
             issue=issue.name,

@@ -101,7 +101,7 @@ async def require_linked_environment(
         )
     if not environment.is_linked:
         raise MustWait(
-            (f"The status of the environment's policy is {link.status}."),
+            f"The status of the environment's policy is {link.status}.",
             until=later,
             code=Reason.KEY_NOT_APPLIED,
         )

@@ -123,7 +123,7 @@ async def _plans_awaiting_approval(services: Services, remediation_id: str) -> l
     if not plans:
         raise JobBlocked(
             "No plan of this remediation awaits approval.",
-            fix=("Check its state. The plan may not be ready, or already approved or expired."),
+            fix="Check its state. The plan may not be ready, or already approved or expired.",
             code=Reason.NOTHING_TO_APPROVE,
         )
     return plans

@@ -263,7 +263,7 @@ def _actions_of_app(
                 count=1,
                 pending_since=since,
                 message=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
-                fix=("Check in the app's log why the timer run_daily_check did not complete."),
+                fix="Check in the app's log why the timer run_daily_check did not complete.",
                 next_command="cmkflow health",
             )
         )

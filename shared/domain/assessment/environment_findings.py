@@ -99,7 +99,7 @@ def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
         return unknown(code, text, "Assess again.")
     if phase is AssessmentPhase.AFTER_KEY:
         return passed(
-            code, ("The policy is linked, and the platform has moved every flow that it moves.")
+            code, "The policy is linked, and the platform has moved every flow that it moves."
         )
     assert not isinstance(facts.microsoft_key_lists, NoAnswer)
     text = (
@@ -178,7 +178,7 @@ def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     if isinstance(facts.firewall_issues, NoAnswer):
         text = f"The firewalls could not be read: {facts.firewall_issues.message}"
         yield unknown(
-            "firewall", text, ("Give the app the role Reader on the firewalls' subscriptions.")
+            "firewall", text, "Give the app the role Reader on the firewalls' subscriptions."
         )
         return
     for issue in facts.firewall_issues:
@@ -199,7 +199,7 @@ def canvas_app_findings(
     if isinstance(facts.canvas_apps, NoAnswer):
         text = f"The canvas apps could not be read: {facts.canvas_apps.message}"
         yield unknown(
-            code, text, ("Ask the makers which apps call a flow that stays on Microsoft's key.")
+            code, text, "Ask the makers which apps call a flow that stays on Microsoft's key."
         )
         return
     staying = {key: flow for flow in flows for key in (flow.workflow_id, flow.flow_name)}

@@ -112,7 +112,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
     if doubtful:
         text = f"{doubtful} {total} may stay on Microsoft's key."
         yield unknown(
-            code, text, ("Read the list of flows, and assess again after the key is applied.")
+            code, text, "Read the list of flows, and assess again after the key is applied."
         )
     if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
         yield passed(code, f"None {total} stays on Microsoft's key.")

@@ -55,7 +55,7 @@ def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         if uses_oauth is None:
             text = f"{summary}: how they sign in is unknown."
             yield unknown(
-                code, text, ("Check the connections in the Power Automate portal."), connector
+                code, text, "Check the connections in the Power Automate portal.", connector
             )
         elif not uses_oauth:
             yield warning(

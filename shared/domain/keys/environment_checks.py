@@ -79,7 +79,7 @@ def sku_finding(environment: Environment) -> Finding:
         return unknown(code, text, "Check that it is neither Trial nor Teams.", subject)
     if environment.sku.lower() in _UNSUPPORTED_SKUS:
         return problem(
-            code, text, ("Convert it to Production, or remove it from the policy."), subject
+            code, text, "Convert it to Production, or remove it from the policy.", subject
         )
     return passed(code, text, subject)
 

@@ -111,7 +111,7 @@ def _operations_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
         return unknown(code, text, "Check that it may wrap and unwrap keys.", key.version)
     if lacking := OPERATIONS - key.operations:
         command = _az_command(
-            facts, "set-attributes", (f" --version {key.version} --ops wrapKey unwrapKey")
+            facts, "set-attributes", f" --version {key.version} --ops wrapKey unwrapKey"
         )
         text = (
             f"The key may not be used for {', '.join(sorted(lacking))}.{facts.stopped_environments}"
@@ -134,7 +134,7 @@ def _previous_version_findings(versions: Sequence[KeyVersion], now: datetime) ->
             )
             found.append(
                 unknown(
-                    code, text, ("Check that it was replaced at least 28 days ago."), older.version
+                    code, text, "Check that it was replaced at least 28 days ago.", older.version
                 )
             )
         elif now - newer.created_at < PREVIOUS_VERSION_KEPT:

@@ -68,7 +68,7 @@ def propose_azure_firewall_fix(
     if not leading:
         return no_fix(
             issue,
-            ("no_way_in: no rule allows HTTPS to this destination, so there is no rule to extend"),
+            "no_way_in: no rule allows HTTPS to this destination, so there is no rule to extend",
         )
     denying = [
         rule for rule in rules if rule.access is RuleAction.DENY and rule.name in issue.rules
@@ -77,7 +77,7 @@ def propose_azure_firewall_fix(
     if denying and not is_published:
         return no_fix(
             issue,
-            (f"denied_first: remove the addresses from {denying[0].name}, which applies first"),
+            f"denied_first: remove the addresses from {denying[0].name}, which applies first",
         )
     notes = tuple(f"{rule.name} may still deny them: remove them from it too." for rule in denying)
     own = {(rule.place, rule.collection, rule.name) for rule in leading}

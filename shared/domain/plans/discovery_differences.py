@@ -50,7 +50,7 @@ def differences(
     if listed.everything is None:
         return (
             *found,
-            *_state_and_name_differences(known, reported, ("the list of flows on Microsoft's key")),
+            *_state_and_name_differences(known, reported, "the list of flows on Microsoft's key"),
         )
     everything = listed.everything
     here = {flow.flow_name.lower() for flow in everything.values()} | everything.keys()

@@ -96,9 +96,7 @@ _TEAMS_TRIGGER = MicrosoftKeyRule(
     title="Teams trigger",
     holds=_is_started_by_teams,
     text="A Teams trigger starts it.",
-    in_doubt=(
-        "A Teams event starts it; Microsoft's documents do not say whether such a flow stays."
-    ),
+    in_doubt="A Teams event starts it; Microsoft's documents do not say whether such a flow stays.",
     before=(("It needs a copy once the key is applied. The URL of a webhook changes then."),),
     after=(
         ("Start a remediation, which copies it. Then make Teams and all callers use the copy."),
@@ -109,7 +107,7 @@ _POWER_APPS_V1_OUTSIDE_SOLUTION = MicrosoftKeyRule(
     title="Power Apps V1, in no solution",
     holds=_is_v1_outside_solution,
     text="It starts from the Power Apps V1 trigger and is in no solution.",
-    in_doubt=("It starts from the Power Apps V1 trigger, so it stays unless it is in a solution."),
+    in_doubt="It starts from the Power Apps V1 trigger, so it stays unless it is in a solution.",
     before=(
         (
             "Recommended: change its trigger to Power Apps (V2) before the key is applied, "
@@ -163,7 +161,7 @@ _PARENT_OF_MMK_FLOW = MicrosoftKeyRule(
         ),
     ),
     after=("Start a remediation, which copies it after the flows that it runs.",),
-    unprepared=("It runs flows that stay. It moves when they do, or is copied with them."),
+    unprepared="It runs flows that stay. It moves when they do, or is copied with them.",
 )
 _UNEXPLAINED = MicrosoftKeyRule(
     title="no reason found",

@@ -295,9 +295,7 @@ def _block_by_child(
                 item,
                 action=PlannedAction.NEEDS_CHANGES,
                 message=f"Its child flow {by_id[child].flow.display_name} is not copied.",
-                fix=(
-                    f"Change {by_id[child].flow.display_name} first, then start a new remediation."
-                ),
+                fix=f"Change {by_id[child].flow.display_name} first, then start a new remediation.",
             )
     return item
 

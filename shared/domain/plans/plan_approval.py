@@ -173,7 +173,7 @@ def _decide(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) ->
     if now is None:
         return _exclude(
             item,
-            ("It no longer stays on Microsoft's key: it was deleted, or the platform moved it."),
+            "It no longer stays on Microsoft's key: it was deleted, or the platform moved it.",
             None,
         )
     changed = changes_since(item, now)

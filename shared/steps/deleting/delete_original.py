@@ -87,7 +87,7 @@ async def check_original(
     }:
         raise JobBlocked(
             f"The platform shows {work.job.display_name}, but not its runs.",
-            fix=("Check in Power Automate whether it has runs, then schedule the deletion again."),
+            fix="Check in Power Automate whether it has runs, then schedule the deletion again.",
             code=Reason.ARCHIVE_FAILED,
         )
     await _check_original(work, held.job, original)
@@ -254,7 +254,7 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
         return
     until = max(services.now + services.settings.wait_poll_interval, kept.item.delete_at)
     raise MustWait(
-        (f"{parent.display_name} has to be deleted first."),
+        f"{parent.display_name} has to be deleted first.",
         until=until,
         code=Reason.PARENT_FLOW_NOT_READY,
     )
@@ -275,7 +275,7 @@ async def _check_callers(work: StepContext) -> None:
                 continue
             raise JobBlocked(
                 f"The {caller.label} still holds the URL or id of {job.display_name}.",
-                fix=("Change it to the copy, or remove it. Then schedule the deletion again."),
+                fix="Change it to the copy, or remove it. Then schedule the deletion again.",
                 code=Reason.MANUAL_CALLER,
             )
 

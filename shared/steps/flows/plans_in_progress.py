@@ -80,7 +80,7 @@ async def is_cancelled(work: StepContext) -> bool:
         return True
     until = work.services.now + work.services.settings.backoff_initial_delay
     raise MustWait(
-        ("The other flow jobs of the plan are being created."),
+        "The other flow jobs of the plan are being created.",
         until=until,
         code=Reason.WAITING_FOR_OTHER_PLAN,
     )

@@ -29,7 +29,7 @@ class WriteNotVisible(MustWait):
         self.is_shown = until is not None
         until = until or services.now + next_poll_delay(services, since)
         super().__init__(
-            (f"{what}: accepted, but not visible yet."), until=until, code=Reason.WRITE_NOT_VISIBLE
+            f"{what}: accepted, but not visible yet.", until=until, code=Reason.WRITE_NOT_VISIBLE
         )
 
 

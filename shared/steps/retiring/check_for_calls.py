@@ -56,7 +56,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
     )
     if any(run.is_running for run in runs):
         raise MustWait(
-            ("A run of the original is in progress."),
+            "A run of the original is in progress.",
             until=_next_check(services),
             code=Reason.FLOW_RUN_IN_PROGRESS,
         )

@@ -233,7 +233,5 @@ async def _licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
             text=(
                 "it needs a premium licence and has none: its owner's licence has probably expired."
             ),
-            fix=(
-                "Assign its owner a Power Automate Premium licence, or the flow a Process licence."
-            ),
+            fix="Assign its owner a Power Automate Premium licence, or the flow a Process licence.",
         )

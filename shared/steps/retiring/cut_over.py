@@ -76,7 +76,7 @@ async def wait_for_monitoring_period(work: StepContext) -> None:
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(
-            ("The app observes the copy before it retires the original."),
+            "The app observes the copy before it retires the original.",
             until=until,
             code=Reason.MONITORING_PERIOD,
         )

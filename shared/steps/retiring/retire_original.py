@@ -50,13 +50,13 @@ async def retire(work: StepContext) -> FlowJob:
     original, belonging = looked.result()
     if original.is_on and job.migration_method is MigrationMethod.COPY_OFF:
         return _copy_again(
-            work, ("The original was turned on in the meantime. The app turns its copy on too.")
+            work, "The original was turned on in the meantime. The app turns its copy on too."
         )
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
     if drifted and job.migration_method is not MigrationMethod.CUT_OVER and _is_copied_again(work):
         work.remember(replace(work.job, original_digest=""))
         return _copy_again(
-            work, ("The original was edited after it was copied. The app copies it again.")
+            work, "The original was edited after it was copied. The app copies it again."
         )
     await check_unchanged(work, original)
     copy = require_healthy_copy(work, found.result())

@@ -89,7 +89,7 @@ async def _revert(
     await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
         f"{record.caller.label} loses its old value, because something else writes it.",
-        fix=("Find out what writes this value, restore the original's URL there, then retry."),
+        fix="Find out what writes this value, restore the original's URL there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
 

@@ -185,7 +185,7 @@ async def _check_copy_runs(work: StepContext) -> None:
     until = max(last) + max(services.settings.no_call_period, job.no_call_period or timedelta(0))
     if until > services.now:
         raise MustWait(
-            ("The copy must receive no calls before it is turned off."),
+            "The copy must receive no calls before it is turned off.",
             until=until,
             code=Reason.NO_CALL_PERIOD,
         )
