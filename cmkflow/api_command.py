@@ -107,7 +107,10 @@ def api_command(
                 echo(str(err), err=True)
                 raise typer.Exit(err.exit_code) from None
             except KeyboardInterrupt:
-                echo("Stopped. The work continues." if watched else "Interrupted.", err=True)
+                echo(
+                    "Stopped watching. The app continues its work." if watched else "Interrupted.",
+                    err=True,
+                )
                 raise typer.Exit(ExitCode.INTERRUPTED) from None
             shown_answer = found if isinstance(found, Shown) else Shown(answer=found, show=show)
             answer = shown_answer.answer

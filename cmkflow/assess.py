@@ -24,12 +24,15 @@ from cmkflow.names import ENVIRONMENTS
 from cmkflow.run_archive_tables import number_of
 from cmkflow.terminal import echo
 
-app = typer.Typer(no_args_is_help=True, help="Assess what a customer-managed key does.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Assess what a customer-managed key changes for the flows of an environment.",
+)
 
 
 @app.callback()
 def describe() -> None:
-    """Assess what a customer-managed key does."""
+    """Assess what a customer-managed key changes for the flows of an environment."""
 
 
 #: Seconds between two requests; the first are short, because a small environment takes seconds.

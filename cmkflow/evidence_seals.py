@@ -65,7 +65,7 @@ def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[
         name = entries_name(seal.statement)
         content = format_entries(_entries_of(seal, files))
         if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
-            yield f"{name} is not the list of entries of seal {seal.number}"
+            yield f"{name} is missing or was changed: it does not match seal {seal.number}"
 
 
 def _entries_of(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:

@@ -163,7 +163,7 @@ RemediationId = Annotated[
     str,
     typer.Argument(
         metavar="REMEDIATION",
-        help=f"{_BY} Its name is the value of --name.",
+        help=f"{_BY} Its name is the --name of cmkflow remediation start.",
         autocompletion=completion_of(REMEDIATIONS),
     ),
     REMEDIATIONS,

@@ -29,7 +29,10 @@ _LINES = 2
 
 
 def remediation_detail(answer: Any, *, is_full: bool = False) -> RenderableType:
-    """Return the actions required; with `is_full` every job, note and step."""
+    """Return the summary, the actions required and the history of a remediation.
+
+    With `is_full`, also return every job, reason and note.
+    """
     parts: list[RenderableType] = [*_head(answer), *_actions(answer, is_full=is_full)]
     every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_sort_key)
     if is_full:

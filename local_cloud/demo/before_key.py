@@ -4,7 +4,7 @@ Every flow that is prepared here moves under the key by itself later on and need
 """
 
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.display_text import assessment_in_words
+from local_cloud.demo.display_text import format_assessment
 from local_cloud.demo.scenario_context import ScenarioContext
 from local_cloud.demo.tenant import OPERATIONS
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
@@ -19,19 +19,19 @@ _LEFT_OUT = flow_id(OPERATIONS.name, "old-app")
 async def assess(stage: ScenarioContext) -> None:
     """Ask what the key would do; nothing is written."""
     found = await stage.app.get(f"environments/{OPERATIONS.id}/assessment")
-    stage.note(f"Before the key, Operations is assessed: {assessment_in_words(found)}")
+    stage.note(f"Before the key, Operations is assessed: {format_assessment(found)}")
 
 
 async def prepare(stage: ScenarioContext) -> None:
     """Convert the flows that are named, then add the others to a solution."""
     await stage.app.put(f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
     stage.note(
-        "Operations is opted in (approval policy required): the app may write what somebody "
+        "The approval policy of Operations is now required: the app writes only what a person "
         "approves."
     )
-    stage.note("The makers of two of them agree to V2: a conversion is ordered by their names.")
+    stage.note("The makers of two flows agree to V2: a preparation of these flows is started.")
     await _carry_out(stage, await stage.order("prepare", OPERATIONS, _NAMED))
-    stage.note("The rest is ordered without names: what no maker has to agree to is prepared.")
+    stage.note("A second preparation covers the flows whose makers do not have to agree.")
     identity = await stage.order("prepare", OPERATIONS)
     await _carry_out(stage, identity, except_flows=(_LEFT_OUT,))
     await stage.meter.mark("Operations before the key: assess and prepare")
@@ -42,7 +42,7 @@ async def _carry_out(
 ) -> None:
     await stage.planned(identity, OPERATIONS)
     if except_flows:
-        stage.note("The maker of Answer the old app is away: it is left out of the approval.")
+        stage.note("The maker of Answer the old app is away: the approval excludes this flow.")
     await stage.approve(identity, except_flows)
 
     def is_over() -> bool:

@@ -24,7 +24,7 @@ FOLDERS = {
 
 
 async def play_demo(options: DemoOptions) -> int:
-    """Play the demo; 0 if no call was lost and each flow ended as it had to."""
+    """Play the demo; 0 if no call was lost and each flow ended as expected."""
     console = Terminal()
     console.print("Starting the local cloud and the app …")
     async with DemoRun(options) as demo:

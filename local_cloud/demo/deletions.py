@@ -45,7 +45,7 @@ class DeletionScene:
             "the first moment allowed."
         )
         await stage.app.post(f"{where}/cancel", {"flow_ids": [_KEPT], "cancelled_by": APPROVER})
-        stage.note("Hear from partners is to be kept after all: its delete is cancelled.")
+        stage.note("Hear from partners is kept: the deletion of its original is cancelled.")
         self._remediation = remediation
         stage.observers.append(self._tell)
 
@@ -53,7 +53,7 @@ class DeletionScene:
         """Wait until both are deleted and have left the list of flows on Microsoft's key."""
         what = "two originals deleted and off the list of flows on Microsoft's key"
         await self._stage.until(lambda: len(self._told) == len(_DELETED), what)
-        self._stage.note("The finish line: both are off the list of flows on Microsoft's key.")
+        self._stage.note("Both originals are no longer on the list of flows on Microsoft's key.")
 
     def _tell(self) -> None:
         """Tell once of each delete; ScenarioError if one is held up."""
@@ -68,6 +68,5 @@ class DeletionScene:
                 self._told.add(one["original_id"])
                 number = runs.get(one["job_id"], 0)
                 self._stage.note(
-                    f"The time has come: {number} run summaries of {title} are archived, its "
-                    "original is deleted."
+                    f"{number} run summaries of {title} are archived, and its original is deleted."
                 )

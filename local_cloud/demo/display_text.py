@@ -1,4 +1,4 @@
-"""Says in whole words what the app answers in codes, for people who see it for the first time."""
+"""Formats codes of the app as words, for people who see the app for the first time."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,19 +13,19 @@ type Json = dict[str, Any]
 _ACTIONS: Mapping[str, str] = {
     PlannedAction.COPY: "to copy",
     PlannedAction.COPY_WITH_DEPENDENT_FLOWS: "to copy with parents and children",
-    PlannedAction.CUT_OVER: "to swap with a copy (self-starting)",
-    PlannedAction.COPY_OFF: "to copy switched off",
+    PlannedAction.CUT_OVER: "to cut over to a copy (self-starting)",
+    PlannedAction.COPY_OFF: "to copy turned off",
     PlannedAction.ADD_TO_SOLUTION: "to add to a solution",
     PlannedAction.CONVERT_TRIGGER: "to convert to the V2 trigger",
     PlannedAction.EDIT_ACTION: "to convert to List flows as Admin V2",
-    PlannedAction.CONTINUE_EXISTING_JOB: "in hand already",
-    PlannedAction.NO_CHANGE: "to leave as they are",
-    PlannedAction.NEEDS_CHANGES: "for a person to settle first",
+    PlannedAction.CONTINUE_EXISTING_JOB: "with an existing job",
+    PlannedAction.NO_CHANGE: "without changes",
+    PlannedAction.NEEDS_CHANGES: "with required changes",
 }
 _STATES: Mapping[str, str] = {
     FlowJobState.RETIRED: "copied and retired",
     FlowJobState.PREPARED: "prepared",
-    FlowJobState.BLOCKED: "waiting for a person",
+    FlowJobState.BLOCKED: "blocked",
     FlowJobState.FAILED: "failed",
     FlowJobState.CANCELLED: "cancelled",
     FlowJobState.ROLLED_BACK: "rolled back",
@@ -38,18 +38,18 @@ _PREPARABLE = {
 }
 
 
-def plan_in_words(counts: Mapping[str, int]) -> str:
-    """Say what a plan does, from the number of flows by action."""
-    return _counted(counts, _ACTIONS)
+def format_plan(counts: Mapping[str, int]) -> str:
+    """Return what a plan does, from the number of flows by action."""
+    return _format_counts(counts, _ACTIONS)
 
 
-def ends_in_words(states: Iterable[str]) -> str:
-    """Say how flow jobs ended, from the state of each."""
-    return _counted(Counter(states), _STATES)
+def format_ends(states: Iterable[str]) -> str:
+    """Return how flow jobs ended, from the state of each."""
+    return _format_counts(Counter(states), _STATES)
 
 
-def assessment_in_words(assessment: Json) -> str:
-    """Say how many flows would stay, why, and how many of them can be prepared."""
+def format_assessment(assessment: Json) -> str:
+    """Return how many flows would stay, why, and how many of them can be prepared."""
     staying = [flow for flow in assessment["flows"] if flow["stays_on_microsoft_key"]]
     why = Counter(
         next((name for name in _REASONS if name in flow["microsoft_key_reasons"]), "")
@@ -58,7 +58,7 @@ def assessment_in_words(assessment: Json) -> str:
     number = sum(bool(_PREPARABLE & set(flow["microsoft_key_reasons"])) for flow in staying)
     return (
         f"{len(staying)} of {flows(assessment['flow_count'])} would stay on Microsoft's key: "
-        f"{_counted(why, _REASONS)}. {number} of them can be prepared, which spares the copy."
+        f"{_format_counts(why, _REASONS)}. {number} of them can be prepared instead of copied."
     )
 
 
@@ -67,7 +67,7 @@ def flows(number: int) -> str:
     return f"{number} flow" if number == 1 else f"{number} flows"
 
 
-def _counted(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
+def _format_counts(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
     """Each number that is not 0 with its words; what has no words keeps its own name."""
     known = {name: words.get(name, name) for name in (*words, *counts) if counts.get(name)}
     parts = [f"{counts[name]} {text}" for name, text in known.items()]

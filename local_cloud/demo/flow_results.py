@@ -32,7 +32,7 @@ class FlowResult:
     action: str
     #: Why it stayed on Microsoft's key.
     reasons: tuple[str, ...]
-    #: The job's state; `needs_person`: the plan stopped before it; `moved`: it moved by itself.
+    #: The job's state; `needs_changes`: the plan stopped before it; `moved`: it moved by itself.
     state: str
     #: The job's reason code.
     code: str
@@ -95,19 +95,19 @@ class ResultCollector:
         self._environments = environments
         self._flows: dict[tuple[str, str], Json] = {}
 
-    async def look(self) -> None:
-        """Note how every flow is before anything happens."""
+    async def remember_flows(self) -> None:
+        """Read every flow before the scenario begins."""
         for environment in self._environments:
-            for flow in await self._brief(environment):
+            for flow in await self._read_flows(environment):
                 key = (environment, flow["workflowEntityId"])
                 self._flows[key] = await self._read(*key)
 
-    async def ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
-        """How every flow of before is now."""
-        planned = await self._planned()
+    async def read_ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
+        """Return the result of every flow that was remembered."""
+        planned = await self._read_planned()
         now: dict[tuple[str, str], Json] = {}
         for environment in self._environments:
-            for flow in await self._brief(environment):
+            for flow in await self._read_flows(environment):
                 now[environment, flow["workflowEntityId"]] = flow
         return [
             _end(
@@ -123,31 +123,35 @@ class ResultCollector:
             for key, flow in self._flows.items()
         ]
 
-    async def lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
+    async def find_lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
         """Copies that have taken over without their originals' people, description, solutions."""
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
             if job and job["state"] == FlowJobState.RETIRED:
-                lost += other_ownership(before, await self._read(environment, job["copy_id"]))
+                lost += compare_ownership(before, await self._read(environment, job["copy_id"]))
         return lost
 
-    async def changed_flows(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
+    async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
         """Callers inside Power Platform that lead elsewhere now: flows, environment variables."""
         changed: Counter[str] = Counter()
         variables: set[tuple[str, str]] = set()
         for key, before in self._flows.items():
-            if key in jobs or not before["savedVariables"] | _held(before["clientData"]):
+            if key in jobs or not before["savedVariables"] | _find_trigger_ids(
+                before["clientData"]
+            ):
                 continue
             after = await self._read(*key)
-            changed["flow"] += _held(before["clientData"]) != _held(after["clientData"])
+            changed["flow"] += _find_trigger_ids(before["clientData"]) != _find_trigger_ids(
+                after["clientData"]
+            )
             for name, value in before["savedVariables"].items():
                 if after["savedVariables"].get(name) != value:
                     variables.add((key[0], name))
         changed["environment variable"] = len(variables)
         return changed
 
-    async def _planned(self) -> dict[tuple[str, str], Json]:
+    async def _read_planned(self) -> dict[tuple[str, str], Json]:
         """What plans said about each flow: the first that does something, else one that blocks."""
         found: dict[tuple[str, str], Json] = {}
         listed = (await self._app.get("remediations"))["items"]
@@ -162,7 +166,7 @@ class ResultCollector:
                         found[key] = item
         return found
 
-    async def _brief(self, environment: str) -> list[Json]:
+    async def _read_flows(self, environment: str) -> list[Json]:
         flows: list[Json] = await self._platform.control(
             "GET", f"/environments/{environment}/flows"
         )
@@ -175,8 +179,8 @@ class ResultCollector:
         return found
 
 
-def other_ownership(original: Json, copy: Json) -> list[str]:
-    """What belongs to an original and not to its copy, in words."""
+def compare_ownership(original: Json, copy: Json) -> list[str]:
+    """Return what an original has and its copy lacks."""
     # Dataverse keeps the solution Default by itself: nobody adds to it.
     kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
     return [
@@ -186,7 +190,7 @@ def other_ownership(original: Json, copy: Json) -> list[str]:
     ]
 
 
-def _held(client_data: str) -> dict[str, None]:
+def _find_trigger_ids(client_data: str) -> dict[str, None]:
     """Ids of the trigger URLs that a definition holds."""
     return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
 
@@ -232,13 +236,13 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
     if job:
         return str(job["state"])
     if item:
-        return "needs_person" if item["action"] == "needs_changes" else str(item["action"])
+        return str(item["action"])
     return "moved" if original.get("isProtected") else "left"
 
 
 def _explanation(item: Json | None, job: Json | None) -> str:
     if job and job["state"] == FlowJobState.PREPARED:
-        return "It was prepared before the key, and moved by itself."
+        return "The flow was prepared before the key, and the platform moved it."
     return str((job or {}).get("message") or (item or {}).get("message", ""))
 
 
@@ -248,11 +252,8 @@ def _on_or_off(flow: Json) -> str:
     return "on" if flow.get("state") == "Started" else "off"
 
 
-def left_off(ends: Sequence[FlowResult]) -> list[str]:
-    """Flows that were on, of which neither original nor copy is, however they ended.
-
-    Nothing in the demo is refused so that no look of the app could have seen it.
-    """
+def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
+    """Return the flows that were on and whose original and copy are both off now."""
     return [
         f"{end.environment} / {end.title}: Original and copy are both off. {end.explanation}"
         for end in ends
@@ -260,14 +261,14 @@ def left_off(ends: Sequence[FlowResult]) -> list[str]:
     ]
 
 
-def unsettled(ends: Sequence[FlowResult]) -> list[str]:
-    """Flows, of which no table knows how they end, that ended without a word for a person."""
+def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
+    """Return the imported flows that ended neither successfully nor with an instruction."""
     found = []
     for end in ends:
         if end.state in _DONE:
             continue
         match end.state:
-            case "blocked" | "needs_person" if end.fix:
+            case "blocked" | "needs_changes" if end.fix:
                 continue
             case "failed" if end.explanation:
                 continue
@@ -275,14 +276,14 @@ def unsettled(ends: Sequence[FlowResult]) -> list[str]:
     return found
 
 
-def differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, Json]]) -> list[str]:
-    """Where flows ended otherwise than the table (environment → title → end) says."""
+def find_differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, Json]]) -> list[str]:
+    """Return where flows ended otherwise than the table (environment → title → end) says."""
     found = []
     seen: dict[str, set[str]] = {name: set() for name in expected}
     for end in ends:
         wanted = expected.get(end.environment, {}).get(end.title)
         if wanted is None:
-            found.append(f"{end.environment} / {end.title}: the table of ends does not know it")
+            found.append(f"{end.environment} / {end.title}: expected_ends.json does not contain it")
             continue
         seen[end.environment].add(end.title)
         for name, value in end.expectation().items():

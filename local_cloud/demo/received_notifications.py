@@ -1,4 +1,4 @@
-"""Who is told in the demo, what stands in the way of that, and what of it arrived."""
+"""The receivers of notifications in the demo, their faults, and what arrived."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PEOPLE = {
     "teams": "Teams: the operators' channel",
 }
 #: A message was taken, and the answer was lost: it comes twice, with the same id. What is over by
-#: the next look is told no more: whoever orders this sees to it that it lasts (`hear_of_plan`).
+#: the next look is told no more: whoever orders this sees to it that it lasts (`has_plan_notification`).
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
 #: What everybody has to be told of in the scenario: its title begins so.
 _EXPECTED = (
@@ -30,13 +30,13 @@ _EXPECTED = (
 _REJECTED = "notification rejected | "
 
 
-def receivers() -> Json:
+def build_receivers() -> Json:
     """The receivers' section of the tenant's description."""
     return {"webhookSecret": _WEBHOOK_SECRET, "channelSignature": _CHANNEL_SIGNATURE}
 
 
-def troubles() -> list[Json]:
-    """Faults that the first messages meet: each has to arrive all the same."""
+def build_faults() -> list[Json]:
+    """Return the faults of the first requests; each notification must still arrive."""
     return [
         {"route": "event_grid.publish_events", "status": 503},
         {"route": "teams.post_card", "status": 429, "headers": {"Retry-After": "3"}},
@@ -44,7 +44,7 @@ def troubles() -> list[Json]:
     ]
 
 
-def channel_settings() -> dict[str, str]:
+def build_channel_settings() -> dict[str, str]:
     """The app's settings that name the receivers."""
     host = "teams-told.environment.api.powerplatform.com"
     workflow = derived_id("channel", "webhook").replace("-", "")
@@ -63,7 +63,7 @@ def channel_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedNotification:
-    """One try to tell something to one receiver."""
+    """One notification that was sent to one receiver."""
 
     at: str
     receiver: str
@@ -80,7 +80,7 @@ class ReceivedNotification:
         return PEOPLE.get(self.receiver, self.receiver)
 
 
-def messages(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
+def list_notifications(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
     """What arrived, and what the app's log says was not taken, the oldest first."""
     found = [
         ReceivedNotification(
@@ -104,26 +104,28 @@ def messages(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
     return sorted(found, key=lambda one: one.at)
 
 
-def hear_of_plan(told: Sequence[Json]) -> bool:
-    """Say whether all were told of a plan, and the message whose answer was lost came again."""
+def has_plan_notification(told: Sequence[Json]) -> bool:
+    """Return whether each receiver has the plan's notification, and one has it twice."""
     heard = {one["receiver"] for one in told if one["title"].startswith(_EXPECTED[0])}
     return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in told)
 
 
-def untold(told: Sequence[Json], tries: Sequence[ReceivedNotification]) -> list[str]:
-    """What did not arrive as it had to, in words."""
+def find_missing_notifications(
+    told: Sequence[Json], tries: Sequence[ReceivedNotification]
+) -> list[str]:
+    """Return which notifications are missing."""
     found = [
         f"{one['receiver']} refused a message: {one['refusal']}" for one in told if one["refusal"]
     ]
     for receiver, people in PEOPLE.items():
         titles = [one.title for one in tries if one.receiver == receiver]
         found += [
-            f"{people}: nobody was told {title!r}"
+            f"{people}: no notification {title!r}"
             for title in _EXPECTED
             if not any(re.match(title, one) for one in titles)
         ]
         if "" not in titles:
-            found.append(f"{people}: nothing stood in the way, so nothing was tried again")
+            found.append(f"{people}: no notification was rejected and sent again")
     if not any(one.is_repeated for one in tries):
-        found.append("no message came twice, though an answer was lost")
+        found.append("no notification was received twice, although an answer was lost")
     return found

@@ -1,4 +1,4 @@
-"""Says at the end what became of everything: a summary, an HTML page, a JSON file. No secrets."""
+"""Reports the results of the demo: a summary, an HTML page, a JSON file. No secrets."""
 
 import json
 from collections import Counter
@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from local_cloud.demo.call_log import TrafficCallLog
-from local_cloud.demo.display_text import flows
 from local_cloud.demo.flow_results import DemoResult, FlowResult
 from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.received_notifications import ReceivedNotification
@@ -26,7 +25,7 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a run came to."""
+    """The results of a run."""
 
     outcome: DemoResult
     account: TrafficCallLog
@@ -41,7 +40,7 @@ class Report:
 
     @property
     def has_succeeded(self) -> bool:
-        """True if no call was lost and each flow ended as it had to."""
+        """True if no call was lost and each flow ended as expected."""
         return not self.outcome.failures
 
     def document(self) -> Json:
@@ -55,7 +54,7 @@ class Report:
             "seconds": round(self.seconds, 1),
             "waits": outcome.waits,
             "flows": [asdict(flow) for flow in outcome.flows],
-            "ends": _ends(outcome),
+            "ends": _count_ends(outcome),
             "callers_updated": dict(outcome.callers),
             "traffic": {
                 "sent": len(account.calls),
@@ -100,9 +99,9 @@ def write_reports(report: Report, folder: Path) -> None:
 
 
 def print_summary(console: Console, report: Report) -> None:
-    """Print what became of everything."""
+    """Print the results of the demo."""
     document = report.document()
-    ends = Table("Category", "End", "Flows", title="What became of the flows")
+    ends = Table("Category", "Result", "Flows", title="Results of the flows")
     for line in document["ends"]:
         ends.add_row(line["category"].replace("_", " "), line["end"], str(line["flows"]))
     console.print(ends)
@@ -114,35 +113,37 @@ def print_summary(console: Console, report: Report) -> None:
     updated = ", ".join(f"{n} {kind if n == 1 else kind + 's'}" for kind, n in callers)
     facts.add_row("Callers updated", updated)
     for gap in document["firewall_gaps"]:
-        state = "still stands" if gap["stands"] else "settled"
-        facts.add_row("Firewall gap", f"{gap['firewall_name']}: {state}")
-    facts.add_row("Prepared", f"{flows(document['flows_prepared'])} before the key, without a copy")
-    facts.add_row("Originals deleted", _deleted(report.outcome.deletions))
-    facts.add_row("People told", _told(report.outcome.messages))
-    facts.add_row("Key looked at again", document["recheck_at"] or "not scheduled")
-    facts.add_row("Platform calls", _calls(report.meter))
-    facts.add_row(*_cost(document, report.documented))
+        state = "blocks flows" if gap["stands"] else "blocks no flow"
+        facts.add_row("Firewall issue", f"{gap['firewall_name']}: {state}")
+    facts.add_row("Flows prepared", f"{document['flows_prepared']} before the key, without a copy")
+    facts.add_row("Originals deleted", _format_deletions(report.outcome.deletions))
+    facts.add_row("Notifications", _format_notifications(report.outcome.messages))
+    facts.add_row("Next key check", document["recheck_at"] or "not scheduled")
+    facts.add_row("Platform calls", _format_calls_per_flow(report.meter))
+    facts.add_row(*_format_cost(document, report.documented))
     console.print(facts)
     for failure in document["failures"]:
         console.print(f"✗ {failure}", style="red", soft_wrap=True)
     if report.has_succeeded:
-        console.print("✓ No call was lost, and each flow ended as it had to.", style="green")
+        console.print("✓ No call was lost, and each flow ended as expected.", style="green")
 
 
-def _ends(outcome: DemoResult) -> list[Json]:
-    counted = Counter((flow.category or "moves by itself", _end(flow)) for flow in outcome.flows)
+def _count_ends(outcome: DemoResult) -> list[Json]:
+    counted = Counter(
+        (flow.category or "moves by itself", _format_end(flow)) for flow in outcome.flows
+    )
     return [
         {"category": category, "end": end, "flows": number}
         for (category, end), number in sorted(counted.items())
     ]
 
 
-def _end(flow: FlowResult) -> str:
+def _format_end(flow: FlowResult) -> str:
     return f"{flow.state.replace('_', ' ')} {flow.code}".strip()
 
 
-def _deleted(deletions: Sequence[Json]) -> str:
-    """What became of the deletes that were ordered, in words."""
+def _format_deletions(deletions: Sequence[Json]) -> str:
+    """Format the numbers of deleted and kept originals."""
     deleted = [one for one in deletions if one["state"] == "deleted"]
     runs = sum(one["runs"] for one in deleted)
     text = f"{len(deleted)}, run summaries archived ({runs})"
@@ -150,33 +151,33 @@ def _deleted(deletions: Sequence[Json]) -> str:
     return f"{text}; {kept} kept" if kept else text
 
 
-def _told(tries: Sequence[ReceivedNotification]) -> str:
-    """How many messages arrived, and how many were not taken at first."""
+def _format_notifications(tries: Sequence[ReceivedNotification]) -> str:
+    """Format the numbers of notifications that arrived, were rejected and were repeated."""
     arrived = sum(not one.why and not one.is_repeated for one in tries)
     twice, refused = sum(one.is_repeated for one in tries), sum(bool(one.why) for one in tries)
-    return f"{arrived} messages; {refused} not taken at first and sent again, {twice} twice"
+    return f"{arrived} received; {refused} rejected and sent again, {twice} received twice"
 
 
 #: What a platform costs the app, as the report has it, and in words.
 _COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("seconds", "s"))
 
 
-def _cost(document: Json, documented: Json) -> tuple[str, str]:
-    """What the profile cost, beside what the same scenario cost on the documented platform."""
+def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
+    """Format the cost of this profile, and that of the same scenario on the documented platform."""
     text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
     title = f"Platform as {document['profile']}"
     if document["profile"] == Profile.DOCUMENTED:
         return title, text
     if len(documented.get("flows", ())) != len(document["flows"]):
-        return title, f"{text} (play it as documented too, to see what the profile costs)"
+        return title, f"{text} (play the demo with PROFILE=documented to compare)"
     before = ", ".join(f"{documented[name]} {unit}" for name, unit in _COSTS)
     return title, f"{text} (as documented: {before})"
 
 
-def _calls(meter: RequestMeter) -> str:
-    """What one flow costs, as docs/performance.md counts it, and what all of it came to."""
+def _format_calls_per_flow(meter: RequestMeter) -> str:
+    """Format the calls for each flow, as docs/performance.md counts them."""
     per_flow = meter.per_flow()
     return (
-        f"{sum(per_flow.values()):.0f} a flow, from the approved plan to its end "
-        f"({meter.flows} of Operations)"
+        f"{sum(per_flow.values()):.0f} for each flow, from the approved plan to its end "
+        f"({meter.flows} flows of Operations)"
     )

@@ -14,7 +14,7 @@ type Json = dict[str, Any]
 _FIRST_NOTES = 8
 #: How a flow ended: the look, and the words for one and for many flows; in the order of the page.
 ENDS: dict[str, tuple[str, str]] = {
-    "needs_person": ("person", "need changes by their makers first"),
+    "needs_changes": ("person", "need changes by their makers first"),
     "blocked": ("person", "are blocked"),
     "failed": ("person", "failed"),
     "retired": ("done", "are migrated to a copy"),
@@ -22,7 +22,7 @@ ENDS: dict[str, tuple[str, str]] = {
     "moved": ("done", "were moved by the platform"),
     "rolled_back": ("over", "are rolled back"),
 }
-_PEOPLE = ("needs_person", "blocked", "failed")
+_PEOPLE = ("needs_changes", "blocked", "failed")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,14 +20,14 @@ from local_cloud.demo.flow_folder import ImportedFlows, read_folders
 from local_cloud.demo.flow_results import (
     DemoResult,
     ResultCollector,
-    differences,
-    left_off,
-    unsettled,
+    find_differences,
+    find_flows_left_off,
+    find_unexplained_ends,
 )
 from local_cloud.demo.operator_sign_in import sign_in_operator
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.platform_requests import RequestMeter
-from local_cloud.demo.received_notifications import messages, untold
+from local_cloud.demo.received_notifications import find_missing_notifications, list_notifications
 from local_cloud.demo.scenario import DemoScenario
 from local_cloud.demo.scenario_context import NamedEnvironment, ScenarioContext, ScenarioError
 from local_cloud.demo.systems import SYSTEMS, ExternalSystem
@@ -71,7 +71,7 @@ class DemoOptions:
 
 
 class DemoRun:
-    """Entering starts everything; `play` plays the scenario and returns what became of it."""
+    """Starts everything on entry; `play` plays the scenario and returns its results."""
 
     stack: Stack
     platform: Platform
@@ -152,7 +152,7 @@ class DemoRun:
 
     async def play(self) -> DemoResult:
         """Play the scenario to its end; what went wrong is in the outcome."""
-        await self._collector.look()
+        await self._collector.remember_flows()
         held = {system.name: await self.traffic.held(system) for system in SYSTEMS}
         self.start_traffic()
         outcome = DemoResult()
@@ -168,68 +168,72 @@ class DemoRun:
     async def _collect(self, outcome: DemoResult, held: dict[str, str]) -> None:
         progress = self.watcher.progress
         await self.watcher.look()
-        outcome.flows = await self._collector.ends(progress.jobs)
+        outcome.flows = await self._collector.read_ends(progress.jobs)
         outcome.remediations = self.watcher.remediations
-        outcome.callers = await self._collector.changed_flows(progress.jobs)
+        outcome.callers = await self._collector.count_changed_callers(progress.jobs)
         for system in SYSTEMS:
             is_changed = await self.traffic.held(system) != held[system.name]
             outcome.callers["secret" if system.secret else "app setting"] += is_changed
-        outcome.gaps = _gaps(self.watcher.remediations, progress.jobs)
-        outcome.deletions = _deletions(self.watcher.remediations)
-        outcome.recheck_at = await self._recheck_at()
+        outcome.gaps = _list_firewall_issues(self.watcher.remediations, progress.jobs)
+        outcome.deletions = _list_deletions(self.watcher.remediations)
+        outcome.recheck_at = await self._read_recheck_time()
         told = await self.platform.control("GET", "/told")
-        log = await self._log()
+        log = await self._read_log()
         outcome.waits = log.count(_WAITS)
-        outcome.messages = messages(told, log)
-        outcome.failures += untold(told, outcome.messages)
-        outcome.failures += await self._failures(outcome, held)
+        outcome.messages = list_notifications(told, log)
+        outcome.failures += find_missing_notifications(told, outcome.messages)
+        outcome.failures += await self._read_failures(outcome, held)
 
-    async def _failures(self, outcome: DemoResult, held: dict[str, str]) -> list[str]:
+    async def _read_failures(self, outcome: DemoResult, held: dict[str, str]) -> list[str]:
         account = self.traffic.account
         expected = json.loads(await asyncio.to_thread(EXPECTED_ENDS.read_text))
-        found = left_off(outcome.flows)
+        found = find_flows_left_off(outcome.flows)
         found += [f"lost: {loss}" for loss in account.losses(USER_AGENT)]
         imported = {environment.title for environment in self.imported.environments}
-        found += differences([f for f in outcome.flows if f.environment not in imported], expected)
-        found += unsettled([f for f in outcome.flows if f.environment in imported])
+        found += find_differences(
+            [f for f in outcome.flows if f.environment not in imported], expected
+        )
+        found += find_unexplained_ends([f for f in outcome.flows if f.environment in imported])
         found += [f"{path}: {why}" for path, why in self.imported.refused]
-        found += await self._collector.lost_ownership(self.watcher.progress.jobs)
+        found += await self._collector.find_lost_ownership(self.watcher.progress.jobs)
         found += [
             f"{one['flow']}: deleted, but {one['runs']} runs are archived"
             for one in outcome.deletions
             if one["state"] == "deleted" and not one["runs"]
         ]
         if not account.calls:
-            found.append("there was no traffic")
+            found.append("no outside system called a flow")
         if account.by_hand["Succeeded"] != account.by_hand.total():
             found.append(f"runs that people started: {dict(account.by_hand)}")
         if account.twice():
-            found.append(f"{account.twice()} events were worked on twice")
+            found.append(f"{account.twice()} events were processed twice")
         if not outcome.recheck_at:
-            found.append("no re-check is scheduled after the key's rotation")
+            found.append("no key check is scheduled after the rotation of the key")
         for system in SYSTEMS:
             is_back = await self.traffic.held(system) == held[system.name]
             if _is_rolled_back(system, outcome) and not is_back:
                 found.append(f"{system.name}: its value is not what it was before")
-        found += await self.crashes()
+        found += await self.read_crashes()
         return found
 
-    async def crashes(self) -> list[str]:
+    async def read_crashes(self) -> list[str]:
         """Defects of the app: messages it could not handle, exceptions that nobody expected."""
         health = await self.app.get("health")
         found = [
-            f"{number} dead: {queue}" for queue, number in health["dead_letters"].items() if number
+            f"{number} dead-letter messages: {queue}"
+            for queue, number in health["dead_letters"].items()
+            if number
         ]
         if health["poison_messages"]:
             found.append(f"{health['poison_messages']} poison messages")
-        lines = (await self._log()).splitlines()
-        return found + [text for line in lines if (text := log_error(line))]
+        lines = (await self._read_log()).splitlines()
+        return found + [text for line in lines if (text := find_log_error(line))]
 
-    async def _log(self) -> str:
+    async def _read_log(self) -> str:
         return await asyncio.to_thread(self.stack.log("app").read_text)
 
-    async def _recheck_at(self) -> str:
-        """When the app looks again after the key event: a scheduled message says so."""
+    async def _read_recheck_time(self) -> str:
+        """Read the time of the next key check from the scheduled message."""
         client = ServiceBusClient.from_connection_string(self.stack.service_bus)
         async with client, client.get_queue_receiver(_KEY_EVENTS) as receiver:
             waiting = await receiver.peek_messages(max_message_count=10)
@@ -268,8 +272,8 @@ def _is_rolled_back(system: ExternalSystem, outcome: DemoResult) -> bool:
     return any(end.title in titles and end.state == "rolled_back" for end in outcome.flows)
 
 
-def _deletions(remediations: list[Json]) -> list[Json]:
-    """What became of each delete that was ordered, and how many run summaries are archived."""
+def _list_deletions(remediations: list[Json]) -> list[Json]:
+    """Return each deletion with its state and its number of archived run summaries."""
     return [
         {
             "flow": one["display_name"],
@@ -282,8 +286,10 @@ def _deletions(remediations: list[Json]) -> list[Json]:
     ]
 
 
-def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[Json]:
-    """Each firewall gap that a plan named, and whether flows are still stopped by it."""
+def _list_firewall_issues(
+    remediations: list[Json], jobs: dict[tuple[str, str], Json]
+) -> list[Json]:
+    """Return each firewall issue of a plan, and whether it still blocks flows."""
     open_texts = [
         job["message"] for job in jobs.values() if job["reason_code"] == "firewall_denies"
     ]
@@ -296,8 +302,8 @@ def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[J
     return list(found.values())
 
 
-def log_error(line: str) -> str:
-    """A log line about an exception that nobody expected; else nothing."""
+def find_log_error(line: str) -> str:
+    """Return the log line if it reports an unexpected exception; else an empty text."""
     try:
         record: Json = json.loads(line)
     except ValueError:

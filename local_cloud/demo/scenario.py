@@ -12,10 +12,10 @@ from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
 from local_cloud.demo.blocked_call import REFUSED, BlockedCallScene
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.deletions import DeletionScene
-from local_cloud.demo.display_text import ends_in_words
+from local_cloud.demo.display_text import format_ends
 from local_cloud.demo.firewalls import Firewalls
 from local_cloud.demo.platform_requests import REMEDIATING
-from local_cloud.demo.received_notifications import LOST_ANSWER, hear_of_plan
+from local_cloud.demo.received_notifications import LOST_ANSWER, has_plan_notification
 from local_cloud.demo.scenario_context import NamedEnvironment, ScenarioContext
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
@@ -46,13 +46,13 @@ class DemoScenario:
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """The acts by title."""
         acts: dict[str, Callable[[], Awaitable[None]]] = {
-            "Before the key: assess Operations, prepare what then needs no copy": self.prepare,
+            "Before the key: assess Operations, prepare flows that then need no copy": self.prepare,
             "An administrator links Operations to the policy: the key is applied": self.link,
-            "Operations: plan, approve, copy, prove, re-point callers, retire": self.remediate,
-            "The key is rotated: verify, sweep, remediate the rest": self.rotate,
-            "Customer care: a dry run, then the real one, by hand": self.order,
+            "Operations: plan, approve, copy, verify, update callers, retire": self.remediate,
+            "The key is rotated: check the key, search for flows, remediate the rest": self.rotate,
+            "Customer care: a dry run, then a remediation, started manually": self.order,
             "One flow of Customer care is rolled back": self.roll_back,
-            "The finish line: two retired originals are deleted": self.finish,
+            "After retirement: two originals are deleted": self.finish,
         }
         if self._imported:
             acts["Exported flows: link their environments and remediate them"] = self.import_flows
@@ -75,14 +75,14 @@ class DemoScenario:
         """The link: nothing tells the app, it has to notice."""
         stage = self._stage
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": _LATER})
-        stage.note("Three flows of Operations are excluded: the app must not touch them for now.")
+        stage.note("Three flows of Operations are excluded: the app does not change them.")
         await stage.platform.link(OPERATIONS.id, POLICY_SYSTEM_ID)
         stage.note("The key is applied: Operations is being linked to the policy cmk-europe.")
         await stage.until(
             lambda: stage.watcher.find("policy_event", OPERATIONS.id),
             "the app notices that Operations is linked",
         )
-        stage.note("The app has noticed. It waits while the platform moves the flows that it can.")
+        stage.note("The app has detected the link. It waits while the platform moves flows.")
 
     async def remediate(self) -> None:
         """The remediation that the link started, and the order to delete what it retires."""
@@ -95,15 +95,17 @@ class DemoScenario:
         """A new version of the key; its event arrives over Service Bus."""
         stage = self._stage
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": []})
-        stage.note("The three excluded flows are released: the app may remediate them too.")
+        stage.note("The three flows are no longer excluded: the app can remediate them.")
         await stage.platform.rotate_key(KEY_VAULT, KEY)
-        stage.note(f"The key {KEY} is rotated. The app checks it, and looks for flows left behind.")
+        stage.note(
+            f"The key {KEY} is rotated. The app checks it and searches for flows on Microsoft's key."
+        )
         await self._run("key_event", OPERATIONS)
 
     async def order(self) -> None:
         """A remediation started by hand, as a dry run first."""
         stage = self._stage
-        stage.note("Customer care has been under the key for long. A dry run is ordered for it.")
+        stage.note("The key was applied to Customer care long ago. A dry run is started.")
         await stage.planned(await stage.order("dry_run", CUSTOMER_CARE), CUSTOMER_CARE)
         stage.note("The dry run shows every write that the real run would make. It made none.")
         await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"approval_policy": "automatic"})
@@ -120,12 +122,14 @@ class DemoScenario:
         )
         where = f"remediations/{detail['remediation']['id']}/rollback"
         await stage.app.post(where, {"flow_ids": [_FEEDBACK]})
-        stage.note("Somebody wants Take feedback back as it was: its rollback is ordered.")
+        stage.note("The rollback of Take feedback is requested.")
         await stage.until(
             lambda: stage.job(CUSTOMER_CARE, _FEEDBACK).get("state") == "rolled_back",
             "the rollback of Take feedback",
         )
-        stage.note("Take feedback: original on, old URL back with its caller, copy off.")
+        stage.note(
+            "Take feedback: the original is on, its caller has the old URL, the copy is off."
+        )
 
     async def finish(self) -> None:
         """The deletes that were ordered when Operations was done."""
@@ -157,7 +161,7 @@ class DemoScenario:
         is_measured = environment is OPERATIONS and origin == "policy_event"
         if is_measured:
             await stage.meter.mark("Operations: wait for the migration, discover, plan")
-            await self._hear_of_plan()
+            await self._has_plan_notification()
         if job["state"] == "awaiting_approval":
             await stage.approve(identity)
         await stage.until(
@@ -169,11 +173,11 @@ class DemoScenario:
         if is_measured:
             await stage.meter.mark(REMEDIATING)
             stage.meter.flows = len(own)
-        words = ends_in_words(job["state"] for job in own)
-        stage.note(f"{environment.title} has come to its end: {words}.")
+        words = format_ends(job["state"] for job in own)
+        stage.note(f"{environment.title} is complete: {words}.")
         return identity
 
-    async def _hear_of_plan(self) -> None:
+    async def _has_plan_notification(self) -> None:
         """An approver comes because the app has told of the plan."""
         told: list[Any] = []
 
@@ -181,11 +185,11 @@ class DemoScenario:
             told[:] = await self._stage.platform.control("GET", "/told")
 
         await self._stage.until(
-            lambda: hear_of_plan(told),
-            "everybody is told that a plan waits, and what got lost comes again",
+            lambda: has_plan_notification(told),
+            "the notification of the plan in all channels, and the repeated one",
             meanwhile=read,
         )
-        self._stage.note("Everybody is told that a plan waits for approval.")
+        self._stage.note("All three channels have the notification that a plan awaits approval.")
 
     async def _settle(self, identity: str, environment: NamedEnvironment) -> None:
         """Do what only people can do while the app works in an environment."""
@@ -205,7 +209,7 @@ class DemoScenario:
         where = f"/environments/{OPERATIONS.id}/canvasApps/{OLD_APP}"
         await stage.platform.control("PATCH", where, {"flows": [job["copy_id"]]})
         await stage.app.post(f"remediations/{identity}/retry", {"flow_ids": [_OLD_APP_FLOW]})
-        stage.note("No interface can change a canvas app: the maker of Requests puts the copy in.")
+        stage.note("No API can change a canvas app: the maker of Requests adds the copy to it.")
 
     def _is_over(self, identity: str, environment: NamedEnvironment) -> bool:
         state = self._stage.watcher.environment_job(identity, environment.id)["state"]

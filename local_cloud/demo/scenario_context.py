@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from local_cloud.demo.app_client import App, AppRefusal
-from local_cloud.demo.display_text import plan_in_words
+from local_cloud.demo.display_text import format_plan
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.progress import DemoProgress
@@ -87,7 +87,7 @@ class ScenarioContext:
 
         job = await self.until(planned, f"the plan for {environment.title}")
         self.note(
-            f"Plan for {environment.title}: {plan_in_words(job['planned_action_counts'] or {})}."
+            f"Plan for {environment.title}: {format_plan(job['planned_action_counts'] or {})}."
         )
         return job
 

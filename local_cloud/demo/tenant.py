@@ -12,7 +12,11 @@ from local_cloud.demo.azure import (
     azure,
 )
 from local_cloud.demo.definitions import DemoFlow, derived_id, flow_id, reference_name, url_of
-from local_cloud.demo.received_notifications import channel_settings, receivers, troubles
+from local_cloud.demo.received_notifications import (
+    build_channel_settings,
+    build_faults,
+    build_receivers,
+)
 from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
 from local_cloud.tenant.core.profiles import Profile
 
@@ -88,8 +92,8 @@ def demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
             name: {"calls": CALLS_PER_MINUTE, "seconds": 60}
             for name in ("flow_service", "dataverse", "resource_manager")
         },
-        "receivers": receivers(),
-        "faults": troubles(),
+        "receivers": build_receivers(),
+        "faults": build_faults(),
         "environments": [
             _environment(OPERATIONS)
             | operations.SHARING
@@ -155,7 +159,7 @@ def app_settings() -> dict[str, str]:
         "CMK_DUE_MESSAGES_SCHEDULE": "*/3 * * * * *",
         "CMK_DELETION_SCHEDULE": "*/4 * * * * *",
         "CMK_DELETION_DELAY": "PT20S",
-        **channel_settings(),
+        **build_channel_settings(),
         "AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls": "8",
     }
 

@@ -60,7 +60,7 @@ class Ready:
 async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) -> bool:
     """Run one app until SIGTERM or SIGINT; False if invocations were still running at the end.
 
-    Raises HostStartError if the app or its settings cannot be run.
+    Raises HostStartError if the app or its settings cannot be run, or the port cannot be bound.
     """
     port, home = options.port, Path.cwd()
 

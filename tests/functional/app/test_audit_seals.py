@@ -310,8 +310,8 @@ async def test_check_finds_changed_entries_seals_and_lists(
     assert "is not in its seal" in said[0]
     assert "not a seal" in said[1]
     assert "Seal 2 of the audit log does not have a valid signature" in said[2]
-    assert "is not the list of entries of seal 1" in said[3]
-    assert "is not the list of entries of seal 1" in said[4]
+    assert "it does not match seal 1" in said[3]
+    assert "it does not match seal 1" in said[4]
 
 
 async def test_check_names_a_seal_of_many_days(

@@ -270,7 +270,7 @@ async def test_watching_ends_when_it_is_interrupted(scenario: Scenario, cli: Com
     screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
 
     assert screen.exit_code == 130
-    assert STYLE.sub("", screen.lines[-1]) == "Stopped. The work continues."
+    assert STYLE.sub("", screen.lines[-1]) == "Stopped watching. The app continues its work."
     assert "Traceback" not in screen.text
 
 

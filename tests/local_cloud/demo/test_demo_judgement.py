@@ -9,12 +9,17 @@ import pytest
 from local_cloud.demo.call_log import LoggedCall, TrafficCallLog
 from local_cloud.demo.flow_results import (
     FlowResult,
-    differences,
-    left_off,
-    other_ownership,
-    unsettled,
+    compare_ownership,
+    find_differences,
+    find_flows_left_off,
+    find_unexplained_ends,
 )
-from local_cloud.demo.received_notifications import PEOPLE, hear_of_plan, messages, untold
+from local_cloud.demo.received_notifications import (
+    PEOPLE,
+    find_missing_notifications,
+    has_plan_notification,
+    list_notifications,
+)
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
 from local_cloud.demo.traffic import USER_AGENT
@@ -48,17 +53,17 @@ def test_an_app_that_blocks_everything_fails_the_demo() -> None:
     """A flow that is blocked with a fine instruction, but had to be retired, is a difference."""
     table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.expectation()))}}
 
-    assert differences([RETIRED], table) == []
-    assert any("state is 'blocked'" in text for text in differences([BLOCKED], table))
-    assert differences([], table) == ["Operations / Take orders: not there"]
+    assert find_differences([RETIRED], table) == []
+    assert any("state is 'blocked'" in text for text in find_differences([BLOCKED], table))
+    assert find_differences([], table) == ["Operations / Take orders: not there"]
 
 
 def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
     """Blocked without an instruction, or still waiting, is no end."""
     waiting = replace(RETIRED, state="waiting")
 
-    assert unsettled([RETIRED, BLOCKED]) == []
-    assert len(unsettled([replace(BLOCKED, fix=""), waiting])) == 2
+    assert find_unexplained_ends([RETIRED, BLOCKED]) == []
+    assert len(find_unexplained_ends([replace(BLOCKED, fix=""), waiting])) == 2
 
 
 def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
@@ -66,9 +71,11 @@ def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
     off = replace(BLOCKED, was_on=True, original="off", copy="off")
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
 
-    assert left_off([RETIRED, *fine]) == []
-    assert left_off([off]) == ["Operations / Take orders: Original and copy are both off. "]
-    assert left_off([replace(off, original="deleted", copy="none")])
+    assert find_flows_left_off([RETIRED, *fine]) == []
+    assert find_flows_left_off([off]) == [
+        "Operations / Take orders: Original and copy are both off. "
+    ]
+    assert find_flows_left_off([replace(off, original="deleted", copy="none")])
 
 
 def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
@@ -79,8 +86,8 @@ def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
     }
     copy = original | {"solutions": ["Shop"]}
 
-    assert other_ownership(original, copy) == []
-    [found] = other_ownership(original, copy | {"coOwners": {}})
+    assert compare_ownership(original, copy) == []
+    [found] = compare_ownership(original, copy | {"coOwners": {}})
     assert "coOwners of its copy" in found
 
 
@@ -164,14 +171,16 @@ def test_a_demo_in_which_nobody_is_told_fails() -> None:
         for one in PEOPLE
     )
 
-    assert hear_of_plan(heard)
-    assert not hear_of_plan(heard[1:])
-    assert not hear_of_plan([one | {"is_repeated": False} for one in heard])
-    assert untold(heard, messages(heard, log)) == []
-    assert [one.why for one in messages(heard, log)][:3] == ["x"] * 3
-    assert untold(heard[1:], messages(heard[1:], log)) == [
-        f"{PEOPLE[heard[0]['receiver']]}: nobody was told 'A plan for '"
+    assert has_plan_notification(heard)
+    assert not has_plan_notification(heard[1:])
+    assert not has_plan_notification([one | {"is_repeated": False} for one in heard])
+    assert find_missing_notifications(heard, list_notifications(heard, log)) == []
+    assert [one.why for one in list_notifications(heard, log)][:3] == ["x"] * 3
+    assert find_missing_notifications(heard[1:], list_notifications(heard[1:], log)) == [
+        f"{PEOPLE[heard[0]['receiver']]}: no notification 'A plan for '"
     ]
-    assert len(untold(heard, messages(heard, ""))) == 3
+    assert len(find_missing_notifications(heard, list_notifications(heard, ""))) == 3
     refused = [*heard, heard[0] | {"refusal": "400 No card."}]
-    assert untold(refused, messages(refused, log)) == ["event_grid refused a message: 400 No card."]
+    assert find_missing_notifications(refused, list_notifications(refused, log)) == [
+        "event_grid refused a message: 400 No card."
+    ]

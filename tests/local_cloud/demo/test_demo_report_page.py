@@ -1,4 +1,4 @@
-"""The demo's report: what its page says first, and what it says only once."""
+"""Test the page of the demo's report, and how the demo finds internal errors in the log."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report import write_reports
 from local_cloud.demo.report_page import group_flows, page_of
-from local_cloud.demo.run import log_error
+from local_cloud.demo.run import find_log_error
 from local_cloud.tenant.core.profiles import Profile
 from tests.local_cloud.demo.test_demo_cost import report
 from tests.local_cloud.demo.test_demo_judgement import RETIRED
@@ -109,4 +109,4 @@ def test_demo_finds_internal_errors_in_the_log(
     """As the app writes them: `functions/endpoints.py`."""
     line = json.dumps({"logger": logger, "level": "ERROR", "message": message})
 
-    assert bool(log_error(line)) is is_error
+    assert bool(find_log_error(line)) is is_error

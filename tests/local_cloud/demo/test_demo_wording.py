@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local_cloud.demo.display_text import assessment_in_words, ends_in_words, plan_in_words
+from local_cloud.demo.display_text import format_assessment, format_ends, format_plan
 from local_cloud.demo.platform_requests import REMEDIATING, RequestMeter
 
 
@@ -24,14 +24,12 @@ def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
     """Only the first number names the flows; what has no words keeps its own name."""
     counts = {"needs_changes": 4, "copy": 1, "cut_over": 0, "no_change": 2, "new_action": 3}
 
-    told = plan_in_words(counts)
+    told = format_plan(counts)
 
-    assert told == (
-        "1 flow to copy, 2 to leave as they are, 4 for a person to settle first, 3 new_action"
-    )
-    assert plan_in_words({}) == "no flow"
-    assert ends_in_words(["retired", "blocked", "retired"]) == (
-        "2 flows copied and retired, 1 waiting for a person"
+    assert told == ("1 flow to copy, 2 without changes, 4 with required changes, 3 new_action")
+    assert format_plan({}) == "no flow"
+    assert format_ends(["retired", "blocked", "retired"]) == (
+        "2 flows copied and retired, 1 blocked"
     )
 
 
@@ -41,11 +39,11 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
     flows = [{"stays_on_microsoft_key": True, "microsoft_key_reasons": each} for each in reasons]
     moving = {"stays_on_microsoft_key": False, "microsoft_key_reasons": []}
 
-    told = assessment_in_words({"flow_count": 9, "flows": [*flows, moving]})
+    told = format_assessment({"flow_count": 9, "flows": [*flows, moving]})
 
     assert told == (
         "2 of 9 flows would stay on Microsoft's key: 1 flow (HTTP trigger), "
-        "1 (List flows as Admin (V1)). 1 of them can be prepared, which spares the copy."
+        "1 (List flows as Admin (V1)). 1 of them can be prepared instead of copied."
     )
 
 
