@@ -51,8 +51,8 @@ def sign_in(
 ) -> None:
     """Sign in the service account by device code, and store the token cache in Key Vault.
 
-    Run the command once, and again when a job is blocked with the code
-    service_account_signed_out. On the page that it shows, sign in as the service account, not as yourself.
+    Run the command once, and again when a job is blocked with the code service_account_signed_out.
+    On the page that the command shows, sign in as the service account, not as yourself.
     """
     from cmkflow.service_account_sign_in import SecretWriterIdentity, ServiceAccountSignIn
     from cmkflow.service_account_sign_in import sign_in as sign_in_account

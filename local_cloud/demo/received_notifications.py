@@ -18,10 +18,10 @@ PEOPLE = {
     "webhook": "webhook: the on-call phone",
     "teams": "Teams: the operators' channel",
 }
-#: A message was taken, and the answer was lost: it comes twice, with the same id. What is over by
-#: the next look is told no more: whoever orders this sees to it that it lasts (`has_plan_notification`).
+#: A notification was accepted, but the answer was lost: the app sends it again with the same id.
+#: The app repeats it only while its reason lasts, so the plan stays open until then.
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
-#: What everybody has to be told of in the scenario: its title begins so.
+#: Beginnings of the titles that each receiver must get in the scenario.
 _EXPECTED = (
     "A plan for ",
     r"\d flows? blocked in Operations",

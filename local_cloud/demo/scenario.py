@@ -98,7 +98,7 @@ class DemoScenario:
         stage.note("The three flows are no longer excluded: the app can remediate them.")
         await stage.platform.rotate_key(KEY_VAULT, KEY)
         stage.note(
-            f"The key {KEY} is rotated. The app checks it and searches for flows on Microsoft's key."
+            f"The key {KEY} is rotated. The app checks it and searches for flows."
         )
         await self._run("key_event", OPERATIONS)
 
