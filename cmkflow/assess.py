@@ -43,7 +43,7 @@ _ENDED = frozenset({"completed", "blocked", "failed", "cancelled"})
 def _format_answer(answer: Any) -> RenderableType:
     if "ordered" in answer:
         return Text("\n").join(
-            Text(f"Assessment of {one['environment_id']} started. Show it: {_resume(one)}")
+            Text(f"Assessment of {one['environment_id']} started. Show it: {_format_command(one)}")
             for one in answer["ordered"]
         )
     if "page" in answer:
@@ -99,7 +99,7 @@ def show_assessments(
                 started = _read_order(api, name)
             else:
                 started = _start(
-                    api, name, {**about, "callers_searched_since": _earlier_search(found)}
+                    api, name, {**about, "callers_searched_since": _find_earlier_search(found)}
                 )
             if no_wait:
                 ordered.append(started)
@@ -119,7 +119,7 @@ def show_assessments(
     return answer
 
 
-def _earlier_search(assessments: Sequence[Any]) -> str | None:
+def _find_earlier_search(assessments: Sequence[Any]) -> str | None:
     """Return the time of the first assessment's caller search, which the others reuse."""
     return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
@@ -139,13 +139,13 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
     said, looks = "", iter(LOOKS)
     try:
         while order["state"] not in _ENDED:
-            if (text := _progress(order)) != said:
+            if (text := _format_progress(order)) != said:
                 echo(text, err=True)
             said = text
             time.sleep(next(looks, LOOKS[-1]))
-            order = _refresh(api, order)
+            order = _read_progress(api, order)
     except KeyboardInterrupt:
-        text = f"Interrupted. The assessment continues. Show it: {_resume(order)}"
+        text = f"Interrupted. The assessment continues. Show it: {_format_command(order)}"
         raise ApiError(text, ExitCode.INTERRUPTED) from None
     if order["assessment"] is None:
         text = f"The assessment is {order['state']}: {order['message']} {order['fix']}"
@@ -153,7 +153,7 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
     return order["assessment"]
 
 
-def _refresh(api: ApiClient, order: Any) -> Any:
+def _read_progress(api: ApiClient, order: Any) -> Any:
     """Return the current progress; keep the last one if the app does not answer."""
     try:
         return _read_order(api, order["id"])
@@ -164,7 +164,7 @@ def _refresh(api: ApiClient, order: Any) -> Any:
         return order
 
 
-def _progress(order: Any) -> str:
+def _format_progress(order: Any) -> str:
     read = order["progress"]
     if read is None:
         text = "not started yet"
@@ -175,7 +175,7 @@ def _progress(order: Any) -> str:
     return f"{order['environment_id']}: {text}{why}"
 
 
-def _resume(order: Any) -> str:
+def _format_command(order: Any) -> str:
     return f"cmkflow assess show --resume {order['id']}"
 
 
@@ -210,19 +210,19 @@ def _format_assessment(assessment: Any) -> RenderableType:
     ]
     parts: list[RenderableType] = [head]
     if flows:
-        parts.append(Listing(columns=_COLUMNS, items=flows, note=_flow_note))
-        parts += _recommendations(flows)
+        parts.append(Listing(columns=_COLUMNS, items=flows, note=_format_flow_note))
+        parts += _format_recommendations(flows)
     return Group(*parts, *lines, Text())
 
 
-def _reasons(flow: Any) -> str:
+def _format_reasons(flow: Any) -> str:
     doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
     return doubt + ", ".join(REASONS.get(one, one) for one in flow["microsoft_key_reasons"])
 
 
-def _flow_note(flow: Any) -> str:
+def _format_flow_note(flow: Any) -> str:
     """Return what keeps the flow, what it keeps, and its callers."""
-    callers = [_caller(one) for one in flow["callers"]]
+    callers = [_format_caller(one) for one in flow["callers"]]
     more = ["maybe more"] if flow["callers_unknown_reason"] else []
     parts = {
         "kept by": [" > ".join(chain) for chain in flow["parent_chains"]],
@@ -234,18 +234,18 @@ def _flow_note(flow: Any) -> str:
 
 _COLUMNS = (
     Column("Flow", itemgetter("display_name")),
-    Column("Reason", _reasons),
+    Column("Reason", _format_reasons),
     Column("Owner", lambda flow: ", ".join(filter(None, (flow["owner"], *flow["co_owners"])))),
 )
 
 
-def _caller(caller: Any) -> str:
+def _format_caller(caller: Any) -> str:
     notes = {"manual": caller["manual_reason"], "already broken": caller["is_broken"]}
     remarks = ", ".join(note for note, holds in notes.items() if holds)
     return f"{caller['label']} ({remarks})" if remarks else str(caller["label"])
 
 
-def _recommendations(flows: Sequence[Any]) -> list[Text]:
+def _format_recommendations(flows: Sequence[Any]) -> list[Text]:
     """Return each recommendation once, with its flows and their ids."""
     groups: dict[str, list[Any]] = {}
     for flow in flows:

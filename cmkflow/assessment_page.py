@@ -55,7 +55,7 @@ def page_of(assessments: Sequence[Any]) -> str:
     return rendered(
         Path(__file__).with_name("assessment.html.j2"),
         {
-            "assessments": [_shown(one) for one in assessments],
+            "assessments": [_build_page_values(one) for one in assessments],
             "reasons": REASONS,
             "topics": _TOPICS,
             "phases": _PHASES,
@@ -66,9 +66,9 @@ def page_of(assessments: Sequence[Any]) -> str:
     )
 
 
-def _shown(assessment: Any) -> dict[str, Any]:
+def _build_page_values(assessment: Any) -> dict[str, Any]:
     sections = [
-        {**one, "levels": _levels([one]), "findings": _by_level(one["findings"])}
+        {**one, "levels": _count_levels([one]), "findings": _sort_by_level(one["findings"])}
         for one in assessment["sections"]
     ]
     return {
@@ -77,12 +77,12 @@ def _shown(assessment: Any) -> dict[str, Any]:
         "sections": sections,
         "answer": _answer(assessment),
         "to_do": to_do_list(assessment),
-        "parts": _parts(assessment),
-        "groups": _groups(assessment["flows"]),
+        "parts": _build_parts(assessment),
+        "groups": _group_flows(assessment["flows"]),
     }
 
 
-def _groups(flows: Iterable[Any]) -> list[dict[str, Any]]:
+def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
     """Return flows that stay for the same reasons and have the same recommendations together."""
     found: dict[tuple[Any, ...], list[Any]] = {}
     for flow in flows:
@@ -99,7 +99,7 @@ def _groups(flows: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
+def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
     """Return the parts of all flows, which add up: look, number, words, link and icon."""
     flows, total = assessment["flows"], assessment["flow_count"]
     if total is None:
@@ -122,14 +122,14 @@ def _parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
 
 def _answer(assessment: Any) -> tuple[str, str, str]:
     """Return the answer to "Can the key be applied?": its look, its text, and what is not sure."""
-    sure, unsure = _sure(assessment), _unsure(assessment)
+    sure, unsure = _format_certain_work(assessment), _format_uncertainty(assessment)
     rest, doubts = (sure, unsure) if sure else (unsure, "")
     look = "wait" if rest else "done"
     if assessment["phase"] != "before_key":
         answer = _PHASES[assessment["phase"]].capitalize()
         return look, f"{answer}, but {rest}" if rest else answer, doubts
     deciding = [one for one in assessment["sections"] if one["topic"] in DECIDING]
-    levels = _levels(deciding)
+    levels = _count_levels(deciding)
     if levels["problem"]:
         number = number_of(levels["problem"], "problem")
         return "person", f"No. Fix {number} of the environment or the key first", ""
@@ -138,55 +138,55 @@ def _answer(assessment: Any) -> tuple[str, str, str]:
     return look, f"Yes, but {rest}" if rest else "Yes", doubts
 
 
-def _sure(assessment: Any) -> str:
+def _format_certain_work(assessment: Any) -> str:
     """Return what certainly remains to be done after the key is applied; empty: nothing."""
     stay = sum(flow["stays_on_microsoft_key"] is True for flow in assessment["flows"])
-    denying = _firewalls(assessment)["problem"]
-    others = _levels(assessment["sections"])["problem"] - denying
+    denying = _count_firewalls(assessment)["problem"]
+    others = _count_levels(assessment["sections"])["problem"] - denying
     more = "more " if denying else ""
     clauses = [
-        _counted(stay, "flow stays", "flows stay", " on Microsoft's key"),
-        _counted(denying, "firewall denies", "firewalls deny", " the new addresses"),
-        _counted(others, f"{more}problem", f"{more}problems", " must be fixed"),
+        _format_count(stay, "flow stays", "flows stay", " on Microsoft's key"),
+        _format_count(denying, "firewall denies", "firewalls deny", " the new addresses"),
+        _format_count(others, f"{more}problem", f"{more}problems", " must be fixed"),
     ]
-    return _joined(clauses)
+    return _join_clauses(clauses)
 
 
-def _unsure(assessment: Any) -> str:
+def _format_uncertainty(assessment: Any) -> str:
     """Return what the app does not know, as clauses; empty: nothing."""
     doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in assessment["flows"])
-    perhaps = _firewalls(assessment)["unknown"]
-    unknown = _levels(assessment["sections"])["unknown"] - perhaps
+    perhaps = _count_firewalls(assessment)["unknown"]
+    unknown = _count_levels(assessment["sections"])["unknown"] - perhaps
     clauses = [
-        _counted(doubtful, "flow", "flows", " may stay on Microsoft's key"),
-        _counted(perhaps, "firewall", "firewalls", " may deny the new addresses"),
-        _counted(unknown, "fact is", "facts are", " unknown"),
+        _format_count(doubtful, "flow", "flows", " may stay on Microsoft's key"),
+        _format_count(perhaps, "firewall", "firewalls", " may deny the new addresses"),
+        _format_count(unknown, "fact is", "facts are", " unknown"),
         "its flows could not be read" if assessment["flow_count"] is None else "",
     ]
-    return _joined(clauses)
+    return _join_clauses(clauses)
 
 
-def _firewalls(assessment: Any) -> Counter[str]:
+def _count_firewalls(assessment: Any) -> Counter[str]:
     """Return the number of firewalls by level."""
     findings = [one for section in assessment["sections"] for one in section["findings"]]
     return Counter(one["level"] for one in findings if is_firewall(one))
 
 
-def _joined(clauses: Iterable[str]) -> str:
+def _join_clauses(clauses: Iterable[str]) -> str:
     said = [clause for clause in clauses if clause]
     return " and ".join(filter(None, (", ".join(said[:-1]), *said[-1:])))
 
 
-def _counted(number: int, one: str, many: str, rest: str) -> str:
+def _format_count(number: int, one: str, many: str, rest: str) -> str:
     """Return the number with its noun phrase and the rest, or an empty text for zero."""
     return f"{number} {one if number == 1 else many}{rest}" if number else ""
 
 
-def _levels(sections: Iterable[Any]) -> dict[str, int]:
+def _count_levels(sections: Iterable[Any]) -> dict[str, int]:
     count = Counter(finding["level"] for one in sections for finding in one["findings"])
     return {level: count[level] for level in _LEVELS}
 
 
-def _by_level(findings: Iterable[Any]) -> list[Any]:
+def _sort_by_level(findings: Iterable[Any]) -> list[Any]:
     order = list(_LEVELS)
     return sorted(findings, key=lambda one: order.index(one["level"]))

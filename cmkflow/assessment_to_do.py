@@ -43,16 +43,16 @@ def to_do_list(assessment: Any) -> list[ToDo]:
         if finding["level"] in {"problem", "unknown"}
     ]
     problems = [one for one in found if one[1]["level"] == "problem"]
-    first = [*_key(problems), *_broken_today(assessment, problems)]
+    first = [*_list_key_problems(problems), *_list_broken_callers(assessment, problems)]
     rest = [
-        *_firewalls(found),
-        *_apps(problems),
-        *_changes(assessment),
-        *_managed(assessment),
-        *_others(problems),
+        *_list_firewall_work(found),
+        *_list_app_work(problems),
+        *_list_maker_changes(assessment),
+        *_list_managed_flows(assessment),
+        *_list_other_findings(problems),
     ]
     rest.sort(key=lambda one: len(one.details))
-    return [*first, *rest, *_checks(found), *_copies(assessment)]
+    return [*first, *rest, *_list_missing_checks(found), *_list_copies(assessment)]
 
 
 def can_be_changed_now(assessment: Any, flow: Any) -> bool:
@@ -67,7 +67,7 @@ def is_firewall(finding: Any) -> bool:
     return finding.get("code") == _FIREWALL and bool(finding.get("subject"))
 
 
-def _key(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_key_problems(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic in DECIDING]
     if mine:
         title = f"Fix {number_of(len(mine), 'problem')} of the environment or the key"
@@ -75,7 +75,7 @@ def _key(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _to_do("person", title, text, "Administrator", mine)
 
 
-def _broken_today(assessment: Any, problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     callers = {
         (caller["label"], flow["display_name"])
         for flow in assessment["flows"]
@@ -94,16 +94,17 @@ def _broken_today(assessment: Any, problems: Sequence[tuple[str, Any]]) -> Itera
         )
 
 
-def _firewalls(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for _, finding in found if is_firewall(finding)]
     if mine:
         title = f"Allow the new addresses in {number_of(len(mine), 'firewall')}"
-        text = f"{_names(one['subject'] for one in mine)}: copies cannot call through them before."
+        names = _format_names(one["subject"] for one in mine)
+        text = f"{names}: copies cannot call through them before."
         sure = any(one["level"] == "problem" for one in mine)
         yield _to_do("person" if sure else "unknown", title, text, "Network team", mine)
 
 
-def _apps(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic == "canvas_apps"]
     if mine:
         title = f"Agree on a date with the makers of {number_of(len(mine), 'canvas app')}"
@@ -111,25 +112,25 @@ def _apps(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _to_do("wait", title, text, "Makers of the apps", mine)
 
 
-def _changes(assessment: Any) -> Iterable[ToDo]:
+def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
     mine = [flow for flow in assessment["flows"] if can_be_changed_now(assessment, flow)]
     if mine:
         title = f"Change {number_of(len(mine), 'flow')} before the key is applied"
-        names = _names(flow["display_name"] for flow in mine)
+        names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: no copy and no new URL is needed then."
         yield ToDo(look="wait", title=title, text=text, who="Makers", details=_advice(mine))
 
 
-def _managed(assessment: Any) -> Iterable[ToDo]:
+def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
     mine = [flow for flow in assessment["flows"] if flow["is_managed"]]
     if mine:
         title = f"Ask the publishers of {number_of(len(mine), 'flow')}"
-        names = _names(flow["display_name"] for flow in mine)
+        names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: a managed solution has them, which the app does not change."
         yield ToDo(look="wait", title=title, text=text, who="Publishers", details=_advice(mine))
 
 
-def _others(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [
         finding
         for topic, finding in problems
@@ -142,7 +143,7 @@ def _others(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _to_do("person", title, mine[0]["message"], "Administrator", mine)
 
 
-def _checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _list_missing_checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [one for _, one in found if one["level"] == "unknown" and not is_firewall(one)]
     if mine:
         title = f"Check {number_of(len(mine), 'fact')} yourself"
@@ -150,7 +151,7 @@ def _checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _to_do("unknown", title, text, "Administrator", mine)
 
 
-def _copies(assessment: Any) -> Iterable[ToDo]:
+def _list_copies(assessment: Any) -> Iterable[ToDo]:
     effort = assessment["estimate"]
     if assessment["flow_count"] is None or not effort["copies"]:
         return
@@ -173,7 +174,7 @@ def _advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
     return [(flow["display_name"], flow["recommendations"][0]) for flow in flows]
 
 
-def _names(names: Iterable[str]) -> str:
+def _format_names(names: Iterable[str]) -> str:
     """Return the first names, and how many more there are."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""

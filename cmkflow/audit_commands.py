@@ -29,12 +29,12 @@ def list_audit(
     answer = api.send(ApiCall(method="GET", path=("audit",), query=query))
 
     def show(found: Any) -> Listing:
-        return audit_table(found, _environment_names(api))
+        return audit_table(found, _read_environment_names(api))
 
     return Shown(answer=answer, show=show)
 
 
-def _environment_names(api: ApiClient) -> dict[str, str]:
+def _read_environment_names(api: ApiClient) -> dict[str, str]:
     """Return the names of environments by id; none if they cannot be read."""
     try:
         return {one.id: one.name for one in ENVIRONMENTS.listed(api, {})}

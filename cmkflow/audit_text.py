@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import short_command, short_names
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 from shared.domain.principal import PrincipalKind
 
 _TARGET = re.compile(r"/api/(?P<kind>[\w-]+)(?:/(?P<id>[^/]+))?")
@@ -30,21 +30,21 @@ def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
         return short_command(short_names(text))
 
     columns = (
-        Column("Time (UTC)", lambda one: minute(one["recorded_at"]), Kind.WORD),
-        Column("Who", _who),
-        Column("Action", _action, Kind.WORD),
-        Column("About", lambda one: named(_about(one))),
-        Column("Result", _result, Kind.WORD),
+        Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),
+        Column("Who", _format_principal),
+        Column("Action", _format_action, Kind.WORD),
+        Column("About", lambda one: named(_format_target(one))),
+        Column("Result", _format_result, Kind.WORD),
     )
     return Listing(
         columns=columns,
         items=answer["items"],
-        note=lambda one: named(one["message"] or _changes(one)),
+        note=lambda one: named(one["message"] or _format_changes(one)),
         next=answer["next"],
     )
 
 
-def _who(entry: Any) -> str:
+def _format_principal(entry: Any) -> str:
     """Return the name; the name that the holder of a function key gave is marked as not
     verified.
     """
@@ -53,18 +53,18 @@ def _who(entry: Any) -> str:
     return str(entry["who"])
 
 
-def _action(entry: Any) -> str:
+def _format_action(entry: Any) -> str:
     """Return what was done, without the words for which there is a column."""
     words = entry["operation"].split("_")
     return " ".join(word for word in words if word not in _ABOUT_WORDS).capitalize()
 
 
-def _about(entry: Any) -> str:
+def _format_target(entry: Any) -> str:
     """Return what a request was about: an environment, a remediation, or a part of the app."""
     found = _TARGET.match(entry["target"])
     if not found:
         return str(entry["target"])
-    started = _members(entry["state_after"]).get("remediation")
+    started = _parse_members(entry["state_after"]).get("remediation")
     identity = found["id"] or started
     if found["kind"] == "remediations" and identity:
         return f"#{identity}"
@@ -72,7 +72,7 @@ def _about(entry: Any) -> str:
     return str(identity if identity and is_object else found["kind"])
 
 
-def _result(entry: Any) -> Text:
+def _format_result(entry: Any) -> Text:
     status = entry["status"]
     if status is None:
         word = "unknown"
@@ -85,12 +85,12 @@ def _result(entry: Any) -> Text:
     return Text(word, style=_STYLES.get(word, ""))
 
 
-def _changes(entry: Any) -> str:
+def _format_changes(entry: Any) -> str:
     """Return each member that changed, with its value before and after."""
-    before, after = _members(entry["state_before"]), _members(entry["state_after"])
+    before, after = _parse_members(entry["state_before"]), _parse_members(entry["state_after"])
     parts = []
     for name in dict.fromkeys((*before, *after)):
-        old, new = _value(before.get(name)), _value(after.get(name))
+        old, new = _format_value(before.get(name)), _format_value(after.get(name))
         if old == new or name in _SHOWN_ELSEWHERE:
             continue
         words = name.replace("_", " ")
@@ -98,7 +98,7 @@ def _changes(entry: Any) -> str:
     return ", ".join(parts)
 
 
-def _members(text: str) -> dict[str, Any]:
+def _parse_members(text: str) -> dict[str, Any]:
     try:
         members = json.loads(text)
     except ValueError:
@@ -106,11 +106,11 @@ def _members(text: str) -> dict[str, Any]:
     return members if isinstance(members, dict) else {}
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value in (None, "", False) or value == [] or value == {}:
         return ""
     if value is True:
         return "yes"
     if isinstance(value, list):
-        return " ".join(map(_value, value))
+        return " ".join(map(_format_value, value))
     return str(value) if isinstance(value, str | int | float) else json.dumps(value)

@@ -19,7 +19,7 @@ from cmkflow.remediation_tables import counted
 from cmkflow.run_archive_commands import archive_table
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, one_line
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 from shared.domain.jobs.deletion_states import DELETION_STATES
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ _COLUMNS = (
     Column("Flow", itemgetter("display_name")),
     Column("Id", itemgetter("original_id"), Kind.ID),
     Column("State", itemgetter("state"), Kind.WORD),
-    Column("Not before (UTC)", lambda one: minute(one["delete_at"]), Kind.WORD),
+    Column("Not before (UTC)", lambda one: format_minute(one["delete_at"]), Kind.WORD),
     Column("Approved by", itemgetter("approved_by")),
 )
 FINISH_LINE = (
@@ -41,23 +41,23 @@ FINISH_LINE = (
 
 def deletion_table(items: Sequence[Any]) -> RenderableType:
     """Return the table of deletions, with a note for each about its result."""
-    needs = [Text(_action_required(one)) for one in items if one["fix"]]
-    return Group(Listing(columns=_COLUMNS, items=items, note=_result_of), *needs)
+    needs = [Text(_format_action_required(one)) for one in items if one["fix"]]
+    return Group(Listing(columns=_COLUMNS, items=items, note=_format_deletion_result), *needs)
 
 
-def _action_required(deletion: Any) -> str:
+def _format_action_required(deletion: Any) -> str:
     why = f"{deletion['display_name']} ({deletion['reason_code']}): {deletion['message']}"
     return f"{why}\n  Fix: {deletion['fix']}"
 
 
-def _result_of(deletion: Any) -> str:
+def _format_deletion_result(deletion: Any) -> str:
     """Return why a deletion waits, and its results."""
     listed = {
         True: "still on the Microsoft-key list",
         False: "no longer on the Microsoft-key list",
         None: "",
     }
-    restorable = minute(deletion["restorable_until"])
+    restorable = format_minute(deletion["restorable_until"])
     parts = (
         deletion["message"],
         *deletion["notes"],
@@ -95,10 +95,10 @@ def _describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ())
     for one in candidates:
         yield Text.assemble(
             (one["display_name"], "bold"),
-            f"  {one['original_id']}  not before {minute(one['earliest_delete_at'])} UTC",
+            f"  {one['original_id']}  not before {format_minute(one['earliest_delete_at'])} UTC",
         )
         if earlier := ordered.get(one["job_id"]):
-            on, by = minute(earlier["delete_at"]), earlier["approved_by"]
+            on, by = format_minute(earlier["delete_at"]), earlier["approved_by"]
             yield Text(f"  Replaces the deletion on {on} UTC, approved by {by}.")
         if one["archive_name"]:
             yield Text(f"  Definition: {one['archive_name']}")
@@ -183,7 +183,7 @@ def _require_later(originals: Sequence[Any], moment: datetime) -> None:
     early = [one for one in originals if moment < datetime.fromisoformat(one["earliest_delete_at"])]
     if early:
         lines = [
-            f"  {one['display_name']}: not before {minute(one['earliest_delete_at'])} UTC"
+            f"  {one['display_name']}: not before {format_minute(one['earliest_delete_at'])} UTC"
             for one in early
         ]
         text = "Nothing was scheduled: the date is too early."

@@ -47,20 +47,20 @@ def doctor_text(answer: Any, *, is_full: bool = False) -> RenderableType:
     by_level: dict[str, list[Any]] = {level: [] for level in _TITLES}
     for one in answer["items"]:
         by_level[one["level"]].append(one)
-    parts: list[RenderableType] = [_headline(by_level)]
+    parts: list[RenderableType] = [_format_headline(by_level)]
     for level, findings in by_level.items():
         if not findings:
             continue
         title = f"{_TITLES[FindingLevel(level)]} ({len(findings)})"
         parts += [Text(), Text(title, style=STYLES[level])]
         if level == FindingLevel.OK and not is_full:
-            parts.append(Paragraph(text=_counts(findings)))
+            parts.append(Paragraph(text=_format_counts(findings)))
         else:
-            parts += _findings(findings)
+            parts += _format_findings(findings)
     return Group(*parts)
 
 
-def _headline(by_level: dict[str, list[Any]]) -> Headline:
+def _format_headline(by_level: dict[str, list[Any]]) -> Headline:
     total = sum(map(len, by_level.values()))
     if failed := len(by_level[FindingLevel.PROBLEM]):
         return Headline(left=f"{failed} of {number_of(total, 'check')} failed")
@@ -68,14 +68,14 @@ def _headline(by_level: dict[str, list[Any]]) -> Headline:
     return Headline(left=f"{passed} of {number_of(total, 'check')} passed")
 
 
-def _findings(findings: Sequence[Any]) -> Iterable[Paragraph]:
+def _format_findings(findings: Sequence[Any]) -> Iterable[Paragraph]:
     for one in findings:
         yield Paragraph(text=f"{_subject(one)}: {one['message']}")
         if one["fix"]:
             yield Paragraph(label="Fix", text=one["fix"], indent=4)
 
 
-def _counts(findings: Sequence[Any]) -> str:
+def _format_counts(findings: Sequence[Any]) -> str:
     counts = Counter(one["code"].replace("_", " ") for one in findings)
     return ", ".join(f"{code} {number}" for code, number in counts.items())
 

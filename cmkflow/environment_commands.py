@@ -19,7 +19,7 @@ def _list(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 
-def _policy(policy: Any) -> str:
+def _format_policy(policy: Any) -> str:
     """Return the policy's name and the status of its link."""
     if not policy:
         return "none"
@@ -29,13 +29,13 @@ def _policy(policy: Any) -> str:
 _COLUMNS = (
     Column("Environment", itemgetter("display_name")),
     Column("Id", itemgetter("id"), Kind.ID),
-    Column("Policy", lambda one: _policy(one["policy"])),
+    Column("Policy", lambda one: _format_policy(one["policy"])),
     Column("Approval policy", lambda one: one["settings"]["approval_policy"], Kind.WORD),
     Column("Max flows", lambda one: one["settings"]["max_flows"], Kind.NUMBER),
 )
 
 
-def _one(answer: Any) -> Facts:
+def _format_environment(answer: Any) -> Facts:
     settings, policy = answer["settings"], answer["policy"]
     waived = [
         f"{issue}: {justification}" for issue, justification in settings["ignored_issues"].items()
@@ -62,13 +62,13 @@ def list_environments(api: ApiClient) -> object:
     return {"items": api.items("environments")}
 
 
-@api_command(app, "show", show=_one)
+@api_command(app, "show", show=_format_environment)
 def show_environment(api: ApiClient, environment: EnvironmentId) -> object:
     """Show an environment and its settings."""
     return api.send(ApiCall(method="GET", path=("environments", environment)))
 
 
-@api_command(app, "set", show=_one)
+@api_command(app, "set", show=_format_environment)
 def set_environment(
     api: ApiClient,
     environment: EnvironmentId,
@@ -122,9 +122,9 @@ def set_environment(
         "approval_policy": approval_policy,
         "max_flows": max_flows,
         "maintenance_window": maintenance_window,
-        "excluded_flows": _ids(exclude),
-        "pilot_flows": _ids(pilot),
-        "writable_firewalls": _ids(writable_firewall),
+        "excluded_flows": _parse_ids(exclude),
+        "pilot_flows": _parse_ids(pilot),
+        "writable_firewalls": _parse_ids(writable_firewall),
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:
@@ -150,6 +150,6 @@ def ignore_issue(
     )
 
 
-def _ids(given: list[str] | None) -> list[str] | None:
+def _parse_ids(given: list[str] | None) -> list[str] | None:
     """Return the values; a single empty text means an empty list."""
     return None if given is None else [one for one in given if one]

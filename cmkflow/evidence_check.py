@@ -103,7 +103,7 @@ def _check_signature(
             _UNCONFIRMED,
         ]
         return
-    if problems := list(_key_problems(signature, expected)):
+    if problems := list(_find_key_problems(signature, expected)):
         check.problems += [*problems, public_key]
         return
     check.notes += [
@@ -114,7 +114,7 @@ def _check_signature(
     ]
 
 
-def _key_problems(signature: Signature, expected: ExpectedEvidence) -> Iterator[str]:
+def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iterator[str]:
     own = fingerprint(signature.public_key)
     if expected.fingerprints and own not in expected.fingerprints:
         yield "The file is signed with another key than that of --public-key."

@@ -36,7 +36,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[
         for text in json.loads(manifest).get(AUDIT_DIFFERENCES, ())
     ]
     seals = [parse_seal(line) for line in files.get(SEALS_FILE, b"").splitlines()]
-    entries = [_sealed_entry(line) for line in files.get(_AUDIT_FILE, b"").splitlines()]
+    entries = [_build_sealed_entry(line) for line in files.get(_AUDIT_FILE, b"").splitlines()]
     problems += find_chain_differences(seals, is_signature_valid)
     problems += _list_problems(seals, files)
     if not seals:
@@ -44,7 +44,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[
         return problems, notes if entries else []
     newest = first_key_before(seals[-1].ends_at)
     sealed = [one for one in entries if one.key >= newest]
-    listed = {one for seal in seals for one in _entries_of(seal, files)}
+    listed = {one for seal in seals for one in _parse_sealed_entries(seal, files)}
     problems += [f"Audit entry {one.key} is not in its seal" for one in sealed if one not in listed]
     span = f"seals {seals[0].number} to {seals[-1].number}"
     notes = [f"Audit log: {len(sealed)} of {len(entries)} entries are sealed, by {span}."]
@@ -63,16 +63,16 @@ def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[
 def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
     for seal in seals:
         name = entries_name(seal.statement)
-        content = format_entries(_entries_of(seal, files))
+        content = format_entries(_parse_sealed_entries(seal, files))
         if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
             yield f"{name} is missing or was changed: it does not match seal {seal.number}"
 
 
-def _entries_of(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
+def _parse_sealed_entries(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
     return parse_entries(files.get(entries_name(seal.statement), b""))
 
 
-def _sealed_entry(line: bytes) -> SealedEntry:
+def _build_sealed_entry(line: bytes) -> SealedEntry:
     text = line.decode()
     try:
         entry = type_adapter_for(AuditEntry).validate_json(text)

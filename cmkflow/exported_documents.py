@@ -32,10 +32,10 @@ def resources_of(
         return
     members = as_mapping(document)
     if "interactions" in members:
-        for data in _recorded_answers(members["interactions"]):
+        for data in _parse_recorded_answers(members["interactions"]):
             yield from resources_of(data, scope, expressions)
     elif "resources" in members and ("$schema" in members or "contentVersion" in members):
-        yield from _template_deployments(members, scope, expressions)
+        yield from _read_deployed_resources(members, scope, expressions)
     elif text_at(members, "id") and "/" in (text_at(members, "type") or ""):
         yield members if "properties" in members else _nest_properties(members)
     elif isinstance(members.get("value"), list):
@@ -50,21 +50,26 @@ def _nest_properties(members: Mapping[str, object]) -> Mapping[str, object]:
     if not str(members["type"]).lower().startswith("microsoft.network/"):
         return members
     around = {key: one for key, one in members.items() if key in _AROUND}
-    inner = {key: _inner(one) for key, one in members.items() if key not in _AROUND}
+    inner = {key: _nest_inner_properties(one) for key, one in members.items() if key not in _AROUND}
     return {**around, "properties": inner}
 
 
-def _inner(value: object) -> object:
+def _nest_inner_properties(value: object) -> object:
     if isinstance(value, list):
-        return [_inner(one) for one in value]
+        return [_nest_inner_properties(one) for one in value]
     members = as_mapping(value)
     if "etag" not in members or "properties" in members:
         return value
     around = {key: one for key, one in members.items() if key in _AROUND}
-    return {**around, "properties": {k: _inner(v) for k, v in members.items() if k not in _AROUND}}
+    return {
+        **around,
+        "properties": {
+            k: _nest_inner_properties(v) for k, v in members.items() if k not in _AROUND
+        },
+    }
 
 
-def _recorded_answers(interactions: object) -> Iterator[object]:
+def _parse_recorded_answers(interactions: object) -> Iterator[object]:
     """Yield the bodies of recorded responses, in the format of `vcrpy` or as text."""
     for interaction in interactions if isinstance(interactions, list) else ():
         body = mapping_at(as_mapping(interaction), "response", "body")
@@ -75,7 +80,7 @@ def _recorded_answers(interactions: object) -> Iterator[object]:
             continue  # not every response is JSON
 
 
-def _template_deployments(
+def _read_deployed_resources(
     document: Mapping[str, object], scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
     """Yield the resources that a template deploys, in the shape in which Azure returns them."""
@@ -91,10 +96,10 @@ def _template_deployments(
         types={name: text_at(as_mapping(one), "type") or "" for name, one in parameters.items()},
         expressions=expressions,
     )
-    yield from _template_resources(document.get("resources"), template, parent=None)
+    yield from _list_template_resources(document.get("resources"), template, parent=None)
 
 
-def _template_resources(
+def _list_template_resources(
     resources: object, template: ArmTemplate, parent: tuple[str, str] | None
 ) -> Iterator[Mapping[str, object]]:
     # Templates with language version 2 write resources as an object, by symbolic name.
@@ -116,8 +121,10 @@ def _template_resources(
         inner = mapping_at(members, "properties", "template")
         if inner:
             place = f"{template.scope}{name}!"
-            yield from _template_deployments(inner, place, template.expressions)
-        yield from _template_resources(members.get("resources"), template, (resource_type, name))
+            yield from _read_deployed_resources(inner, place, template.expressions)
+        yield from _list_template_resources(
+            members.get("resources"), template, (resource_type, name)
+        )
 
 
 def _properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:

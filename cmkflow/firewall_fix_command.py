@@ -15,7 +15,7 @@ from cmkflow.names import InEnvironment
 from cmkflow.remediation_commands import Yes
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 
 _PATH = ("network", "firewall-fixes")
 
@@ -97,5 +97,5 @@ _RECORD_COLUMNS = (
     Column("Entries", lambda one: len(one["entries"]), Kind.NUMBER),
     Column("In", itemgetter("resource_id"), Kind.PATH),
     Column("By", itemgetter("changed_by")),
-    Column("At (UTC)", lambda one: minute(one["changed_at"]), Kind.WORD),
+    Column("At (UTC)", lambda one: format_minute(one["changed_at"]), Kind.WORD),
 )

@@ -14,7 +14,7 @@ from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import REMEDIATIONS, EnvironmentId
 from cmkflow.paragraphs import Command, Headline, Paragraph, short_names
 from cmkflow.terminal import one_line
-from cmkflow.timestamps import minute, when
+from cmkflow.timestamps import format_minute, format_time_left_or_date
 from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
 
 app = typer.Typer(no_args_is_help=True, help="List flows, and show one flow of a remediation.")
@@ -28,12 +28,12 @@ def describe() -> None:
     """List flows, and show one flow of a remediation."""
 
 
-def _flows(answer: Any) -> Listing:
+def _format_flows(answer: Any) -> Listing:
     columns = (Column("Flow", itemgetter("name")), Column("Id", itemgetter("id"), Kind.ID))
     return Listing(columns=columns, items=answer["items"])
 
 
-@api_command(app, "list", show=_flows)
+@api_command(app, "list", show=_format_flows)
 def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
     """List the flows of an environment with their ids."""
     return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))
@@ -43,23 +43,23 @@ def flow_text(answer: Any) -> RenderableType:
     """Return the state of a flow, what to do, its callers and its history."""
     flow, identity = answer["flow"], answer["workflow_id"]
     return Group(
-        Headline(left=f"{flow['display_name']} · #{identity[:8]}", right=_state(flow)),
-        *_actions(answer),
-        *_tables(answer),
+        Headline(left=f"{flow['display_name']} · #{identity[:8]}", right=_format_state(flow)),
+        *_format_actions(answer),
+        *_format_tables(answer),
     )
 
 
-def _state(flow: Any) -> str:
+def _format_state(flow: Any) -> str:
     state = str(flow.get("state", "needs changes first")).replace("_", " ").capitalize()
     code = flow.get("reason_code")
     return f"{state}: {code}" if code else state
 
 
-def _actions(answer: Any) -> Iterator[RenderableType]:
+def _format_actions(answer: Any) -> Iterator[RenderableType]:
     flow, remediation = answer["flow"], answer["remediation_id"]
     yield Text(f"{answer['environment_name']} · remediation #{remediation[:8]}")
     if flow.get("next_check_at"):
-        yield Text(f"Next check {when(flow['next_check_at'])}")
+        yield Text(f"Next check {format_time_left_or_date(flow['next_check_at'])}")
     yield Text()
     if flow["message"]:
         yield Paragraph(label="Why", text=short_names(flow["message"]), indent=0)
@@ -70,7 +70,7 @@ def _actions(answer: Any) -> Iterator[RenderableType]:
             yield Command(label="Then", command=command, indent=0)
 
 
-def _tables(answer: Any) -> Iterator[RenderableType]:
+def _format_tables(answer: Any) -> Iterator[RenderableType]:
     if answer["callers"]:
         yield Text()
         yield Listing(columns=_CALLER_COLUMNS, items=answer["callers"], is_full=True)
@@ -110,7 +110,7 @@ def show_flow(
 def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
     """Return the flow of the newest remediation that has it; raise `ApiError`."""
     seen: list[NamedItem] = []
-    for identity in [remediation] if remediation else _newest(api):
+    for identity in [remediation] if remediation else _read_newest_remediations(api):
         query = {"include_history": "true"}
         path = ("remediations", identity)
         answer = one_line(api.send(ApiCall(method="GET", path=path, query=query)))
@@ -143,7 +143,7 @@ def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
     raise ApiError(f"No remediation has a flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
 
 
-def _newest(api: ApiClient) -> list[str]:
+def _read_newest_remediations(api: ApiClient) -> list[str]:
     query = {"limit": _SEARCHED}
     answer = api.send(ApiCall(method="GET", path=("remediations",), query=query))
     return [str(one["remediation"]["id"]) for one in answer["items"]]
@@ -154,7 +154,7 @@ _CALLER_COLUMNS = (
     Column("Changed by", lambda one: "a person" if one["manual_reason"] else "the app"),
 )
 _HISTORY_COLUMNS = (
-    Column("Time (UTC)", lambda one: minute(one["changed_at"]), Kind.WORD),
+    Column("Time (UTC)", lambda one: format_minute(one["changed_at"]), Kind.WORD),
     Column("State", itemgetter("state"), Kind.WORD),
     Column("What", lambda one: short_names(one["message"])),
 )

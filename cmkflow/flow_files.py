@@ -110,11 +110,11 @@ def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
         for entry in sorted(found):
             yield from _read_path(entry, is_named=False)
         for error in closed:
-            yield _unread(Path(str(error.filename)), error)
+            yield _build_unread_file(Path(str(error.filename)), error)
 
 
 def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
-    shown = _shown(path)
+    shown = _format_path(path)
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # for example a pipe, whose end may never come
@@ -126,7 +126,7 @@ def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
         data = path.read_bytes()
         is_desktop_flow = is_unpacked_desktop_flow(path)
     except OSError as error:
-        yield _unread(path, error)
+        yield _build_unread_file(path, error)
         return
     name = PurePosixPath(shown)
     yield from _read_source(
@@ -141,11 +141,11 @@ def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
     )
 
 
-def _unread(path: Path, error: OSError) -> FlowFile:
-    return FlowFile(path=_shown(path), problem=error.strerror or "cannot be opened")
+def _build_unread_file(path: Path, error: OSError) -> FlowFile:
+    return FlowFile(path=_format_path(path), problem=error.strerror or "cannot be opened")
 
 
-def _shown(path: Path) -> str:
+def _format_path(path: Path) -> str:
     """Return a path as text; file names are bytes and may not be valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
@@ -153,7 +153,7 @@ def _shown(path: Path) -> str:
 def _read_source(source: _Source) -> Iterator[FlowFile]:
     try:
         if source.data[:4] == b"PK\x03\x04" or source.file_name.suffix.lower() == ".zip":
-            for member in _members(source):
+            for member in _list_archive_members(source):
                 yield from _read_source(member)
         else:
             yield from _read_json(source)
@@ -188,7 +188,7 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
         raise UnreadableFile("the JSON contains no workflow definition with triggers and actions")
 
 
-def _members(archive: _Source) -> Iterator[_Source]:
+def _list_archive_members(archive: _Source) -> Iterator[_Source]:
     if archive.nested >= _MOST_NESTED:
         raise UnreadableFile("too many nested archives")
     with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
@@ -214,13 +214,13 @@ def _members(archive: _Source) -> Iterator[_Source]:
                 data=content.read(info),
                 in_solution=in_solution,
                 is_expected=_is_flow_place(name),
-                is_desktop_flow=_id_in(name) in desktop_flows,
+                is_desktop_flow=_find_flow_id(name) in desktop_flows,
                 nested=archive.nested + 1,
                 allowance=archive.allowance,
             )
 
 
-def _id_in(name: PurePosixPath) -> str:
+def _find_flow_id(name: PurePosixPath) -> str:
     by_file = _GUID_AT_END.match(name.stem)
     return by_file["id"].lower() if by_file else ""
 

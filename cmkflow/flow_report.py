@@ -75,7 +75,7 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
 
     If there are several versions of a flow, the first one counts for its parents.
     """
-    flows = {_key(index, file): file for index, file in _number_by_id(files)}
+    flows = {_key(index, file): file for index, file in _pair_numbers_with_files(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}
     assessments = evaluate_flows(
         {key: flow.definition for key, flow in found.items()},
@@ -92,7 +92,7 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
     ]
 
 
-def _number_by_id(files: Iterable[FlowFile]) -> Iterable[tuple[int, FlowFile]]:
+def _pair_numbers_with_files(files: Iterable[FlowFile]) -> Iterable[tuple[int, FlowFile]]:
     seen: dict[str, int] = {}
     for file in files:
         number = seen.get(file.workflow_id or "", 0)

@@ -31,7 +31,7 @@ def flow_table(inspections: Sequence[Inspection], *, is_full: bool = False) -> L
     )
 
 
-def summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
+def format_summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
     """Return the totals."""
     count = Counter(_rank(one)[0] for one in inspections)
     parts = [f"{count[rank]} {words[count[rank] != 1]}" for rank, words in _TOTALS if count[rank]]
@@ -51,21 +51,21 @@ def _is_logic_app(one: Inspection) -> bool:
     return one.definition.format is DefinitionFormat.LOGIC_APP
 
 
-def _key(one: Inspection) -> Text:
+def _format_key(one: Inspection) -> Text:
     if _is_logic_app(one):
         return Text("No key")
     return Text(*_WORDS[one.assessment.stays_on_microsoft_key])
 
 
-def _triggers(one: Inspection) -> str:
+def _format_triggers(one: Inspection) -> str:
     return ", ".join(trigger.category.value for trigger in one.definition.triggers)
 
 
 def _note(one: Inspection) -> str:
-    return " · ".join(_remarks(one))
+    return " · ".join(_format_remarks(one))
 
 
-def _remarks(one: Inspection) -> Iterator[str]:
+def _format_remarks(one: Inspection) -> Iterator[str]:
     """Yield why a flow stays, and what it runs, calls and holds."""
     if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
         yield one.assessment.message.rstrip(".")
@@ -82,6 +82,6 @@ def _remarks(one: Inspection) -> Iterator[str]:
 
 _COLUMNS = (
     Column("Flow", _name),
-    Column("Trigger", _triggers, Kind.WORD),
-    Column("Key", _key, Kind.WORD),
+    Column("Trigger", _format_triggers, Kind.WORD),
+    Column("Key", _format_key, Kind.WORD),
 )

@@ -11,7 +11,7 @@ import typer
 from cmkflow.api_client import ExitCode
 from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import inspect_flows
-from cmkflow.flow_table import flow_table, summary
+from cmkflow.flow_table import flow_table, format_summary
 from cmkflow.named_files import named_file
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
@@ -49,7 +49,7 @@ def inspect(
     if inspections or not printer.is_for_people:
         printer.print(answer, lambda: flow_table(inspections, is_full=full))
     if inspections:
-        echo(summary(inspections, skipped=len(skipped)), err=True)
+        echo(format_summary(inspections, skipped=len(skipped)), err=True)
     for file in skipped:
         echo(f"{file.path}: skipped: {file.skipped}", err=True)
     for file in problems:

@@ -20,13 +20,13 @@ def describe() -> None:
     """Check the keys that protect environments."""
 
 
-def _shown(answer: Any) -> RenderableType:
+def _format_keys(answer: Any) -> RenderableType:
     if not answer["items"]:
         return Text("No watched subscription has an enterprise policy. Use --vault and --key.")
-    return Group(*(line for one in answer["items"] for line in _key_lines(one)))
+    return Group(*(line for one in answer["items"] for line in _format_key(one)))
 
 
-def _key_lines(one: Any) -> Iterator[RenderableType]:
+def _format_key(one: Any) -> Iterator[RenderableType]:
     yield Facts(
         {
             "Key": f"{one['key_name']} of {one['vault_id'].rpartition('/')[2]}",
@@ -46,7 +46,7 @@ def _key_lines(one: Any) -> Iterator[RenderableType]:
     yield Text()
 
 
-@api_command(app, "check", show=_shown)
+@api_command(app, "check", show=_format_keys)
 def check(
     api: ApiClient,
     vault: Annotated[

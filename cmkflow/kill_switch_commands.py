@@ -9,7 +9,7 @@ from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Facts
 from cmkflow.signed_in_name import Name
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 
 app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow writes again.")
 
@@ -20,20 +20,20 @@ def _format_switch(answer: Any) -> Text:
     if not answer["changed_at"]:
         return Text("The kill switch is off. It was never used.")
     state = "on. The app writes nothing" if answer["is_on"] else "off. Writes are allowed"
-    at = f"{minute(answer['changed_at'])} UTC"
+    at = f"{format_minute(answer['changed_at'])} UTC"
     return Text(
         f"The kill switch is {state}.\n{answer['changed_by']}, {at}: {answer['justification']}",
         style="bold red" if answer["is_on"] else "",
     )
 
 
-def _queue_status(calls: Any) -> str:
+def _format_queue_status(calls: Any) -> str:
     if not calls["waiting"]:
         return ""
     pace = f"{calls['requests_per_minute']} requests per minute"
     if calls["remaining_today"] == 0:
         pace = "the daily limit is used up"
-    return f"{calls['waiting']}, {pace}; next at {minute(calls['next_at'])} UTC"
+    return f"{calls['waiting']}, {pace}; next at {format_minute(calls['next_at'])} UTC"
 
 
 def _format_health(answer: Any) -> Facts:
@@ -45,7 +45,7 @@ def _format_health(answer: Any) -> Facts:
             "Poison messages": str(answer["poison_messages"]),
             "Dead-lettered messages": "\n".join(dead) or "0",
             "Outages": "\n".join(
-                f"{one['service']} {one['endpoint']}, since {minute(one['opened_at'])} UTC"
+                f"{one['service']} {one['endpoint']}, since {format_minute(one['opened_at'])} UTC"
                 for one in answer["outages"]
             ),
             "Failing channels": "\n".join(
@@ -53,7 +53,7 @@ def _format_health(answer: Any) -> Facts:
                 f" {one['fix']}"
                 for one in answer["failing_channels"]
             ),
-            "Jobs waiting for requests": _queue_status(answer["request_queues"]),
+            "Jobs waiting for requests": _format_queue_status(answer["request_queues"]),
             "Plans awaiting approval": str(answer["plans_awaiting_approval"] or ""),
             "Blocked or failed jobs": str(answer["action_required_count"] or ""),
             "Overdue rows (timer not running)": str(answer["overdue_rows"] or ""),
@@ -61,7 +61,7 @@ def _format_health(answer: Any) -> Facts:
             "Open alerts": "\n".join(
                 f"{code}: {count}" for code, count in answer["alert_counts"].items()
             ),
-            "Last daily check": f"{minute(answer['last_daily_check_at'])} UTC"
+            "Last daily check": f"{format_minute(answer['last_daily_check_at'])} UTC"
             if answer["last_daily_check_at"]
             else "none",
         }

@@ -93,13 +93,15 @@ def login(
     debug: Debug = False,
 ) -> None:
     """Sign in to an app. Later commands use this app and this sign-in."""
-    with _errors():
+    with _exit_on_error():
         is_new = bool(profile) and profile not in read_profiles()
-        url = with_scheme(address) or _address(api, "" if is_new and api else profile)
+        url = with_scheme(address) or _read_app_url(api, "" if is_new and api else profile)
         ApiClient(url=url).check_address()
         chosen = Profile(api=url, tenant_id=tenant, client_id=client_id)
         if not (tenant and client_id):
-            chosen = _known(url) or _found(url, is_sure=yes, debug=debug)
+            chosen = _find_known_profile(url) or _read_profile_from_app(
+                url, is_sure=yes, debug=debug
+            )
         who = SignInSession(
             tenant_id=tenant or chosen.tenant_id,
             client_id=client_id or chosen.client_id,
@@ -132,8 +134,8 @@ def login(
 
 def logout(api: Address = "", profile: ProfileName = "") -> None:
     """Sign out from the app, and delete the tokens."""
-    with _errors():
-        url = _address(api, profile)
+    with _exit_on_error():
+        url = _read_app_url(api, profile)
         was_signed_in = sign_out(url)
     if was_signed_in:
         echo(f"Signed out from {url}.")
@@ -143,8 +145,8 @@ def logout(api: Address = "", profile: ProfileName = "") -> None:
 
 def whoami(api: Address = "", profile: ProfileName = "") -> None:
     """Show who is signed in to the app, and their roles."""
-    with _errors():
-        url = _address(api, profile)
+    with _exit_on_error():
+        url = _read_app_url(api, profile)
         who = signed_in(url)
         if who is None:
             raise SignInError(f"You are not signed in to {url}. Sign in: cmkflow login.")
@@ -168,7 +170,7 @@ def configure(
     the current one.
     """
     printer = AnswerPrinter(output, query, no_pager=True)
-    with _errors():
+    with _exit_on_error():
         if address:
             found = read_sign_in_configuration(with_scheme(address), debug=debug)
             store_profile(profile or DEFAULT, found)
@@ -195,7 +197,7 @@ def configure(
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _exit_on_error() -> Iterator[None]:
     """Print an error, and end the command with its exit code."""
     try:
         yield
@@ -209,7 +211,7 @@ def _errors() -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
-def _address(api: str, profile: str) -> str:
+def _read_app_url(api: str, profile: str) -> str:
     """Return the URL of the app; ask for it in a terminal if none is known."""
     url = address_of(api, profile)
     if not url and sys.stdin.isatty():
@@ -217,11 +219,11 @@ def _address(api: str, profile: str) -> str:
     return url
 
 
-def _known(url: str) -> Profile | None:
+def _find_known_profile(url: str) -> Profile | None:
     return next((one for one in read_profiles().values() if one.api == url), None)
 
 
-def _found(url: str, *, is_sure: bool, debug: bool) -> Profile:
+def _read_profile_from_app(url: str, *, is_sure: bool, debug: bool) -> Profile:
     """Read from the app how to sign in, and ask whether that is right."""
     found = read_sign_in_configuration(url, debug=debug)
     echo(f"Found the app at {url}", err=True)

@@ -16,7 +16,7 @@ from cmkflow.exported_resources import read_exported
 from cmkflow.flow_files import FlowFile, read_flow_files
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import read_exported_firewalls
-from cmkflow.network_check_command import canonical_region
+from cmkflow.network_check_command import find_canonical_region
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.paragraphs import short_names
@@ -63,9 +63,9 @@ def show_called_hosts(
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     files = list(read_flow_files(paths))
     tags = read_list(service_tags)
-    answers = CalledHostReport(tags, [canonical_region(one, tags) for one in region])
+    answers = CalledHostReport(tags, [find_canonical_region(one, tags) for one in region])
     read = asyncio.run(read_exported_firewalls(read_exported(firewalls or ())))
-    rows = [answers.row(one) for one in targets(_hosts_by_flow(files), read)]
+    rows = [answers.row(one) for one in targets(_group_hosts_by_flow(files), read)]
     printer.print({"items": rows}, lambda: _format_rows(rows))
     if email_folder:
         _write_mails(email_folder, rows, answers)
@@ -76,7 +76,7 @@ def show_called_hosts(
         raise typer.Exit(1)
 
 
-def _hosts_by_flow(files: Sequence[FlowFile]) -> dict[str, set[str | None]]:
+def _group_hosts_by_flow(files: Sequence[FlowFile]) -> dict[str, set[str | None]]:
     hosts: dict[str, set[str | None]] = defaultdict(set)
     for file in files:
         for action in file.flow.definition.http_actions if file.flow else ():

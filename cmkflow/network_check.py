@@ -109,7 +109,7 @@ async def check_network(
     sources = RuleSources(question.tags, FLOW_TAGS)
     rows: list[FirewallCheckRow] = []
     for firewall in firewalls:
-        own = [*_verdicts(firewall, sources, question)]
+        own = [*_build_rows(firewall, sources, question)]
         if with_fixes:
             fix = await _propose_fix(kinds, firewall, sources, question)
             expressions = resources.expressions_of(firewall.id)
@@ -117,7 +117,7 @@ async def check_network(
                 fix = with_parameters(fix, expressions)
             own = [{**row, "fix": fix if is_firewall_issue(row) else None} for row in own]
         rows += own
-    return [*rows, *_other_rows(resources, firewalls, read_types)]
+    return [*rows, *_build_other_rows(resources, firewalls, read_types)]
 
 
 def is_firewall_issue(row: FirewallCheckRow) -> bool:
@@ -149,13 +149,17 @@ async def read_exported_firewalls(resources: ExportedResources) -> list[Firewall
     return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
 
 
-def _verdicts(
+def _build_rows(
     firewall: Firewall, sources: RuleSources, question: Question
 ) -> Iterator[FirewallCheckRow]:
     admission = evaluate_rules(firewall, sources)
     for tag, region, addresses in question.asked():
         name = question.name(tag, region)
-        checked = _unknown(name) if addresses is None else check_firewall(admission, addresses)
+        checked = (
+            _build_unknown_verdict(name)
+            if addresses is None
+            else check_firewall(admission, addresses)
+        )
         yield {
             "resource": firewall.id,
             "kind": firewall.kind,
@@ -169,7 +173,7 @@ def _verdicts(
         }
 
 
-def _unknown(name: str) -> TagVerdict:
+def _build_unknown_verdict(name: str) -> TagVerdict:
     return TagVerdict(
         verdict=Verdict.UNKNOWN,
         by_version={},
@@ -178,7 +182,7 @@ def _unknown(name: str) -> TagVerdict:
     )
 
 
-def _other_rows(
+def _build_other_rows(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
 ) -> Iterator[FirewallCheckRow]:
     """Yield a row for each other resource, and for each file without a resource."""
@@ -186,17 +190,17 @@ def _other_rows(
     for resource_id, resource in resources.by_id.items():
         if resource_id not in checked:
             resource_type = str(resource["type"])
-            verdict, message = _verdict_by_type(resource_type.lower(), read_types)
+            verdict, message = _judge_by_type(resource_type.lower(), read_types)
             if verdict and "properties" not in resource:
                 message = "no_properties: export the resource from Azure Resource Manager"
             if any(resource_id.startswith(f"{one}/") for one in checked):
                 verdict, message = None, PART_OF_A_FIREWALL
-            yield _row(str(resource["id"]), resource_type, verdict, message)
+            yield _build_row(str(resource["id"]), resource_type, verdict, message)
     for unread in resources.unread:
-        yield _row(unread.place, "file", None, unread.reason)
+        yield _build_row(unread.place, "file", None, unread.reason)
 
 
-def _verdict_by_type(resource_type: str, read_types: Collection[str]) -> tuple[Verdict | None, str]:
+def _judge_by_type(resource_type: str, read_types: Collection[str]) -> tuple[Verdict | None, str]:
     if resource_type in read_types:
         return (
             Verdict.UNKNOWN,
@@ -209,7 +213,7 @@ def _verdict_by_type(resource_type: str, read_types: Collection[str]) -> tuple[V
     return None, "not_a_firewall"
 
 
-def _row(resource: str, kind: str, verdict: Verdict | None, message: str) -> FirewallCheckRow:
+def _build_row(resource: str, kind: str, verdict: Verdict | None, message: str) -> FirewallCheckRow:
     return {
         "resource": resource,
         "kind": kind,

@@ -100,18 +100,20 @@ def check(
     tags = read_list(service_tags)
     question = Question(
         tags=tags,
-        regions=[canonical_region(one, tags) for one in region or ()],
+        regions=[find_canonical_region(one, tags) for one in region or ()],
         also_required=_parse_tags(also_required),
     )
     exported = read_exported(firewalls)
     rows = asyncio.run(check_network(exported, question, with_fixes=show_fix is not None))
-    printer.print({"items": [_plain(row) for row in rows]}, lambda: _text(rows, show_fix))
-    echo(_summary(rows), err=True)
+    printer.print(
+        {"items": [_build_json_row(row) for row in rows]}, lambda: _format_text(rows, show_fix)
+    )
+    echo(_format_summary(rows), err=True)
     if fail_on:
         _fail_on_issues(rows)
 
 
-def _plain(row: FirewallCheckRow) -> dict[str, object]:
+def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
     """Return a row whose fix is an object, as JSON has it."""
     return {
         name: asdict(value) if isinstance(value, FirewallFix) else value
@@ -119,10 +121,10 @@ def _plain(row: FirewallCheckRow) -> dict[str, object]:
     }
 
 
-def _text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
+def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
     """Return the required tags that each firewall lacks first, and the fixes."""
     shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
-    table = Listing(columns=_columns(shown), items=sorted(shown, key=_rank), note=_note)
+    table = Listing(columns=_build_columns(shown), items=sorted(shown, key=_rank), note=_note)
     found = {row["resource"]: one for row in rows if language and (one := row.get("fix"))}
     fixes = [
         Text(f"\n{format_fix(asdict(one), language)}", no_wrap=True, overflow="ignore")
@@ -136,11 +138,11 @@ def _rank(row: FirewallCheckRow) -> int:
     return list(_STYLES).index(row["verdict"])
 
 
-def _columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
-    names = Counter(_short(one) for one in {row["resource"] for row in rows})
+def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
+    names = Counter(_format_short_name(one) for one in {row["resource"] for row in rows})
 
     def name(row: FirewallCheckRow) -> str:
-        short = _short(row["resource"])
+        short = _format_short_name(row["resource"])
         if names[short] == 1:
             return short
         file, is_in_file, _ = row["resource"].partition("!")
@@ -152,18 +154,18 @@ def _columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
         Column("Kind", lambda row: row["kind"].replace("_", " ")),
         Column("Region", lambda row: row["region"] or "", Kind.WORD),
         Column("Tag", lambda row: row["tag"] if len(tags) > 1 else "", Kind.WORD),
-        Column("Verdict", _verdict, Kind.WORD),
+        Column("Verdict", _format_verdict, Kind.WORD),
         Column("Missing", lambda row: len(row["missing_prefixes"]), Kind.NUMBER),
     )
 
 
-def _short(resource: str) -> str:
+def _format_short_name(resource: str) -> str:
     """Return the name of a resource; of a file that could not be read, its path."""
     file, is_in_file, identity = resource.partition("!")
     return identity.rpartition("/")[2] if is_in_file else short_names(file)
 
 
-def _verdict(row: FirewallCheckRow) -> Text:
+def _format_verdict(row: FirewallCheckRow) -> Text:
     verdict = row["verdict"]
     return Text((verdict or "not read").replace("_", " "), style=_STYLES[verdict])
 
@@ -201,7 +203,7 @@ def _parse_tags(names: str) -> list[str]:
     return tags
 
 
-def canonical_region(region: str, tags: ServiceTagList) -> str:
+def find_canonical_region(region: str, tags: ServiceTagList) -> str:
     """Return a region as the list spells it; end the command if the list does not contain it."""
     known = tags.regions(PROTECTED_TAG)
     for one in known:
@@ -211,7 +213,7 @@ def canonical_region(region: str, tags: ServiceTagList) -> str:
     raise typer.Exit(1)
 
 
-def _summary(rows: Sequence[FirewallCheckRow]) -> str:
+def _format_summary(rows: Sequence[FirewallCheckRow]) -> str:
     """Return the count of each verdict by tag."""
     tags = dict.fromkeys((row["tag"], row["required"]) for row in rows if row["verdict"])
     lines = []

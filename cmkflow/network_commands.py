@@ -26,7 +26,7 @@ from cmkflow.pager import NoPager
 from cmkflow.printing import AnswerPrinter
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 from cmkflow.trigger_hosts_text import format_trigger_hosts
 from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import (
@@ -61,21 +61,21 @@ def show_changes_between_lists(
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     old, new = read_list(before), read_list(after)
     try:
-        found = _changes(old, new, tag)
+        found = _list_changes(old, new, tag)
     except ValueError as err:
         echo(f"{before}, {after}: {err}", err=True)
         raise typer.Exit(1) from None
     items = [asdict(one) for one in found]
     printer.print({"items": items}, lambda: _change_table(_REGION, items) if items else Text(""))
-    echo(f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_totals(found)}.", err=True)
+    echo(f"{tag}, from {_list_name(old)} to {_list_name(new)}: {_format_totals(found)}.", err=True)
 
 
 def _change_table(name: Column, changes: Sequence[Any]) -> Listing:
     """Return the address ranges that were added and removed, by region."""
-    return Listing(columns=(name, *_COUNTS), items=changes, note=_ranges, is_full=True)
+    return Listing(columns=(name, *_COUNTS), items=changes, note=_format_ranges, is_full=True)
 
 
-def _ranges(change: Any) -> str:
+def _format_ranges(change: Any) -> str:
     signs = (("+", change["added"]), ("-", change["removed"]))
     return " ".join(f"{sign}{one}" for sign, ranges in signs for one in ranges)
 
@@ -95,8 +95,8 @@ def _format_versions(answer: Any) -> RenderableType:
     newest = answer["items"][0]
     lines: list[RenderableType] = [
         Text(
-            f"List {newest['change_number']}, first read {minute(newest['first_seen_at'])}, "
-            f"last read {minute(newest['last_checked_at'])} UTC."
+            f"List {newest['change_number']}, first read {format_minute(newest['first_seen_at'])}, "
+            f"last read {format_minute(newest['last_checked_at'])} UTC."
         )
     ]
     for one in answer["items"]:
@@ -108,7 +108,7 @@ def _format_versions(answer: Any) -> RenderableType:
 def _format_version(one: Any) -> Iterator[RenderableType]:
     is_open = " (open)" if one["reason_code"] else ""
     lists = f"{one['previous_change_number']} to {one['change_number']}"
-    heading = f"{minute(one['first_seen_at'])} UTC: list {lists}{is_open}"
+    heading = f"{format_minute(one['first_seen_at'])} UTC: list {lists}{is_open}"
     yield Text(heading, style="bold")
     yield _change_table(_TAG, one["changes"])
     for firewall in one["affected_firewalls"]:
@@ -158,7 +158,9 @@ def show_trigger_hosts(
     return {"items": plans}
 
 
-def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[AddressRangeChange]:
+def _list_changes(
+    old: ServiceTagList, new: ServiceTagList, tag: str
+) -> Sequence[AddressRangeChange]:
     if not any(one.find(tag) or one.regions(tag) for one in (old, new)):
         raise ValueError(f"neither list contains the service tag {tag}")
     return changes(old, new, tag)
@@ -168,7 +170,7 @@ def _list_name(tags: ServiceTagList) -> str:
     return f"list {tags.change_number}" if tags.change_number else "a list without a number"
 
 
-def _totals(found: Sequence[AddressRangeChange]) -> str:
+def _format_totals(found: Sequence[AddressRangeChange]) -> str:
     added = sum(len(one.added) for one in found)
     removed = sum(len(one.removed) for one in found)
     return f"{added} added, {removed} removed" if found else "nothing changed"

@@ -47,17 +47,17 @@ class JmesPathQuery:
         """Parse the expression; raise `BadParameter`."""
         import jmespath
 
-        with _as_bad_parameter():
+        with _raise_bad_parameter():
             self._compiled = jmespath.compile(expression)
 
     def of(self, answer: Any) -> Any:
         """Return the result for an answer; raise `BadParameter`."""
-        with _as_bad_parameter():
+        with _raise_bad_parameter():
             return self._compiled.search(answer)
 
 
 @contextmanager
-def _as_bad_parameter() -> Iterator[None]:
+def _raise_bad_parameter() -> Iterator[None]:
     from jmespath.exceptions import JMESPathError
 
     try:
@@ -67,33 +67,33 @@ def _as_bad_parameter() -> Iterator[None]:
         raise typer.BadParameter(f"invalid JMESPath: {text}", param_hint="--query") from None
 
 
-def for_programs(answer: Any, output: OutputFormat) -> str:
+def format_for_programs(answer: Any, output: OutputFormat) -> str:
     """Return an answer as JSON, or its rows as TSV or CSV with nested values as JSON."""
     match output:
         case OutputFormat.TSV:
-            lines = ("\t".join(map(one_field, row)) for row in _values(_rows(answer)))
+            lines = ("\t".join(map(one_field, row)) for row in _list_values(_list_rows(answer)))
             return "\n".join(lines)
         case OutputFormat.CSV:
-            return _csv(_rows(answer))
+            return _format_csv(_list_rows(answer))
     return json.dumps(answer)
 
 
-def _rows(answer: Any) -> Sequence[Any]:
+def _list_rows(answer: Any) -> Sequence[Any]:
     """Return the rows of an answer: its items, or the answer itself as one row."""
     if isinstance(answer, Mapping) and isinstance(answer.get("items"), list):
         answer = answer["items"]
     return cast("Sequence[Any]", answer) if isinstance(answer, list) else [answer]
 
 
-def _values(rows: Iterable[Any]) -> Iterable[list[str]]:
+def _list_values(rows: Iterable[Any]) -> Iterable[list[str]]:
     for row in rows:
         if isinstance(row, Mapping):
-            yield [_text(value) for value in row.values()]
+            yield [_format_value(value) for value in row.values()]
         else:
-            yield [_text(value) for value in (row if isinstance(row, list) else [row])]
+            yield [_format_value(value) for value in (row if isinstance(row, list) else [row])]
 
 
-def _csv(rows: Sequence[Any]) -> str:
+def _format_csv(rows: Sequence[Any]) -> str:
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     names = list(dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row))
@@ -101,21 +101,21 @@ def _csv(rows: Sequence[Any]) -> str:
         writer.writerow(names)
     for row in rows:
         if isinstance(row, Mapping):
-            writer.writerow([_cell(row.get(name)) for name in names])
+            writer.writerow([_format_csv_cell(row.get(name)) for name in names])
         else:
-            writer.writerow(map(_cell, row if isinstance(row, list) else [row]))
+            writer.writerow(map(_format_csv_cell, row if isinstance(row, list) else [row]))
     return target.getvalue().rstrip("\n")
 
 
-def _text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _cell(value: Any) -> str:
+def _format_csv_cell(value: Any) -> str:
     """Return a CSV cell, escaped so that spreadsheets read no formula."""
-    return spreadsheet_cell(value) if isinstance(value, str) else _text(value)
+    return spreadsheet_cell(value) if isinstance(value, str) else _format_value(value)
 
 
 def one_field(text: str) -> str:

@@ -72,11 +72,11 @@ def show_plan(
     return Shown(
         answer=answer,
         show=lambda found: plan_text(found, remediation, is_full=is_full),
-        next_commands=[] if is_full else _next_commands(answer, remediation),
+        next_commands=[] if is_full else _format_next_commands(answer, remediation),
     )
 
 
-def _next_commands(answer: Any, remediation: str) -> list[str]:
+def _format_next_commands(answer: Any, remediation: str) -> list[str]:
     """Return the commands that approve the plan, and show all of it."""
     waits = any(plan["awaiting_flow_ids"] for plan in answer["items"])
     shows = [f"cmkflow plan show {remediation} --full"] if answer["items"] else []
@@ -173,7 +173,7 @@ def _confirm_versions(
         console.print(plan_text({"items": waiting}, remediation), Text(), crop=False)
     number = 0
     for plan in waiting:
-        excluded = _excluded_flows(plan, except_flows)
+        excluded = _find_excluded_flows(plan, except_flows)
         number += len(plan["awaiting_flow_ids"]) - len(excluded)
         console.print(approval_text(plan, remediation, excluded), crop=False)
     if not yes:
@@ -181,7 +181,7 @@ def _confirm_versions(
     return [plan["version"] for plan in waiting]
 
 
-def _excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
+def _find_excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
     """Return the ids of the flows that this approval excludes."""
     named = {one.lower() for one in except_flows}
     waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]]

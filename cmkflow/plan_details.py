@@ -18,8 +18,8 @@ def plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
     """Yield all flows with their planned changes, and the firewalls and hosts of the plan."""
     for item in items:
         yield Text()
-        yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
-    yield from _network(plan["environment_job"]["firewall_issues"])
+        yield from _format_item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
+    yield from _format_network(plan["environment_job"]["firewall_issues"])
     for one in plan["trigger_hosts"]:
         doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
         flows = number_of(len(one["flows"]), "flow")
@@ -31,7 +31,7 @@ def plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
         yield Paragraph(text=", ".join(one["prefixes"]))
 
 
-def _item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
+def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
     action = ACTION_WORDS.get(item["action"], item["action"])
     style = _STYLES.get(item["action"], "bold")
     mark = ("  awaits approval", "yellow") if is_awaiting else ""
@@ -57,7 +57,7 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
         )
 
 
-def _network(issues: Any) -> Iterator[RenderableType]:
+def _format_network(issues: Any) -> Iterator[RenderableType]:
     for issue in issues:
         yield Text()
         count = max(issue["flow_count"], len(issue["workflow_ids"]))

@@ -92,13 +92,14 @@ class PlanSummary:
         denied = [one for one in flows if one["workflow_id"] in self.firewalls]
         if denied:
             names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})
-            yield f"{_flows(denied)} may be blocked by firewalls: {names_of(names, _NAMED)}"
+            yield f"{_format_flows(denied)} may be blocked by firewalls: {names_of(names, _NAMED)}"
         if manual := [one for one in flows if manual_callers(one)]:
-            yield f"{_flows(manual)} with callers that only a person can change"
+            yield f"{_format_flows(manual)} with callers that only a person can change"
         if unknown := [one for one in flows if one["unknowns"]]:
-            yield f"{_flows(unknown)} with unknowns: facts that the app cannot read before the copy"
+            number = _format_flows(unknown)
+            yield f"{number} with unknowns: facts that the app cannot read before the copy"
         if cut := [one for one in flows if one["action"] == PlannedAction.CUT_OVER]:
-            yield f"{_flows(cut)} cut over: original and copy are both off for a moment"
+            yield f"{_format_flows(cut)} cut over: original and copy are both off for a moment"
 
     def change_count(self, flows: Sequence[Any]) -> str:
         """Return the number of planned changes of these flows."""
@@ -117,12 +118,14 @@ def approval_text(plan: Any, remediation: str, excluded: Collection[str]) -> Ren
     one = PlanSummary(plan)
     awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting]
     flows = [flow for flow in awaiting if flow["workflow_id"] not in excluded]
-    lines = [f"{_flows(flows)}, {one.change_count(flows)}", *one.lines(flows)]
+    lines = [f"{_format_flows(flows)}, {one.change_count(flows)}", *one.lines(flows)]
     if excluded:
         names = [flow["display_name"] for flow in awaiting if flow["workflow_id"] in excluded]
         lines.append(f"Excluded from the approval: {', '.join(names)}")
     if one.needs_changes:
-        lines.append(f"Not included, because they need changes first: {_flows(one.needs_changes)}")
+        lines.append(
+            f"Not included, because they need changes first: {_format_flows(one.needs_changes)}"
+        )
     left = f"Approve plan: {one.name} · #{remediation[:8]}"
     head = Headline(left=left, right=f"version {plan['version']}")
     return Group(head, *(Paragraph(text=line) for line in lines))
@@ -137,9 +140,11 @@ def manual_callers(item: Any) -> list[Any]:
 
 def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[RenderableType]:
     job = one.plan["environment_job"]
-    yield Headline(left=f"Plan: {one.name} · #{remediation[:8]}", right=_state(job), style="yellow")
-    yield Text(_totals(one))
-    yield Text(_version(one))
+    yield Headline(
+        left=f"Plan: {one.name} · #{remediation[:8]}", right=_format_state(job), style="yellow"
+    )
+    yield Text(_format_totals(one))
+    yield Text(_format_version(one))
     accepted = list(one.lines(one.included))
     shown = job["findings"] if is_full else [short_names(text) for text in job["findings"]]
     shown = shown if is_full else shown[:_FINDINGS]
@@ -159,10 +164,10 @@ def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[Rendera
     if one.needs_changes:
         yield Text(f"\nNeeds changes first ({len(one.needs_changes)})", style="bold yellow")
         yield Listing(columns=_NEEDED_COLUMNS, items=one.needs_changes)
-    yield from _firewalls(one)
+    yield from _format_firewalls(one)
 
 
-def _firewalls(one: PlanSummary) -> Iterator[RenderableType]:
+def _format_firewalls(one: PlanSummary) -> Iterator[RenderableType]:
     issues = one.plan["environment_job"]["firewall_issues"]
     if not issues:
         return
@@ -184,13 +189,13 @@ def _firewalls(one: PlanSummary) -> Iterator[RenderableType]:
     yield Command(label="Fix", command=f"cmkflow network fix --environment {environment}")
 
 
-def _state(job: Any) -> str:
+def _format_state(job: Any) -> str:
     if job["state"] != "awaiting_approval" and job["approved_by"]:
         return f"Approved by {job['approved_by']}"
     return str(job["state"]).replace("_", " ").capitalize()
 
 
-def _totals(one: PlanSummary) -> str:
+def _format_totals(one: PlanSummary) -> str:
     counts = Counter(item["action"] for item in one.plan["items"])
     at_risk = sum(bool(one.risk(item)) for item in one.included)
     parts = (
@@ -202,7 +207,7 @@ def _totals(one: PlanSummary) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _version(one: PlanSummary) -> str:
+def _format_version(one: PlanSummary) -> str:
     job = one.plan["environment_job"]
     expires = job["approval_expires_at"]
     ends = f"approval expires {expires[:10]}" if one.awaiting and expires else ""
@@ -216,18 +221,18 @@ def _sort_key(item: Any) -> tuple[bool, int, str]:
     )
 
 
-def _flows(flows: Sequence[Any]) -> str:
+def _format_flows(flows: Sequence[Any]) -> str:
     return number_of(len(flows), "flow")
 
 
-def _action(item: Any) -> str:
+def _format_action(item: Any) -> str:
     action = str(item["action"])
     return _SHORT.get(action, ACTION_WORDS.get(action, action)).capitalize()
 
 
 _COLUMNS = (
     Column("Flow", lambda one: one["display_name"]),
-    Column("Action", _action, Kind.WORD),
+    Column("Action", _format_action, Kind.WORD),
     Column("Callers", lambda one: len(one["callers"]), Kind.NUMBER),
 )
 _NEEDED_COLUMNS = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from cmkflow.output import JmesPathQuery, OutputFormat, for_programs
+from cmkflow.output import JmesPathQuery, OutputFormat, format_for_programs
 from cmkflow.pager import print_text
 from cmkflow.terminal import echo
 
@@ -30,7 +30,7 @@ class AnswerPrinter:
 
     def program(self, answer: Any) -> str:
         """Return the answer for programs."""
-        return for_programs(self._query.of(answer) if self._query else answer, self._output)
+        return format_for_programs(self._query.of(answer) if self._query else answer, self._output)
 
     def print(self, answer: Any, show: Callable[[], RenderableType]) -> None:
         """Print the text that `show` returns, or the answer for programs."""

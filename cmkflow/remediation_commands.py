@@ -20,8 +20,8 @@ from cmkflow.names import (
 from cmkflow.paragraphs import names_of
 from cmkflow.remediation_tables import (
     counted,
+    format_unreadable_rows,
     remediation_table,
-    unreadable,
 )
 from cmkflow.remediation_text import remediation_detail
 from cmkflow.signed_in_name import Name
@@ -49,7 +49,7 @@ def _format_start(answer: Any) -> Text:
 
 
 def _format_action(answer: Any, done: str = "cancelled or rolled back") -> RenderableType:
-    lines = [counted(answer["flow_count"], "job", done), *unreadable(answer)]
+    lines = [counted(answer["flow_count"], "job", done), *format_unreadable_rows(answer)]
     if answer["flow_count"] and answer["kill_switch_on"]:
         flow_names = names_of(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
@@ -158,7 +158,7 @@ def _format_retry(answer: Any) -> RenderableType:
     lines = [Text(f"Nothing was retried. {answer['message']}", style="bold yellow")]
     if answer["fix"]:
         lines.append(Text(f"Fix: {answer['fix']}"))
-    return Group(*lines, *unreadable(answer))
+    return Group(*lines, *format_unreadable_rows(answer))
 
 
 def retry_remediation(

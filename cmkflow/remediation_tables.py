@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import Paragraph
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 from shared.domain.plans.display_text import format_state
 
 
@@ -21,10 +21,10 @@ def counted(number: int, noun: str, participle: str) -> Text:
 def remediation_table(answer: Any) -> RenderableType:
     """Return one row for each remediation, and a line for each row that cannot be read."""
     listing = Listing(columns=_COLUMNS, items=answer["items"], note=_note, next=answer["next"])
-    return Group(listing, *unreadable(answer))
+    return Group(listing, *format_unreadable_rows(answer))
 
 
-def unreadable(answer: Any) -> Iterable[RenderableType]:
+def format_unreadable_rows(answer: Any) -> Iterable[RenderableType]:
     """Yield each row that this version of the app cannot read, and its fix."""
     for one in answer["unreadable_rows"]:
         text = f"Cannot read row {'/'.join(one['row'])}: {one['message']}"
@@ -32,7 +32,7 @@ def unreadable(answer: Any) -> Iterable[RenderableType]:
         yield Paragraph(text=one["fix"])
 
 
-def both_off(number: int, where: str) -> str:
+def format_both_off_warning(number: int, where: str) -> str:
     """Return a warning if originals and copies are both off, else an empty text."""
     if not number:
         return ""
@@ -40,10 +40,10 @@ def both_off(number: int, where: str) -> str:
 
 
 def _note(item: Any) -> str:
-    return both_off(item["progress"]["both_off_count"], "cmkflow remediation show")
+    return format_both_off_warning(item["progress"]["both_off_count"], "cmkflow remediation show")
 
 
-def _source(item: Any) -> str:
+def _format_source(item: Any) -> str:
     """Return the idempotency key of a manual start, else the start source, because event ids are
     long.
     """
@@ -52,15 +52,15 @@ def _source(item: Any) -> str:
     return str(idempotency_key) if source == "api_request" else source.replace("_", " ")
 
 
-def _state(item: Any) -> str:
+def _format_state(item: Any) -> str:
     return format_state(item["progress"]["state"], item["progress"]["not_migrated"])
 
 
 _COLUMNS = (
     Column("Remediation", lambda one: one["remediation"]["id"], Kind.ID),
-    Column("Created (UTC)", lambda one: minute(one["remediation"]["created_at"]), Kind.WORD),
+    Column("Created (UTC)", lambda one: format_minute(one["remediation"]["created_at"]), Kind.WORD),
     Column("Mode", lambda one: one["remediation"]["mode"], Kind.WORD),
-    Column("Source", _source, is_optional=True),
-    Column("State", _state, Kind.WORD),
+    Column("Source", _format_source, is_optional=True),
+    Column("State", _format_state, Kind.WORD),
     Column("Blocked", lambda one: one["progress"]["action_required_count"], Kind.NUMBER),
 )

@@ -15,9 +15,9 @@ from cmkflow.paragraphs import (
     names_of,
     short_names,
 )
-from cmkflow.remediation_tables import both_off, unreadable
+from cmkflow.remediation_tables import format_both_off_warning, format_unreadable_rows
 from cmkflow.run_archive_tables import archive_and_deletion_lines, number_of
-from cmkflow.timestamps import when
+from cmkflow.timestamps import format_time_left_or_date
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.display_text import format_not_migrated, format_state
 from shared.reason import Reason
@@ -33,15 +33,15 @@ def remediation_detail(answer: Any, *, is_full: bool = False) -> RenderableType:
 
     With `is_full`, also return every job, reason and note.
     """
-    parts: list[RenderableType] = [*_head(answer), *_actions(answer, is_full=is_full)]
+    parts: list[RenderableType] = [*_format_head(answer), *_format_actions(answer, is_full=is_full)]
     every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_sort_key)
     if is_full:
-        parts += [Text(), _jobs(every, answer["remediation"]["mode"], is_full=True)]
-        parts += _notes(every)
+        parts += [Text(), _format_jobs(every, answer["remediation"]["mode"], is_full=True)]
+        parts += _format_notes(every)
     ends: list[RenderableType] = [
         *archive_and_deletion_lines(answer),
-        *unreadable(answer),
-        *_history(answer),
+        *format_unreadable_rows(answer),
+        *_format_history(answer),
     ]
     if ends:
         parts.append(Text())
@@ -52,9 +52,9 @@ def remediation_progress(answer: Any) -> RenderableType:
     """Return the actions required, and every job that has not succeeded."""
     jobs = [*answer["environment_jobs"], *answer["flow_jobs"]]
     shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_sort_key)
-    jobs_table = _jobs(shown, answer["remediation"]["mode"])
+    jobs_table = _format_jobs(shown, answer["remediation"]["mode"])
     table: list[RenderableType] = [Text(), jobs_table] if shown else []
-    return Group(*_head(answer), *_actions(answer, is_full=False), *table)
+    return Group(*_format_head(answer), *_format_actions(answer, is_full=False), *table)
 
 
 def watched_lines(answer: Any) -> dict[str, str]:
@@ -63,11 +63,13 @@ def watched_lines(answer: Any) -> dict[str, str]:
     lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         state = f"{job['state']} ({job['reason_code']})" if job["reason_code"] else job["state"]
-        lines[f"{_id(job)} {_name(job)}"] = f"{state}: {_why(job, remediation['mode'])}"
+        lines[f"{_format_id(job)} {_name(job)}"] = (
+            f"{state}: {_format_why_waiting(job, remediation['mode'])}"
+        )
     return lines
 
 
-def _head(answer: Any) -> Iterator[RenderableType]:
+def _format_head(answer: Any) -> Iterator[RenderableType]:
     remediation, progress = answer["remediation"], answer["progress"]
     names = [_name(job) for job in answer["environment_jobs"]]
     mode = remediation["mode"].replace("_", " ").capitalize()
@@ -78,7 +80,7 @@ def _head(answer: Any) -> Iterator[RenderableType]:
     yield Headline(left=left, right=state[0].upper() + state[1:], style=style)
     by = remediation["started_by"] or remediation["start_source"].replace("_", " ")
     yield Text(f"Started by {by}, {remediation['created_at'][:16].replace('T', ' ')} UTC")
-    if text := both_off(progress["both_off_count"], "fix these first"):
+    if text := format_both_off_warning(progress["both_off_count"], "fix these first"):
         yield Text(text, style="bold red")
     counts = [f"{number} {state}" for state, number in progress["flow_states"].items()]
     if needed := len(answer["needs_changes"]):
@@ -87,14 +89,14 @@ def _head(answer: Any) -> Iterator[RenderableType]:
         yield Text(f"Flows: {' · '.join(counts)}".replace("_", " "))
     yield from (Paragraph(text=one) for one in format_not_migrated(progress["not_migrated"]))
     if progress["next_check_at"]:
-        yield Text(f"Next check {when(progress['next_check_at'])}")
+        yield Text(f"Next check {format_time_left_or_date(progress['next_check_at'])}")
 
 
-def _actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
+def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
     """Yield each action required once, with the next command at its end."""
     identity, progress = answer["remediation"]["id"], answer["progress"]
     if progress["state"] == "awaiting_approval":
-        expires = when(progress["approval_expires_at"])
+        expires = format_time_left_or_date(progress["approval_expires_at"])
         yield Text(f"\nPlan awaits approval; it expires {expires}", style="bold yellow")
         yield Command(label="Then", command=f"cmkflow approve {identity}")
     groups: dict[tuple[str, str], list[Any]] = {}
@@ -106,7 +108,7 @@ def _actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
     for (state, code), alike in sorted(groups.items(), key=lambda one: -len(one[1])):
         title = f"{state}: {code}" if code else state
         yield Text(f"\n{title[0].upper()}{title[1:]} ({len(alike)})", style="bold red")
-        yield from _reasons(alike, is_full=is_full)
+        yield from _format_reasons(alike, is_full=is_full)
         if code == Reason.FIREWALL_DENIES:
             environment = environments[alike[0]["environment_id"]]
             name = as_argument(_name(environment), environment["environment_id"])
@@ -116,11 +118,11 @@ def _actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
         )
     if needed := answer["needs_changes"]:
         yield Text(f"\nNeeds changes first ({len(needed)})", style="bold yellow")
-        yield from _reasons(needed, is_full=is_full)
+        yield from _format_reasons(needed, is_full=is_full)
         yield Command(label="See", command=f"cmkflow plan show {identity} --needs-changes")
 
 
-def _reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
+def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
     """Yield each message and fix once, with the flows that they are about."""
     alike: dict[tuple[str, str], list[str]] = {}
     for item in items:
@@ -143,9 +145,14 @@ def _reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]
         yield Paragraph(text=f"{number_of(more, 'more reason')}: --full")
 
 
-def _jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
+def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
     """Return two lines for each job: its state, and why it waits."""
-    return Listing(columns=_COLUMNS, items=jobs, note=lambda job: _why(job, mode), is_full=is_full)
+    return Listing(
+        columns=_COLUMNS,
+        items=jobs,
+        note=lambda job: _format_why_waiting(job, mode),
+        is_full=is_full,
+    )
 
 
 def _sort_key(job: Any) -> tuple[bool, bool, bool]:
@@ -162,11 +169,11 @@ def _name(job: Any) -> str:
     return str(job.get("display_name") or job["environment_name"] or job["environment_id"])
 
 
-def _id(job: Any) -> str:
+def _format_id(job: Any) -> str:
     return str(job.get("original_id") or job["environment_id"])
 
 
-def _why(job: Any, asked: str) -> str:
+def _format_why_waiting(job: Any, asked: str) -> str:
     """Return why a job waits, or why an environment has another mode than requested."""
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
@@ -178,7 +185,7 @@ def _step(job: Any) -> str:
     return "" if step == job["state"] else str(step)
 
 
-def _notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
+def _format_notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
     """Yield each note once, with the jobs that it is about."""
     about: dict[str, list[str]] = {}
     for job in jobs:
@@ -188,7 +195,7 @@ def _notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
         yield Paragraph(text=f"Note: {note} [{names_of(names, _NAMED)}]", indent=0)
 
 
-def _history(answer: Any) -> list[RenderableType]:
+def _format_history(answer: Any) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         for change in job["history"]:
@@ -201,8 +208,8 @@ def _history(answer: Any) -> list[RenderableType]:
 
 _COLUMNS = (
     Column("Environment / flow", _name),
-    Column("Id", _id, Kind.ID),
+    Column("Id", _format_id, Kind.ID),
     Column("State", lambda job: job["state"], Kind.WORD),
     Column("Step", _step, Kind.WORD),
-    Column("Next", lambda job: when(job["next_check_at"]), Kind.WORD),
+    Column("Next", lambda job: format_time_left_or_date(job["next_check_at"]), Kind.WORD),
 )

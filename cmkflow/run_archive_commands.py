@@ -15,7 +15,7 @@ from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
 from cmkflow.run_archive_tables import window_text
 from cmkflow.terminal import Terminal
-from cmkflow.timestamps import minute
+from cmkflow.timestamps import format_minute
 
 app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")
 
@@ -24,7 +24,7 @@ _COLUMNS = (
     Column("Flow", itemgetter("display_name")),
     Column("State", itemgetter("state"), Kind.WORD),
     Column("Runs", itemgetter("runs"), Kind.NUMBER),
-    Column("Oldest (UTC)", lambda one: minute(one["oldest_run_at"]), Kind.WORD),
+    Column("Oldest (UTC)", lambda one: format_minute(one["oldest_run_at"]), Kind.WORD),
     Column("Parts", lambda one: len(one["parts"]), Kind.NUMBER),
 )
 

@@ -56,8 +56,8 @@ def sign_in_person(
 
     `show` prints the instructions of a device code; without it, a browser opens.
     """
-    with _as_sign_in_error():
-        client, scopes = _client(who), _scopes(who)
+    with _raise_sign_in_error():
+        client, scopes = _build_client(who), _build_scopes(who)
         if show:
             flow = client.initiate_device_flow(scopes)
             if "user_code" not in flow:
@@ -71,7 +71,7 @@ def sign_in_person(
 
 def sign_in_machine(url: str, who: SignInSession) -> SignInSession:
     """Sign in with this machine's managed identity and store that; raise `SignInError`."""
-    return _store_sign_in(url, who, _machine_token(who))
+    return _store_sign_in(url, who, _request_machine_token(who))
 
 
 def sign_out(url: str) -> bool:
@@ -83,8 +83,8 @@ def sign_out(url: str) -> bool:
     if who is None:
         return False
     if not who.is_machine:
-        with _as_sign_in_error():
-            client = _client(who)
+        with _raise_sign_in_error():
+            client = _build_client(who)
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
     del kept[_address(url)]
@@ -98,11 +98,11 @@ def token_for(url: str) -> str | None:
     if who is None:
         return None
     if who.is_machine:
-        return _machine_token(who)
-    with _as_sign_in_error():
-        client = _client(who)
+        return _request_machine_token(who)
+    with _raise_sign_in_error():
+        client = _build_client(who)
         accounts = client.get_accounts(who.name)
-        answer = client.acquire_token_silent(_scopes(who), accounts[0]) if accounts else None
+        answer = client.acquire_token_silent(_build_scopes(who), accounts[0]) if accounts else None
     return _require_token(answer or {"error_description": "the session has expired"})
 
 
@@ -122,7 +122,7 @@ def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
 
 
 @contextmanager
-def _as_sign_in_error() -> Iterator[None]:
+def _raise_sign_in_error() -> Iterator[None]:
     """Convert exceptions of msal to `SignInError`."""
     import requests
 
@@ -137,7 +137,7 @@ def _as_sign_in_error() -> Iterator[None]:
         raise SignInError(text) from None
 
 
-def _client(who: SignInSession) -> Any:
+def _build_client(who: SignInSession) -> Any:
     import msal
     from msal_extensions import FilePersistence, PersistedTokenCache, build_encrypted_persistence
 
@@ -153,7 +153,7 @@ def _client(who: SignInSession) -> Any:
     )
 
 
-def _machine_token(who: SignInSession) -> str:
+def _request_machine_token(who: SignInSession) -> str:
     import msal
     import requests
 
@@ -179,7 +179,7 @@ def _require_token(answer: dict[str, Any]) -> str:
     return str(answer["access_token"])
 
 
-def _scopes(who: SignInSession) -> list[str]:
+def _build_scopes(who: SignInSession) -> list[str]:
     return [f"{who.audience or who.client_id}/.default"]
 
 

@@ -12,8 +12,8 @@ from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import Command, Headline, Paragraph, short_command, short_names
-from cmkflow.remediation_tables import unreadable
-from cmkflow.timestamps import minute, until, when
+from cmkflow.remediation_tables import format_unreadable_rows
+from cmkflow.timestamps import format_minute, format_time_left, format_time_left_or_date
 from shared.domain.plans.display_text import count_undecided, format_not_migrated
 
 #: Kinds shown in red.
@@ -39,30 +39,33 @@ def register(group: typer.Typer) -> None:
 def status_text(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the answer of `GET /api/status` for 80 columns, actions required first."""
     return Group(
-        *_pending_actions(answer, is_full=is_full),
-        *_environments(answer["environments"]),
-        *_totals(answer),
-        *_ongoing(answer["ongoing"]),
-        *unreadable(answer),
+        *_format_pending_actions(answer, is_full=is_full),
+        *_format_environments(answer["environments"]),
+        *_format_totals(answer),
+        *_format_ongoing_work(answer["ongoing"]),
+        *format_unreadable_rows(answer),
     )
 
 
 def status_lines(answer: Any) -> dict[str, str]:
     """Return a line for each action required and each environment, by name."""
-    lines = {_environment(one): f"{one['state']}: {_flows(one)}" for one in answer["environments"]}
+    lines = {
+        _format_environment(one): f"{one['state']}: {_format_flows(one)}"
+        for one in answer["environments"]
+    }
     waiting = {one["title"]: f"{one['message']} {one['fix']}" for one in answer["pending_actions"]}
     return {**waiting, **lines}
 
 
-def _environment(one: Any) -> str:
+def _format_environment(one: Any) -> str:
     return str(one["environment_name"] or one["environment_id"])
 
 
-def _flows(environment: Any) -> str:
+def _format_flows(environment: Any) -> str:
     return ", ".join(f"{count} {state}" for state, count in environment["flows"].items())
 
 
-def _pending_actions(answer: Any, *, is_full: bool) -> Iterable[RenderableType]:
+def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[RenderableType]:
     actions, at = answer["pending_actions"], f"updated {timestamps.now():%H:%M} UTC"
     if not actions:
         left = count_undecided(answer["not_migrated"])
@@ -90,39 +93,39 @@ def _pending_actions(answer: Any, *, is_full: bool) -> Iterable[RenderableType]:
 def _time(one: Any) -> str:
     """Return when an action expires, or since when it is pending; empty if neither is known."""
     if one["expires_at"]:
-        return f" · expires {when(one['expires_at'])}"
-    return f" · since {minute(one['pending_since'])}" if one["pending_since"] else ""
+        return f" · expires {format_time_left_or_date(one['expires_at'])}"
+    return f" · since {format_minute(one['pending_since'])}" if one["pending_since"] else ""
 
 
-def _totals(answer: Any) -> Iterable[RenderableType]:
+def _format_totals(answer: Any) -> Iterable[RenderableType]:
     if left := format_not_migrated(answer["not_migrated"]):
         yield Text(f"\nNot migrated: {sum(answer['not_migrated'].values())}", style="bold")
         yield from (Paragraph(text=line) for line in left)
 
 
-def _environments(environments: Any) -> list[RenderableType]:
+def _format_environments(environments: Any) -> list[RenderableType]:
     return (
         [Text(), Listing(columns=_ENVIRONMENT_COLUMNS, items=environments)] if environments else []
     )
 
 
-def _ongoing(ongoing: Any) -> Iterable[RenderableType]:
+def _format_ongoing_work(ongoing: Any) -> Iterable[RenderableType]:
     if ongoing:
         yield Text("\nIn progress", style="bold")
         yield Listing(columns=_ONGOING_COLUMNS, items=ongoing)
 
 
 _ENVIRONMENT_COLUMNS = (
-    Column("Environment", _environment),
+    Column("Environment", _format_environment),
     Column("State", lambda one: one["state"], Kind.WORD),
-    Column("Flows", _flows),
+    Column("Flows", _format_flows),
     Column("Not migrated", lambda one: sum(one["not_migrated"].values()), Kind.NUMBER),
     Column("Remediation", lambda one: one["remediation_id"], Kind.ID),
 )
 _ONGOING_COLUMNS = (
-    Column("Environment", _environment),
+    Column("Environment", _format_environment),
     Column("Step", lambda one: one["step"]),
     Column("Flows", lambda one: one["count"], Kind.NUMBER),
-    Column("Next check", lambda one: until(one["first_check_at"]), Kind.WORD),
-    Column("Last check", lambda one: when(one["last_check_at"]), Kind.WORD),
+    Column("Next check", lambda one: format_time_left(one["first_check_at"]), Kind.WORD),
+    Column("Last check", lambda one: format_time_left_or_date(one["last_check_at"]), Kind.WORD),
 )

@@ -62,19 +62,19 @@ def with_parameters(fix: FirewallFix, expressions: Expressions) -> FirewallFix:
         known[placeholder] = _Placeholder(said=f"{shown} of the template", type=one.type)
     return replace(
         fix,
-        azure_cli=_commands(fix.azure_cli, known),
-        bicep=_bicep(fix.bicep, known),
-        terraform=_terraform(fix.terraform, known),
+        azure_cli=_format_commands(fix.azure_cli, known),
+        bicep=_format_bicep(fix.bicep, known),
+        terraform=_format_terraform(fix.terraform, known),
     )
 
 
-def _commands(text: str, known: Mapping[str, _Placeholder]) -> str:
+def _format_commands(text: str, known: Mapping[str, _Placeholder]) -> str:
     used = [one for one in known if one in text]
     return "\n".join([*(f"# {one}: {known[one].said}" for one in used), text])
 
 
-def _bicep(text: str, known: Mapping[str, _Placeholder]) -> str:
-    names = _names(text.replace(_HERE, ""), known)
+def _format_bicep(text: str, known: Mapping[str, _Placeholder]) -> str:
+    names = _choose_parameter_names(text.replace(_HERE, ""), known)
     body = _replace_placeholders(text, _BICEP_TEXT, {_HERE: "resourceGroup().id", **names})
     declared = (
         f"// {known[one].said}\nparam {name} {known[one].type}\n" for one, name in names.items()
@@ -82,8 +82,8 @@ def _bicep(text: str, known: Mapping[str, _Placeholder]) -> str:
     return "\n".join([*declared, body])
 
 
-def _terraform(text: str, known: Mapping[str, _Placeholder]) -> str:
-    names = _names(text, known)
+def _format_terraform(text: str, known: Mapping[str, _Placeholder]) -> str:
+    names = _choose_parameter_names(text, known)
     body = _replace_placeholders(
         text, _TERRAFORM_TEXT, {key: f"var.{name}" for key, name in names.items()}
     )
@@ -95,7 +95,7 @@ def _terraform(text: str, known: Mapping[str, _Placeholder]) -> str:
     return "\n".join([*declared, body])
 
 
-def _names(text: str, known: Mapping[str, _Placeholder]) -> dict[str, str]:
+def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dict[str, str]:
     """Return a free parameter name for each placeholder in a text."""
     taken = {*_TAKEN, *re.findall(r"^resource (\w+) ", text, re.MULTILINE)}
     code = "\n".join(line for line in text.splitlines() if not _is_comment(line))

@@ -10,12 +10,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def minute(moment: str | None) -> str:
+def format_minute(moment: str | None) -> str:
     """Return a time of an API answer to the minute, or an empty text for None."""
     return (moment or "")[:16].replace("T", " ")
 
 
-def until(moment: str | None) -> str:
+def format_time_left(moment: str | None) -> str:
     """Return the time left, such as `in 5 min`, or an empty text for None."""
     if moment is None:
         return ""
@@ -29,9 +29,9 @@ def until(moment: str | None) -> str:
     return f"in {round(seconds / _DAY)} days"
 
 
-def when(moment: str | None) -> str:
+def format_time_left_or_date(moment: str | None) -> str:
     """Return the time left, with the hour or date (UTC) if it is longer than an hour."""
-    words = until(moment)
+    words = format_time_left(moment)
     if words.endswith(" h"):
-        return f"{words} ({minute(moment)[11:]})"
-    return f"{words} ({minute(moment)[:10]})" if words.endswith(" days") else words
+        return f"{words} ({format_minute(moment)[11:]})"
+    return f"{words} ({format_minute(moment)[:10]})" if words.endswith(" days") else words

@@ -18,7 +18,12 @@ from shared.domain.jobs.state_machine import NextActor
 def register(group: typer.Typer) -> None:
     """Add `watch` to the top of the command line."""
 
-    @api_command(group, "watch", show=_shown, watched=WatchOptions(lines=_lines, end=_end))
+    @api_command(
+        group,
+        "watch",
+        show=_format_watched,
+        watched=WatchOptions(lines=_format_watched_lines, end=_end),
+    )
     def watch(
         api: ApiClient,
         remediation: Annotated[
@@ -40,11 +45,11 @@ def _is_remediation(answer: Any) -> bool:
     return "remediation" in answer
 
 
-def _shown(answer: Any) -> RenderableType:
+def _format_watched(answer: Any) -> RenderableType:
     return remediation_progress(answer) if _is_remediation(answer) else status_text(answer)
 
 
-def _lines(answer: Any) -> dict[str, str]:
+def _format_watched_lines(answer: Any) -> dict[str, str]:
     return watched_lines(answer) if _is_remediation(answer) else status_lines(answer)
 
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator, model_validator
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import LOCATION, RETRY_AFTER
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
-from functions.http_responses import ApiResponse, ok
+from functions.http_responses import ApiResponse, build_json_response
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
 from shared.domain.finding import FindingLevel
@@ -193,16 +193,16 @@ async def start_assessment(call: ApiRequest[NoQuery, StartAssessmentRequest]) ->
     )
     shown = await assessments.show_assessment(services(), started.id)
     headers = {LOCATION: f"/api/assessments/{started.id}", RETRY_AFTER: str(_SECONDS)}
-    return ok(_ordered(shown), status=202, headers=headers)
+    return build_json_response(_build_job_response(shown), status=202, headers=headers)
 
 
 @endpoint(role=Role.READER, answer=AssessmentJobResponse)
 async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> AssessmentJobResponse:
     """Return the progress of a background assessment, and its result when complete."""
-    return _ordered(await assessments.show_assessment(services(), call.id.lower()))
+    return _build_job_response(await assessments.show_assessment(services(), call.id.lower()))
 
 
-def _ordered(shown: assessments.AssessmentView) -> AssessmentJobResponse:
+def _build_job_response(shown: assessments.AssessmentView) -> AssessmentJobResponse:
     job = shown.job
     return AssessmentJobResponse(
         id=shown.remediation.id,

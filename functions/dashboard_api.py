@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from functions.dashboard.diagrams import DiagramFilter
 from functions.dashboard.environments import environments_page
 from functions.dashboard.flow_lines import FlowFilter
-from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, closed_flows_range
+from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, compute_closed_flows_range
 from functions.dashboard.flow_page import flow_page
 from functions.dashboard.overview import overview_page
 from functions.dashboard.page_layout import PageContext, assets
@@ -150,7 +150,7 @@ class FlowPageQuery(PageQuery):
 )
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the Overview page: actions required, environments and health."""
-    return page(overview_page(_view(call), await show_status(services())))
+    return page(overview_page(_build_page_context(call), await show_status(services())))
 
 
 @endpoint(
@@ -166,7 +166,7 @@ async def show_environments_page(
     query = call.query
     found = await show_environments(services(), with_platform=query.all_environments)
     text = environments_page(
-        _view(call),
+        _build_page_context(call),
         found,
         start=query.start,
         limit=_ENVIRONMENTS_ON_PAGE,
@@ -185,7 +185,7 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
     """Return a page of remediations, newest first."""
     query = call.query
     found = await list_remediations(services(), limit=query.limit, begin=query.begin)
-    return page(list_page(_view(call), found, query.limit))
+    return page(list_page(_build_page_context(call), found, query.limit))
 
 
 @endpoint(
@@ -203,7 +203,7 @@ async def show_remediation_page(
     others = None
     if part:
         shown, found = part.shown, part.flows
-        others = ClosedFlows(counts=part.closed, on_page=await _closed_flows(part, choice))
+        others = ClosedFlows(counts=part.closed, on_page=await _read_closed_flows(part, choice))
     else:
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
@@ -213,7 +213,9 @@ async def show_remediation_page(
             closed_by = await propose_fixes(services(), query.firewall_fix, query.environment)
         except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
-    text = remediation_page(_view(call), shown, found, choice, closed_by, others=others)
+    text = remediation_page(
+        _build_page_context(call), shown, found, choice, closed_by, others=others
+    )
     return page(text)
 
 
@@ -227,7 +229,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
     plans = await show_plan(services(), identity)
-    view, remediation = _view(call), await find(services(), identity)
+    view, remediation = _build_page_context(call), await find(services(), identity)
     try:
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:
@@ -264,7 +266,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return page(flow_page(_view(call), detail, compared))
+    return page(flow_page(_build_page_context(call), detail, compared))
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(HTML,))
@@ -298,7 +300,7 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     )
 
 
-async def _closed_flows(
+async def _read_closed_flows(
     part: RemediationPart, choice: RemediationPageChoice
 ) -> list[flows.FlowView]:
     """Return the closed flows of the page of a list, or the first ones."""
@@ -307,11 +309,11 @@ async def _closed_flows(
     state = choice.flows.closed_state()
     if state == "":
         return []
-    skip, take = closed_flows_range(part.flows, choice.flows, choice.start)
+    skip, take = compute_closed_flows_range(part.flows, choice.flows, choice.start)
     return await closed_flows(services(), part, state, skip, take)
 
 
-def _view[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:
+def _build_page_context[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:
     query = call.query
     return PageContext(
         principal=call.principal,

@@ -12,7 +12,7 @@ from functions.remediation_models import FlowSelection, HistoryEntryResponse
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _convert_to_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -23,7 +23,7 @@ class DeletionRequest(FlowSelection):
     """Schedules the deletion of retired originals; the requester approves it."""
 
     #: A date (00:00 UTC on that day), or a time with a time zone.
-    delete_at: date | Annotated[AwareDatetime, AfterValidator(_in_utc)]
+    delete_at: date | Annotated[AwareDatetime, AfterValidator(_convert_to_utc)]
     approved_by: Text | None = None
 
     @property

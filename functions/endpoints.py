@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from functions.forms import for_browser, is_form, read_form
-from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, fits
+from functions.forms import build_browser_response, is_form, read_form
+from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, matches_etag
 from functions.http_requests import (
     NoBody,
     NoQuery,
@@ -26,14 +26,14 @@ from functions.http_requests import (
     read_params,
     read_query,
 )
-from functions.http_responses import ApiResponse, etag_of, ok
+from functions.http_responses import ApiResponse, build_json_response, compute_etag
 from functions.principals import (
     ANONYMOUS,
     check_origin,
     check_role,
     name_member,
-    principal_of,
-    source_of,
+    read_principal,
+    read_request_source,
     with_given_name,
 )
 from functions.problems import (
@@ -41,11 +41,11 @@ from functions.problems import (
     FieldError,
     Forbidden,
     NotSignedIn,
-    defect,
-    problem_of,
+    build_internal_error_response,
+    build_problem_response,
 )
 from functions.routes import ROUTES, UNKNOWN_PAGE, Method, Route
-from functions.sign_in import expired_form, is_page_load, redirect_to_sign_in
+from functions.sign_in import build_expired_form_page, is_page_load, redirect_to_sign_in
 from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
@@ -100,7 +100,7 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
     def check_seen(self, answer: ApiResponse) -> None:
         """Raise `PreconditionFailed` if `If-Match` differs from the ETag of `answer`."""
         wanted = self.headers.get(IF_MATCH)
-        if wanted is not None and not fits(wanted, etag_of(answer)):
+        if wanted is not None and not matches_etag(wanted, compute_etag(answer)):
             raise PreconditionFailed
 
 
@@ -188,7 +188,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
             answer = await _handle(declared, handler, req)
             is_sent = route.method != "GET" and is_form(req)
             is_page = media_types[0] == HTML
-            return for_browser(route.path, req, answer, is_page=is_page, is_sent=is_sent)
+            return build_browser_response(route.path, req, answer, is_page=is_page, is_sent=is_sent)
 
         _DECLARED[route], _ANSWERING[route] = declared, answering
         return answering
@@ -205,26 +205,26 @@ def _route_of(handler: Handler[Any, Any]) -> Route:
     raise ValueError(message)
 
 
-def endpoint_of(route: Route) -> Endpoint:
+def find_endpoint(route: Route) -> Endpoint:
     """Return the endpoint of a route; imports the module of its handler."""
     if route not in _DECLARED:
         import_module(f"functions.{route.module}")
     return _DECLARED[route]
 
 
-def all_endpoints() -> dict[tuple[Method, str], Endpoint]:
+def list_endpoints() -> dict[tuple[Method, str], Endpoint]:
     """Return all endpoints by method and path; imports every handler."""
-    return {key: endpoint_of(route) for key, route in ROUTES.items()}
+    return {key: find_endpoint(route) for key, route in ROUTES.items()}
 
 
 async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpResponse:
     """Return the response to a request for a route."""
     try:
-        endpoint_of(route)
+        find_endpoint(route)
     except Exception:  # a handler that cannot be imported fails only its own routes
         instance = urlsplit(req.url).path
         log.exception("internal error", extra={"method": req.method, "path": instance})
-        return defect(instance=instance)
+        return build_internal_error_response(instance=instance)
     return await _ANSWERING[route](req)
 
 
@@ -243,9 +243,9 @@ async def _handle(
                 audit_entry = await _record_request(declared, call, req, instance)
             answer = await handler(call)
             is_made = isinstance(answer, func.HttpResponse)
-            response = answer if is_made else _json_response(declared, req, answer)
+            response = answer if is_made else _build_json_response(declared, req, answer)
         except CmkflowError as err:
-            response = _sign_in_response(declared, req, err) or problem_of(
+            response = _sign_in_response(declared, req, err) or build_problem_response(
                 err, instance=instance, now=open_services.now
             )
             reason = str(err)
@@ -253,7 +253,7 @@ async def _handle(
             log.info("request rejected", extra=extra | {"text": err})
     except Exception:
         log.exception("internal error", extra={"method": req.method, "path": instance})
-        response, reason = defect(instance=instance), "internal error"
+        response, reason = build_internal_error_response(instance=instance), "internal error"
     if audit_entry:
         made = response.headers.get(LOCATION, "").rpartition("/")[2]
         status = response.status_code
@@ -270,7 +270,7 @@ def _sign_in_response(
     if declared.method == "GET":
         return redirect_to_sign_in(req) if is_page_load(req) else None
     is_wanted = is_form(req) and HTML in req.headers.get("Accept", "")
-    return expired_form(req, declared.path, declared.body, err) if is_wanted else None
+    return build_expired_form_page(req, declared.path, declared.body, err) if is_wanted else None
 
 
 async def _authorize(
@@ -283,14 +283,14 @@ async def _authorize(
     """
     if declared.role is None:
         return _read(declared, req, ANONYMOUS)
-    principal = await principal_of(req, services().settings, services().function_keys)
+    principal = await read_principal(req, services().settings, services().function_keys)
     try:
         check_origin(req)
         check_role(principal, declared.role)
         return _read(declared, req, principal)
     except Forbidden as err:
         if principal.id:
-            entry = _audit_entry(declared, principal, req, target)
+            entry = _build_audit_entry(declared, principal, req, target)
             await record_rejection(services(), replace(entry, status=_FORBIDDEN, message=str(err)))
         raise
 
@@ -302,7 +302,7 @@ async def _record_request(
     target: str,
 ) -> PendingAuditEntry:
     """Record a request in the audit log before the handler runs."""
-    entry = _audit_entry(declared, call.principal, req, target)
+    entry = _build_audit_entry(declared, call.principal, req, target)
     asked = redact(call.body.model_dump_json(exclude_unset=True))
     about = call.params.get("id", "")
     return await record_request(
@@ -310,7 +310,7 @@ async def _record_request(
     )
 
 
-def _audit_entry(
+def _build_audit_entry(
     declared: Endpoint, principal: Principal, req: func.HttpRequest, target: str
 ) -> AuditEntry:
     return AuditEntry(
@@ -319,23 +319,25 @@ def _audit_entry(
         who=principal.name,
         who_id=principal.id,
         kind=principal.kind,
-        client=source_of(req),
+        client=read_request_source(req),
         operation=declared.name,
         target=redact(target),
         request_body="",
     )
 
 
-def _json_response(
+def _build_json_response(
     declared: Endpoint, req: func.HttpRequest, answer: ApiResponse
 ) -> func.HttpResponse:
     if not declared.has_etag:
-        return ok(answer, status=declared.status)
-    etag = etag_of(answer)
+        return build_json_response(answer, status=declared.status)
+    etag = compute_etag(answer)
     headers = {ETAG: etag}
-    if declared.method == "GET" and fits(req.headers.get(IF_NONE_MATCH, ""), etag, weakly=True):
+    if declared.method == "GET" and matches_etag(
+        req.headers.get(IF_NONE_MATCH, ""), etag, weakly=True
+    ):
         return func.HttpResponse(status_code=304, headers=headers)
-    return ok(answer, status=declared.status, headers=headers)
+    return build_json_response(answer, status=declared.status, headers=headers)
 
 
 def _read(

@@ -18,7 +18,7 @@ from shared.domain.jobs.maintenance_window import is_valid_window
 from shared.use_cases.change_environment import EnvironmentView
 
 
-def _whole(number: object) -> object:
+def _convert_to_whole_number(number: object) -> object:
     """Convert 5.0 to 5; JSON does not distinguish them."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
@@ -26,7 +26,7 @@ def _whole(number: object) -> object:
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
-def _window(text: str) -> str:
+def _check_window(text: str) -> str:
     if not is_valid_window(text):
         raise ValueError("Use HH:MM-HH:MM in UTC with two different times, or an empty text.")
     return text
@@ -39,7 +39,7 @@ def _lower(text: str) -> str:
 type Window = Annotated[
     str,
     Field(json_schema_extra={"pattern": rf"^({_TIME}-{_TIME})?$"}),
-    AfterValidator(_window),
+    AfterValidator(_check_window),
 ]
 #: A flow: its workflow id, its name in the flow service, or its display name.
 type FlowId = Text
@@ -59,7 +59,9 @@ class EnvironmentSettingsRequest(RequestModel):
 
     approval_policy: ApprovalPolicy | None = None
     #: Maximum number of flows per remediation.
-    max_flows: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
+    max_flows: (
+        Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_convert_to_whole_number)] | None
+    ) = None
     #: Workflow ids, flow names or display names.
     excluded_flows: frozenset[FlowId] | None = None
     pilot_flows: frozenset[FlowId] | None = None

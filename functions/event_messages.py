@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.message_handling import QueueInvocation, handle_message, invocation_of
+from functions.message_handling import QueueInvocation, build_invocation, handle_message
 from shared.bootstrap import services
 from shared.domain.events import Event, read_events
 from shared.errors import InvalidInput
@@ -20,8 +20,8 @@ async def handle_event_message(
 ) -> None:
     """Handle every event of a message; an event that fails does not affect the others."""
     open_services = services()
-    invocation = invocation_of(message, queue)
-    for one in _each(invocation):
+    invocation = build_invocation(message, queue)
+    for one in _split_events(invocation):
 
         async def act(one: QueueInvocation = one) -> object:
             (event,) = read_events(one.content)
@@ -30,7 +30,7 @@ async def handle_event_message(
         await handle_message(open_services, one, act)
 
 
-def _each(invocation: QueueInvocation) -> list[QueueInvocation]:
+def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:
     """Return one invocation for each event; a message that cannot be read stays whole."""
     try:
         read_events(invocation.content)

@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions.endpoints import ApiRequest, endpoint
-from functions.evidence_file import evidence_file
+from functions.evidence_file import build_evidence_file
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import download
@@ -27,4 +27,4 @@ async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """
     evidence = await read_evidence(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"
-    return download(await evidence_file(evidence), ZIP, name)
+    return download(await build_evidence_file(evidence), ZIP, name)

@@ -38,7 +38,7 @@ class Decision:
     what: str
 
 
-def decision_of(entry: AuditEntry) -> Decision:
+def build_decision(entry: AuditEntry) -> Decision:
     """Return the decision that an accepted request was."""
     what = _describe(entry)
     what += "" if entry.status else " (its result is not recorded)"
@@ -46,7 +46,7 @@ def decision_of(entry: AuditEntry) -> Decision:
     return Decision(decided_at=entry.recorded_at, who=who, what=what)
 
 
-def decisions_of(about: RemediationEvidence) -> Iterator[Decision]:
+def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
     """Yield who started the remediation, who approved which version, and when it ended."""
     remediation = about.remediation
     yield Decision(

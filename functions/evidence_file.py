@@ -60,7 +60,7 @@ _CHANGE_COLUMNS = (
 )
 
 
-async def evidence_file(evidence: EvidenceReader) -> bytes:
+async def build_evidence_file(evidence: EvidenceReader) -> bytes:
     """Return the zip; the same state always gives the same bytes."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))

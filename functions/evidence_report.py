@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from functions.evidence_decisions import Decision, decision_of, decisions_of
+from functions.evidence_decisions import Decision, build_decision, list_decisions
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
@@ -98,7 +98,7 @@ class EvidenceReport:
     def add_flow(self, flow: FlowEvidence) -> None:
         """Add a flow with a job."""
         job, verified = flow.job, flow.verification
-        switch = _last_switch(job.display_name, flow.changes)
+        switch = _find_last_switch(job.display_name, flow.changes)
         self.flows[job.environment_id, job.original_id] = FlowLine(
             environment_id=job.environment_id,
             workflow_id=job.original_id,
@@ -142,7 +142,7 @@ class EvidenceReport:
         if entry.is_rejection or (entry.status or 0) >= 400:
             self.rejected += 1
         elif entry.operation not in _SHOWN_ELSEWHERE:
-            self.decisions.append(decision_of(entry))
+            self.decisions.append(build_decision(entry))
 
     def values(self, about: RemediationEvidence) -> dict[str, Any]:
         """Return the values of the template."""
@@ -152,15 +152,15 @@ class EvidenceReport:
             "flows": lines,
             "migrated": left[None],
             "left": {why: left[why] for why in NotMigratedReason if left[why]},
-            "groups": _groups(lines),
+            "groups": _group_remaining_flows(lines),
             "left_words": LEFT_WORDS,
             "decisions": sorted(
-                [*self.decisions, *decisions_of(about)], key=lambda one: one.decided_at
+                [*self.decisions, *list_decisions(about)], key=lambda one: one.decided_at
             ),
             "rejected": self.rejected,
             "changes": self._changes(about),
             "with_runs": [one for one in lines if one.has_runs],
-            "until": max(filter(None, [*_ends(about), self.changed_at])),
+            "until": max(filter(None, [*_list_times(about), self.changed_at])),
         }
 
     def _count(self, title: str, change: ChangeRecord) -> None:
@@ -230,7 +230,7 @@ def _without_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason
     return NotMigratedReason.IN_PROGRESS, "Its job has not started yet."
 
 
-def _last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
+def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
     """Return the record of the last write that turned the original on or off."""
     found = [
         one for one in changes if one.kind is ChangeKind.TURNED_ON_OR_OFF and one.location == title
@@ -238,7 +238,7 @@ def _last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | 
     return found[-1] if found else None
 
 
-def _groups(lines: Iterable[FlowLine]) -> list[LeftGroup]:
+def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
     """Return flows that are left, grouped by reason; similar messages are one group."""
     found: dict[tuple[NotMigratedReason, str], LeftGroup] = {}
     for line in lines:
@@ -257,7 +257,7 @@ def _groups(lines: Iterable[FlowLine]) -> list[LeftGroup]:
     return sorted(found.values(), key=lambda one: (order.index(one.left), -len(one.flows)))
 
 
-def _ends(about: RemediationEvidence) -> Iterator[datetime]:
+def _list_times(about: RemediationEvidence) -> Iterator[datetime]:
     """Yield when the remediation started and when its environment jobs changed last."""
     yield about.remediation.created_at
     for job in about.environment_jobs:

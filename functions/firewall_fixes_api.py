@@ -148,7 +148,7 @@ async def apply_firewall_fix(
     fix_input = FirewallFixInput(
         resource=body.resource, requested_by=call.by, environment_id=body.environment
     )
-    return _applied_fixes(await manage_firewall_fixes.apply_fix(services(), fix_input))
+    return _build_fix_list(await manage_firewall_fixes.apply_fix(services(), fix_input))
 
 
 @endpoint(
@@ -163,8 +163,8 @@ async def revert_firewall_fix(
     """Revert the fixes that the app applied to one resource."""
     body = call.body
     fix_input = FirewallFixInput(resource=body.resource, requested_by=call.by, force=body.force)
-    return _applied_fixes(await manage_firewall_fixes.revert_fix(services(), fix_input))
+    return _build_fix_list(await manage_firewall_fixes.revert_fix(services(), fix_input))
 
 
-def _applied_fixes(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
+def _build_fix_list(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
     return ItemListResponse[AppliedFixResponse](items=tuple(map(AppliedFixResponse.of, found)))

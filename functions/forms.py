@@ -8,7 +8,7 @@ import azure.functions as func
 
 from functions.dashboard.page_layout import problem_page
 from functions.http_headers import LOCATION
-from functions.http_requests import FORM_CONTEXT, RequestModel, body_of, checked
+from functions.http_requests import FORM_CONTEXT, RequestModel, read_raw_body, read_validated
 from functions.http_responses import page
 from functions.principals import PRINCIPAL, is_own_page
 from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
@@ -43,21 +43,23 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
         )
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
-    for name, value in parse_qsl(body_of(req).decode(errors="replace")):
-        if name != (member := form_member(name)):
+    for name, value in parse_qsl(read_raw_body(req).decode(errors="replace")):
+        if name != (member := parse_member_name(name)):
             values = value.split(",") if name.endswith("[,]") else [value]
             lists.setdefault(member, []).extend(values)
         elif value.strip():
             fields[name] = value
-    return checked("form", lambda: kind.model_validate({**fields, **lists}, context=FORM_CONTEXT))
+    return read_validated(
+        "form", lambda: kind.model_validate({**fields, **lists}, context=FORM_CONTEXT)
+    )
 
 
-def form_member(name: str) -> str:
+def parse_member_name(name: str) -> str:
     """Return the member of the request that a field of a form belongs to."""
     return name.removesuffix("[]").removesuffix("[,]")
 
 
-def for_browser(
+def build_browser_response(
     path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool, is_sent: bool
 ) -> func.HttpResponse:
     """Return an HTML page for a problem, and a redirect after a form; other responses unchanged.
@@ -74,26 +76,26 @@ def for_browser(
             said["title"],
             said["detail"],
             fix,
-            back=_back(req),
+            back=_find_previous_page(req),
             has_session=PRINCIPAL in req.headers,
         )
-        return page(text, status=answer.status_code, headers=_challenge(answer))
+        return page(text, status=answer.status_code, headers=_copy_challenge(answer))
     if not is_sent or answer.status_code >= 300:
         return answer
     said = json.loads(answer.get_body())
     jobs = said.get("flow_count", said.get("retried_count", len(said.get("items", ()))))
     done = urlencode({"completed_action": path.rpartition("/")[2], "flow_count": jobs})
     made = _MADE.match(answer.headers.get(LOCATION, ""))
-    target = f"{_HOME}{made[1]}" if made else _back(req)
+    target = f"{_HOME}{made[1]}" if made else _find_previous_page(req)
     return func.HttpResponse(status_code=303, headers={LOCATION: f"{target}?{done}"})
 
 
-def _challenge(answer: func.HttpResponse) -> dict[str, str]:
+def _copy_challenge(answer: func.HttpResponse) -> dict[str, str]:
     found = answer.headers.get(CHALLENGE)
     return {CHALLENGE: found} if found else {}
 
 
-def _back(req: func.HttpRequest) -> str:
+def _find_previous_page(req: func.HttpRequest) -> str:
     """Return the path of the dashboard page that the request came from, without its query.
 
     A form that was kept during a sign-in comes from the URL that it is posted to.

@@ -40,7 +40,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
-def fits(header: str, etag: str, *, weakly: bool = False) -> bool:
+def matches_etag(header: str, etag: str, *, weakly: bool = False) -> bool:
     """Return whether an `If-Match` or `If-None-Match` header matches an ETag.
 
     `weakly`: also match a tag that a proxy marked as weak when it compressed the response (RFC

@@ -65,7 +65,7 @@ def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 
     Raises `BadRequest`, `RequestTooLarge`, `UnsupportedMediaType`.
     """
-    body = body_of(req)
+    body = read_raw_body(req)
     media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
     if body and media_type != _JSON:
         raise UnsupportedMediaType(
@@ -73,17 +73,17 @@ def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
             fix=f"Send JSON with the header Content-Type: {_JSON}.",
         )
     # Strict: a string is not accepted as a number, nor a number as a Boolean.
-    return checked("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
+    return read_validated("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
 
 
 def read_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Read and validate the query; raise `BadRequest`, also for unknown parameters."""
     params: Mapping[str, str] = req.params
     query = {name: value for name, value in params.items() if name.lower() not in KEY_PARAMETERS}
-    return checked("query", lambda: kind.model_validate_strings(query))
+    return read_validated("query", lambda: kind.model_validate_strings(query))
 
 
-def body_of(req: func.HttpRequest) -> bytes:
+def read_raw_body(req: func.HttpRequest) -> bytes:
     """Return the raw body; raise `RequestTooLarge`."""
     body: bytes = req.get_body()
     if len(body) > MAX_BODY_BYTES:
@@ -92,13 +92,13 @@ def body_of(req: func.HttpRequest) -> bytes:
     return body
 
 
-def checked[T](what: str, read: Callable[[], T]) -> T:
+def read_validated[T](what: str, read: Callable[[], T]) -> T:
     """Return the result of `read`; raise `BadRequest` for its validation errors."""
     try:
         return read()
     except ValidationError as err:
         message = f"The {what} is not valid."
-        raise BadRequest(message, _errors(err)) from None
+        raise BadRequest(message, _list_field_errors(err)) from None
 
 
 def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
     return values
 
 
-def _errors(err: ValidationError) -> list[FieldError]:
+def _list_field_errors(err: ValidationError) -> list[FieldError]:
     return [
         FieldError(field=".".join(str(part) for part in one["loc"]), message=one["msg"])
         for one in err.errors(include_input=False, include_url=False, include_context=False)

@@ -29,22 +29,22 @@ class ItemListResponse[T: ApiResponse](ApiResponse):
     items: tuple[T, ...]
 
 
-def json_of(answer: BaseModel) -> str:
+def format_json(answer: BaseModel) -> str:
     """Return a response as JSON, with any trigger URLs redacted."""
     return redact(answer.model_dump_json())
 
 
-def etag_of(answer: BaseModel) -> str:
+def compute_etag(answer: BaseModel) -> str:
     """Return the ETag of a response, a hash of its JSON."""
-    return f'"{hashlib.sha256(json_of(answer).encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(format_json(answer).encode()).hexdigest()[:32]}"'
 
 
-def ok(
+def build_json_response(
     answer: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
     """Return a JSON response."""
     return func.HttpResponse(
-        json_of(answer),
+        format_json(answer),
         status_code=status,
         mimetype="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import azure.functions as func
 
-from functions.message_handling import handle_message, invocation_of
+from functions.message_handling import build_invocation, handle_message
 from shared.bootstrap import services
 from shared.domain.identifiers import is_identifier
 from shared.errors import InvalidInput
@@ -18,7 +18,7 @@ async def run_job_from_message(
 ) -> None:
     """Run the job that a message names by the members `partition` and `job` of its body."""
     open_services = services()
-    invocation = invocation_of(message, queue)
+    invocation = build_invocation(message, queue)
 
     async def act() -> object:
         where, job_id = _read_row_key(invocation.document, partition)

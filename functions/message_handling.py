@@ -77,7 +77,7 @@ class QueueInvocation:
             raise InvalidInput(message) from err
 
 
-def invocation_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
+def build_invocation(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
     """Return the invocation for a message."""
     content = message.get_body()
     properties = message.application_properties or {}
@@ -85,8 +85,8 @@ def invocation_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocatio
     return QueueInvocation(
         queue=queue,
         first=mask_signatures(str(properties.get(FIRST) or message.message_id or digest)),
-        again=_number(properties.get(AGAIN)),
-        failures=_number(properties.get(FAILURES)),
+        again=_parse_number(properties.get(AGAIN)),
+        failures=_parse_number(properties.get(FAILURES)),
         content=content,
     )
 
@@ -139,7 +139,7 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
             due = now + max(
                 err.retry_after or settings.backoff_initial_delay, settings.backoff_initial_delay
             )
-        case _ if failures >= settings.backoff_max_attempts + _extra_tries(err, settings):
+        case _ if failures >= settings.backoff_max_attempts + _count_extra_tries(err, settings):
             await _move_to_poison_queue(services, invocation, f"Tried {failures + 1} times: {err}")
             return
         case _:
@@ -169,7 +169,7 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
     )
 
 
-def _extra_tries(err: CmkflowError, settings: Settings) -> int:
+def _count_extra_tries(err: CmkflowError, settings: Settings) -> int:
     """Return the number of additional tries during an outage, which may last for days."""
     return (
         _LONGEST_OUTAGE // settings.backoff_max_delay if isinstance(err, ServiceUnavailable) else 0
@@ -203,6 +203,6 @@ async def _move_to_poison_queue(
     )
 
 
-def _number(value: object) -> int:
+def _parse_number(value: object) -> int:
     text = str(value or "")
     return int(text) if text.isdecimal() and len(text) < 10 else 0

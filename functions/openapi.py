@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.endpoints import HTML, JSON, Endpoint, all_endpoints
+from functions.endpoints import HTML, JSON, Endpoint, list_endpoints
 from functions.http_headers import ETAG, HEADERS, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER
 from functions.http_requests import NoBody
 from functions.problems import MEDIA_TYPE, PROBLEMS, Problem
@@ -38,13 +38,13 @@ _EVERYWHERE = (400, 401, 403, 422, 429, 500, 502, 503)
 
 
 @cache
-def openapi_document(schemes: frozenset[str]) -> Json:
+def build_openapi_document(schemes: frozenset[str]) -> Json:
     """Return the OpenAPI document with the given security schemes."""
-    endpoints = sorted(all_endpoints().values(), key=lambda one: (one.path, one.method))
-    schemas = _schemas(endpoints)
+    endpoints = sorted(list_endpoints().values(), key=lambda one: (one.path, one.method))
+    schemas = _build_schemas(endpoints)
     paths: dict[str, Json] = {}
     for one in endpoints:
-        paths.setdefault(f"/{one.path}", {})[one.method.lower()] = _operation(one, schemas)
+        paths.setdefault(f"/{one.path}", {})[one.method.lower()] = _build_operation(one, schemas)
     for one in endpoints:
         schemas.pop(one.query.__name__, None)  # query members are documented as parameters
     schemas.pop(NoBody.__name__, None)
@@ -62,33 +62,40 @@ def openapi_document(schemes: frozenset[str]) -> Json:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "responses": {str(status): _problem(status) for status in sorted(_by_status())},
+            "responses": {
+                str(status): _build_problem_response(status)
+                for status in sorted(_group_codes_by_status())
+            },
             "securitySchemes": {name: SCHEMES[name] for name in sorted(schemes)},
         },
     }
 
 
-def _operation(one: Endpoint, schemas: Json) -> Json:
+def _build_operation(one: Endpoint, schemas: Json) -> Json:
     summary, _, more = one.description.partition("\n\n")
     operation: Json = {
         "operationId": one.name,
         "tags": [one.path.partition("/")[0]],
         "summary": summary.replace("\n", " "),
         "description": f"{more}\n\nRole: {one.role or 'none, needs no sign-in'}.".strip(),
-        "parameters": [*_path(one), *_query(one, schemas), *_headers(one)],
-        "responses": _responses(one),
+        "parameters": [
+            *_build_path_parameters(one),
+            *_query(one, schemas),
+            *_build_header_parameters(one),
+        ],
+        "responses": _build_responses(one),
     }
     if one.role is None:
         operation["security"] = []
     if one.body is not NoBody:
         schema = schemas[one.body.__name__]
         is_needed = bool(schema.get("required") or schema.get("minProperties"))
-        content = {JSON: {"schema": _reference(one.body)}}
+        content = {JSON: {"schema": _build_reference(one.body)}}
         operation["requestBody"] = {"required": is_needed, "content": content}
     return operation
 
 
-def _path(one: Endpoint) -> list[Json]:
+def _build_path_parameters(one: Endpoint) -> list[Json]:
     schema = {"type": "string", "pattern": IDENTIFIER}
     return [
         {"name": name, "in": "path", "required": True, "schema": schema}
@@ -110,14 +117,14 @@ def _query(one: Endpoint, schemas: Json) -> list[Json]:
     ]
 
 
-def _headers(one: Endpoint) -> list[Json]:
+def _build_header_parameters(one: Endpoint) -> list[Json]:
     names = [*one.headers, IF_NONE_MATCH] if _is_conditional(one) else one.headers
     return [{"name": name, "in": "header", "required": False, **HEADERS[name]} for name in names]
 
 
-def _responses(one: Endpoint) -> Json:
+def _build_responses(one: Endpoint) -> Json:
     answers: Json = {}
-    schemas = {JSON: _reference(one.answer)} if one.answer else {}
+    schemas = {JSON: _build_reference(one.answer)} if one.answer else {}
     content = {kind: {"schema": schemas.get(kind, {})} for kind in one.media_types}
     if one.answer and HTML in content:
         del content[HTML]  # a page has its own URL
@@ -133,7 +140,7 @@ def _responses(one: Endpoint) -> Json:
     if LOCATION in one.answer_headers:
         answer["links"] = {
             other.name: {"operationId": other.name, "parameters": {"id": "$response.body#/id"}}
-            for other in all_endpoints().values()
+            for other in list_endpoints().values()
             if _PARAMETER.findall(other.path) == ["id"] and other.path.startswith(f"{one.path}/")
         }
     answers[str(one.status)] = answer
@@ -155,31 +162,31 @@ def _is_conditional(one: Endpoint) -> bool:
     return one.has_etag and one.method == "GET"
 
 
-def _problem(status: int) -> Json:
+def _build_problem_response(status: int) -> Json:
     """Return the response object for all problems with a status."""
-    kinds = _by_status()[status]
+    kinds = _group_codes_by_status()[status]
     response: Json = {
         "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),
-        "content": {MEDIA_TYPE: {"schema": _reference(Problem)}},
+        "content": {MEDIA_TYPE: {"schema": _build_reference(Problem)}},
     }
     if status in (429, 503):
         response["headers"] = {RETRY_AFTER: HEADERS[RETRY_AFTER]}
     return response
 
 
-def _by_status() -> dict[int, list[str]]:
+def _group_codes_by_status() -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for kind, problem in PROBLEMS.items():
         found.setdefault(problem.status, []).append(kind)
     return found
 
 
-def _reference(kind: type[BaseModel]) -> Json:
+def _build_reference(kind: type[BaseModel]) -> Json:
     name = re.sub(r"\W", "_", kind.__name__)  # the name that pydantic gives the schema
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _schemas(endpoints: Iterable[Endpoint]) -> Json:
+def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
     """Return the JSON schema of each model by name, with comments in the source as descriptions."""
     models: dict[type[BaseModel], Mode] = {Problem: "serialization"}
     for one in endpoints:
@@ -219,14 +226,14 @@ def _with_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
         if kind not in found:
             found.add(kind)
             for field in kind.model_fields.values():
-                left += _models_in(field.annotation)
+                left += _find_models(field.annotation)
     return found
 
 
-def _models_in(annotation: object) -> list[type[BaseModel]]:
+def _find_models(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [one for part in get_args(annotation) for one in _models_in(part)]
+    return [one for part in get_args(annotation) for one in _find_models(part)]
 
 
 def member_comments(kind: type[BaseModel]) -> dict[str, str]:

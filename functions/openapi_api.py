@@ -17,9 +17,9 @@ OPENAPI = "application/vnd.oai.openapi+json"
 async def show_openapi(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the OpenAPI document of this API."""
     # Imported here because most instances never need it, and it slows down the start.
-    from functions.openapi import FUNCTION_KEY, SIGN_IN, openapi_document
+    from functions.openapi import FUNCTION_KEY, SIGN_IN, build_openapi_document
 
     settings = services().settings
     schemes = {SIGN_IN: settings.platform_signs_in, FUNCTION_KEY: bool(settings.function_key_roles)}
-    document = openapi_document(frozenset(name for name, counts in schemes.items() if counts))
+    document = build_openapi_document(frozenset(name for name, counts in schemes.items() if counts))
     return func.HttpResponse(json.dumps(document), mimetype=OPENAPI)

@@ -157,6 +157,6 @@ class PlanResponse(ApiResponse):
     external_hosts: tuple[ExternalHostResponse, ...]
 
 
-def plans_of(found: Iterable[PlanView]) -> ItemListResponse[PlanResponse]:
+def build_plan_list(found: Iterable[PlanView]) -> ItemListResponse[PlanResponse]:
     """Return the plan response of a remediation."""
     return ItemListResponse[PlanResponse](items=tuple(map(PlanResponse.model_validate, found)))

@@ -33,7 +33,7 @@ _APPLICATION = ("azp", "appid")
 _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 
 
-async def principal_of(
+async def read_principal(
     req: func.HttpRequest, settings: AccessSettings, keys: FunctionKeys
 ) -> Principal:
     """Return the principal of a request.
@@ -43,8 +43,8 @@ async def principal_of(
     sign-in, a function key counts if roles are assigned to keys.
     """
     if settings.platform_signs_in and (encoded := req.headers.get(PRINCIPAL)):
-        return _signed_in(encoded)
-    if settings.function_key_roles and (key := _function_key(req)):
+        return _build_signed_in_principal(encoded)
+    if settings.function_key_roles and (key := _read_function_key(req)):
         if await keys.accepts(key):
             return Principal(
                 roles=frozenset(settings.function_key_roles), kind=PrincipalKind.FUNCTION_KEY
@@ -55,7 +55,7 @@ async def principal_of(
             can_sign_in=settings.platform_signs_in,
         )
     if settings.platform_signs_in:
-        raise _not_signed_in(can_sign_in=True)
+        raise _build_not_signed_in_error(can_sign_in=True)
     if settings.function_key_roles:
         raise NotSignedIn(
             "The request has no function key.",
@@ -111,13 +111,13 @@ def check_origin(req: func.HttpRequest) -> None:
         )
 
 
-def source_of(req: func.HttpRequest) -> str:
+def read_request_source(req: func.HttpRequest) -> str:
     """Return the client address and user agent of a request, for the audit log.
 
     Only the last entry of the header is reliable: the front end appends it.
     """
     address = req.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return _text(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
+    return _remove_surrogates(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
 
 
 #: Members of request bodies in which the holder of a function key says who makes the request.
@@ -138,31 +138,33 @@ def with_given_name(principal: Principal, body: RequestModel) -> Principal:
     return replace(principal, name=name)
 
 
-def _signed_in(encoded: str) -> Principal:
+def _build_signed_in_principal(encoded: str) -> Principal:
     try:
         document = json.loads(base64.b64decode(encoded))
         claims = [(str(one["typ"]), str(one["val"])) for one in document["claims"]]
         provider = document["auth_typ"]
     except (ValueError, KeyError, TypeError):
-        raise _not_signed_in() from None
-    identity = _first(claims, _ID)
+        raise _build_not_signed_in_error() from None
+    identity = _find_first_claim(claims, _ID)
     if provider != "aad" or not identity:
-        raise _not_signed_in()
-    name = _first(claims, _NAME)
+        raise _build_not_signed_in_error()
+    name = _find_first_claim(claims, _NAME)
     return Principal(
-        name=_text(name or f"application {_first(claims, _APPLICATION) or identity}"),
-        id=_text(identity),
+        name=_remove_surrogates(
+            name or f"application {_find_first_claim(claims, _APPLICATION) or identity}"
+        ),
+        id=_remove_surrogates(identity),
         roles=frozenset(Role(value) for typ, value in claims if typ in _ROLES and value in Role),
         kind=PrincipalKind.USER if name else PrincipalKind.APPLICATION,
     )
 
 
-def _function_key(req: func.HttpRequest) -> str:
+def _read_function_key(req: func.HttpRequest) -> str:
     """Return the function key; the header takes precedence, as in the Functions host."""
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 
 
-def _not_signed_in(*, can_sign_in: bool = False) -> NotSignedIn:
+def _build_not_signed_in_error(*, can_sign_in: bool = False) -> NotSignedIn:
     # `can_sign_in` is False for identities that the app rejects; they would be redirected for ever.
     return NotSignedIn(
         "You are not signed in.",
@@ -171,11 +173,11 @@ def _not_signed_in(*, can_sign_in: bool = False) -> NotSignedIn:
     )
 
 
-def _first(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
+def _find_first_claim(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
     """Return the value of the first claim type in `types` that is present."""
     return next((value for one in types for typ, value in claims if typ == one), "")
 
 
-def _text(value: str) -> str:
+def _remove_surrogates(value: str) -> str:
     """Return a text that can be stored in a row, without unpaired surrogates."""
     return redact(value).strip()[:200].encode("utf-8", "replace").decode()

@@ -149,58 +149,58 @@ _FLOW = "List the flows: cmkflow flow list ENVIRONMENT."
 _SEEN = "Read the item again, check what has changed, then send the request with the new ETag."
 
 
-def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpResponse:
+def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpResponse:
     """Return the problem document for an error."""
     text = str(err)
     headers: dict[str, str] = {}
     match err:
         case RequestRejected():
-            problem = _problem(err.kind, text, err.fix)
+            problem = _build_problem(err.kind, text, err.fix)
             headers.update(err.headers)
         case UnreadableRow():
-            problem = _problem("unreadable-row", text, err.fix, "unreadable_row")
+            problem = _build_problem("unreadable-row", text, err.fix, "unreadable_row")
         case InvalidInput():
-            problem = _problem("bad-request", text, "Correct the request and send it again.")
+            problem = _build_problem("bad-request", text, "Correct the request and send it again.")
             problem.errors = err.errors if isinstance(err, BadRequest) else ()
         case NotFound():
-            problem = _not_found(err)
+            problem = _build_not_found(err)
         case JobBlocked():
-            problem = _problem("blocked", err.reason, err.fix, err.code)
+            problem = _build_problem("blocked", err.reason, err.fix, err.code)
         case PreconditionFailed():
-            problem = _problem("precondition-failed", text, _SEEN)
+            problem = _build_problem("precondition-failed", text, _SEEN)
         case Conflict():
-            problem = _problem(
+            problem = _build_problem(
                 "conflict",
                 text,
                 "Read the item again, then repeat the request if it still applies.",
             )
         case PlatformError():
-            problem = _problem("refused", text, fix_for(err.code), err.code)
+            problem = _build_problem("refused", text, fix_for(err.code), err.code)
         case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
             kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
-            problem = _problem(kind, text, f"Try again in {seconds} seconds.")
+            problem = _build_problem(kind, text, f"Try again in {seconds} seconds.")
         case _:
-            return defect(instance=instance)
+            return build_internal_error_response(instance=instance)
     return _answer(problem, instance, headers)
 
 
-def _not_found(err: NotFound) -> Problem:
+def _build_not_found(err: NotFound) -> Problem:
     if isinstance(err, IssueNotFound):
-        return _problem("not-found", str(err), err.fix, Reason.ISSUE_NOT_FOUND)
+        return _build_problem("not-found", str(err), err.fix, Reason.ISSUE_NOT_FOUND)
     if not isinstance(err, FlowNotFound):
-        return _problem("not-found", str(err), _ID)
+        return _build_problem("not-found", str(err), _ID)
     alike = [NamedItem(id=one, name=name) for one, name in err.candidates.items()]
-    problem = _problem("not-found", str(err), did_you_mean(alike) or _FLOW)
+    problem = _build_problem("not-found", str(err), did_you_mean(alike) or _FLOW)
     problem.suggestions = tuple(SuggestedItem(id=one.id, name=one.name) for one in alike)
     return problem
 
 
-def defect(*, instance: str) -> func.HttpResponse:
+def build_internal_error_response(*, instance: str) -> func.HttpResponse:
     """Return the problem document for an internal error; details are only in the log."""
     text = "The app met an internal error."
-    problem = _problem("defect", text, "Check the app's log for the exception.")
+    problem = _build_problem("defect", text, "Check the app's log for the exception.")
     return _answer(problem, instance, {})
 
 
@@ -231,7 +231,7 @@ PROBLEMS = {
 }
 
 
-def _problem(kind: str, detail: str, fix: str, code: str = "") -> Problem:
+def _build_problem(kind: str, detail: str, fix: str, code: str = "") -> Problem:
     return Problem(
         type=f"urn:cmk-flow-remediation:problem:{kind}",
         title=PROBLEMS[kind].title,

@@ -3,7 +3,7 @@
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
-from functions.plan_models import ApproveRequest, plans_of
+from functions.plan_models import ApproveRequest, build_plan_list
 from functions.remediation_models import (
     ApprovalResponse,
     CancelRequest,
@@ -36,7 +36,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     """
     body, identity = call.body, call.id.lower()
     if IF_MATCH in call.headers:
-        call.check_seen(plans_of(await show_plan(services(), identity)))
+        call.check_seen(build_plan_list(await show_plan(services(), identity)))
     approval = ApprovalInput(
         versions=body.versions,
         excluded_flow_ids=body.excluded_flow_ids,

@@ -7,8 +7,8 @@ import azure.functions as func
 from functions.endpoints import HTML, JSON, ApiRequest, endpoint
 from functions.http_headers import IDEMPOTENCY_KEY, LOCATION
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import ItemListResponse, ok
-from functions.plan_models import PlanQuery, PlanResponse, plans_of
+from functions.http_responses import ItemListResponse, build_json_response
+from functions.plan_models import PlanQuery, PlanResponse, build_plan_list
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
     RemediationDetailQuery,
@@ -51,7 +51,7 @@ async def start_remediation(
             created_at=services().now,
             mode=body.mode,
             start_source=StartSource.API_REQUEST,
-            idempotency_key=_idempotency_key(call),
+            idempotency_key=_read_idempotency_key(call),
             environment_ids=body.environment_ids,
             flow_ids=body.flow_ids,
             compare_all_flows=body.compare_all_flows,
@@ -65,7 +65,7 @@ async def start_remediation(
     _require_same_request(body, flows, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationResponse.model_validate(started)
-    return ok(answer, status=202, headers={LOCATION: location})
+    return build_json_response(answer, status=202, headers={LOCATION: location})
 
 
 @endpoint(
@@ -127,10 +127,10 @@ async def show_plan(
         asked = f"?environment={query.environment}" if query.environment else ""
         there = f"/api/dashboard/remediations/{identity}/plan{asked}"
         return func.HttpResponse(status_code=302, headers={"Location": there})
-    return plans_of(found)
+    return build_plan_list(found)
 
 
-def _idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
+def _read_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
     """Return the idempotency key of the request, or a new one if it has none."""
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:

@@ -59,7 +59,7 @@ async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Return the service tag list versions of the last 90 days. Reads stored rows only."""
-    return _versions(await list_known_versions(services()))
+    return _build_version_list(await list_known_versions(services()))
 
 
 @endpoint(
@@ -71,10 +71,10 @@ async def refresh_service_tag_list(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Read Microsoft's list now, as the daily check does, and return the versions."""
-    return _versions(await refresh(services()))
+    return _build_version_list(await refresh(services()))
 
 
-def _versions(
+def _build_version_list(
     found: Sequence[ServiceTagListVersion],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     items = tuple(ServiceTagListVersionResponse.model_validate(one) for one in found)

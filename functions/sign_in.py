@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from functions.dashboard.page_layout import session_page
-from functions.forms import form_member
+from functions.forms import parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
@@ -57,7 +57,7 @@ def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(status_code=302, headers=headers)
 
 
-def expired_form(
+def build_expired_form_page(
     req: func.HttpRequest, path: str, body: type[RequestModel], err: NotSignedIn
 ) -> func.HttpResponse | None:
     """Return the page that keeps a form whose session has expired, or None if nothing may be kept.
@@ -70,25 +70,25 @@ def expired_form(
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
     sent = parse_qsl(content.decode(errors="replace"))
-    fields = [one for one in sent if form_member(one[0]) in names]
+    fields = [one for one in sent if parse_member_name(one[0]) in names]
     text = session_page(
         action=urlsplit(req.url).path,
-        title=_title(path),
+        title=_format_title(path),
         fields=fields,
-        shown=_shown(fields),
+        shown=_format_form_values(fields),
         login=login_address("/api/dashboard"),
     )
     return page(text, status=401, headers=err.headers)
 
 
-def _title(path: str) -> str:
+def _format_title(path: str) -> str:
     return _TITLES.get(path) or path.rpartition("/")[2].replace("-", " ").capitalize()
 
 
-def _shown(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _format_form_values(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the values of a form by readable field names."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
         values = value.split(",") if name.endswith("[,]") else [value]
-        shown.setdefault(form_member(name).replace("_", " "), []).extend(values)
+        shown.setdefault(parse_member_name(name).replace("_", " "), []).extend(values)
     return shown

@@ -26,7 +26,7 @@ async def poll_environments(timer: func.TimerRequest) -> None:
     """Read the policy links and publish an event for each environment whose link has changed."""
     from shared.use_cases.poll_environments import poll_environments as poll
 
-    with _services() as open_services:
+    with _open_services() as open_services:
         changed = await poll(open_services)
     log.info("policy links polled", extra={"changed": changed, "past_due": timer.past_due})
 
@@ -38,7 +38,7 @@ async def run_daily_check(timer: func.TimerRequest) -> None:
     """Check every environment under a policy, and jobs that are blocked or overdue."""
     from shared.use_cases.run_daily_check import run_daily_check as check
 
-    with _services() as open_services:
+    with _open_services() as open_services:
         result = await check(open_services, f"{open_services.now:%Y-%m-%d}")
     log.info("daily check completed", extra={"result": result, "past_due": timer.past_due})
 
@@ -52,7 +52,7 @@ async def send_due_messages(timer: func.TimerRequest) -> None:
         send_due_and_overdue_messages as resend,
     )
 
-    with _services() as open_services:
+    with _open_services() as open_services:
         sent = await resend(open_services)
     log.info("due messages sent", extra={"count": sent, "past_due": timer.past_due})
 
@@ -64,7 +64,7 @@ async def send_notifications(timer: func.TimerRequest) -> None:
     """Send a notification about each action required to every configured channel."""
     from shared.use_cases.notify import notify
 
-    with _services() as open_services:
+    with _open_services() as open_services:
         result = await notify(open_services)
     log.info("notifications sent", extra={"result": result, "past_due": timer.past_due})
 
@@ -74,13 +74,13 @@ async def delete_originals(timer: func.TimerRequest) -> None:
     """Continue every deletion of a retired original whose date has come."""
     from shared.use_cases.delete_originals import delete_originals as delete
 
-    with _services() as open_services:
+    with _open_services() as open_services:
         done = await delete(open_services)
     log.info("deletions checked", extra={"result": done, "past_due": timer.past_due})
 
 
 @contextmanager
-def _services() -> Iterator["Services"]:
+def _open_services() -> Iterator["Services"]:
     from functions.message_handling import without_secrets
     from shared.bootstrap import services
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from functions.endpoints import Endpoint, all_endpoints
+from functions.endpoints import Endpoint, list_endpoints
 from functions.http_requests import RequestModel
 from functions.openapi import member_comments
 from functions.problems import PROBLEMS
@@ -27,7 +27,9 @@ _OF_PAGES = ("completed_action", "flow_count")
 def documented_endpoints() -> dict[tuple[str, str], Endpoint]:
     """Return the endpoints that programs use: all but the pages, by method and path."""
     return {
-        route: one for route, one in all_endpoints().items() if not one.path.startswith("dashboard")
+        route: one
+        for route, one in list_endpoints().items()
+        if not one.path.startswith("dashboard")
     }
 
 
@@ -79,7 +81,7 @@ def _action_answers() -> Iterator[str]:
     yield "| Member | Answered by | Meaning |"
     yield "|---|---|---|"
     answers = {
-        action: all_endpoints()["POST", f"remediations/{{id}}/{action}"].answer
+        action: list_endpoints()["POST", f"remediations/{{id}}/{action}"].answer
         for action in ACTIONS
     }
     members: dict[str, list[str]] = {}

@@ -65,14 +65,14 @@ def find_causes(
     groups: dict[tuple[str, str], list[FlowView]] = {}
     for flow, part in flows:
         if PARTS[part].has_cause:
-            groups.setdefault((part, cause_of(flow, part)), []).append(flow)
+            groups.setdefault((part, find_cause_code(flow, part)), []).append(flow)
     issues = {job.environment_id: job.firewall_issues for job in environment_jobs}
     order = list(PARTS)
     found = sorted(groups.items(), key=lambda one: (order.index(one[0][0]), -len(one[1])))
-    return [_cause(part, code, group, issues) for (part, code), group in found]
+    return [_build_cause(part, code, group, issues) for (part, code), group in found]
 
 
-def cause_of(flow: FlowView, part: str) -> str:
+def find_cause_code(flow: FlowView, part: str) -> str:
     """Return the code of the cause of a flow; empty if it has none."""
     if part == NEEDS_CHANGES:
         return NEEDS_CHANGES
@@ -87,14 +87,14 @@ def cause_title(code: str) -> str:
     return known or "No reason recorded"
 
 
-def _cause(
+def _build_cause(
     part: str,
     code: str,
     flows: Sequence[FlowView],
     issues: Mapping[str, Sequence[FirewallIssueSummary]],
 ) -> Cause:
     jobs = [flow.job for flow in flows if flow.job]
-    reason, firewalls = _REASONS.get(code), _firewalls(jobs, issues)
+    reason, firewalls = _REASONS.get(code), _list_firewalls(jobs, issues)
     fixes = {job.fix for job in jobs}
     message = reason.meaning if reason else jobs[0].message if jobs else ""
     fix = reason.fix if reason else ""
@@ -117,12 +117,12 @@ def _cause(
         fix=fix,
         has_one_fix=bool(firewalls) or len(fixes) == 1,
         flows=flows,
-        since=min((at for flow in flows if (at := _since(flow))), default=None),
+        since=min((at for flow in flows if (at := _find_pending_since(flow))), default=None),
         firewalls=firewalls,
     )
 
 
-def _firewalls(
+def _list_firewalls(
     jobs: Sequence[FlowJob], issues: Mapping[str, Sequence[FirewallIssueSummary]]
 ) -> list[tuple[str, FirewallIssueSummary]]:
     found = {
@@ -144,5 +144,5 @@ def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
     return f"{which} {'at least ' if least else ''}{ranges} of the copies."
 
 
-def _since(flow: FlowView) -> datetime | None:
+def _find_pending_since(flow: FlowView) -> datetime | None:
     return pending_since(flow.job) if flow.job else flow.environment_job.planned_at

@@ -116,12 +116,12 @@ def dependency_groups(
 
 def draw(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
     """Return the diagram of a group of dependent flows; a call loop is broken at one edge."""
-    rows = _rows(group.calls, nodes)
-    ways = _ways(group.calls, rows)
-    places, width, height = _places(_ordered(ways.values(), rows), nodes)
+    rows = _arrange_rows(group.calls, nodes)
+    ways = _find_waypoints(group.calls, rows)
+    places, width, height = _compute_places(_sort_rows(ways.values(), rows), nodes)
     lines = [
         DiagramEdge(
-            path=_path([places[one] for one in way]),
+            path=_format_svg_path([places[one] for one in way]),
             holds=is_blocking(nodes[caller], nodes[called]),
         )
         for (caller, called), way in ways.items()
@@ -150,7 +150,9 @@ def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
     )
 
 
-def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]) -> list[list[str]]:
+def _arrange_rows(
+    calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]
+) -> list[list[str]]:
     """Return the nodes by row: each below all its callers, as far as no call loop prevents it."""
     callers: dict[str, int] = dict.fromkeys(calls, 0)
     for one in (called for below in calls.values() for called in below):
@@ -177,7 +179,7 @@ def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]) 
     return [row for row in rows if row]
 
 
-def _ways(
+def _find_waypoints(
     calls: Mapping[str, Sequence[str]], rows: list[list[str]]
 ) -> dict[tuple[str, str], list[str]]:
     """Return the nodes and waypoints that each line passes, by caller and called id.
@@ -196,29 +198,31 @@ def _ways(
     return ways
 
 
-def _ordered(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
+def _sort_rows(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
     """Return the rows, each sorted so that few lines cross."""
     tied: dict[str, list[str]] = {one: [] for row in rows for one in row}
     for one, other in (pair for way in ways for pair in pairwise(way)):
         tied[one].append(other)
         tied[other].append(one)
-    place = {one: _share(index, row) for row in rows for index, one in enumerate(row)}
+    place = {
+        one: _compute_relative_position(index, row) for row in rows for index, one in enumerate(row)
+    }
     for number in range(_PASSES):
         for row in rows if number % 2 else reversed(rows):
-            row.sort(key=lambda one: _mean(tied[one], place, one))
-            place |= {one: _share(index, row) for index, one in enumerate(row)}
+            row.sort(key=lambda one: _compute_mean(tied[one], place, one))
+            place |= {one: _compute_relative_position(index, row) for index, one in enumerate(row)}
     return rows
 
 
-def _share(index: int, row: Sequence[str]) -> float:
+def _compute_relative_position(index: int, row: Sequence[str]) -> float:
     return (index + 0.5) / len(row)
 
 
-def _mean(tied: Sequence[str], place: Mapping[str, float], one: str) -> float:
+def _compute_mean(tied: Sequence[str], place: Mapping[str, float], one: str) -> float:
     return sum(place[other] for other in tied) / len(tied) if tied else place[one]
 
 
-def _places(
+def _compute_places(
     rows: list[list[str]], nodes: Container[str]
 ) -> tuple[dict[str, tuple[int, int]], int, int]:
     """Return the middle of each node's top edge, and the width and height of the diagram."""
@@ -234,7 +238,7 @@ def _places(
     return places, total + 2, (len(broad) - 1) * _ROW + NODE_HEIGHT + 2
 
 
-def _path(points: Sequence[tuple[int, int]]) -> str:
+def _format_svg_path(points: Sequence[tuple[int, int]]) -> str:
     """Return the SVG path from the bottom of the first point to the top of the last."""
     (x, top), *rest = points
     y = top + NODE_HEIGHT

@@ -75,7 +75,7 @@ def draw_dependency_groups(
     `here` is the URL of the remediation page.
     """
     chosen = chosen or DiagramFilter()
-    callers, calls = _calls(found)
+    callers, calls = _list_calls(found)
     blocked = {one for one, (_, state) in found.items() if state.look == "person"}
     known = {*found, *callers} if callers else found
     groups = dependency_groups(known, calls, blocked)
@@ -84,7 +84,7 @@ def draw_dependency_groups(
     if chosen.flow_id:
         on_page = [group for group in groups if chosen.flow_id in group.calls]
     return {
-        "graph_groups": _shown(on_page, callers, found, here, is_only=bool(chosen.flow_id)),
+        "graph_groups": _build_groups(on_page, callers, found, here, is_only=bool(chosen.flow_id)),
         "graph_total": len(groups),
         "graph_start": chosen.start,
         "graph_size": GROUPS_ON_PAGE,
@@ -94,7 +94,7 @@ def draw_dependency_groups(
     }
 
 
-def _calls(
+def _list_calls(
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
 ) -> tuple[dict[str, PlannedCaller], list[tuple[str, str]]]:
     """Return the callers that are not flows of the plan, and all calls, by id."""
@@ -116,7 +116,7 @@ def _calls(
     return callers, calls
 
 
-def _shown(
+def _build_groups(
     groups: list[DependencyGroup],
     callers: Mapping[str, PlannedCaller],
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
@@ -127,9 +127,9 @@ def _shown(
     shown, nodes_left, calls_left = [], _NODES_ON_PAGE, _CALLS_ON_PAGE
     for group in groups:
         nodes = {
-            one: _caller_node(one, callers[one])
+            one: _build_caller_node(one, callers[one])
             if one in callers
-            else _flow_node(here, *found[one])
+            else _build_flow_node(here, *found[one])
             for one in group.calls
         }
         is_too_large = len(nodes) > _MOST_IN_PICTURE
@@ -149,7 +149,7 @@ def _shown(
         flows = [node for node in nodes.values() if node.link]
         shown.append(
             ShownGroup(
-                title=_title(flows),
+                title=_format_title(flows),
                 flow_count=len(flows),
                 caller_count=len(nodes) - len(flows),
                 action_required_count=sum(node.is_blocked for node in flows),
@@ -163,12 +163,12 @@ def _shown(
     return shown
 
 
-def _title(flows: list[DiagramNode]) -> str:
+def _format_title(flows: list[DiagramNode]) -> str:
     first = sorted(node.title for node in flows)[:3]
     return ", ".join(first) + (", …" if len(flows) > 3 else "")
 
 
-def _flow_node(here: str, flow: FlowView, state: FlowDisplayState) -> DiagramNode:
+def _build_flow_node(here: str, flow: FlowView, state: FlowDisplayState) -> DiagramNode:
     return DiagramNode(
         id=flow.workflow_id,
         title=flow.title,
@@ -182,7 +182,7 @@ def _flow_node(here: str, flow: FlowView, state: FlowDisplayState) -> DiagramNod
     )
 
 
-def _caller_node(identity: str, caller: PlannedCaller) -> DiagramNode:
+def _build_caller_node(identity: str, caller: PlannedCaller) -> DiagramNode:
     note = "manual" if caller.manual_reason else caller.kind.replace("_", " ")
     look = "wait" if caller.manual_reason else ""
     return DiagramNode(id=identity, title=caller.label, note=note, look=look)

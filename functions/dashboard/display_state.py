@@ -57,17 +57,17 @@ def style_for_state(state: str) -> str:
 def display_state_for(flow: FlowView) -> FlowDisplayState:
     """Return the display state of a flow: from its job, or from its plan item if it has no job."""
     if flow.job and not flow.awaits_approval:
-        return _of_job(flow.job)
-    return _of_item(flow.item, awaits=flow.awaits_approval)
+        return _build_state_of_job(flow.job)
+    return _build_state_of_item(flow.item, awaits=flow.awaits_approval)
 
 
-def _of_job(job: FlowJob) -> FlowDisplayState:
+def _build_state_of_job(job: FlowJob) -> FlowDisplayState:
     look = "person" if job.reason_code in GO_ON_TRYING else style_for_state(job.state)
-    words = _words(job.state, job.step, job.requested_command)
+    words = _format_state(job.state, job.step, job.requested_command)
     return FlowDisplayState(key=job.state, words=words, look=look, reason=job.message)
 
 
-def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
+def _build_state_of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
     if item is None:
         return FlowDisplayState(key="unknown", words="unknown", look="over")
     words = ACTION_WORDS.get(item.action, item.action)
@@ -82,7 +82,7 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
 
 
 @cache
-def _words(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
+def _format_state(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
     words = state.replace("_", " ")
     if FLOW_STATES[state].resumes_later:
         words += f" at {reached.replace('_', ' ')}"

@@ -129,7 +129,7 @@ def _start(
             "It changes nothing. No approval is needed.",
         ]
     else:
-        does = _effects_of_remediation(one, name)
+        does = _list_effects_of_remediation(one, name)
         if one.settings.approval_policy is ApprovalPolicy.READ_ONLY:
             read_only = f"{name} is read-only. Permit changes first."
     return page_action(
@@ -144,7 +144,7 @@ def _start(
     )
 
 
-def _effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
+def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     settings = one.settings
     does = [
         f"The app plans the migration of at most {counted(settings.max_flows, 'flow')} of {name}."

@@ -61,7 +61,7 @@ class Situation:
 
 def environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
     """Return the line about an environment."""
-    look, shape, state = _state(one, situation)
+    look, shape, state = _format_state(one, situation)
     return EnvironmentRow(
         environment_id=one.environment_id,
         name=one.environment_name or one.environment_id,
@@ -69,19 +69,19 @@ def environment_row(one: EnvironmentStatus, situation: Situation) -> Environment
         look=look,
         shape=shape,
         state=state,
-        parts=_parts(one),
+        parts=_count_parts(one),
         migrated_count=one.migrated_count,
         flow_count=one.flow_count,
-        next=_next(one, situation),
+        next=_format_next_step(one, situation),
     )
 
 
-def in_order(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
+def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
     """Return rows, those first that require an action; then by name."""
     return sorted(rows, key=lambda row: (_ORDER.index(row.look), natural_key(row.name)))
 
 
-def _state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
+def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
     """Return look, icon and words of an environment's state."""
     left = one.not_migrated
     if one.both_off_count:
@@ -90,13 +90,13 @@ def _state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]
     if blocked or failed or one.state in ("blocked", "failed"):
         is_failed = one.state == "failed" or (failed and not blocked)
         age = situation.now - one.blocked_since if one.blocked_since else None
-        return "person", "", ("Failed" if is_failed else "Blocked") + _for(age)
+        return "person", "", ("Failed" if is_failed else "Blocked") + _format_duration(age)
     if left.get(_REASON.AWAITING_APPROVAL):
         return "wait", "plan", "Awaiting approval"
     if left.get(_REASON.IN_PROGRESS) or not one.is_over:
         if situation.is_stopped and one.mode.writes:
             return "wait", "pause", "Paused"
-        return "work", "", "Assessing" if one.is_assessment else _in_progress(one)
+        return "work", "", "Assessing" if one.is_assessment else _format_progress(one)
     is_left = bool(count_undecided(left))
     if one.state == "cancelled":
         return ("wait" if is_left else "over"), "idle", "Cancelled"
@@ -107,17 +107,17 @@ def _state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]
     return ("wait" if is_left else "done"), "", "Completed"
 
 
-def _for(age: timedelta | None) -> str:
+def _format_duration(age: timedelta | None) -> str:
     return f" for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
 
 
-def _in_progress(one: EnvironmentStatus) -> str:
+def _format_progress(one: EnvironmentStatus) -> str:
     if one.state == "waiting_for_platform_migration":
         return "Waiting for platform migration"
     return "Planning" if one.state in ("discovering", "planned") else "In progress"
 
 
-def _parts(one: EnvironmentStatus) -> tuple[tuple[str, int], ...]:
+def _count_parts(one: EnvironmentStatus) -> tuple[tuple[str, int], ...]:
     numbers = dict.fromkeys(_BAR, 0)
     numbers["done"] = one.migrated_count
     numbers["over"] = one.prepared_count
@@ -126,7 +126,7 @@ def _parts(one: EnvironmentStatus) -> tuple[tuple[str, int], ...]:
     return tuple(numbers.items())
 
 
-def _next(one: EnvironmentStatus, situation: Situation) -> str:
+def _format_next_step(one: EnvironmentStatus, situation: Situation) -> str:
     """Return what happens next with the flows, or that nothing does."""
     at = situation.next_check_at
     said = describe_not_migrated(
@@ -156,12 +156,12 @@ def describe_not_migrated[Why: str](
     `is_stopped`: the kill switch is on. `next_check_in`: when the app continues the others.
     """
     return [
-        _left(NotMigratedReason(why), number, is_stopped, next_check_in)
+        _format_remaining_flows(NotMigratedReason(why), number, is_stopped, next_check_in)
         for why, number in left.items()
     ]
 
 
-def _left(
+def _format_remaining_flows(
     why: NotMigratedReason, number: int, is_stopped: bool, next_check_in: timedelta | None
 ) -> str:
     if why is _REASON.NEEDS_CHANGES:

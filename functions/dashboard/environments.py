@@ -12,7 +12,7 @@ from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
     environment_row,
-    in_order,
+    sort_rows,
 )
 from functions.dashboard.natural_order import natural_key
 from functions.dashboard.page_actions import PageAction
@@ -63,13 +63,14 @@ def environments_page(
         for one in found.items
         if one.status
     }
-    order = {row.environment_id: place for place, row in enumerate(in_order(lines.values()))}
+    order = {row.environment_id: place for place, row in enumerate(sort_rows(lines.values()))}
     known = sorted(
         found.items,
         key=lambda one: (order.get(one.environment_id, len(order)), natural_key(_name(one))),
     )
     cards = [
-        _card(one, lines.get(one.environment_id), view) for one in known[start : start + limit]
+        _build_card(one, lines.get(one.environment_id), view)
+        for one in known[start : start + limit]
     ]
     return render_page(
         "environments",
@@ -90,7 +91,9 @@ def environments_page(
     )
 
 
-def _card(one: KnownEnvironment, row: EnvironmentRow | None, view: PageContext) -> EnvironmentCard:
+def _build_card(
+    one: KnownEnvironment, row: EnvironmentRow | None, view: PageContext
+) -> EnvironmentCard:
     link = one.policy_link
     return EnvironmentCard(
         id=one.environment_id,
@@ -101,8 +104,8 @@ def _card(one: KnownEnvironment, row: EnvironmentRow | None, view: PageContext) 
         policy_words=POLICY_WORDS[one.settings.approval_policy],
         known=one,
         window=window_words(one.settings),
-        assessment=_assessment(one.last_assessment),
-        summary=_summary(one),
+        assessment=_format_assessment(one.last_assessment),
+        summary=_format_summary(one),
         actions=tuple(environment_actions(one, view.principal)),
     )
 
@@ -126,7 +129,7 @@ def _key(one: KnownEnvironment) -> tuple[str, str]:
     return "work", str(link.status)
 
 
-def _assessment(job: EnvironmentJob | None) -> tuple[str, str]:
+def _format_assessment(job: EnvironmentJob | None) -> tuple[str, str]:
     if job is None:
         return "over", "Not assessed"
     if job.needs_action:
@@ -138,7 +141,7 @@ def _assessment(job: EnvironmentJob | None) -> tuple[str, str]:
     return "over", f"Assessed {job.state_since:%Y-%m-%d %H:%M} UTC"
 
 
-def _summary(one: KnownEnvironment) -> str:
+def _format_summary(one: KnownEnvironment) -> str:
     settings = one.settings
     said = [
         f"maintenance window {window_words(settings)}" if settings.maintenance_window else "",

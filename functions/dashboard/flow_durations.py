@@ -64,7 +64,7 @@ def step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     last = history[-1].changed_at if is_over else max(now, history[-1].changed_at)
     whole = (last - history[0].changed_at).total_seconds() or 1.0
     found: dict[str, StepDuration] = {}
-    state = _state_before(job)
+    state = _find_state_before(job)
     for entry, ended_at in _with_ends(history, last):
         state = state if entry.state in _PAUSES else entry.state
         if state not in _TITLES:  # the job is over
@@ -85,7 +85,7 @@ def step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     return list(found.values())
 
 
-def reached_at(job: FlowJob, *states: FlowJobState) -> datetime | None:
+def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
     """Return when the job last entered one of these states; None: its history does not say it."""
     return next((one.changed_at for one in reversed(job.history) if one.state in states), None)
 
@@ -95,7 +95,7 @@ def is_history_cut(job: FlowJob) -> bool:
     return len(job.history) >= HISTORY_LENGTH
 
 
-def _state_before(job: FlowJob) -> str:
+def _find_state_before(job: FlowJob) -> str:
     """Return the step of the first entry, if it is a pause: earlier entries are removed then."""
     following = (one.state for one in job.history if one.state not in _PAUSES)
     return next(following, str(job.step))

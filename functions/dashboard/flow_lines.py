@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.dashboard.causes import Cause, cause_of
-from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, part_of, progress_words
-from functions.dashboard.flow_steps import shorten, steps_of
+from functions.dashboard.causes import Cause, find_cause_code
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, format_progress
+from functions.dashboard.flow_steps import build_steps, shorten
 from functions.dashboard.table_rows import FlowTableRow
 from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS
@@ -51,7 +51,7 @@ class FlowFilter:
             self.state not in PARTS and flow.job and flow.job.state == self.state
         ):
             return False
-        if self.reason_code and self.reason_code != cause_of(flow, part):
+        if self.reason_code and self.reason_code != find_cause_code(flow, part):
             return False
         text = self.search.lower()
         return not text or text in f"{flow.title} {flow.workflow_id}".lower()
@@ -71,13 +71,13 @@ def line_context(now: datetime, names: Mapping[str, str]) -> LineContext:
     return LineContext(now=now, names=names if len(names) > 1 else {})
 
 
-def line_of(
+def build_line(
     flow: FlowView, context: LineContext, part: str = "", cause: Cause | None = None
 ) -> FlowTableRow:
     """Return the line of a flow; with `cause`, for the list of flows that have this cause."""
-    part = part or part_of(flow)
+    part = part or find_part(flow)
     look = PARTS[part].look
-    reason, fix = _reason_and_fix(flow, part)
+    reason, fix = _format_reason_and_fix(flow, part)
     if cause and cause.has_one_fix:
         fix = ""
     if cause and cause.message == reason:
@@ -91,16 +91,16 @@ def line_of(
         where=context.names.get(flow.environment_job.environment_id, ""),
         look=look,
         shape=PARTS[part].shape,
-        steps=None if part == "awaiting" else steps_of(flow.job, is_stopped=look == "person"),
-        words=progress_words(flow, part),
+        steps=None if part == "awaiting" else build_steps(flow.job, is_stopped=look == "person"),
+        words=format_progress(flow, part),
         reason=short,
         details=" ".join(cut),
         fix=short_fix,
-        next_step=_next_step(flow, part, context.now),
+        next_step=_format_next_step(flow, part, context.now),
     )
 
 
-def _reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:
+def _format_reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:
     job, item = flow.job, flow.item
     if job and part != "awaiting":
         if denying := denying_firewalls(job, flow.environment_job.firewall_issues):
@@ -116,7 +116,7 @@ def _reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:
     return f"{words[0].upper()}{words[1:]}" + (f". Changed: {changed}" if changed else ""), ""
 
 
-def _next_step(flow: FlowView, part: str, now: datetime) -> str:
+def _format_next_step(flow: FlowView, part: str, now: datetime) -> str:
     job = flow.job
     if job is None or part == "awaiting":
         return ""

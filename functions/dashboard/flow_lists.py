@@ -8,8 +8,8 @@ from typing import Any
 
 from functions.dashboard.cause_actions import retry_cause, start_again
 from functions.dashboard.causes import NEEDS_CHANGES, Cause
-from functions.dashboard.flow_lines import FlowFilter, LineContext, line_of
-from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, part_of
+from functions.dashboard.flow_lines import FlowFilter, LineContext, build_line
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, find_part
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.table_rows import render_flow_rows
 from shared.use_cases.show_flow import FlowView
@@ -34,21 +34,21 @@ class ClosedFlows:
     on_page: Sequence[FlowView] = ()
 
 
-def closed_flows_range(
+def compute_closed_flows_range(
     flows: Iterable[FlowView], chosen: FlowFilter, start: int
 ) -> tuple[int, int]:
     """Return how many closed flows to skip and to take for a page that starts at `start`.
 
     Matching flows of `flows` come first, closed flows after them.
     """
-    before = sum(chosen.takes(flow, part_of(flow)) for flow in flows)
+    before = sum(chosen.takes(flow, find_part(flow)) for flow in flows)
     first = max(start - before, 0)
     return first, max(start + FLOWS_ON_PAGE - before, 0) - first
 
 
 def divide(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
     """Return the flows with the keys of their parts: by part, then by title."""
-    return sorted(((flow, part_of(flow)) for flow in flows), key=_place)
+    return sorted(((flow, find_part(flow)) for flow in flows), key=_place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +75,16 @@ class FlowLists:
     @property
     def read(self) -> list[tuple[FlowView, str]]:
         """Return all flows that were read, with the keys of their parts."""
-        return [*self.flows, *((flow, part_of(flow)) for flow in self.closed.on_page)]
+        return [*self.flows, *((flow, find_part(flow)) for flow in self.closed.on_page)]
 
     def matching(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
         """Return the template values of one list of the flows that match a filter."""
         found = [(flow, part) for flow, part in self.flows if chosen.takes(flow, part)]
         lines = [
-            line_of(flow, self.context, part) for flow, part in found[start : start + FLOWS_ON_PAGE]
+            build_line(flow, self.context, part)
+            for flow, part in found[start : start + FLOWS_ON_PAGE]
         ]
-        lines += [line_of(flow, self.context) for flow in self.closed.on_page]
+        lines += [build_line(flow, self.context) for flow in self.closed.on_page]
         counts, state = self.closed.counts, chosen.closed_state()
         closed = sum(counts.values()) if state is None else counts.get(state, 0)
         return {
@@ -114,7 +115,7 @@ class FlowLists:
         }
 
     def _cause(self, cause: Cause, most: int) -> dict[str, Any]:
-        lines = [line_of(flow, self.context, cause=cause) for flow in cause.flows[:most]]
+        lines = [build_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
         return {
             "cause": cause,
             "rows": render_flow_rows(lines, self.here, shows_steps=bool(cause.jobs)),
@@ -125,7 +126,7 @@ class FlowLists:
         }
 
     def _part(self, part: FlowPart, flows: Sequence[FlowView], number: int) -> dict[str, Any]:
-        lines = [line_of(flow, self.context, part.key) for flow in flows]
+        lines = [build_line(flow, self.context, part.key) for flow in flows]
         has_steps = any(line.steps for line in lines)
         return {
             "part": part,

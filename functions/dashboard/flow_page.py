@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from functions.dashboard.display_state import display_state_for
 from functions.dashboard.flow_durations import is_history_cut, step_durations
-from functions.dashboard.flow_path import path_of, why_original_is_on
+from functions.dashboard.flow_path import build_path, explain_original_on
 from functions.dashboard.page_actions import PageAction, flow_actions
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
@@ -43,7 +43,7 @@ def flow_page(
     display = display_state_for(flow)
     actions = flow_actions(job, detail.dependent_flows, view.principal, view.now)
     records = [one.record for one in detail.callers]
-    retry, firewalls = _retry(job, actions), _firewall_issues(flow)
+    retry, firewalls = _retry(job, actions), _find_firewall_issues(flow)
     denying = denying_firewalls(job, flow.environment_job.firewall_issues)
     made = completed_changes(item, job, records) if item else ()
     return render_page(
@@ -53,21 +53,21 @@ def flow_page(
         detail=detail,
         flow=flow,
         display=display,
-        calls=_requests(job),
+        calls=_count_requests(job),
         retry=retry,
         actions=[one for one in actions if one is not retry],
-        path=path_of(job, is_stopped=display.look == "person"),
-        kept_on=why_original_is_on(job),
+        path=build_path(job, is_stopped=display.look == "person"),
+        kept_on=explain_original_on(job),
         fix=_fix(flow, denying),
         firewalls=firewalls,
         denying=denying,
-        reasons=_reasons(item),
+        reasons=_format_reasons(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
         caller_states=_CALLER_STATES,
         pending=[one for one in records if one.is_pending],
         shared_with=_count_principals(job),
         durations=step_durations(job, view.now) if job else [],
-        history=_history(job),
+        history=_build_history(job),
         newest=_NEWEST,
         is_cut=job is not None and is_history_cut(job),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
@@ -91,7 +91,7 @@ def _fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
     return flow.item.fix if flow.item else ""
 
 
-def _reasons(item: PlanItem | None) -> str:
+def _format_reasons(item: PlanItem | None) -> str:
     """Return why the flow is on Microsoft's key."""
     if item is None or item.action is not PlannedAction.CONTINUE_EXISTING_JOB:
         return item.message if item else ""
@@ -99,13 +99,13 @@ def _reasons(item: PlanItem | None) -> str:
     return " ".join(known[one] for one in item.microsoft_key_reasons if one in known)
 
 
-def _requests(job: FlowJob | None) -> int:
+def _count_requests(job: FlowJob | None) -> int:
     """Return the requests to the flow service that the next invocation of a job needs."""
     need = flow_job_demand(job) if job else None
     return need.requests if need else 0
 
 
-def _firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
+def _find_firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
     """Return the firewall issues that name the flow, or that block its job."""
     issues = flow.environment_job.firewall_issues
     denying = denying_firewalls(flow.job, issues)
@@ -120,7 +120,7 @@ def _count_principals(job: FlowJob | None) -> str:
     )
 
 
-def _history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
+def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
     """Return the history, newest first, with the duration of each entry (None for the last)."""
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]

@@ -151,14 +151,14 @@ _NOT_AFTER_VERIFIED: Mapping[MigrationMethod, str] = {
 }
 
 
-def part_of(flow: FlowView) -> str:
+def find_part(flow: FlowView) -> str:
     """Return the key of the part that a flow belongs to."""
     if flow.job and not flow.awaits_approval:
-        return _part_of_job(flow.job)
-    return _part_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
+        return _find_part_of_job(flow.job)
+    return _find_part_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
 
 
-def progress_words(flow: FlowView, part: str) -> str:
+def format_progress(flow: FlowView, part: str) -> str:
     """Return how far a flow is, in at most four words."""
     if flow.job is None or part == "awaiting":
         words = PARTS[part].one
@@ -171,22 +171,22 @@ def progress_words(flow: FlowView, part: str) -> str:
     return f"Waiting: {now.lower()}" if flow.job.state is FlowJobState.WAITING else now
 
 
-def _part_of_job(job: FlowJob) -> str:
+def _find_part_of_job(job: FlowJob) -> str:
     if job.reason_code == Reason.BOTH_OFF:
         return "both_off"
     if job.needs_action:
         return "blocked"
     if job.reason_code == Reason.LATE_CALLER:
         return "still_called"
-    return _part_of_state(job.state)
+    return _find_part_of_state(job.state)
 
 
 @cache
-def _part_of_state(state: FlowJobState) -> str:
+def _find_part_of_state(state: FlowJobState) -> str:
     return PART_OF_CLOSED.get(state, "in_progress")
 
 
-def _part_of_item(job: EnvironmentJob, item: PlanItem | None, *, awaits: bool) -> str:
+def _find_part_of_item(job: EnvironmentJob, item: PlanItem | None, *, awaits: bool) -> str:
     if item is None:
         return "unknown"
     if awaits:

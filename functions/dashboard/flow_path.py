@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from functions.dashboard.flow_durations import reached_at
-from functions.dashboard.flow_steps import steps_of
+from functions.dashboard.flow_durations import find_time_reached
+from functions.dashboard.flow_steps import build_steps
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
@@ -36,7 +36,7 @@ class PathStep(NamedTuple):
     text: str
 
 
-def path_of(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
+def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
     """Return the steps of a job with their times; empty if it has no copy or was cancelled.
 
     `is_stopped`: a person has to act before the job continues.
@@ -44,22 +44,24 @@ def path_of(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
     if job is None or not job.migration_method.has_copy:
         return []
     if job.is_rolling_back or job.state is FlowJobState.ROLLED_BACK:
-        return _rollback(job, is_stopped=is_stopped)
-    steps = steps_of(job, is_stopped=is_stopped)
+        return _build_rollback_path(job, is_stopped=is_stopped)
+    steps = build_steps(job, is_stopped=is_stopped)
     if steps is None:
         return []
-    done = [reached_at(job, *states) for states in _ENTERED[: steps.done]]
-    return _path(job, steps.names, done, is_stopped=is_stopped)
+    done = [find_time_reached(job, *states) for states in _ENTERED[: steps.done]]
+    return _build_migration_path(job, steps.names, done, is_stopped=is_stopped)
 
 
-def _rollback(job: FlowJob, *, is_stopped: bool) -> list[PathStep]:
+def _build_rollback_path(job: FlowJob, *, is_stopped: bool) -> list[PathStep]:
     stages = list(_ROLLBACK_STEPS)
     done = stages.index(job.rollback_stage) if job.rollback_stage else 0
     done = done if job.is_rolling_back else len(stages)
-    return _path(job, tuple(_ROLLBACK_STEPS.values()), [None] * done, is_stopped=is_stopped)
+    return _build_migration_path(
+        job, tuple(_ROLLBACK_STEPS.values()), [None] * done, is_stopped=is_stopped
+    )
 
 
-def _path(
+def _build_migration_path(
     job: FlowJob, names: Sequence[str], done: Sequence[datetime | None], *, is_stopped: bool
 ) -> list[PathStep]:
     path = [
@@ -81,7 +83,7 @@ def _describe_next(job: FlowJob, is_stopped: bool) -> str:
     return f"{text} since {moment(since)}" if since else text
 
 
-def why_original_is_on(job: FlowJob | None) -> str:
+def explain_original_on(job: FlowJob | None) -> str:
     """Return what the row of an open job says for the original being on; empty if it does not."""
     if (
         job is None

@@ -44,7 +44,7 @@ class FlowSteps(NamedTuple):
         return f"{self.done} of {len(self.names)} steps done, {before}: {self.names[self.done]}"
 
 
-def steps_of(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
+def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
     """Return the steps of a job; None if it has no copy, is not started or is rolled back."""
     if job is None or job.step not in _DONE or job.migration_method not in _NAMES:
         return None

@@ -13,7 +13,7 @@ from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
     environment_row,
-    in_order,
+    sort_rows,
 )
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
@@ -70,7 +70,7 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
     others = [
         one for one in status.pending_actions if one.kind is not PendingActionKind.KILL_SWITCH_ON
     ]
-    rows = _environment_rows(status, view.now)
+    rows = _build_environment_rows(status, view.now)
     is_stopped = status.health.kill_switch_on
     return render_page(
         "overview",
@@ -80,7 +80,7 @@ def overview_page(view: PageContext, status: TenantStatus) -> str:
         headline=headline(status, others),
         is_stopped=is_stopped,
         switch=status.health.kill_switch,
-        actions=[_action_row(one, view) for one in others],
+        actions=[_build_action_row(one, view) for one in others],
         most_actions=MOST_ACTIONS,
         last_action=MOST_ACTIONS + MOST_IN_FOLD,
         rows=rows[:MOST_ENVIRONMENTS],
@@ -99,7 +99,7 @@ def headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
     in progress or excluded.
     """
     left = count_undecided(status.not_migrated)
-    lead = _lead(status)
+    lead = _format_lead(status)
     if others:
         other = "other " if status.health.kill_switch_on else ""
         is_decision = all(one.kind in _DECISIONS for one in others)
@@ -118,7 +118,7 @@ def headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
     return Headline(look="done", text="No action required", lead=lead)
 
 
-def _lead(status: TenantStatus) -> str:
+def _format_lead(status: TenantStatus) -> str:
     """Return what is in progress, and how far the tenant is."""
     if not status.environments:
         return "Assess an environment first, or start a dry run. Both change nothing."
@@ -141,13 +141,13 @@ def _lead(status: TenantStatus) -> str:
     return "No flow is in progress."
 
 
-def _environment_rows(status: TenantStatus, now: datetime) -> list[EnvironmentRow]:
+def _build_environment_rows(status: TenantStatus, now: datetime) -> list[EnvironmentRow]:
     checks: dict[str, datetime] = {}
     for ongoing in status.ongoing:
         if at := ongoing.first_check_at:
             known = checks.get(ongoing.environment_id)
             checks[ongoing.environment_id] = min(at, known) if known else at
-    return in_order(
+    return sort_rows(
         environment_row(
             one,
             Situation(
@@ -160,7 +160,7 @@ def _environment_rows(status: TenantStatus, now: datetime) -> list[EnvironmentRo
     )
 
 
-def _action_row(one: PendingAction, view: PageContext) -> ActionRow:
+def _build_action_row(one: PendingAction, view: PageContext) -> ActionRow:
     where = one.environment_name or one.environment_id
     link = _link(one)
     return ActionRow(
@@ -168,14 +168,14 @@ def _action_row(one: PendingAction, view: PageContext) -> ActionRow:
         look="wait" if one.kind in _DECISIONS else "person",
         shape=_DECISIONS.get(one.kind, ""),
         title=one.short_title if where else one.title,
-        line=tuple(filter(None, (where, f"for the {one.actor}", _since(one, view.now)))),
+        line=tuple(filter(None, (where, f"for the {one.actor}", _format_since(one, view.now)))),
         pending=one,
         link=link,
-        action=None if link[0] else _next_step(one, view.principal),
+        action=None if link[0] else _choose_next_step(one, view.principal),
     )
 
 
-def _since(one: PendingAction, now: datetime) -> str:
+def _format_since(one: PendingAction, now: datetime) -> str:
     if one.expires_at:
         return f"expires in {format_span(one.expires_at - now)}"
     age = now - one.pending_since if one.pending_since else None
@@ -197,5 +197,5 @@ def _link(one: PendingAction) -> tuple[str, str]:
             return "", ""
 
 
-def _next_step(one: PendingAction, principal: Principal) -> PageAction | None:
+def _choose_next_step(one: PendingAction, principal: Principal) -> PageAction | None:
     return retry_pending(one, principal) if one.kind in _RETRIED else None

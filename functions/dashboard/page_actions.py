@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.endpoints import endpoint_of
+from functions.endpoints import find_endpoint
 from functions.principals import name_member
 from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import describe_replays, find_replays
@@ -65,7 +65,7 @@ def remediation_actions(
         if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
             does.append(describe_check(looks))
         does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
-        title = f"Retry {_blocked_flows(len(blocked))}" if blocked else "Retry"
+        title = f"Retry {_format_blocked_flows(len(blocked))}" if blocked else "Retry"
         found.append(page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN]))
     if not is_whole:
         return found
@@ -88,7 +88,7 @@ def remediation_actions(
         if to_roll_back or (begins and what == "cancel"):
             does = [*no_more, *effects]
             found.append(
-                _rollback_action(what, title, identity, principal, does, to_roll_back, now)
+                _build_rollback_action(what, title, identity, principal, does, to_roll_back, now)
             )
     return found
 
@@ -110,7 +110,7 @@ def flow_actions(
         count, does = len(to_roll_back), _describe_rollback(to_roll_back)
         title = "Roll back" if count < 2 else f"Roll back {count} dependent flows"
         found.append(
-            _rollback_action(
+            _build_rollback_action(
                 "rollback", title, job.remediation_id, principal, does, to_roll_back, now,
                 fields=this,
             )
@@ -118,7 +118,9 @@ def flow_actions(
     return found
 
 
-def approval(remediation_id: str, version: str, principal: Principal, refusal: str) -> PageAction:
+def build_approval(
+    remediation_id: str, version: str, principal: Principal, refusal: str
+) -> PageAction:
     """Return the approval of a plan version; `refusal` says why the reader may not approve it.
 
     The form also has to name the flows that it includes.
@@ -148,7 +150,10 @@ def ignore_action(
         fields=(("issue", issue.name),),
         asks=("justification", "Justification (recorded with your name)"),
         does=[
-            f"{_flows(issue.flow_count)} in {where} continue. This firewall may deny their calls.",
+            (
+                f"{_format_flows(issue.flow_count)} in {where} continue. "
+                "This firewall may deny their calls."
+            ),
             "Flows that a firewall issue blocks there are retried now.",
         ],
     )
@@ -195,7 +200,7 @@ def page_action(
     `identity` is the `{id}` of the path. A principal without the route's role gets the reason why.
     """
     path = path or f"remediations/{{id}}/{what}"
-    route = endpoint_of(ROUTES["POST", path])
+    route = find_endpoint(ROUTES["POST", path])
     if route.role and not principal.may(route.role):
         refusal = f"This action requires the role {route.role}."
     return PageAction(
@@ -211,7 +216,7 @@ def page_action(
     )
 
 
-def _rollback_action(
+def _build_rollback_action(
     what: str,
     title: str,
     identity: str,
@@ -240,8 +245,8 @@ def describe_retry(jobs: Sequence[FlowJob]) -> str:
         for job in jobs
         if job.reason_code in {Reason.ORIGINAL_EDITED, Reason.ORIGINAL_AND_COPY_EDITED}
     ]
-    accepted = f" The current edits of {_titles(edited)} are accepted." if edited else ""
-    return f"{_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
+    accepted = f" The current edits of {_format_titles(edited)} are accepted." if edited else ""
+    return f"{_format_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
 
 
 def describe_check(number: int) -> str:
@@ -257,15 +262,16 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     copies = [job for job in started if job.migration_method.has_copy]
     said = []
     if fresh:
-        said.append(f"{_flows(fresh)} not started: cancelled.")
+        said.append(f"{_format_flows(fresh)} not started: cancelled.")
     if off:
-        said.append(f"Originals turned on again: {_titles(off)}.")
+        said.append(f"Originals turned on again: {_format_titles(off)}.")
     if copies:
         said.append(
-            f"Callers reverted to their originals, then copies turned off: {_titles(copies)}."
+            "Callers reverted to their originals, then copies turned off: "
+            f"{_format_titles(copies)}."
         )
     if edited := [job for job in started if not job.migration_method.has_copy]:
-        said.append(f"Changes reverted where possible: {_titles(edited)}.")
+        said.append(f"Changes reverted where possible: {_format_titles(edited)}.")
     if started:
         said.append("Scheduled deletions of these originals are cancelled.")
     return said
@@ -275,14 +281,14 @@ def _step_of(job: FlowJob | EnvironmentJob) -> str:
     return str(job.step).replace("_", " ")
 
 
-def _flows(number: int) -> str:
+def _format_flows(number: int) -> str:
     return "1 flow" if number == 1 else f"{number} flows"
 
 
-def _blocked_flows(number: int) -> str:
+def _format_blocked_flows(number: int) -> str:
     return "1 blocked flow" if number == 1 else f"{number} blocked flows"
 
 
-def _titles(jobs: Sequence[FlowJob]) -> str:
+def _format_titles(jobs: Sequence[FlowJob]) -> str:
     more = f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else ""
     return ", ".join(sorted(job.display_name for job in jobs)[:_NAMED]) + more

@@ -26,7 +26,7 @@ class RowGroup:
     size: int
 
 
-def plan_rows(
+def group_plan_rows(
     items: Sequence[PlanItem], outlooks: Mapping[str, FlowOutlook], awaiting: frozenset[str]
 ) -> list[RowGroup]:
     """Return the rows of a plan in their groups: first groups with a flow that pauses.
@@ -42,7 +42,9 @@ def plan_rows(
         rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
         return rank, natural_key(by_id[group[0]].display_name)
 
-    in_order = sorted((_callers_first(group, graph) for group in graph.dependent_groups), key=place)
+    in_order = sorted(
+        (_sort_callers_first(group, graph) for group in graph.dependent_groups), key=place
+    )
     positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
 
     plan = PlanGraph(items=by_id, graph=graph, awaiting=awaiting)
@@ -61,7 +63,7 @@ def plan_rows(
     return [RowGroup(rows=tuple(map(row, group)), size=len(group)) for group in in_order]
 
 
-def _callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
+def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
     """Return the flows of a group, each after all flows that run it; those of a loop come last."""
     if len(group) == 1:
         return group

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
 
-from functions.dashboard.page_actions import PageAction, approval
+from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.plan_form import PlanForm
-from functions.dashboard.plan_groups import RowGroup, plan_rows, split_pages
+from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_pages
 from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.plan_summary import PlanSummary
 from shared.domain.plans.plan_item import PlanItem
@@ -93,7 +93,7 @@ class ShownPlan:
     @cached_property
     def _all_groups(self) -> list[RowGroup]:
         awaiting = frozenset(item.workflow_id for item in self.awaiting)
-        return plan_rows(self.plan.items, self.outlooks, awaiting)
+        return group_plan_rows(self.plan.items, self.outlooks, awaiting)
 
     @cached_property
     def groups(self) -> list[RowGroup]:
@@ -131,7 +131,7 @@ class ShownPlan:
         expires = self.job.approval_expires_at
         if expires and expires <= self.view.now:
             why_not = "This plan has expired. Start a new remediation."
-        return approval(self.remediation_id, self.version, self.view.principal, why_not)
+        return build_approval(self.remediation_id, self.version, self.view.principal, why_not)
 
     @property
     def is_offered(self) -> bool:

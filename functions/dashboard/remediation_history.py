@@ -72,10 +72,12 @@ def history_page(
     if chosen.kind in {"all", "environment"}:
         total = sum(len(source.history) for source in sources)
         # The job of any other entry has a later one, so its entries are not on this page.
-        sources_on_page = nlargest(end, sources, key=_last_change)
-        found = [line for source in sources_on_page for line in _lines(source)]
+        sources_on_page = nlargest(end, sources, key=_find_last_change)
+        found = [line for source in sources_on_page for line in _build_lines(source)]
     else:
-        found = [line for source in sources for line in _lines(source) if line.look == chosen.kind]
+        found = [
+            line for source in sources for line in _build_lines(source) if line.look == chosen.kind
+        ]
         total = len(found)
     found.sort(key=lambda line: line.entry.changed_at, reverse=True)
     return HistoryPage(
@@ -94,7 +96,7 @@ class _Source(NamedTuple):
     flow_id: str
 
 
-def _lines(source: _Source) -> list[HistoryLine]:
+def _build_lines(source: _Source) -> list[HistoryLine]:
     """Return the entries of a job, newest first."""
     history = source.history
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(history)]
@@ -117,5 +119,5 @@ def _look(entry: HistoryEntry, source: _Source) -> str:
     return "over" if look == "done" and not source.flow_id else look
 
 
-def _last_change(source: _Source) -> datetime:
+def _find_last_change(source: _Source) -> datetime:
     return source.history[-1].changed_at

@@ -43,41 +43,41 @@ class RemediationRow:
 
 def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
     """Return a page of at most `limit` remediations, newest first."""
-    rows = [_row(one, view.now) for one in found.items]
+    rows = [_build_row(one, view.now) for one in found.items]
     return render_page(
         "remediations", view, section="Remediations", found=found, rows=rows, limit=limit
     )
 
 
-def _row(one: RemediationView, now: datetime) -> RemediationRow:
+def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
     remediation = one.remediation
-    look, shape, state = _state(one)
+    look, shape, state = _format_state(one)
     return RemediationRow(
         id=remediation.id,
         created_at=remediation.created_at,
         kind="Assessment" if remediation.assessment else _KINDS[remediation.mode],
-        started=_started(remediation),
-        environments=_environments(one),
+        started=_format_start_source(remediation),
+        environments=_format_environments(one),
         look=look,
         shape=shape,
         state=state,
-        next=_next(one, now),
+        next=_format_next_step(one, now),
     )
 
 
-def _started(one: Remediation) -> str:
+def _format_start_source(one: Remediation) -> str:
     by = _STARTED.get(one.start_source)
     return by or (f"started by {one.started_by}" if one.started_by else "started by a request")
 
 
-def _environments(one: RemediationView) -> str:
+def _format_environments(one: RemediationView) -> str:
     names = {job.environment_id: job.environment_name for job in one.environment_jobs}
     every = [names.get(identity) or identity for identity in one.remediation.environment_ids]
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more
 
 
-def _state(one: RemediationView) -> tuple[str, str, str]:
+def _format_state(one: RemediationView) -> tuple[str, str, str]:
     """Return look, icon and words of the state of a remediation."""
     progress = one.progress
     if progress.both_off_count:
@@ -95,7 +95,7 @@ def _state(one: RemediationView) -> tuple[str, str, str]:
     return "over", "", words
 
 
-def _next(one: RemediationView, now: datetime) -> str:
+def _format_next_step(one: RemediationView, now: datetime) -> str:
     at = one.progress.next_check_at
     said = describe_not_migrated(one.progress.not_migrated, next_check_in=at - now if at else None)
     if said:

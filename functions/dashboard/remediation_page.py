@@ -22,7 +22,7 @@ from functions.dashboard.remediation_history import (
     HistoryFilter,
     history_page,
 )
-from functions.dashboard.remediation_summary import chip, is_dry_run, summarize
+from functions.dashboard.remediation_summary import format_state_chip, is_dry_run, summarize
 from shared.domain.jobs.durable_job import HISTORY_LENGTH
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import CmkflowError
@@ -81,7 +81,7 @@ def remediation_page(
         shown=shown,
         names=names,
         here=here,
-        chip=chip(shown),
+        chip=format_state_chip(shown),
         is_dry_run=is_dry_run(shown),
         sentences=summarize(shown, lists.flows, counts),
         approved_by=sorted({job.approved_by for job in shown.environment_jobs if job.approved_by}),
@@ -115,7 +115,7 @@ def remediation_page(
             for job in shown.environment_jobs
             for issue in job.firewall_issues
         },
-        fixes=_fixes(view, shown, closed_by),
+        fixes=_list_fixes(view, shown, closed_by),
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
         **draw_dependency_groups(
             here,
@@ -125,7 +125,7 @@ def remediation_page(
     )  # fmt: skip
 
 
-def _fixes(
+def _list_fixes(
     view: PageContext, shown: RemediationView, found: Sequence[FirewallFixView] | CmkflowError
 ) -> list[tuple[FirewallFixView, PageAction | None]]:
     if isinstance(found, CmkflowError):

@@ -48,30 +48,30 @@ def summarize(
     `flows` holds at least the flows that require an action, with their parts.
     """
     total = sum(counts.values())
-    sentences = _blocked_environments(shown)
+    sentences = _list_blocked_environments(shown)
     if _is_over(shown):
-        return sentences + _what_is_left(shown, counts, flows)
+        return sentences + _format_remaining_work(shown, counts, flows)
     if number := counts.get("awaiting", 0):
         sentences.append(
-            f"{_flows(number)} {PARTS['awaiting'].words(number)}. The app does not change them "
-            "before an approver approves the plan."
+            f"{_format_flows(number)} {PARTS['awaiting'].words(number)}. "
+            "The app does not change them before an approver approves the plan."
         )
     asked = [(flow, part) for flow, part in flows if part in _TO_DO]
-    sentences += [*_actions(counts), *_originals(asked)]
+    sentences += [*_format_actions(counts), *_format_originals(asked)]
     if number := counts.get("in_progress", 0):
-        sentences.append(f"{_flows(number)} {_are(number)} in progress.")
+        sentences.append(f"{_format_flows(number)} {_are(number)} in progress.")
     if not sentences:
-        sentences = _planning(shown)
+        sentences = _format_planning(shown)
     if number := counts.get("migrated", 0):
-        sentences.append(f"{number:,} of {_flows(total)} {_are(number)} migrated.")
+        sentences.append(f"{number:,} of {_format_flows(total)} {_are(number)} migrated.")
     return sentences
 
 
-def chip(shown: RemediationView) -> tuple[str, str]:
+def format_state_chip(shown: RemediationView) -> tuple[str, str]:
     """Return the look and the words of the remediation's state."""
     progress = shown.progress
     if progress.both_off_count:
-        return "person", f"Both off: {_flows(progress.both_off_count)}"
+        return "person", f"Both off: {_format_flows(progress.both_off_count)}"
     words = progress.state.replace("_", " ").capitalize()
     if progress.state is RemediationState.COMPLETED and is_dry_run(shown):
         return "over", f"{words} · nothing was changed"
@@ -79,11 +79,11 @@ def chip(shown: RemediationView) -> tuple[str, str]:
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
-    since = _blocked_since(shown) if progress.state is RemediationState.BLOCKED else None
+    since = _find_first_blocked_time(shown) if progress.state is RemediationState.BLOCKED else None
     return look, f"{words} since {moment(since)}" if since else words
 
 
-def _blocked_since(shown: RemediationView) -> datetime | None:
+def _find_first_blocked_time(shown: RemediationView) -> datetime | None:
     """Return since when the first of its jobs is blocked, as the Overview does."""
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
@@ -95,7 +95,7 @@ def is_dry_run(shown: RemediationView) -> bool:
     return not any(job.mode.writes for job in shown.environment_jobs)
 
 
-def _blocked_environments(shown: RemediationView) -> list[str]:
+def _list_blocked_environments(shown: RemediationView) -> list[str]:
     names = [
         job.environment_name or job.environment_id
         for job in shown.environment_jobs
@@ -106,17 +106,17 @@ def _blocked_environments(shown: RemediationView) -> list[str]:
     return [f"The work on {_join(names)} is blocked. Fix the cause below, then retry."]
 
 
-def _actions(counts: Mapping[str, int]) -> list[str]:
+def _format_actions(counts: Mapping[str, int]) -> list[str]:
     parts = [(key, counts[key]) for key in _TO_DO if counts.get(key)]
     total = sum(number for _, number in parts)
     if len(parts) == 1:
         [(key, number)] = parts
-        return [f"{_flows(number)} {_TO_DO[key][number == 1]}."]
+        return [f"{_format_flows(number)} {_TO_DO[key][number == 1]}."]
     said = [f"{number} {_TO_DO[key][number == 1]}" for key, number in parts]
-    return [f"{_flows(total)} require an action: {', '.join(said)}."] if said else []
+    return [f"{_format_flows(total)} require an action: {', '.join(said)}."] if said else []
 
 
-def _originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
+def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
     """Return whether the originals of these flows work, if the rows of all of them show it."""
     if not asked or not all(
         flow.job is None or flow.job.has_original_restored for flow, _ in asked
@@ -127,7 +127,7 @@ def _originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
     return [f"The originals of all {len(asked):,} work as before."]
 
 
-def _what_is_left(
+def _format_remaining_work(
     shown: RemediationView, counts: Mapping[str, int], flows: Sequence[tuple[FlowView, str]]
 ) -> list[str]:
     """Return the sentences for a remediation that is over: first what is not migrated."""
@@ -137,19 +137,25 @@ def _what_is_left(
     left = [(key, counts[key]) for key in _LEFT if counts.get(key)]
     if is_dry_run(shown):
         said = [f"{number:,} {_DRY.get(key) or _LEFT[key][number == 1]}" for key, number in left]
-        return ["Nothing was changed.", f"Of {_flows(total)}, {_join(said)}." if said else ""]
+        return [
+            "Nothing was changed.",
+            f"Of {_format_flows(total)}, {_join(said)}." if said else "",
+        ]
     number = sum(one for _, one in left)
     if counts.get("rolled_back") == total:
-        return [f"{_all(total)} rolled back and still on Microsoft's key.", *_originals(flows)]
+        return [
+            f"{_format_all_flows(total)} rolled back and still on Microsoft's key.",
+            *_format_originals(flows),
+        ]
     if not number:
         done = "migrated" if counts.get("migrated") else "prepared for the key"
-        return [f"{_all(total)} {done}."]
+        return [f"{_format_all_flows(total)} {done}."]
     said = [f"{one:,} {_LEFT[key][one == 1]}" for key, one in left]
     known = [(flow, part) for flow, part in flows if part in _LEFT]
     first = "Make the changes, then" if counts.get("needs_changes") else "To migrate them,"
     return [
-        f"{number:,} of {_flows(total)} {_are(number)} not migrated: {_join(said)}.",
-        *(_originals(known) if len(known) == number else ()),
+        f"{number:,} of {_format_flows(total)} {_are(number)} not migrated: {_join(said)}.",
+        *(_format_originals(known) if len(known) == number else ()),
         f"{first} start a new remediation.",
         f"{reached:,} {_are(reached)} {'migrated' if counts.get('migrated') else 'prepared'}."
         if reached
@@ -157,7 +163,7 @@ def _what_is_left(
     ]
 
 
-def _all(total: int) -> str:
+def _format_all_flows(total: int) -> str:
     return "The flow is" if total == 1 else f"All {total:,} flows are"
 
 
@@ -165,7 +171,7 @@ def _are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _planning(shown: RemediationView) -> list[str]:
+def _format_planning(shown: RemediationView) -> list[str]:
     states = {job.state for job in shown.environment_jobs}
     if EnvironmentJobState.ASSESSING in states:
         return ["The assessment is in progress. It changes nothing."]
@@ -182,7 +188,7 @@ def _is_over(shown: RemediationView) -> bool:
     return shown.progress.state in {RemediationState.COMPLETED, RemediationState.CANCELLED}
 
 
-def _flows(number: int) -> str:
+def _format_flows(number: int) -> str:
     return "1 flow" if number == 1 else f"{number:,} flows"
 
 

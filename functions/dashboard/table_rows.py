@@ -46,12 +46,14 @@ def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: b
         shared = line[2:]
         cells = cells_by_content.get(shared)
         if cells is None:
-            cells = cells_by_content[shared] = _cells_after_name(line, shows_steps=shows_steps)
+            cells = cells_by_content[shared] = _format_cells_after_name(
+                line, shows_steps=shows_steps
+            )
         rows.append(f'{link}{escape(line.id)}">{escape(line.title)}{cells}')
     return "".join(rows)
 
 
-def _cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
+def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
     """Return the rest of a line after the flow's name."""
     place = f'<span class="sub">{escape(line.where)}</span>' if line.where else ""
     reason = escape(line.reason)
@@ -61,14 +63,14 @@ def _cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
             f'<span class="do">Details</span></summary>{escape(line.details)}</details>'
         )
     fix = f'<span class="sub"><b>Fix:</b> {escape(line.fix)}</span>' if line.fix else ""
-    state = _state(line) if shows_steps else ""
+    state = _format_state(line) if shows_steps else ""
     return (
         f"</a>{place}</b>{state}<div>{reason}{fix}</div>"
         f'<span class="dim small">{escape(line.next_step)}</span></li>\n'
     )
 
 
-def _state(line: FlowTableRow) -> str:
+def _format_state(line: FlowTableRow) -> str:
     words = escape(line.words)
     if line.steps is None:
         icon = escape(line.shape or _ICONS[line.look])

@@ -97,9 +97,7 @@ class DemoScenario:
         await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": []})
         stage.note("The three flows are no longer excluded: the app can remediate them.")
         await stage.platform.rotate_key(KEY_VAULT, KEY)
-        stage.note(
-            f"The key {KEY} is rotated. The app checks it and searches for flows."
-        )
+        stage.note(f"The key {KEY} is rotated. The app checks it and searches for flows.")
         await self._run("key_event", OPERATIONS)
 
     async def order(self) -> None:

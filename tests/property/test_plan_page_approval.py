@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from functions.dashboard import plan_groups
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, plan_page
-from functions.forms import form_member
+from functions.forms import parse_member_name
 from functions.http_requests import FORM_CONTEXT
 from functions.plan_models import ApproveRequest
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -102,7 +102,7 @@ def approved_by(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
     """Return the flows and changes that the API approves by a form; None: it rejects the form."""
     fields: dict[str, list[str]] = {}
     for name, value in sent:
-        fields.setdefault(form_member(name), []).extend(value.split(","))
+        fields.setdefault(parse_member_name(name), []).extend(value.split(","))
     try:
         body = ApproveRequest.model_validate(fields, context=FORM_CONTEXT)
     except ValidationError:

@@ -8,7 +8,7 @@ import pytest
 from functions.dashboard.environment_rows import (
     Situation,
     environment_row,
-    in_order,
+    sort_rows,
 )
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -139,4 +139,4 @@ def test_rows_that_require_an_action_come_first_then_natural_order() -> None:
         environment_row(status(environment_name="team 2"), AT_WORK),
     ]
 
-    assert [row.name for row in in_order(rows)] == ["Zoo", "team 2", "Team 10"]
+    assert [row.name for row in sort_rows(rows)] == ["Zoo", "team 2", "Team 10"]

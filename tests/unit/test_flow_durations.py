@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from functions.dashboard.flow_durations import StepDuration, step_durations
-from functions.dashboard.flow_path import path_of, why_original_is_on
+from functions.dashboard.flow_path import build_path, explain_original_on
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
@@ -77,7 +77,7 @@ def test_path_shows_times_of_done_steps_and_where_the_job_stopped() -> None:
         (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
     )  # fmt: skip
 
-    path = path_of(work, is_stopped=True)
+    path = build_path(work, is_stopped=True)
 
     assert [(one.title, one.look) for one in path] == [
         ("Copied", "done"), ("Verified", "done"), ("Callers updated", "stop"), ("No calls", ""),
@@ -92,8 +92,8 @@ def test_path_of_rollback_follows_its_stages() -> None:
     """It replaces the path of the migration, and is done at the end."""
     rolling = job(FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS)
 
-    looks = [one.look for one in path_of(rolling, is_stopped=False)]
-    ended = [one.look for one in path_of(job(FlowJobState.ROLLED_BACK), is_stopped=False)]
+    looks = [one.look for one in build_path(rolling, is_stopped=False)]
+    ended = [one.look for one in build_path(job(FlowJobState.ROLLED_BACK), is_stopped=False)]
 
     assert looks == ["done", "done", "now", ""]
     assert ended == ["done"] * 4
@@ -103,8 +103,8 @@ def test_flow_without_a_copy_has_no_path() -> None:
     """Neither have cancelled flows."""
     edited = job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
 
-    assert path_of(edited, is_stopped=False) == []
-    assert path_of(job(FlowJobState.CANCELLED), is_stopped=False) == []
+    assert build_path(edited, is_stopped=False) == []
+    assert build_path(job(FlowJobState.CANCELLED), is_stopped=False) == []
 
 
 def test_original_is_on_only_if_the_rows_say_so() -> None:
@@ -113,10 +113,10 @@ def test_original_is_on_only_if_the_rows_say_so() -> None:
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original_was_on=True
     )
 
-    assert "has not turned it off" in why_original_is_on(blocked)
-    assert why_original_is_on(replace(blocked, original_was_on=False)) == ""
-    assert why_original_is_on(replace(blocked, original_was_on=None)) == ""
-    assert why_original_is_on(replace(blocked, original_write=CONFIRMED)) == ""
-    assert why_original_is_on(replace(blocked, both_off_since=START)) == ""
-    assert why_original_is_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
-    assert why_original_is_on(job(FlowJobState.RETIRED, original_was_on=True)) == ""
+    assert "has not turned it off" in explain_original_on(blocked)
+    assert explain_original_on(replace(blocked, original_was_on=False)) == ""
+    assert explain_original_on(replace(blocked, original_was_on=None)) == ""
+    assert explain_original_on(replace(blocked, original_write=CONFIRMED)) == ""
+    assert explain_original_on(replace(blocked, both_off_since=START)) == ""
+    assert explain_original_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
+    assert explain_original_on(job(FlowJobState.RETIRED, original_was_on=True)) == ""

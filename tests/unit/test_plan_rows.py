@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from functions.dashboard.natural_order import natural_key
-from functions.dashboard.plan_groups import ROWS_ON_PAGE, plan_rows, split_pages
+from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split_pages
 from functions.dashboard.plan_rows import PlanRow
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
@@ -20,7 +20,7 @@ def rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
     issues = (replace(GAP, firewall_name="afw-hub", workflow_ids=(firewall,)),) if firewall else ()
     job = replace(AWAITING, firewall_issues=issues)
     awaiting = frozenset(one.workflow_id for one in items if one.awaits_approval)
-    return [list(group.rows) for group in plan_rows(items, outlooks_of(job, items), awaiting)]
+    return [list(group.rows) for group in group_plan_rows(items, outlooks_of(job, items), awaiting)]
 
 
 def ids(groups: list[list[PlanRow]]) -> list[list[str]]:
@@ -80,7 +80,7 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
         item(f"x {number}", children=(f"x {number + 1}",)) for number in range(ROWS_ON_PAGE + 1)
     ]
     items = [*alone, *dependent, *chain]
-    groups = plan_rows(items, outlooks_of(AWAITING, items), frozenset())
+    groups = group_plan_rows(items, outlooks_of(AWAITING, items), frozenset())
 
     pages = split_pages(groups)
 

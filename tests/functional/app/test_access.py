@@ -19,7 +19,7 @@ from functions import (
     remediation_actions_api,
     remediations_api,
 )
-from functions.endpoints import Endpoint, all_endpoints
+from functions.endpoints import Endpoint, list_endpoints
 from functions.forms import FORM
 from functions.principals import KEY_HEADER, PRINCIPAL
 from shared.bootstrap import provide
@@ -30,7 +30,7 @@ from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
 type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 

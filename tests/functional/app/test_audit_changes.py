@@ -15,7 +15,7 @@ from functions import (
     service_tag_lists_api,
 )
 from functions import run_archives_api as archives_api
-from functions.endpoints import Endpoint, all_endpoints
+from functions.endpoints import Endpoint, list_endpoints
 from shared.bootstrap import provide
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
@@ -25,7 +25,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST
 from tests.kinds.firewalls.network_security_group import security_group
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
 ANNA = signed_in("anna@contoso.example")
 WEST = "PowerPlatformPlex.WestEurope"

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from functions.endpoints import all_endpoints
+from functions.endpoints import list_endpoints
 from shared.adapters.channels.event import cloud_event
 from shared.adapters.channels.log import LogNotificationChannel
 from shared.adapters.channels.teams import card
@@ -38,7 +38,7 @@ from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
 
 class Channel:

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from functions.dashboard.page_layout import assets
-from functions.endpoints import all_endpoints
+from functions.endpoints import list_endpoints
 from shared.bootstrap import provide
 from shared.domain.alert import RowName
 from shared.domain.environment import ApprovalPolicy
@@ -43,7 +43,7 @@ from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.example_item import example
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
 #: Where one damaged row stops what is not its own, on purpose.
 STOPS_MORE = {

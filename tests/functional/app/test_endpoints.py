@@ -10,10 +10,10 @@ from functions.endpoints import (
     JSON,
     ApiRequest,
     Endpoint,
-    all_endpoints,
     answer_request,
     endpoint,
-    endpoint_of,
+    find_endpoint,
+    list_endpoints,
 )
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ApiResponse
@@ -21,7 +21,7 @@ from functions.problems import MEDIA_TYPE
 from functions.routes import LISTED, ROUTES, Route
 from shared.domain.principal import Role
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
 
 async def _handler(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
@@ -41,7 +41,7 @@ def test_a_handler_without_a_role_cannot_be_declared(
         endpoint(role=cast("Role", role), answer=ApiResponse)(_handler)
 
     with pytest.raises(ImportError):
-        endpoint_of(route)
+        find_endpoint(route)
 
 
 def test_a_handler_that_leaves_its_role_out_cannot_be_declared() -> None:
@@ -64,7 +64,7 @@ def test_no_two_routes_are_one() -> None:
 def test_every_handler_is_declared_by_the_module_that_its_route_names() -> None:
     """Each module is imported only with the first request for one of its routes."""
     for key, route in ROUTES.items():
-        assert endpoint_of(route).name == ENDPOINTS[key].name == route.name
+        assert find_endpoint(route).name == ENDPOINTS[key].name == route.name
 
 
 async def test_a_module_that_cannot_be_imported_costs_its_own_routes_alone() -> None:

@@ -10,17 +10,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from functions import openapi_api
-from functions.endpoints import HTML, all_endpoints
+from functions.endpoints import HTML, list_endpoints
 from functions.http_requests import NoBody, Text
-from functions.openapi import SCHEMES, SIGN_IN, openapi_document
+from functions.openapi import SCHEMES, SIGN_IN, build_openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
-DOCUMENT: Any = json.loads(json.dumps(openapi_document(frozenset(SCHEMES))))
+DOCUMENT: Any = json.loads(json.dumps(build_openapi_document(frozenset(SCHEMES))))
 
 
 def operations() -> dict[tuple[str, str], Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from functions.endpoints import all_endpoints
+from functions.endpoints import list_endpoints
 from functions.routes import UNKNOWN_PAGE
 from tests.local_cloud.functions_host.functions_host_process import (
     KEY,
@@ -16,7 +16,7 @@ from tests.local_cloud.functions_host.functions_host_process import (
     running_host,
 )
 
-ENDPOINTS = all_endpoints()
+ENDPOINTS = list_endpoints()
 
 NEVER = "0 0 0 1 1 *"
 #: Not over HTTP: queues and timers.

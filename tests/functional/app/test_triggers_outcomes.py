@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.message_handling import handle_message, invocation_of
+from functions.message_handling import build_invocation, handle_message
 from shared.bootstrap import provide
 from shared.errors import (
     Conflict,
@@ -55,7 +55,7 @@ async def deliver(scenario: Scenario, error: Exception, message: Delivered | Non
         received = message_of(
             message.body, message_id=message.message_id, properties=message.properties
         )
-    await handle_message(scenario.services, invocation_of(received, KEY_EVENTS), failing(error))
+    await handle_message(scenario.services, build_invocation(received, KEY_EVENTS), failing(error))
 
 
 @pytest.mark.parametrize("error", [TransientError(), Conflict()], ids=["transient", "conflict"])

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cmkflow import api_client
 from cmkflow.__main__ import app
-from cmkflow.output import OutputFormat, for_programs
+from cmkflow.output import OutputFormat, format_for_programs
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -148,7 +148,7 @@ def test_a_field_of_tsv_stays_one_field() -> None:
     """Names are anybody's text: a tab in one would begin another field."""
     rows = [{"name": "a\tb\nc", "count": 2, "none": None}, {"name": "d", "count": 0, "none": None}]
 
-    assert for_programs(rows, OutputFormat.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
+    assert format_for_programs(rows, OutputFormat.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

@@ -10,7 +10,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from cmkflow import signing_key
 from cmkflow.evidence_check import EvidenceCheck, ExpectedEvidence, check_evidence
-from functions.evidence_file import evidence_file
+from functions.evidence_file import build_evidence_file
 from local_cloud.tenant.core.faults import Fault
 from shared.domain.evidence_file import read_signature
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
@@ -37,7 +37,7 @@ async def exported(scenario: WireScenario) -> bytes:
         environment_ids=(ENVIRONMENT,),
     )
     await start_remediation(scenario.services, started)
-    return await evidence_file(await read_evidence(scenario.services, started.id))
+    return await build_evidence_file(await read_evidence(scenario.services, started.id))
 
 
 async def check(scenario: WireScenario, content: bytes) -> EvidenceCheck:
