@@ -19,8 +19,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from cmkflow.sign_in import SignInError, token_for
-from cmkflow.terminal import echo, one_line
+from cmkflow.sign_in import SignInError, request_token
+from cmkflow.terminal import echo, remove_line_breaks
 from shared.domain.identifiers import is_identifier
 
 _SECONDS = 60
@@ -225,7 +225,7 @@ class ApiClient:
     def _credentials(self) -> dict[str, str]:
         """Return the authentication headers: function key, access token, or both."""
         try:
-            token = token_for(self.url)
+            token = request_token(self.url)
         except SignInError as err:
             raise ApiError(str(err), ExitCode.ACTION_REQUIRED) from None
         key = {_KEY_HEADER: self.key} if self.key else {}
@@ -291,7 +291,7 @@ def _to_api_error(err: HTTPError) -> ApiError:
     if 300 <= err.code < 400:
         return ApiError(f"The app has moved to {there}. Set CMKFLOW_API or --api to that URL.")
     try:
-        problem = one_line(json.load(err))
+        problem = remove_line_breaks(json.load(err))
     except ValueError:
         problem = None
     if not isinstance(problem, dict) or "detail" not in problem:

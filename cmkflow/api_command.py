@@ -15,8 +15,8 @@ from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.paragraphs import print_next
 from cmkflow.printing import AnswerPrinter
-from cmkflow.profiles import Address, Debug, ProfileName, address_of
-from cmkflow.terminal import echo, one_line
+from cmkflow.profiles import Address, Debug, ProfileName, find_app_url
+from cmkflow.terminal import echo, remove_line_breaks
 from cmkflow.watching import WatchOptions, follow
 
 _DEFAULTS = {
@@ -42,7 +42,7 @@ class Shown:
     next_commands: Sequence[str] = ()
 
 
-def _options() -> dict[str, Any]:
+def _build_options() -> dict[str, Any]:
     return {
         "api": Address,
         "profile": ProfileName,
@@ -81,7 +81,7 @@ def api_command(
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
         signature = inspect.signature(call, eval_str=True)
-        options = _options()
+        options = _build_options()
 
         @functools.wraps(call)
         def command(
@@ -96,7 +96,7 @@ def api_command(
             **arguments: object,
         ) -> None:
             printer = AnswerPrinter(output, query, no_pager=no_pager)
-            app = ApiClient(url=address_of(api, profile), key=function_key, is_debug=debug)
+            app = ApiClient(url=find_app_url(api, profile), key=function_key, is_debug=debug)
             try:
                 given = with_ids(app, signature, arguments)
                 if watched:
@@ -114,7 +114,7 @@ def api_command(
                 raise typer.Exit(ExitCode.INTERRUPTED) from None
             shown_answer = found if isinstance(found, Shown) else Shown(answer=found, show=show)
             answer = shown_answer.answer
-            printer.print(answer, lambda: shown_answer.show(one_line(answer)))
+            printer.print(answer, lambda: shown_answer.show(remove_line_breaks(answer)))
             if printer.is_for_people:
                 print_next(shown_answer.next_commands)
             if code := ends(answer):

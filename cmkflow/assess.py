@@ -21,7 +21,7 @@ from cmkflow.finding_text import finding_text
 from cmkflow.listing import Column, Facts, Listing
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from cmkflow.terminal import echo
 
 app = typer.Typer(
@@ -169,8 +169,8 @@ def _format_progress(order: Any) -> str:
     if read is None:
         text = "not started yet"
     else:
-        pages = number_of(read["pages"], "page")
-        text = f"{pages} and {number_of(read['flows'], 'flow')} read ({read['source']})"
+        pages = format_number(read["pages"], "page")
+        text = f"{pages} and {format_number(read['flows'], 'flow')} read ({read['source']})"
     why = f"; {order['message']}" if order["message"] else ""
     return f"{order['environment_id']}: {text}{why}"
 
@@ -186,14 +186,14 @@ def _format_assessment(assessment: Any) -> RenderableType:
             "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
             "Key": assessment["phase"],
             "Effort": (
-                f"{number_of(effort['copies'], 'flow')} to copy, "
-                f"{number_of(effort['callers'], 'caller')} to change, "
+                f"{format_number(effort['copies'], 'flow')} to copy, "
+                f"{format_number(effort['callers'], 'caller')} to change, "
                 f"{effort['manual_callers']} manually"
             ),
             "Requests": (
-                f"{effort['requests']} in about {number_of(effort['minutes'], 'minute')} "
+                f"{effort['requests']} in about {format_number(effort['minutes'], 'minute')} "
                 f"({effort['share_of_daily_pool']:.2%} of the daily limit), then "
-                f"{number_of(effort['no_call_days'], 'day')}"
+                f"{format_number(effort['no_call_days'], 'day')}"
             ),
             **(
                 {"Estimate may be low": effort["unknown_reason"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.assessment_to_do import DECIDING, can_be_changed_now, is_firewall, to_do_list
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.html_pages import rendered, style
 
@@ -131,7 +131,7 @@ def _answer(assessment: Any) -> tuple[str, str, str]:
     deciding = [one for one in assessment["sections"] if one["topic"] in DECIDING]
     levels = _count_levels(deciding)
     if levels["problem"]:
-        number = number_of(levels["problem"], "problem")
+        number = format_number(levels["problem"], "problem")
         return "person", f"No. Fix {number} of the environment or the key first", ""
     if levels["unknown"] or not deciding:
         return "unknown", "Unknown: the platform did not answer some requests", ""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 #: Sections that decide whether a key can be applied; the others describe its consequences.
@@ -70,7 +70,7 @@ def is_firewall(finding: Any) -> bool:
 def _list_key_problems(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic in DECIDING]
     if mine:
-        title = f"Fix {number_of(len(mine), 'problem')} of the environment or the key"
+        title = f"Fix {format_number(len(mine), 'problem')} of the environment or the key"
         text = "A key cannot be applied, or cannot protect the environment, before this is fixed."
         yield _to_do("person", title, text, "Administrator", mine)
 
@@ -85,9 +85,10 @@ def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -
     fix = next((one["fix"] for _, one in problems if one.get("code") == _RETIRED_URL), "")
     if callers:
         is_one = len(callers) == 1
+        number = format_number(len(callers), "caller")
         yield ToDo(
             look="person",
-            title=f"{number_of(len(callers), 'caller')} {'is' if is_one else 'are'} broken today",
+            title=f"{number} {'is' if is_one else 'are'} broken today",
             text=f"With or without a key. {fix}",
             who="Owners of the callers",
             details=[(label, f"calls {flow}") for label, flow in sorted(callers)],
@@ -97,7 +98,7 @@ def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -
 def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for _, finding in found if is_firewall(finding)]
     if mine:
-        title = f"Allow the new addresses in {number_of(len(mine), 'firewall')}"
+        title = f"Allow the new addresses in {format_number(len(mine), 'firewall')}"
         names = _format_names(one["subject"] for one in mine)
         text = f"{names}: copies cannot call through them before."
         sure = any(one["level"] == "problem" for one in mine)
@@ -107,7 +108,7 @@ def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
 def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic == "canvas_apps"]
     if mine:
-        title = f"Agree on a date with the makers of {number_of(len(mine), 'canvas app')}"
+        title = f"Agree on a date with the makers of {format_number(len(mine), 'canvas app')}"
         text = "Only its maker can make a canvas app call a copy, or call it again after a change."
         yield _to_do("wait", title, text, "Makers of the apps", mine)
 
@@ -115,19 +116,21 @@ def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
 def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
     mine = [flow for flow in assessment["flows"] if can_be_changed_now(assessment, flow)]
     if mine:
-        title = f"Change {number_of(len(mine), 'flow')} before the key is applied"
+        title = f"Change {format_number(len(mine), 'flow')} before the key is applied"
         names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: no copy and no new URL is needed then."
-        yield ToDo(look="wait", title=title, text=text, who="Makers", details=_advice(mine))
+        yield ToDo(look="wait", title=title, text=text, who="Makers", details=_list_advice(mine))
 
 
 def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
     mine = [flow for flow in assessment["flows"] if flow["is_managed"]]
     if mine:
-        title = f"Ask the publishers of {number_of(len(mine), 'flow')}"
+        title = f"Ask the publishers of {format_number(len(mine), 'flow')}"
         names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: a managed solution has them, which the app does not change."
-        yield ToDo(look="wait", title=title, text=text, who="Publishers", details=_advice(mine))
+        yield ToDo(
+            look="wait", title=title, text=text, who="Publishers", details=_list_advice(mine)
+        )
 
 
 def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
@@ -139,14 +142,14 @@ def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         and finding.get("code") != _RETIRED_URL
     ]
     if mine:
-        title = f"Fix {number_of(len(mine), 'other problem')}"
+        title = f"Fix {format_number(len(mine), 'other problem')}"
         yield _to_do("person", title, mine[0]["message"], "Administrator", mine)
 
 
 def _list_missing_checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [one for _, one in found if one["level"] == "unknown" and not is_firewall(one)]
     if mine:
-        title = f"Check {number_of(len(mine), 'fact')} yourself"
+        title = f"Check {format_number(len(mine), 'fact')} yourself"
         text = "The platform did not answer, so the app does not know them."
         yield _to_do("unknown", title, text, "Administrator", mine)
 
@@ -156,11 +159,11 @@ def _list_copies(assessment: Any) -> Iterable[ToDo]:
     if assessment["flow_count"] is None or not effort["copies"]:
         return
     when = " after the key is applied" if assessment["phase"] == "before_key" else ""
-    title = f"Start a remediation{when}: it copies {number_of(effort['copies'], 'flow')}"
+    title = f"Start a remediation{when}: it copies {format_number(effort['copies'], 'flow')}"
     text = (
-        f"The app updates {number_of(effort['callers'], 'caller')}; people update "
-        f"{effort['manual_callers']}. It works about {number_of(effort['minutes'], 'minute')}, "
-        f"then waits {number_of(effort['no_call_days'], 'day')} without calls."
+        f"The app updates {format_number(effort['callers'], 'caller')}; people update "
+        f"{effort['manual_callers']}. It works about {format_number(effort['minutes'], 'minute')}, "
+        f"then waits {format_number(effort['no_call_days'], 'day')} without calls."
     )
     yield ToDo(look="work", title=title, text=text, who="cmkflow")
 
@@ -170,7 +173,7 @@ def _to_do(look: str, title: str, text: str, who: str, findings: Sequence[Any]) 
     return ToDo(look=look, title=title, text=text, who=who, details=details)
 
 
-def _advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
+def _list_advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
     return [(flow["display_name"], flow["recommendations"][0]) for flow in flows]
 
 

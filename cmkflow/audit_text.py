@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.paragraphs import short_command, short_names
+from cmkflow.paragraphs import shorten_command, shorten_resource_ids
 from cmkflow.timestamps import format_minute
 from shared.domain.principal import PrincipalKind
 
@@ -27,7 +27,7 @@ def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     def named(text: str) -> str:
         for identity, name in names.items():
             text = text.replace(identity, name)
-        return short_command(short_names(text))
+        return shorten_command(shorten_resource_ids(text))
 
     columns = (
         Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),

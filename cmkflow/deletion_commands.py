@@ -15,10 +15,10 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import counted
+from cmkflow.remediation_tables import format_counted
 from cmkflow.run_archive_commands import archive_table
 from cmkflow.signed_in_name import Name
-from cmkflow.terminal import Terminal, confirm, one_line
+from cmkflow.terminal import Terminal, confirm, remove_line_breaks
 from cmkflow.timestamps import format_minute
 from shared.domain.jobs.deletion_states import DELETION_STATES
 
@@ -129,7 +129,7 @@ def schedule_deletions(
     """
     moment = _parse_date(day)
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
-    shown = one_line(api.send(call))
+    shown = remove_line_breaks(api.send(call))
     chosen = _select_originals(shown, flows)
     _require_later(chosen, moment)
     if not yes:
@@ -150,7 +150,7 @@ def schedule_deletions(
 @api_command(
     app,
     "cancel",
-    show=lambda answer: counted(answer["cancelled_count"], "deletion", "is cancelled"),
+    show=lambda answer: format_counted(answer["cancelled_count"], "deletion", "is cancelled"),
 )
 def cancel_deletions(
     api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None

@@ -22,10 +22,10 @@ _MOST_BYTES = 64 * 1024 * 1024
 def is_unpacked_desktop_flow(file: Path) -> bool:
     """Return whether the XML beside a file of an unpacked solution describes a desktop flow."""
     beside = file.with_name(file.name + _DATA)
-    return beside.is_file() and bool(_desktop_flows(beside.read_bytes()))
+    return beside.is_file() and bool(_find_desktop_flows(beside.read_bytes()))
 
 
-def customizations_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
+def find_customizations(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
     """Return the XML file of a packed solution that lists its workflows, or None if it is
     unreadable.
     """
@@ -36,14 +36,14 @@ def customizations_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
     return None
 
 
-def packed_desktop_flows(
+def find_packed_desktop_flows(
     archive: zipfile.ZipFile, customizations: zipfile.ZipInfo | None
 ) -> frozenset[str]:
     """Return the workflow ids of a packed solution's desktop flows, in lower case."""
-    return _desktop_flows(archive.read(customizations)) if customizations else frozenset()
+    return _find_desktop_flows(archive.read(customizations)) if customizations else frozenset()
 
 
-def _desktop_flows(xml: bytes) -> frozenset[str]:
+def _find_desktop_flows(xml: bytes) -> frozenset[str]:
     found = set()
     # Split at tags, so that the time is linear in the length for any content.
     for element in _WORKFLOW.split(xml)[1:]:

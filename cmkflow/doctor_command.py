@@ -12,7 +12,7 @@ from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import Shown, api_command
 from cmkflow.finding_text import STYLES
 from cmkflow.paragraphs import Headline, Paragraph
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from shared.domain.finding import FindingLevel
 
 #: The Functions host ends a request after 230 seconds.
@@ -63,14 +63,14 @@ def doctor_text(answer: Any, *, is_full: bool = False) -> RenderableType:
 def _format_headline(by_level: dict[str, list[Any]]) -> Headline:
     total = sum(map(len, by_level.values()))
     if failed := len(by_level[FindingLevel.PROBLEM]):
-        return Headline(left=f"{failed} of {number_of(total, 'check')} failed")
+        return Headline(left=f"{failed} of {format_number(total, 'check')} failed")
     passed = len(by_level[FindingLevel.OK])
-    return Headline(left=f"{passed} of {number_of(total, 'check')} passed")
+    return Headline(left=f"{passed} of {format_number(total, 'check')} passed")
 
 
 def _format_findings(findings: Sequence[Any]) -> Iterable[Paragraph]:
     for one in findings:
-        yield Paragraph(text=f"{_subject(one)}: {one['message']}")
+        yield Paragraph(text=f"{_format_subject(one)}: {one['message']}")
         if one["fix"]:
             yield Paragraph(label="Fix", text=one["fix"], indent=4)
 
@@ -80,7 +80,7 @@ def _format_counts(findings: Sequence[Any]) -> str:
     return ", ".join(f"{code} {number}" for code, number in counts.items())
 
 
-def _subject(finding: Any) -> str:
+def _format_subject(finding: Any) -> str:
     return f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
 
 

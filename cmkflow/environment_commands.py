@@ -9,7 +9,7 @@ from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
-from cmkflow.remediation_tables import counted
+from cmkflow.remediation_tables import format_counted
 from shared.domain.environment import ApprovalPolicy
 
 app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
@@ -135,7 +135,7 @@ def set_environment(
 @api_command(
     app,
     "ignore",
-    show=lambda answer: counted(answer["retried_count"], "job", "retried"),
+    show=lambda answer: format_counted(answer["retried_count"], "job", "retried"),
 )
 def ignore_issue(
     api: ApiClient,

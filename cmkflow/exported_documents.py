@@ -18,7 +18,7 @@ _AROUND = frozenset(
 )
 
 
-def resources_of(
+def list_resources(
     document: object, scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
     """Yield each resource in the shape in which Azure returns it.
@@ -28,18 +28,18 @@ def resources_of(
     """
     if isinstance(document, list):
         for one in document:
-            yield from resources_of(one, scope, expressions)
+            yield from list_resources(one, scope, expressions)
         return
     members = as_mapping(document)
     if "interactions" in members:
         for data in _parse_recorded_answers(members["interactions"]):
-            yield from resources_of(data, scope, expressions)
+            yield from list_resources(data, scope, expressions)
     elif "resources" in members and ("$schema" in members or "contentVersion" in members):
         yield from _read_deployed_resources(members, scope, expressions)
     elif text_at(members, "id") and "/" in (text_at(members, "type") or ""):
         yield members if "properties" in members else _nest_properties(members)
     elif isinstance(members.get("value"), list):
-        yield from resources_of(members["value"], scope, expressions)
+        yield from list_resources(members["value"], scope, expressions)
 
 
 def _nest_properties(members: Mapping[str, object]) -> Mapping[str, object]:
@@ -116,7 +116,7 @@ def _list_template_resources(
             "name": name.rpartition("/")[2],
             "type": resource_type,
             "tags": template.resolved(members.get("tags")),
-            "properties": _properties(members, template),
+            "properties": _read_properties(members, template),
         }
         inner = mapping_at(members, "properties", "template")
         if inner:
@@ -127,7 +127,7 @@ def _list_template_resources(
         )
 
 
-def _properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
+def _read_properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
     """Return a resource's properties, with expressions as text where only a deployment decides."""
     properties = {**as_mapping(template.resolved(members.get("properties")))}
     copies = properties.pop("copy", None)
@@ -139,7 +139,7 @@ def _properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping
     return properties
 
 
-def description(document: object) -> str:
+def describe_document(document: object) -> str:
     """Return a description of a document that contains no resource."""
     if "policyRule" in mapping_at(as_mapping(document), "properties"):
         return "a policy definition"

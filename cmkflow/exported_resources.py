@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmkflow.exported_documents import description, resources_of
+from cmkflow.exported_documents import describe_document, list_resources
 from cmkflow.json_file import UnreadableFile, decode_json
 from cmkflow.template_expressions import Expressions
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
@@ -133,14 +133,14 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
         return
     found = False
     scope, expressions = f"{file}!", resources.expressions.setdefault(f"{file}!".lower(), {})
-    for resource in resources_of(document, scope, expressions):
+    for resource in list_resources(document, scope, expressions):
         found = True
         key = str(resource["id"]).lower()
         resources.by_id[key] = resource
         if key.startswith(scope.lower()):
             resources.deployed.add(key)
     if not found:
-        reason = f"no_resource: {description(document)}"
+        reason = f"no_resource: {describe_document(document)}"
         resources.unread.append(UnreadableFirewallFile(place=str(file), reason=reason))
 
 

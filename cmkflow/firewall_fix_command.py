@@ -59,9 +59,9 @@ def fix(
         body = {"resource": resource, "requested_by": by, "force": force}
         return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
-        return {**_as_object(api.send(shown)), "language": language}
+        return {**_parse_object(api.send(shown)), "language": language}
     if not yes:
-        answer = {**_as_object(api.send(shown)), "language": language, "applied": []}
+        answer = {**_parse_object(api.send(shown)), "language": language, "applied": []}
         Terminal(stderr=True).print(_format_answer(answer), crop=False)
         confirm("Apply this fix?")
     body = {"resource": resource, "requested_by": by}
@@ -70,7 +70,7 @@ def fix(
     return api.send(ApiCall(method="POST", path=_PATH, body=body))
 
 
-def _as_object(answer: Any) -> dict[str, Any]:
+def _parse_object(answer: Any) -> dict[str, Any]:
     return dict(answer)
 
 

@@ -12,8 +12,8 @@ from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import REMEDIATIONS, EnvironmentId
-from cmkflow.paragraphs import Command, Headline, Paragraph, short_names
-from cmkflow.terminal import one_line
+from cmkflow.paragraphs import Command, Headline, Paragraph, shorten_resource_ids
+from cmkflow.terminal import remove_line_breaks
 from cmkflow.timestamps import format_minute, format_time_left_or_date
 from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
 
@@ -62,7 +62,7 @@ def _format_actions(answer: Any) -> Iterator[RenderableType]:
         yield Text(f"Next check {format_time_left_or_date(flow['next_check_at'])}")
     yield Text()
     if flow["message"]:
-        yield Paragraph(label="Why", text=short_names(flow["message"]), indent=0)
+        yield Paragraph(label="Why", text=shorten_resource_ids(flow["message"]), indent=0)
     if flow["fix"]:
         yield Paragraph(label="Fix", text=flow["fix"], indent=0)
         command = f"cmkflow retry {remediation} --flow {answer['workflow_id']}"
@@ -113,7 +113,7 @@ def _find(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
     for identity in [remediation] if remediation else _read_newest_remediations(api):
         query = {"include_history": "true"}
         path = ("remediations", identity)
-        answer = one_line(api.send(ApiCall(method="GET", path=path, query=query)))
+        answer = remove_line_breaks(api.send(ApiCall(method="GET", path=path, query=query)))
         flows = {
             str(one.get("original_id") or one["workflow_id"]): one
             for one in (*answer["flow_jobs"], *answer["needs_changes"])
@@ -156,5 +156,5 @@ _CALLER_COLUMNS = (
 _HISTORY_COLUMNS = (
     Column("Time (UTC)", lambda one: format_minute(one["changed_at"]), Kind.WORD),
     Column("State", itemgetter("state"), Kind.WORD),
-    Column("What", lambda one: short_names(one["message"])),
+    Column("What", lambda one: shorten_resource_ids(one["message"])),
 )

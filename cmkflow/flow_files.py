@@ -14,7 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from cmkflow.desktop_flows import customizations_of, is_unpacked_desktop_flow, packed_desktop_flows
+from cmkflow.desktop_flows import (
+    find_customizations,
+    find_packed_desktop_flows,
+    is_unpacked_desktop_flow,
+)
 from cmkflow.json_file import UnreadableFile, decode_json
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_documents import FlowInDocument, find_flows
@@ -195,9 +199,9 @@ def _list_archive_members(archive: _Source) -> Iterator[_Source]:
         archive.allowance.take(entries=len(content.infolist()))
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
-        customizations = customizations_of(content)
+        customizations = find_customizations(content)
         archive.allowance.take(size=customizations.file_size if customizations else 0)
-        desktop_flows = packed_desktop_flows(content, customizations)
+        desktop_flows = find_packed_desktop_flows(content, customizations)
         for info in sorted(content.infolist(), key=lambda one: one.filename):
             name = PurePosixPath(info.filename.replace("\\", "/"))
             if info.is_dir() or name.suffix.lower() not in {".json", ".zip"}:

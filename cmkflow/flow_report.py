@@ -75,7 +75,7 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
 
     If there are several versions of a flow, the first one counts for its parents.
     """
-    flows = {_key(index, file): file for index, file in _pair_numbers_with_files(files)}
+    flows = {_choose_key(index, file): file for index, file in _pair_numbers_with_files(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}
     assessments = evaluate_flows(
         {key: flow.definition for key, flow in found.items()},
@@ -100,7 +100,7 @@ def _pair_numbers_with_files(files: Iterable[FlowFile]) -> Iterable[tuple[int, F
         yield number, file
 
 
-def _key(number: int, file: FlowFile) -> str:
+def _choose_key(number: int, file: FlowFile) -> str:
     if file.workflow_id and number == 0:
         return file.workflow_id
     return f"{file.workflow_id or file.path}#{number}"

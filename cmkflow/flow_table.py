@@ -7,7 +7,7 @@ from rich.text import Text
 
 from cmkflow.flow_report import Inspection
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from shared.domain.definitions.flow_definition import DefinitionFormat
 
 #: What happens to a flow when the key is applied, first those that stay.
@@ -27,23 +27,23 @@ _NAMED = 3
 def flow_table(inspections: Sequence[Inspection], *, is_full: bool = False) -> Listing:
     """Return one row per flow, flows that stay on Microsoft's key first."""
     return Listing(
-        columns=_COLUMNS, items=sorted(inspections, key=_rank), note=_note, is_full=is_full
+        columns=_COLUMNS, items=sorted(inspections, key=_compute_rank), note=_note, is_full=is_full
     )
 
 
 def format_summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
     """Return the totals."""
-    count = Counter(_rank(one)[0] for one in inspections)
+    count = Counter(_compute_rank(one)[0] for one in inspections)
     parts = [f"{count[rank]} {words[count[rank] != 1]}" for rank, words in _TOTALS if count[rank]]
-    text = f"{number_of(len(inspections), 'flow')}: {', '.join(parts)}."
-    return text + (f" {number_of(skipped, 'file')} of other types skipped." if skipped else "")
+    text = f"{format_number(len(inspections), 'flow')}: {', '.join(parts)}."
+    return text + (f" {format_number(skipped, 'file')} of other types skipped." if skipped else "")
 
 
 def _name(one: Inspection) -> str:
     return one.file.name or one.file.workflow_id or one.file.path
 
 
-def _rank(one: Inspection) -> tuple[int, str]:
+def _compute_rank(one: Inspection) -> tuple[int, str]:
     return 3 if _is_logic_app(one) else _RANKS[one.assessment.stays_on_microsoft_key], _name(one)
 
 
@@ -70,7 +70,7 @@ def _format_remarks(one: Inspection) -> Iterator[str]:
     if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
         yield one.assessment.message.rstrip(".")
     if one.definition.children:
-        yield f"runs {number_of(len(one.definition.children), 'flow')}"
+        yield f"runs {format_number(len(one.definition.children), 'flow')}"
     hosts = sorted({one.host or "(expression)" for one in one.definition.http_actions})
     if hosts:
         more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""

@@ -16,7 +16,7 @@ from cmkflow.named_files import named_file
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.printing import AnswerPrinter
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from cmkflow.terminal import echo
 
 
@@ -55,7 +55,7 @@ def inspect(
     for file in problems:
         echo(f"{file.path}: {file.problem}", err=True)
     if problems:
-        echo(f"Cannot read {number_of(len(problems), 'file')}.", err=True)
+        echo(f"Cannot read {format_number(len(problems), 'file')}.", err=True)
         raise typer.Exit(1)
     if not inspections:
         named = ", ".join(map(str, paths))

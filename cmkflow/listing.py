@@ -12,8 +12,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from cmkflow.output import one_field
-from cmkflow.terminal import printable
+from cmkflow.output import remove_tabs_and_breaks
+from cmkflow.terminal import remove_unprintable
 from shared.domain.jobs.deletion_states import DELETION_STATES
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -22,7 +22,7 @@ from shared.domain.jobs.state_machine import NextActor, StateProperties
 from shared.domain.name_lookup import short_ids
 
 
-def _style(facts: StateProperties) -> str:
+def _find_style(facts: StateProperties) -> str:
     if facts.next_actor is NextActor.PERSON:
         return "bold red" if facts.needs_action else "bold yellow"
     if facts.resumes_later:
@@ -31,7 +31,7 @@ def _style(facts: StateProperties) -> str:
 
 
 _STYLES = {
-    str(state): _style(facts)
+    str(state): _find_style(facts)
     for table in (FLOW_STATES, ENVIRONMENT_STATES, DELETION_STATES, REMEDIATION_STATES)
     for state, facts in table.items()
 }
@@ -99,29 +99,31 @@ class Listing:
             yield Text(f"More: add --after {self.next}", style="dim")
 
     def _tabbed(self) -> Iterator[Segment]:
-        values = [[_plain(column.of(item)) for item in self.items] for column in self.columns]
+        values = [
+            [_format_plain(column.of(item)) for item in self.items] for column in self.columns
+        ]
         notes = list(map(self.note, self.items))
         shown = [*zip((one.title for one in self.columns), values, strict=True), ("Note", notes)]
         filled = [(title, texts) for title, texts in shown if any(texts) or not self.items]
-        yield _tabs(title for title, _ in filled)
+        yield _format_tabs(title for title, _ in filled)
         for row in zip(*(texts for _, texts in filled), strict=True):
-            yield _tabs(row)
+            yield _format_tabs(row)
 
     def _lines(self, width: int) -> Iterator[Text]:
         drawn = [(one, self._texts(one)) for one in self.columns]
         drawn = [one for one in drawn if not self.items or any(text.plain for text in one[1])]
-        widths = _widths(drawn)
+        widths = _measure_widths(drawn)
         if not self.is_full:
             while sum(widths) + _SPACING * (len(widths) - 1) > width:
                 if not (optional := [one for one in drawn if one[0].is_optional]):
                     break
                 drawn.remove(optional[-1])
-                widths = _widths(drawn)
-            _fit(widths, [one.kind in (Kind.TEXT, Kind.PATH) for one, _ in drawn], width)
+                widths = _measure_widths(drawn)
+            _shrink_widths(widths, [one.kind in (Kind.TEXT, Kind.PATH) for one, _ in drawn], width)
         sizes = [(one, wide) for (one, _), wide in zip(drawn, widths, strict=True)]
-        yield _line(sizes, [Text(one.title, style="bold") for one, _ in drawn])
+        yield _format_line(sizes, [Text(one.title, style="bold") for one, _ in drawn])
         for number, item in enumerate(self.items):
-            yield _line(sizes, [texts[number] for _, texts in drawn])
+            yield _format_line(sizes, [texts[number] for _, texts in drawn])
             if note := self.note(item):
                 yield from self._second_line(note, width)
 
@@ -130,10 +132,10 @@ class Listing:
         if column.kind is Kind.ID:
             ids = short_ids(map(str, values))
             values = [ids[str(one)] for one in values]
-        return [_text(one) for one in values]
+        return [_format_text(one) for one in values]
 
     def _second_line(self, note: str, width: int) -> Iterator[Text]:
-        second = Text(f"  {printable(note)}", style="dim", no_wrap=not self.is_full)
+        second = Text(f"  {remove_unprintable(note)}", style="dim", no_wrap=not self.is_full)
         if not self.is_full:
             second.truncate(width, overflow="ellipsis")
         yield second
@@ -149,21 +151,21 @@ class Facts:
         """Yield the lines; empty values are omitted."""
         shown = [(name, value) for name, value in self.items.items() if value]
         if not console.is_terminal:
-            yield from (_tabs((name, _plain(value))) for name, value in shown)
+            yield from (_format_tabs((name, _format_plain(value))) for name, value in shown)
             return
         grid = Table.grid(padding=(0, _SPACING))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in shown:
-            grid.add_row(Text(name, "bold"), _text(value))
+            grid.add_row(Text(name, "bold"), _format_text(value))
         yield grid
 
 
-def _widths(drawn: Sequence[_Drawn]) -> list[int]:
+def _measure_widths(drawn: Sequence[_Drawn]) -> list[int]:
     return [max(text.cell_len for text in (Text(one.title), *texts)) for one, texts in drawn]
 
 
-def _fit(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
+def _shrink_widths(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
     """Shorten the widest columns that may be shortened until the line fits."""
     while sum(widths) + _SPACING * (len(widths) - 1) > width:
         wide = [i for i, one in enumerate(widths) if may_shrink[i] and one > _NARROWEST]
@@ -172,15 +174,15 @@ def _fit(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
         widths[max(wide, key=widths.__getitem__)] -= 1
 
 
-def _line(columns: Sequence[tuple[Column, int]], cells: Sequence[Text]) -> Text:
+def _format_line(columns: Sequence[tuple[Column, int]], cells: Sequence[Text]) -> Text:
     line = Text(no_wrap=True, overflow="ignore")
     for (column, width), cell in zip(columns, cells, strict=True):
-        line.append_text(_cell(cell, column.kind, width)).append(" " * _SPACING)
+        line.append_text(_format_cell(cell, column.kind, width)).append(" " * _SPACING)
     line.rstrip()
     return line
 
 
-def _cell(cell: Text, kind: Kind, width: int) -> Text:
+def _format_cell(cell: Text, kind: Kind, width: int) -> Text:
     """Return a cell of exactly this width."""
     part = cell.copy()
     if kind is Kind.PATH and part.cell_len > width:
@@ -193,19 +195,22 @@ def _cell(cell: Text, kind: Kind, width: int) -> Text:
     return part
 
 
-def _plain(cell: Cell) -> str:
+def _format_plain(cell: Cell) -> str:
     return "" if cell == 0 else str(cell)
 
 
-def _text(cell: Cell) -> Text:
+def _format_text(cell: Cell) -> Text:
     if isinstance(cell, Text):
-        return Text(printable(cell.plain), style=cell.style)
-    text = printable(_plain(cell))
+        return Text(remove_unprintable(cell.plain), style=cell.style)
+    text = remove_unprintable(_format_plain(cell))
     return Text(text, style=_STYLES.get(text, ""))
 
 
-def _tabs(texts: Iterable[str]) -> Segment:
+def _format_tabs(texts: Iterable[str]) -> Segment:
     """Return a line with tabs; a rich `Text` would replace them with spaces."""
     return Segment(
-        "\t".join(one_field(printable(text).replace("\n", ", ")) for text in texts) + "\n"
+        "\t".join(
+            remove_tabs_and_breaks(remove_unprintable(text).replace("\n", ", ")) for text in texts
+        )
+        + "\n"
     )

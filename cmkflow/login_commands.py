@@ -19,8 +19,8 @@ from cmkflow.profiles import (
     Debug,
     Profile,
     ProfileName,
-    address_of,
-    current_profile,
+    find_app_url,
+    read_current_profile,
     read_profiles,
     store_profile,
     use_profile,
@@ -28,12 +28,12 @@ from cmkflow.profiles import (
 from cmkflow.sign_in import (
     SignInError,
     SignInSession,
-    claims_of,
+    parse_claims,
+    read_sign_in_session,
+    request_token,
     sign_in_machine,
     sign_in_person,
     sign_out,
-    signed_in,
-    token_for,
 )
 from cmkflow.sign_in_configuration import read_sign_in_configuration, with_scheme
 from cmkflow.terminal import ask, confirm, echo
@@ -115,12 +115,12 @@ def login(
             else sign_in_person(url, who, show=echo if device_code else None)
         )
         store_profile(
-            profile or current_profile() or DEFAULT,
+            profile or read_current_profile() or DEFAULT,
             Profile(
                 api=url, tenant_id=who.tenant_id, client_id=who.client_id, audience=who.audience
             ),
         )
-        roles = claims_of(token_for(url) or "").get("roles", ())
+        roles = parse_claims(request_token(url) or "").get("roles", ())
     echo(f"Signed in to {url} as {known.name}.")
     if roles:
         print_next(["cmkflow status"])
@@ -147,12 +147,13 @@ def whoami(api: Address = "", profile: ProfileName = "") -> None:
     """Show who is signed in to the app, and their roles."""
     with _exit_on_error():
         url = _read_app_url(api, profile)
-        who = signed_in(url)
+        who = read_sign_in_session(url)
         if who is None:
             raise SignInError(f"You are not signed in to {url}. Sign in: cmkflow login.")
-        token = token_for(url) or ""
+        token = request_token(url) or ""
     roles = (
-        ", ".join(claims_of(token).get("roles", ())) or "none (ask an administrator to assign one)"
+        ", ".join(parse_claims(token).get("roles", ()))
+        or "none (ask an administrator to assign one)"
     )
     echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")
 
@@ -175,16 +176,16 @@ def configure(
             found = read_sign_in_configuration(with_scheme(address), debug=debug)
             store_profile(profile or DEFAULT, found)
         elif profile:
-            address_of("", profile)
+            find_app_url("", profile)
             use_profile(profile)
     items = [
         {
             "profile": name,
-            "is_current": name == current_profile(),
+            "is_current": name == read_current_profile(),
             "api": one.api,
             "tenant_id": one.tenant_id,
             "client_id": one.client_id,
-            "signed_in_as": who.name if (who := signed_in(one.api)) else "",
+            "signed_in_as": who.name if (who := read_sign_in_session(one.api)) else "",
         }
         for name, one in read_profiles().items()
     ]
@@ -213,7 +214,7 @@ def _exit_on_error() -> Iterator[None]:
 
 def _read_app_url(api: str, profile: str) -> str:
     """Return the URL of the app; ask for it in a terminal if none is known."""
-    url = address_of(api, profile)
+    url = find_app_url(api, profile)
     if not url and sys.stdin.isatty():
         url = with_scheme(ask("Address of the app"))
     return url

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
-from cmkflow.profiles import address_of
-from cmkflow.terminal import one_line
+from cmkflow.profiles import find_app_url
+from cmkflow.terminal import remove_line_breaks
 from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
 
 _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -72,26 +72,28 @@ def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any])
 
 
 def _get(api: ApiClient, *path: str) -> Any:
-    return one_line(api.send(ApiCall(method="GET", path=path)))
+    return remove_line_breaks(api.send(ApiCall(method="GET", path=path)))
 
 
-def _environments(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for one in one_line(api.items("environments")):
+def _list_environments(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
+    for one in remove_line_breaks(api.items("environments")):
         yield NamedItem(id=one["id"], name=one["display_name"])
 
 
-def _remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
-    for one in one_line(api.items("remediations")):
+def _list_remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
+    for one in remove_line_breaks(api.items("remediations")):
         yield NamedItem(id=one["remediation"]["id"], name=one["remediation"]["idempotency_key"])
 
 
-def _flows_of_environments(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
+def _list_flows_of_environments(
+    api: ApiClient, arguments: Mapping[str, Any]
+) -> Iterable[NamedItem]:
     for environment in arguments.get("environments") or [arguments["environment"]]:
         for one in _get(api, "environments", environment, "flows")["items"]:
             yield NamedItem(id=one["id"], name=one["name"])
 
 
-def _flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
+def _list_flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
     answer = _get(api, "remediations", arguments["remediation"])
     for one in answer["flow_jobs"]:
         others = (one["flow_name"],)
@@ -101,7 +103,7 @@ def _flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[Nam
         yield NamedItem(id=one["workflow_id"], name=one["display_name"], others=others)
 
 
-def _flows_of_plans(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
+def _list_flows_of_plans(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
     for plan in _get(api, "remediations", arguments["remediation"], "plan")["items"]:
         for one in plan["items"]:
             others = (one["flow_name"],)
@@ -109,31 +111,31 @@ def _flows_of_plans(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[Na
 
 
 ENVIRONMENTS = NameResolver(
-    noun="environment", command="cmkflow environment list", listed=_environments
+    noun="environment", command="cmkflow environment list", listed=_list_environments
 )
 REMEDIATIONS = NameResolver(
-    noun="remediation", command="cmkflow remediation list", listed=_remediations
+    noun="remediation", command="cmkflow remediation list", listed=_list_remediations
 )
 FLOWS_OF_ENVIRONMENTS = NameResolver(
     noun="flow of that environment",
     command="cmkflow flow list",
-    listed=_flows_of_environments,
+    listed=_list_flows_of_environments,
 )
 FLOWS_OF_JOBS = NameResolver(
-    noun="flow of that remediation", command="cmkflow remediation show", listed=_flows_of_jobs
+    noun="flow of that remediation", command="cmkflow remediation show", listed=_list_flows_of_jobs
 )
 FLOWS_OF_PLANS = NameResolver(
-    noun="flow of that plan", command="cmkflow plan show", listed=_flows_of_plans
+    noun="flow of that plan", command="cmkflow plan show", listed=_list_flows_of_plans
 )
 
 
-def completion_of(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
+def build_completion(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
     """Return a shell completion of names and ids; it has none if the app does not answer."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         given = ctx.params
         try:
-            url = address_of(given.get("api") or "", given.get("profile") or "")
+            url = find_app_url(given.get("api") or "", given.get("profile") or "")
             api = ApiClient(url=url, key=given.get("function_key") or "")
             found = list(resolver.listed(api, given))
         except (ApiError, typer.BadParameter):
@@ -147,7 +149,7 @@ def completion_of(resolver: NameResolver) -> Callable[[typer.Context, str], list
 _BY = "Name, id, or beginning of an id."
 EnvironmentId = Annotated[
     str,
-    typer.Argument(metavar="ENVIRONMENT", help=_BY, autocompletion=completion_of(ENVIRONMENTS)),
+    typer.Argument(metavar="ENVIRONMENT", help=_BY, autocompletion=build_completion(ENVIRONMENTS)),
     ENVIRONMENTS,
 ]
 InEnvironment = Annotated[
@@ -155,7 +157,7 @@ InEnvironment = Annotated[
     typer.Option(
         "--environment",
         help="Only this environment, by name or id.",
-        autocompletion=completion_of(ENVIRONMENTS),
+        autocompletion=build_completion(ENVIRONMENTS),
     ),
     ENVIRONMENTS,
 ]
@@ -164,7 +166,7 @@ RemediationId = Annotated[
     typer.Argument(
         metavar="REMEDIATION",
         help=f"{_BY} Its name is the --name of cmkflow remediation start.",
-        autocompletion=completion_of(REMEDIATIONS),
+        autocompletion=build_completion(REMEDIATIONS),
     ),
     REMEDIATIONS,
 ]

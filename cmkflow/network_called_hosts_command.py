@@ -19,7 +19,7 @@ from cmkflow.network_check import read_exported_firewalls
 from cmkflow.network_check_command import find_canonical_region
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
-from cmkflow.paragraphs import short_names
+from cmkflow.paragraphs import shorten_resource_ids
 from cmkflow.printing import AnswerPrinter
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
@@ -98,7 +98,11 @@ _COLUMNS = (
     Column("Host", lambda row: row["host"] or "(expression)", Kind.PATH),
     Column("Verdict", lambda row: row["verdict"].replace("_", " "), Kind.WORD),
     Column("Flows", lambda row: len(row["flows"]), Kind.NUMBER),
-    Column("Azure resource", lambda row: ", ".join(map(short_names, row["resources"])), Kind.PATH),
+    Column(
+        "Azure resource",
+        lambda row: ", ".join(map(shorten_resource_ids, row["resources"])),
+        Kind.PATH,
+    ),
 )
 
 

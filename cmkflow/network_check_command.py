@@ -19,9 +19,9 @@ from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import FirewallCheckRow, Question, check_network, is_firewall_issue
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
-from cmkflow.paragraphs import short_names
+from cmkflow.paragraphs import shorten_resource_ids
 from cmkflow.printing import AnswerPrinter
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
 from shared.domain.network.firewall_fix import FirewallFix
@@ -124,7 +124,9 @@ def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
 def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
     """Return the required tags that each firewall lacks first, and the fixes."""
     shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
-    table = Listing(columns=_build_columns(shown), items=sorted(shown, key=_rank), note=_note)
+    table = Listing(
+        columns=_build_columns(shown), items=sorted(shown, key=_compute_rank), note=_note
+    )
     found = {row["resource"]: one for row in rows if language and (one := row.get("fix"))}
     fixes = [
         Text(f"\n{format_fix(asdict(one), language)}", no_wrap=True, overflow="ignore")
@@ -134,7 +136,7 @@ def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None)
     return Group(*([table] if shown else []), *fixes)
 
 
-def _rank(row: FirewallCheckRow) -> int:
+def _compute_rank(row: FirewallCheckRow) -> int:
     return list(_STYLES).index(row["verdict"])
 
 
@@ -162,7 +164,7 @@ def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
 def _format_short_name(resource: str) -> str:
     """Return the name of a resource; of a file that could not be read, its path."""
     file, is_in_file, identity = resource.partition("!")
-    return identity.rpartition("/")[2] if is_in_file else short_names(file)
+    return identity.rpartition("/")[2] if is_in_file else shorten_resource_ids(file)
 
 
 def _format_verdict(row: FirewallCheckRow) -> Text:
@@ -184,7 +186,8 @@ def _fail_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
     unread = sum((row["message"] or "").startswith(("no_file", "not_json")) for row in rows)
     if issues or unread:
         echo(
-            f"{number_of(issues, 'firewall issue')}, {number_of(unread, 'unreadable file')}.",
+            f"{format_number(issues, 'firewall issue')}, "
+            f"{format_number(unread, 'unreadable file')}.",
             err=True,
         )
     elif not any(row["verdict"] for row in rows):

@@ -71,7 +71,10 @@ def format_for_programs(answer: Any, output: OutputFormat) -> str:
     """Return an answer as JSON, or its rows as TSV or CSV with nested values as JSON."""
     match output:
         case OutputFormat.TSV:
-            lines = ("\t".join(map(one_field, row)) for row in _list_values(_list_rows(answer)))
+            lines = (
+                "\t".join(map(remove_tabs_and_breaks, row))
+                for row in _list_values(_list_rows(answer))
+            )
             return "\n".join(lines)
         case OutputFormat.CSV:
             return _format_csv(_list_rows(answer))
@@ -118,6 +121,6 @@ def _format_csv_cell(value: Any) -> str:
     return spreadsheet_cell(value) if isinstance(value, str) else _format_value(value)
 
 
-def one_field(text: str) -> str:
+def remove_tabs_and_breaks(text: str) -> str:
     """Return a text without tabs and line breaks."""
     return " ".join(text.replace("\t", " ").splitlines()) if text else ""

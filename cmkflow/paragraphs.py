@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from cmkflow.terminal import Terminal, printable
+from cmkflow.terminal import Terminal, remove_unprintable
 
 #: Sentences are not wider, also in wider terminals.
 _WIDTH = 80
@@ -20,17 +20,17 @@ _RESOURCE = re.compile(
 _ID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
-def short_names(text: str) -> str:
+def shorten_resource_ids(text: str) -> str:
     """Return a text in which the name of an Azure resource replaces its id."""
     return _RESOURCE.sub(r"\1", text)
 
 
-def short_command(command: str) -> str:
+def shorten_command(command: str) -> str:
     """Return a command in which the first characters of an id replace it."""
     return _ID.sub(r"\1", command)
 
 
-def as_argument(name: str, identity: str) -> str:
+def format_argument(name: str, identity: str) -> str:
     """Return a name as an argument of a command; the beginning of the id if it needs escapes."""
     if not re.fullmatch(r"[\w .,()-]{1,40}", name) or name.startswith("-"):
         return identity[:8]
@@ -48,7 +48,10 @@ class Headline:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield one line; the right side ends at the width of the terminal."""
         width = min(options.max_width, _WIDEST) if console.is_terminal else _WIDTH
-        left, right = Text(printable(self.left), style="bold"), Text(printable(self.right))
+        left, right = (
+            Text(remove_unprintable(self.left), style="bold"),
+            Text(remove_unprintable(self.right)),
+        )
         left.truncate(max(0, width - right.cell_len - 2 * bool(self.right)), overflow="ellipsis")
         right.stylize(self.style)
         if self.right:
@@ -70,7 +73,7 @@ class Paragraph:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the lines: one in a pipe."""
         lead = " " * self.indent + (f"{self.label:<{_LABEL}}" if self.label else "")
-        text = Text(printable(self.text), style=self.style)
+        text = Text(remove_unprintable(self.text), style=self.style)
         if not console.is_terminal:
             yield Text.assemble(lead, text)
             return
@@ -96,12 +99,12 @@ class Command:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield one line."""
-        command = Text(printable(short_command(self.command)), style="cyan")
+        command = Text(remove_unprintable(shorten_command(self.command)), style="cyan")
         lead = f"{' ' * self.indent}{self.label:<{_LABEL}}"
         yield Text.assemble(lead, command, no_wrap=True, overflow="ignore")
 
 
-def names_of(names: Sequence[str], most: int) -> str:
+def format_names(names: Sequence[str], most: int) -> str:
     """Return the first names, and the number of the others."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f", +{more}" if more > 0 else "")

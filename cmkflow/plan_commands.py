@@ -11,13 +11,13 @@ from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import Shown, api_command
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
-from cmkflow.paragraphs import names_of
+from cmkflow.paragraphs import format_names
 from cmkflow.plan_text import approval_text, plan_text
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import counted
-from cmkflow.run_archive_tables import number_of
+from cmkflow.remediation_tables import format_counted
+from cmkflow.run_archive_tables import format_number
 from cmkflow.signed_in_name import Name
-from cmkflow.terminal import Terminal, confirm, echo, one_line
+from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
 from shared.domain.plans.plan_approval import add_parents
 from shared.domain.plans.plan_item import PlannedAction
 
@@ -67,7 +67,7 @@ def show_plan(
         raise typer.Exit
     answer = api.send(_call(remediation, environment))
     if only or flows:
-        answer = _select(one_line(answer), only, flows)
+        answer = _select(remove_line_breaks(answer), only, flows)
     is_full = full or needs_changes or bool(flows)
     return Shown(
         answer=answer,
@@ -84,9 +84,9 @@ def _format_next_commands(answer: Any, remediation: str) -> list[str]:
 
 
 def _format_approval(answer: Any) -> Text:
-    lines = [counted(answer["flow_count"], "plan", "approved")]
+    lines = [format_counted(answer["flow_count"], "plan", "approved")]
     if answer["kill_switch_on"]:
-        flow_names = names_of(answer["flow_names"], 5)
+        flow_names = format_names(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off."
         lines.append(Text(text, style="bold red"))
     return Text("\n").join(lines)
@@ -118,7 +118,7 @@ def approve_plan(
     `--yes` approves the current versions and prints them.
     """
     if not versions:
-        plans = one_line(api.send(_call(remediation, environment)))
+        plans = remove_line_breaks(api.send(_call(remediation, environment)))
         versions = _confirm_versions(plans, remediation, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "approved_by": by}
     if except_flows:
@@ -177,7 +177,7 @@ def _confirm_versions(
         number += len(plan["awaiting_flow_ids"]) - len(excluded)
         console.print(approval_text(plan, remediation, excluded), crop=False)
     if not yes:
-        confirm(f"Approve {number_of(number, 'flow')}?")
+        confirm(f"Approve {format_number(number, 'flow')}?")
     return [plan["version"] for plan in waiting]
 
 

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cmkflow.paragraphs import Paragraph
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS
 from shared.domain.plans.plan_item import PlannedAction
 
@@ -22,7 +22,7 @@ def plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
     yield from _format_network(plan["environment_job"]["firewall_issues"])
     for one in plan["trigger_hosts"]:
         doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
-        flows = number_of(len(one["flows"]), "flow")
+        flows = format_number(len(one["flows"]), "flow")
         yield Paragraph(text=f"Callers of {flows} must reach {one['host']}:443{doubt}", indent=0)
     for one in plan["external_hosts"]:
         flows = "1 flow calls" if one["flow_count"] == 1 else f"{one['flow_count']} flows call"
@@ -61,7 +61,7 @@ def _format_network(issues: Any) -> Iterator[RenderableType]:
     for issue in issues:
         yield Text()
         count = max(issue["flow_count"], len(issue["workflow_ids"]))
-        flows = number_of(count, "flow") if count else "no flow"
+        flows = format_number(count, "flow") if count else "no flow"
         text = f"Firewall {issue['firewall_name']} blocks {flows}: {issue['name']}"
         yield Paragraph(text=text, indent=0, style="yellow")
         if issue["fix_by_app"]:

@@ -14,12 +14,12 @@ from cmkflow.paragraphs import (
     Command,
     Headline,
     Paragraph,
-    as_argument,
-    names_of,
-    short_names,
+    format_argument,
+    format_names,
+    shorten_resource_ids,
 )
 from cmkflow.plan_details import plan_details
-from cmkflow.run_archive_tables import number_of
+from cmkflow.run_archive_tables import format_number
 from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
 from shared.domain.plans.plan_item import PlannedAction
 
@@ -78,22 +78,23 @@ class PlanSummary:
     def risk(self, item: Any) -> str:
         """Return what is special about a flow: the most important one, or an empty text."""
         firewalls = self.firewalls.get(item["workflow_id"], [])
-        manual = manual_callers(item)
+        manual = list_manual_callers(item)
         if item["changed_since_approval"]:
             return "changed since the approval"
         if firewalls:
             return (
                 f"firewall {firewalls[0]}" if len(firewalls) == 1 else f"{len(firewalls)} firewalls"
             )
-        return number_of(len(manual), "manual caller") if manual else ""
+        return format_number(len(manual), "manual caller") if manual else ""
 
     def lines(self, flows: Sequence[Any]) -> Iterator[str]:
         """Yield what the approval of these flows accepts."""
         denied = [one for one in flows if one["workflow_id"] in self.firewalls]
         if denied:
             names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})
-            yield f"{_format_flows(denied)} may be blocked by firewalls: {names_of(names, _NAMED)}"
-        if manual := [one for one in flows if manual_callers(one)]:
+            firewalls = format_names(names, _NAMED)
+            yield f"{_format_flows(denied)} may be blocked by firewalls: {firewalls}"
+        if manual := [one for one in flows if list_manual_callers(one)]:
             yield f"{_format_flows(manual)} with callers that only a person can change"
         if unknown := [one for one in flows if one["unknowns"]]:
             number = _format_flows(unknown)
@@ -103,7 +104,7 @@ class PlanSummary:
 
     def change_count(self, flows: Sequence[Any]) -> str:
         """Return the number of planned changes of these flows."""
-        return number_of(sum(len(one["planned_changes"]) for one in flows), "planned change")
+        return format_number(sum(len(one["planned_changes"]) for one in flows), "planned change")
 
 
 def plan_text(answer: Any, remediation: str, *, is_full: bool = False) -> RenderableType:
@@ -131,7 +132,7 @@ def approval_text(plan: Any, remediation: str, excluded: Collection[str]) -> Ren
     return Group(head, *(Paragraph(text=line) for line in lines))
 
 
-def manual_callers(item: Any) -> list[Any]:
+def list_manual_callers(item: Any) -> list[Any]:
     """Return the callers that a person has to change."""
     if item["action"] == PlannedAction.ADD_TO_SOLUTION:  # without a copy, no caller changes
         return []
@@ -146,14 +147,14 @@ def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[Rendera
     yield Text(_format_totals(one))
     yield Text(_format_version(one))
     accepted = list(one.lines(one.included))
-    shown = job["findings"] if is_full else [short_names(text) for text in job["findings"]]
+    shown = job["findings"] if is_full else [shorten_resource_ids(text) for text in job["findings"]]
     shown = shown if is_full else shown[:_FINDINGS]
     if accepted or shown:
         yield Text("\nBefore you approve", style="bold")
         yield from (Paragraph(text=text) for text in accepted)
         yield from (Paragraph(text=text, max_lines=None if is_full else 1) for text in shown)
         if more := len(job["findings"]) - len(shown):
-            yield Paragraph(text=f"{number_of(more, 'more note')}: --full")
+            yield Paragraph(text=f"{format_number(more, 'more note')}: --full")
     if is_full:
         yield from plan_details(one.plan, sorted(one.plan["items"], key=_sort_key))
         return
@@ -174,7 +175,7 @@ def _format_firewalls(one: PlanSummary) -> Iterator[RenderableType]:
     names = {item["workflow_id"]: item["display_name"] for item in one.plan["items"]}
 
     def blocked(issue: Any) -> str:
-        return names_of([names.get(flow, flow) for flow in issue["workflow_ids"]], _NAMED)
+        return format_names([names.get(flow, flow) for flow in issue["workflow_ids"]], _NAMED)
 
     columns = (
         Column("Firewall", lambda issue: issue["firewall_name"]),
@@ -185,7 +186,7 @@ def _format_firewalls(one: PlanSummary) -> Iterator[RenderableType]:
     )
     yield Text(f"\nFirewalls ({len(issues)})", style="bold")
     yield Listing(columns=columns, items=issues)
-    environment = as_argument(one.name, one.plan["environment_job"]["environment_id"])
+    environment = format_argument(one.name, one.plan["environment_job"]["environment_id"])
     yield Command(label="Fix", command=f"cmkflow network fix --environment {environment}")
 
 
@@ -199,7 +200,7 @@ def _format_totals(one: PlanSummary) -> str:
     counts = Counter(item["action"] for item in one.plan["items"])
     at_risk = sum(bool(one.risk(item)) for item in one.included)
     parts = (
-        number_of(len(one.included), "flow") if one.included else "No flow",
+        format_number(len(one.included), "flow") if one.included else "No flow",
         f"{at_risk} with a risk" if at_risk else "",
         f"{counts[_NEEDS_CHANGES]} need changes first" if counts[_NEEDS_CHANGES] else "",
         f"{counts[_NO_CHANGE]} not included" if counts[_NO_CHANGE] else "",
@@ -222,7 +223,7 @@ def _sort_key(item: Any) -> tuple[bool, int, str]:
 
 
 def _format_flows(flows: Sequence[Any]) -> str:
-    return number_of(len(flows), "flow")
+    return format_number(len(flows), "flow")
 
 
 def _format_action(item: Any) -> str:

@@ -32,7 +32,7 @@ def read_profiles() -> dict[str, Profile]:
     return {name: Profile(**one) for name, one in read_file(_FILE).get("profiles", {}).items()}
 
 
-def current_profile() -> str:
+def read_current_profile() -> str:
     """Return the name of the current profile; empty if there is none."""
     return str(read_file(_FILE).get("current", ""))
 
@@ -49,7 +49,7 @@ def use_profile(name: str) -> None:
     write_file(_FILE, {**read_file(_FILE), "current": name})
 
 
-def address_of(api: str, profile: str) -> str:
+def find_app_url(api: str, profile: str) -> str:
     """Return the URL of the app: of the named profile, else `api`, else of the current profile.
 
     Returns an empty text if none is known; raises `BadParameter` for an unknown profile.
@@ -60,7 +60,7 @@ def address_of(api: str, profile: str) -> str:
         raise typer.BadParameter(
             f"No profile is called {profile!r}. Profiles: {known}.", param_hint="--profile"
         )
-    found = every.get(profile or ("" if api else current_profile()))
+    found = every.get(profile or ("" if api else read_current_profile()))
     return found.api if found else api
 
 

@@ -15,11 +15,11 @@ from cmkflow.names import (
     Flows,
     InEnvironment,
     RemediationId,
-    completion_of,
+    build_completion,
 )
-from cmkflow.paragraphs import names_of
+from cmkflow.paragraphs import format_names
 from cmkflow.remediation_tables import (
-    counted,
+    format_counted,
     format_unreadable_rows,
     remediation_table,
 )
@@ -49,9 +49,9 @@ def _format_start(answer: Any) -> Text:
 
 
 def _format_action(answer: Any, done: str = "cancelled or rolled back") -> RenderableType:
-    lines = [counted(answer["flow_count"], "job", done), *format_unreadable_rows(answer)]
+    lines = [format_counted(answer["flow_count"], "job", done), *format_unreadable_rows(answer)]
     if answer["flow_count"] and answer["kill_switch_on"]:
-        flow_names = names_of(answer["flow_names"], 5)
+        flow_names = format_names(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
@@ -68,7 +68,7 @@ def start_remediation(
         typer.Argument(
             metavar="ENVIRONMENT…",
             help="Names or ids.",
-            autocompletion=completion_of(ENVIRONMENTS),
+            autocompletion=build_completion(ENVIRONMENTS),
         ),
         ENVIRONMENTS,
     ],

@@ -12,7 +12,7 @@ from cmkflow.timestamps import format_minute
 from shared.domain.plans.display_text import format_state
 
 
-def counted(number: int, noun: str, participle: str) -> Text:
+def format_counted(number: int, noun: str, participle: str) -> Text:
     """Return a sentence such as `3 jobs are retried.`"""
     subject = f"1 {noun} is" if number == 1 else f"{number} {noun}s are"
     return Text(f"{subject} {participle}.")

@@ -11,12 +11,12 @@ from cmkflow.paragraphs import (
     Command,
     Headline,
     Paragraph,
-    as_argument,
-    names_of,
-    short_names,
+    format_argument,
+    format_names,
+    shorten_resource_ids,
 )
 from cmkflow.remediation_tables import format_both_off_warning, format_unreadable_rows
-from cmkflow.run_archive_tables import archive_and_deletion_lines, number_of
+from cmkflow.run_archive_tables import archive_and_deletion_lines, format_number
 from cmkflow.timestamps import format_time_left_or_date
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.display_text import format_not_migrated, format_state
@@ -73,7 +73,7 @@ def _format_head(answer: Any) -> Iterator[RenderableType]:
     remediation, progress = answer["remediation"], answer["progress"]
     names = [_name(job) for job in answer["environment_jobs"]]
     mode = remediation["mode"].replace("_", " ").capitalize()
-    left = f"{names_of(names, 2) or 'Remediation'} · #{remediation['id'][:8]} · {mode}"
+    left = f"{format_names(names, 2) or 'Remediation'} · #{remediation['id'][:8]} · {mode}"
     state = format_state(progress["state"], progress["not_migrated"]).replace("_", " ")
     is_done = progress["state"] == "completed" and not progress["not_migrated"]
     style = "green" if is_done else "bold red" if progress["state"] == "blocked" else "yellow"
@@ -111,7 +111,7 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
         yield from _format_reasons(alike, is_full=is_full)
         if code == Reason.FIREWALL_DENIES:
             environment = environments[alike[0]["environment_id"]]
-            name = as_argument(_name(environment), environment["environment_id"])
+            name = format_argument(_name(environment), environment["environment_id"])
             yield Command(label="Fix", command=f"cmkflow network fix --environment {name}")
         yield Command(
             label="Then", command=f"cmkflow retry {identity}" + f" --code {code}" * bool(code)
@@ -134,15 +134,15 @@ def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[Renderab
             yield Paragraph(label="Why", text=message, indent=4)
             yield Paragraph(label="Fix", text=fix, indent=4)
         else:
-            text = short_names(message)
+            text = shorten_resource_ids(message)
             if not all(name in message for name in names):
-                text = f"{names_of(names, _NAMED)}: {text}"
+                text = f"{format_names(names, _NAMED)}: {text}"
             yield Paragraph(text=text, max_lines=_LINES)
     fixes = {fix for _, fix in alike}
     if len(fixes) == 1 and not is_full:
         yield Paragraph(label="Fix", text=next(iter(fixes)), max_lines=_LINES)
     if more := len(alike) - len(shown):
-        yield Paragraph(text=f"{number_of(more, 'more reason')}: --full")
+        yield Paragraph(text=f"{format_number(more, 'more reason')}: --full")
 
 
 def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
@@ -177,7 +177,7 @@ def _format_why_waiting(job: Any, asked: str) -> str:
     """Return why a job waits, or why an environment has another mode than requested."""
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
-    return short_names(str(job["message"]))
+    return shorten_resource_ids(str(job["message"]))
 
 
 def _step(job: Any) -> str:
@@ -192,7 +192,7 @@ def _format_notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
         for note in job.get("notes") or job.get("findings") or ():
             about.setdefault(note, []).append(_name(job))
     for note, names in about.items():
-        yield Paragraph(text=f"Note: {note} [{names_of(names, _NAMED)}]", indent=0)
+        yield Paragraph(text=f"Note: {note} [{format_names(names, _NAMED)}]", indent=0)
 
 
 def _format_history(answer: Any) -> list[RenderableType]:
@@ -200,7 +200,7 @@ def _format_history(answer: Any) -> list[RenderableType]:
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         for change in job["history"]:
             number = change["requests"]
-            requests = f" ({number_of(number, 'request')})" if number else ""
+            requests = f" ({format_number(number, 'request')})" if number else ""
             what = f"{change['state']}: {change['message']}{requests}"
             lines.append(Text(f"{change['changed_at']}  {_name(job)}  {what}"))
     return lines

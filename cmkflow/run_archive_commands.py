@@ -13,7 +13,7 @@ from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
-from cmkflow.run_archive_tables import window_text
+from cmkflow.run_archive_tables import format_window
 from cmkflow.terminal import Terminal
 from cmkflow.timestamps import format_minute
 
@@ -37,7 +37,7 @@ def archive_table(answer: Any) -> RenderableType:
         if archives
         else Text("No run history is archived yet.")
     )
-    return Group(shown, *(Text(window_text(one)) for one in answer["support_windows"]))
+    return Group(shown, *(Text(format_window(one)) for one in answer["support_windows"]))
 
 
 @api_command(app, "list", show=archive_table)

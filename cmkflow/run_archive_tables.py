@@ -12,7 +12,7 @@ from shared.domain.jobs.run_archive import RunArchiveState
 _ARCHIVED = {RunArchiveState.COMPLETED, RunArchiveState.TRUNCATED}
 
 
-def window_text(window: Any) -> str:
+def format_window(window: Any) -> str:
     """Return the end of the support window in which Microsoft can restore earlier run history."""
     name = window["environment_name"] or window["environment_id"]
     if window["closes_at"] is None:
@@ -31,16 +31,16 @@ def archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
     archived = sum(one["state"] in _ARCHIVED for one in answer["run_archives"])
     definitions = sum(bool(job["archive_name"]) for job in answer["flow_jobs"])
     yield Text(
-        f"Archived: {number_of(definitions, 'definition')}, "
-        f"run summaries of {number_of(archived, 'original')} (details: cmkflow deletion list)."
+        f"Archived: {format_number(definitions, 'definition')}, "
+        f"run summaries of {format_number(archived, 'original')} (details: cmkflow deletion list)."
     )
-    yield from (Text(window_text(one)) for one in answer["support_windows"])
+    yield from (Text(format_window(one)) for one in answer["support_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])
     deletes = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     none = "none scheduled; the admin center's warning may remain until originals are deleted"
     yield Text(f"Deletions of originals: {deletes or none}.")
 
 
-def number_of(number: int, noun: str) -> str:
+def format_number(number: int, noun: str) -> str:
     """Return a number with its noun, such as `1 flow` or `2 flows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

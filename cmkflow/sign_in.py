@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cmkflow.config_folder import config_folder, read_file, write_file
+from cmkflow.config_folder import find_config_folder, read_file, write_file
 
 _AUTHORITY = "https://login.microsoftonline.com"
 
@@ -43,9 +43,9 @@ class SignInSession:
     name: str = ""
 
 
-def signed_in(url: str) -> SignInSession | None:
+def read_sign_in_session(url: str) -> SignInSession | None:
     """Return the sign-in for the app at `url`, or None."""
-    found = _read_sign_ins().get(_address(url))
+    found = _read_sign_ins().get(_format_authority(url))
     return SignInSession(**found) if found else None
 
 
@@ -79,7 +79,7 @@ def sign_out(url: str) -> bool:
 
     Raises `SignInError`.
     """
-    who, kept = signed_in(url), _read_sign_ins()
+    who, kept = read_sign_in_session(url), _read_sign_ins()
     if who is None:
         return False
     if not who.is_machine:
@@ -87,14 +87,14 @@ def sign_out(url: str) -> bool:
             client = _build_client(who)
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
-    del kept[_address(url)]
+    del kept[_format_authority(url)]
     _write(kept)
     return True
 
 
-def token_for(url: str) -> str | None:
+def request_token(url: str) -> str | None:
     """Return an access token for the app, or None without a sign-in; raise `SignInError`."""
-    who = signed_in(url)
+    who = read_sign_in_session(url)
     if who is None:
         return None
     if who.is_machine:
@@ -106,7 +106,7 @@ def token_for(url: str) -> str | None:
     return _require_token(answer or {"error_description": "the session has expired"})
 
 
-def claims_of(token: str) -> dict[str, Any]:
+def parse_claims(token: str) -> dict[str, Any]:
     """Return the claims of a token, without validation; use them for display only."""
     body = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -114,10 +114,10 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
-    claims = claims_of(token)
+    claims = parse_claims(token)
     name = claims.get("preferred_username") or f"application {claims.get('azp', '')}"
     known = SignInSession(**{**asdict(who), "name": name})
-    _write({**_read_sign_ins(), _address(url): asdict(known)})
+    _write({**_read_sign_ins(), _format_authority(url): asdict(known)})
     return known
 
 
@@ -141,7 +141,7 @@ def _build_client(who: SignInSession) -> Any:
     import msal
     from msal_extensions import FilePersistence, PersistedTokenCache, build_encrypted_persistence
 
-    file = str(config_folder() / "tokens")
+    file = str(find_config_folder() / "tokens")
     try:
         persistence = build_encrypted_persistence(file)
     except Exception:  # noqa: BLE001  # keyrings fail in different ways; the file is the fallback
@@ -183,7 +183,7 @@ def _build_scopes(who: SignInSession) -> list[str]:
     return [f"{who.audience or who.client_id}/.default"]
 
 
-def _address(url: str) -> str:
+def _format_authority(url: str) -> str:
     return url.rstrip("/").removesuffix("/api").lower()
 
 

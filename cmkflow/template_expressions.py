@@ -123,15 +123,15 @@ class _Reader:
         self._template = template
         self._takes_defaults = takes_defaults
         self._nested = nested
-        self.tokens = _tokens(text)
+        self.tokens = _split_tokens(text)
 
     def expression(self) -> object:
         value = self._primary()
         while self.tokens and self.tokens[0] in (".", "["):
             if self._take() == ".":
-                value = self._member(value, self._take())
+                value = self._read_member(value, self._take())
             else:
-                value = self._member(value, self.expression())
+                value = self._read_member(value, self.expression())
                 self._expect("]")
             value = self._evaluated(value)
         return value
@@ -153,7 +153,7 @@ class _Reader:
 
     def _called(self, function: str, arguments: Sequence[object]) -> object:
         functions: Mapping[str, Callable[..., object]] = {
-            "concat": _concat,
+            "concat": _join_values,
             "format": _format,
             "parameters": self._parameter,
             "resourceid": self._resource_id,
@@ -196,12 +196,12 @@ class _Reader:
             value, takes_defaults=self._takes_defaults, nested=self._nested + 1
         )
 
-    def _member(self, value: object, name: object) -> object:
+    def _read_member(self, value: object, name: object) -> object:
         whole = self._template.expressions.get(value) if isinstance(value, str) else None
         if whole:
             wanted = f"[{name}]" if isinstance(name, int) else "." + str(name).removeprefix("'")
             return self._template.placeholder(f"{whole.text[:-1]}{wanted}]")
-        return _member(value, name)
+        return _read_member(value, name)
 
     def _take(self) -> "str | int":
         if not self.tokens:
@@ -213,7 +213,7 @@ class _Reader:
             raise UnresolvedExpression
 
 
-def _tokens(text: str) -> "list[str | int]":
+def _split_tokens(text: str) -> "list[str | int]":
     """Return the tokens of an expression: strings with a leading quote, numbers as int."""
     found: list[str | int] = []
     at = 0
@@ -230,7 +230,7 @@ def _tokens(text: str) -> "list[str | int]":
     return found
 
 
-def _member(value: object, name: object) -> object:
+def _read_member(value: object, name: object) -> object:
     if isinstance(value, list) and isinstance(name, int) and 0 <= name < len(value):
         return value[name]
     members = as_mapping(value)
@@ -240,7 +240,7 @@ def _member(value: object, name: object) -> object:
     return members[wanted]
 
 
-def _concat(*parts: object) -> object:
+def _join_values(*parts: object) -> object:
     if parts and all(isinstance(one, list) for one in parts):
         return [item for one in parts if isinstance(one, list) for item in one]
     if not all(isinstance(one, str | int) for one in parts):

@@ -18,7 +18,7 @@ from shared.domain import printable as display
 from shared.domain.trigger_urls.trigger_url import redact
 
 
-def printable(text: str) -> str:
+def remove_unprintable(text: str) -> str:
     """Return a text without control characters and trigger URLs."""
     return display.printable(redact(text))
 
@@ -28,7 +28,7 @@ _NEVER_WRAPPED = 1_000_000
 _WITH_LINES = {"conversion_preview", "azure_cli", "bicep", "terraform"}
 
 
-def one_line(answer: Any) -> Any:
+def remove_line_breaks(answer: Any) -> Any:
     """Return an API answer without line breaks in texts, which could forge additional lines.
 
     Diffs and firewall fixes keep their lines: diffs are marked, and fixes quote names.
@@ -37,10 +37,10 @@ def one_line(answer: Any) -> Any:
         case str():
             return " ".join(answer.splitlines())
         case list():
-            return [one_line(item) for item in answer]
+            return [remove_line_breaks(item) for item in answer]
         case dict():
             return {
-                key: value if key in _WITH_LINES else one_line(value)
+                key: value if key in _WITH_LINES else remove_line_breaks(value)
                 for key, value in answer.items()
             }
     return answer
@@ -59,23 +59,23 @@ class Terminal(Console):
     ) -> Iterable[Segment]:
         """Sanitize and render; table cells and group lines pass through here one by one."""
         if isinstance(renderable, Text):
-            shown = printable(renderable.plain)
+            shown = remove_unprintable(renderable.plain)
             if shown != renderable.plain:
                 renderable = renderable.copy()
                 renderable.plain = shown
         elif isinstance(renderable, str):
-            renderable = printable(renderable)
+            renderable = remove_unprintable(renderable)
         return super().render(renderable, options)
 
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print a line; `err` prints it to stderr, which programs do not parse."""
-    typer.echo(printable(text), err=err)
+    typer.echo(remove_unprintable(text), err=err)
 
 
 def ask(question: str) -> str:
     """Ask for a text on stderr."""
-    return str(typer.prompt(printable(question), err=True))
+    return str(typer.prompt(remove_unprintable(question), err=True))
 
 
 def confirm(question: str) -> None:
@@ -84,7 +84,7 @@ def confirm(question: str) -> None:
     It ends with 1 for no, with 2 without an answer, with 130 after an interrupt.
     """
     try:
-        if typer.confirm(printable(question), err=True):
+        if typer.confirm(remove_unprintable(question), err=True):
             return
         code, text = 1, "Nothing was changed."
     except typer.Abort:

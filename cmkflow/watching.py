@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from cmkflow.api_client import ApiError, ExitCode
-from cmkflow.output import one_field
-from cmkflow.terminal import Terminal, echo, one_line
+from cmkflow.output import remove_tabs_and_breaks
+from cmkflow.terminal import Terminal, echo, remove_line_breaks
 
 #: Seconds between two requests; the app only reads stored rows for them.
 SECONDS = 5.0
@@ -43,7 +43,7 @@ def follow(
     if show is None:
         code = _print_answers(ask, watched, for_programs)
     elif (console := Terminal()).is_terminal:
-        code = _redraw(ask, watched, show, console)
+        code = _draw_again(ask, watched, show, console)
     else:
         code = _print_changes(ask, watched)
     raise typer.Exit(code)
@@ -63,7 +63,7 @@ def _print_answers(
         time.sleep(SECONDS)
 
 
-def _redraw(
+def _draw_again(
     ask: Callable[[], Any],
     watched: WatchOptions,
     show: Callable[[Any], RenderableType],
@@ -78,7 +78,9 @@ def _redraw(
             code = watched.end(answer)
             if code is not None:
                 live.vertical_overflow = "visible"
-            live.update(Group(Text(head, style="dim"), show(one_line(answer))), refresh=True)
+            live.update(
+                Group(Text(head, style="dim"), show(remove_line_breaks(answer))), refresh=True
+            )
             if code is not None:
                 return code
             time.sleep(SECONDS)
@@ -88,12 +90,12 @@ def _print_changes(ask: Callable[[], Any], watched: WatchOptions) -> int:
     before: Mapping[str, str] = {}
     while True:
         answer = _ask_until_answered(ask)
-        now = watched.lines(one_line(answer))
+        now = watched.lines(remove_line_breaks(answer))
         gone = dict.fromkeys(before.keys() - now.keys(), "resolved")
         at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         for name, line in {**now, **gone}.items():
             if before.get(name) != line:
-                echo("\t".join(map(one_field, (at, name, line))))
+                echo("\t".join(map(remove_tabs_and_breaks, (at, name, line))))
         if (code := watched.end(answer)) is not None:
             return code
         before = now

@@ -13,7 +13,7 @@ from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, compute_closed_flows_range
 from functions.dashboard.flow_page import flow_page
 from functions.dashboard.overview import overview_page
-from functions.dashboard.page_layout import PageContext, assets
+from functions.dashboard.page_layout import PageContext, read_assets
 from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_history import HistoryFilter
 from functions.dashboard.remediation_list import list_page
@@ -285,7 +285,7 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 
     Their names contain a hash, so they never change.
     """
-    asset = assets().get(call.params["name"])
+    asset = read_assets().get(call.params["name"])
     if asset is None:
         raise NotFound("This file is out of date. Reload the page.")
     kind, text = asset

@@ -202,7 +202,7 @@ def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
             _reject_null(schemas[kind.__name__])
     for kind in _with_parts(models):
         properties = schemas.get(kind.__name__, {}).get("properties", {})
-        for name, comment in member_comments(kind).items():
+        for name, comment in read_member_comments(kind).items():
             if name in properties:
                 properties[name].setdefault("description", comment)
     return schemas
@@ -236,7 +236,7 @@ def _find_models(annotation: object) -> list[type[BaseModel]]:
     return [one for part in get_args(annotation) for one in _find_models(part)]
 
 
-def member_comments(kind: type[BaseModel]) -> dict[str, str]:
+def read_member_comments(kind: type[BaseModel]) -> dict[str, str]:
     """Return the `#:` comment of each member, including inherited members."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.terminal import echo
-from local_cloud.apply_policy import PolicyLinkError, choose_person, link, told
+from local_cloud.apply_policy import PolicyLinkError, choose_person, link, read_notifications
 from local_cloud.demo.command import FOLDERS, play_demo, stay_up
 from local_cloud.demo.received_notifications import PEOPLE
 from local_cloud.demo.run import DemoOptions
@@ -19,7 +19,7 @@ from local_cloud.tenant.core.profiles import Profile
 
 def main() -> int:
     """Run a command: 0 if all is well, 1 if the demo failed, 2 if nothing was done."""
-    arguments = _parser().parse_args()
+    arguments = _build_parser().parse_args()
     try:
         if arguments.command == "link":
             link(arguments.environment, arguments.policy)
@@ -30,7 +30,7 @@ def main() -> int:
             echo(f"{arguments.upn} enters the next code. Sign in: cmkflow login --device-code")
             return 0
         if arguments.command == "told":
-            for one in told():
+            for one in read_notifications():
                 again = " (again: its answer was lost)" if one["is_repeated"] else ""
                 echo(f"{one['at'][11:19]}  {PEOPLE[one['receiver']]}: {one['title']}{again}")
             return 0
@@ -42,7 +42,7 @@ def main() -> int:
             hold_all=arguments.hold == "all",
         )
         work = play_demo if arguments.command == "demo" else stay_up
-        return asyncio.run(_until_told(work(options)))
+        return asyncio.run(_run_until_signal(work(options)))
     except KeyboardInterrupt:
         return 130
     except (StackError, PolicyLinkError) as error:
@@ -50,7 +50,7 @@ def main() -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("demo", "play the demo and judge it"), ("up", "start all and stay")):
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _until_told(work: Coroutine[Any, Any, int]) -> int:
+async def _run_until_signal(work: Coroutine[Any, Any, int]) -> int:
     """Let a signal end the work as Ctrl-C does, so that what was started is stopped."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -24,7 +24,7 @@ def link(environment: str, policy: str) -> None:
     _ask(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
 
-def told() -> list[dict[str, Any]]:
+def read_notifications() -> list[dict[str, Any]]:
     """Return the messages that people got, the oldest first; LinkError without a tenant."""
     return [one for one in _ask("/told") if not one["refusal"]]
 
@@ -49,13 +49,13 @@ def _ask(path: str, body: dict[str, Any] | None = None, method: str | None = Non
         with opener.open(request, timeout=_SECONDS) as answer:
             return json.loads(answer.read() or "null")
     except HTTPError as error:
-        raise PolicyLinkError(_refusal(error)) from error
+        raise PolicyLinkError(_format_refusal(error)) from error
     except URLError as error:
         raise PolicyLinkError(
             f"no tenant answers at {control}: is `make up` still running?"
         ) from error
 
 
-def _refusal(error: HTTPError) -> str:
+def _format_refusal(error: HTTPError) -> str:
     document: dict[str, Any] = json.load(error)
     return str(document["error"]["message"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from functions.endpoints import Endpoint, list_endpoints
 from functions.http_requests import RequestModel
-from functions.openapi import member_comments
+from functions.openapi import read_member_comments
 from functions.problems import PROBLEMS
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
@@ -90,7 +90,7 @@ def _action_answers() -> Iterator[str]:
         assert answer, action
         for name in answer.model_fields:
             members.setdefault(name, []).append(f"`{action}`")
-        meaning |= member_comments(answer)
+        meaning |= read_member_comments(answer)
     for name, actions in members.items():
         yield f"| `{name}` | {', '.join(actions)} | {meaning.get(name, '')} |"
 

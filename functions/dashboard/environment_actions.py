@@ -154,10 +154,13 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     else:
         does.append("It changes nothing before an approver approves the plan.")
     if settings.maintenance_window:
-        does.append(f"It changes flows only from {window_words(settings)}.")
+        does.append(f"It changes flows only from {format_window(settings)}.")
     if settings.excluded_flows:
         number = len(settings.excluded_flows)
-        does.append(f"{counted(number, 'excluded flow')} {_stays(number)} as {_it_is(number)}.")
+        does.append(
+            f"{counted(number, 'excluded flow')} {_choose_stay_verb(number)} "
+            f"as {_choose_subject(number)}."
+        )
     if not (one.policy_link and one.policy_link.policy_id):
         does.append(f"No key is known for {name}. Without one, the remediation is blocked.")
     return does
@@ -190,15 +193,15 @@ def _set_policy(
     )
 
 
-def window_words(settings: EnvironmentSettings) -> str:
+def format_window(settings: EnvironmentSettings) -> str:
     """Return the maintenance window as words; empty if there is none."""
     begin, _, end = settings.maintenance_window.partition("-")
     return f"{begin} to {end} UTC" if end else ""
 
 
-def _stays(number: int) -> str:
+def _choose_stay_verb(number: int) -> str:
     return "stays" if number == 1 else "stay"
 
 
-def _it_is(number: int) -> str:
+def _choose_subject(number: int) -> str:
     return "it is" if number == 1 else "they are"

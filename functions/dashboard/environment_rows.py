@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from functions.dashboard.natural_order import natural_key
+from functions.dashboard.natural_order import compute_natural_key
 from shared.domain.plans.display_text import LEFT_WORDS, count_undecided
 from shared.domain.plans.environment_status import EnvironmentStatus
 from shared.domain.plans.plan_item import NotMigratedReason
@@ -78,7 +78,7 @@ def environment_row(one: EnvironmentStatus, situation: Situation) -> Environment
 
 def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
     """Return rows, those first that require an action; then by name."""
-    return sorted(rows, key=lambda row: (_ORDER.index(row.look), natural_key(row.name)))
+    return sorted(rows, key=lambda row: (_ORDER.index(row.look), compute_natural_key(row.name)))
 
 
 def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:

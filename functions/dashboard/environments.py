@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
     environment_actions,
+    format_window,
     turn_kill_switch_off,
-    window_words,
 )
 from functions.dashboard.environment_rows import (
     EnvironmentRow,
@@ -14,7 +14,7 @@ from functions.dashboard.environment_rows import (
     environment_row,
     sort_rows,
 )
-from functions.dashboard.natural_order import natural_key
+from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.environment import PolicyLinkStatus
@@ -66,7 +66,10 @@ def environments_page(
     order = {row.environment_id: place for place, row in enumerate(sort_rows(lines.values()))}
     known = sorted(
         found.items,
-        key=lambda one: (order.get(one.environment_id, len(order)), natural_key(_name(one))),
+        key=lambda one: (
+            order.get(one.environment_id, len(order)),
+            compute_natural_key(_name(one)),
+        ),
     )
     cards = [
         _build_card(one, lines.get(one.environment_id), view)
@@ -99,11 +102,11 @@ def _build_card(
         id=one.environment_id,
         name=_name(one),
         progress=row,
-        key=_key(one),
+        key=_compute_sort_key(one),
         policy_name=link.policy_id.rpartition("/")[2] if link else "",
         policy_words=POLICY_WORDS[one.settings.approval_policy],
         known=one,
-        window=window_words(one.settings),
+        window=format_window(one.settings),
         assessment=_format_assessment(one.last_assessment),
         summary=_format_summary(one),
         actions=tuple(environment_actions(one, view.principal)),
@@ -118,7 +121,7 @@ def _is_linked(one: KnownEnvironment) -> bool:
     return one.policy_link is not None and one.policy_link.status == PolicyLinkStatus.LINKED
 
 
-def _key(one: KnownEnvironment) -> tuple[str, str]:
+def _compute_sort_key(one: KnownEnvironment) -> tuple[str, str]:
     link = one.policy_link
     if link is None or not link.policy_id:
         return "over", "No policy"
@@ -144,7 +147,7 @@ def _format_assessment(job: EnvironmentJob | None) -> tuple[str, str]:
 def _format_summary(one: KnownEnvironment) -> str:
     settings = one.settings
     said = [
-        f"maintenance window {window_words(settings)}" if settings.maintenance_window else "",
+        f"maintenance window {format_window(settings)}" if settings.maintenance_window else "",
         f"at most {settings.max_flows} flows",
         f"{len(settings.excluded_flows)} excluded" if settings.excluded_flows else "",
         f"{len(settings.pilot_flows)} pilot" if settings.pilot_flows else "",

@@ -48,7 +48,7 @@ def compute_closed_flows_range(
 
 def divide(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
     """Return the flows with the keys of their parts: by part, then by title."""
-    return sorted(((flow, find_part(flow)) for flow in flows), key=_place)
+    return sorted(((flow, find_part(flow)) for flow in flows), key=_compute_place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class FlowLists:
         }
 
 
-def _place(divided: tuple[FlowView, str]) -> tuple[int, str]:
+def _compute_place(divided: tuple[FlowView, str]) -> tuple[int, str]:
     """Return the position of a flow: by part, then by title, with numbers in their order."""
     flow, part = divided
     return _ORDER[part], _DIGITS.sub(lambda found: found[0].zfill(9), flow.title.lower())

@@ -70,7 +70,7 @@ class PageContext:
 
 
 @cache
-def assets() -> dict[str, tuple[str, str]]:
+def read_assets() -> dict[str, tuple[str, str]]:
     """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
         ("css", "text/css", style()),
@@ -91,7 +91,7 @@ def render_page(
 
     `section` is the title of the page's entry in the navigation.
     """
-    css, js, plan_js, icon = assets()
+    css, js, plan_js, icon = read_assets()
     common = {
         "css": css,
         "js": js,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from functions.dashboard.natural_order import natural_key
+from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.plan_rows import PlanGraph, PlanRow
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlanItem
@@ -40,7 +40,7 @@ def group_plan_rows(
 
     def place(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
         rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
-        return rank, natural_key(by_id[group[0]].display_name)
+        return rank, compute_natural_key(by_id[group[0]].display_name)
 
     in_order = sorted(
         (_sort_callers_first(group, graph) for group in graph.dependent_groups), key=place

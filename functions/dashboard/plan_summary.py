@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from functions.dashboard.natural_order import natural_key
+from functions.dashboard.natural_order import compute_natural_key
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.display_text import LEFT_WORDS
@@ -120,7 +120,7 @@ class PlanSummary:
                 titles=tuple(unknown_of(text).title for text in texts),
                 consequence=consequence,
                 flow_count=len(names),
-                flow_names=tuple(sorted(names, key=natural_key)[:_NAMED]),
+                flow_names=tuple(sorted(names, key=compute_natural_key)[:_NAMED]),
             )
             for (consequence, names), texts in alike.items()
         ]

@@ -88,7 +88,7 @@ def remediation_page(
         parts=[
             (part.look, counts[key], part.words(counts[key]), f"{here}?state={key}#flows",
              part.shape)
-            for key, part in sorted(PARTS.items(), key=_place_in_strip)
+            for key, part in sorted(PARTS.items(), key=_compute_place_in_strip)
             if counts[key]
         ],
         part_words=[(key, PARTS[key], counts[key]) for key in PARTS if counts[key]],
@@ -139,7 +139,7 @@ def _list_fixes(
     ]
 
 
-def _place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
+def _compute_place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
     """Return the position of a part in the counts: both off, then what is done, then the rest."""
     return part[0] != "both_off", part[1].look != "done"
 

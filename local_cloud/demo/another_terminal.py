@@ -42,7 +42,7 @@ and the next start begins from the beginning.
 Stop with Ctrl-C."""
 
 
-def directions(stack: Stack) -> str:
+def format_directions(stack: Stack) -> str:
     """Return what to paste, and where everything of a stack is; who pastes it signs in."""
     return _TEXT.format(
         root=quote(str(ROOT)),

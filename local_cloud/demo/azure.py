@@ -29,7 +29,7 @@ EVIDENCE_KEY = "evidence"
 OPERATOR_SECRET = "cmkflow-operator"
 
 
-def azure() -> Json:
+def build_azure() -> Json:
     """The `azure` section of the description."""
     return {
         "subscriptions": [
@@ -39,14 +39,14 @@ def azure() -> Json:
         "vaults": [_key_vault(), _application_vault()],
         "enterprisePolicies": [_policy()],
         "roleAssignments": [_grant()],
-        "sites": _calling_sites(),
-        "resources": _edge(),
+        "sites": _build_calling_sites(),
+        "resources": _build_edge_firewall(),
         "networkSecurityGroups": [
             _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
             # Nothing stands before this host: flows reach it another way, and a person knows.
             _group("nsg-labels", LABELS_HOST, guards={}),
             _group(RECEIPTS_GROUP, RECEIPTS_HOST, guards={RECEIPTS_HOST: "10.0.1.5"}),
-            courier_firewall("LogicApps"),
+            build_courier_firewall("LogicApps"),
         ],
     }
 
@@ -95,7 +95,7 @@ def _grant() -> Json:
     }
 
 
-def _calling_sites() -> list[Json]:
+def _build_calling_sites() -> list[Json]:
     settings: dict[str, dict[str, str]] = {}
     for system in SYSTEMS:
         if system.setting:
@@ -104,14 +104,14 @@ def _calling_sites() -> list[Json]:
     return [{"id": site, "appSettings": values} for site, values in settings.items()]
 
 
-def _edge() -> list[Json]:
+def _build_edge_firewall() -> list[Json]:
     """An Azure Firewall that publishes the prices to the flows of today, by an IP group."""
     published = {"ipAddress": _ADDRESS, "dnsSettings": {"fqdn": PRICING_HOST}}
     rule = {
         "ruleType": "NatRule",
         "name": "prices",
         "ipProtocols": ["TCP"],
-        "sourceIpGroups": [_network("ipGroups/flows")],
+        "sourceIpGroups": [_build_network_id("ipGroups/flows")],
         "destinationAddresses": [_ADDRESS],
         "destinationPorts": ["443"],
         "translatedAddress": "10.0.2.4",
@@ -126,12 +126,12 @@ def _edge() -> list[Json]:
     }
     configuration = {
         "privateIPAddress": "10.0.0.4",
-        "publicIPAddress": {"id": _network("publicIPAddresses/edge")},
+        "publicIPAddress": {"id": _build_network_id("publicIPAddresses/edge")},
     }
-    policy = _network("firewallPolicies/edge")
+    policy = _build_network_id("firewallPolicies/edge")
     described = {
         "publicIPAddresses/edge": published,
-        "ipGroups/flows": {"ipAddresses": _addresses_of_today()},
+        "ipGroups/flows": {"ipAddresses": _list_current_addresses()},
         "firewallPolicies/edge": {},
         "firewallPolicies/edge/ruleCollectionGroups/inbound": {
             "priority": 200,
@@ -144,7 +144,7 @@ def _edge() -> list[Json]:
     }
     return [
         {
-            "id": _network(path),
+            "id": _build_network_id(path),
             "type": "/".join(["Microsoft.Network", *path.split("/")[::2]]),
             "location": "westeurope",
             "properties": properties,
@@ -153,11 +153,11 @@ def _edge() -> list[Json]:
     ]
 
 
-def _network(path: str) -> str:
+def _build_network_id(path: str) -> str:
     return f"{GROUP}/Microsoft.Network/{path}"
 
 
-def _addresses_of_today() -> list[str]:
+def _list_current_addresses() -> list[str]:
     """What flows call from while they are on Microsoft's key."""
     return [
         prefix
@@ -167,17 +167,17 @@ def _addresses_of_today() -> list[str]:
     ]
 
 
-def courier_firewall(*tags: str) -> Json:
+def build_courier_firewall(*tags: str) -> Json:
     """Return the courier's firewall, which lets these service tags in. The app does not see it."""
     return {
         "id": f"/subscriptions/{FABRIKAM}/resourceGroups/rg/providers/"
         "Microsoft.Network/networkSecurityGroups/edge",
         "guards": {COURIER_HOST: "10.9.0.4"},
-        "securityRules": _let_in(*tags),
+        "securityRules": _build_allow_rules(*tags),
     }
 
 
-def _let_in(*tags: str) -> list[Json]:
+def _build_allow_rules(*tags: str) -> list[Json]:
     sources = [f"{tag}.{region}" for tag in tags for region in REGIONS]
     return [
         {
@@ -200,5 +200,5 @@ def _group(name: str, host: str, *, guards: dict[str, str]) -> Json:
         "id": f"{GROUP}/Microsoft.Network/networkSecurityGroups/{name}",
         "tags": {"cmkflow-hosts": host},
         "guards": guards,
-        "securityRules": _let_in("LogicApps"),
+        "securityRules": _build_allow_rules("LogicApps"),
     }

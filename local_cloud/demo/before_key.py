@@ -30,14 +30,14 @@ async def prepare(stage: ScenarioContext) -> None:
         "approves."
     )
     stage.note("The makers of two flows agree to V2: a preparation of these flows is started.")
-    await _carry_out(stage, await stage.order("prepare", OPERATIONS, _NAMED))
+    await _approve_and_wait(stage, await stage.order("prepare", OPERATIONS, _NAMED))
     stage.note("A second preparation covers the flows whose makers do not have to agree.")
     identity = await stage.order("prepare", OPERATIONS)
-    await _carry_out(stage, identity, except_flows=(_LEFT_OUT,))
+    await _approve_and_wait(stage, identity, except_flows=(_LEFT_OUT,))
     await stage.meter.mark("Operations before the key: assess and prepare")
 
 
-async def _carry_out(
+async def _approve_and_wait(
     stage: ScenarioContext, identity: str, except_flows: tuple[str, ...] = ()
 ) -> None:
     await stage.planned(identity, OPERATIONS)

@@ -7,7 +7,7 @@ when a later run has got through.
 
 from typing import Any
 
-from local_cloud.demo.azure import courier_firewall
+from local_cloud.demo.azure import build_courier_firewall
 from local_cloud.demo.call_log import FORESEEN
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.scenario_context import ScenarioContext
@@ -61,7 +61,7 @@ class BlockedCallScene:
     async def _open(self, job: Json) -> None:
         stage = self._stage
         stage.note(f"Order a courier is not retired: {job['message'].partition(': ')[2]}")
-        opened = courier_firewall("LogicApps", "PowerPlatformPlex")
+        opened = build_courier_firewall("LogicApps", "PowerPlatformPlex")
         await stage.platform.control("POST", "/azure/seed", {"networkSecurityGroups": [opened]})
         run = await self._run(job["copy_id"])
         stage.note(f"The courier lets PowerPlatformPlex in: the next run {run['status']}.")

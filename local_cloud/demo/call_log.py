@@ -40,7 +40,7 @@ class LoggedCall:
         if len(own) != 1:
             return f"{self.caller}: {len(own)} runs instead of one"
         failed = [entry for entry in self.entries if is_bad(entry)]
-        return f"{self.caller}: {_why(failed[0])}" if failed else ""
+        return f"{self.caller}: {_explain_loss(failed[0])}" if failed else ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class TrafficCallLog:
             if known := self.calls.get(entry["trackingId"]):
                 known.entries.append(entry)
             elif is_bad(entry) and entry["by"] != FORESEEN:
-                self.others_lost.append(f"{entry['by']}: {_why(entry)}")
+                self.others_lost.append(f"{entry['by']}: {_explain_loss(entry)}")
 
     def answered(self) -> int:
         """How many calls were answered with success."""
@@ -131,7 +131,7 @@ def is_bad(entry: Json) -> bool:
     return not entry["accepted"] or entry["runStatus"] == "Failed"
 
 
-def _why(entry: Json) -> str:
+def _explain_loss(entry: Json) -> str:
     if not entry["accepted"]:
         return f"refused with {entry['status']} {entry['code']}"
     return "its run failed"

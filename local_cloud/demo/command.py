@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from cmkflow.terminal import Terminal
-from local_cloud.demo.another_terminal import directions
+from local_cloud.demo.another_terminal import format_directions
 from local_cloud.demo.progress import DemoProgress
 from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
@@ -58,7 +58,7 @@ async def stay_up(options: DemoOptions) -> int:
     )
     async with DemoRun(replace(options, signs_in=True)) as demo:
         demo.start_traffic()
-        console.print(directions(demo.stack), soft_wrap=True)
+        console.print(format_directions(demo.stack), soft_wrap=True)
         while True:
             demo.stack.check()
             await asyncio.sleep(1)

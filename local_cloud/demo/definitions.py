@@ -21,7 +21,7 @@ _SCHEMA = (
 _APIS = "/providers/Microsoft.PowerApps/apis/"
 
 
-def derived_id(*parts: str) -> str:
+def derive_id(*parts: str) -> str:
     """A GUID that is the same in each run of the demo."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
@@ -90,7 +90,7 @@ class DemoFlow:
 
 def flow_id(environment: str, slug: str) -> str:
     """The Dataverse id of a flow of the demo."""
-    return derived_id(environment, slug)
+    return derive_id(environment, slug)
 
 
 def reference_name(connector: str) -> str:
@@ -98,7 +98,7 @@ def reference_name(connector: str) -> str:
     return f"contoso_{connector}"
 
 
-def url_of(environment: str, slug: str) -> str:
+def build_url_placeholder(environment: str, slug: str) -> str:
     """What stands in the description for a flow's trigger URL; the tenant fills it in."""
     return f"{{{{trigger_url:{flow_id(environment, slug)}}}}}"
 

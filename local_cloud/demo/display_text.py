@@ -57,12 +57,13 @@ def format_assessment(assessment: Json) -> str:
     )
     number = sum(bool(_PREPARABLE & set(flow["microsoft_key_reasons"])) for flow in staying)
     return (
-        f"{len(staying)} of {flows(assessment['flow_count'])} would stay on Microsoft's key: "
-        f"{_format_counts(why, _REASONS)}. {number} of them can be prepared instead of copied."
+        f"{len(staying)} of {format_flow_count(assessment['flow_count'])} "
+        f"would stay on Microsoft's key: {_format_counts(why, _REASONS)}. "
+        f"{number} of them can be prepared instead of copied."
     )
 
 
-def flows(number: int) -> str:
+def format_flow_count(number: int) -> str:
     """`1 flow`, `2 flows`."""
     return f"{number} flow" if number == 1 else f"{number} flows"
 
@@ -74,5 +75,5 @@ def _format_counts(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
     if not parts:
         return "no flow"
     first = next(iter(known))
-    parts[0] = f"{flows(counts[first])} {known[first]}"
+    parts[0] = f"{format_flow_count(counts[first])} {known[first]}"
     return ", ".join(parts)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.flow_files import FlowFile, read_flow_files
-from local_cloud.demo.definitions import derived_id
+from local_cloud.demo.definitions import derive_id
 from local_cloud.demo.systems import GROUP
-from local_cloud.demo.tenant import MAKER, environment_seed
+from local_cloud.demo.tenant import MAKER, build_environment_seed
 from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
@@ -41,7 +41,7 @@ class ImportedEnvironment:
     @property
     def id(self) -> str:
         """The environment's id."""
-        return derived_id("environment", "imported", str(self.number))
+        return derive_id("environment", "imported", str(self.number))
 
     @property
     def title(self) -> str:
@@ -50,7 +50,7 @@ class ImportedEnvironment:
 
     def to_seed(self) -> Json:
         """The environment's description."""
-        seed = environment_seed(self.id, self.title, f"contoso-imported-{self.number}")
+        seed = build_environment_seed(self.id, self.title, f"contoso-imported-{self.number}")
         made = {name: f"{connector}-imported" for name, connector in self.references.items()}
         connections = self.connections | {made[n]: c for n, c in self.references.items()}
         return seed | {
@@ -125,7 +125,7 @@ def _add(
     found: ImportedFlows, file: FlowFile, resource: Mapping[str, object], *, hold_all: bool
 ) -> None:
     properties = _properties(resource)
-    workflow_id = file.workflow_id or derived_id("imported", file.path)
+    workflow_id = file.workflow_id or derive_id("imported", file.path)
     flow = {
         "workflowEntityId": workflow_id,
         "displayName": file.name or Path(file.path).stem,

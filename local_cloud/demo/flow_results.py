@@ -110,7 +110,7 @@ class ResultCollector:
             for flow in await self._read_flows(environment):
                 now[environment, flow["workflowEntityId"]] = flow
         return [
-            _end(
+            _build_result(
                 _Sighting(
                     environment=self._environments[key[0]],
                     before=flow,
@@ -162,7 +162,7 @@ class ResultCollector:
                 for item in plan["items"]:
                     key = (environment, item["workflow_id"])
                     known = found.get(key)
-                    if known is None or _weight(item) > _weight(known):
+                    if known is None or _compute_weight(item) > _compute_weight(known):
                         found[key] = item
         return found
 
@@ -205,7 +205,7 @@ class _Sighting:
     copy: Json | None
 
 
-def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowResult:
+def _build_result(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowResult:
     original, copy = seen.original, seen.copy
     takes_over = copy if job and job["state"] == FlowJobState.RETIRED else None
     works = takes_over or original
@@ -216,23 +216,23 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowResult:
         action=item["action"] if item else "none",
         reasons=tuple(item["microsoft_key_reasons"]) if item else (),
         category=item["category"] if item else "",
-        state=_state(item, job, original),
+        state=_find_state(item, job, original),
         code=job["reason_code"] if job else "",
         original=_on_or_off(original),
         copy=_on_or_off(copy) if copy else "none",
         is_protected=bool(works.get("isProtected")),
-        explanation=_explanation(item, job),
+        explanation=_find_explanation(item, job),
         fix=(job or {}).get("fix") or (item or {}).get("fix", ""),
     )
 
 
-def _weight(item: Json) -> int:
+def _compute_weight(item: Json) -> int:
     """How much a plan's word on a flow says: work, then `needs_changes`, then `no_change` and
     `continue_existing_job`."""
     return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "needs_changes")
 
 
-def _state(item: Json | None, job: Json | None, original: Json) -> str:
+def _find_state(item: Json | None, job: Json | None, original: Json) -> str:
     if job:
         return str(job["state"])
     if item:
@@ -240,7 +240,7 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
     return "moved" if original.get("isProtected") else "left"
 
 
-def _explanation(item: Json | None, job: Json | None) -> str:
+def _find_explanation(item: Json | None, job: Json | None) -> str:
     if job and job["state"] == FlowJobState.PREPARED:
         return "The flow was prepared before the key, and the platform moved it."
     return str((job or {}).get("message") or (item or {}).get("message", ""))

@@ -7,8 +7,9 @@ from typing import Any
 
 from local_cloud.demo.definitions import (
     DemoFlow,
+    build_url_placeholder,
     compose,
-    derived_id,
+    derive_id,
     http,
     operation,
     polling,
@@ -19,13 +20,12 @@ from local_cloud.demo.definitions import (
     run_child,
     selected,
     subscription,
-    url_of,
 )
 from local_cloud.demo.operations_migrating import APP_SCHEMA, MOVING, PREPARED
 
 #: Beside the maker: a co-owner of a flow, and the Entra group that may read it.
-COLLEAGUE = derived_id("colleague")
-SALES = derived_id("sales")
+COLLEAGUE = derive_id("colleague")
+SALES = derive_id("sales")
 #: What Operations has for them in Dataverse.
 SHARING: dict[str, Any] = {
     "teams": [{"name": "Sales", "azureactivedirectoryobjectid": SALES, "teamtype": 2}],
@@ -101,7 +101,7 @@ CALLING = (
         slug="web-shop",
         title="Pass on web shop orders",
         trigger=http(),
-        actions={"Order": post(url_of(NAME, "orders"))},
+        actions={"Order": post(build_url_placeholder(NAME, "orders"))},
     ),
     DemoFlow(
         slug="restock",
@@ -121,7 +121,7 @@ CALLING = (
         slug="resend-order",
         title="Send an order again",
         trigger=request("PowerAppV2"),
-        actions={"Order": post(url_of(NAME, "orders"))},
+        actions={"Order": post(build_url_placeholder(NAME, "orders"))},
     ),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local_cloud.demo.definitions import derived_id
+from local_cloud.demo.definitions import derive_id
 
 type Json = dict[str, Any]
 
@@ -47,7 +47,7 @@ def build_faults() -> list[Json]:
 def build_channel_settings() -> dict[str, str]:
     """The app's settings that name the receivers."""
     host = "teams-told.environment.api.powerplatform.com"
-    workflow = derived_id("channel", "webhook").replace("-", "")
+    workflow = derive_id("channel", "webhook").replace("-", "")
     return {
         "CMK_EVENT_GRID_TOPIC": "https://contoso-told.westeurope-1.eventgrid.azure.net/api/events",
         "CMK_WEBHOOK": "https://hooks.contoso.example/cmk-flow",

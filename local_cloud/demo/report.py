@@ -15,7 +15,7 @@ from local_cloud.demo.call_log import TrafficCallLog
 from local_cloud.demo.flow_results import DemoResult, FlowResult
 from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.received_notifications import ReceivedNotification
-from local_cloud.demo.report_page import page_of
+from local_cloud.demo.report_page import render_report_page
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.trigger_urls.trigger_url import redact
@@ -95,7 +95,7 @@ def write_reports(report: Report, folder: Path) -> None:
     document = report.document()
     text = json.dumps(document, ensure_ascii=False, indent=2)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page_of(document), encoding="utf-8")
+    (folder / "report.html").write_text(render_report_page(document), encoding="utf-8")
 
 
 def print_summary(console: Console, report: Report) -> None:

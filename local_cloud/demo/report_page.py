@@ -35,7 +35,7 @@ class FlowGroup:
     flows: list[Json] = field(default_factory=list)
 
 
-def page_of(document: Json) -> str:
+def render_report_page(document: Json) -> str:
     """The page for a JSON report."""
     flows = document["flows"]
     ends = Counter(flow["state"] for flow in flows)
@@ -47,7 +47,7 @@ def page_of(document: Json) -> str:
         ],
         "looks": {state: look for state, (look, _) in ENDS.items()},
         "groups": group_flows(flow for flow in flows if flow["state"] in _PEOPLE),
-        "environments": _by_environment(flows),
+        "environments": _group_by_environment(flows),
         "open": sum(ends[state] for state in _PEOPLE),
         "notes": document["notes"],
         "first_notes": _FIRST_NOTES,
@@ -70,7 +70,7 @@ def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:
     return sorted(found.values(), key=lambda one: (order.index(one.state), -len(one.flows)))
 
 
-def _by_environment(flows: Iterable[Json]) -> dict[str, list[Json]]:
+def _group_by_environment(flows: Iterable[Json]) -> dict[str, list[Json]]:
     found: dict[str, list[Json]] = {}
     order = list(ENDS)
     for flow in flows:

@@ -35,8 +35,8 @@ from local_cloud.demo.tenant import (
     ENVIRONMENTS,
     OPERATIONS,
     SIGN_IN_CLIENT_ID,
-    app_settings,
-    demo_tenant,
+    build_app_settings,
+    build_demo_tenant,
 )
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
 from local_cloud.demo.watcher import Watcher
@@ -100,9 +100,9 @@ class DemoRun:
         self.imported = await asyncio.to_thread(
             read_folders, self._options.flows, hold_all=self._options.hold_all
         )
-        seed = self.imported.add_to(demo_tenant(self._options.profile))
+        seed = self.imported.add_to(build_demo_tenant(self._options.profile))
         archive_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        settings = app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
+        settings = build_app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
         async with AsyncExitStack() as closing:
             self.stack = await closing.enter_async_context(
                 Stack(

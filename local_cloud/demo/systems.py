@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from local_cloud.demo import customer_care, operations
-from local_cloud.demo.definitions import url_of
+from local_cloud.demo.definitions import build_url_placeholder
 
 SUBSCRIPTION = "3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-integration/providers"
@@ -41,7 +41,7 @@ class ExternalSystem:
 
     def held_text(self) -> str:
         """What the description of the tenant puts where the system holds its URL."""
-        url = url_of(self.environment, self.flow)
+        url = build_url_placeholder(self.environment, self.flow)
         return f'{{"timeout": 30, "url": "{url}"}}' if self.is_json else url
 
 

@@ -9,9 +9,15 @@ from local_cloud.demo.azure import (
     EVIDENCE_KEY,
     OPERATOR_SECRET,
     POLICY_SYSTEM_ID,
-    azure,
+    build_azure,
 )
-from local_cloud.demo.definitions import DemoFlow, derived_id, flow_id, reference_name, url_of
+from local_cloud.demo.definitions import (
+    DemoFlow,
+    build_url_placeholder,
+    derive_id,
+    flow_id,
+    reference_name,
+)
 from local_cloud.demo.received_notifications import (
     build_channel_settings,
     build_faults,
@@ -22,19 +28,19 @@ from local_cloud.tenant.core.profiles import Profile
 
 type Json = dict[str, Any]
 
-TENANT_ID = derived_id("tenant")
-APPLICATION_CLIENT_ID = derived_id("application", "client")
-OPERATOR_CLIENT_ID = derived_id("operator", "client")
+TENANT_ID = derive_id("tenant")
+APPLICATION_CLIENT_ID = derive_id("application", "client")
+OPERATOR_CLIENT_ID = derive_id("operator", "client")
 #: Of the registration by which people sign in to the app.
-SIGN_IN_CLIENT_ID = derived_id("sign-in", "client")
-_APPLICATION = derived_id("application")
-_ADMIN = derived_id("admin")
-_APPROVER = derived_id("approver")
-_READER = derived_id("reader")
-_OPERATOR = derived_id("operator")
-MAKER = derived_id("maker")
+SIGN_IN_CLIENT_ID = derive_id("sign-in", "client")
+_APPLICATION = derive_id("application")
+_ADMIN = derive_id("admin")
+_APPROVER = derive_id("approver")
+_READER = derive_id("reader")
+_OPERATOR = derive_id("operator")
+MAKER = derive_id("maker")
 #: A canvas app that runs a flow: its maker has to point it at the copy.
-OLD_APP = derived_id("app", "requests")
+OLD_APP = derive_id("app", "requests")
 
 #: Calls a minute that the demo's tenant answers, so that it ends in two or three minutes. The real
 #: flow service promises 5; the product reads its budgets from settings.
@@ -53,7 +59,7 @@ class DemoEnvironment:
     @property
     def id(self) -> str:
         """The environment's id."""
-        return derived_id("environment", self.name)
+        return derive_id("environment", self.name)
 
 
 OPERATIONS = DemoEnvironment(
@@ -76,7 +82,7 @@ _ADVERSARIAL_TIMES = {
 }
 
 
-def demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
+def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
     """The tenant's description, as local_cloud/tenant/README.md explains it."""
     return {
         "directory": _directory(),
@@ -110,22 +116,22 @@ def demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
                     {
                         "schemaName": "contoso_Warehouse",
                         "displayName": "Warehouse",
-                        "value": url_of(operations.NAME, "warehouse"),
+                        "value": build_url_placeholder(operations.NAME, "warehouse"),
                     },
                     {
                         "schemaName": "contoso_Carrier",
                         "displayName": "Carrier",
-                        "defaultValue": url_of(operations.NAME, "carrier"),
+                        "defaultValue": build_url_placeholder(operations.NAME, "carrier"),
                     },
                 ],
             },
             _environment(CUSTOMER_CARE) | {"policy": POLICY_SYSTEM_ID},
         ],
-        "azure": azure(),
+        "azure": build_azure(),
     }
 
 
-def app_settings() -> dict[str, str]:
+def build_app_settings() -> dict[str, str]:
     """The app's settings for the demo: periods of seconds where production has days."""
     return {
         "CMK_TENANT_ID": TENANT_ID,
@@ -164,7 +170,7 @@ def app_settings() -> dict[str, str]:
     }
 
 
-def environment_seed(identity: str, title: str, host: str) -> Json:
+def build_environment_seed(identity: str, title: str, host: str) -> Json:
     """An environment without contents, in which the app may do its work."""
     return {
         "id": identity,
@@ -187,7 +193,7 @@ def _directory() -> Json:
                 "isAdmin": True,
             },
             {
-                "id": derived_id("sign-in"),
+                "id": derive_id("sign-in"),
                 "clientId": SIGN_IN_CLIENT_ID,
                 "name": "cmkflow-local",
                 "appRoles": {
@@ -218,7 +224,7 @@ def _environment(environment: DemoEnvironment) -> Json:
     flows = [flow.to_seed(environment.name, MAKER) for flow in environment.flows]
     connectors = sorted({key for flow in flows for key in flow["connectionReferences"]})
     host = f"contoso-{environment.name.replace('_', '-')}"
-    return environment_seed(environment.id, environment.title, host) | {
+    return build_environment_seed(environment.id, environment.title, host) | {
         "azureRegion": environment.region,
         "connections": [_connection(connector) for connector in connectors],
         "connectionReferences": [
@@ -237,4 +243,4 @@ def _environment(environment: DemoEnvironment) -> Json:
 def _connection(connector: str) -> Json:
     """The maker's own connections; mail goes out through a colleague's, who has not shared it."""
     owner = operations.COLLEAGUE if connector == "shared_sendmail" else MAKER
-    return {"name": f"{connector}-{derived_id(connector)[:8]}", "api": connector, "owner": owner}
+    return {"name": f"{connector}-{derive_id(connector)[:8]}", "api": connector, "owner": owner}

@@ -35,24 +35,24 @@ async def show[T](console: Console, progress: DemoProgress, work: Coroutine[Any,
         task = group.create_task(work)
         with Live(console=console, auto_refresh=False) as live:
             while not task.done():
-                live.update(picture(progress), refresh=True)
+                live.update(build_picture(progress), refresh=True)
                 await asyncio.wait([task], timeout=1 / _PER_SECOND)
-            live.update(picture(progress), refresh=True)
+            live.update(build_picture(progress), refresh=True)
     return task.result()
 
 
-def picture(progress: DemoProgress) -> Group:
+def build_picture(progress: DemoProgress) -> Group:
     """The whole picture."""
     return Group(
-        _steps(progress),
+        _build_steps(progress),
         Table.grid(padding=(0, 2), expand=False)
         if not progress.environments
-        else _middle(progress),
-        Panel(_notes(progress), title="What happens", border_style="dim"),
+        else _build_middle(progress),
+        Panel(_build_notes(progress), title="What happens", border_style="dim"),
     )
 
 
-def _steps(progress: DemoProgress) -> Panel:
+def _build_steps(progress: DemoProgress) -> Panel:
     lines = Table.grid(padding=(0, 1))
     for number, title in enumerate(progress.steps):
         if number < progress.done:
@@ -64,13 +64,13 @@ def _steps(progress: DemoProgress) -> Panel:
     return Panel(lines, title=f"The scenario · {progress.seconds:.0f} s", border_style="cyan")
 
 
-def _middle(progress: DemoProgress) -> Table:
+def _build_middle(progress: DemoProgress) -> Table:
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(_environments(progress), _jobs(progress), _traffic(progress))
+    grid.add_row(_build_environments(progress), _build_jobs(progress), _build_traffic(progress))
     return grid
 
 
-def _environments(progress: DemoProgress) -> Table:
+def _build_environments(progress: DemoProgress) -> Table:
     table = Table("Environment", "Policy", "On the customer's key", title="Environments")
     for line in progress.environments:
         migrating = " …" if line.is_migrating else ""
@@ -78,7 +78,7 @@ def _environments(progress: DemoProgress) -> Table:
     return table
 
 
-def _jobs(progress: DemoProgress) -> Table:
+def _build_jobs(progress: DemoProgress) -> Table:
     states = progress.states()
     table = Table("State", "Flows", title="Flow jobs")
     for state in FlowJobState:
@@ -87,7 +87,7 @@ def _jobs(progress: DemoProgress) -> Table:
     return table
 
 
-def _traffic(progress: DemoProgress) -> Table:
+def _build_traffic(progress: DemoProgress) -> Table:
     account, lost = progress.account, len(progress.losses)
     table = Table("Calls", "", title="Traffic")
     table.add_row("sent", str(len(account.calls)))
@@ -101,7 +101,7 @@ def _traffic(progress: DemoProgress) -> Table:
     return table
 
 
-def _notes(progress: DemoProgress) -> Table | Text:
+def _build_notes(progress: DemoProgress) -> Table | Text:
     if not progress.notes:
         return Text("Starting the local cloud and the app …")
     lines = Table.grid(padding=(0, 2))

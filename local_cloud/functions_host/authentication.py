@@ -122,7 +122,7 @@ class Authentication:
             if not name.lower().startswith(_OWN_HEADERS)
         )
         if claims is not None:
-            headers.update(_headers(claims))
+            headers.update(_build_principal_headers(claims))
         answered: web.StreamResponse = await handler(request.clone(headers=headers))
         return answered
 
@@ -153,18 +153,18 @@ class Authentication:
 
     async def _begin(self, request: web.Request) -> web.Response:
         """Send a browser to the sign-in page."""
-        target = _own(request.query.get("post_login_redirect_uri", "/"))
+        target = _require_own_path(request.query.get("post_login_redirect_uri", "/"))
         state = secrets.token_urlsafe(16)
         self._begun[state] = target
-        page = _for_browsers(await self._endpoint("authorization_endpoint"))
+        page = _build_browser_address(await self._endpoint("authorization_endpoint"))
         query = {
             "client_id": self._settings.client_id,
             "response_type": "code",
-            "redirect_uri": _callback_of(request),
+            "redirect_uri": _build_callback_url(request),
             "scope": "openid profile email",
             "state": state,
         }
-        answer = _found(f"{page}?{urlencode(query)}")
+        answer = _build_redirect(f"{page}?{urlencode(query)}")
         # Whoever comes back must be the browser that began.
         answer.set_cookie("Nonce", state, httponly=True, samesite="Lax", path=_CALLBACK)
         return answer
@@ -181,7 +181,7 @@ class Authentication:
             {
                 "grant_type": "authorization_code",
                 "code": request.query.get("code", ""),
-                "redirect_uri": _callback_of(request),
+                "redirect_uri": _build_callback_url(request),
                 "client_id": self._settings.client_id,
                 "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
                 "client_assertion": await self._assertion(),
@@ -193,18 +193,17 @@ class Authentication:
         session = secrets.token_urlsafe(32)
         claims = await self._verified(answer["id_token"])
         self._sessions[session] = claims | {"exp": time.time() + _SESSION_SECONDS}
-        found = _found(target)
+        found = _build_redirect(target)
         found.set_cookie(_COOKIE, session, httponly=True, samesite="Lax", path="/")
         return found
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         """End the session here, then at Entra, which sends the browser back."""
         self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
-        target = _own(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
+        target = _require_own_path(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
         query = {"post_logout_redirect_uri": f"{request.scheme}://{request.host}{target}"}
-        answer = _found(
-            f"{_for_browsers(await self._endpoint('end_session_endpoint'))}?{urlencode(query)}"
-        )
+        page = _build_browser_address(await self._endpoint("end_session_endpoint"))
+        answer = _build_redirect(f"{page}?{urlencode(query)}")
         answer.del_cookie(_COOKIE)
         return answer
 
@@ -239,7 +238,7 @@ class Authentication:
             return document
 
 
-def _headers(claims: Claims) -> dict[str, str]:
+def _build_principal_headers(claims: Claims) -> dict[str, str]:
     """Return what the app is told, as configure-authentication-user-identities has it."""
     listed = [
         {"typ": _NAMES.get(typ, typ), "val": str(value)}
@@ -260,21 +259,21 @@ def _headers(claims: Claims) -> dict[str, str]:
     }
 
 
-def _own(target: str) -> str:
+def _require_own_path(target: str) -> str:
     """Return a path of this app: another host would be an open redirect. Browsers drop tabs."""
     is_own = target[:1] == "/" and target[1:2] not in ("/", "\\") and target.isprintable()
     return target if is_own else "/"
 
 
-def _for_browsers(address: str) -> str:
+def _build_browser_address(address: str) -> str:
     """Return the address at which a browser of this machine finds a page of Entra."""
     local = os.environ.get(SIGN_IN_PAGE)
     return address.replace("https://login.microsoftonline.com", local) if local else address
 
 
-def _callback_of(request: web.Request) -> str:
+def _build_callback_url(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}{_CALLBACK}"
 
 
-def _found(location: str) -> web.Response:
+def _build_redirect(location: str) -> web.Response:
     return web.Response(status=HTTPStatus.FOUND, headers={"Location": location})

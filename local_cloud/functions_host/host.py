@@ -82,7 +82,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     os.chdir(options.app_dir)
     worker = Worker(options.app_dir, settings.function_timeout, restart)
     start_logging(settings.log_level, worker.running)
-    functions = _enabled([read_function(entry, os.environ) for entry in await worker.start()])
+    functions = _list_enabled([read_function(entry, os.environ) for entry in await worker.start()])
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -100,7 +100,9 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     port = runner.addresses[0][1]
     # As App Service and Core Tools tell the app where it is.
     os.environ[HOST_NAME] = f"127.0.0.1:{port}"
-    triggers = [asyncio.create_task(run) for run in _triggers(functions, worker, settings, stop)]
+    triggers = [
+        asyncio.create_task(run) for run in _build_triggers(functions, worker, settings, stop)
+    ]
     for trigger in triggers:
         trigger.add_done_callback(_report)
     tell_ready(Ready(url=url, functions=sorted(function.name for function in functions)))
@@ -108,7 +110,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     return await _stop(worker, runner, triggers)
 
 
-def _enabled(functions: list[Function]) -> list[Function]:
+def _list_enabled(functions: list[Function]) -> list[Function]:
     """Drop the functions that an app setting disables."""
     for function in functions:
         if is_disabled(function.name, os.environ):
@@ -125,7 +127,7 @@ async def _listen(runner: web.AppRunner, port: int) -> str:
     return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-def _triggers(
+def _build_triggers(
     functions: list[Function], worker: Worker, settings: HostSettings, stop: asyncio.Event
 ) -> list[Coroutine[Any, Any, None]]:
     """Return what keeps the timers and queues going, one coroutine for each function."""

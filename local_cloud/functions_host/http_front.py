@@ -21,7 +21,7 @@ from local_cloud.functions_host.authentication import Authentication
 from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.routes import Route, parse_route
 from local_cloud.functions_host.rpc_messages import rpc
-from local_cloud.functions_host.timer_runner import timer_invocation
+from local_cloud.functions_host.timer_runner import build_timer_invocation
 from local_cloud.functions_host.worker import Invocation, Worker
 
 #: The real host's default limit is 100 MB.
@@ -110,7 +110,7 @@ class HttpFront:
         if function is None or request.method != "POST":
             return web.Response(status=404)
         # The real host answers 202 before the function ends; waiting makes a failure visible.
-        outcome = await self._worker.invoke(timer_invocation(function, None))
+        outcome = await self._worker.invoke(build_timer_invocation(function, None))
         return web.Response(status=202 if outcome.succeeded else 500)
 
 

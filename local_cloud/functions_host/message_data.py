@@ -21,7 +21,7 @@ from local_cloud.functions_host.rpc_messages import rpc
 _NEVER = "9999-12-31T23:59:59.9999999"
 
 
-def message_data(message: ServiceBusReceivedMessage, *, is_binary: bool) -> Any:
+def build_message_data(message: ServiceBusReceivedMessage, *, is_binary: bool) -> Any:
     """Return the body as TypedData: bytes for dataType BINARY, else text.
 
     Bytes that are no UTF-8 become replacement characters, as .NET makes them.
@@ -32,7 +32,7 @@ def message_data(message: ServiceBusReceivedMessage, *, is_binary: bool) -> Any:
     return rpc.TypedData(string=body.decode("utf-8", errors="replace"))
 
 
-def message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
+def build_message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
     """Return the trigger metadata, names to TypedData; what the message lacks is left out."""
     texts = {
         "MessageId": message.message_id,
@@ -50,7 +50,7 @@ def message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
     }
     properties = application_properties(message)
     enqueued = message.enqueued_time_utc
-    expires = _expiry(enqueued, message.time_to_live)
+    expires = _format_expiry(enqueued, message.time_to_live)
     values: dict[str, object] = {
         # .NET counts deliveries from 1, the Python SDK from 0.
         "DeliveryCount": (message.delivery_count or 0) + 1,
@@ -58,8 +58,8 @@ def message_metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
         "ApplicationProperties": properties,
         "UserProperties": properties,
         # DateTimeOffset.DateTime: UTC, but without saying so.
-        "EnqueuedTimeUtc": _net_time(enqueued) if enqueued else None,
-        "EnqueuedTime": f"{_net_time(enqueued)}+00:00" if enqueued else None,
+        "EnqueuedTimeUtc": _format_net_time(enqueued) if enqueued else None,
+        "EnqueuedTime": f"{_format_net_time(enqueued)}+00:00" if enqueued else None,
         "ExpiresAtUtc": expires,
         "ExpiresAt": f"{expires}+00:00",
     }
@@ -104,17 +104,17 @@ def _body(message: ServiceBusReceivedMessage) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value, default=str).encode()
 
 
-def _expiry(enqueued: datetime | None, time_to_live: timedelta | None) -> str:
+def _format_expiry(enqueued: datetime | None, time_to_live: timedelta | None) -> str:
     """Return when the message expires, in .NET's notation without an offset."""
     if enqueued is None or time_to_live is None:
         return _NEVER
     try:
-        return _net_time(enqueued + time_to_live)
+        return _format_net_time(enqueued + time_to_live)
     except OverflowError:
         return _NEVER
 
 
-def _net_time(moment: datetime) -> str:
+def _format_net_time(moment: datetime) -> str:
     """Write a UTC time as .NET does: no offset, and no zeros at the end of the fraction."""
     text = moment.replace(tzinfo=None).isoformat(timespec="microseconds")
     return text.rstrip("0").rstrip(".")

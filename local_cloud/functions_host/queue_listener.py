@@ -19,8 +19,8 @@ from azure.servicebus.exceptions import ServiceBusError
 from local_cloud.functions_host.app_functions import Function, QueueTrigger
 from local_cloud.functions_host.message_data import (
     application_properties,
-    message_data,
-    message_metadata,
+    build_message_data,
+    build_message_metadata,
 )
 from local_cloud.functions_host.worker import Invocation, Worker
 
@@ -155,8 +155,8 @@ class QueueListener:
             outcome = await self._worker.invoke(
                 Invocation(
                     function=self._function,
-                    data=message_data(message, is_binary=self._trigger.is_binary),
-                    metadata=message_metadata(message),
+                    data=build_message_data(message, is_binary=self._trigger.is_binary),
+                    metadata=build_message_metadata(message),
                     caused_by=str(diagnostic_id) if diagnostic_id else None,
                 )
             )

@@ -29,7 +29,7 @@ class ScheduleStatus:
         return {"Last": last, "Next": self.due.isoformat(), "LastUpdated": last}
 
 
-def timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
+def build_timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
     """Build the invocation of a timer function (platform.md#trigger-data)."""
     info: dict[str, Any] = {
         "Schedule": {"AdjustForDST": True},
@@ -52,7 +52,7 @@ class TimerRunner:
         """Invoke at every occurrence; one that comes while the function still runs is skipped."""
         last = datetime.now(UTC)
         if self._trigger.run_on_startup:
-            await self._worker.invoke(timer_invocation(self._function, None))
+            await self._worker.invoke(build_timer_invocation(self._function, None))
         while not stop.is_set():
             due = self._trigger.schedule.next_after(datetime.now(UTC))
             _LOGGER.debug("timer due", extra={"function": self._function.name, "due": due})
@@ -60,7 +60,7 @@ class TimerRunner:
                 return
             status = ScheduleStatus(last=last, due=due) if self._is_monitored(due) else None
             last = due
-            await self._worker.invoke(timer_invocation(self._function, status))
+            await self._worker.invoke(build_timer_invocation(self._function, status))
 
     async def _stopped_before(self, due: datetime, stop: asyncio.Event) -> bool:
         """Wait for the time or the stop, whichever is first; True if it was the stop."""

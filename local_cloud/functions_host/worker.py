@@ -105,7 +105,7 @@ class Worker:
             del self.running[invocation_id]
         fields = {
             "function": name,
-            "trigger": _kind(invocation.function),
+            "trigger": _find_trigger_kind(invocation.function),
             "invocation_id": invocation_id,
             "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         }
@@ -119,7 +119,11 @@ class Worker:
     def _ended(self, function: Function, invocation_id: str) -> InvocationOutcome:
         """Have the worker restarted, as the real host does: what else it does ends as well."""
         name = function.name
-        fields = {"function": name, "trigger": _kind(function), "invocation_id": invocation_id}
+        fields = {
+            "function": name,
+            "trigger": _find_trigger_kind(function),
+            "invocation_id": invocation_id,
+        }
         failure = f"timed out after {self._timeout} s"
         _LOGGER.error("function failed", extra=fields | {"failure": failure, "stack_trace": ""})
         neighbours = sorted(self.running.values())
@@ -152,15 +156,15 @@ class Worker:
         runtime.start_threadpool_executor()
         directory = str(self._app_dir)
         init = rpc.WorkerInitRequest(host_version="4.0.0.0", function_app_directory=directory)
-        response = await runtime.worker_init_request(_request(worker_init_request=init))
+        response = await runtime.worker_init_request(_build_request(worker_init_request=init))
         _raise_on_failure(response.result)
         listed = await runtime.functions_metadata_request(
-            _request(functions_metadata_request=rpc.FunctionsMetadataRequest())
+            _build_request(functions_metadata_request=rpc.FunctionsMetadataRequest())
         )
         functions = list(listed.function_metadata_results)
         for function in functions:
             load = rpc.FunctionLoadRequest(function_id=function.function_id, metadata=function)
-            loaded = await runtime.function_load_request(_request(function_load_request=load))
+            loaded = await runtime.function_load_request(_build_request(function_load_request=load))
             _raise_on_failure(loaded.result)
         return functions
 
@@ -176,15 +180,15 @@ class Worker:
             trigger_metadata=invocation.metadata,
             trace_context=rpc.RpcTraceContext(trace_parent=_trace_parent(invocation.caused_by)),
         )
-        return await runtime.invocation_request(_request(invocation_request=request))
+        return await runtime.invocation_request(_build_request(invocation_request=request))
 
 
-def _kind(function: Function) -> str:
+def _find_trigger_kind(function: Function) -> str:
     """Return `http`, `timer` or `queue`: a request of Application Insights has a URL or not."""
     return type(function.trigger).__name__.removesuffix("Trigger").lower()
 
 
-def _request(**message: Any) -> SimpleNamespace:
+def _build_request(**message: Any) -> SimpleNamespace:
     """Wrap a message as the proxy does: a StreamingMessage-like object and properties."""
     properties = {"host": "127.0.0.1", "protos": rpc}
     return SimpleNamespace(request=SimpleNamespace(**message), properties=properties)

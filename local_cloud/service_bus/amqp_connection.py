@@ -29,17 +29,17 @@ from local_cloud.service_bus.amqp_links import (
     SendLink,
     accept_any_token,
 )
-from local_cloud.service_bus.amqp_outcomes import error_value
+from local_cloud.service_bus.amqp_outcomes import encode_error
 from local_cloud.service_bus.amqp_session import LinkEnd, ReceivingEnd, SendingEnd, Session
 from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,
     Symbol,
-    array_of,
     content,
     decode,
     described_value,
     elements,
+    encode_array,
     entries,
     string,
     symbol,
@@ -151,7 +151,7 @@ class AmqpConnection(asyncio.Protocol):
         if header == SASL_HEADER:
             self._pending += SASL_HEADER + write_frame(
                 Performative.SASL_MECHANISMS,
-                sasl_server_mechanisms=array_of([symbol(name) for name in _MECHANISMS], 0xA3),
+                sasl_server_mechanisms=encode_array([symbol(name) for name in _MECHANISMS], 0xA3),
             )
             self._read = self._read_sign_in
         elif header == AMQP_HEADER:
@@ -207,7 +207,7 @@ class AmqpConnection(asyncio.Protocol):
         )
 
     def _close(self, condition: str | None = None, description: str = "") -> None:
-        error = NULL if condition is None else error_value(condition, description)
+        error = NULL if condition is None else encode_error(condition, description)
         self._pending += write_frame(Performative.CLOSE, error=error)
         self._is_over = True
 

@@ -13,9 +13,9 @@ from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,
     decode,
-    described,
     described_value,
     elements,
+    encode_described,
     end_of,
     list_of,
 )
@@ -164,7 +164,7 @@ def write_frame(
     values = [NULL] * (1 + max((names.index(name) for name in fields), default=-1))
     for name, value in fields.items():
         values[names.index(name)] = value
-    body = described(performative, list_of(values)) + payload
+    body = encode_described(performative, list_of(values)) + payload
     is_sasl = performative >= Performative.SASL_MECHANISMS
     size = _FRAME_HEADER_SIZE + len(body)
     return size.to_bytes(4) + bytes([2, is_sasl]) + channel.to_bytes(2) + body

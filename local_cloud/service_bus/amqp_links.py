@@ -13,7 +13,12 @@ from local_cloud.service_bus.amqp_message import (
     write_delivery,
     write_message,
 )
-from local_cloud.service_bus.amqp_outcomes import ACCEPTED, AmqpOutcome, AmqpOutcomeCode, rejected
+from local_cloud.service_bus.amqp_outcomes import (
+    ACCEPTED,
+    AmqpOutcome,
+    AmqpOutcomeCode,
+    build_rejected_outcome,
+)
 from local_cloud.service_bus.amqp_session import Delivery, ReceivingEnd, SendingEnd
 from local_cloud.service_bus.amqp_types import (
     NULL,
@@ -55,11 +60,13 @@ class RequestLink:
 
     def _reply(self, payload: bytes) -> AmqpOutcome:
         if self.replies is None:
-            return rejected("amqp:precondition-failed", "no link is attached for the reply")
+            return build_rejected_outcome(
+                "amqp:precondition-failed", "no link is attached for the reply"
+            )
         try:
             reply = self._answer(read_request(payload))
         except MalformedMessage as error:
-            return rejected("amqp:decode-error", str(error))
+            return build_rejected_outcome("amqp:decode-error", str(error))
         self.replies.waiting.append(reply)
         return ACCEPTED
 
@@ -103,11 +110,11 @@ class SendLink:
         size = len(delivery.payload)
         if size > MAX_MESSAGE_SIZE:
             why = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
-            return rejected("amqp:link:message-size-exceeded", why)
+            return build_rejected_outcome("amqp:link:message-size-exceeded", why)
         try:
             messages = unpack(delivery.payload, delivery.message_format)
         except MalformedMessage as error:
-            return rejected("amqp:decode-error", str(error))
+            return build_rejected_outcome("amqp:decode-error", str(error))
         for message in messages:
             self._queue.enqueue(message)
         return ACCEPTED
@@ -155,7 +162,9 @@ class ReceiveLink:
         try:
             self._apply(UUID(bytes_le=tag), outcome)
         except MessageLockLost as error:
-            return rejected("com.microsoft:message-lock-lost", f"The lock is lost: {error}.")
+            return build_rejected_outcome(
+                "com.microsoft:message-lock-lost", f"The lock is lost: {error}."
+            )
         return AmqpOutcome(code=outcome.code)
 
     def _apply(self, token: UUID, outcome: AmqpOutcome) -> None:
@@ -165,15 +174,15 @@ class ReceiveLink:
             case AmqpOutcomeCode.RELEASED:
                 self._queue.release(token)
             case AmqpOutcomeCode.REJECTED:
-                dead_lettering, amend = _dead_lettering(outcome.field(0))
+                dead_lettering, amend = _parse_dead_lettering(outcome.field(0))
                 self._queue.dead_letter(token, dead_lettering, amend)
             case AmqpOutcomeCode.MODIFIED:
                 is_undeliverable_here = decode(outcome.field(1))
                 settle = self._queue.defer if is_undeliverable_here else self._queue.abandon
-                settle(token, amendment(entries(outcome.field(2))))
+                settle(token, parse_amendment(entries(outcome.field(2))))
 
 
-def amendment(properties: dict[str, bytes]) -> Amendment | None:
+def parse_amendment(properties: dict[str, bytes]) -> Amendment | None:
     """Returns what changes the application properties that a receiver names, or None."""
     if not properties:
         return None
@@ -189,7 +198,7 @@ def accept_any_token(request: AmqpRequest) -> bytes:
     )
 
 
-def _dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
+def _parse_dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
     """Reads the reason, and what else the client wants said, from the error of a rejection."""
     if error == NULL:
         return DeadLettering(reason=None, description=None), None
@@ -199,4 +208,4 @@ def _dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
     reason, description = (
         text(named.pop(name, NULL)) for name in ("DeadLetterReason", "DeadLetterErrorDescription")
     )
-    return DeadLettering(reason=reason, description=description), amendment(named)
+    return DeadLettering(reason=reason, description=description), parse_amendment(named)

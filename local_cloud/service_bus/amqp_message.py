@@ -18,9 +18,9 @@ from local_cloud.service_bus.amqp_types import (
     boolean,
     content,
     decode,
-    described,
     described_value,
     elements,
+    encode_described,
     end_of,
     entries,
     int32,
@@ -87,7 +87,7 @@ class AmqpRequest:
 def read_sent(payload: bytes) -> SentMessage:
     """Returns *payload* with what the broker must know of it. Raises `MalformedMessage`."""
     message_id = time_to_live = scheduled_for = None
-    for section in _sections(payload):
+    for section in _split_sections(payload):
         try:
             match section.code:
                 case _Code.HEADER:
@@ -123,7 +123,7 @@ def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
     try:
         return [
             read_sent(content(section.value))
-            for section in _sections(payload)
+            for section in _split_sections(payload)
             if section.code is _Code.DATA
         ]
     except MalformedValue as error:
@@ -132,11 +132,11 @@ def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
 
 def read_request(payload: bytes) -> AmqpRequest:
     """Returns the request that *payload* is. Raises `MalformedMessage`."""
-    sections = {section.code: section.value for section in _sections(payload)}
+    sections = {section.code: section.value for section in _split_sections(payload)}
     try:
         return AmqpRequest(
             message_id=next(iter(elements(sections.get(_Code.PROPERTIES, NULL))), NULL),
-            properties=_decoded(sections.get(_Code.APPLICATION_PROPERTIES, NULL)),
+            properties=_decode_map(sections.get(_Code.APPLICATION_PROPERTIES, NULL)),
             body=sections.get(_Code.VALUE, NULL),
         )
     except MalformedValue as error:
@@ -147,9 +147,9 @@ def write_message(*, correlation_id: bytes, properties: Mapping[str, bytes], bod
     """Returns the reply to a request; identifier, property values and body are encoded."""
     return b"".join(
         (
-            described(_Code.PROPERTIES, list_of([*[NULL] * 5, correlation_id])),
-            described(_Code.APPLICATION_PROPERTIES, map_of(_named(properties))),
-            described(_Code.VALUE, body),
+            encode_described(_Code.PROPERTIES, list_of([*[NULL] * 5, correlation_id])),
+            encode_described(_Code.APPLICATION_PROPERTIES, map_of(_decode_keys(properties))),
+            encode_described(_Code.VALUE, body),
         )
     )
 
@@ -165,22 +165,22 @@ def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
     for value in known:
         merged |= entries(value)
     merged |= properties
-    parts[_Code.APPLICATION_PROPERTIES] = [map_of(_named(merged))]
-    return _joined(parts)
+    parts[_Code.APPLICATION_PROPERTIES] = [map_of(_decode_keys(merged))]
+    return _join_sections(parts)
 
 
 def write_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
     """Returns *message* as a receiver gets it: the sender's bytes with the broker's marks."""
     payload = message.sent.payload
     if message.dead_lettering is not None:
-        payload = with_properties(payload, _reasons(message.dead_lettering))
+        payload = with_properties(payload, _build_reasons(message.dead_lettering))
     parts = _parts(payload)
     header = next(iter(parts.get(_Code.HEADER, [])), NULL)
-    parts[_Code.HEADER] = [_renewed_header(header, message.delivery_count)]
-    _annotate(parts, _Code.MESSAGE_ANNOTATIONS, _marks(message, lock))
+    parts[_Code.HEADER] = [_build_renewed_header(header, message.delivery_count)]
+    _annotate(parts, _Code.MESSAGE_ANNOTATIONS, _build_annotations(message, lock))
     if lock is not None:
         _annotate(parts, _Code.DELIVERY_ANNOTATIONS, {"x-opt-lock-token": uuid(lock.token)})
-    return _joined(parts)
+    return _join_sections(parts)
 
 
 def moment(milliseconds: int) -> datetime:
@@ -196,14 +196,16 @@ def amqp_timestamp(at: datetime) -> bytes:
 def _parts(payload: bytes) -> dict[_Code, list[bytes]]:
     """Returns the values of the sections, by their code; a body may have several of one."""
     parts: dict[_Code, list[bytes]] = {}
-    for section in _sections(payload):
+    for section in _split_sections(payload):
         parts.setdefault(section.code, []).append(section.value)
     return parts
 
 
-def _joined(parts: Mapping[_Code, list[bytes]]) -> bytes:
+def _join_sections(parts: Mapping[_Code, list[bytes]]) -> bytes:
     # The codes sort as the standard orders the sections; the SDK sends one of them out of place.
-    return b"".join(described(code, value) for code in sorted(parts) for value in parts[code])
+    return b"".join(
+        encode_described(code, value) for code in sorted(parts) for value in parts[code]
+    )
 
 
 def _annotate(parts: dict[_Code, list[bytes]], code: _Code, marks: Mapping[str, bytes]) -> None:
@@ -222,14 +224,14 @@ def _header(encoded: bytes) -> list[bytes]:
     return header
 
 
-def _renewed_header(header: bytes, delivery_count: int) -> bytes:
+def _build_renewed_header(header: bytes, delivery_count: int) -> bytes:
     durable, priority, time_to_live, _, _ = _header(header)
     has_been_delivered = delivery_count > 0
     first_acquirer = boolean(not has_been_delivered)
     return list_of([durable, priority, time_to_live, first_acquirer, uint(delivery_count)])
 
 
-def _reasons(dead_lettering: DeadLettering) -> dict[str, bytes]:
+def _build_reasons(dead_lettering: DeadLettering) -> dict[str, bytes]:
     reasons = {
         "DeadLetterReason": dead_lettering.reason,
         "DeadLetterErrorDescription": dead_lettering.description,
@@ -237,7 +239,7 @@ def _reasons(dead_lettering: DeadLettering) -> dict[str, bytes]:
     return {name: string(text) for name, text in reasons.items() if text is not None}
 
 
-def _marks(message: QueuedMessage, lock: Lock | None) -> dict[str, bytes]:
+def _build_annotations(message: QueuedMessage, lock: Lock | None) -> dict[str, bytes]:
     marks = {
         "x-opt-enqueued-time": amqp_timestamp(message.enqueued_at),
         "x-opt-sequence-number": long(message.sequence_number),
@@ -249,15 +251,15 @@ def _marks(message: QueuedMessage, lock: Lock | None) -> dict[str, bytes]:
     return marks
 
 
-def _named(properties: Mapping[Any, bytes]) -> dict[bytes, bytes]:
+def _decode_keys(properties: Mapping[Any, bytes]) -> dict[bytes, bytes]:
     return {string(str(name)): value for name, value in properties.items()}
 
 
-def _decoded(encoded: bytes) -> dict[Any, Any]:
+def _decode_map(encoded: bytes) -> dict[Any, Any]:
     return {key: decode(value) for key, value in entries(encoded).items()}
 
 
-def _sections(encoded: bytes) -> Iterator[_Section]:
+def _split_sections(encoded: bytes) -> Iterator[_Section]:
     position = 0
     try:
         while position < len(encoded):

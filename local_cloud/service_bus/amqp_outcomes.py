@@ -5,9 +5,9 @@ from enum import IntEnum
 
 from local_cloud.service_bus.amqp_types import (
     NULL,
-    described,
     described_value,
     elements,
+    encode_described,
     list_of,
     map_of,
     string,
@@ -39,21 +39,23 @@ class AmqpOutcome:
 
     def encoded(self) -> bytes:
         """Returns the delivery state that says so."""
-        return described(self.code, list_of(self.fields))
+        return encode_described(self.code, list_of(self.fields))
 
 
 ACCEPTED = AmqpOutcome(code=AmqpOutcomeCode.ACCEPTED)
 
 
-def rejected(condition: str, description: str) -> AmqpOutcome:
+def build_rejected_outcome(condition: str, description: str) -> AmqpOutcome:
     """Returns the outcome of what is refused, with why."""
-    return AmqpOutcome(code=AmqpOutcomeCode.REJECTED, fields=(error_value(condition, description),))
+    return AmqpOutcome(
+        code=AmqpOutcomeCode.REJECTED, fields=(encode_error(condition, description),)
+    )
 
 
-def error_value(condition: str, description: str) -> bytes:
+def encode_error(condition: str, description: str) -> bytes:
     """Returns an encoded error. The SDK reads all three fields of one, so none is left out."""
     info = map_of({symbol("com.microsoft:origin"): string("local")})
-    return described(_ERROR, list_of([symbol(condition), string(description), info]))
+    return encode_described(_ERROR, list_of([symbol(condition), string(description), info]))
 
 
 def read_outcome(state: bytes) -> AmqpOutcome | None:

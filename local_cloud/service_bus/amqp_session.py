@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from local_cloud.service_bus.amqp_frames import MAX_FRAME_SIZE, Frame, Performative, write_frame
-from local_cloud.service_bus.amqp_outcomes import AmqpOutcome, error_value, read_outcome
+from local_cloud.service_bus.amqp_outcomes import AmqpOutcome, encode_error, read_outcome
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
@@ -252,7 +252,7 @@ class Session:
             Performative.DETACH,
             handle=end.attach.encoded("handle"),
             closed=boolean(True),
-            error=error_value(condition, description),
+            error=encode_error(condition, description),
         )
 
     # --- what the connection has read

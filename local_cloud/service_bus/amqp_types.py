@@ -279,53 +279,53 @@ def uuid(value: UUID) -> bytes:
 
 def binary(value: bytes) -> bytes:
     """Returns encoded bytes."""
-    return _sized(0xA0, value)
+    return _encode_with_size(0xA0, value)
 
 
 def string(value: str) -> bytes:
     """Returns an encoded string."""
-    return _sized(0xA1, value.encode())
+    return _encode_with_size(0xA1, value.encode())
 
 
 def symbol(value: str) -> bytes:
     """Returns an encoded symbol; its characters are ASCII."""
-    return _sized(0xA3, value.encode("ascii"))
+    return _encode_with_size(0xA3, value.encode("ascii"))
 
 
 def list_of(values: Sequence[bytes]) -> bytes:
     """Returns an encoded list of encoded *values*."""
-    return _compound(0xC0, len(values), b"".join(values))
+    return _encode_compound(0xC0, len(values), b"".join(values))
 
 
 def map_of(values: Mapping[bytes, bytes]) -> bytes:
     """Returns an encoded map of encoded keys and values."""
-    return _compound(0xC1, 2 * len(values), b"".join(_flat(values)))
+    return _encode_compound(0xC1, 2 * len(values), b"".join(_flatten(values)))
 
 
-def array_of(values: Sequence[bytes], constructor: int) -> bytes:
+def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
     """Returns an encoded array of encoded *values*, each of which has that *constructor*."""
     if any(value[0] != constructor for value in values):
         raise ValueError(f"the values of an array all begin with 0x{constructor:02x}")
     inner = bytes([constructor]) + b"".join(value[1:] for value in values)
-    return _compound(0xE0, len(values), inner)
+    return _encode_compound(0xE0, len(values), inner)
 
 
-def described(descriptor: int, encoded: bytes) -> bytes:
+def encode_described(descriptor: int, encoded: bytes) -> bytes:
     """Returns an encoded value behind a numeric descriptor, which has to fit into a byte."""
     return bytes([Constructor.DESCRIBED, Constructor.ULONG_SMALL, descriptor]) + encoded
 
 
-def _flat(values: Mapping[bytes, bytes]) -> Iterable[bytes]:
+def _flatten(values: Mapping[bytes, bytes]) -> Iterable[bytes]:
     return (part for pair in values.items() for part in pair)
 
 
-def _sized(small: int, value: bytes) -> bytes:
+def _encode_with_size(small: int, value: bytes) -> bytes:
     if len(value) < 256:
         return bytes([small, len(value)]) + value
     return bytes([small + 0x10]) + struct.pack(">I", len(value)) + value
 
 
-def _compound(small: int, count: int, inner: bytes) -> bytes:
+def _encode_compound(small: int, count: int, inner: bytes) -> bytes:
     # The size counts the count, too.
     if count < 256 and len(inner) + 1 < 256:
         return bytes([small, len(inner) + 1, count]) + inner

@@ -21,7 +21,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def connection_string(port: int) -> str:
+def build_connection_string(port: int) -> str:
     """Returns what `ServiceBusClient.from_connection_string` takes to reach *port* here."""
     return (
         f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=local;SharedAccessKey=local;"
@@ -77,7 +77,7 @@ class LocalServiceBus:
     @property
     def connection_string(self) -> str:
         """What `ServiceBusClient.from_connection_string` takes."""
-        return connection_string(self.port)
+        return build_connection_string(self.port)
 
     def counts(self, queue: str) -> QueueCounts:
         """Returns how many messages *queue* holds. Raises `EntityNotFound`."""

@@ -7,7 +7,7 @@ operations"). One that this service does not offer is answered with 501, never i
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_cloud.service_bus.amqp_links import amendment
+from local_cloud.service_bus.amqp_links import parse_amendment
 from local_cloud.service_bus.amqp_message import (
     AmqpRequest,
     amqp_timestamp,
@@ -18,10 +18,10 @@ from local_cloud.service_bus.amqp_message import (
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
-    array_of,
     binary,
     decode,
     elements,
+    encode_array,
     entries,
     int32,
     list_of,
@@ -57,20 +57,20 @@ def answer(queue: Queue, request: AmqpRequest) -> bytes:
             raise _NotOffered(f"the operation {operation} is not offered here")
         body = perform(queue, entries(request.body))
     except _NotOffered as error:
-        return _refusal(request, 501, "amqp:not-implemented", str(error))
+        return _build_refusal(request, 501, "amqp:not-implemented", str(error))
     except MessageLockLost as error:
-        return _refusal(request, 410, "com.microsoft:message-lock-lost", str(error))
+        return _build_refusal(request, 410, "com.microsoft:message-lock-lost", str(error))
     except MessageNotFound as error:
-        return _refusal(request, 404, "com.microsoft:message-not-found", str(error))
+        return _build_refusal(request, 404, "com.microsoft:message-not-found", str(error))
     except (KeyError, TypeError, ValueError) as error:
         why = f"the request of {operation} cannot be read: {error!r}"
-        return _refusal(request, 400, "com.microsoft:argument-error", why)
+        return _build_refusal(request, 400, "com.microsoft:argument-error", why)
     if body is None:
         return _reply(request, 204, "No Content", {})
     return _reply(request, 200, "OK", body)
 
 
-def _refusal(request: AmqpRequest, status: int, condition: str, description: str) -> bytes:
+def _build_refusal(request: AmqpRequest, status: int, condition: str, description: str) -> bytes:
     return _reply(request, status, description, {}, errorCondition=symbol(condition))
 
 
@@ -90,7 +90,7 @@ def _reply(
 
 def _renew_locks(queue: Queue, request: _Request) -> _Reply:
     ends = [amqp_timestamp(queue.renew_lock(token)) for token in decode(request["lock-tokens"])]
-    return {"expirations": array_of(ends, Constructor.TIMESTAMP)}
+    return {"expirations": encode_array(ends, Constructor.TIMESTAMP)}
 
 
 def _peek(queue: Queue, request: _Request) -> _Reply:
@@ -104,7 +104,7 @@ def _peek(queue: Queue, request: _Request) -> _Reply:
 def _schedule(queue: Queue, request: _Request) -> _Reply:
     sent = [read_sent(decode(entries(each)["message"])) for each in elements(request["messages"])]
     numbers = [long(queue.enqueue(message)) for message in sent]
-    return {"sequence-numbers": array_of(numbers, Constructor.LONG)}
+    return {"sequence-numbers": encode_array(numbers, Constructor.LONG)}
 
 
 def _cancel_scheduled(queue: Queue, request: _Request) -> _Reply:
@@ -131,7 +131,7 @@ def _receive_deferred(queue: Queue, request: _Request) -> _Reply:
 
 
 def _update_disposition(queue: Queue, request: _Request) -> _Reply:
-    amend = amendment(entries(request.get("properties-to-modify", NULL)))
+    amend = parse_amendment(entries(request.get("properties-to-modify", NULL)))
     tokens = decode(request["lock-tokens"])
     match decode(request["disposition-status"]):
         case "completed":

@@ -106,7 +106,7 @@ class SqliteQueueStore:
         )
         execute_many(
             "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(queue, m) for (queue, _), m in self._messages.items() if m is not None],
+            [_build_row(queue, m) for (queue, _), m in self._messages.items() if m is not None],
         )
         execute_many(
             "DELETE FROM seen_message_id WHERE queue = ? AND message_id = ?",
@@ -126,14 +126,14 @@ class SqliteQueueStore:
         rows = self._database.execute(
             "SELECT * FROM message WHERE queue = ? ORDER BY sequence_number", (queue,)
         )
-        return map(_message, rows)
+        return map(_build_message, rows)
 
     def seen_message_ids(self, queue: str) -> Iterator[tuple[str, datetime]]:
         """Yields the committed MessageIds of *queue* and when each was seen."""
         rows = self._database.execute(
             "SELECT message_id, seen_at FROM seen_message_id WHERE queue = ?", (queue,)
         )
-        return ((message_id, _moment(seen_at)) for message_id, seen_at in rows)
+        return ((message_id, _parse_moment(seen_at)) for message_id, seen_at in rows)
 
     def last_sequence_number(self, queue: str) -> int:
         """Returns the last number that *queue* has given out; 0 for a new queue."""
@@ -159,7 +159,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
     return database
 
 
-def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
+def _build_row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
     sent = message.sent
     dead = message.dead_lettering
     return (
@@ -169,10 +169,10 @@ def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
         sent.payload,
         sent.message_id,
         None if sent.time_to_live is None else sent.time_to_live.total_seconds(),
-        _seconds(sent.scheduled_for),
-        _seconds(message.enqueued_at),
-        _seconds(message.expires_at),
-        _seconds(message.scheduled_for),
+        _format_seconds(sent.scheduled_for),
+        _format_seconds(message.enqueued_at),
+        _format_seconds(message.expires_at),
+        _format_seconds(message.scheduled_for),
         message.delivery_count,
         message.is_deferred,
         dead is not None,
@@ -181,7 +181,7 @@ def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
     )
 
 
-def _message(row: tuple[Any, ...]) -> QueuedMessage:
+def _build_message(row: tuple[Any, ...]) -> QueuedMessage:
     (_, number, enqueued_number, payload, message_id, time_to_live, requested_for) = row[:7]
     (enqueued_at, expires_at, scheduled_for, delivery_count, is_deferred) = row[7:12]
     (is_dead, reason, description) = row[12:]
@@ -192,20 +192,20 @@ def _message(row: tuple[Any, ...]) -> QueuedMessage:
             payload=payload,
             message_id=message_id,
             time_to_live=None if time_to_live is None else timedelta(seconds=time_to_live),
-            scheduled_for=None if requested_for is None else _moment(requested_for),
+            scheduled_for=None if requested_for is None else _parse_moment(requested_for),
         ),
-        enqueued_at=_moment(enqueued_at),
-        expires_at=None if expires_at is None else _moment(expires_at),
-        scheduled_for=None if scheduled_for is None else _moment(scheduled_for),
+        enqueued_at=_parse_moment(enqueued_at),
+        expires_at=None if expires_at is None else _parse_moment(expires_at),
+        scheduled_for=None if scheduled_for is None else _parse_moment(scheduled_for),
         delivery_count=delivery_count,
         is_deferred=bool(is_deferred),
         dead_lettering=DeadLettering(reason=reason, description=description) if is_dead else None,
     )
 
 
-def _seconds(moment: datetime | None) -> float | None:
+def _format_seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _moment(seconds: float) -> datetime:
+def _parse_moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

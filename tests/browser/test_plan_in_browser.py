@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Page, Route, async_playwright, expect
 
-from functions.dashboard.page_layout import assets
+from functions.dashboard.page_layout import read_assets
 from functions.dashboard.plan_page import PlanChoice, plan_page
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.show_remediation import PlanView
@@ -48,7 +48,7 @@ async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice:
 
     async def serve(route: Route) -> None:
         name = route.request.url.rpartition("/")[2]
-        if asset := assets().get(name):
+        if asset := read_assets().get(name):
             await route.fulfill(body=asset[1], content_type=asset[0])
         else:
             headers = {"Content-Security-Policy": POLICY}

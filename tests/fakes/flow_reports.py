@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from local_cloud.tenant.environments.flow import RUN_HISTORY
-from local_cloud.tenant.flows.saves import in_runtime_shape
+from local_cloud.tenant.flows.saves import convert_to_runtime_shape
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
 from shared.errors import NotFound, PlatformError
 from shared.ports import ResultPage
@@ -33,7 +33,7 @@ def _shown(world: World, client_data: str) -> str:
     if not world.assumptions.flow_service_shows_runtime_shape:
         return client_data
     document = json.loads(client_data)
-    in_runtime_shape(document["properties"]["definition"])
+    convert_to_runtime_shape(document["properties"]["definition"])
     return json.dumps(document)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from functions.dashboard.natural_order import natural_key
+from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split_pages
 from functions.dashboard.plan_rows import PlanRow
 from shared.domain.jobs.flow_job import MigrationMethod
@@ -69,7 +69,7 @@ def test_row_names_the_flows_that_leave_with_it_at_any_depth() -> None:
 @pytest.mark.parametrize(("text", "later"), [("Flow 2", "flow 10"), ("a", "B"), ("1", "a")])
 def test_names_are_in_natural_order(text: str, later: str) -> None:
     """Numbers by value, letters in any case."""
-    assert natural_key(text) < natural_key(later)
+    assert compute_natural_key(text) < compute_natural_key(later)
 
 
 def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page() -> None:

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cmkflow.terminal import Terminal, echo, printable
+from cmkflow.terminal import Terminal, echo, remove_unprintable
 
 ROOT = Path(__file__).parents[2]
 #: Clears the screen; sets the title; turns what follows round; ends a line for some; half of 😀.
@@ -20,7 +20,7 @@ STEERING = ("\x1b[2J", "\x9b2J", "\x1b]0;pwned\x07", "\u202e", "\u2066", "\r", "
 @pytest.mark.parametrize("text", STEERING)
 def test_what_steers_a_terminal_is_replaced(text: str) -> None:
     """One sign for each character: nothing is hidden, and styles stay where they are."""
-    shown = printable(f"Orders{text}Invoices")
+    shown = remove_unprintable(f"Orders{text}Invoices")
 
     assert shown.startswith("Orders�")
     assert len(shown) == len(f"Orders{text}Invoices")
@@ -32,7 +32,7 @@ def test_what_steers_a_terminal_is_replaced(text: str) -> None:
 )
 def test_text_of_any_script_stays_as_it_is(text: str) -> None:
     """Joiners hold emoji and letters together; lines end."""
-    assert printable(text) == text
+    assert remove_unprintable(text) == text
 
 
 def _shown(*renderables: object) -> str:
@@ -53,7 +53,7 @@ def test_it_is_replaced_wherever_rich_may_put_it(text: str) -> None:
         Group(Text.assemble((text, "red"), "  ", text), Panel(Text(text), title=text)), table, text
     )
 
-    assert shown == printable(shown)
+    assert shown == remove_unprintable(shown)
 
 
 def test_a_name_is_not_taken_for_markup() -> None:

@@ -12,7 +12,7 @@ from local_cloud.tenant.azure.state import Azure
 _SERVICE = "Microsoft.ApiManagement/service"
 
 
-def filters_before(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
+def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
     """Yield each service that answers for a host, and the callers that a filter of it lets in."""
     for service in azure.resources.of_type(_SERVICE):
         configured = service["properties"].get("hostnameConfigurations", ())

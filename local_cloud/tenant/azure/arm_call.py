@@ -84,9 +84,9 @@ class ArmCall:
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
-            raise _bad_body() from error
+            raise _build_body_error() from error
         if not isinstance(document, dict):
-            raise _bad_body()
+            raise _build_body_error()
         return document
 
     def page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
@@ -154,7 +154,7 @@ def _require_subscription(call: ArmCall) -> None:
         )
 
 
-def _bad_body() -> SimulatedPlatformError:
+def _build_body_error() -> SimulatedPlatformError:
     return SimulatedPlatformError(
         400, "InvalidRequestContent", "The request content was invalid and could not be read."
     )

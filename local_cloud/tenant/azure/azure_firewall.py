@@ -27,7 +27,7 @@ class PublishedHost:
     let_in: Ranges
 
 
-def published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
+def find_published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
     """Yield each firewall that a call to a host meets."""
     for address in azure.resources.of_type(f"{_NETWORK}/publicIPAddresses"):
         properties = address["properties"]
@@ -35,45 +35,47 @@ def published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHos
         if host not in (name, properties.get("ipAddress")):
             continue
         for firewall in azure.resources.of_type(f"{_NETWORK}/azureFirewalls"):
-            if address["id"].lower() in _public_ids(firewall):
-                yield _published(azure, firewall, properties["ipAddress"], port)
+            if address["id"].lower() in _list_public_ids(firewall):
+                yield _build_published_host(azure, firewall, properties["ipAddress"], port)
 
 
-def _published(azure: Azure, firewall: JsonObject, address: str, port: int) -> PublishedHost:
+def _build_published_host(
+    azure: Azure, firewall: JsonObject, address: str, port: int
+) -> PublishedHost:
     let_in: list[Ranges] = []
     machines: list[tuple[str, int]] = []
-    rules = list(_rules(azure, firewall))
+    rules = list(_list_rules(azure, firewall))
     for action, rule in rules:
         if action == "dnat" and _is_about(azure, rule, address, port):
-            let_in.append(_addresses(azure, rule, "source"))
+            let_in.append(_read_addresses(azure, rule, "source"))
             machines.append((rule.get("translatedAddress", ""), int(rule["translatedPort"])))
     refused = [
-        _addresses(azure, rule, "source")
+        _read_addresses(azure, rule, "source")
         for action, rule in rules
         if action == "deny" and any(_is_about(azure, rule, *machine) for machine in machines)
     ]
     return PublishedHost(
-        firewall_id=firewall["id"], refused=_joined(refused), let_in=_joined(let_in)
+        firewall_id=firewall["id"], refused=_join_ranges(refused), let_in=_join_ranges(let_in)
     )
 
 
-def _rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+def _list_rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
     """Yield the rules with their action: of the firewall, of its policy and those above it."""
     properties = firewall["properties"]
     for member in ("natRuleCollections", "networkRuleCollections"):
         for collection in properties.get(member, ()):
-            yield from _of_collection(collection["properties"])
-    policy_id = _id(properties.get("firewallPolicy"))
+            yield from _list_rules_of_collection(collection["properties"])
+    policy_id = _read_id(properties.get("firewallPolicy"))
     while policy_id:
         for group in azure.resources.of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups"):
             if group["id"].lower().startswith(f"{policy_id}/"):
                 for collection in group["properties"].get("ruleCollections", ()):
-                    yield from _of_collection(collection)
+                    yield from _list_rules_of_collection(collection)
         policy = azure.resources.find(f"{_NETWORK}/firewallPolicies", policy_id)
-        policy_id = _id(policy["properties"].get("basePolicy")) if policy else ""
+        policy_id = _read_id(policy["properties"].get("basePolicy")) if policy else ""
 
 
-def _of_collection(collection: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+def _list_rules_of_collection(collection: JsonObject) -> Iterator[tuple[str, JsonObject]]:
     action = str(collection["action"]["type"]).lower()
     for rule in collection.get("rules", ()):
         if rule.get("ruleType") != "ApplicationRule":
@@ -88,7 +90,7 @@ def _is_about(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
         and any(
             first == "*" or int(first) <= port <= int(last or first) for first, _, last in ports
         )
-        and not subtract(parse_ranges([address]), _addresses(azure, rule, "destination"))
+        and not subtract(parse_ranges([address]), _read_addresses(azure, rule, "destination"))
     )
 
 
@@ -97,15 +99,15 @@ def _holds(ports: str, port: int) -> bool:
     return first == "*" or int(first) <= port <= int(last or first)
 
 
-def _addresses(azure: Azure, rule: JsonObject, end: str) -> Ranges:
+def _read_addresses(azure: Azure, rule: JsonObject, end: str) -> Ranges:
     texts = list(rule.get(f"{end}Addresses") or ())
     for group_id in rule.get(f"{end}IpGroups") or ():
         group = azure.resources.find(f"{_NETWORK}/ipGroups", group_id)
         texts += group["properties"]["ipAddresses"] if group else ()
-    return _joined([_range(text) for text in texts])
+    return _join_ranges([_parse_range(text) for text in texts])
 
 
-def _range(text: str) -> Ranges:
+def _parse_range(text: str) -> Ranges:
     first, _, last = text.partition("-")
     if text == "*":
         return parse_ranges(["0.0.0.0/0"])
@@ -115,14 +117,14 @@ def _range(text: str) -> Ranges:
     return ((begin, parse_ranges([last])[0][1] if last else end),)
 
 
-def _joined(parts: list[Ranges]) -> Ranges:
+def _join_ranges(parts: list[Ranges]) -> Ranges:
     return join(one for part in parts for one in part)
 
 
-def _public_ids(firewall: JsonObject) -> set[str]:
+def _list_public_ids(firewall: JsonObject) -> set[str]:
     configurations = firewall["properties"].get("ipConfigurations", ())
-    return {_id(one["properties"].get("publicIPAddress")) for one in configurations}
+    return {_read_id(one["properties"].get("publicIPAddress")) for one in configurations}
 
 
-def _id(reference: JsonObject | None) -> str:
+def _read_id(reference: JsonObject | None) -> str:
     return str((reference or {}).get("id", "")).lower()

@@ -11,10 +11,10 @@ from local_cloud.tenant.azure.events import (
     PolicyOperation,
     publish_policy_event,
 )
-from local_cloud.tenant.azure.key_health import key_problem
+from local_cloud.tenant.azure.key_health import find_key_problem
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import POLICIES
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
@@ -160,7 +160,7 @@ def _keep_what_outlives_a_replacement(policy: JsonObject, existing: JsonObject) 
 
 def _stamp(call: ArmCall, policy: JsonObject) -> None:
     kind = "User" if call.caller.is_delegated else "Application"
-    by, at = call.caller.object_id, iso(call.tenant.clock.now())
+    by, at = call.caller.object_id, format_time(call.tenant.clock.now())
     created = policy.get("systemData") or {"createdBy": by, "createdByType": kind, "createdAt": at}
     policy["systemData"] = created | {
         "lastModifiedBy": by,
@@ -170,7 +170,7 @@ def _stamp(call: ArmCall, policy: JsonObject) -> None:
 
 
 def _with_health(call: ArmCall, policy: JsonObject) -> JsonObject:
-    is_healthy = key_problem(call.azure, policy, call.tenant.clock.now()) is None
+    is_healthy = find_key_problem(call.azure, policy, call.tenant.clock.now()) is None
     health = {"healthStatus": "Healthy" if is_healthy else "Unhealthy"}
     return policy | {"properties": policy["properties"] | health}
 

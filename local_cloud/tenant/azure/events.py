@@ -14,7 +14,7 @@ from typing import Any
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure, EpochForm, EventSchema
 from local_cloud.tenant.azure.vault_contents import SimulatedKeyVersion, VaultContents, to_epoch
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.events import SimulatedQueueMessage
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
@@ -81,8 +81,8 @@ async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
         "ObjectType": "Key",
         f"ObjectName{blank}": key_name,
         "Version": f"{blank}{version.version}",
-        "NBF": _epoch(version.attributes.not_before, settings.epoch_form),
-        "EXP": _epoch(version.attributes.expires, settings.epoch_form),
+        "NBF": _format_epoch(version.attributes.not_before, settings.epoch_form),
+        "EXP": _format_epoch(version.attributes.expires, settings.epoch_form),
     }
     event = _Event(
         source=vault.resource_id,
@@ -141,7 +141,7 @@ async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> No
 async def _publish(tenant: Tenant, event: _Event) -> None:
     settings = tenant.part(Azure).events
     event_id = str(uuid.uuid4())
-    envelope = _ENVELOPES[settings.schema](event, event_id, iso(tenant.clock.now()))
+    envelope = _ENVELOPES[settings.schema](event, event_id, format_time(tenant.clock.now()))
     is_cloud_event = settings.schema is EventSchema.CLOUD_EVENTS
     message = SimulatedQueueMessage(
         queue=event.queue,
@@ -163,7 +163,7 @@ async def _publish(tenant: Tenant, event: _Event) -> None:
         await tenant.events(message)
 
 
-def _event_grid(event: _Event, event_id: str, time: str) -> dict[str, Any]:
+def _build_event_grid_event(event: _Event, event_id: str, time: str) -> dict[str, Any]:
     return {
         "id": event_id,
         "topic": event.source,
@@ -176,7 +176,7 @@ def _event_grid(event: _Event, event_id: str, time: str) -> dict[str, Any]:
     }
 
 
-def _cloud_event(event: _Event, event_id: str, time: str) -> dict[str, Any]:
+def _build_cloud_event(event: _Event, event_id: str, time: str) -> dict[str, Any]:
     return {
         "id": event_id,
         "source": event.source,
@@ -188,10 +188,13 @@ def _cloud_event(event: _Event, event_id: str, time: str) -> dict[str, Any]:
     }
 
 
-_ENVELOPES = {EventSchema.EVENT_GRID: _event_grid, EventSchema.CLOUD_EVENTS: _cloud_event}
+_ENVELOPES = {
+    EventSchema.EVENT_GRID: _build_event_grid_event,
+    EventSchema.CLOUD_EVENTS: _build_cloud_event,
+}
 
 
-def _epoch(moment: datetime | None, form: EpochForm) -> int | str | None:
+def _format_epoch(moment: datetime | None, form: EpochForm) -> int | str | None:
     if moment is None:
         return None
     seconds = to_epoch(moment)

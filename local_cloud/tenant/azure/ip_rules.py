@@ -19,7 +19,7 @@ _AZURE = "0.0.0.0"
 type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
 
 
-def lists_before(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
+def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
     """Yield each service that answers for a host, and which callers from a region it lets in."""
     for kind, (member, let_in) in _SERVICES.items():
         for one in azure.resources.of_type(kind):

@@ -22,10 +22,10 @@ def lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
     policy = azure.resources.find(POLICIES, policy_id)
     if policy is None:
         return f"The enterprise policy '{policy_id}' does not exist."
-    return key_problem(azure, policy, now)
+    return find_key_problem(azure, policy, now)
 
 
-def key_problem(azure: Azure, policy: JsonObject, now: datetime) -> str | None:
+def find_key_problem(azure: Azure, policy: JsonObject, now: datetime) -> str | None:
     """Say what is wrong with the key that a policy document names, None when it can be used."""
     encryption = policy["properties"].get("encryption")
     if encryption is None:
@@ -42,11 +42,11 @@ def key_problem(azure: Azure, policy: JsonObject, now: datetime) -> str | None:
     if not version.attributes.is_usable(now):
         return f"Version '{version.version}' of the key '{name}' is disabled, expired or not begun."
     if azure.is_early_disabling_fatal and not pinned:
-        return _disabled_too_early(key, now)
+        return _find_early_disabling(key, now)
     return None
 
 
-def _disabled_too_early(key: Key, now: datetime) -> str | None:
+def _find_early_disabling(key: Key, now: datetime) -> str | None:
     for version in key.versions:
         if _is_still_needed(key, version, now) and not version.attributes.enabled:
             return (

@@ -57,7 +57,7 @@ def routes() -> list[Route]:
 async def get_security_rule(call: ArmCall) -> JsonObject:
     """Return one rule."""
     rules = _rules(call)
-    return rules[_position(call, rules)]
+    return rules[_find_position(call, rules)]
 
 
 async def put_security_rule(call: ArmCall) -> Response:
@@ -70,7 +70,11 @@ async def put_security_rule(call: ArmCall) -> Response:
         raise SimulatedPlatformError(
             412, "PreconditionFailed", f"Rule {rule['name']} is there already."
         )
-    clash = [each for each in rules if each not in same and _sorting(each) == _sorting(rule)]
+    clash = [
+        each
+        for each in rules
+        if each not in same and _compute_sort_key(each) == _compute_sort_key(rule)
+    ]
     if clash:
         raise SimulatedPlatformError(
             400,
@@ -85,7 +89,7 @@ async def put_security_rule(call: ArmCall) -> Response:
 async def delete_security_rule(call: ArmCall) -> Response:
     """Delete a rule."""
     rules = _rules(call)
-    del rules[_position(call, rules)]
+    del rules[_find_position(call, rules)]
     return Response(status_code=200)
 
 
@@ -149,7 +153,7 @@ def _rules(call: ArmCall) -> list[JsonObject]:
     return rules
 
 
-def _position(call: ArmCall, rules: list[JsonObject]) -> int:
+def _find_position(call: ArmCall, rules: list[JsonObject]) -> int:
     name = call.path("name").lower()
     for position, rule in enumerate(rules):
         if rule["name"].lower() == name:
@@ -159,5 +163,5 @@ def _position(call: ArmCall, rules: list[JsonObject]) -> int:
     )
 
 
-def _sorting(rule: JsonObject) -> tuple[str, int]:
+def _compute_sort_key(rule: JsonObject) -> tuple[str, int]:
     return rule["properties"]["direction"], rule["properties"]["priority"]

@@ -20,9 +20,9 @@ from local_cloud.tenant.azure.addresses import (
     parse_ranges,
     subtract,
 )
-from local_cloud.tenant.azure.api_policies import filters_before
-from local_cloud.tenant.azure.azure_firewall import published_hosts
-from local_cloud.tenant.azure.ip_rules import lists_before
+from local_cloud.tenant.azure.api_policies import find_filters
+from local_cloud.tenant.azure.azure_firewall import find_published_hosts
+from local_cloud.tenant.azure.ip_rules import find_ip_lists
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.service_tags import SimulatedServiceTags
 from local_cloud.tenant.azure.site_restrictions import effective_restrictions
@@ -83,21 +83,21 @@ def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -
     """
     tag = azure.service_tags.regional(origin.service_tag, origin.region)
     sources = () if tag is None else tag.ranges
-    for resource_id, rules in _barriers(azure, host.lower(), port):
+    for resource_id, rules in _list_barriers(azure, host.lower(), port):
         if not _is_let_in(sources, rules):
             return DeniedCall(resource_id=resource_id)
-    for published in published_hosts(azure, host.lower(), port):
+    for published in find_published_hosts(azure, host.lower(), port):
         rules = [_Rule(published.refused, False), _Rule(published.let_in, True)]
         if not _is_let_in(sources, rules):
             return DeniedCall(resource_id=published.firewall_id)
-    lists = lists_before(azure, host.lower(), origin.region)
-    for resource_id, let_in in chain(lists, filters_before(azure, host.lower())):
+    lists = find_ip_lists(azure, host.lower(), origin.region)
+    for resource_id, let_in in chain(lists, find_filters(azure, host.lower())):
         if not _is_let_in(sources, [_Rule(let_in, True)]):
             return DeniedCall(resource_id=resource_id)
     return None
 
 
-def _barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, list[_Rule]]]:
+def _list_barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, list[_Rule]]]:
     if guarded := azure.guarded_hosts.get(host):
         group = azure.resources.find(SECURITY_GROUPS, guarded.group_id)
         if group is not None:
@@ -106,7 +106,7 @@ def _barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, list[_R
     for site in (*azure.resources.of_type(SITES), *azure.resources.of_type(SLOTS)):
         if host in (name.lower() for name in site["properties"]["hostNames"]):
             web = site["properties"] | configuration(azure, site["id"], "web")
-            yield site["id"], _site_rules(azure.service_tags, web)
+            yield site["id"], _list_site_rules(azure.service_tags, web)
 
 
 def _is_let_in(sources: Ranges, rules: Iterable[_Rule]) -> bool:
@@ -136,7 +136,7 @@ def _group_rules(tags: SimulatedServiceTags, group: JsonObject, target: _Target)
     relevant.sort(key=lambda rule: int(rule["priority"]))
     return [
         _Rule(
-            _sources(tags, rule.get("sourceAddressPrefixes") or [rule["sourceAddressPrefix"]]),
+            _read_sources(tags, rule.get("sourceAddressPrefixes") or [rule["sourceAddressPrefix"]]),
             rule["access"].lower() == "allow",
         )
         for rule in relevant
@@ -165,18 +165,18 @@ def _leads_to(rule: JsonObject, address: str) -> bool:
     return False
 
 
-def _site_rules(tags: SimulatedServiceTags, web: JsonObject) -> list[_Rule]:
+def _list_site_rules(tags: SimulatedServiceTags, web: JsonObject) -> list[_Rule]:
     if str(web.get("publicNetworkAccess")).lower() == "disabled":
         return []
     return [
-        _Rule(_sources(tags, each["ipAddress"].split(",")), each["action"].lower() == "allow")
+        _Rule(_read_sources(tags, each["ipAddress"].split(",")), each["action"].lower() == "allow")
         for each in effective_restrictions(web)
         # A rule on a subnet, or on headers that a flow does not send, speaks of nobody here.
         if each.get("ipAddress") and not each.get("headers")
     ]
 
 
-def _sources(tags: SimulatedServiceTags, names: Iterable[str]) -> Ranges:
+def _read_sources(tags: SimulatedServiceTags, names: Iterable[str]) -> Ranges:
     ranges: list[Range] = []
     for name in names:
         lowered = name.strip().lower()

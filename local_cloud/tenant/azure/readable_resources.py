@@ -21,7 +21,7 @@ from local_cloud.tenant.azure.state import (
     SLOTS,
     VAULTS,
 )
-from local_cloud.tenant.azure.writable_network import shown
+from local_cloud.tenant.azure.writable_network import build_shown_resource
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 #: What a list and an item are called in route names → resource type.
@@ -120,7 +120,7 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
             parent = call.existing(resource_type.rpartition("/")[0], *parents)
             start = parent["id"].lower() + "/"
             documents = [each for each in documents if each["id"].lower().startswith(start)]
-        return call.page([shown(call.azure, each) for each in documents])
+        return call.page([build_shown_resource(call.azure, each) for each in documents])
 
     list_resources.__name__ = f"list_{plural}"
     return list_resources
@@ -139,7 +139,7 @@ def _require_provider(call: ArmCall, namespace: str) -> None:
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:
     async def get_resource(call: ArmCall) -> JsonObject:
-        return shown(call.azure, call.existing(resource_type, *_names(call)))
+        return build_shown_resource(call.azure, call.existing(resource_type, *_names(call)))
 
     get_resource.__name__ = f"get_{singular}"
     return get_resource

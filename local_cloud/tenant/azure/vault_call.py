@@ -56,9 +56,9 @@ class VaultCall:
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
-            raise bad_parameter("The request body is not JSON.") from error
+            raise build_parameter_error("The request body is not JSON.") from error
         if not isinstance(document, dict):
-            raise bad_parameter("The request body is not an object.")
+            raise build_parameter_error("The request body is not an object.")
         return document
 
     def attributes(self, attributes: Attributes) -> JsonObject:
@@ -82,7 +82,7 @@ class VaultCall:
         query = self.request.query_params
         start, size = query.get("$skiptoken", "0"), query.get("maxresults", str(_PAGE_SIZE))
         if not start.isdecimal() or not size.isdecimal() or not 1 <= int(size) <= _PAGE_SIZE:
-            raise bad_parameter("maxresults or $skiptoken is invalid.")
+            raise build_parameter_error("maxresults or $skiptoken is invalid.")
         end = int(start) + int(size)
         next_url = self.request.url.include_query_params(**{"$skiptoken": end})
         return {
@@ -101,7 +101,7 @@ def vault_route(method: str, path: str, handler: VaultHandler, name: str | None 
         tenant: Tenant = request.app.state.tenant
         _challenge(request, tenant.part(Directory).tenant_id)
         if not request.query_params.get("api-version"):
-            raise bad_parameter("The api-version query parameter is required.")
+            raise build_parameter_error("The api-version query parameter is required.")
         host = (request.url.hostname or "").partition(".")[0]
         vault = tenant.part(Azure).vault(host)
         if vault is None:
@@ -114,7 +114,7 @@ def vault_route(method: str, path: str, handler: VaultHandler, name: str | None 
     return AnyCaseRoute(path, endpoint, methods=[method], name=name or handler.__name__)
 
 
-def deleted_but_recoverable(kind: str, name: str) -> SimulatedPlatformError:
+def build_deleted_error(kind: str, name: str) -> SimulatedPlatformError:
     """Make the refusal of a name that something in the vault's bin still has."""
     return SimulatedPlatformError(
         409,
@@ -125,7 +125,7 @@ def deleted_but_recoverable(kind: str, name: str) -> SimulatedPlatformError:
     )
 
 
-def existing[T](call: VaultCall, what: str, found: T | None) -> T:
+def require_existing[T](call: VaultCall, what: str, found: T | None) -> T:
     """Return a key or a secret, or a version of it, that was found; PlatformError 404 if none was.
 
     `what` it is: `key` or `secret`.
@@ -142,7 +142,7 @@ def existing[T](call: VaultCall, what: str, found: T | None) -> T:
     return found
 
 
-def bad_parameter(message: str) -> SimulatedPlatformError:
+def build_parameter_error(message: str) -> SimulatedPlatformError:
     """Make the refusal of a request that is wrong in itself."""
     return SimulatedPlatformError(400, "BadParameter", message)
 

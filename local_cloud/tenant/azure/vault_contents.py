@@ -194,7 +194,7 @@ def rotate(key: Key, now: datetime) -> SimulatedKeyVersion:
     expiry = key.rotation_policy.get("attributes", {}).get("expiryTime")
     attributes = Attributes(created=now, updated=now)
     if expiry:
-        attributes = replace(attributes, expires=now + _duration(expiry))
+        attributes = replace(attributes, expires=now + _parse_duration(expiry))
     return key.add_version(attributes)
 
 
@@ -208,7 +208,7 @@ def from_epoch(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _duration(iso: str) -> timedelta:
+def _parse_duration(iso: str) -> timedelta:
     """Read `P90D`, `P3M`, `P2Y`: the forms that a rotation policy takes; ValueError otherwise."""
     days_per_unit = {"D": 1, "M": 30, "Y": 365}
     unit = iso[-1:].upper()

@@ -10,9 +10,9 @@ from local_cloud.tenant.azure.key_material import sign_digest
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.vault_call import (
     VaultCall,
-    bad_parameter,
-    deleted_but_recoverable,
-    existing,
+    build_deleted_error,
+    build_parameter_error,
+    require_existing,
     vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
@@ -79,9 +79,9 @@ async def create_key(call: VaultCall) -> JsonObject:
     body, name = await call.json(), call.path("name")
     kind, size = body.get("kty", ""), body.get("key_size") or 2048
     if kind not in _KEY_TYPES or size not in _KEY_SIZES:
-        raise bad_parameter(f"A key of type '{kind}' with {size} bits is not supported.")
+        raise build_parameter_error(f"A key of type '{kind}' with {size} bits is not supported.")
     if name.lower() in call.vault.deleted_keys:
-        raise deleted_but_recoverable("Key", name)
+        raise build_deleted_error("Key", name)
     attributes = Attributes(created=call.now, updated=call.now)
     attributes.change(body.get("attributes") or {}, call.now)
     key = call.vault.keys.setdefault(name.lower(), Key(name=name, key_type=kind, size=size))
@@ -132,21 +132,23 @@ async def sign(call: VaultCall) -> JsonObject:
         message = f"Operation sign is not permitted on this key {key.name}."
         raise SimulatedPlatformError(403, "Forbidden", message)
     if body.get("alg") != "RS256":
-        raise bad_parameter(f"Key and signing algorithm '{body.get('alg')}' are incompatible.")
+        raise build_parameter_error(
+            f"Key and signing algorithm '{body.get('alg')}' are incompatible."
+        )
     try:
         digest = base64.urlsafe_b64decode(f"{body.get('value', '')}==")
         value = sign_digest(version.private_key, digest)
     except (binascii.Error, ValueError) as error:
-        raise bad_parameter("The value is not a SHA-256 digest in base64url.") from error
+        raise build_parameter_error("The value is not a SHA-256 digest in base64url.") from error
     return {"kid": _kid(call, key, version), "value": encode_base64url(value)}
 
 
 def _existing_key(call: VaultCall) -> Key:
-    return existing(call, "key", call.vault.key(call.path("name")))
+    return require_existing(call, "key", call.vault.key(call.path("name")))
 
 
 def _existing_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
-    return existing(call, "key", key.find(call.path("version")))
+    return require_existing(call, "key", key.find(call.path("version")))
 
 
 async def _announce(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:

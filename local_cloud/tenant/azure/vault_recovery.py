@@ -17,9 +17,9 @@ from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.vault_call import (
     VaultCall,
     VaultHandler,
-    bad_parameter,
-    deleted_but_recoverable,
-    existing,
+    build_deleted_error,
+    build_parameter_error,
+    require_existing,
     vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import Key, SimulatedSecret, VaultContents, to_epoch
@@ -108,10 +108,10 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         """Bring back what a backup was taken of; 409 while its name is in use."""
         taken = call.tenant.part(_Backups).taken.get(str((await call.json()).get("value")))
         if not isinstance(taken, self.type):
-            raise bad_parameter(f"The backup is not one of a {self.name}.")
+            raise build_parameter_error(f"The backup is not one of a {self.name}.")
         restored, name = deepcopy(taken), taken.name.lower()
         if name in self.binned(call.vault):
-            raise deleted_but_recoverable(self.name.capitalize(), taken.name)
+            raise build_deleted_error(self.name.capitalize(), taken.name)
         if name in self.live(call.vault):
             message = f"The {self.name} '{taken.name}' exists already."
             raise SimulatedPlatformError(409, "Conflict", message)
@@ -119,7 +119,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return self.bundle(call, restored)
 
     def _existing(self, call: VaultCall, among: dict[str, Item]) -> Item:
-        return existing(call, self.name, among.get(call.path("name").lower()))
+        return require_existing(call, self.name, among.get(call.path("name").lower()))
 
     def _bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
         assert found.deleted is not None

@@ -8,9 +8,9 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.vault_call import (
     VaultCall,
-    bad_parameter,
-    deleted_but_recoverable,
-    existing,
+    build_deleted_error,
+    build_parameter_error,
+    require_existing,
     vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
@@ -68,9 +68,9 @@ async def set_secret(call: VaultCall) -> JsonObject:
     """Write a value: a new version becomes the current one."""
     body, name = await call.json(), call.path("name")
     if not isinstance(body.get("value"), str):
-        raise bad_parameter("A secret needs a value.")
+        raise build_parameter_error("A secret needs a value.")
     if name.lower() in call.vault.deleted_secrets:
-        raise deleted_but_recoverable("Secret", name)
+        raise build_deleted_error("Secret", name)
     attributes = Attributes(created=call.now, updated=call.now)
     attributes.change(body.get("attributes") or {}, call.now)
     version = SecretVersion(
@@ -95,11 +95,11 @@ async def update_secret(call: VaultCall) -> JsonObject:
 
 
 def _existing_secret(call: VaultCall) -> SimulatedSecret:
-    return existing(call, "secret", call.vault.secret(call.path("name")))
+    return require_existing(call, "secret", call.vault.secret(call.path("name")))
 
 
 def _existing_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
-    return existing(call, "secret", secret.find(call.path("version")))
+    return require_existing(call, "secret", secret.find(call.path("version")))
 
 
 def secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:

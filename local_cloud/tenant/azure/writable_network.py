@@ -47,12 +47,12 @@ def routes() -> list[Route]:
     return found
 
 
-def shown(azure: Azure, document: JsonObject) -> JsonObject:
+def build_shown_resource(azure: Azure, document: JsonObject) -> JsonObject:
     """Return a resource as it is read: of networks with its ETag, an IP group with its users."""
     if not document["type"].lower().startswith(f"{_NETWORK.lower()}/"):
         return document
     if document["type"].lower() == f"{_NETWORK}/ipGroups".lower():
-        properties = document["properties"] | _users(azure, document["id"])
+        properties = document["properties"] | _find_users(azure, document["id"])
         document = document | {"properties": properties}
     return document | {"etag": etag_of(document)}
 
@@ -68,12 +68,12 @@ def require_etag(request: Request, there: JsonObject | None) -> None:
     """Refuse (412) a write that names another ETag than a resource has, or one that is there."""
     wanted = request.headers.get("If-Match", "*")
     if request.headers.get("If-None-Match") == "*" and there is not None:
-        raise _not_as_wanted()
+        raise _build_etag_error()
     if wanted != "*" and (there is None or wanted != there["etag"]):
-        raise _not_as_wanted()
+        raise _build_etag_error()
 
 
-def _not_as_wanted() -> SimulatedPlatformError:
+def _build_etag_error() -> SimulatedPlatformError:
     text = "The condition, or one of the conditions, specified in the request was not met."
     return SimulatedPlatformError(412, "PreconditionFailed", text)
 
@@ -90,11 +90,11 @@ def _put_handler(name: str, resource_type: str) -> ArmHandler:
             call.existing(resource_type.rpartition("/")[0], names[0])
         identity = call.resource_id(resource_type, *names)
         there = resources.find(resource_type, identity)
-        require_etag(call.request, shown(call.azure, there) if there else None)
+        require_etag(call.request, build_shown_resource(call.azure, there) if there else None)
         body = await call.json()
-        document = _BUILDERS.get(resource_type, _document)(identity, resource_type, body)
+        document = _BUILDERS.get(resource_type, _build_document)(identity, resource_type, body)
         resources.put(document)
-        return JSONResponse(shown(call.azure, document), 200 if there else 201)
+        return JSONResponse(build_shown_resource(call.azure, document), 200 if there else 201)
 
     put_resource.__name__ = f"put_{name}"
     return put_resource
@@ -110,7 +110,7 @@ def _delete_handler(name: str, resource_type: str) -> ArmHandler:
     return delete_resource
 
 
-def _document(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+def _build_document(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
     return {
         "id": identity,
         "name": identity.rpartition("/")[2],
@@ -125,11 +125,11 @@ def _ip_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject
     if len(members) > _MOST_MEMBERS:
         text = f"IpGroup {identity} has {len(members)} addresses, at most {_MOST_MEMBERS} are."
         raise SimulatedPlatformError(400, "IpGroupHasTooManyAddresses", text)
-    return _document(identity, resource_type, body)
+    return _build_document(identity, resource_type, body)
 
 
 def _firewall(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
-    document = _document(identity, resource_type, body)
+    document = _build_document(identity, resource_type, body)
     for configuration in document["properties"].get("ipConfigurations", []):
         configuration["properties"]["privateIPAddress"] = _PRIVATE_ADDRESS
     return document
@@ -148,20 +148,20 @@ _BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
 }
 
 
-def _users(azure: Azure, group_id: str) -> JsonObject:
+def _find_users(azure: Azure, group_id: str) -> JsonObject:
     """Return which firewalls and policies have a rule that names an IP group."""
     firewalls = azure.resources.of_type(f"{_NETWORK}/azureFirewalls")
     groups = azure.resources.of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups")
     policies = {
         one["id"].rpartition("/ruleCollectionGroups/")[0]
         for one in groups
-        if _names_it(one, group_id)
+        if _names_group(one, group_id)
     }
     return {
-        "firewalls": [{"id": one["id"]} for one in firewalls if _names_it(one, group_id)],
+        "firewalls": [{"id": one["id"]} for one in firewalls if _names_group(one, group_id)],
         "firewallPolicies": [{"id": policy_id} for policy_id in sorted(policies)],
     }
 
 
-def _names_it(document: JsonObject, group_id: str) -> bool:
+def _names_group(document: JsonObject, group_id: str) -> bool:
     return json.dumps(group_id.lower()) in json.dumps(document["properties"]).lower()

@@ -93,7 +93,7 @@ async def get_operation(call: ArmCall) -> JsonObject:
     return {"name": call.path("operation"), "status": "Succeeded"}
 
 
-def _accepted(call: ArmCall, resource_type: str) -> Response:
+def _build_accepted_response(call: ArmCall, resource_type: str) -> Response:
     namespace, operation = resource_type.partition("/")[0], uuid.uuid4()
     path = f"subscriptions/{call.path('subscription')}/providers/{namespace}/{_OPERATIONS}"
     version = call.request.query_params["api-version"]
@@ -124,18 +124,20 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
                 412, "PreconditionFailed", "An update of a policy needs If-Match."
             )
         body = await call.json()
-        document = _written(there, body, identity, resource_type, is_patch=method == "PATCH")
+        document = _build_written_resource(
+            there, body, identity, resource_type, is_patch=method == "PATCH"
+        )
         _CHECKS.get(resource_type, _check_nothing)(document)
         call.azure.resources.put(document)
         if resource_type in _ANSWERED_LATER:
-            return _accepted(call, resource_type)
+            return _build_accepted_response(call, resource_type)
         return JSONResponse(document, 200 if there else 201)
 
     write_resource.__name__ = f"{'update' if method == 'PATCH' else 'put'}_{name}"
     return write_resource
 
 
-def _written(
+def _build_written_resource(
     there: JsonObject | None, body: JsonObject, identity: str, resource_type: str, *, is_patch: bool
 ) -> JsonObject:
     """Return a resource after a write: PATCH keeps the properties that the body does not name."""
@@ -171,15 +173,17 @@ def _check_range(document: JsonObject) -> None:
     try:
         first, last = (IPv4Address(properties[f"{end}IpAddress"]) for end in ("start", "end"))
     except (KeyError, AddressValueError) as error:
-        raise _invalid("startIpAddress and endIpAddress must be IPv4 addresses.") from error
+        raise _build_invalid_error(
+            "startIpAddress and endIpAddress must be IPv4 addresses."
+        ) from error
     if first > last:
-        raise _invalid(f"The start address {first} is after the end address {last}.")
+        raise _build_invalid_error(f"The start address {first} is after the end address {last}.")
 
 
 def _check_storage(document: JsonObject) -> None:
     """Refuse what an account's rules do not take: private addresses, /31 and /32, too many."""
-    rules = _ip_rules(document, "networkAcls")
-    networks = [_network(rule.get("value")) for rule in rules]
+    rules = _read_ip_rules(document, "networkAcls")
+    networks = [_parse_network(rule.get("value")) for rule in rules]
     too_long = [
         one
         for one, rule in zip(networks, rules, strict=True)
@@ -196,21 +200,21 @@ def _is_private(network: IPv4Network) -> bool:
 
 def _check_vault(document: JsonObject) -> None:
     """Refuse too many rules, and show each rule as a prefix, as Key Vault does."""
-    rules = _ip_rules(document, "networkAcls")
+    rules = _read_ip_rules(document, "networkAcls")
     if len(rules) > _MOST_VAULT_RULES:
-        raise _invalid(f"A vault has at most {_MOST_VAULT_RULES} IP rules.")
+        raise _build_invalid_error(f"A vault has at most {_MOST_VAULT_RULES} IP rules.")
     for rule in rules:
-        rule["value"] = str(_network(rule.get("value")))
+        rule["value"] = str(_parse_network(rule.get("value")))
 
 
 def _check_cosmos(document: JsonObject) -> None:
     for rule in document["properties"].get("ipRules") or ():
-        _network(rule.get("ipAddressOrRange"))
+        _parse_network(rule.get("ipAddressOrRange"))
 
 
 def _check_rule_set(document: JsonObject) -> None:
     for rule in document["properties"].get("ipRules") or ():
-        _network(rule.get("ipMask"))
+        _parse_network(rule.get("ipMask"))
 
 
 def _check_policy(document: JsonObject) -> None:
@@ -225,19 +229,21 @@ def _check_policy(document: JsonObject) -> None:
         ) from error
 
 
-def _ip_rules(document: JsonObject, member: str) -> list[JsonObject]:
+def _read_ip_rules(document: JsonObject, member: str) -> list[JsonObject]:
     rules: list[JsonObject] = (document["properties"].get(member) or {}).get("ipRules") or []
     return rules
 
 
-def _network(text: object) -> IPv4Network:
+def _parse_network(text: object) -> IPv4Network:
     try:
         return IPv4Network(str(text))
     except (AddressValueError, NetmaskValueError, ValueError) as error:
-        raise _invalid(f"'{text}' is neither an IPv4 address nor an IPv4 prefix.") from error
+        raise _build_invalid_error(
+            f"'{text}' is neither an IPv4 address nor an IPv4 prefix."
+        ) from error
 
 
-def _invalid(text: str) -> SimulatedPlatformError:
+def _build_invalid_error(text: str) -> SimulatedPlatformError:
     return SimulatedPlatformError(400, "InvalidParameterValue", text)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.control import azure, power_platform
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError, render_platform_error
 from local_cloud.tenant.core.requests import Budget
@@ -67,7 +67,7 @@ async def _bad_request(_: Request, error: Exception) -> Response:
 
 async def read_clock(request: Request) -> Response:
     """The tenant's time."""
-    return JSONResponse({"now": iso(tenant_of(request).clock.now())})
+    return JSONResponse({"now": format_time(tenant_of(request).clock.now())})
 
 
 async def advance_clock(request: Request) -> Response:

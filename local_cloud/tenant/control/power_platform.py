@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.linked_policies import is_locked
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
@@ -200,7 +200,7 @@ async def read_flow(request: Request) -> Response:
     has_url = flow.facts().has_callback_url
     body = _brief(flow, now) | {
         "clientData": flow.client_data,
-        "modified": iso(flow.modified),
+        "modified": format_time(flow.modified),
         "modifiedBy": flow.modified_by,
         "description": flow.description,
         "coOwners": flow.roles,

@@ -40,6 +40,6 @@ class SimulatedClock:
         self._listeners.append(listener)
 
 
-def iso(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """A moment as the platform writes it: seven decimals and a Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"

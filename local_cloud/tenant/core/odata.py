@@ -71,7 +71,7 @@ def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
 def value_of(row: Row, name: str) -> Any:
     """A property's value; PlatformError 400 for one that does not exist."""
     if name not in row:
-        raise invalid(f"Could not find a property named '{name}'.")
+        raise build_query_error(f"Could not find a property named '{name}'.")
     return row[name]
 
 
@@ -79,7 +79,7 @@ def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
     """Key function and direction (True: descending) of an `$orderby` of one property."""
     match = _ORDER.fullmatch(clause)
     if match is None:
-        raise invalid(f"Syntax error in '{clause}'.")
+        raise build_query_error(f"Syntax error in '{clause}'.")
     name = match["name"]
     return (lambda row: (value_of(row, name) is not None, row[name])), match["way"] == "desc"
 
@@ -91,7 +91,7 @@ def expansions(clause: str) -> dict[str, str | None]:
     while rest:
         match = _EXPANSION.match(rest)
         if match is None:
-            raise invalid(f"Syntax error in '{clause}'.")
+            raise build_query_error(f"Syntax error in '{clause}'.")
         asked[match["name"]] = match["select"]
         rest = rest[match.end() :]
     return asked
@@ -108,14 +108,14 @@ class _Parser:
         while text[place:].strip():
             match = _TOKEN.match(text, place)
             if match is None:
-                raise invalid(f"Syntax error in '{self._text}'.")
+                raise build_query_error(f"Syntax error in '{self._text}'.")
             tokens.append(match.group().strip())
             place = match.end()
         return tokens
 
     def _next(self) -> str:
         if self._at >= len(self._tokens):
-            raise invalid(f"Syntax error at the end of '{self._text}'.")
+            raise build_query_error(f"Syntax error at the end of '{self._text}'.")
         self._at += 1
         return self._tokens[self._at - 1]
 
@@ -127,12 +127,14 @@ class _Parser:
 
     def _expect(self, token: str) -> None:
         if not self._take(token):
-            raise invalid(f"'{token}' expected in '{self._text}'.")
+            raise build_query_error(f"'{token}' expected in '{self._text}'.")
 
     def require_end(self) -> None:
         """Refuse what follows a complete filter."""
         if self._at < len(self._tokens):
-            raise invalid(f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'.")
+            raise build_query_error(
+                f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'."
+            )
 
     def alternatives(self) -> Predicate:
         """Terms joined by `or`."""
@@ -162,27 +164,31 @@ class _Parser:
 
     def _function(self, name: str) -> Predicate:
         if name not in _FUNCTIONS:
-            raise invalid(f"An unknown function with name '{name}' was found.")
+            raise build_query_error(f"An unknown function with name '{name}' was found.")
         column = self._next()
         self._expect(",")
-        part = _literal(self._next())
+        part = _parse_literal(self._next())
         self._expect(")")
         function = _FUNCTIONS[name]
         return lambda row: function(str(value_of(row, column) or "").lower(), str(part).lower())
 
     def _comparison(self, column: str) -> Predicate:
-        name, value = self._next(), _literal(self._next())
+        name, value = self._next(), _parse_literal(self._next())
         if name in ("eq", "ne"):
-            return lambda row: _same(_like(value_of(row, column), value), value) is (name == "eq")
+            return lambda row: (
+                _compare_equal(_convert_for_comparison(value_of(row, column), value), value)
+                is (name == "eq")
+            )
         if name not in _ORDERS:
-            raise invalid(f"'{name}' is no operator in '{self._text}'.")
+            raise build_query_error(f"'{name}' is no operator in '{self._text}'.")
         compare = _ORDERS[name]
         return lambda row: (
-            value_of(row, column) is not None and compare(_like(row[column], value), value)
+            value_of(row, column) is not None
+            and compare(_convert_for_comparison(row[column], value), value)
         )
 
 
-def _literal(token: str) -> Any:
+def _parse_literal(token: str) -> Any:
     if token.startswith("'"):
         return token[1:-1].replace("''", "'")
     if token in ("true", "false", "null"):
@@ -192,18 +198,18 @@ def _literal(token: str) -> Any:
     return datetime.fromisoformat(token) if _MOMENT.fullmatch(token) else token
 
 
-def _like(value: Any, literal: Any) -> Any:
+def _convert_for_comparison(value: Any, literal: Any) -> Any:
     """A row's value in the form in which it compares with a literal: times as times."""
     is_time = isinstance(literal, datetime) and isinstance(value, str)
     return datetime.fromisoformat(value) if is_time else value
 
 
-def _same(left: Any, right: Any) -> bool:
+def _compare_equal(left: Any, right: Any) -> bool:
     if isinstance(left, str) and isinstance(right, str):
         return left.lower() == right.lower()
     return bool(left == right)
 
 
-def invalid(message: str) -> SimulatedPlatformError:
+def build_query_error(message: str) -> SimulatedPlatformError:
     """A query that OData refuses."""
     return InvalidQueryError(message)

@@ -33,7 +33,7 @@ def link(request: Request, start: int) -> str:
     return f"https://{host}{request.url.path}?{urlencode([*query, (TOKEN, str(start))])}"
 
 
-def top(request: Request, default: int) -> int:
+def parse_top(request: Request, default: int) -> int:
     """`$top` of a request, at most the default; PlatformError 400 if it is no such number."""
     asked = request.query_params.get("$top", str(default))
     if not asked.isdecimal() or int(asked) < 1:

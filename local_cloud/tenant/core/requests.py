@@ -63,7 +63,7 @@ class CallLog:
         if len(recent) >= budget.calls:
             self.throttled[name] += 1
             wait = max(1, math.ceil((recent[0] + window - now).total_seconds()))
-            raise throttled(name, budget, wait)
+            raise build_throttling_error(name, budget, wait)
         recent.append(now)
 
     def reset(self) -> None:
@@ -77,7 +77,7 @@ def _capability(route: str, method: str) -> str:
     return route.partition(".")[0] + (_READ if is_read else _WRITE)
 
 
-def throttled(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
+def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
     """The 429 of the service that a budget belongs to (platform.md#throttling)."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):

@@ -123,10 +123,10 @@ def _application(
         routes=routes,
         exception_handlers={
             SimulatedPlatformError: render_platform_error,
-            InvalidQueryError: _not_understood,
-            404: _no_such_route,
-            405: _no_such_method,
-            **dict.fromkeys((ValueError, KeyError, TypeError), _unreadable),
+            InvalidQueryError: _answer_bad_request,
+            404: _answer_unknown_route,
+            405: _answer_unknown_method,
+            **dict.fromkeys((ValueError, KeyError, TypeError), _answer_unreadable_body),
         },
     )
     app.router.redirect_slashes = False
@@ -135,24 +135,24 @@ def _application(
     return app
 
 
-async def _unreadable(_: Request, error: Exception) -> Response:
+async def _answer_unreadable_body(_: Request, error: Exception) -> Response:
     """A body that no endpoint could read."""
     message = f"The request content is invalid: {type(error).__name__}: {error}."
     return JSONResponse(SimulatedPlatformError(400, "InvalidRequestContent", message).body(), 400)
 
 
-async def _not_understood(request: Request, error: Exception) -> Response:
+async def _answer_bad_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidQueryError)
     refusal = SimulatedPlatformError(400, request.app.state.query_refused, error.message)
     return await render_platform_error(request, refusal)
 
 
-async def _no_such_route(request: Request, _: Exception) -> Response:
+async def _answer_unknown_route(request: Request, _: Exception) -> Response:
     message = f"No route matches {request.method} {request.url.path}."
     return JSONResponse(SimulatedPlatformError(404, "ResourceNotFound", message).body(), 404)
 
 
-async def _no_such_method(request: Request, error: Exception) -> Response:
+async def _answer_unknown_method(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"The requested resource does not support http method '{request.method}'."
     body = SimulatedPlatformError(405, "MethodNotAllowed", message).body()
@@ -211,7 +211,7 @@ class _Instrumented:
             case FaultKind.DROP_BEFORE:
                 await self._drop(scope, receive)
             case FaultKind.DROP_AFTER:
-                await self._app(scope, receive, _swallow)
+                await self._app(scope, receive, _drop_message)
                 await self._drop(scope, receive)
             case FaultKind.LATE:
                 body = await Request(scope, receive).body()
@@ -230,7 +230,7 @@ class _Instrumented:
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self._app(scope, receive, _swallow)
+        await self._app(scope, receive, _drop_message)
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
         self._abort(scope)
@@ -238,7 +238,7 @@ class _Instrumented:
             pass
 
 
-async def _swallow(message: Message) -> None:
+async def _drop_message(message: Message) -> None:
     """An answer that nobody gets."""
 
 

@@ -155,26 +155,30 @@ def require_token(request: Request, *audiences: str) -> SimulatedCaller:
     issuer: TokenIssuer = request.app.state.tenant.tokens
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise _unauthenticated("AuthenticationFailed", "The 'Authorization' header is missing.")
+        raise _build_unauthenticated_error(
+            "AuthenticationFailed", "The 'Authorization' header is missing."
+        )
     try:
         caller = issuer.read(token)
     except ValueError as error:
         code = "ExpiredAuthenticationToken" if "expired" in str(error) else "AuthenticationFailed"
-        raise _unauthenticated(code, f"The access token is invalid: {error}.") from error
-    if same_audience(caller.audience) not in map(same_audience, audiences):
-        raise _unauthenticated(
+        raise _build_unauthenticated_error(
+            code, f"The access token is invalid: {error}."
+        ) from error
+    if normalize_audience(caller.audience) not in map(normalize_audience, audiences):
+        raise _build_unauthenticated_error(
             "InvalidAuthenticationToken",
             f"The access token is for the audience '{caller.audience}', which is not accepted.",
         )
     return caller
 
 
-def same_audience(audience: str) -> str:
+def normalize_audience(audience: str) -> str:
     """An audience in the form in which two spellings of it are equal."""
     return audience.lower().rstrip("/")
 
 
-def _unauthenticated(code: str, message: str) -> SimulatedPlatformError:
+def _build_unauthenticated_error(code: str, message: str) -> SimulatedPlatformError:
     return SimulatedPlatformError(401, code, message, headers={"WWW-Authenticate": "Bearer"})
 
 

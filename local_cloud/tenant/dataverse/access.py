@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tokens import require_token
-from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.access import find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedRole
 from local_cloud.tenant.environments.migration import settle_operation
@@ -36,7 +36,7 @@ class Actor:
 
 def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     """The environment of the host, and who acts in it."""
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     host = request.headers["host"].partition(":")[0]
     environment = tenant.part(PowerPlatform).environment_of_host(host)
     if environment is None:
@@ -67,7 +67,7 @@ def _impersonate(request: Request, environment: SimulatedEnvironment, user: Row)
     if other["isdisabled"]:
         raise SimulatedPlatformError(403, "0x80040225", "The specified user is disabled.")
     if not user.get(MAY_IMPERSONATE):
-        raise missing_privilege(caller_id, _TO_ACT)
+        raise build_privilege_error(caller_id, _TO_ACT)
     return Actor(
         object_id=other["azureactivedirectoryobjectid"],
         on_behalf_by=caller_id,
@@ -81,7 +81,7 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
         return
     role = flow.role_of(actor.object_id)
     if role is None or (to_write and role == SimulatedRole.CAN_VIEW):
-        raise missing_privilege(
+        raise build_privilege_error(
             actor.object_id, "prvWriteWorkflow" if to_write else "prvReadWorkflow"
         )
 
@@ -93,18 +93,18 @@ def privilege_depth(user: Row, privilege: str) -> str:
     return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"
 
 
-def missing_privilege(object_id: str, privilege: str) -> SimulatedPlatformError:
+def build_privilege_error(object_id: str, privilege: str) -> SimulatedPlatformError:
     """Dataverse's refusal of a missing privilege."""
     message = f"Principal user (Id={object_id}) is missing {privilege} privilege."
     return SimulatedPlatformError(403, "0x80040220", message)
 
 
-def user_id_of(environment: SimulatedEnvironment, object_id: str | None) -> str | None:
+def find_user_id(environment: SimulatedEnvironment, object_id: str | None) -> str | None:
     """The `systemuserid` of a person or application, also of one who left; None for none."""
     return environment.user_ids.get((object_id or "").lower())
 
 
-def object_id_of(environment: SimulatedEnvironment, user_id: str) -> str:
+def find_object_id(environment: SimulatedEnvironment, user_id: str) -> str:
     """The object id behind a `systemuserid`; PlatformError 404 for none."""
     user = environment.table("systemusers").get(user_id.lower())
     if user is None:

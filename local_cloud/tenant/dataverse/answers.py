@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.odata import expansions, invalid, parse_filter, select, sort_key
-from local_cloud.tenant.core.paging import link, start_of, top
+from local_cloud.tenant.core.odata import (
+    build_query_error,
+    expansions,
+    parse_filter,
+    select,
+    sort_key,
+)
+from local_cloud.tenant.core.paging import link, parse_top, start_of
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import IN_BATCH
 from local_cloud.tenant.dataverse.rows import TABLES
-from local_cloud.tenant.environments.access import platform_of
+from local_cloud.tenant.environments.access import find_platform
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 
 #: Entity set → key column.
@@ -41,11 +47,11 @@ def list_answer(
         row = rows[place]
         place += 1
         if matches is None or matches(row):
-            chosen.append(shaped(request, environment, entity_set, row))
+            chosen.append(shape_row(request, environment, entity_set, row))
     body: Row = {"@odata.context": f"{request.url.path}#rows", "value": chosen}
     if place < len(rows) and "$top" not in query:
         body["@odata.nextLink"] = link(request, place)
-    return row_answer(body)
+    return build_row_answer(body)
 
 
 def _require_short(request: Request) -> None:
@@ -58,7 +64,9 @@ def _require_short(request: Request) -> None:
         raise SimulatedPlatformError(400, "0x8004430C", message)
 
 
-def shaped(request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row) -> Row:
+def shape_row(
+    request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
+) -> Row:
     """A row as `$select` and `$expand` ask for it; its key is always there."""
     lookups = TABLES[entity_set].lookups if entity_set in TABLES else {}
     query = request.query_params
@@ -66,7 +74,7 @@ def shaped(request: Request, environment: SimulatedEnvironment, entity_set: str,
     chosen = select(row, ",".join(columns), keeps={KEYS[entity_set]})
     for name, names in expansions(query.get("$expand", "")).items():
         if name not in lookups:
-            raise invalid(f"Could not find a property named '{name}'.")
+            raise build_query_error(f"Could not find a property named '{name}'.")
         target = environment.table(lookups[name]).get(row[f"_{name.lower()}_value"] or "")
         keeps = {KEYS[lookups[name]]}
         chosen[name] = target and select(target, names, keeps=keeps)
@@ -74,15 +82,15 @@ def shaped(request: Request, environment: SimulatedEnvironment, entity_set: str,
 
 
 def _page_size(request: Request) -> int:
-    limit = platform_of(request).assumptions.dataverse_page
+    limit = find_platform(request).assumptions.dataverse_page
     if "$top" in request.query_params:
-        return top(request, limit)
+        return parse_top(request, limit)
     prefer = request.headers.get("Prefer", "").replace(" ", "")
     asked = prefer.partition("odata.maxpagesize=")[2].partition(",")[0]
     return min(limit, int(asked)) if asked.isdigit() and int(asked) > 0 else limit
 
 
-def written_answer(
+def build_written_answer(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Response:
     """What a create or change answers: 204, or the row if `return=representation` asks for it."""
@@ -94,6 +102,6 @@ def written_answer(
     return JSONResponse(row, 201 if request.method == "POST" else 200, headers=headers)
 
 
-def row_answer(body: Row) -> Response:
+def build_row_answer(body: Row) -> Response:
     """A row, or a page of rows."""
     return JSONResponse(body, headers={"OData-Version": "4.0"})

@@ -38,15 +38,15 @@ class _Answer:
 async def run_batch(request: Request) -> Response:
     """Do the operations in their order."""
     require_actor(request)
-    scopes = [_scope(request, part) for part in _parts(request, await request.body())]
+    scopes = [_build_scope(request, part) for part in _split_parts(request, await request.body())]
     goes_on = "odata.continue-on-error" in request.headers.get("Prefer", "")
     answers: list[_Answer] = []
     for scope, body in scopes:
-        answers.append(await _done(request, scope, body))
+        answers.append(await _perform(request, scope, body))
         if answers[-1].status >= 400 and not goes_on:
             break
     boundary = f"batchresponse_{uuid4()}"
-    content = b"".join(_written(boundary, answer) for answer in answers)
+    content = b"".join(_format_answer(boundary, answer) for answer in answers)
     return Response(
         content + f"--{boundary}--\r\n".encode(),
         status_code=200 if goes_on else answers[-1].status,
@@ -55,42 +55,42 @@ async def run_batch(request: Request) -> Response:
     )
 
 
-def _parts(request: Request, body: bytes) -> list[bytes]:
+def _split_parts(request: Request, body: bytes) -> list[bytes]:
     kind = request.headers.get("Content-Type", "")
     if b"\n" in body.replace(b"\r\n", b""):
-        raise _invalid("The line ends of a batch are CRLF.")
+        raise _build_batch_error("The line ends of a batch are CRLF.")
     parsed = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
     if parsed.get_content_type() != "multipart/mixed" or parsed.defects:
-        raise _invalid("The message is no multipart/mixed content with a boundary.")
-    parts = [_operation(part) for part in parsed.iter_parts()]
+        raise _build_batch_error("The message is no multipart/mixed content with a boundary.")
+    parts = [_find_operation(part) for part in parsed.iter_parts()]
     if not 0 < len(parts) <= MOST:
-        raise _invalid(f"A batch has 1 to {MOST} operations; this one has {len(parts)}.")
+        raise _build_batch_error(f"A batch has 1 to {MOST} operations; this one has {len(parts)}.")
     return parts
 
 
-def _operation(part: MIMEPart) -> bytes:
+def _find_operation(part: MIMEPart) -> bytes:
     kind, coding = part.get_content_type(), part.get("Content-Transfer-Encoding", "")
     if (kind, coding) != ("application/http", "binary"):
-        raise _invalid(f"A part of the batch is no binary application/http, but {kind}.")
+        raise _build_batch_error(f"A part of the batch is no binary application/http, but {kind}.")
     content = part.get_payload(decode=True)
     assert isinstance(content, bytes)
     return content
 
 
-def _scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
+def _build_scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
     """The operation as a request of its own, by an absolute address or one of this Web API."""
     head, ends, body = operation.partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     words = line.split(" ")
     if len(words) != 3 or words[2] != "HTTP/1.1" or not ends:
-        raise _invalid(f"'{line}' does not begin an operation.")
+        raise _build_batch_error(f"'{line}' does not begin an operation.")
     method, target, _ = words
     if len(target) > LONGEST:
-        raise _invalid("The address of an operation is too long.")
+        raise _build_batch_error("The address of an operation is too long.")
     base = request.url.path.rpartition("/")[0]
     url = urlsplit(target if target.startswith(("https://", "/")) else f"{base}/{target}")
     if url.netloc not in ("", request.headers["Host"]) or url.path.endswith("/$batch"):
-        raise _invalid(f"A batch cannot have an operation on '{target}'.")
+        raise _build_batch_error(f"A batch cannot have an operation on '{target}'.")
     own = [
         (name.strip().lower().encode(), value.strip().encode())
         for name, _, value in (one.partition(":") for one in fields)
@@ -110,7 +110,7 @@ def _scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
     return scope, body
 
 
-async def _done(request: Request, scope: Scope, body: bytes) -> _Answer:
+async def _perform(request: Request, scope: Scope, body: bytes) -> _Answer:
     app: ASGIApp = request.app
     sent: list[Message] = []
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -126,7 +126,7 @@ async def _done(request: Request, scope: Scope, body: bytes) -> _Answer:
     return _Answer(start["status"], start["headers"], b"".join(one["body"] for one in rest))
 
 
-def _written(boundary: str, answer: _Answer) -> bytes:
+def _format_answer(boundary: str, answer: _Answer) -> bytes:
     status = HTTPStatus(answer.status)
     lines = [
         f"--{boundary}".encode(),
@@ -142,5 +142,5 @@ def _written(boundary: str, answer: _Answer) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _invalid(message: str) -> SimulatedPlatformError:
+def _build_batch_error(message: str) -> SimulatedPlatformError:
     return SimulatedPlatformError(400, "0x80048d19", f"Error identified in Payload: {message}")

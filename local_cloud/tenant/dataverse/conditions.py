@@ -9,7 +9,7 @@ def check_conditions(request: Request, *, entity: str, row_id: str, version: int
     """Refuse a write whose condition does not hold; `version` is None when there is no row."""
     wanted = request.headers.get("If-Match")
     if version is None and wanted is not None:
-        raise missing(entity, row_id)
+        raise build_missing_row_error(entity, row_id)
     if version is not None and request.headers.get("If-None-Match") == "*":
         message = "A record with matching key values already exists."
         raise SimulatedPlatformError(412, "0x80040237", message)
@@ -20,6 +20,6 @@ def check_conditions(request: Request, *, entity: str, row_id: str, version: int
         raise SimulatedPlatformError(412, "0x80060882", message)
 
 
-def missing(entity: str, row_id: str) -> SimulatedPlatformError:
+def build_missing_row_error(entity: str, row_id: str) -> SimulatedPlatformError:
     """Dataverse's 404."""
     return SimulatedPlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")

@@ -174,7 +174,7 @@ def create_row(
         raise SimulatedPlatformError(
             412, "0x80040237", "A record with matching key values already exists."
         )
-    now = whole_seconds(tenant.clock.now())
+    now = format_whole_seconds(tenant.clock.now())
     rows[row_id] = {
         table.key: row_id,
         **table.columns,
@@ -189,7 +189,7 @@ def create_row(
 def update_row(tenant: Tenant, table: SimulatedTable, row: Row, body: Row) -> None:
     """Change a row's columns."""
     row |= read_body(table, body)
-    row["modifiedon"] = whole_seconds(tenant.clock.now())
+    row["modifiedon"] = format_whole_seconds(tenant.clock.now())
     row["versionnumber"] += 1
 
 
@@ -208,11 +208,11 @@ def read_body(table: SimulatedTable, body: Row) -> Row:
     return values
 
 
-def whole_seconds(moment: datetime) -> str:
+def format_whole_seconds(moment: datetime) -> str:
     """A moment as Dataverse writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def wire_row(row: Row) -> Row:
+def build_wire_row(row: Row) -> Row:
     """A row as it is sent, with its etag."""
     return {"@odata.etag": f'W/"{row["versionnumber"]}"', **row}

@@ -10,13 +10,13 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import (
-    object_id_of,
+    find_object_id,
+    find_user_id,
     require_actor,
     require_right,
-    user_id_of,
 )
-from local_cloud.tenant.dataverse.conditions import missing
-from local_cloud.tenant.environments.access import platform_of, tenant_of
+from local_cloud.tenant.dataverse.conditions import build_missing_row_error
+from local_cloud.tenant.environments.access import find_platform, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedRole
 from local_cloud.tenant.environments.solutions import WORKFLOW_COMPONENT, add_to_solution
@@ -48,13 +48,13 @@ async def _give_access(request: Request, *, beside: bool) -> Response:
     flow = _target(environment, body)
     require_right(flow, actor, to_write=True)
     access = body["PrincipalAccess"]
-    holder = _holder(environment, access["Principal"])
+    holder = _find_holder(environment, access["Principal"])
     rights = frozenset(name.strip() for name in access["AccessMask"].split(","))
     if unknown := rights - _EDIT:
         message = f"The string '{min(unknown)}' is not a valid enumeration type constant."
         raise SimulatedPlatformError(400, "0x80048d19", message)
     if beside:
-        rights |= _rights_of(flow, holder)
+        rights |= _parse_rights(flow, holder)
     role = SimulatedRole.CAN_EDIT if "WriteAccess" in rights else SimulatedRole.CAN_VIEW
     _let_lag(request, environment, flow)
     flow.share(holder, role, rights)
@@ -67,7 +67,7 @@ async def revoke_access(request: Request) -> Response:
     body = await request.json()
     flow = _target(environment, body)
     require_right(flow, actor, to_write=True)
-    holder = _holder(environment, body["Revokee"])
+    holder = _find_holder(environment, body["Revokee"])
     _let_lag(request, environment, flow)
     flow.unshare(holder)
     return Response(status_code=204)
@@ -78,13 +78,13 @@ async def list_access(request: Request) -> Response:
     environment, actor = require_actor(request)
     target = request.query_params.get("@t") or request.query_params.get("@target") or ""
     workflow_id = target.rpartition("(")[2].partition(")")[0].strip("'\" ").lower()
-    flow = environment.shown_flow(tenant_of(request).clock.now(), workflow_id=workflow_id)
+    flow = environment.shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
     if flow is None:
-        raise missing("workflow", workflow_id)
+        raise build_missing_row_error("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
     shared = [
         {
-            "AccessMask": ", ".join(sorted(_rights_of(flow, holder))),
+            "AccessMask": ", ".join(sorted(_parse_rights(flow, holder))),
             "Principal": _principal(environment, holder),
         }
         for holder in flow.roles
@@ -92,24 +92,24 @@ async def list_access(request: Request) -> Response:
     return JSONResponse({"PrincipalAccesses": shared})
 
 
-def _rights_of(flow: Flow, holder: str) -> frozenset[str]:
+def _parse_rights(flow: Flow, holder: str) -> frozenset[str]:
     role = flow.roles.get(holder)
     if role is None:
         return frozenset()
     return flow.rights.get(holder, _READ if role == SimulatedRole.CAN_VIEW else _EDIT)
 
 
-def _holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -> str:
+def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -> str:
     """The key by which a flow keeps a principal that a body names; PlatformError for none."""
     table = str(principal["@odata.type"]).rpartition(".")[2]
     row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
     if table != "team":
         if environment.table("systemusers").get(row_id, {}).get("isdisabled"):
             raise SimulatedPlatformError(403, "0x80040225", "The specified user is disabled.")
-        return object_id_of(environment, row_id)
+        return find_object_id(environment, row_id)
     team = environment.table("teams").get(row_id)
     if team is None:
-        raise missing("team", row_id)
+        raise build_missing_row_error("team", row_id)
     return str(team["azureactivedirectoryobjectid"] or row_id)
 
 
@@ -118,7 +118,7 @@ def _principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]
     for row in environment.table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
             return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
-    user_id = user_id_of(environment, holder)
+    user_id = find_user_id(environment, holder)
     return {"@odata.type": "#Microsoft.Dynamics.CRM.systemuser", "ownerid": user_id}
 
 
@@ -131,7 +131,7 @@ async def add_solution_component(request: Request) -> Response:
         raise SimulatedPlatformError(400, "0x80048d19", message)
     flow = environment.workflows.get(str(body["ComponentId"]).lower())
     if flow is None:
-        raise missing("workflow", str(body["ComponentId"]))
+        raise build_missing_row_error("workflow", str(body["ComponentId"]))
     require_right(flow, actor, to_write=True)
     name = str(body["SolutionUniqueName"])
     if any(r["uniquename"] == name and r["ismanaged"] for r in _solutions(environment)):
@@ -151,7 +151,7 @@ def add_to_named_solution(environment: SimulatedEnvironment, flow: Flow, unique_
 
 
 def _let_lag(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
-    platform_of(request).let_reads_lag(environment, flow, tenant_of(request).clock.now())
+    find_platform(request).let_reads_lag(environment, flow, find_tenant(request).clock.now())
 
 
 def _solutions(environment: SimulatedEnvironment) -> list[Row]:
@@ -162,5 +162,5 @@ def _target(environment: SimulatedEnvironment, body: dict[str, Any]) -> Flow:
     workflow_id = str(body["Target"]["workflowid"]).lower()
     flow = environment.workflows.get(workflow_id)
     if flow is None:
-        raise missing("workflow", workflow_id)
+        raise build_missing_row_error("workflow", workflow_id)
     return flow

@@ -12,22 +12,27 @@ from local_cloud.tenant.dataverse.access import (
     IS_ADMINISTRATOR,
     MAY_IMPERSONATE,
     Actor,
-    missing_privilege,
+    build_privilege_error,
+    find_user_id,
     require_actor,
-    user_id_of,
 )
-from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
-from local_cloud.tenant.dataverse.conditions import check_conditions, missing
+from local_cloud.tenant.dataverse.answers import (
+    build_row_answer,
+    build_written_answer,
+    list_answer,
+    shape_row,
+)
+from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse.rows import (
     TABLES,
     SimulatedTable,
+    build_wire_row,
     create_row,
     update_row,
-    wire_row,
 )
-from local_cloud.tenant.dataverse.workflows import wrapped
-from local_cloud.tenant.environments.access import platform_of, tenant_of
+from local_cloud.tenant.dataverse.workflows import wrap_errors
+from local_cloud.tenant.environments.access import find_platform, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 
 
@@ -45,14 +50,14 @@ async def describe_table(request: Request) -> Response:
         )
     body = {"LogicalName": name, "IsOptimisticConcurrencyEnabled": True}
     names = request.query_params.get("$select")
-    return row_answer(select(body, names, keeps={"LogicalName"}))
+    return build_row_answer(select(body, names, keeps={"LogicalName"}))
 
 
 async def list_rows(request: Request) -> Response:
     """Rows of a table."""
     environment, _ = require_actor(request)
     table = _table(request)
-    rows = [_sent(row) for row in environment.shown_rows(table.entity_set, _now(request))]
+    rows = [_read_sent_row(row) for row in environment.shown_rows(table.entity_set, _now(request))]
     return list_answer(request, environment, table.entity_set, rows)
 
 
@@ -62,19 +67,21 @@ async def get_row(request: Request) -> Response:
     table = _table(request)
     shown = environment.shown_row(table.entity_set, _row_id(request), _now(request))
     if shown is None:
-        raise missing(table.logical_name, _row_id(request))
-    return row_answer(shaped(request, environment, table.entity_set, _sent(shown)))
+        raise build_missing_row_error(table.logical_name, _row_id(request))
+    return build_row_answer(
+        shape_row(request, environment, table.entity_set, _read_sent_row(shown))
+    )
 
 
 async def post_row(request: Request) -> Response:
     """Create a row."""
     environment, actor = require_actor(request)
     table = _table(request)
-    body = _new(request, environment, actor, await request.json())
+    body = _build_new_row(request, environment, actor, await request.json())
     row_id = str(body.setdefault(table.key, str(uuid4()))).lower()
     _let_lag(request, environment, table, row_id)
-    row = create_row(tenant_of(request), environment, table, body)
-    return written_answer(request, environment, table.entity_set, _sent(row))
+    row = create_row(find_tenant(request), environment, table, body)
+    return build_written_answer(request, environment, table.entity_set, _read_sent_row(row))
 
 
 async def patch_row(request: Request) -> Response:
@@ -85,16 +92,16 @@ async def patch_row(request: Request) -> Response:
     version = row["versionnumber"] if row else None
     check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
     if row is None:
-        body = _new(request, environment, actor, body | {table.key: row_id})
+        body = _build_new_row(request, environment, actor, body | {table.key: row_id})
         _let_lag(request, environment, table, row_id)
-        row = create_row(tenant_of(request), environment, table, body)
+        row = create_row(find_tenant(request), environment, table, body)
     else:
         _require_write(table, environment, actor, row)
         if "connectionid" in body:
             _require_content(table, environment, actor, row | body)
         _let_lag(request, environment, table, row_id)
-        update_row(tenant_of(request), table, row, body)
-    return written_answer(request, environment, table.entity_set, _sent(row))
+        update_row(find_tenant(request), table, row, body)
+    return build_written_answer(request, environment, table.entity_set, _read_sent_row(row))
 
 
 async def remove_row(request: Request) -> Response:
@@ -111,24 +118,26 @@ async def remove_row(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _new(request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row) -> Row:
+def _build_new_row(
+    request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
+) -> Row:
     """The content of a new row, if the actor may add one; theirs where rows have an owner."""
     table = _table(request)
     if not table.is_user_owned:
         _require_write(table, environment, actor)
     _require_content(table, environment, actor, body)
-    owner = {"_ownerid_value": user_id_of(environment, actor.object_id)}
+    owner = {"_ownerid_value": find_user_id(environment, actor.object_id)}
     return owner | body if "_ownerid_value" in table.columns else body
 
 
 def _let_lag(
     request: Request, environment: SimulatedEnvironment, table: SimulatedTable, row_id: str
 ) -> None:
-    platform_of(request).let_row_lag(environment, table.entity_set, row_id, _now(request))
+    find_platform(request).let_row_lag(environment, table.entity_set, row_id, _now(request))
 
 
 def _now(request: Request) -> datetime:
-    return tenant_of(request).clock.now()
+    return find_tenant(request).clock.now()
 
 
 def _table(request: Request) -> SimulatedTable:
@@ -145,17 +154,17 @@ def _require_write(
     is_theirs = (
         table.is_user_owned
         and row is not None
-        and row["_ownerid_value"] == user_id_of(environment, actor.object_id)
+        and row["_ownerid_value"] == find_user_id(environment, actor.object_id)
     )
     if table.is_read_only or not (actor.is_administrator or is_theirs):
-        raise missing_privilege(actor.object_id, f"prvWrite{table.logical_name}")
+        raise build_privilege_error(actor.object_id, f"prvWrite{table.logical_name}")
 
 
 def _require_content(
     table: SimulatedTable, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> None:
     if table.entity_set == "connectionreferences":
-        with wrapped():
+        with wrap_errors():
             require_usable_connection(environment, actor, body)
 
 
@@ -166,12 +175,12 @@ def _row_id(request: Request) -> str:
 def _row(request: Request, environment: SimulatedEnvironment, table: SimulatedTable) -> Row:
     row = environment.table(table.entity_set).get(_row_id(request))
     if row is None:
-        raise missing(table.logical_name, _row_id(request))
+        raise build_missing_row_error(table.logical_name, _row_id(request))
     return row
 
 
-def _sent(row: Row) -> Row:
-    sent = wire_row(row)
+def _read_sent_row(row: Row) -> Row:
+    sent = build_wire_row(row)
     for hidden in (IS_ADMINISTRATOR, MAY_IMPERSONATE):
         sent.pop(hidden, None)
     return sent

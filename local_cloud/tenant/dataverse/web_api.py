@@ -19,18 +19,23 @@ from local_cloud.tenant.dataverse.access import (
     require_actor,
     require_right,
 )
-from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
+from local_cloud.tenant.dataverse.answers import (
+    build_row_answer,
+    build_written_answer,
+    list_answer,
+    shape_row,
+)
 from local_cloud.tenant.dataverse.batch import run_batch
-from local_cloud.tenant.dataverse.conditions import check_conditions, missing
+from local_cloud.tenant.dataverse.conditions import build_missing_row_error, check_conditions
 from local_cloud.tenant.dataverse.workflows import (
+    build_flow_row,
     create_workflow,
     delete_workflow,
-    flow_row,
     has_row,
+    list_visible_flows,
     update_workflow,
-    visible_flows,
 )
-from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.access import find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 
@@ -93,7 +98,7 @@ async def privilege_of(request: Request) -> Response:
     environment, _ = require_actor(request)
     user = environment.table("systemusers").get(_row_id(request))
     if user is None:
-        raise missing("systemuser", _row_id(request))
+        raise build_missing_row_error("systemuser", _row_id(request))
     depth = privilege_depth(user, request.path_params["privilege"])
     found = [{"Depth": depth, "BusinessUnitId": environment.org_id}] if depth else []
     return JSONResponse({"RolePrivileges": found})
@@ -102,8 +107,8 @@ async def privilege_of(request: Request) -> Response:
 async def list_workflows(request: Request) -> Response:
     """Flows with `$filter`, `$select`, `$orderby`; pages as `odata.maxpagesize` asks."""
     environment, actor = require_actor(request)
-    tenant = tenant_of(request)
-    flows = visible_flows(tenant, environment, actor)
+    tenant = find_tenant(request)
+    flows = list_visible_flows(tenant, environment, actor)
     rows = _Lazily(environment, flows)
     return list_answer(request, environment, "workflows", rows)
 
@@ -119,7 +124,7 @@ class _Lazily(Sequence[Row]):
         return len(self._flows)
 
     def __getitem__(self, place: Any) -> Any:
-        return flow_row(self._environment, self._flows[place])
+        return build_flow_row(self._environment, self._flows[place])
 
 
 async def post_workflow(request: Request) -> Response:
@@ -136,7 +141,7 @@ def _create_workflow(
     known = {row["uniquename"] for row in environment.table("solutions").values()}
     if solution and solution not in known:
         raise SimulatedPlatformError(404, "0x80040217", f"The solution '{solution}' was not found.")
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     workflow_id = create_workflow(tenant, environment, actor, body | {"solution": solution})
     if solution:
         sharing.add_to_named_solution(environment, environment.workflows[workflow_id], solution)
@@ -147,12 +152,12 @@ async def get_workflow(request: Request) -> Response:
     """One flow."""
     environment, actor = require_actor(request)
     workflow_id = _row_id(request)
-    flow = environment.shown_flow(tenant_of(request).clock.now(), workflow_id=workflow_id)
-    if flow is None or not has_row(tenant_of(request), flow):
-        raise missing("workflow", workflow_id)
+    flow = environment.shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
+    if flow is None or not has_row(find_tenant(request), flow):
+        raise build_missing_row_error("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
-    row = flow_row(environment, flow)
-    return row_answer(shaped(request, environment, "workflows", row))
+    row = build_flow_row(environment, flow)
+    return build_row_answer(shape_row(request, environment, "workflows", row))
 
 
 async def patch_workflow(request: Request) -> Response:
@@ -169,7 +174,7 @@ async def patch_workflow(request: Request) -> Response:
         if wanted_state[0] == 1:
             _turn_on_at_once(request, environment, actor, workflow_id)
     else:
-        update_workflow(tenant_of(request), environment, actor, flow, body)
+        update_workflow(find_tenant(request), environment, actor, flow, body)
     return _written(request, environment, workflow_id)
 
 
@@ -179,7 +184,7 @@ def _turn_on_at_once(
     """Turn a flow on in the call that created it; a refusal takes the flow back too."""
     flow = environment.workflows[workflow_id]
     try:
-        update_workflow(tenant_of(request), environment, actor, flow, {"statecode": 1})
+        update_workflow(find_tenant(request), environment, actor, flow, {"statecode": 1})
     except SimulatedPlatformError:
         environment.forget_flow(flow)
         raise
@@ -190,10 +195,10 @@ async def remove_workflow(request: Request) -> Response:
     environment, actor = require_actor(request)
     workflow_id = _row_id(request)
     flow = environment.workflows.get(workflow_id)
-    if flow is None or not has_row(tenant_of(request), flow):
-        raise missing("workflow", workflow_id)
+    if flow is None or not has_row(find_tenant(request), flow):
+        raise build_missing_row_error("workflow", workflow_id)
     check_conditions(request, entity="workflow", row_id=workflow_id, version=flow.version)
-    delete_workflow(tenant_of(request), environment, actor, flow)
+    delete_workflow(find_tenant(request), environment, actor, flow)
     return Response(status_code=204)
 
 
@@ -202,5 +207,5 @@ def _row_id(request: Request) -> str:
 
 
 def _written(request: Request, environment: SimulatedEnvironment, workflow_id: str) -> Response:
-    row = flow_row(environment, environment.workflows[workflow_id])
-    return written_answer(request, environment, "workflows", row)
+    row = build_flow_row(environment, environment.workflows[workflow_id])
+    return build_written_answer(request, environment, "workflows", row)

@@ -13,13 +13,13 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.access import (
     Actor,
-    missing_privilege,
-    object_id_of,
+    build_privilege_error,
+    find_object_id,
+    find_user_id,
     require_right,
-    user_id_of,
 )
 from local_cloud.tenant.dataverse.connection_references import with_connection_names
-from local_cloud.tenant.dataverse.rows import whole_seconds
+from local_cloud.tenant.dataverse.rows import format_whole_seconds
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
@@ -34,10 +34,10 @@ from local_cloud.tenant.flows.lifecycle import (
     turn_on,
 )
 from local_cloud.tenant.flows.saves import (
-    harmful_when_refused,
     require_savable,
     require_savable_again,
-    undone_when_refused,
+    stop_flow_when_refused,
+    undo_when_refused,
 )
 
 _STATE = {SimulatedFlowState.STARTED: 1, SimulatedFlowState.SUSPENDED: 2}
@@ -60,7 +60,7 @@ _WRITABLE = frozenset(
 )
 
 
-def flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
+def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
     """A flow as a row of `workflows`."""
     return {
         "@odata.etag": f'W/"{flow.version}"',
@@ -76,13 +76,13 @@ def flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
         "modernflowtype": flow.modern_type,
         "ismanaged": flow.is_managed,
         "clientdata": flow.client_data,
-        "createdon": whole_seconds(flow.created),
-        "modifiedon": whole_seconds(flow.modified),
+        "createdon": format_whole_seconds(flow.created),
+        "modifiedon": format_whole_seconds(flow.modified),
         "versionnumber": flow.version,
-        "_ownerid_value": user_id_of(environment, flow.owner),
-        "_createdby_value": user_id_of(environment, flow.created_by),
-        "_createdonbehalfby_value": user_id_of(environment, flow.created_on_behalf_by),
-        "_modifiedby_value": user_id_of(environment, flow.modified_by),
+        "_ownerid_value": find_user_id(environment, flow.owner),
+        "_createdby_value": find_user_id(environment, flow.created_by),
+        "_createdonbehalfby_value": find_user_id(environment, flow.created_on_behalf_by),
+        "_modifiedby_value": find_user_id(environment, flow.modified_by),
     }
 
 
@@ -91,7 +91,9 @@ def has_row(tenant: Tenant, flow: Flow) -> bool:
     return flow.is_in_solution or tenant.part(PowerPlatform).assumptions.my_flows_have_rows
 
 
-def visible_flows(tenant: Tenant, environment: SimulatedEnvironment, actor: Actor) -> list[Flow]:
+def list_visible_flows(
+    tenant: Tenant, environment: SimulatedEnvironment, actor: Actor
+) -> list[Flow]:
     """Flows that have a row and that the actor may read, in the order of creation."""
     return [
         flow
@@ -122,16 +124,16 @@ def create_workflow(
             412, "0x80040237", "A record with matching key values already exists."
         )
     client_data = str(body.get("clientdata") or "")
-    with wrapped():
+    with wrap_errors():
         require_savable(tenant.part(PowerPlatform).assumptions, client_data)
-        client_data = _stored(tenant, environment, client_data)
+        client_data = _format_stored_definition(tenant, environment, client_data)
         create(
             tenant,
             environment,
             NewFlow(
                 display_name=str(body.get("name") or ""),
                 client_data=client_data,
-                owner=_owner(environment, body) or actor.object_id,
+                owner=_find_owner(environment, body) or actor.object_id,
                 on_behalf_by=actor.on_behalf_by,
                 workflow_entity_id=workflow_id,
                 description=str(body.get("description") or ""),
@@ -152,10 +154,10 @@ def update_workflow(
     assumptions = tenant.part(PowerPlatform).assumptions
     tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     is_save = "clientdata" in body
-    harm = harmful_when_refused(assumptions, flow) if is_save else nullcontext()
-    with wrapped():
+    harm = stop_flow_when_refused(assumptions, flow) if is_save else nullcontext()
+    with wrap_errors():
         require_writable(tenant, environment)
-        with harm, undone_when_refused(flow):
+        with harm, undo_when_refused(flow):
             _change(tenant, environment, actor, flow, body)
     flow.modern_type = body.get("modernflowtype", flow.modern_type)
     flow.touch(actor.object_id, tenant.clock.now())
@@ -168,7 +170,7 @@ def _change(
         _save(tenant, environment, flow, str(body["clientdata"]))
     flow.display_name = body.get("name", flow.display_name)
     flow.description = body.get("description") or flow.description
-    flow.owner = _owner(environment, body) or flow.owner
+    flow.owner = _find_owner(environment, body) or flow.owner
     _change_state(tenant, environment, actor, flow, body.get("statecode"))
     if "clientdata" in body and flow.state == SimulatedFlowState.STARTED:
         require_connections(environment, flow, _seen_by_flow_service(tenant, actor))
@@ -177,7 +179,7 @@ def _change(
 def _save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
     assumptions = tenant.part(PowerPlatform).assumptions
     require_savable_again(assumptions, flow, client_data, tenant.clock.now())
-    save(tenant, environment, flow, _stored(tenant, environment, client_data))
+    save(tenant, environment, flow, _format_stored_definition(tenant, environment, client_data))
 
 
 def _change_state(
@@ -204,13 +206,15 @@ def delete_workflow(
     """Delete a flow."""
     require_right(flow, actor, to_write=True)
     if flow.is_managed:
-        raise missing_privilege(actor.object_id, "prvDeleteWorkflow")
+        raise build_privilege_error(actor.object_id, "prvDeleteWorkflow")
     tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
-    with wrapped():
+    with wrap_errors():
         delete(tenant, environment, flow)
 
 
-def _stored(tenant: Tenant, environment: SimulatedEnvironment, client_data: str) -> str:
+def _format_stored_definition(
+    tenant: Tenant, environment: SimulatedEnvironment, client_data: str
+) -> str:
     """What is stored of a definition."""
     if tenant.part(PowerPlatform).assumptions.saves_name_connections:
         return with_connection_names(environment, client_data)
@@ -234,15 +238,15 @@ def _require_short_name(tenant: Tenant, body: Row) -> None:
         raise SimulatedPlatformError(400, "0x80044331", message)
 
 
-def _owner(environment: SimulatedEnvironment, body: dict[str, Any]) -> str | None:
+def _find_owner(environment: SimulatedEnvironment, body: dict[str, Any]) -> str | None:
     reference = body.get("ownerid@odata.bind")
     if reference is None:
         return None
-    return object_id_of(environment, str(reference).rpartition("(")[2].rstrip(")"))
+    return find_object_id(environment, str(reference).rpartition("(")[2].rstrip(")"))
 
 
 @contextmanager
-def wrapped() -> Iterator[None]:
+def wrap_errors() -> Iterator[None]:
     """Wrap the flow service's refusals; a migrating environment's stays as it is.
 
     See platform.md#blocked-writes.

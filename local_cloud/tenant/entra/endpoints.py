@@ -13,7 +13,7 @@ from starlette.routing import Route
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import LIFETIME, SimulatedCaller
 from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
-from local_cloud.tenant.entra.sign_in import Codes, claims_for_application, sign_in_routes
+from local_cloud.tenant.entra.sign_in import Codes, build_application_claims, sign_in_routes
 
 HOSTS = ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com")
 
@@ -103,13 +103,13 @@ async def issue_token(request: Request) -> Response:
     form = await _read_form(request)
     match form.get("grant_type"):
         case "client_credentials":
-            return _for_application(request, form)
+            return _answer_application(request, form)
         case "refresh_token":
-            return _for_refresh_token(request, form)
+            return _answer_refresh_token(request, form)
         case "urn:ietf:params:oauth:grant-type:device_code" | "device_code":
-            return _for_device_code(request, form)
+            return _answer_device_code(request, form)
         case "authorization_code":
-            return _for_code(request, form)
+            return _answer_authorization_code(request, form)
         case other:
             return _refuse("unsupported_grant_type", f"AADSTS70003: grant '{other}' is unknown.")
 
@@ -118,7 +118,7 @@ async def _read_form(request: Request) -> dict[str, str]:
     return dict(parse_qsl((await request.body()).decode()))
 
 
-def _for_application(request: Request, form: dict[str, str]) -> Response:
+def _answer_application(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     client = tenant.part(Directory).client(form.get("client_id", ""))
     if client is None:
@@ -129,18 +129,18 @@ def _for_application(request: Request, form: dict[str, str]) -> Response:
         client.secret, form.get("client_secret", "")
     ):
         return _refuse("invalid_client", "AADSTS7000215: Invalid client secret provided.", 401)
-    audience = audience_of(form.get("scope", ""))
-    token = application_token(tenant, client.object_id, audience)
+    audience = parse_audience(form.get("scope", ""))
+    token = issue_application_token(tenant, client.object_id, audience)
     return JSONResponse(
         {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME}
         | {"access_token": token}
     )
 
 
-def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
+def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> str:
     """An app-only token for an application of the directory."""
     directory = tenant.part(Directory)
-    if claims := claims_for_application(directory, object_id, audience):
+    if claims := build_application_claims(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
         return tenant.tokens.issue_for_others(claims | {"azp": client_id})
     caller = SimulatedCaller(
@@ -153,10 +153,10 @@ def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
     return tenant.tokens.issue(caller)
 
 
-def user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
+def issue_user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
     """A token on behalf of a person."""
     directory = tenant.part(Directory)
-    if claims := claims_for_application(directory, object_id, audience):
+    if claims := build_application_claims(directory, object_id, audience):
         return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
     user = directory.principals.get(object_id)
     caller = SimulatedCaller(
@@ -171,15 +171,15 @@ def user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "
     return tenant.tokens.issue(caller)
 
 
-def _for_refresh_token(request: Request, form: dict[str, str]) -> Response:
+def _answer_refresh_token(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     found = tenant.tokens.redeem_refresh_token(form.get("refresh_token", ""))
     if found is None or found[1] != form.get("client_id"):
         return _refuse("invalid_grant", "AADSTS700082: The refresh token has expired.")
-    return _delegated(tenant, found[0], form)
+    return _answer_delegated(tenant, found[0], form)
 
 
-def _for_device_code(request: Request, form: dict[str, str]) -> Response:
+def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     started = _device_codes(request).pop(form.get("device_code", ""), None)
     directory = tenant.part(Directory)
@@ -187,10 +187,10 @@ def _for_device_code(request: Request, form: dict[str, str]) -> Response:
     user = directory.device_code_users.get(client_id, directory.device_code_user)
     if started is None or user is None:
         return _refuse("expired_token", "AADSTS70019: Verification code expired.")
-    return _delegated(tenant, user, {"scope": started[1], **form})
+    return _answer_delegated(tenant, user, {"scope": started[1], **form})
 
 
-def _for_code(request: Request, form: dict[str, str]) -> Response:
+def _answer_authorization_code(request: Request, form: dict[str, str]) -> Response:
     """Of whoever was sent back with a code, for the application that they were sent to."""
     tenant: Tenant = request.app.state.tenant
     directory = tenant.part(Directory)
@@ -201,7 +201,7 @@ def _for_code(request: Request, form: dict[str, str]) -> Response:
         return _refuse("invalid_grant", "AADSTS70008: The authorization code has expired.")
     if not _is_trusted(tenant, client, form.get("client_assertion", "")):
         return _refuse("invalid_client", "AADSTS7000218: The client_assertion is missing.", 401)
-    return _delegated(tenant, granted.object_id, {"scope": granted.scope, **form})
+    return _answer_delegated(tenant, granted.object_id, {"scope": granted.scope, **form})
 
 
 def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> bool:
@@ -213,7 +213,7 @@ def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> b
     return caller.audience == EXCHANGE and caller.object_id in client.federated_identities
 
 
-def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response:
+def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response:
     directory, client_id = tenant.part(Directory), form.get("client_id", "")
     user = directory.principals.get(object_id)
     if user is None or user.type != PrincipalType.USER:
@@ -228,12 +228,12 @@ def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response
         "preferred_username": user.upn,
         "name": user.name,
     }
-    claims |= claims_for_application(directory, object_id, client_id)
+    claims |= build_application_claims(directory, object_id, client_id)
     answer: dict[str, Any] = {
         "token_type": "Bearer",
         "scope": scope,
         "expires_in": LIFETIME,
-        "access_token": user_token(tenant, object_id, audience_of(scope), client_id),
+        "access_token": issue_user_token(tenant, object_id, parse_audience(scope), client_id),
         "refresh_token": tenant.tokens.remember_refresh_token(object_id, client_id),
         "id_token": tenant.tokens.issue_for_others(claims),
         "client_info": _client_info(object_id, directory.tenant_id),
@@ -241,7 +241,7 @@ def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response
     return JSONResponse(answer)
 
 
-def audience_of(scope: str) -> str:
+def parse_audience(scope: str) -> str:
     """The audience that a scope asks for: `https://host//.default` keeps one of its slashes."""
     for part in scope.split():
         if "://" in part or part.endswith("/.default"):

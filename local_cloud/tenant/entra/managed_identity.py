@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import LIFETIME
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.entra.endpoints import application_token
+from local_cloud.tenant.entra.endpoints import issue_application_token
 
 
 async def issue_identity_token(request: Request) -> Response:
@@ -28,7 +28,7 @@ async def issue_identity_token(request: Request) -> Response:
         return _refuse(400, "'resource' is missing.")
     return JSONResponse(
         {
-            "access_token": application_token(tenant, identity.object_id, resource),
+            "access_token": issue_application_token(tenant, identity.object_id, resource),
             "expires_on": str(int(time.time()) + LIFETIME),
             "resource": resource,
             "token_type": "Bearer",

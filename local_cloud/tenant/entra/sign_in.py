@@ -91,7 +91,7 @@ async def authorize(request: Request) -> Response:
     return RedirectResponse(f"{redirect_uri}?{urlencode(answer)}", 302)
 
 
-def claims_for_application(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
+def build_application_claims(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
     """Claims of a token that an application of the directory takes (v2.0); none for any other."""
     client = directory.client(audience.removeprefix("api://"))
     if client is None:

@@ -27,15 +27,15 @@ FLOW_AUDIENCES = (
 )
 
 
-def tenant_of(request: Request) -> Tenant:
+def find_tenant(request: Request) -> Tenant:
     """The tenant that a request reached."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
 
-def platform_of(request: Request) -> PowerPlatform:
+def find_platform(request: Request) -> PowerPlatform:
     """The Power Platform that a request reached."""
-    return tenant_of(request).part(PowerPlatform)
+    return find_tenant(request).part(PowerPlatform)
 
 
 def require_bap_caller(request: Request) -> SimulatedCaller:
@@ -48,7 +48,7 @@ def require_bap_caller(request: Request) -> SimulatedCaller:
 def require_bap_admin(request: Request) -> SimulatedCaller:
     """The caller of BAP, who must be a Power Platform administrator."""
     caller = require_bap_caller(request)
-    if not tenant_of(request).part(Directory).is_admin(caller):
+    if not find_tenant(request).part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
         raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
     return caller
@@ -59,11 +59,11 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
     caller = require_token(request, *FLOW_AUDIENCES)
     _require_api_version(request)
     operation = f"flow_service.{request.scope['route'].name}"
-    if not caller.is_delegated and operation in platform_of(request).assumptions.delegated_only:
+    if not caller.is_delegated and operation in find_platform(request).assumptions.delegated_only:
         message = f"The operation '{operation}' is not available to application tokens."
         raise SimulatedPlatformError(403, "ApplicationTokenNotSupported", message)
-    if is_admin_scope(request) and not tenant_of(request).part(Directory).is_admin(caller):
-        raise environment_denied(request.path_params.get("environment", ""))
+    if is_admin_scope(request) and not find_tenant(request).part(Directory).is_admin(caller):
+        raise build_environment_denied(request.path_params.get("environment", ""))
     return caller
 
 
@@ -72,13 +72,15 @@ def is_admin_scope(request: Request) -> bool:
     return "/scopes/admin/" in request.url.path.lower()
 
 
-def environments_of(request: Request, caller: SimulatedCaller) -> list[SimulatedEnvironment]:
+def find_visible_environments(
+    request: Request, caller: SimulatedCaller
+) -> list[SimulatedEnvironment]:
     """The environments that a caller is a member of, as makers' lists have them."""
-    everything = platform_of(request).environments.values()
+    everything = find_platform(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
 
-def environment_named(
+def find_environment(
     name: str, environments: list[SimulatedEnvironment]
 ) -> SimulatedEnvironment | None:
     """An environment by its name or as `~default`; None for none."""
@@ -93,13 +95,13 @@ def environment_named(
 
 def require_environment(request: Request) -> SimulatedEnvironment:
     """The environment that a path names, as it is now; 403 for an unknown one, as for no rights."""
-    platform = platform_of(request)
+    platform = find_platform(request)
     name = request.path_params["environment"]
     environment = platform.environments.get(name) or platform.environments.get(name.lower())
     if environment is None:
-        raise environment_denied(name)
+        raise build_environment_denied(name)
     require_region(request, environment)
-    settle_operation(platform, environment, tenant_of(request).clock.now())
+    settle_operation(platform, environment, find_tenant(request).clock.now())
     return environment
 
 
@@ -109,8 +111,8 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
     if host == flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
         return  # BAP's hosts answer for every region
     if host != GLOBAL_FLOW_HOST:
-        raise environment_denied(environment.id)
-    if environment.location in platform_of(request).assumptions.global_flow_host_refuses:
+        raise build_environment_denied(environment.id)
+    if environment.location in find_platform(request).assumptions.global_flow_host_refuses:
         text = f"Cannot determine macro region for location '{environment.location}'"
         inner = SimulatedPlatformError(400, "MacroRegionDerivationFailed", text)
         message = f"The request to Azure Resource Manager failed: '{json.dumps(inner.body())}'."
@@ -124,8 +126,8 @@ def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEn
     """
     environment = require_environment(request)
     name = _name(request)
-    flow = _found(request, caller, environment.flows.get(name), name)
-    platform_of(request).let_reads_lag(environment, flow, tenant_of(request).clock.now())
+    flow = _require_flow(request, caller, environment.flows.get(name), name)
+    find_platform(request).let_reads_lag(environment, flow, find_tenant(request).clock.now())
     return environment, flow
 
 
@@ -133,9 +135,9 @@ def require_shown_flow(
     request: Request, caller: SimulatedCaller, name: str | None = None
 ) -> tuple[SimulatedEnvironment, Flow]:
     """The flow of a name (by default the path's) as reads show it, to the same people."""
-    environment, now = require_environment(request), tenant_of(request).clock.now()
+    environment, now = require_environment(request), find_tenant(request).clock.now()
     name = name.lower() if name else _name(request)
-    return environment, _found(request, caller, environment.shown_flow(now, name=name), name)
+    return environment, _require_flow(request, caller, environment.shown_flow(now, name=name), name)
 
 
 def _name(request: Request) -> str:
@@ -143,11 +145,11 @@ def _name(request: Request) -> str:
     return name
 
 
-def _found(request: Request, caller: SimulatedCaller, flow: Flow | None, name: str) -> Flow:
+def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, name: str) -> Flow:
     if not is_admin_scope(request):
         _require_editor(request, caller, flow, name)
     if flow is None or flow.state == SimulatedFlowState.DELETED:
-        raise flow_not_found(name)
+        raise build_flow_not_found(name)
     return flow
 
 
@@ -161,7 +163,7 @@ def _require_editor(
         raise SimulatedPlatformError(403, "InsufficientCdsPermissions", message)
     now = environment.workflows.get(flow.workflow_entity_id, flow) if flow else None
     is_shared = now is not None and caller.object_id in now.rights
-    is_heard = platform_of(request).assumptions.shares_let_people_ask or not is_shared
+    is_heard = find_platform(request).assumptions.shares_let_people_ask or not is_shared
     if now is None or not is_heard or not now.may_be_edited_by(caller.object_id):
         message = (
             f"The caller with object id '{caller.object_id}' does not have permission for "
@@ -170,12 +172,12 @@ def _require_editor(
         raise SimulatedPlatformError(403, "ConnectionAuthorizationFailed", message)
 
 
-def flow_not_found(name: str) -> SimulatedPlatformError:
+def build_flow_not_found(name: str) -> SimulatedPlatformError:
     """The flow service's answer to no flow."""
     return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 
-def environment_denied(name: str) -> SimulatedPlatformError:
+def build_environment_denied(name: str) -> SimulatedPlatformError:
     """The flow service's answer to no rights and to no environment alike."""
     message = f"Access to the environment '{name}' is denied."
     return SimulatedPlatformError(403, "EnvironmentAccessDenied", message)

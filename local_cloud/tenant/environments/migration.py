@@ -22,7 +22,7 @@ def stays_by_itself(flow: Flow) -> bool:
     return flow.is_held_back or flow.facts().never_migrates(in_solution=flow.is_in_solution)
 
 
-def held_back(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
+def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
     """Dataverse ids of the flows that cannot migrate: those above, and all their parents.
 
     A flow that is under the customer's key holds nobody back.
@@ -76,7 +76,7 @@ def start_migration(
     platform: PowerPlatform, environment: SimulatedEnvironment, linked: datetime, seconds: float
 ) -> None:
     """Give each flow that can migrate its moment, spread evenly over the migration's length."""
-    stay = held_back(environment, platform.assumptions)
+    stay = list_held_back_flows(environment, platform.assumptions)
     moving = [
         flow
         for flow in environment.order
@@ -93,7 +93,7 @@ def start_migration(
 
 
 @contextmanager
-def releasing(
+def release_after(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
     """Let the flows move that what is done inside no longer holds back, with their parents."""
@@ -101,9 +101,9 @@ def releasing(
     if not has_key or not platform.assumptions.edited_flows_migrate:
         yield
         return
-    before = held_back(environment, platform.assumptions)
+    before = list_held_back_flows(environment, platform.assumptions)
     yield
-    for workflow_id in before - held_back(environment, platform.assumptions):
+    for workflow_id in before - list_held_back_flows(environment, platform.assumptions):
         flow = environment.workflows[workflow_id]
         flow.protected_since = flow.protected_since or now
 
@@ -133,5 +133,5 @@ def report(
     ]
     if not only_stuck:
         return listed
-    stay = held_back(environment, assumptions)
+    stay = list_held_back_flows(environment, assumptions)
     return [flow for flow in listed if flow.workflow_entity_id in stay]

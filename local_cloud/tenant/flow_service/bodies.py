@@ -6,7 +6,7 @@ See platform.md#flow-lists, #flow-runs.
 import json
 from typing import Any
 
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
@@ -14,21 +14,23 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.environments.flow_facts import parse_client_data
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.saves import in_runtime_shape
+from local_cloud.tenant.flows.saves import convert_to_runtime_shape
 from local_cloud.tenant.flows.trigger_urls import callback
 
 PROVIDER = "/providers/Microsoft.ProcessSimple"
 _APIS = "/providers/Microsoft.PowerApps/apis"
 
 
-def lean_item(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
+def build_lean_item(
+    tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
+) -> dict[str, Any]:
     """A flow as administrators' lists have it: no definition, an empty summary."""
     properties: dict[str, Any] = {
         "apiId": f"{_APIS}/shared_logicflows",
         "displayName": flow.display_name,
         "state": flow.state,
-        "createdTime": iso(flow.created),
-        "lastModifiedTime": iso(flow.modified),
+        "createdTime": format_time(flow.created),
+        "lastModifiedTime": format_time(flow.modified),
         "flowSuspensionReason": flow.suspension_reason,
         "environment": {
             "name": environment.id,
@@ -55,12 +57,14 @@ def lean_item(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> 
     }
 
 
-def full_body(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
+def build_full_body(
+    tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
+) -> dict[str, Any]:
     """A flow with its definition."""
-    body = lean_item(tenant, environment, flow)
+    body = build_lean_item(tenant, environment, flow)
     saved, facts = flow.properties(), flow.facts()
     if tenant.part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
-        in_runtime_shape(saved["definition"])
+        convert_to_runtime_shape(saved["definition"])
     trigger = {"type": facts.trigger_type} | (
         {"kind": facts.trigger_kind} if facts.trigger_kind else {}
     )
@@ -68,7 +72,7 @@ def full_body(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> 
         "userType": "Owner",
         "definition": saved["definition"],
         "connectionReferences": {
-            key: _connection_out(key, reference)
+            key: _build_connection(key, reference)
             for key, reference in (saved.get("connectionReferences") or {}).items()
         },
         "definitionSummary": {
@@ -105,7 +109,7 @@ def license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
     return {"performanceProfile": {"throttles": {"mode": mode}}} | name
 
 
-def _connection_out(key: str, reference: dict[str, Any]) -> dict[str, Any]:
+def _build_connection(key: str, reference: dict[str, Any]) -> dict[str, Any]:
     connection = reference.get("connection") or {}
     api = (reference.get("api") or {}).get("name") or key
     out = {
@@ -158,15 +162,15 @@ def run_body(
     now = tenant.clock.now()
     status = run.status(now)
     properties: dict[str, Any] = {
-        "startTime": iso(run.started),
+        "startTime": format_time(run.started),
         "status": status,
         "correlation": {"clientTrackingId": run.client_tracking_id},
         "isAborted": False,
         "trigger": {
             "name": run.trigger_name,
             "status": "Succeeded",
-            "startTime": iso(run.started),
-            "endTime": iso(run.started),
+            "startTime": format_time(run.started),
+            "endTime": format_time(run.started),
             "originHistoryName": run.name,
         },
     }
@@ -175,7 +179,7 @@ def run_body(
         uri = f"{host}/workflows/{flow.workflow_id}/runs/{run.name}/contents/TriggerInputs"
         properties["trigger"]["inputsLink"] = {"uri": f"{uri}?api-version=2016-06-01"}
     if status != "Running":
-        properties |= {"endTime": iso(run.ends), "code": status}
+        properties |= {"endTime": format_time(run.ends), "code": status}
         if run.error:
             properties["error"] = run.error
     return {

@@ -5,13 +5,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.clock import format_time
+from local_cloud.tenant.core.paging import page, parse_top
 from local_cloud.tenant.environments.access import (
-    environment_denied,
-    environment_named,
-    environments_of,
-    platform_of,
+    build_environment_denied,
+    find_environment,
+    find_platform,
+    find_visible_environments,
     require_flow_caller,
     require_region,
 )
@@ -22,8 +22,8 @@ from local_cloud.tenant.flow_service.bodies import PROVIDER
 
 async def list_environments(request: Request) -> Response:
     """The environments that the caller is a member of."""
-    mine = environments_of(request, require_flow_caller(request))
-    size = top(request, platform_of(request).assumptions.environment_page)
+    mine = find_visible_environments(request, require_flow_caller(request))
+    size = parse_top(request, find_platform(request).assumptions.environment_page)
     chosen, next_link = page(request, mine, size)
     value = [_body(each) for each in chosen]
     return JSONResponse({"value": value} | ({"nextLink": next_link} if next_link else {}))
@@ -32,10 +32,10 @@ async def list_environments(request: Request) -> Response:
 async def get_environment(request: Request) -> Response:
     """One of them; `~default` is the tenant's own."""
     name = request.path_params["environment"]
-    mine = environments_of(request, require_flow_caller(request))
-    environment = environment_named(name, mine)
+    mine = find_visible_environments(request, require_flow_caller(request))
+    environment = find_environment(name, mine)
     if environment is None:
-        raise environment_denied(name)
+        raise build_environment_denied(name)
     require_region(request, environment)
     return JSONResponse(_body(environment))
 
@@ -48,7 +48,7 @@ def _body(environment: SimulatedEnvironment) -> dict[str, Any]:
         "id": f"{PROVIDER}/environments/{environment.id}",
         "properties": {
             "displayName": environment.display_name,
-            "createdTime": iso(environment.created),
+            "createdTime": format_time(environment.created),
             "createdBy": {"id": "SYSTEM", "displayName": "SYSTEM", "type": "NotSpecified"},
             "provisioningState": "Succeeded",
             "creationType": "DefaultTenant" if environment.is_default else "User",

@@ -12,24 +12,24 @@ from starlette.responses import JSONResponse, Response
 from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.core.tokens import SimulatedCaller
 from local_cloud.tenant.environments.access import (
-    flow_not_found,
+    build_flow_not_found,
+    find_platform,
+    find_tenant,
     is_admin_scope,
-    platform_of,
     require_environment,
     require_flow,
     require_flow_caller,
     require_shown_flow,
-    tenant_of,
 )
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
-from local_cloud.tenant.environments.migration import releasing
+from local_cloud.tenant.environments.migration import release_after
 from local_cloud.tenant.environments.solutions import add_to_solution
 from local_cloud.tenant.flow_service.bodies import (
     api_definition,
+    build_full_body,
+    build_lean_item,
     client_data_of,
-    full_body,
-    lean_item,
     license_data,
 )
 from local_cloud.tenant.flows.lifecycle import (
@@ -44,10 +44,10 @@ from local_cloud.tenant.flows.lifecycle import (
     turn_on,
 )
 from local_cloud.tenant.flows.saves import (
-    harmful_when_refused,
     require_reference_hosts,
     require_savable_again,
-    undone_when_refused,
+    stop_flow_when_refused,
+    undo_when_refused,
     with_stamp,
 )
 
@@ -73,22 +73,22 @@ async def get_flow(request: Request) -> Response:
     """A flow with its definition."""
     caller = require_flow_caller(request)
     environment, flow = require_shown_flow(request, caller)
-    assumptions = platform_of(request).assumptions
+    assumptions = find_platform(request).assumptions
     known = environment.workflows.get(flow.workflow_entity_id, flow)
     is_stranger = is_admin_scope(request) and known.role_of(caller.object_id) is None
     if is_stranger and assumptions.definitions_hidden_from_administrators:
-        return JSONResponse(lean_item(tenant_of(request), environment, flow))
-    body = full_body(tenant_of(request), environment, flow)
-    expanded = _expanded(request)
+        return JSONResponse(build_lean_item(find_tenant(request), environment, flow))
+    body = build_full_body(find_tenant(request), environment, flow)
+    expanded = _parse_expand(request)
     if "properties.licensedata" in expanded:
-        body["properties"]["licenseData"] = license_data(tenant_of(request), flow)
+        body["properties"]["licenseData"] = license_data(find_tenant(request), flow)
     if "properties.connectionreferences.apidefinition" in expanded:
         for reference in body["properties"]["connectionReferences"].values():
             reference["apiDefinition"] = api_definition(reference)
     return JSONResponse(body)
 
 
-def _expanded(request: Request) -> set[str]:
+def _parse_expand(request: Request) -> set[str]:
     asked = set(filter(None, request.query_params.get("$expand", "").lower().split(",")))
     if unknown := asked - _EXPANSIONS:
         message = f"The query option '$expand' has the invalid value '{min(unknown)}'."
@@ -99,11 +99,11 @@ def _expanded(request: Request) -> set[str]:
 async def create_flow(request: Request) -> Response:
     """Create a flow that the caller owns. Not repeatable: each call makes another one."""
     caller = require_flow_caller(request)
-    tenant, environment = tenant_of(request), require_environment(request)
+    tenant, environment = find_tenant(request), require_environment(request)
     properties = (await request.json())["properties"]
     is_in_solution = _goes_into_solution(environment)
     client_data, stamp = client_data_of(properties), ""
-    if platform_of(request).assumptions.creates_stamp_references and not is_in_solution:
+    if find_platform(request).assumptions.creates_stamp_references and not is_in_solution:
         client_data, stamp = with_stamp(client_data, _logical_names(environment))
     flow = create(
         tenant,
@@ -124,7 +124,7 @@ async def create_flow(request: Request) -> Response:
     except SimulatedPlatformError:
         environment.forget_flow(flow)
         raise
-    return JSONResponse(full_body(tenant, environment, flow), 201)
+    return JSONResponse(build_full_body(tenant, environment, flow), 201)
 
 
 def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
@@ -133,7 +133,7 @@ def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow
     See platform.md#premium-licences.
     """
     try:
-        turn_on(tenant_of(request), environment, flow, flow.owner)
+        turn_on(find_tenant(request), environment, flow, flow.owner)
     except SimulatedPlatformError as error:
         if error.code != "MissingAdequateQuotaPolicy":
             raise
@@ -156,10 +156,10 @@ async def update_flow(request: Request) -> Response:
     """Change a flow's definition, name or state."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     properties: dict[str, Any] = (await request.json()).get("properties") or {}
     if "definition" in properties:
-        with harmful_when_refused(platform_of(request).assumptions, flow):
+        with stop_flow_when_refused(find_platform(request).assumptions, flow):
             _save(request, environment, flow, caller.object_id, client_data_of(properties))
     flow.display_name = properties.get("displayName", flow.display_name)
     if properties.get("state") == SimulatedFlowState.STARTED:
@@ -167,7 +167,7 @@ async def update_flow(request: Request) -> Response:
     elif properties.get("state") == SimulatedFlowState.STOPPED:
         turn_off(tenant, environment, flow)
     flow.touch(caller.object_id, tenant.clock.now())
-    return JSONResponse(full_body(tenant, environment, flow))
+    return JSONResponse(build_full_body(tenant, environment, flow))
 
 
 def _save(
@@ -177,12 +177,12 @@ def _save(
 
     See platform.md#connector-shapes.
     """
-    tenant, assumptions = tenant_of(request), platform_of(request).assumptions
+    tenant, assumptions = find_tenant(request), find_platform(request).assumptions
     require_writable(tenant, environment)
     if flow.is_in_solution:
         require_reference_hosts(client_data)
     require_savable_again(assumptions, flow, client_data, tenant.clock.now())
-    with undone_when_refused(flow):
+    with undo_when_refused(flow):
         save(tenant, environment, flow, client_data)
         if flow.state == SimulatedFlowState.STARTED:
             require_connections(environment, flow, caller)
@@ -191,19 +191,19 @@ def _save(
 async def delete_flow(request: Request) -> Response:
     """Delete a flow; it can be restored for 21 days."""
     environment, flow = require_flow(request, require_flow_caller(request))
-    delete(tenant_of(request), environment, flow)
+    delete(find_tenant(request), environment, flow)
     return Response(status_code=204)
 
 
 async def restore_flow(request: Request) -> Response:
     """Take a flow out of the recycle bin, off."""
-    caller, now = require_flow_caller(request), tenant_of(request).clock.now()
+    caller, now = require_flow_caller(request), find_tenant(request).clock.now()
     environment = require_environment(request)
     flow = environment.flows.get(request.path_params["flow"].lower())
     is_binned = flow is not None and flow.state == SimulatedFlowState.DELETED
     if flow is None or not is_binned or now >= flow.modified + _RECYCLE_BIN:
         raise SimulatedPlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
-    platform_of(request).let_reads_lag(environment, flow, now)
+    find_platform(request).let_reads_lag(environment, flow, now)
     environment.restore_flow(flow)
     flow.touch(caller.object_id, now)
     return Response(status_code=200)
@@ -214,14 +214,14 @@ async def start_flow(request: Request) -> Response:
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     require_published(flow)
-    turn_on(tenant_of(request), environment, flow, caller.object_id)
+    turn_on(find_tenant(request), environment, flow, caller.object_id)
     return Response(status_code=200)
 
 
 async def stop_flow(request: Request) -> Response:
     """Turn a flow off."""
     environment, flow = require_flow(request, require_flow_caller(request))
-    turn_off(tenant_of(request), environment, flow)
+    turn_off(find_tenant(request), environment, flow)
     return Response(status_code=200)
 
 
@@ -239,11 +239,11 @@ async def move_into_solution(request: Request) -> Response:
         message = f"At most {_BATCH} flows can be migrated in one call."
         raise SimulatedPlatformError(400, "InvalidRequestContent", message)
     flows = [_to_be_moved(request, environment, caller, str(name)) for name in names]
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     require_writable(tenant, environment)
-    with releasing(platform_of(request), environment, tenant.clock.now()):
+    with release_after(find_platform(request), environment, tenant.clock.now()):
         for flow in flows:
-            platform_of(request).let_reads_lag(environment, flow, tenant.clock.now())
+            find_platform(request).let_reads_lag(environment, flow, tenant.clock.now())
             flow.is_in_solution = True
             if solution is not None:
                 add_to_solution(environment, flow, solution)
@@ -263,7 +263,7 @@ def _to_be_moved(
 ) -> Flow:
     flow = environment.flows.get(name.lower())
     if flow is None or flow.state == SimulatedFlowState.DELETED:
-        raise flow_not_found(name)
+        raise build_flow_not_found(name)
     if not is_admin_scope(request) and not flow.may_be_edited_by(caller.object_id):
-        raise flow_not_found(name)
+        raise build_flow_not_found(name)
     return flow

@@ -9,18 +9,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.paging import page, parse_top
 from local_cloud.tenant.core.platform_error import InvalidQueryError
 from local_cloud.tenant.environments.access import (
-    platform_of,
+    find_platform,
+    find_tenant,
     require_environment,
     require_flow_caller,
-    tenant_of,
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import report
-from local_cloud.tenant.flow_service.bodies import full_body, lean_item
+from local_cloud.tenant.flow_service.bodies import build_full_body, build_lean_item
 from local_cloud.tenant.flows.trigger_urls import callback
 
 
@@ -28,16 +28,16 @@ async def list_flows(request: Request) -> Response:
     """The flows of an environment, lean, for an administrator; those of solutions if asked for."""
     require_flow_caller(request)
     environment = require_environment(request)
-    included = _words(request, "include", "softDeletedFlows", "includeSolutionCloudFlows")
-    excluded = _words(request, "exclude", "excludeSolutionCloudFlows")
+    included = _split_words(request, "include", "softDeletedFlows", "includeSolutionCloudFlows")
+    excluded = _split_words(request, "exclude", "excludeSolutionCloudFlows")
     flows = [
         flow
-        for flow in environment.shown_flows(tenant_of(request).clock.now())
+        for flow in environment.shown_flows(find_tenant(request).clock.now())
         if (flow.state != SimulatedFlowState.DELETED or "softDeletedFlows" in included)
         and (not flow.is_in_solution or "includeSolutionCloudFlows" in included)
         and not (flow.is_in_solution and "excludeSolutionCloudFlows" in excluded)
     ]
-    return _lean_page(request, environment, flows, platform_of(request).assumptions.flow_page)
+    return _lean_page(request, environment, flows, find_platform(request).assumptions.flow_page)
 
 
 async def list_own_flows(request: Request) -> Response:
@@ -47,25 +47,25 @@ async def list_own_flows(request: Request) -> Response:
     are shared with nobody, `search('team')`: what is shared, by the caller or with it.
     """
     caller = require_flow_caller(request)
-    environment, tenant = require_environment(request), tenant_of(request)
-    size = top(request, platform_of(request).assumptions.flow_page)
-    with_solutions = "includeSolutionCloudFlows" in _words(
+    environment, tenant = require_environment(request), find_tenant(request)
+    size = parse_top(request, find_platform(request).assumptions.flow_page)
+    with_solutions = "includeSolutionCloudFlows" in _split_words(
         request, "include", "includeSolutionCloudFlows"
     )
     is_wanted = _search(request.query_params.get("$filter", ""))
     flows = [
         flow
-        for flow in _present(request, environment)
+        for flow in _list_present_flows(request, environment)
         if (with_solutions or not flow.is_in_solution) and is_wanted(flow, caller.object_id)
     ]
     chosen, next_link = page(request, flows, size)
     items = []
     for flow in chosen:
-        body = full_body(tenant, environment, flow)
+        body = build_full_body(tenant, environment, flow)
         for left_out in ("definition", "connectionReferences"):
             del body["properties"][left_out]
         items.append(body)
-    return _listed(items, next_link)
+    return _answer_list(items, next_link)
 
 
 def _search(text: str) -> Callable[[Flow, str], bool]:
@@ -80,7 +80,7 @@ def _search(text: str) -> Callable[[Flow, str], bool]:
             raise InvalidQueryError(f"The query option '$filter' has the invalid value '{text}'.")
 
 
-def _words(request: Request, option: str, *known: str) -> set[str]:
+def _split_words(request: Request, option: str, *known: str) -> set[str]:
     """The words of an option, such as `include`, of which none may be unknown."""
     words = set(filter(None, request.query_params.get(option, "").split(",")))
     if unknown := words - set(known):
@@ -92,12 +92,12 @@ def _words(request: Request, option: str, *known: str) -> set[str]:
 async def list_flows_on_microsoft_key(request: Request) -> Response:
     """`nonCmkMigratedFlows`: flows on Microsoft's key; with `exclude`, those that stay there."""
     require_flow_caller(request)
-    environment, platform = require_environment(request), platform_of(request)
-    excluded = _words(request, "exclude", "cmkMigrationSupportedFlows")
+    environment, platform = require_environment(request), find_platform(request)
+    excluded = _split_words(request, "exclude", "cmkMigrationSupportedFlows")
     flows = report(
         platform,
         environment,
-        tenant_of(request).clock.now(),
+        find_tenant(request).clock.now(),
         only_stuck="cmkMigrationSupportedFlows" in excluded,
     )
     return _lean_page(request, environment, flows, platform.assumptions.report_page)
@@ -107,8 +107,10 @@ async def list_http_action_flows(request: Request) -> Response:
     """Flows with an HTTP action, for their firewalls' sake."""
     require_flow_caller(request)
     environment = require_environment(request)
-    flows = [flow for flow in _present(request, environment) if flow.facts().has_http_action]
-    return _lean_page(request, environment, flows, platform_of(request).assumptions.report_page)
+    flows = [
+        flow for flow in _list_present_flows(request, environment) if flow.facts().has_http_action
+    ]
+    return _lean_page(request, environment, flows, find_platform(request).assumptions.report_page)
 
 
 async def list_migrating_url_flows(request: Request) -> Response:
@@ -117,39 +119,39 @@ async def list_migrating_url_flows(request: Request) -> Response:
     environment = require_environment(request)
     flows = [
         flow
-        for flow in _present(request, environment)
+        for flow in _list_present_flows(request, environment)
         if flow.facts().has_callback_url
         and callback(environment, flow)["basePath"].partition(":443")[0].endswith("azure.com")
     ]
-    return _lean_page(request, environment, flows, platform_of(request).assumptions.report_page)
+    return _lean_page(request, environment, flows, find_platform(request).assumptions.report_page)
 
 
 async def read_cmk_status(request: Request) -> Response:
     """How far the environment's flows are; the body is not published (assumed)."""
     require_flow_caller(request)
-    environment, now = require_environment(request), tenant_of(request).clock.now()
+    environment, now = require_environment(request), find_tenant(request).clock.now()
     if environment.migration_ends is None:
         status = "InProgress" if environment.is_migrating(now) else "NotStarted"
     elif now < environment.migration_ends:
         status = "InProgress"
     else:
-        left = report(platform_of(request), environment, now, only_stuck=False)
+        left = report(find_platform(request), environment, now, only_stuck=False)
         status = "PartiallyCompleted" if left else "Completed"
     return JSONResponse({"status": status})
 
 
-def _present(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
-    shown = environment.shown_flows(tenant_of(request).clock.now())
+def _list_present_flows(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
+    shown = environment.shown_flows(find_tenant(request).clock.now())
     return [flow for flow in shown if flow.state != SimulatedFlowState.DELETED]
 
 
 def _lean_page(
     request: Request, environment: SimulatedEnvironment, flows: Sequence[Flow], size: int
 ) -> Response:
-    chosen, next_link = page(request, flows, top(request, size))
-    tenant = tenant_of(request)
-    return _listed([lean_item(tenant, environment, flow) for flow in chosen], next_link)
+    chosen, next_link = page(request, flows, parse_top(request, size))
+    tenant = find_tenant(request)
+    return _answer_list([build_lean_item(tenant, environment, flow) for flow in chosen], next_link)
 
 
-def _listed(items: list[dict[str, Any]], next_link: str | None) -> Response:
+def _answer_list(items: list[dict[str, Any]], next_link: str | None) -> Response:
     return JSONResponse({"value": items} | ({"nextLink": next_link} if next_link else {}))

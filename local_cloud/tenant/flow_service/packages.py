@@ -20,14 +20,14 @@ from starlette.routing import Route
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.environments.access import (
+    find_tenant,
     require_bap_caller,
     require_flow_caller,
     require_shown_flow,
-    tenant_of,
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
-from local_cloud.tenant.flow_service.bodies import full_body
+from local_cloud.tenant.flow_service.bodies import build_full_body
 
 BLOB_HOST = "bapfeblobprodlocal.blob.core.windows.net"
 OPTIONS: dict[str, tuple[str, ...]] = {"get_package": ("sv", "sr", "sig", "sp")}
@@ -56,14 +56,14 @@ def bap_routes() -> list[Route]:
 
 async def list_package_resources(request: Request) -> Response:
     """What a package of a flow would hold: the flow, its connectors and its connections."""
-    _, flow = await _named_flow(request, "baseResourceIds")
+    _, flow = await _find_named_flow(request, "baseResourceIds")
     root = f"/providers/{_FLOW}/{flow.name}"
     parts = _dependencies(flow)
     resources = {
-        _key(root): _resource(root, _FLOW, flow.display_name, "Root")
-        | {"dependsOn": [_key(part) for part in parts]},
+        _build_resource_key(root): _resource(root, _FLOW, flow.display_name, "Root")
+        | {"dependsOn": [_build_resource_key(part) for part in parts]},
         **{
-            _key(part): _resource(part, kind, part.rpartition("/")[2], "Child")
+            _build_resource_key(part): _resource(part, kind, part.rpartition("/")[2], "Child")
             for part, kind in parts.items()
         },
     }
@@ -72,7 +72,7 @@ async def list_package_resources(request: Request) -> Response:
 
 async def export_package(request: Request) -> Response:
     """Make a package, and tell where it lies."""
-    environment, flow = await _named_flow(request, "includedResourceIds")
+    environment, flow = await _find_named_flow(request, "includedResourceIds")
     details = (await request.json()).get("details") or {}
     content = BytesIO()
     folder = f"{_FLOW}/{flow.name}"
@@ -80,7 +80,7 @@ async def export_package(request: Request) -> Response:
     documents = {
         "manifest.json": {"schema": "1.0", "details": details, "resources": resources},
         f"{_FLOW}/manifest.json": {"flowAssets": {"assetPaths": [flow.name]}},
-        f"{folder}/definition.json": full_body(tenant_of(request), environment, flow),
+        f"{folder}/definition.json": build_full_body(find_tenant(request), environment, flow),
         f"{folder}/apisMap.json": {},
         f"{folder}/connectionsMap.json": {},
     }
@@ -88,14 +88,14 @@ async def export_package(request: Request) -> Response:
         for path, document in documents.items():
             archive.writestr(path, json.dumps(document))
     name, signature = f"{flow.name}_{secrets.token_hex(4)}", secrets.token_urlsafe(32)
-    tenant_of(request).part(Packages).made[name] = signature, content.getvalue()
+    find_tenant(request).part(Packages).made[name] = signature, content.getvalue()
     link = f"https://{BLOB_HOST}/packages/{name}.zip?sv=2018-03-28&sr=b&sig={signature}&sp=r"
     return JSONResponse({"details": details, "packageLink": {"value": link}, "status": "Succeeded"})
 
 
 async def get_package(request: Request) -> Response:
     """A package, for whoever has its signed address."""
-    made = tenant_of(request).part(Packages).made.get(request.path_params["name"])
+    made = find_tenant(request).part(Packages).made.get(request.path_params["name"])
     if made is None:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
     if "authorization" in request.headers or request.query_params.get("sig") != made[0]:
@@ -129,7 +129,7 @@ async def export_to_arm_template(request: Request) -> Response:
     )
 
 
-async def _named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
+async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
     """The one flow that a call is about, if the caller may edit it."""
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]
@@ -160,6 +160,6 @@ def _resource(resource_id: str, kind: str, name: str, hierarchy: str) -> dict[st
     }
 
 
-def _key(resource_id: str) -> str:
+def _build_resource_key(resource_id: str) -> str:
     """The name of a resource within a package: its id in capitals, in base64."""
     return base64.b64encode(resource_id.upper().encode()).decode()

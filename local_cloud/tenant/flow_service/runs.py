@@ -5,16 +5,16 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.odata import parse_filter
-from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.paging import page, parse_top
 from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.environments.access import (
-    platform_of,
+    find_platform,
+    find_tenant,
     require_flow,
     require_flow_caller,
     require_shown_flow,
-    tenant_of,
 )
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.flow_service.bodies import run_body
@@ -25,21 +25,21 @@ from local_cloud.tenant.flows.runtime import Start, start_run
 async def list_runs(request: Request) -> Response:
     """Runs, newest first. Those before a flow moved under the customer's key are gone."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     now = tenant.clock.now()
     moved = flow.protected_since if flow.is_protected(now) else None
     runs = [run for run in flow.kept_runs(now) if moved is None or run.started >= moved]
     if text := request.query_params.get("$filter"):
         matches = parse_filter(text)
         runs = [run for run in runs if matches(_filterable(run, now))]
-    size = top(request, platform_of(request).assumptions.run_page)
+    size = parse_top(request, find_platform(request).assumptions.run_page)
     chosen, next_link = page(request, runs, size)
     bodies = [run_body(environment, flow, run, tenant) for run in chosen]
     return JSONResponse({"value": bodies} | ({"nextLink": next_link} if next_link else {}))
 
 
 def _filterable(run: Run, now: datetime) -> dict[str, str]:
-    status, started = run.status(now), iso(run.started)
+    status, started = run.status(now), format_time(run.started)
     return {"status": status, "startTime": started, "Status": status, "StartTime": started}
 
 
@@ -47,7 +47,7 @@ async def get_run(request: Request) -> Response:
     """One run, with its actions when `$expand` asks for them."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
-    body = run_body(environment, flow, run, tenant_of(request))
+    body = run_body(environment, flow, run, find_tenant(request))
     match request.query_params.get("$expand", "").lower():
         case "properties/actions":
             body["properties"]["actions"] = run.actions
@@ -62,7 +62,7 @@ async def cancel_run(request: Request) -> Response:
     """End a run that is still going."""
     _, flow = require_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
-    now = tenant_of(request).clock.now()
+    now = find_tenant(request).clock.now()
     if now < run.ends:
         run.ends, run.outcome = now, "Cancelled"
     return Response(status_code=200)
@@ -79,13 +79,13 @@ async def resubmit_run(request: Request) -> Response:
     start = Start(
         cause=RunStartKind.MANUAL, by=caller.object_id, tracking_id=run.client_tracking_id
     )
-    start_run(tenant_of(request), environment, flow, start)
+    start_run(find_tenant(request), environment, flow, start)
     return Response(status_code=202)
 
 
 def _require_run(request: Request, flow: Flow) -> Run:
     name = request.path_params["run"]
-    for run in flow.kept_runs(tenant_of(request).clock.now()):
+    for run in flow.kept_runs(find_tenant(request).clock.now()):
         if run.name == name:
             return run
     raise SimulatedPlatformError(

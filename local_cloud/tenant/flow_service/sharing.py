@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.entra.directory import Directory, PrincipalType
 from local_cloud.tenant.environments.access import (
-    platform_of,
+    find_platform,
+    find_tenant,
     require_flow,
     require_flow_caller,
     require_shown_flow,
-    tenant_of,
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState, SimulatedRole
@@ -33,7 +33,7 @@ _MORE_THAN = {
 async def list_permissions(request: Request) -> Response:
     """Owner and co-owners of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
-    directory = tenant_of(request).part(Directory)
+    directory = find_tenant(request).part(Directory)
     holders = {flow.owner: SimulatedRole.OWNER} | flow.roles
     value = [_permission(directory, environment, flow, each) for each in holders.items()]
     return JSONResponse({"value": value})
@@ -66,7 +66,7 @@ async def modify_permissions(request: Request) -> Response:
     _, flow = require_flow(request, require_flow_caller(request))
     body = await request.json()
     for put in body.get("put") or []:
-        _put(tenant_of(request).part(Directory), flow, put["properties"])
+        _put(find_tenant(request).part(Directory), flow, put["properties"])
     for entry in body.get("delete") or []:
         object_id = str(entry.get("id", "")).rpartition("/")[2]
         if not flow.unshare(object_id):
@@ -113,7 +113,7 @@ async def list_callback_url(request: Request) -> Response:
             f"'{facts.trigger_type}'."
         )
         raise SimulatedPlatformError(400, "ListCallbackUrlOperationBlocked", message)
-    if not flow.was_on and not platform_of(request).assumptions.callback_url_before_activation:
+    if not flow.was_on and not find_platform(request).assumptions.callback_url_before_activation:
         message = f"The trigger '{trigger}' has no URL: the flow was never turned on."
         raise SimulatedPlatformError(400, "WorkflowTriggerIsNotEnabled", message)
     return JSONResponse({"response": callback(environment, flow)})

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.environments.flow import Run
 
 
@@ -58,7 +58,7 @@ class CallHistory:
 def _entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
     run = entry.run
     return {
-        "at": iso(entry.at),
+        "at": format_time(entry.at),
         "cause": entry.cause,
         "by": entry.by,
         "trackingId": entry.tracking_id,
@@ -77,4 +77,4 @@ def _entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
 def run_json(run: Run, now: datetime) -> dict[str, Any]:
     """A run, for the control API."""
     body = asdict(run) | {"status": run.status(now)}
-    return body | {"started": iso(run.started), "ends": iso(run.ends)}
+    return body | {"started": format_time(run.started), "ends": format_time(run.ends)}

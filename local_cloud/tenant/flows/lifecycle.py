@@ -15,9 +15,9 @@ from local_cloud.tenant.environments.flow_facts import (
     InvalidDefinitionError,
     SimulatedConnectionUse,
 )
-from local_cloud.tenant.environments.migration import releasing
+from local_cloud.tenant.environments.migration import release_after
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.recurrence import first_due
+from local_cloud.tenant.flows.recurrence import compute_first_due
 from local_cloud.tenant.flows.saves import require_known_references
 from local_cloud.tenant.flows.self_starting import replay_backlog
 
@@ -89,11 +89,11 @@ def save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_d
     require_writable(tenant, environment)
     if flow.state == SimulatedFlowState.STARTED:
         environment.unsubscribe(flow)
-    with releasing(tenant.part(PowerPlatform), environment, tenant.clock.now()):
+    with release_after(tenant.part(PowerPlatform), environment, tenant.clock.now()):
         _save(environment, flow, client_data)
     if flow.state == SimulatedFlowState.STARTED:
         environment.subscribe(flow)
-        flow.next_due = first_due(flow, tenant.clock.now(), is_new=False)
+        flow.next_due = compute_first_due(flow, tenant.clock.now(), is_new=False)
 
 
 def _save(environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
@@ -143,7 +143,7 @@ def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activ
     if blocked := sorted(
         {use.api for use in flow.facts().connections} & environment.blocked_connectors
     ):
-        _meet_data_policy(platform, flow, blocked)
+        _check_data_policy(platform, flow, blocked)
         return
     if platform.assumptions.activations_that_do_not_stick > 0:
         platform.assumptions.activations_that_do_not_stick -= 1
@@ -154,7 +154,7 @@ def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activ
     _start(tenant, environment, flow)
 
 
-def _meet_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -> None:
+def _check_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -> None:
     if platform.assumptions.data_policy_refuses_activation:
         apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
         message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
@@ -167,7 +167,7 @@ def _start(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> Non
     is_new = not flow.was_on
     flow.state, flow.suspension_reason, flow.was_on = SimulatedFlowState.STARTED, "None", True
     read_variables(environment, flow)
-    flow.next_due = first_due(flow, tenant.clock.now(), is_new=is_new)
+    flow.next_due = compute_first_due(flow, tenant.clock.now(), is_new=is_new)
     replay_backlog(tenant, environment, flow)
     environment.subscribe(flow)
     if is_new and platform.assumptions.activation_changes_flow_name:
@@ -257,13 +257,16 @@ def _require_children(
             raise SimulatedPlatformError(400, "ChildFlowNeverPublished", message)
 
 
-def _embedded(flow: Flow) -> list[SimulatedConnectionUse]:
+def _list_embedded_connections(flow: Flow) -> list[SimulatedConnectionUse]:
     return [use for use in flow.facts().connections if not use.is_invokers]
 
 
 def require_connections(environment: SimulatedEnvironment, flow: Flow, activator: str) -> list[str]:
     """Names of the connections that the flow brings itself, if the activator may use them all."""
-    return [_require_connection(environment, flow, use, activator) for use in _embedded(flow)]
+    return [
+        _require_connection(environment, flow, use, activator)
+        for use in _list_embedded_connections(flow)
+    ]
 
 
 def _require_connection(
@@ -306,5 +309,5 @@ def connection_name(environment: SimulatedEnvironment, use: SimulatedConnectionU
 
 def grant_connections(environment: SimulatedEnvironment, flow: Flow) -> None:
     """Note that the flow's connections were granted to it, as for a flow found on."""
-    names = (connection_name(environment, use) for use in _embedded(flow))
+    names = (connection_name(environment, use) for use in _list_embedded_connections(flow))
     flow.granted_connections.update(name for name in names if name)

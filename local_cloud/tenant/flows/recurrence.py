@@ -15,7 +15,7 @@ _SECONDS = {
 }
 
 
-def interval(flow: Flow) -> timedelta | None:
+def parse_interval(flow: Flow) -> timedelta | None:
     """The time between two runs of a recurrence trigger; None for other triggers."""
     trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
     if str(trigger.get("type")).lower() != "recurrence":
@@ -25,26 +25,26 @@ def interval(flow: Flow) -> timedelta | None:
     return timedelta(seconds=seconds * int(recurrence.get("interval", 1)))
 
 
-def first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
+def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
     """When a flow that is turned on or saved runs first.
 
     Without a start time that is at once for a new flow; a flow turned on again waits for its next
     slot. A start time in the past means the next slot after now.
     """
-    step = interval(flow)
+    step = parse_interval(flow)
     if step is None:
         return None
     trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
     start = (trigger.get("recurrence") or {}).get("startTime")
     if start is None:
-        return now if is_new else next_due(flow.next_due or now, now, step)
+        return now if is_new else compute_next_due(flow.next_due or now, now, step)
     begins = datetime.fromisoformat(start)
     if begins.tzinfo is None:
         begins = begins.replace(tzinfo=now.tzinfo)
-    return begins if begins > now else next_due(begins, now, step)
+    return begins if begins > now else compute_next_due(begins, now, step)
 
 
-def next_due(last: datetime, now: datetime, step: timedelta) -> datetime:
+def compute_next_due(last: datetime, now: datetime, step: timedelta) -> datetime:
     """The first slot after now; slots missed while off are not made up."""
     if last > now:
         return last

@@ -109,7 +109,7 @@ def unpublished_row() -> SimulatedPlatformError:
 
 
 @contextmanager
-def harmful_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
+def stop_flow_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
     """Let a refused save empty the flow's connection references, if the platform does so.
 
     Neither the time of the last change nor the row's version moves.
@@ -125,7 +125,7 @@ def harmful_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[None]
 
 
 @contextmanager
-def undone_when_refused(flow: Flow) -> Iterator[None]:
+def undo_when_refused(flow: Flow) -> Iterator[None]:
     """Take back what a call changed before it was refused: a call is a transaction."""
     before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
     try:
@@ -159,7 +159,7 @@ def with_stamp(client_data: str, logical_names: dict[str, str]) -> tuple[str, st
     return (json.dumps(document), stamp) if stamp else (client_data, "")
 
 
-def in_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
+def convert_to_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
     """A definition, changed in its place, as the flow service shows it: no save takes it so."""
     for _, _, inputs in _operations_of(definition):
         host = inputs.get("host") or {}

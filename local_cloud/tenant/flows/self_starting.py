@@ -11,7 +11,7 @@ from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.call_history import RunStartKind
-from local_cloud.tenant.flows.recurrence import interval, next_due
+from local_cloud.tenant.flows.recurrence import compute_next_due, parse_interval
 from local_cloud.tenant.flows.runtime import Start, settle_runs, start_run
 
 
@@ -29,8 +29,8 @@ async def tick(tenant: Tenant) -> None:
                 or flow.state != SimulatedFlowState.STARTED
             ):
                 continue
-            step = interval(flow)
-            flow.next_due = next_due(flow.next_due, now, step) if step else None
+            step = parse_interval(flow)
+            flow.next_due = compute_next_due(flow.next_due, now, step) if step else None
             start_run(
                 tenant, environment, flow, Start(cause=RunStartKind.RECURRENCE, by="recurrence")
             )

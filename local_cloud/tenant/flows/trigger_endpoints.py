@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.access import find_tenant
 from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, call_url
 from local_cloud.tenant.flows.trigger_calls import TriggerCall
@@ -32,7 +32,7 @@ def routes(_: Tenant) -> list[Route]:
 
 async def call_trigger(request: Request) -> Response:
     """Call a flow: 202 with a run id, or what its Response action says."""
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     await request.body()
     call = TriggerCall(
         host=request.headers["host"].partition(":")[0],

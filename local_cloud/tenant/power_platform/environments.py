@@ -10,21 +10,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.linked_policies import is_locked
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.odata import select_paths
-from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.paging import page, parse_top
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.access import (
-    environment_named,
-    environments_of,
+    find_environment,
+    find_platform,
+    find_tenant,
+    find_visible_environments,
     is_admin_scope,
-    platform_of,
     require_bap_admin,
     require_bap_caller,
-    tenant_of,
 )
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.migration import settle_operation
@@ -70,35 +70,37 @@ def routes(tenant: Tenant) -> list[Route]:
 async def list_environments(request: Request) -> Response:
     """All environments, in pages, for an administrator."""
     require_bap_admin(request)
-    return _listed(request, list(platform_of(request).environments.values()))
+    return _answer_list(request, list(find_platform(request).environments.values()))
 
 
 async def get_environment(request: Request) -> Response:
     """One environment, for an administrator."""
     require_bap_admin(request)
-    return _one(request, list(platform_of(request).environments.values()))
+    return _answer_environment(request, list(find_platform(request).environments.values()))
 
 
 async def list_as_maker(request: Request) -> Response:
     """The environments that the caller is a member of."""
-    return _listed(request, environments_of(request, require_bap_caller(request)))
+    return _answer_list(request, find_visible_environments(request, require_bap_caller(request)))
 
 
 async def get_as_maker(request: Request) -> Response:
     """One environment that the caller is a member of; `~default` is the tenant's own."""
-    return _one(request, environments_of(request, require_bap_caller(request)))
+    return _answer_environment(
+        request, find_visible_environments(request, require_bap_caller(request))
+    )
 
 
-def _listed(request: Request, environments: list[SimulatedEnvironment]) -> Response:
-    size = top(request, platform_of(request).assumptions.environment_page)
+def _answer_list(request: Request, environments: list[SimulatedEnvironment]) -> Response:
+    size = parse_top(request, find_platform(request).assumptions.environment_page)
     chosen, next_link = page(request, environments, size)
     body: dict[str, Any] = {"value": [_environment_body(request, each) for each in chosen]}
     return JSONResponse(body | ({"nextLink": next_link} if next_link else {}))
 
 
-def _one(request: Request, environments: list[SimulatedEnvironment]) -> Response:
+def _answer_environment(request: Request, environments: list[SimulatedEnvironment]) -> Response:
     name = request.path_params["environment"]
-    environment = environment_named(name, environments)
+    environment = find_environment(name, environments)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
@@ -109,7 +111,7 @@ def _one(request: Request, environments: list[SimulatedEnvironment]) -> Response
 async def get_operation(request: Request) -> Response:
     """A lifecycle operation, as its poller sees it."""
     require_bap_admin(request)
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     operation = tenant.part(PowerPlatform).operations.get(request.path_params["operation"])
     if operation is None:
         raise SimulatedPlatformError(
@@ -125,7 +127,7 @@ async def list_admin_applications(request: Request) -> Response:
     require_bap_admin(request)
     registered = [
         {"applicationId": each.client_id}
-        for each in tenant_of(request).part(Directory).applications()
+        for each in find_tenant(request).part(Directory).applications()
         if each.is_admin
     ]
     return JSONResponse({"value": registered})
@@ -151,7 +153,7 @@ async def remove_admin_application(request: Request) -> Response:
 
 def _set_admin(request: Request, *, is_admin: bool) -> Response:
     client_id = request.path_params["client_id"]
-    application = tenant_of(request).part(Directory).client(client_id)
+    application = find_tenant(request).part(Directory).client(client_id)
     if application is None:
         message = f"The application '{client_id}' was not found in the tenant."
         raise SimulatedPlatformError(404, "ApplicationNotFound", message)
@@ -160,7 +162,7 @@ def _set_admin(request: Request, *, is_admin: bool) -> Response:
 
 
 def _environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     now = tenant.clock.now()
     settle_operation(tenant.part(PowerPlatform), environment, now)
     is_busy = environment.operation is not None and environment.operation.state(now) == "Running"
@@ -169,7 +171,7 @@ def _environment_body(request: Request, environment: SimulatedEnvironment) -> di
         "tenantId": tenant.part(Directory).tenant_id,
         "azureRegion": environment.azure_region,
         "displayName": environment.display_name,
-        "createdTime": iso(environment.created),
+        "createdTime": format_time(environment.created),
         "provisioningState": "Succeeded",
         "creationType": "User",
         "environmentSku": environment.sku,

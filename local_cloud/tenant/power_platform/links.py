@@ -14,11 +14,11 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.linked_policies import find_policy
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
+from local_cloud.tenant.environments.access import find_tenant, require_bap_admin
 from local_cloud.tenant.environments.environment import (
     LinkStatus,
     Operation,
@@ -54,7 +54,7 @@ async def unlink_environment(request: Request) -> Response:
 
 async def _change(request: Request, *, is_link: bool) -> Response:
     caller = require_bap_admin(request)
-    tenant = tenant_of(request)
+    tenant = find_tenant(request)
     name = request.path_params["environment"]
     environment = tenant.part(PowerPlatform).environments.get(name)
     if environment is None:
@@ -194,8 +194,8 @@ def operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
         "type": {"id": operation.type},
         "typeDisplayName": "Update Customer Managed Key",
         "state": {"id": state},
-        "createdDateTime": iso(operation.created),
-        "lastActionDateTime": iso(last),
+        "createdDateTime": format_time(operation.created),
+        "lastActionDateTime": format_time(last),
         "requestedBy": {"id": operation.requested_by, "displayName": "ServicePrincipal"},
         "stages": [
             {"id": stage, "name": stage, "state": {"id": state}}

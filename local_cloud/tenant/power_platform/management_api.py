@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.clock import format_time
+from local_cloud.tenant.core.paging import page, parse_top
 from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.access import platform_of, tenant_of
+from local_cloud.tenant.environments.access import find_platform, find_tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState
 from local_cloud.tenant.environments.flow_facts import walk_actions
@@ -56,8 +56,8 @@ def routes(_: Tenant) -> list[Route]:
 async def list_environments(request: Request) -> Response:
     """All environments of the tenant."""
     _require_admin(request)
-    everything = list(platform_of(request).environments.values())
-    chosen, next_link = page(request, everything, top(request, _PAGE))
+    everything = list(find_platform(request).environments.values())
+    chosen, next_link = page(request, everything, parse_top(request, _PAGE))
     value = [_environment_body(request, each) for each in chosen]
     return JSONResponse({"value": value} | ({"@odata.nextLink": next_link} if next_link else {}))
 
@@ -70,17 +70,19 @@ async def get_environment(request: Request) -> Response:
 async def list_cloud_flows(request: Request) -> Response:
     """The flows that have a row in Dataverse, each as its row says."""
     environment = _require_environment(request)
-    rows = [_flow_body(environment, flow) for flow in _flows(request, environment)]
-    return _listed(request, rows)
+    rows = [_flow_body(environment, flow) for flow in _list_flows(request, environment)]
+    return _answer_list(request, rows)
 
 
 async def list_flow_actions(request: Request) -> Response:
     """Triggers and actions of flows: how to find callers in bulk."""
     environment = _require_environment(request)
     rows = [
-        row for flow in _flows(request, environment) for row in _action_bodies(environment, flow)
+        row
+        for flow in _list_flows(request, environment)
+        for row in _action_bodies(environment, flow)
     ]
-    return _listed(request, rows)
+    return _answer_list(request, rows)
 
 
 async def list_flow_runs(request: Request) -> Response:
@@ -88,14 +90,14 @@ async def list_flow_runs(request: Request) -> Response:
     environment, wanted = _require_environment(request), request.query_params.get("workflowId")
     if not wanted:
         raise InvalidQueryError("The query option 'workflowId' is required.")
-    now = tenant_of(request).clock.now()
+    now = find_tenant(request).clock.now()
     rows = [
         _run_body(environment, flow, run, now)
-        for flow in _flows(request, environment)
+        for flow in _list_flows(request, environment)
         if flow.workflow_entity_id == wanted.lower()
         for run in flow.kept_runs(now)
     ]
-    return _listed(request, rows)
+    return _answer_list(request, rows)
 
 
 def _require_admin(request: Request) -> None:
@@ -103,7 +105,7 @@ def _require_admin(request: Request) -> None:
     if not request.query_params.get("api-version"):
         message = "The api-version query parameter (?api-version=) is required for all requests."
         raise SimulatedPlatformError(400, "MissingApiVersionParameter", message)
-    if not tenant_of(request).part(Directory).is_admin(caller):
+    if not find_tenant(request).part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
         raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
 
@@ -111,24 +113,24 @@ def _require_admin(request: Request) -> None:
 def _require_environment(request: Request) -> SimulatedEnvironment:
     _require_admin(request)
     name = request.path_params["environment"]
-    environment = platform_of(request).environments.get(name)
+    environment = find_platform(request).environments.get(name)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
-    settle_operation(platform_of(request), environment, tenant_of(request).clock.now())
+    settle_operation(find_platform(request), environment, find_tenant(request).clock.now())
     return environment
 
 
-def _flows(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
-    with_row = platform_of(request).assumptions.my_flows_have_rows
+def _list_flows(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
+    with_row = find_platform(request).assumptions.my_flows_have_rows
     return [
         flow
-        for flow in environment.shown_flows(tenant_of(request).clock.now())
+        for flow in environment.shown_flows(find_tenant(request).clock.now())
         if flow.state != SimulatedFlowState.DELETED and (with_row or flow.is_in_solution)
     ]
 
 
-def _listed(request: Request, rows: list[dict[str, Any]]) -> Response:
+def _answer_list(request: Request, rows: list[dict[str, Any]]) -> Response:
     """A page of the rows that have what the query names, each by the column of that name."""
     asked = {
         name: value.lower()
@@ -147,12 +149,12 @@ def _listed(request: Request, rows: list[dict[str, Any]]) -> Response:
 def _environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": environment.id,
-        "tenantId": tenant_of(request).part(Directory).tenant_id,
+        "tenantId": find_tenant(request).part(Directory).tenant_id,
         "type": environment.sku,
         "displayName": environment.display_name,
         "geo": environment.location,
         "azureRegion": environment.azure_region,
-        "createdDateTime": iso(environment.created),
+        "createdDateTime": format_time(environment.created),
         "state": "Disabled" if environment.is_locked else "Enabled",
         "protectionLevel": "Standard" if environment.is_managed else "Basic",
     }
@@ -176,9 +178,9 @@ def _flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
         "ownerId": _user_id(environment, flow.owner),
         "owningUser": _user_id(environment, flow.owner),
         "createdBy": _user_id(environment, flow.created_by),
-        "createdOn": iso(flow.created),
+        "createdOn": format_time(flow.created),
         "modifiedBy": _user_id(environment, flow.modified_by),
-        "modifiedOn": iso(flow.modified),
+        "modifiedOn": format_time(flow.modified),
         "stateCode": state,
         "statusCode": status,
         "modernFlowType": "PowerAutomateFlow",
@@ -215,8 +217,8 @@ def _run_body(
         "name": run.name,
         "workflowId": flow.workflow_entity_id,
         "status": run.status(now),
-        "startTime": iso(run.started),
-        "endTime": iso(run.ends) if is_over else None,
+        "startTime": format_time(run.started),
+        "endTime": format_time(run.ends) if is_over else None,
         "durationMs": int((run.ends - run.started).total_seconds() * 1000) if is_over else None,
         "triggerType": flow.facts().trigger_type,
         "ownerId": _user_id(environment, flow.owner),

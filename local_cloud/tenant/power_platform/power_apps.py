@@ -14,18 +14,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.clock import format_time
+from local_cloud.tenant.core.paging import page, parse_top
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.access import (
-    environment_named,
-    environments_of,
+    find_environment,
+    find_tenant,
+    find_visible_environments,
     require_bap_admin,
     require_bap_caller,
-    tenant_of,
 )
 from local_cloud.tenant.environments.environment import (
     SimulatedCanvasApp,
@@ -62,17 +62,17 @@ def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service
 
 async def list_environments(request: Request) -> Response:
     """The environments that the caller is a member of."""
-    mine = environments_of(request, require_bap_caller(request))
+    mine = find_visible_environments(request, require_bap_caller(request))
     return _list(request, [_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
     """One of them; `~default` is the tenant's own."""
-    mine = environments_of(request, require_bap_caller(request))
+    mine = find_visible_environments(request, require_bap_caller(request))
     name = request.path_params["environment"]
-    found = environment_named(name, mine)
+    found = find_environment(name, mine)
     if found is None:
-        raise _no_environment(name)
+        raise _build_environment_error(name)
     return JSONResponse(_environment_body(found))
 
 
@@ -84,7 +84,7 @@ def _environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
         "type": "Microsoft.PowerApps/environments",
         "properties": {
             "displayName": environment.display_name,
-            "createdTime": iso(environment.created),
+            "createdTime": format_time(environment.created),
             "environmentSku": environment.sku,
             "azureRegionHint": environment.azure_region,
             "isDefault": environment.is_default,
@@ -141,29 +141,29 @@ async def get_app_document(request: Request) -> Response:
 
 
 def _list(request: Request, items: list[dict[str, Any]]) -> Response:
-    chosen, next_link = page(request, items, top(request, _PAGE))
+    chosen, next_link = page(request, items, parse_top(request, _PAGE))
     return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
 
 
 def _platform(request: Request) -> PowerPlatform:
-    return tenant_of(request).part(PowerPlatform)
+    return find_tenant(request).part(PowerPlatform)
 
 
 def _environment(request: Request) -> SimulatedEnvironment:
     name = request.path_params["environment"]
     found = _platform(request).environments.get(name)
     if found is None:
-        raise _no_environment(name)
+        raise _build_environment_error(name)
     return found
 
 
-def _no_environment(name: str) -> SimulatedPlatformError:
+def _build_environment_error(name: str) -> SimulatedPlatformError:
     message = f"The environment '{name}' could not be found in the tenant."
     return SimulatedPlatformError(404, "EnvironmentNotFound", message)
 
 
 def _person(request: Request, object_id: str) -> dict[str, Any]:
-    found = tenant_of(request).part(Directory).principals.get(object_id)
+    found = find_tenant(request).part(Directory).principals.get(object_id)
     name = {"displayName": found.name, "email": found.upn} if found else {}
     return {"id": object_id, "type": "User", **name}
 

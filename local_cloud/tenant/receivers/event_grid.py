@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
-from local_cloud.tenant.receivers.received_messages import content_of, refusal, take
+from local_cloud.tenant.receivers.received_messages import build_refusal, read_content, take
 
 HOSTS = (".eventgrid.azure.net",)
 AUDIENCE = "https://eventgrid.azure.net"
@@ -33,13 +33,13 @@ async def publish_events(request: Request) -> Response:
     """Take a batch, all of it or nothing."""
     require_token(request, AUDIENCE)
     if request.query_params.get("api-version") != "2018-01-01":
-        raise refusal(request, _NAME, 400, "The api-version has to be 2018-01-01.")
+        raise build_refusal(request, _NAME, 400, "The api-version has to be 2018-01-01.")
     if request.headers.get("content-type", "").partition(";")[0] != _BATCH:
-        raise refusal(request, _NAME, 400, f"The media type has to be {_BATCH}.")
-    events = json.loads(await content_of(request, _NAME, _LIMIT))
+        raise build_refusal(request, _NAME, 400, f"The media type has to be {_BATCH}.")
+    events = json.loads(await read_content(request, _NAME, _LIMIT))
     for event in events:
-        if why := _fault(event):
-            raise refusal(request, _NAME, 400, why)
+        if why := _find_fault(event):
+            raise build_refusal(request, _NAME, 400, why)
     for event in events:
         data = event["data"]
         content = {"title": data["title"], "kind": data["kind"], "id": event["id"]}
@@ -47,7 +47,7 @@ async def publish_events(request: Request) -> Response:
     return Response(status_code=200)
 
 
-def _fault(event: dict[str, Any]) -> str:
+def _find_fault(event: dict[str, Any]) -> str:
     """Say what is wrong with an event; "": nothing (github.com/cloudevents/spec, 1.0.2)."""
     for name in ("specversion", "id", "source", "type"):
         if not isinstance(event.get(name), str) or not event[name]:

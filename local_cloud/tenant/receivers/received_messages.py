@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 
@@ -48,7 +48,7 @@ class Receivers:
         return [asdict(one) for one in self.told]
 
 
-def receivers_of(request: Request) -> Receivers:
+def find_receivers(request: Request) -> Receivers:
     """The receivers of the tenant that a request reached."""
     tenant: Tenant = request.app.state.tenant
     return tenant.part(Receivers)
@@ -56,20 +56,20 @@ def receivers_of(request: Request) -> Receivers:
 
 def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
     """Keep what was taken: `title`, `kind`, `id`, `correlation` and `link` of a message."""
-    tenant, receivers = request.app.state.tenant, receivers_of(request)
+    tenant, receivers = request.app.state.tenant, find_receivers(request)
     known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known
-    at = iso(tenant.clock.now())
+    at = format_time(tenant.clock.now())
     told = ReceivedMessage(at=at, receiver=receiver, is_repeated=is_repeated, **content)
     receivers.told.append(told)
 
 
-def refusal(request: Request, receiver: str, status: int, why: str) -> SimulatedPlatformError:
+def build_refusal(request: Request, receiver: str, status: int, why: str) -> SimulatedPlatformError:
     """The refusal of a message, which is kept too."""
     tenant = request.app.state.tenant
-    receivers_of(request).told.append(
+    find_receivers(request).told.append(
         ReceivedMessage(
-            at=iso(tenant.clock.now()),
+            at=format_time(tenant.clock.now()),
             receiver=receiver,
             title="",
             kind="",
@@ -81,11 +81,11 @@ def refusal(request: Request, receiver: str, status: int, why: str) -> Simulated
     return SimulatedPlatformError(status, "BadRequest" if status == 400 else "Refused", why)
 
 
-async def content_of(request: Request, receiver: str, limit: int) -> bytes:
+async def read_content(request: Request, receiver: str, limit: int) -> bytes:
     """The body, which may not be larger than `limit` bytes, nor hold a trigger URL's signature."""
     body = await request.body()
     if len(body) > limit:
-        raise refusal(request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken.")
+        raise build_refusal(request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken.")
     if _SIGNATURE.search(body):
-        raise refusal(request, receiver, 400, "It holds the signature of a trigger URL.")
+        raise build_refusal(request, receiver, 400, "It holds the signature of a trigger URL.")
     return body

@@ -16,7 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.receivers.received_messages import content_of, receivers_of, refusal, take
+from local_cloud.tenant.receivers.received_messages import (
+    build_refusal,
+    find_receivers,
+    read_content,
+    take,
+)
 
 HOSTS = ("teams-told.environment.api.powerplatform.com",)
 _NAME = "teams"
@@ -35,25 +40,30 @@ def routes(_: Tenant) -> list[Route]:
 
 async def post_card(request: Request) -> Response:
     """Take a message whose cards Teams can show."""
-    signature = receivers_of(request).channel_signature
+    signature = find_receivers(request).channel_signature
     if not hmac.compare_digest(request.query_params.get("sig", ""), signature):
-        raise refusal(request, _NAME, 401, "The signature of the address is wrong.")
-    message = json.loads(await content_of(request, _NAME, _LIMIT))
+        raise build_refusal(request, _NAME, 401, "The signature of the address is wrong.")
+    message = json.loads(await read_content(request, _NAME, _LIMIT))
     if message.get("type") != "message" or not message.get("attachments"):
-        raise refusal(request, _NAME, 400, "It is no message with attachments.")
+        raise build_refusal(request, _NAME, 400, "It is no message with attachments.")
     for attachment in message["attachments"]:
         card = attachment.get("content")
         if attachment.get("contentType") != _CARD or not isinstance(card, dict):
-            raise refusal(request, _NAME, 400, f"An attachment is no {_CARD}.")
-        if why := _fault(card):
-            raise refusal(request, _NAME, 400, why)
+            raise build_refusal(request, _NAME, 400, f"An attachment is no {_CARD}.")
+        if why := _find_fault(card):
+            raise build_refusal(request, _NAME, 400, why)
         link = next((action["url"] for action in card.get("actions", ())), "")
-        content = {"title": _shown(card["body"][0]), "kind": "", "id": "", "correlation": ""}
+        content = {
+            "title": _collect_shown_text(card["body"][0]),
+            "kind": "",
+            "id": "",
+            "correlation": "",
+        }
         take(request, _NAME, content | {"link": link})
     return Response(status_code=202)
 
 
-def _fault(card: dict[str, Any]) -> str:
+def _find_fault(card: dict[str, Any]) -> str:
     """Say what Teams could not show; "": nothing."""
     if card.get("type") != "AdaptiveCard" or card.get("version") not in _VERSIONS:
         return f"It is no Adaptive Card of a version up to 1.5: {card.get('version')}."
@@ -80,5 +90,5 @@ def _is_run(run: Any) -> bool:
     return False
 
 
-def _shown(paragraph: dict[str, Any]) -> str:
+def _collect_shown_text(paragraph: dict[str, Any]) -> str:
     return "".join(run["text"] for run in paragraph["inlines"])

@@ -10,7 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.receivers.received_messages import content_of, receivers_of, refusal, take
+from local_cloud.tenant.receivers.received_messages import (
+    build_refusal,
+    find_receivers,
+    read_content,
+    take,
+)
 
 HOSTS = ("hooks.contoso.example",)
 OPTIONS: dict[str, tuple[str, ...]] = {}
@@ -26,22 +31,22 @@ def routes(_: Tenant) -> list[Route]:
 
 async def receive_webhook(request: Request) -> Response:
     """Take what is signed and fresh; what came before, too: its sender did not hear the answer."""
-    body = await content_of(request, _NAME, _LIMIT)
+    body = await read_content(request, _NAME, _LIMIT)
     identity, sent, signatures = (
         request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
     )
     now = request.app.state.tenant.clock.now().timestamp()
     if not sent.isdecimal() or abs(now - int(sent)) > _TOLERANCE:
-        raise refusal(request, _NAME, 400, "The timestamp is none, or is not of now.")
-    secret = receivers_of(request).webhook_secret
+        raise build_refusal(request, _NAME, 400, "The timestamp is none, or is not of now.")
+    secret = find_receivers(request).webhook_secret
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, b".".join((identity.encode(), sent.encode(), body)), hashlib.sha256)
     expected = f"v1,{base64.b64encode(digest).decode()}"
     if not any(hmac.compare_digest(expected, one) for one in signatures.split()):
-        raise refusal(request, _NAME, 401, "The signature is not that of the body.")
+        raise build_refusal(request, _NAME, 401, "The signature is not that of the body.")
     event = json.loads(body)
     if event["id"] != identity:
-        raise refusal(request, _NAME, 400, "The event has another id than its message.")
+        raise build_refusal(request, _NAME, 400, "The event has another id than its message.")
     data = event["data"]
     content = {"title": data["title"], "kind": data["kind"], "id": identity}
     take(request, _NAME, content | {"correlation": data["correlationId"], "link": data["link"]})

@@ -37,7 +37,7 @@ from local_cloud.tenant.azure.vault_contents import (
     new_version_id,
 )
 from local_cloud.tenant.azure.writable_services import with_defaults
-from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 
@@ -155,18 +155,18 @@ def _attributes(description: JsonObject, now: datetime) -> Attributes:
         created=created,
         updated=created,
         enabled=description.get("enabled", True),
-        not_before=_in_days(now, description.get("notBeforeInDays")),
-        expires=_in_days(now, description.get("expiresInDays")),
+        not_before=_compute_time_in_days(now, description.get("notBeforeInDays")),
+        expires=_compute_time_in_days(now, description.get("expiresInDays")),
     )
 
 
-def _in_days(now: datetime, days: float | None) -> datetime | None:
+def _compute_time_in_days(now: datetime, days: float | None) -> datetime | None:
     return None if days is None else now + timedelta(days=days)
 
 
 def _seed_policy(tenant: Tenant, description: JsonObject) -> None:
     policy = new_policy(description["id"], description, tenant.part(Directory).tenant_id)
-    at = iso(tenant.clock.now())
+    at = format_time(tenant.clock.now())
     policy["systemData"] = {
         "createdBy": "seed",
         "createdByType": "User",

@@ -18,7 +18,7 @@ from local_cloud.tenant.environments.environment import (
 from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState, SimulatedRole
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import grant_connections, read_variables
-from local_cloud.tenant.flows.recurrence import first_due
+from local_cloud.tenant.flows.recurrence import compute_first_due
 from local_cloud.tenant.flows.runtime import run_name
 
 type Description = dict[str, Any]
@@ -183,7 +183,7 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
     if state == SimulatedFlowState.STARTED:
         grant_connections(environment, flow)
         environment.subscribe(flow)
-        flow.next_due = first_due(flow, now, is_new=False)
+        flow.next_due = compute_first_due(flow, now, is_new=False)
     for solution in description.get("solutions") or []:
         add_to_named_solution(environment, flow, solution)
     for run in description.get("runs") or []:

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from functions.dashboard.page_layout import assets
+from functions.dashboard.page_layout import read_assets
 from functions.endpoints import list_endpoints
 from shared.bootstrap import provide
 from shared.domain.alert import RowName
@@ -213,7 +213,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
         "dashboard": jobs["Orders"].remediation_id,
         "environments": jobs["Orders"].environment_id,
         "flow": jobs["Orders"].original_id,
-        "name": next(iter(assets())),
+        "name": next(iter(read_assets())),
     }
     begun.renew()
     failed = []

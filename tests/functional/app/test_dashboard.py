@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from functions import dashboard_api
-from functions.dashboard.page_layout import assets
+from functions.dashboard.page_layout import read_assets
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.flow import FlowState
@@ -211,8 +211,8 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
         loaded = set(re.findall(r'(?:src|href)="/api/dashboard/assets/([^"]+)"', page.text))
         assert len(loaded) in {3, 4}  # a style sheet, the icon and scripts
         every |= loaded
-    assert every == set(assets())
-    for name, (kind, text) in assets().items():
+    assert every == set(read_assets())
+    for name, (kind, text) in read_assets().items():
         file = await call(dashboard_api.show_asset, params={"name": name})
         assert (file.media_type, file.text) == (kind, text)
         assert "immutable" in file.headers["Cache-Control"]

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from functions.forms import FORM
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.entra.endpoints import application_token, user_token
+from local_cloud.tenant.entra.endpoints import issue_application_token, issue_user_token
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from tests.functional.app.test_triggers_host import app_settings
@@ -86,7 +86,7 @@ class SignedApp:
 
     def token(self, object_id: str, audience: str = API_CLIENT) -> dict[str, str]:
         """Return the header with a person's token."""
-        token = user_token(self.tenant, object_id, audience, API_CLIENT)
+        token = issue_user_token(self.tenant, object_id, audience, API_CLIENT)
         return {"Authorization": f"Bearer {token}"}
 
 
@@ -307,7 +307,7 @@ async def test_a_token_tells_who_orders(app: SignedApp) -> None:
 
 async def test_a_managed_identity_is_a_machine_with_roles(app: SignedApp) -> None:
     """It is assigned them like a person."""
-    token = application_token(app.tenant, APP, f"api://{API_CLIENT}")
+    token = issue_application_token(app.tenant, APP, f"api://{API_CLIENT}")
     async with app.session.put(
         f"{app.url}/api/kill-switch",
         json={"is_on": True, "justification": "a drill"},

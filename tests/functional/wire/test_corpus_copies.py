@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.demo.definitions import derived_id
+from local_cloud.demo.definitions import derive_id
 from local_cloud.demo.flow_folder import read_folders
 from local_cloud.demo.tenant import MAKER as DEMO_MAKER
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
@@ -44,7 +44,7 @@ def environments() -> list[dict[str, Any]]:
     """Return the corpus as environments under the key; every flow is on and held back."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
     text = json.dumps([environment.to_seed() for environment in found.environments])
-    ours = json.loads(text.replace(DEMO_MAKER, MAKER).replace(derived_id("application"), APP))
+    ours = json.loads(text.replace(DEMO_MAKER, MAKER).replace(derive_id("application"), APP))
     for environment in ours:
         bind(environment)
     return [environment | {"policy": POLICY_ID} for environment in ours]

@@ -10,7 +10,7 @@ import pytest
 
 from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report import write_reports
-from local_cloud.demo.report_page import group_flows, page_of
+from local_cloud.demo.report_page import group_flows, render_report_page
 from local_cloud.demo.run import find_log_error
 from local_cloud.tenant.core.profiles import Profile
 from tests.local_cloud.demo.test_demo_cost import report
@@ -91,7 +91,7 @@ def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None
     page(tmp_path, RETIRED)
     document = json.loads((tmp_path / "report.json").read_text())
 
-    assert "2026" not in page_of(document | {"ended_at": ""})
+    assert "2026" not in render_report_page(document | {"ended_at": ""})
     assert datetime.fromisoformat(document["ended_at"]) == datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 

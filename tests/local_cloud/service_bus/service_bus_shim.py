@@ -20,7 +20,7 @@ from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
 from pydantic import TypeAdapter
 
 from local_cloud.service_bus import LocalServiceBus
-from local_cloud.service_bus.local_service_bus import connection_string
+from local_cloud.service_bus.local_service_bus import build_connection_string
 from local_cloud.service_bus.queue_settings import QueueSettings
 from local_cloud.service_bus.server import HOST
 
@@ -106,7 +106,7 @@ class ServiceBusNamespacePreparer(_Preparer):
         """Its name is the host."""
         return {
             "servicebus_namespace": SimpleNamespace(name=HOST),
-            "servicebus_namespace_connection_string": connection_string(PORT),
+            "servicebus_namespace_connection_string": build_connection_string(PORT),
         }
 
 

@@ -16,14 +16,14 @@ from local_cloud.service_bus.amqp_types import (
     Constructor,
     MalformedValue,
     Symbol,
-    array_of,
     binary,
     boolean,
     content,
     decode,
-    described,
     described_value,
     elements,
+    encode_array,
+    encode_described,
     entries,
     list_of,
     map_of,
@@ -81,8 +81,8 @@ def test_what_they_write_is_read(kind: str, data: st.DataObject) -> None:
     assert decode(theirs(kind, value)) == value
     assert decode(theirs(AMQPTypes.list, [typed, typed])) == [value, value]
     assert decode(theirs(AMQPTypes.map, {"k": typed})) == {"k": value}
-    described = ({TYPE: AMQPTypes.ulong, VALUE: 0x77}, typed)
-    assert decode(theirs(AMQPTypes.described, described)) == (0x77, value)
+    pair = ({TYPE: AMQPTypes.ulong, VALUE: 0x77}, typed)
+    assert decode(theirs(AMQPTypes.described, pair)) == (0x77, value)
     if kind not in {AMQPTypes.null, AMQPTypes.boolean}:  # which they write wrongly in arrays
         assert decode(theirs(AMQPTypes.array, [typed, typed])) == [value, value]
 
@@ -115,7 +115,7 @@ def test_what_is_written_they_read(kind: str, data: st.DataObject) -> None:
     assert read_by_them(list_of(encoded)) == meant
     assert read_by_them(map_of({string("k"): list_of(encoded)})) == {b"k": meant}
     same = [value for value in encoded if value[0] == encoded[0][0]]
-    assert len(read_by_them(array_of(same, same[0][0]))) == len(same)
+    assert len(read_by_them(encode_array(same, same[0][0]))) == len(same)
 
 
 def test_types_that_look_alike_are_told_apart() -> None:
@@ -135,7 +135,7 @@ def test_elements_stay_as_they_were_encoded() -> None:
 
 def test_a_described_value_gives_its_descriptor_and_itself() -> None:
     """Numeric descriptors only; a symbolic one is refused by name."""
-    assert described_value(described(0x24, list_of([]))) == (0x24, list_of([]))
+    assert described_value(encode_described(0x24, list_of([]))) == (0x24, list_of([]))
     with pytest.raises(MalformedValue, match="amqp:accepted:list"):
         described_value(b"\x00" + symbol("amqp:accepted:list") + b"\x45")
 
@@ -151,7 +151,7 @@ def test_a_number_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="256 is no ubyte"):
         amqp_types.ubyte(256)
     with pytest.raises(ValueError, match="0x70"):
-        array_of([amqp_types.int32(1)], Constructor.UINT)
+        encode_array([amqp_types.int32(1)], Constructor.UINT)
 
 
 @given(st.binary(max_size=60))

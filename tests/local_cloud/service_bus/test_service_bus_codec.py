@@ -18,7 +18,14 @@ from local_cloud.service_bus.amqp_message import (
     with_properties,
     write_delivery,
 )
-from local_cloud.service_bus.amqp_types import binary, described, elements, map_of, string, symbol
+from local_cloud.service_bus.amqp_types import (
+    binary,
+    elements,
+    encode_described,
+    map_of,
+    string,
+    symbol,
+)
 from local_cloud.service_bus.queue_messages import (
     DeadLettering,
     Lock,
@@ -42,7 +49,7 @@ def message(
 
 
 def batch(*members: bytes) -> bytes:
-    return b"".join(described(0x75, binary(member)) for member in members)
+    return b"".join(encode_described(0x75, binary(member)) for member in members)
 
 
 def delivered(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
@@ -110,13 +117,13 @@ def test_a_dead_letter_carries_its_reason_among_its_application_properties() -> 
 def test_changed_properties_leave_the_others_as_they_were_encoded() -> None:
     """A small number stays small; the body and its neighbours keep every byte."""
     kept = {string("n"): b"\x54\x05", string("s"): symbol("x")}
-    before, after = described(0x73, b"\x45"), described(0x75, binary(b"body"))
-    payload = before + described(0x74, map_of(kept | {string("c"): string("old")})) + after
+    before, after = encode_described(0x73, b"\x45"), encode_described(0x75, binary(b"body"))
+    payload = before + encode_described(0x74, map_of(kept | {string("c"): string("old")})) + after
 
     changed = with_properties(payload, {"c": string("new"), "added": b"\x41"})
 
     written = map_of(kept | {string("c"): string("new"), string("added"): b"\x41"})
-    assert changed == before + described(0x74, written) + after
+    assert changed == before + encode_described(0x74, written) + after
     assert len(elements(written)) == 8
 
 
@@ -124,7 +131,7 @@ def test_a_message_without_properties_can_be_given_some() -> None:
     """Before its body, where the standard has them."""
     changed = with_properties(batch(b"body"), {"k": string("v")})
 
-    assert changed == described(0x74, map_of({string("k"): string("v")})) + batch(b"body")
+    assert changed == encode_described(0x74, map_of({string("k"): string("v")})) + batch(b"body")
 
 
 def test_a_transfer_in_the_format_of_a_batch_is_its_messages() -> None:

@@ -17,7 +17,7 @@ from azure.servicebus import ServiceBusMessage, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 
-from local_cloud.service_bus.local_service_bus import connection_string
+from local_cloud.service_bus.local_service_bus import build_connection_string
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +31,7 @@ class ServiceBusProcess:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         listening = json.loads(process.stdout.readline())["listening"]
-        self.connection_string = connection_string(int(listening.rpartition(":")[2]))
+        self.connection_string = build_connection_string(int(listening.rpartition(":")[2]))
         self._process = process
 
     def kill(self) -> None:

@@ -12,7 +12,7 @@ import yarl
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.entra.endpoints import application_token, user_token
+from local_cloud.tenant.entra.endpoints import issue_application_token, issue_user_token
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.seed.tenant import seed
@@ -254,8 +254,8 @@ class TenantWorld:
         """A token of a person or an application."""
         principal = self.tenant.part(Directory).principals.get(who)
         if principal is not None and principal.client_id:
-            return application_token(self.tenant, who, audience)
-        return user_token(self.tenant, who, audience, APP_CLIENT)
+            return issue_application_token(self.tenant, who, audience)
+        return issue_user_token(self.tenant, who, audience, APP_CLIENT)
 
     async def call(
         self,

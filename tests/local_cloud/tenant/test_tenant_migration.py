@@ -9,8 +9,8 @@ import pytest
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
-from local_cloud.tenant.environments.migration import held_back
-from local_cloud.tenant.flows.recurrence import first_due, next_due
+from local_cloud.tenant.environments.migration import list_held_back_flows
+from local_cloud.tenant.flows.recurrence import compute_first_due, compute_next_due
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 BUTTON = {"type": "Request", "kind": "Button"}
@@ -40,7 +40,7 @@ def staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
     environment = SimulatedEnvironment(id="e", display_name="e", created=NOW)
     for each in flows:
         environment.add_flow(each)
-    return held_back(environment, assumptions or Assumptions())
+    return list_held_back_flows(environment, assumptions or Assumptions())
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
     """Turned on again it waits for its next slot."""
     daily = flow("daily", {"type": "Recurrence", "recurrence": {"frequency": "Day"}})
 
-    assert first_due(daily, NOW, is_new=True) == NOW
-    assert first_due(daily, NOW, is_new=False) == NOW + timedelta(days=1)
+    assert compute_first_due(daily, NOW, is_new=True) == NOW
+    assert compute_first_due(daily, NOW, is_new=False) == NOW + timedelta(days=1)
 
 
 def test_a_start_time_in_the_past_means_the_next_slot() -> None:
@@ -102,11 +102,11 @@ def test_a_start_time_in_the_past_means_the_next_slot() -> None:
     recurrence = {"frequency": "Hour", "interval": 6, "startTime": "2026-06-30T03:00:00Z"}
     six_hourly = flow("six", {"type": "Recurrence", "recurrence": recurrence})
 
-    assert first_due(six_hourly, NOW, is_new=True) == datetime(2026, 7, 1, 15, tzinfo=UTC)
+    assert compute_first_due(six_hourly, NOW, is_new=True) == datetime(2026, 7, 1, 15, tzinfo=UTC)
 
 
 def test_the_next_slot_is_after_now_however_long_it_has_been() -> None:
     """Three and a half days late is one run, then the fourth slot."""
     last = NOW - timedelta(days=3, hours=12)
 
-    assert next_due(last, NOW, timedelta(days=1)) == NOW + timedelta(hours=12)
+    assert compute_next_due(last, NOW, timedelta(days=1)) == NOW + timedelta(hours=12)

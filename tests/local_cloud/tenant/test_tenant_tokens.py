@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from local_cloud.tenant.core.tokens import SimulatedCaller, TokenIssuer, same_audience
+from local_cloud.tenant.core.tokens import SimulatedCaller, TokenIssuer, normalize_audience
 
 CALLER = SimulatedCaller(
     object_id="o", app_id="a", is_delegated=True, audience="https://x.example/", tenant_id="t",
@@ -78,4 +78,6 @@ def test_expired_tokens_are_told_from_new_ones() -> None:
 
 def test_audiences_compare_without_case_and_final_slash() -> None:
     """As the platform compares them for its own APIs."""
-    assert same_audience("https://Service.example/") == same_audience("https://service.example")
+    assert normalize_audience("https://Service.example/") == normalize_audience(
+        "https://service.example"
+    )
