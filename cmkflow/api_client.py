@@ -107,7 +107,7 @@ class ApiClient:
         try:
             return json.loads(content)
         except ValueError:
-            raise self._unexpected_answer("JSON") from None
+            raise self._build_unexpected_answer_error("JSON") from None
 
     def items(self, *path: str) -> list[Any]:
         """Return all items of a paged list; raise `ApiError`."""
@@ -125,7 +125,7 @@ class ApiClient:
         text = self._send(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")
         if not page.startswith("<!doctype html>"):
-            raise self._unexpected_answer("a page of the dashboard")
+            raise self._build_unexpected_answer_error("a page of the dashboard")
         return page
 
     def file(self, call: ApiCall, media_type: str) -> bytes:
@@ -133,7 +133,7 @@ class ApiClient:
         return self._send(replace(call, headers={**call.headers, "Accept": media_type}))
 
     def _send(self, call: ApiCall) -> bytes:
-        request = self._request(call)
+        request = self._build_request(call)
         began = time.monotonic()
         try:
             # Redirects are not followed, because the key is sent with the request.
@@ -157,7 +157,7 @@ class ApiClient:
                 ExitCode.INTERRUPTED,
             ) from None
         except (URLError, http.client.HTTPException, OSError) as err:
-            text = self._unreachable(getattr(err, "reason", err))
+            text = self._format_unreachable(getattr(err, "reason", err))
             raise ApiError(text, ExitCode.SERVICE_UNAVAILABLE) from None
         except ValueError:  # the exception may quote the key
             raise ApiError(
@@ -189,13 +189,13 @@ class ApiClient:
             text = f"debug: {request.get_method()} {path} {result}, {milliseconds:.0f} ms"
             echo(f"{text}, request {identity}", err=True)
 
-    def _unexpected_answer(self, what: str) -> ApiError:
+    def _build_unexpected_answer_error(self, what: str) -> ApiError:
         return ApiError(
             f"The answer of {self._host} is not {what}. Check that CMKFLOW_API (--api) is the "
             "address of the app."
         )
 
-    def _request(self, call: ApiCall) -> Request:
+    def _build_request(self, call: ApiCall) -> Request:
         self.check_address()
         # An empty id would select the list, and `..` another resource.
         if wrong := [part for part in call.path if not is_identifier(part)]:
@@ -208,7 +208,7 @@ class ApiClient:
             "Accept": "application/json",
             # w3.org/TR/trace-context: its trace id identifies the request in the app's logs.
             "Traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
-            **(self._credentials() if call.needs_sign_in else {}),
+            **(self._build_credentials() if call.needs_sign_in else {}),
             **call.headers,
         }
         body = None
@@ -222,7 +222,7 @@ class ApiClient:
             method=call.method,
         )
 
-    def _credentials(self) -> dict[str, str]:
+    def _build_credentials(self) -> dict[str, str]:
         """Return the authentication headers: function key, access token, or both."""
         try:
             token = request_token(self.url)
@@ -259,7 +259,7 @@ class ApiClient:
                 ExitCode.USAGE_ERROR,
             )
 
-    def _unreachable(self, reason: object) -> str:
+    def _format_unreachable(self, reason: object) -> str:
         return (
             f"Cannot connect to {self._host}: {reason}. Check CMKFLOW_API (--api) and "
             "that the app runs. HTTPS_PROXY sets a proxy."

@@ -24,7 +24,7 @@ _STYLES = {"rejected": "red", "failed": "bold red", "unknown": "yellow"}
 def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """Return one line per entry, and a note about what changed; `names` are those of ids."""
 
-    def named(text: str) -> str:
+    def format_name(text: str) -> str:
         for identity, name in names.items():
             text = text.replace(identity, name)
         return shorten_command(shorten_resource_ids(text))
@@ -33,13 +33,13 @@ def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
         Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),
         Column("Who", _format_principal),
         Column("Action", _format_action, Kind.WORD),
-        Column("About", lambda one: named(_format_target(one))),
+        Column("About", lambda one: format_name(_format_target(one))),
         Column("Result", _format_result, Kind.WORD),
     )
     return Listing(
         columns=columns,
         items=answer["items"],
-        note=lambda one: named(one["message"] or _format_changes(one)),
+        note=lambda one: format_name(one["message"] or _format_changes(one)),
         next=answer["next"],
     )
 

@@ -69,7 +69,7 @@ class CalledHostReport:
     def row(self, target: CalledHost) -> CalledHostRow:
         """Return the row of a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
-        verdicts = [self._verdict(one) for one in admissions]
+        verdicts = [self._find_worst_verdict(one) for one in admissions]
         lacking = union(one.counting(self._asked) - one.allowed for one in admissions)
         verdict = "external" if target.is_external else "expression"
         return {
@@ -80,7 +80,7 @@ class CalledHostReport:
             "prefixes": as_published(lacking if verdicts else self._asked, self._published),
         }
 
-    def _verdict(self, admission: FirewallDecision) -> Verdict:
+    def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:
         """Return the worst verdict on all regions together and on regions without known
         addresses.
         """

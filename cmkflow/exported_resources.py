@@ -73,14 +73,14 @@ class ExportedResources:
         """Return a resource or a child of it; raise `NotFound`."""
         found = self.by_id.get((resource_id + suffix).lower())
         if found is None and suffix == "/config/web":
-            found = self._site_configuration(resource_id.lower())
+            found = self._find_site_configuration(resource_id.lower())
         if found is None and suffix == "/networkRuleSets/default":
             found = {} if resource_id.lower() in self.deployed else None
         if found is None:
             raise NotFound(f"no file contains {resource_id}{suffix}")
         return found
 
-    def _site_configuration(self, site_id: str) -> Mapping[str, object] | None:
+    def _find_site_configuration(self, site_id: str) -> Mapping[str, object] | None:
         """Return the `config/web` of a site; a list of sites does not contain access
         restrictions.
         """

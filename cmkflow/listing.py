@@ -92,13 +92,13 @@ class Listing:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the rows in the format for the console."""
         if not console.is_terminal:
-            yield from self._tabbed()
+            yield from self._format_tabbed_lines()
             return
-        yield from self._lines(options.max_width)
+        yield from self._format_lines(options.max_width)
         if self.next:
             yield Text(f"More: add --after {self.next}", style="dim")
 
-    def _tabbed(self) -> Iterator[Segment]:
+    def _format_tabbed_lines(self) -> Iterator[Segment]:
         values = [
             [_format_plain(column.of(item)) for item in self.items] for column in self.columns
         ]
@@ -109,8 +109,8 @@ class Listing:
         for row in zip(*(texts for _, texts in filled), strict=True):
             yield _format_tabs(row)
 
-    def _lines(self, width: int) -> Iterator[Text]:
-        drawn = [(one, self._texts(one)) for one in self.columns]
+    def _format_lines(self, width: int) -> Iterator[Text]:
+        drawn = [(one, self._format_column(one)) for one in self.columns]
         drawn = [one for one in drawn if not self.items or any(text.plain for text in one[1])]
         widths = _measure_widths(drawn)
         if not self.is_full:
@@ -125,16 +125,16 @@ class Listing:
         for number, item in enumerate(self.items):
             yield _format_line(sizes, [texts[number] for _, texts in drawn])
             if note := self.note(item):
-                yield from self._second_line(note, width)
+                yield from self._format_second_line(note, width)
 
-    def _texts(self, column: Column) -> list[Text]:
+    def _format_column(self, column: Column) -> list[Text]:
         values = [column.of(item) for item in self.items]
         if column.kind is Kind.ID:
             ids = short_ids(map(str, values))
             values = [ids[str(one)] for one in values]
         return [_format_text(one) for one in values]
 
-    def _second_line(self, note: str, width: int) -> Iterator[Text]:
+    def _format_second_line(self, note: str, width: int) -> Iterator[Text]:
         second = Text(f"  {remove_unprintable(note)}", style="dim", no_wrap=not self.is_full)
         if not self.is_full:
             second.truncate(width, overflow="ellipsis")

@@ -40,11 +40,11 @@ class NameResolver:
         for text in texts:
             if text and not _WHOLE.fullmatch(text):
                 known = list(self.listed(api, arguments)) if known is None else known
-                text = self._one(text, known)
+                text = self._resolve_one(text, known)
             found.append(text)
         return found
 
-    def _one(self, text: str, known: Iterable[NamedItem]) -> str:
+    def _resolve_one(self, text: str, known: Iterable[NamedItem]) -> str:
         every = list(known)
         # The same flow may exist in several environments, after a solution was imported twice.
         found = {one.id: one for one in find_by_id_or_name(text, every)}

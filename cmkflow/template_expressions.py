@@ -126,17 +126,17 @@ class _Reader:
         self.tokens = _split_tokens(text)
 
     def expression(self) -> object:
-        value = self._primary()
+        value = self._read_primary()
         while self.tokens and self.tokens[0] in (".", "["):
             if self._take() == ".":
                 value = self._read_member(value, self._take())
             else:
                 value = self._read_member(value, self.expression())
                 self._expect("]")
-            value = self._evaluated(value)
+            value = self._evaluate(value)
         return value
 
-    def _primary(self) -> object:
+    def _read_primary(self) -> object:
         token = self._take()
         if isinstance(token, int):
             return token
@@ -149,33 +149,33 @@ class _Reader:
             if self.tokens and self.tokens[0] == ",":
                 self._take()
         self._expect(")")
-        return self._called(token.lower(), arguments)
+        return self._read_call(token.lower(), arguments)
 
-    def _called(self, function: str, arguments: Sequence[object]) -> object:
+    def _read_call(self, function: str, arguments: Sequence[object]) -> object:
         functions: Mapping[str, Callable[..., object]] = {
             "concat": _join_values,
             "format": _format,
-            "parameters": self._parameter,
-            "resourceid": self._resource_id,
-            "variables": self._variable,
+            "parameters": self._read_parameter,
+            "resourceid": self._build_resource_id,
+            "variables": self._read_variable,
         }
         try:
             return functions[function](*arguments)
         except (KeyError, TypeError, ValueError):
             raise UnresolvedExpression from None
 
-    def _parameter(self, name: str) -> object:
+    def _read_parameter(self, name: str) -> object:
         if not self._takes_defaults:
             raise UnresolvedExpression
         defaults = self._template.defaults
         if name in defaults:
-            return self._evaluated(defaults[name])
+            return self._evaluate(defaults[name])
         return self._template.placeholder(f"[parameters('{name}')]")
 
-    def _variable(self, name: str) -> object:
-        return self._evaluated(self._template.variables[name])
+    def _read_variable(self, name: str) -> object:
+        return self._evaluate(self._template.variables[name])
 
-    def _resource_id(self, *arguments: str) -> str:
+    def _build_resource_id(self, *arguments: str) -> str:
         """Return a resource id; in this template's scope unless the arguments name a subscription
         or group.
         """
@@ -187,7 +187,7 @@ class _Reader:
             scope = f"/subscriptions/{subscription}/resourceGroups/{group}"
         return replace(self._template, scope=scope).id_of(resource_type, "/".join(names))
 
-    def _evaluated(self, value: object) -> object:
+    def _evaluate(self, value: object) -> object:
         if not isinstance(value, str) or not is_expression(value):
             return value
         if self._nested > _MOST_NESTED:

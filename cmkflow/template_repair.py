@@ -112,7 +112,7 @@ def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dic
 def _replace_placeholders(text: str, quoted: re.Pattern[str], references: Mapping[str, str]) -> str:
     """Return a text in which quoted placeholders are replaced by references."""
 
-    def referring(match: re.Match[str]) -> str:
+    def refer_to_parameter(match: re.Match[str]) -> str:
         inner = match[1]
         if inner in references:
             return references[inner]
@@ -121,7 +121,7 @@ def _replace_placeholders(text: str, quoted: re.Pattern[str], references: Mappin
         return f"{match[0][0]}{inner}{match[0][0]}"
 
     return "".join(
-        line if _is_comment(line) else quoted.sub(referring, line)
+        line if _is_comment(line) else quoted.sub(refer_to_parameter, line)
         for line in text.splitlines(keepends=True)
     )
 

@@ -72,7 +72,7 @@ class EnvironmentSettingsRequest(RequestModel):
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _require_a_member(self) -> Self:
         if not self.model_fields_set:
             raise ValueError(f"Give at least one of {', '.join(sorted(type(self).model_fields))}")
         return self

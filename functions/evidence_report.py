@@ -158,7 +158,7 @@ class EvidenceReport:
                 [*self.decisions, *list_decisions(about)], key=lambda one: one.decided_at
             ),
             "rejected": self.rejected,
-            "changes": self._changes(about),
+            "changes": self._count_changes(about),
             "with_runs": [one for one in lines if one.has_runs],
             "until": max(filter(None, [*_list_times(about), self.changed_at])),
         }
@@ -177,7 +177,7 @@ class EvidenceReport:
                 self.made[name] += 1
                 self.reverted[name] += change.state == _REVERTED.get(kind)
 
-    def _changes(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
+    def _count_changes(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
         """Return each kind of change with how many were made and how many were reverted.
 
         Of turning a flow on or off, only the last write is recorded: none was reverted.

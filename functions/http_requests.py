@@ -45,7 +45,7 @@ class RequestModel(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _without_null(self) -> Self:
+    def _reject_null(self) -> Self:
         nulls = [name for name in self.model_fields_set if getattr(self, name) is None]
         if nulls:
             raise ValueError(f"Omit {', '.join(sorted(nulls))} instead of sending null.")

@@ -146,12 +146,12 @@ class Stack:
             "IDENTITY_ENDPOINT": tenant.identity_endpoint,
             "IDENTITY_HEADER": tenant.identity_header,
             "ServiceBusConnection": self.service_bus,
-            **self._access(),
+            **self._build_access_settings(),
             "CMK_STATE_FOLDER": str(self.options.folder / "state"),
             **self.options.settings,
         }
 
-    def _access(self) -> dict[str, str]:
+    def _build_access_settings(self) -> dict[str, str]:
         """Who may call the app: App Service authentication as infra/ sets it up, or the key."""
         client_id = self.options.sign_in_client_id
         if not client_id:

@@ -106,15 +106,15 @@ class FlowLists:
         most_of_part = FLOWS_ON_PAGE if counts.total() <= FLOWS_ON_PAGE else FLOWS_OF_PART
         return {
             "is_list": False,
-            "causes": [self._cause(cause, most) for cause in causes],
+            "causes": [self._build_cause_values(cause, most) for cause in causes],
             "groups": [
-                self._part(part, by_part.get(key, [])[:most_of_part], counts[key])
+                self._build_part_values(part, by_part.get(key, [])[:most_of_part], counts[key])
                 for key, part in PARTS.items()
                 if not part.has_cause
             ],
         }
 
-    def _cause(self, cause: Cause, most: int) -> dict[str, Any]:
+    def _build_cause_values(self, cause: Cause, most: int) -> dict[str, Any]:
         lines = [build_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
         return {
             "cause": cause,
@@ -125,7 +125,9 @@ class FlowLists:
             "left": len(cause.flows) - len(lines),
         }
 
-    def _part(self, part: FlowPart, flows: Sequence[FlowView], number: int) -> dict[str, Any]:
+    def _build_part_values(
+        self, part: FlowPart, flows: Sequence[FlowView], number: int
+    ) -> dict[str, Any]:
         lines = [build_line(flow, self.context, part.key) for flow in flows]
         has_steps = any(line.steps for line in lines)
         return {

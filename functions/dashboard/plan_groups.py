@@ -38,18 +38,18 @@ def group_plan_rows(
         {flow: by_id.keys() & set(item.children) for flow, item in by_id.items()}
     )
 
-    def place(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
+    def compute_place(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
         rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
         return rank, compute_natural_key(by_id[group[0]].display_name)
 
     in_order = sorted(
-        (_sort_callers_first(group, graph) for group in graph.dependent_groups), key=place
+        (_sort_callers_first(group, graph) for group in graph.dependent_groups), key=compute_place
     )
     positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
 
     plan = PlanGraph(items=by_id, graph=graph, awaiting=awaiting)
 
-    def row(flow: str) -> PlanRow:
+    def build_row(flow: str) -> PlanRow:
         item = by_id[flow]
         below = awaiting.intersection(item.children)
         return PlanRow(
@@ -60,7 +60,7 @@ def group_plan_rows(
             plan=plan,
         )
 
-    return [RowGroup(rows=tuple(map(row, group)), size=len(group)) for group in in_order]
+    return [RowGroup(rows=tuple(map(build_row, group)), size=len(group)) for group in in_order]
 
 
 def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:

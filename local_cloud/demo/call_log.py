@@ -69,11 +69,11 @@ class TrafficCallLog:
     #: Runs by what started them.
     runs: Counter[str] = field(default_factory=Counter)
 
-    def sent(self, call: LoggedCall) -> None:
+    def record_call(self, call: LoggedCall) -> None:
         """Note a call before it is made."""
         self.calls[call.tracking_id] = call
 
-    def held(self, caller: str, text: str) -> None:
+    def record_held_url(self, caller: str, text: str) -> None:
         """Note what a system holds before it calls."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         if self.held_first.setdefault(caller, digest) == digest:
@@ -81,11 +81,11 @@ class TrafficCallLog:
         else:
             self.moved.add(caller)
 
-    def started_by_hand(self, run: Json) -> None:
+    def record_manual_run(self, run: Json) -> None:
         """Note a run that somebody started by hand."""
         self.by_hand[run["status"]] += 1
 
-    def told(self, operation: str, started: int) -> None:
+    def record_event(self, operation: str, started: int) -> None:
         """Note an event and how many flows it started."""
         count = self.events.setdefault(operation, EventTotals())
         match started:
@@ -96,11 +96,13 @@ class TrafficCallLog:
             case _:
                 count.twice += 1
 
-    def over(self) -> list[LoggedCall]:
-        """Calls that have ended and are not settled yet."""
+    def list_ended_calls(self) -> list[LoggedCall]:
+        """Return the calls that have ended and whose entries are not recorded yet."""
         return [call for call in self.calls.values() if call.is_over and not call.is_noted]
 
-    def noted(self, entries: Sequence[Json], following: int, over: Sequence[LoggedCall]) -> None:
+    def record_entries(
+        self, entries: Sequence[Json], following: int, over: Sequence[LoggedCall]
+    ) -> None:
         """Take entries of the platform's ledger, read when the calls `over` had ended."""
         self.ledger_next = following
         for call in over:
@@ -112,17 +114,17 @@ class TrafficCallLog:
             elif is_bad(entry) and entry["by"] != FORESEEN:
                 self.others_lost.append(f"{entry['by']}: {_explain_loss(entry)}")
 
-    def answered(self) -> int:
-        """How many calls were answered with success."""
+    def count_answered(self) -> int:
+        """Return how many calls were answered with success."""
         return sum(200 <= call.status < 300 for call in self.calls.values())
 
-    def losses(self, user_agent: str) -> list[str]:
+    def list_losses(self, user_agent: str) -> list[str]:
         """Why each lost call is lost; calls that are under way do not count yet."""
         over = [call for call in self.calls.values() if call.is_noted]
         return [loss for call in over if (loss := call.loss(user_agent))] + self.others_lost
 
-    def twice(self) -> int:
-        """Events that were worked on by original and copy."""
+    def count_processed_twice(self) -> int:
+        """Return the number of events that original and copy both processed."""
         return sum(count.twice for count in self.events.values())
 
 

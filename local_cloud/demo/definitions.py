@@ -52,13 +52,13 @@ class DemoFlow:
                     "connection": {"connectionReferenceLogicalName": reference_name(connector)},
                     "api": {"name": connector},
                 }
-                for connector in self._connectors()
+                for connector in self._list_connectors()
             },
-            "definition": self._definition(),
+            "definition": self._build_definition(),
             **self.extra,
         }
 
-    def _definition(self) -> Json:
+    def _build_definition(self) -> Json:
         previous: str | None = None
         actions: Json = {}
         for name, action in self.actions.items():
@@ -81,7 +81,7 @@ class DemoFlow:
             "actions": actions,
         }
 
-    def _connectors(self) -> list[str]:
+    def _list_connectors(self) -> list[str]:
         steps = [self.trigger, *self.actions.values()]
         inputs = [step["inputs"] for step in steps if isinstance(step.get("inputs"), dict)]
         hosts = [each.get("host") or {} for each in inputs]

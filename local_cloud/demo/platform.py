@@ -82,19 +82,19 @@ class Platform:
 
     async def rotate_key(self, vault: str, key: str) -> None:
         """Make a new version of a key."""
-        await self._vault_call("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
+        await self._call_vault("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
         self._count("key_vault.rotate_key")
 
     async def read_secret(self, vault: str, name: str) -> str:
         """The current value of a secret."""
-        text = await self._vault_call("GET", f"https://{vault}.vault.azure.net/secrets/{name}")
+        text = await self._call_vault("GET", f"https://{vault}.vault.azure.net/secrets/{name}")
         self._count("key_vault.get_secret")
         return str(text["value"])
 
     async def write_secret(self, vault: str, name: str, value: str) -> None:
         """Add a version to a secret."""
         url = f"https://{vault}.vault.azure.net/secrets/{name}"
-        await self._vault_call("PUT", url, {"value": value, "contentType": "application/json"})
+        await self._call_vault("PUT", url, {"value": value, "contentType": "application/json"})
         self._count("key_vault.set_secret")
 
     async def running_settings(self, site_id: str) -> dict[str, str]:
@@ -128,7 +128,7 @@ class Platform:
     def _count(self, route: str) -> None:
         self.own_calls[route] = self.own_calls.get(route, 0) + 1
 
-    async def _vault_call(self, method: str, url: str, body: Json | None = None) -> Json:
+    async def _call_vault(self, method: str, url: str, body: Json | None = None) -> Json:
         return await self._call(
             method, f"{url}?api-version={_VAULT_API}", "https://vault.azure.net", body
         )

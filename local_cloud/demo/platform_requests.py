@@ -38,7 +38,7 @@ class RequestMeter:
 
     async def mark(self, part: str) -> None:
         """Count what was called since the last mark as calls of this part."""
-        now = await self._until_now()
+        now = await self._read_calls_until_now()
         self.parts[part] = self.parts.get(part, Counter()) + (now - self._before)
         self._before = now
 
@@ -50,7 +50,7 @@ class RequestMeter:
         names = [*_SERVICES.values(), *(calls.keys() - _SERVICES.values())]
         return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
 
-    async def _until_now(self) -> Counter[str]:
+    async def _read_calls_until_now(self) -> Counter[str]:
         """Calls since the tenant was started, without those of the demo's people."""
         routes: dict[str, int] = (await self.platform.control("GET", "/calls"))["routes"]
         calls: Counter[str] = Counter()

@@ -58,8 +58,8 @@ class Report:
             "callers_updated": dict(outcome.callers),
             "traffic": {
                 "sent": len(account.calls),
-                "answered": account.answered(),
-                "lost": len(account.losses(USER_AGENT)),
+                "answered": account.count_answered(),
+                "lost": len(account.list_losses(USER_AGENT)),
                 "runs_by_hand": dict(account.by_hand),
                 "events": {name: asdict(count) for name, count in account.events.items()},
                 "runs": dict(account.runs),

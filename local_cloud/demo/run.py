@@ -153,7 +153,7 @@ class DemoRun:
     async def play(self) -> DemoResult:
         """Play the scenario to its end; what went wrong is in the outcome."""
         await self._collector.remember_flows()
-        held = {system.name: await self.traffic.held(system) for system in SYSTEMS}
+        held = {system.name: await self.traffic.read_held_url(system) for system in SYSTEMS}
         self.start_traffic()
         outcome = DemoResult()
         try:
@@ -172,7 +172,7 @@ class DemoRun:
         outcome.remediations = self.watcher.remediations
         outcome.callers = await self._collector.count_changed_callers(progress.jobs)
         for system in SYSTEMS:
-            is_changed = await self.traffic.held(system) != held[system.name]
+            is_changed = await self.traffic.read_held_url(system) != held[system.name]
             outcome.callers["secret" if system.secret else "app setting"] += is_changed
         outcome.gaps = _list_firewall_issues(self.watcher.remediations, progress.jobs)
         outcome.deletions = _list_deletions(self.watcher.remediations)
@@ -188,7 +188,7 @@ class DemoRun:
         account = self.traffic.account
         expected = json.loads(await asyncio.to_thread(EXPECTED_ENDS.read_text))
         found = find_flows_left_off(outcome.flows)
-        found += [f"lost: {loss}" for loss in account.losses(USER_AGENT)]
+        found += [f"lost: {loss}" for loss in account.list_losses(USER_AGENT)]
         imported = {environment.title for environment in self.imported.environments}
         found += find_differences(
             [f for f in outcome.flows if f.environment not in imported], expected
@@ -205,12 +205,12 @@ class DemoRun:
             found.append("no outside system called a flow")
         if account.by_hand["Succeeded"] != account.by_hand.total():
             found.append(f"runs that people started: {dict(account.by_hand)}")
-        if account.twice():
-            found.append(f"{account.twice()} events were processed twice")
+        if account.count_processed_twice():
+            found.append(f"{account.count_processed_twice()} events were processed twice")
         if not outcome.recheck_at:
             found.append("no key check is scheduled after the rotation of the key")
         for system in SYSTEMS:
-            is_back = await self.traffic.held(system) == held[system.name]
+            is_back = await self.traffic.read_held_url(system) == held[system.name]
             if _is_rolled_back(system, outcome) and not is_back:
                 found.append(f"{system.name}: its value is not what it was before")
         found += await self.read_crashes()

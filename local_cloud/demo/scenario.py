@@ -159,7 +159,7 @@ class DemoScenario:
         is_measured = environment is OPERATIONS and origin == "policy_event"
         if is_measured:
             await stage.meter.mark("Operations: wait for the migration, discover, plan")
-            await self._has_plan_notification()
+            await self._wait_for_plan_notification()
         if job["state"] == "awaiting_approval":
             await stage.approve(identity)
         await stage.until(
@@ -175,8 +175,8 @@ class DemoScenario:
         stage.note(f"{environment.title} is complete: {words}.")
         return identity
 
-    async def _has_plan_notification(self) -> None:
-        """An approver comes because the app has told of the plan."""
+    async def _wait_for_plan_notification(self) -> None:
+        """Wait until each channel has the notification that a plan awaits approval."""
         told: list[Any] = []
 
         async def read() -> None:

@@ -77,7 +77,7 @@ class Traffic:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def held(self, system: ExternalSystem) -> str:
+    async def read_held_url(self, system: ExternalSystem) -> str:
         """What stands at this moment where a system holds its URL."""
         if system.secret:
             return await self._platform.read_secret(APPLICATION_VAULT, system.secret)
@@ -94,14 +94,14 @@ class Traffic:
 
     async def _call(self, system: ExternalSystem) -> None:
         call = LoggedCall(tracking_id=str(uuid.uuid4()), caller=system.name)
-        held = await self.held(system)
-        self.account.held(system.name, held)
+        held = await self.read_held_url(system)
+        self.account.record_held_url(system.name, held)
         url = str(json.loads(held)["url"]) if system.is_json else held
         headers = {"User-Agent": USER_AGENT, "x-ms-client-tracking-id": call.tracking_id}
         if system.has_token:
             headers["Authorization"] = f"Bearer {await self._platform.token(_AUDIENCE)}"
         number = len(self.account.calls) + 1
-        self.account.sent(call)
+        self.account.record_call(call)
         try:
             status, _ = await self._platform.outside(
                 "POST",
@@ -117,14 +117,14 @@ class Traffic:
     async def _start_by_hand(self, started: StartedByHand) -> None:
         path = f"/environments/{started.environment}/flows/{started.flow}/run"
         run = await self._platform.control("POST", path, {"by": USER_AGENT})
-        self.account.started_by_hand(run)
+        self.account.record_manual_run(run)
 
     async def _tell(self, event: RepeatedEvent) -> None:
         path = f"/environments/{event.environment}/events"
         answer = await self._platform.control("POST", path, {"operationId": event.operation})
-        self.account.told(event.operation, len(answer["started"]))
+        self.account.record_event(event.operation, len(answer["started"]))
 
     async def _read_ledger(self, _: None) -> None:
-        over = self.account.over()
+        over = self.account.list_ended_calls()
         answer = await self._platform.control("GET", "/ledger", since=str(self.account.ledger_next))
-        self.account.noted(answer["entries"], answer["next"], over)
+        self.account.record_entries(answer["entries"], answer["next"], over)

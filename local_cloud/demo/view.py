@@ -91,13 +91,13 @@ def _build_traffic(progress: DemoProgress) -> Table:
     account, lost = progress.account, len(progress.losses)
     table = Table("Calls", "", title="Traffic")
     table.add_row("sent", str(len(account.calls)))
-    table.add_row("answered", str(account.answered()))
+    table.add_row("answered", str(account.count_answered()))
     table.add_row("lost", Text(str(lost), style="red bold" if lost else "green"))
     systems = f"{len(account.moved)} of {len(account.held_first)}"
     table.add_row("systems with a new URL", systems)
     table.add_row("runs by hand", str(account.by_hand.total()))
     once = sum(count.once for count in account.events.values())
-    table.add_row("events", f"{once} once, {account.twice()} twice")
+    table.add_row("events", f"{once} once, {account.count_processed_twice()} twice")
     return table
 
 

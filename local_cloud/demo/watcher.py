@@ -40,7 +40,7 @@ class Watcher:
         for detail in self.remediations:
             for job in detail["flow_jobs"]:
                 self.progress.jobs[job["environment_id"], job["original_id"]] = job
-        self.progress.losses = self._traffic.account.losses(USER_AGENT)
+        self.progress.losses = self._traffic.account.list_losses(USER_AGENT)
 
     async def _read_environments(self) -> None:
         lines = []

@@ -112,7 +112,7 @@ class Authentication:
                 # `/.auth/me` and `/.auth/refresh` need the token store, which infra/ leaves off.
                 return web.Response(status=404)
         try:
-            claims = await self._claims(request)
+            claims = await self._read_claims(request)
         except jwt.PyJWTError as err:
             _LOGGER.warning("token not valid: %s", err)
             claims = None
@@ -126,18 +126,18 @@ class Authentication:
         answered: web.StreamResponse = await handler(request.clone(headers=headers))
         return answered
 
-    async def _claims(self, request: web.Request) -> Claims | None:
+    async def _read_claims(self, request: web.Request) -> Claims | None:
         """Return who calls, None for nobody; raises PyJWTError for a token that is not good."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return await self._verified(token)
+            return await self._verify_token(token)
         session = self._sessions.get(request.cookies.get(_COOKIE, ""))
         return session if session and session["exp"] > time.time() else None
 
-    async def _verified(self, token: str) -> Claims:
+    async def _verify_token(self, token: str) -> Claims:
         key_id = jwt.get_unverified_header(token).get("kid", "")
         if key_id not in self._keys:
-            found = await self._ask("GET", (await self._endpoint("jwks_uri")))
+            found = await self._ask("GET", (await self._read_endpoint("jwks_uri")))
             self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(found).keys}
         if key_id not in self._keys:
             raise jwt.InvalidKeyError("it is signed with a key that the issuer has not")
@@ -156,7 +156,7 @@ class Authentication:
         target = _require_own_path(request.query.get("post_login_redirect_uri", "/"))
         state = secrets.token_urlsafe(16)
         self._begun[state] = target
-        page = _build_browser_address(await self._endpoint("authorization_endpoint"))
+        page = _build_browser_address(await self._read_endpoint("authorization_endpoint"))
         query = {
             "client_id": self._settings.client_id,
             "response_type": "code",
@@ -177,21 +177,21 @@ class Authentication:
             return web.Response(status=401, text="This browser did not begin to sign in here.")
         answer = await self._ask(
             "POST",
-            await self._endpoint("token_endpoint"),
+            await self._read_endpoint("token_endpoint"),
             {
                 "grant_type": "authorization_code",
                 "code": request.query.get("code", ""),
                 "redirect_uri": _build_callback_url(request),
                 "client_id": self._settings.client_id,
                 "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                "client_assertion": await self._assertion(),
+                "client_assertion": await self._request_assertion(),
             },
         )
         if "id_token" not in answer:
             text = f"Entra refuses: {answer.get('error_description')}"
             return web.Response(status=401, text=text)
         session = secrets.token_urlsafe(32)
-        claims = await self._verified(answer["id_token"])
+        claims = await self._verify_token(answer["id_token"])
         self._sessions[session] = claims | {"exp": time.time() + _SESSION_SECONDS}
         found = _build_redirect(target)
         found.set_cookie(_COOKIE, session, httponly=True, samesite="Lax", path="/")
@@ -202,12 +202,12 @@ class Authentication:
         self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
         target = _require_own_path(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
         query = {"post_logout_redirect_uri": f"{request.scheme}://{request.host}{target}"}
-        page = _build_browser_address(await self._endpoint("end_session_endpoint"))
+        page = _build_browser_address(await self._read_endpoint("end_session_endpoint"))
         answer = _build_redirect(f"{page}?{urlencode(query)}")
         answer.del_cookie(_COOKIE)
         return answer
 
-    async def _assertion(self) -> str:
+    async def _request_assertion(self) -> str:
         """Return the managed identity's token that stands for the registration: no secret."""
         answer = await self._ask(
             "GET",
@@ -216,7 +216,7 @@ class Authentication:
         )
         return str(answer["access_token"])
 
-    async def _endpoint(self, name: str) -> str:
+    async def _read_endpoint(self, name: str) -> str:
         if not self._endpoints:
             address = f"{self._settings.issuer}/.well-known/openid-configuration"
             self._endpoints = await self._ask("GET", address)

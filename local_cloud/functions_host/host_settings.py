@@ -89,13 +89,13 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
 def resolve(text: str, environ: Mapping[str, str]) -> str:
     """Replace each `%NAME%` by that app setting; raises HostStartError where it is not set."""
 
-    def value_of(match: re.Match[str]) -> str:
+    def read_value(match: re.Match[str]) -> str:
         value = environ.get(match[1])
         if not value:
             raise HostStartError(f"'%{match[1]}%' does not resolve to a value: set {match[1]}")
         return value
 
-    return _SETTING.sub(value_of, text)
+    return _SETTING.sub(read_value, text)
 
 
 def is_disabled(function_name: str, environ: Mapping[str, str]) -> bool:

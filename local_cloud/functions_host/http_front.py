@@ -51,7 +51,7 @@ class HttpFront:
         for function in functions:
             match function.trigger:
                 case HttpTrigger() as trigger:
-                    endpoints.append(_endpoint(function, trigger, prefix))
+                    endpoints.append(_parse_endpoint(function, trigger, prefix))
                 case TimerTrigger():
                     self._timers[function.name.lower()] = function
                 case QueueTrigger():
@@ -93,11 +93,11 @@ class HttpFront:
             outcome = await self._worker.invoke(
                 Invocation(
                     function=endpoint.function,
-                    data=await _request_data(request, values),
+                    data=await _build_request_data(request, values),
                     caused_by=request.headers.get("traceparent"),
                 )
             )
-            return _response(outcome.value) if outcome.succeeded else web.Response(status=500)
+            return _build_response(outcome.value) if outcome.succeeded else web.Response(status=500)
         return web.Response(status=404)
 
     async def _run_timer(
@@ -114,7 +114,7 @@ class HttpFront:
         return web.Response(status=202 if outcome.succeeded else 500)
 
 
-def _endpoint(function: Function, trigger: HttpTrigger, prefix: str) -> _Endpoint:
+def _parse_endpoint(function: Function, trigger: HttpTrigger, prefix: str) -> _Endpoint:
     """Parse the route of an HTTP function."""
     try:
         route = parse_route(f"{prefix}/{trigger.route}")
@@ -129,7 +129,7 @@ def _has_key(request: web.Request, function_key: str) -> bool:
     return hmac.compare_digest(given.encode(), function_key.encode())
 
 
-async def _request_data(request: web.Request, values: dict[str, str]) -> Any:
+async def _build_request_data(request: web.Request, values: dict[str, str]) -> Any:
     """Build the RpcHttp of a request (platform.md#trigger-data)."""
     body = await request.read()
     # Repeated names are joined by a comma, and queries without a value are dropped.
@@ -148,11 +148,11 @@ async def _request_data(request: web.Request, values: dict[str, str]) -> Any:
     )
 
 
-def _response(value: Any) -> web.Response:
+def _build_response(value: Any) -> web.Response:
     """Build the response from what the function returned."""
     kind = value.WhichOneof("data") if value is not None else None
     if kind != "http":
-        body = _body(value) if value is not None else b""
+        body = _read_typed_body(value) if value is not None else b""
         return web.Response(body=body, content_type="text/plain", charset="utf-8")
     http = value.http
     headers: CIMultiDict[str] = CIMultiDict()
@@ -161,10 +161,12 @@ def _response(value: Any) -> web.Response:
             headers[name] = text
     for cookie in http.cookies:
         headers.add("Set-Cookie", _set_cookie(cookie))
-    return web.Response(status=int(http.status_code), headers=headers, body=_body(http.body))
+    return web.Response(
+        status=int(http.status_code), headers=headers, body=_read_typed_body(http.body)
+    )
 
 
-def _body(value: Any) -> bytes:
+def _read_typed_body(value: Any) -> bytes:
     """Return the bytes of a TypedData."""
     match value.WhichOneof("data"):
         case None:

@@ -36,10 +36,10 @@ class JsonLines(logging.Formatter):
         """Return the line, without its line end."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         is_own = record.name.split(".")[0] == _HOST
-        line = self._own(record) if is_own else self._forwarded(record)
+        line = self._build_own_fields(record) if is_own else self._build_forwarded_fields(record)
         return json.dumps({"time": time, **line}, default=str, ensure_ascii=False)
 
-    def _own(self, record: logging.LogRecord) -> dict[str, object]:
+    def _build_own_fields(self, record: logging.LogRecord) -> dict[str, object]:
         line: dict[str, object] = {
             "level": record.levelname,
             "logger": record.name,
@@ -50,7 +50,7 @@ class JsonLines(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         return line
 
-    def _forwarded(self, record: logging.LogRecord) -> dict[str, object]:
+    def _build_forwarded_fields(self, record: logging.LogRecord) -> dict[str, object]:
         """Return the RpcLog of the worker (`on_logging` in its dispatcher.py), with its function.
 
         The real host drops a line of the app outside a running invocation (`Log` in

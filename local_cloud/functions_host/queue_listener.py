@@ -100,7 +100,7 @@ class QueueListener:
         self._lanes.discard(lane)
         self._waiting.discard(lane)
         if not lane.cancelled() and (error := lane.exception()):
-            _LOGGER.error("lane failed", exc_info=error, extra=self._fields())
+            _LOGGER.error("lane failed", exc_info=error, extra=self._build_log_fields())
             asyncio.get_running_loop().call_later(_RETRY, self._open_lanes)
         else:
             self._open_lanes()
@@ -120,7 +120,7 @@ class QueueListener:
             except (ServiceBusError, OSError) as err:
                 _LOGGER.warning(
                     "queue not reachable, trying again",
-                    extra=self._fields() | {"failure": f"{type(err).__name__}: {err}"},
+                    extra=self._build_log_fields() | {"failure": f"{type(err).__name__}: {err}"},
                 )
             await asyncio.sleep(_RETRY)
 
@@ -181,7 +181,10 @@ class QueueListener:
             else:
                 await receiver.abandon_message(message)
         except ServiceBusError as err:
-            fields = self._fields() | {"message_id": message.message_id, "failure": str(err)}
+            fields = self._build_log_fields() | {
+                "message_id": message.message_id,
+                "failure": str(err),
+            }
             _LOGGER.warning("message not settled, it will be delivered again", extra=fields)
 
     async def _renew(
@@ -196,7 +199,7 @@ class QueueListener:
         while (locked_until := message.locked_until_utc) is not None:
             now = datetime.now(UTC)
             if limit is not None and now - started > limit:
-                _LOGGER.warning("lock no longer renewed", extra=self._fields())
+                _LOGGER.warning("lock no longer renewed", extra=self._build_log_fields())
                 return
             wait = max((locked_until - now).total_seconds() / 2, 0.0)
             try:
@@ -208,10 +211,10 @@ class QueueListener:
             try:
                 await receiver.renew_message_lock(message)
             except ServiceBusError as err:
-                fields = self._fields() | {"failure": f"{type(err).__name__}: {err}"}
+                fields = self._build_log_fields() | {"failure": f"{type(err).__name__}: {err}"}
                 _LOGGER.warning("lock not renewed", extra=fields)
                 return
 
-    def _fields(self) -> dict[str, object]:
+    def _build_log_fields(self) -> dict[str, object]:
         """Name the function and its queue in a log record."""
         return {"function": self._function.name, "queue": self._trigger.queue_name}

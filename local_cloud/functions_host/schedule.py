@@ -42,7 +42,7 @@ class Schedule:
         last = day + _HORIZON
         while day <= last:
             if self._has(day):
-                for occurrence in self._times(day):
+                for occurrence in self._list_times(day):
                     if occurrence > moment:
                         return occurrence
             day += timedelta(days=1)
@@ -53,7 +53,7 @@ class Schedule:
         weekday = day.isoweekday() % 7
         return day.month in self.months and day.day in self.days and weekday in self.weekdays
 
-    def _times(self, day: date) -> Iterator[datetime]:
+    def _list_times(self, day: date) -> Iterator[datetime]:
         """Yield the occurrences of one day, in order."""
         for hour in self.hours:
             for minute in self.minutes:
@@ -98,20 +98,20 @@ def _parse_part(part: str, bounds: tuple[str, int, int]) -> range:
     """Read `*`, `n`, `a-b` or one of them with `/step`."""
     name, lowest, highest = bounds
     span, slash, step_text = part.partition("/")
-    step = _number(step_text, name) if slash else 1
+    step = _parse_number(step_text, name) if slash else 1
     first_text, dash, last_text = span.partition("-")
     if span == "*":
         first, last = lowest, highest
     else:
-        first = _number(first_text, name)
+        first = _parse_number(first_text, name)
         # `5/10` runs from 5 to the field's end, as in NCrontab.
-        last = _number(last_text, name) if dash else (highest if slash else first)
+        last = _parse_number(last_text, name) if dash else (highest if slash else first)
     if not (lowest <= first <= last <= highest) or step < 1:
         raise ValueError(f"{part!r} is not a {name} between {lowest} and {highest}")
     return range(first, last + 1, step)
 
 
-def _number(text: str, field: str) -> int:
+def _parse_number(text: str, field: str) -> int:
     """Read a number or, where the field has them, a name of three letters or more."""
     names = {"month": _MONTHS, "day of week": _DAYS}.get(field, ())
     short = text.lower()[:3]

@@ -56,13 +56,13 @@ class TimerRunner:
         while not stop.is_set():
             due = self._trigger.schedule.next_after(datetime.now(UTC))
             _LOGGER.debug("timer due", extra={"function": self._function.name, "due": due})
-            if await self._stopped_before(due, stop):
+            if await self._wait_for_stop_until(due, stop):
                 return
             status = ScheduleStatus(last=last, due=due) if self._is_monitored(due) else None
             last = due
             await self._worker.invoke(build_timer_invocation(self._function, status))
 
-    async def _stopped_before(self, due: datetime, stop: asyncio.Event) -> bool:
+    async def _wait_for_stop_until(self, due: datetime, stop: asyncio.Event) -> bool:
         """Wait for the time or the stop, whichever is first; True if it was the stop."""
         while (wait := (due - datetime.now(UTC)).total_seconds()) > 0:
             try:

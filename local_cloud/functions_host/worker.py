@@ -83,7 +83,7 @@ class Worker:
             raise HostStartError(f"{self._app_dir} holds no {_SCRIPT}")
         sys.path.insert(0, str(self._app_dir))
         self._thread.start()
-        return await self._on_worker_loop(self._start())
+        return await self._run_on_worker_loop(self._start())
 
     async def invoke(self, invocation: Invocation) -> InvocationOutcome:
         """Run one function; a failure of any kind is logged and is an outcome, never raised."""
@@ -93,9 +93,9 @@ class Worker:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._on_worker_loop(self._invoke(invocation_id, invocation))
+                response = await self._run_on_worker_loop(self._invoke(invocation_id, invocation))
         except TimeoutError:
-            return self._ended(invocation.function, invocation_id)
+            return self._restart_after_timeout(invocation.function, invocation_id)
         else:
             succeeded = response.result.status == rpc.StatusResult.Success
             failure = "" if succeeded else response.result.exception.message or "failed"
@@ -116,7 +116,7 @@ class Worker:
         _LOGGER.info("function succeeded", extra=fields)
         return InvocationOutcome(succeeded=True, value=value)
 
-    def _ended(self, function: Function, invocation_id: str) -> InvocationOutcome:
+    def _restart_after_timeout(self, function: Function, invocation_id: str) -> InvocationOutcome:
         """Have the worker restarted, as the real host does: what else it does ends as well."""
         name = function.name
         fields = {
@@ -147,7 +147,7 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
 
-    async def _on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
+    async def _run_on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the worker's loop and wait for it on this one."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 

@@ -236,11 +236,11 @@ class AmqpConnection(asyncio.Protocol):
 
     def _attach(self, end: LinkEnd) -> None:
         try:
-            self._lead(end)
+            self._attach_by_address(end)
         except EntityNotFound as error:
             end.session.refuse(end, "amqp:not-found", str(error))
 
-    def _lead(self, end: LinkEnd) -> None:
+    def _attach_by_address(self, end: LinkEnd) -> None:
         terminus = end.attach.encoded("source" if isinstance(end, SendingEnd) else "target")
         descriptor, fields = (0, NULL) if terminus == NULL else described_value(terminus)
         if descriptor == _COORDINATOR:

@@ -267,14 +267,14 @@ class Session:
             case Performative.ATTACH:
                 self._attach(frame)
             case Performative.FLOW:
-                self._flow(frame)
+                self._handle_flow(frame)
             case Performative.TRANSFER:
                 self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL
                 end = self.links.get(frame.number("handle"))
                 if isinstance(end, ReceivingEnd):
                     end.take_transfer(frame)
             case Performative.DISPOSITION:
-                self._disposition(frame)
+                self._handle_disposition(frame)
             case Performative.DETACH:
                 self._detach(frame)
 
@@ -296,7 +296,7 @@ class Session:
             Performative.DETACH, handle=frame.encoded("handle"), closed=frame.encoded("closed")
         )
 
-    def _flow(self, frame: Frame) -> None:
+    def _handle_flow(self, frame: Frame) -> None:
         known_to_client = frame.number("next_incoming_id")
         used = (self._next_outgoing_id - known_to_client) & _SERIAL
         self._client_window = frame.number("incoming_window") - used
@@ -311,11 +311,11 @@ class Session:
             self._client_window -= 1
             self._next_outgoing_id = (self._next_outgoing_id + 1) & _SERIAL
 
-    def _disposition(self, frame: Frame) -> None:
+    def _handle_disposition(self, frame: Frame) -> None:
         outcome = read_outcome(frame.encoded("state"))
         if not frame.flag("role") or outcome is None:
             return  # the client's word on its own messages, or none on ours: the locks stay
-        for delivery_id in list(self._deliveries(frame)):
+        for delivery_id in list(self._list_deliveries(frame)):
             end, tag = self._unsettled.pop(delivery_id)
             answer = end.on_outcome(tag, outcome)
             if not frame.flag("settled"):
@@ -328,7 +328,7 @@ class Session:
                     state=answer.encoded(),
                 )
 
-    def _deliveries(self, frame: Frame) -> Iterator[int]:
+    def _list_deliveries(self, frame: Frame) -> Iterator[int]:
         first = frame.number("first")
         length = (frame.number("last", first) - first) & _SERIAL
         if length == 0:

@@ -81,7 +81,7 @@ class Queue:
         A duplicate is dropped without a sign, as Service Bus does: its number leads nowhere.
         """
         now = self._now()
-        number = self._next_number()
+        number = self._assign_next_number()
         if self._history.has_seen(sent.message_id, now):
             return number
         scheduled_for = sent.scheduled_for
@@ -93,7 +93,7 @@ class Queue:
             scheduled_for=scheduled_for if scheduled_for and scheduled_for > now else None,
         )
         if message.scheduled_for is None:
-            message = replace(message, expires_at=self._expiry(sent, now))
+            message = replace(message, expires_at=self._compute_expiry(sent, now))
         self._journal.save(self.name, message)
         self._admit(message)
         return number
@@ -195,7 +195,7 @@ class Queue:
         """
         number = self._unlock(token)
         self._amend(number, amend)
-        self._bury(number, dead_lettering)
+        self._move_to_dead_letters(number, dead_lettering)
 
     # --- looking
 
@@ -226,14 +226,14 @@ class Queue:
     def advance(self) -> None:
         """Does what time has brought: scheduled messages, lost locks, expired messages."""
         now = self._now()
-        for number in _due(self._schedule, now):
+        for number in _list_due(self._schedule, now):
             self._activate(number, now)
-        for token in _due(self._lock_ends, now):
+        for token in _list_due(self._lock_ends, now):
             lock = self._locks.get(token)
             if lock is not None and lock.locked_until <= now:
                 self._forget_lock(lock)
                 self._fail(lock.sequence_number)
-        for number in _due(self._expiries, now):
+        for number in _list_due(self._expiries, now):
             message = self._messages.get(number)
             if message is not None and not message.is_deferred and number not in self._locked:
                 self._expire(number)
@@ -259,7 +259,7 @@ class Queue:
 
     # --- inside
 
-    def _next_number(self) -> int:
+    def _assign_next_number(self) -> int:
         self._last_sequence_number += 1
         self._journal.count_up(self.name, self._last_sequence_number)
         return self._last_sequence_number
@@ -284,15 +284,15 @@ class Queue:
         self._drop(number)
         active = replace(
             message,
-            sequence_number=self._next_number(),
+            sequence_number=self._assign_next_number(),
             enqueued_at=now,
             scheduled_for=None,
-            expires_at=self._expiry(message.sent, now),
+            expires_at=self._compute_expiry(message.sent, now),
         )
         self._journal.save(self.name, active)
         self._admit(active)
 
-    def _expiry(self, sent: SentMessage, enqueued_at: datetime) -> datetime | None:
+    def _compute_expiry(self, sent: SentMessage, enqueued_at: datetime) -> datetime | None:
         limits = [sent.time_to_live, self.settings.default_time_to_live]
         shortest = min((limit for limit in limits if limit is not None), default=None)
         return None if shortest is None else enqueued_at + shortest
@@ -332,7 +332,7 @@ class Queue:
                 reason="MaxDeliveryCountExceeded",
                 description=f"Message could not be consumed after {limit} delivery attempts.",
             )
-            self._bury(number, reason)
+            self._move_to_dead_letters(number, reason)
         else:
             self._give_back(number)
 
@@ -364,11 +364,11 @@ class Queue:
                 reason="TTLExpiredException",
                 description="The message expired and was dead lettered.",
             )
-            self._bury(number, reason)
+            self._move_to_dead_letters(number, reason)
         else:
             self._drop(number)
 
-    def _bury(self, number: int, dead_lettering: DeadLettering) -> None:
+    def _move_to_dead_letters(self, number: int, dead_lettering: DeadLettering) -> None:
         message = self._messages[number]
         self._drop(number)
         grave = self.dead_letters or self
@@ -381,6 +381,6 @@ class Queue:
         self._journal.remove(self.name, number)
 
 
-def _due[Item](heap: list[tuple[datetime, Item]], now: datetime) -> Iterator[Item]:
+def _list_due[Item](heap: list[tuple[datetime, Item]], now: datetime) -> Iterator[Item]:
     while heap and heap[0][0] <= now:
         yield heapq.heappop(heap)[1]

@@ -38,7 +38,7 @@ async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path)
 
     assert kills == len(POINTS)
     assert outcome.failures == []
-    assert demo.traffic.account.answered() == len(demo.traffic.account.calls) > 0
+    assert demo.traffic.account.count_answered() == len(demo.traffic.account.calls) > 0
 
 
 async def _is_logged(demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int) -> bool:

@@ -62,31 +62,33 @@ class _Kind[Item: (Key, SimulatedSecret)]:
 
     async def delete(self, call: VaultCall) -> JsonObject:
         """Delete with all versions; soft delete keeps it in the vault's bin."""
-        found = self._existing(call, self.live(call.vault))
+        found = self._require_existing(call, self.live(call.vault))
         found.deleted = call.now
         self.binned(call.vault)[found.name.lower()] = self.live(call.vault).pop(found.name.lower())
-        return self.bundle(call, found) | self._bin_entry(call, found)
+        return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def list_deleted(self, call: VaultCall) -> JsonObject:
         """List what is in the vault's bin."""
         binned = self.binned(call.vault).values()
-        return call.page([self.item(call, one) | self._bin_entry(call, one) for one in binned])
+        return call.page(
+            [self.item(call, one) | self._build_bin_entry(call, one) for one in binned]
+        )
 
     async def get_deleted(self, call: VaultCall) -> JsonObject:
         """Return one from the vault's bin."""
-        found = self._existing(call, self.binned(call.vault))
-        return self.bundle(call, found) | self._bin_entry(call, found)
+        found = self._require_existing(call, self.binned(call.vault))
+        return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def recover(self, call: VaultCall) -> JsonObject:
         """Take one out of the vault's bin, with all its versions."""
-        found = self._existing(call, self.binned(call.vault))
+        found = self._require_existing(call, self.binned(call.vault))
         found.deleted = None
         self.live(call.vault)[found.name.lower()] = self.binned(call.vault).pop(found.name.lower())
         return self.bundle(call, found)
 
     async def purge(self, call: VaultCall) -> Response:
         """Destroy one in the vault's bin; 403 where the vault is protected from that."""
-        found = self._existing(call, self.binned(call.vault))
+        found = self._require_existing(call, self.binned(call.vault))
         if call.is_purge_protected:
             message = (
                 'Operation "purge" is not allowed because purge protection is enabled for this '
@@ -99,7 +101,7 @@ class _Kind[Item: (Key, SimulatedSecret)]:
 
     async def backup(self, call: VaultCall) -> JsonObject:
         """Return what one can be restored from, which nobody but a vault can read."""
-        found = self._existing(call, self.live(call.vault))
+        found = self._require_existing(call, self.live(call.vault))
         blob = secrets.token_urlsafe(48)
         call.tenant.part(_Backups).taken[blob] = deepcopy(found)
         return {"value": blob}
@@ -118,10 +120,10 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         self.live(call.vault)[name] = restored
         return self.bundle(call, restored)
 
-    def _existing(self, call: VaultCall, among: dict[str, Item]) -> Item:
+    def _require_existing(self, call: VaultCall, among: dict[str, Item]) -> Item:
         return require_existing(call, self.name, among.get(call.path("name").lower()))
 
-    def _bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
+    def _build_bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
         assert found.deleted is not None
         days = call.attributes(found.latest.attributes)["recoverableDays"]
         return {

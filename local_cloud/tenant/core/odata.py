@@ -113,7 +113,7 @@ class _Parser:
             place = match.end()
         return tokens
 
-    def _next(self) -> str:
+    def _take_next(self) -> str:
         if self._at >= len(self._tokens):
             raise build_query_error(f"Syntax error at the end of '{self._text}'.")
         self._at += 1
@@ -138,42 +138,42 @@ class _Parser:
 
     def alternatives(self) -> Predicate:
         """Terms joined by `or`."""
-        terms = [self._terms()]
+        terms = [self._parse_terms()]
         while self._take("or"):
-            terms.append(self._terms())
+            terms.append(self._parse_terms())
         return terms[0] if len(terms) == 1 else lambda row: any(term(row) for term in terms)
 
-    def _terms(self) -> Predicate:
-        factors = [self._factor()]
+    def _parse_terms(self) -> Predicate:
+        factors = [self._parse_factor()]
         while self._take("and"):
-            factors.append(self._factor())
+            factors.append(self._parse_factor())
         if len(factors) == 1:
             return factors[0]
         return lambda row: all(factor(row) for factor in factors)
 
-    def _factor(self) -> Predicate:
+    def _parse_factor(self) -> Predicate:
         if self._take("not"):
-            inner = self._factor()
+            inner = self._parse_factor()
             return lambda row: not inner(row)
         if self._take("("):
             grouped = self.alternatives()
             self._expect(")")
             return grouped
-        name = self._next()
-        return self._function(name) if self._take("(") else self._comparison(name)
+        name = self._take_next()
+        return self._parse_function(name) if self._take("(") else self._parse_comparison(name)
 
-    def _function(self, name: str) -> Predicate:
+    def _parse_function(self, name: str) -> Predicate:
         if name not in _FUNCTIONS:
             raise build_query_error(f"An unknown function with name '{name}' was found.")
-        column = self._next()
+        column = self._take_next()
         self._expect(",")
-        part = _parse_literal(self._next())
+        part = _parse_literal(self._take_next())
         self._expect(")")
         function = _FUNCTIONS[name]
         return lambda row: function(str(value_of(row, column) or "").lower(), str(part).lower())
 
-    def _comparison(self, column: str) -> Predicate:
-        name, value = self._next(), _parse_literal(self._next())
+    def _parse_comparison(self, column: str) -> Predicate:
+        name, value = self._take_next(), _parse_literal(self._take_next())
         if name in ("eq", "ne"):
             return lambda row: (
                 _compare_equal(_convert_for_comparison(value_of(row, column), value), value)

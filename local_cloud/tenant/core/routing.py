@@ -195,11 +195,11 @@ class _Instrumented:
         await asyncio.sleep(seconds)
         fault = self._tenant.faults.take(self._name)
         if fault is not None:
-            await self._meet(fault, scope, receive, send)
+            await self._apply_fault(fault, scope, receive, send)
         else:
             await self._app(scope, receive, _with_request_id(send))
 
-    async def _meet(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _apply_fault(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         match fault.kind:
             case FaultKind.FAIL:
                 raise SimulatedPlatformError(
@@ -243,10 +243,10 @@ async def _drop_message(message: Message) -> None:
 
 
 def _with_request_id(send: Send) -> Send:
-    async def stamped(message: Message) -> None:
+    async def send_with_request_id(message: Message) -> None:
         if message["type"] == "http.response.start":
             request_id = secrets.token_hex(16).encode()
             message["headers"] = [*message["headers"], (b"x-ms-request-id", request_id)]
         await send(message)
 
-    return stamped
+    return send_with_request_id

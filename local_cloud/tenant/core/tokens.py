@@ -88,7 +88,7 @@ class TokenIssuer:
     def _sign(self, claims: dict[str, Any]) -> str:
         head = _encode(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
         body = _encode(json.dumps(claims).encode())
-        return f"{head}.{body}.{self._signature(head, body)}"
+        return f"{head}.{body}.{self._compute_signature(head, body)}"
 
     def issue_for_others(self, claims: dict[str, Any]) -> str:
         """A token that its audience, an application, verifies with the public key."""
@@ -110,7 +110,7 @@ class TokenIssuer:
             claims = json.loads(_decode(body))
         except (ValueError, binascii.Error) as error:
             raise ValueError("not a token of this tenant") from error
-        if not hmac.compare_digest(signature, self._signature(head, body)):
+        if not hmac.compare_digest(signature, self._compute_signature(head, body)):
             raise ValueError("the token's signature is not this tenant's")
         if claims["exp"] <= time.time() or claims["xms_generation"] != self._generation:
             raise ValueError("the token has expired")
@@ -142,7 +142,7 @@ class TokenIssuer:
         """Let nobody stay signed in, as after a password was changed."""
         self._refresh_tokens.clear()
 
-    def _signature(self, head: str, body: str) -> str:
+    def _compute_signature(self, head: str, body: str) -> str:
         return _encode(hmac.digest(self._secret, f"{head}.{body}".encode(), hashlib.sha256))
 
 

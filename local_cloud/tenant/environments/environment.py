@@ -167,16 +167,16 @@ class SimulatedEnvironment:
 
     def shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
         """A row as reads show it."""
-        return self._shown_row(entity_set, row_id, now, in_list=False)
+        return self._find_shown_row(entity_set, row_id, now, in_list=False)
 
     def shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
         """The rows of a table as lists show them."""
         gone = {row_id for name, row_id in self.unseen_rows if name == entity_set}
         ids = dict.fromkeys([*self.table(entity_set), *sorted(gone)])
-        shown = (self._shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)
+        shown = (self._find_shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)
         return [row for row in shown if row is not None]
 
-    def _shown_row(
+    def _find_shown_row(
         self, entity_set: str, row_id: str, now: datetime, *, in_list: bool
     ) -> Row | None:
         row = self.table(entity_set).get(row_id)

@@ -111,9 +111,9 @@ class _Urls:
 
     def fill(self, text: str) -> str:
         """The text with each placeholder replaced; KeyError for a flow that does not exist."""
-        return _PLACEHOLDER.sub(self._url, text) if "{{trigger_url:" in text else text
+        return _PLACEHOLDER.sub(self._build_url, text) if "{{trigger_url:" in text else text
 
-    def _url(self, match: re.Match[str]) -> str:
+    def _build_url(self, match: re.Match[str]) -> str:
         url: str = callback(*self._flows[match[1]])["value"]
         match match[2]:
             case "json":

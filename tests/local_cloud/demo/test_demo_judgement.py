@@ -113,22 +113,24 @@ def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
 ) -> None:
     """Accepted, exactly one run, and none of what it set going fails: else it is lost."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
-    account.sent(call)
+    account.record_call(call)
     call.status, call.is_over = status, True
 
-    account.noted([_entry(**entry) for entry in entries], len(entries), account.over())
+    account.record_entries(
+        [_entry(**entry) for entry in entries], len(entries), account.list_ended_calls()
+    )
 
-    assert bool(account.losses(USER_AGENT)) is is_lost
+    assert bool(account.list_losses(USER_AGENT)) is is_lost
 
 
 def test_a_call_that_is_under_way_is_not_lost_yet() -> None:
     """What the platform noted after its end decides, not what was read before."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
-    account.sent(call)
+    account.record_call(call)
 
-    account.noted([], 0, account.over())
+    account.record_entries([], 0, account.list_ended_calls())
 
-    assert account.losses(USER_AGENT) == []
+    assert account.list_losses(USER_AGENT) == []
 
 
 def _entry(**changes: object) -> dict[str, Any]:
