@@ -9,12 +9,12 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 275,
-    "functions": 34,
+    "functions": 33,
     "cmkflow": 5,
     "docs": 50,
     "infra": 15,
-    "local_cloud": 494,
-    "tests": 3650,
+    "local_cloud": 464,
+    "tests": 3646,
     ".ci": 6,
     ".": 3,
 }
