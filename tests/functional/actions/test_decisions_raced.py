@@ -1,4 +1,4 @@
-"""Decisions that meet a delivery, one another, or an environment that is no longer as it was."""
+"""Decisions of people that race with an invocation or with one another, or come too late."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -40,14 +40,14 @@ NOW = timedelta(0)
 
 
 async def planned(scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY) -> None:
-    """Opt in and plan."""
+    """Share the connections, opt in and start a remediation, so that its plan exists."""
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order(mode)
 
 
 async def copied() -> Scenario:
-    """Return a scenario whose one flow is copied; the next step is not begun."""
+    """Return a scenario whose only flow is copied, before its next step begins."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -58,7 +58,7 @@ async def copied() -> Scenario:
 
 
 async def claimed(scenario: Scenario) -> LeasedJob[FlowJob]:
-    """Take the job's row, as a delivery does."""
+    """Lease the job's row, as an invocation does."""
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.address(await scenario.job("Orders")))
     assert kept is not None
@@ -66,7 +66,7 @@ async def claimed(scenario: Scenario) -> LeasedJob[FlowJob]:
 
 
 async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
-    """The rows that are missing are made cancelled."""
+    """After a cancel, the app creates the missing environment job in the state cancelled."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -94,7 +94,7 @@ async def half_started(scenario: Scenario) -> Remediation:
 
 
 async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation() -> None:
-    """The delivery that holds the row writes its outcome, not whose job it was before."""
+    """An invocation that stores its outcome keeps the ids of the new remediation."""
     scenario = await copied()
     await scenario.order(cause="order-2")
     held = await claimed(scenario)
@@ -108,7 +108,7 @@ async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation
 
 
 async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
-    """A rollback that accepts a replay is not asked about it again."""
+    """A rollback that is requested during a step keeps its consent to the backlog replay."""
     scenario = await copied()
     held = await claimed(scenario)
 
@@ -120,7 +120,7 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
 
 
 async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
-    """A lease is renewed while a step works, which then saves what it made of an older row."""
+    """A rollback request survives a renewed lease and a save of an older version of the row."""
     scenario = await copied()
     held = await claimed(scenario)
     read = held.job
@@ -135,7 +135,7 @@ async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> No
 
 
 async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() -> None:
-    """No flow counts as moved because nothing is listed; linked again, the plan is carried out."""
+    """The approved plan waits while no policy is applied, and is carried out once one is again."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -156,7 +156,7 @@ async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() 
 
 
 async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
-    """It is too late to prepare: nothing is added to a solution, and the row says what to do."""
+    """The app prepares no flow after a key is applied. The job is blocked, with a fix."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("Asked by an app")
     await planned(scenario, RemediationMode.PREPARE)
@@ -173,7 +173,7 @@ async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
 
 
 async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
-    """The answer got lost: the second one counts the same environments, nothing is done twice."""
+    """A client that lost the answer approves again: the same environments, approved only once."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.http_flow("Orders")
@@ -195,7 +195,10 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
 
 
 async def test_one_original_that_is_being_deleted_does_not_keep_others_from_being_kept() -> None:
-    """Every delete that stands is cancelled; the refusal names the one that came too late."""
+    """The app cancels each deletion that has not begun.
+
+    The error names the original that it deletes.
+    """
 
     def build(scenario: Scenario) -> None:
         for title in ("Invoices", "Orders", "Returns"):
@@ -222,7 +225,7 @@ async def test_one_original_that_is_being_deleted_does_not_keep_others_from_bein
 
 
 async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> None:
-    """The round looks at every row that is due, and tells of the one that fails until it ends."""
+    """The app deletes the other originals, and sends a notification about the one that fails."""
 
     def build(scenario: Scenario) -> None:
         scenario.build.http_flow("Invoices")
@@ -256,7 +259,7 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
 
 
 async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> None:
-    """An order came between its read and its claim: it is obeyed by this very delivery."""
+    """An invocation obeys a rollback that is requested between its read and its lease."""
     scenario = await copied()
     job = await scenario.job("Orders")
 
@@ -276,7 +279,7 @@ async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> N
 
 
 async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
-    """The id of the job's last message may be used up: a message with it would be dropped."""
+    """The message has a new number, because the queue drops a message with an id that it knows."""
     scenario = await copied()
     before = await scenario.job("Orders")
     await scenario.order(cause="order-2")

@@ -1,4 +1,4 @@
-"""What holds a running remediation up: switch, mode, policy, maintenance window, first wave."""
+"""What stops a remediation: kill switch, mode, policy, maintenance window, pilot flows."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 async def planned(scenario: Scenario, **settings: object) -> None:
-    """Link, opt in and plan."""
+    """Link the environment, share its connections, opt in and start a remediation."""
     scenario.build.link()
     scenario.build.share_connections()
     await scenario.opt_in(**settings)
@@ -29,7 +29,10 @@ async def planned(scenario: Scenario, **settings: object) -> None:
 
 
 async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() -> None:
-    """Turned on after the copy was made, it holds everything up; turned off, the job ends."""
+    """The kill switch stops all writes after the copy is made.
+
+    When it is off, the job completes.
+    """
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
@@ -52,7 +55,10 @@ async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() 
 
 
 async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() -> None:
-    """The job says which mode to set; a retry after that goes on."""
+    """The job is blocked with environment_read_only.
+
+    A retry completes it once the mode is set again.
+    """
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -77,7 +83,7 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
 
 
 async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
-    """While it is off its policy the job waits and says why; linked again, it ends."""
+    """The job names the reason while no policy is applied, and completes when one is again."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -106,7 +112,7 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
 
 
 async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None:
-    """A copy under another policy would be another copy: nothing is written."""
+    """The job writes nothing while another policy is applied than the one of its copy."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -126,7 +132,7 @@ async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None
 
 
 async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> None:
-    """The window closes between original off and copy on: the copy is on within the minute."""
+    """If the window closes between original off and copy on, the app still turns the copy on."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
     now = scenario.world.clock.now()
@@ -150,7 +156,7 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
 async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> None:
-    """The canary is copied at once, the other flow when the canary is quiet."""
+    """The app copies the pilot flow at once, and the other flow once the pilot has no calls."""
     scenario = Scenario()
     canary, rest = scenario.build.http_flow("Canary"), scenario.build.http_flow("Rest")
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -167,7 +173,7 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
 async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -> None:
-    """Its job stood before the switch when somebody excluded it, by either of its names."""
+    """A job that waits for the kill switch writes nothing after its flow is excluded."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -185,7 +191,7 @@ async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -
 
 
 async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
-    """Messages about a migration name flows so."""
+    """The settings accept the flow name, because messages about a migration use it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -196,7 +202,7 @@ async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
 
 
 async def test_a_first_wave_takes_its_children_along() -> None:
-    """A parent named alone does not wait for a child that waits for it."""
+    """Children of a pilot flow are pilot flows, too, so that no flow waits for the other."""
     scenario = Scenario()
     _, parent, _ = scenario.build.family("Billing")
     scenario.build.http_flow("Rest")
@@ -211,7 +217,7 @@ async def test_a_first_wave_takes_its_children_along() -> None:
 
 
 async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> None:
-    """The instruction names the firewall; what the rest of the network does is no matter."""
+    """The message names the firewall. A retry succeeds once the firewall allows the service tag."""
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     firewall = _firewall("erp", ())
@@ -230,7 +236,10 @@ async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> No
 
 
 async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
-    """Waiving retries what the gap blocked; a name that is none is refused with the one that is."""
+    """Ignoring a firewall issue by its name retries the job.
+
+    For a wrong name, the app suggests one.
+    """
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     scenario.world.firewalls = [_firewall("erp", ())]
@@ -258,7 +267,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
 
 
 async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_let_in() -> None:
-    """Each once, with its flows; not those that a firewall is known to stand before."""
+    """The plan lists each host once, with its flows, unless a known firewall is in front of it."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
         call = define.http_action("https://api.fabrikam.example/")
@@ -280,7 +289,7 @@ async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_l
 
 
 async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> None:
-    """Settings are read, changed and sent back as a whole; a new name has to be one."""
+    """A client may send back an ignored issue that no longer exists; only a new name must exist."""
     scenario = Scenario()
     scenario.world.firewalls = [_firewall("erp", ())]
     scenario.world.service_tags = _tags(scenario)
@@ -299,7 +308,7 @@ async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> No
 
 
 async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:
-    """Microsoft's page on IP addresses asks for it: the plan says which firewall lacks it."""
+    """The plan says which firewall lacks the tag that Microsoft's page on IP addresses asks for."""
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
@@ -320,7 +329,7 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
 
 
 async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
-    """As `PowerPlatformPlex` does, until the firewall lets it in."""
+    """The flow is blocked until the firewall allows the additional tag."""
     settings = Settings(tenant_id="fakes", additional_required_tags=("PowerPlatformInfra",))
     scenario = Scenario(settings=settings)
     scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
@@ -360,7 +369,7 @@ def _tags(scenario: Scenario) -> dict[str, list[str]]:
 
 
 async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
-    """Nobody waits for an opening that is not one any more."""
+    """A job that waits for the maintenance window continues when the window is removed."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     opens = scenario.world.clock.now() + 9 * HOUR

@@ -1,4 +1,4 @@
-"""What an administrator orders of a running remediation, at any moment, even in mid-step."""
+"""Actions that a person requests in a remediation at any moment, even in the middle of a step."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ STAGES = [
 
 
 class BeforeLook:
-    """A store: before a row of one table is first looked at, something happens."""
+    """A store that does something right before the first read of a row of one table."""
 
     def __init__(self, store: object, table: str, deed: Callable[[], Awaitable[object]]) -> None:
         self._store: Any = store
@@ -47,7 +47,7 @@ class BeforeLook:
         return getattr(self._store, name)
 
     async def get(self, table: str, partition: str, key: str) -> object:
-        """Return a row, after the deed."""
+        """Return a row, after the injected action."""
         if table == self._table and self._deed:
             deed, self._deed = self._deed, None
             await deed()
@@ -55,7 +55,7 @@ class BeforeLook:
 
 
 async def planned(scenario: Scenario, **settings: object) -> None:
-    """Link, opt in and plan."""
+    """Link the environment, share its connections, opt in and start a remediation."""
     scenario.build.link()
     scenario.build.share_connections()
     await scenario.opt_in(**settings)
@@ -64,7 +64,7 @@ async def planned(scenario: Scenario, **settings: object) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState) -> None:
-    """Whatever was done by then is undone, and the job ends."""
+    """The app reverts what it has done until then, and the job ends as cancelled or rolled back."""
     scenario = Scenario()
     swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
@@ -88,7 +88,7 @@ async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState)
 
 
 async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end() -> None:
-    """The step sets a time that is a week away: the order does not wait for it."""
+    """The rollback starts at the end of the step, although the step sets its next check later."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -105,7 +105,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
 
 
 async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
-    """The original has just been retired when the order to roll back is seen."""
+    """An original that the step retires when the rollback is requested is rolled back and on."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -123,7 +123,7 @@ async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order: Undo) -> None:
-    """No job is made, and the remediation ends as cancelled."""
+    """The app creates no flow job and ends the environment job as cancelled."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -140,7 +140,7 @@ async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
-    """The instruction may be to cancel it; a retry that comes later begins nothing."""
+    """The environment job ends as cancelled, and a later retry starts nothing."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await scenario.opt_in()
@@ -157,7 +157,7 @@ async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
 
 
 async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> None:
-    """Two people retry at once: the later order finds the job planned, and leaves it so."""
+    """If two people retry at once, the later request finds no blocked job and changes nothing."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await scenario.opt_in()
@@ -173,7 +173,7 @@ async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> 
 
 
 async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands() -> None:
-    """The process dies half-way through the rows: the ones that are there end as cancelled."""
+    """A cancel also cancels the flow jobs that a process created before it died."""
     scenario = Scenario()
     for name in ("A", "B", "C"):
         scenario.build.http_flow(name)
@@ -193,7 +193,7 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
 
 
 async def test_an_approval_is_for_all_environments_or_for_none() -> None:
-    """One environment in mode read_only: the other's plan still waits after the refusal."""
+    """If one environment is read-only, the approval is rejected for all environments."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.http_flow("Orders")
@@ -216,7 +216,7 @@ async def test_an_approval_is_for_all_environments_or_for_none() -> None:
 
 
 async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
-    """After seven days it is cancelled; on the very moment it is refused already."""
+    """The app rejects an approval from the moment of expiry, and cancels the environment job."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)

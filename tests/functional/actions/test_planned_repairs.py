@@ -1,4 +1,4 @@
-"""Firewalls that a plan opens: those that the settings name, as it was shown and approved."""
+"""Firewall fixes in a plan: the app applies them to the firewalls named in the settings."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ GROUP = "network_security_group"
 
 
 async def opted_in(kind: str = GROUP) -> Guarded:
-    """Return a scenario whose environment lets plans open every resource that there is."""
+    """Return a scenario whose environment lets plans change every firewall."""
     scenario = await guarded(kind)
     ids = frozenset(path for path in scenario.world.resources if not path.endswith("/config/web"))
     await scenario.opt_in(writable_firewalls=ids)
@@ -34,7 +34,7 @@ async def opted_in(kind: str = GROUP) -> Guarded:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind: str) -> None:
-    """Nothing before the approval; afterwards the flow is moved, and who approved it is noted."""
+    """The app writes the firewall only after the approval, and records the approver in the fix."""
     scenario = await opted_in(kind)
     before = scenario.azure
     await scenario.order()
@@ -53,7 +53,7 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_a_dry_run_shows_it_and_writes_nothing(mode: RemediationMode) -> None:
-    """The finding is the same as in the real run."""
+    """The plan of an assessment or dry run shows the firewall fix, and nothing is written."""
     scenario = await opted_in()
     before = scenario.azure
 
@@ -65,7 +65,7 @@ async def test_a_dry_run_shows_it_and_writes_nothing(mode: RemediationMode) -> N
 
 
 async def test_without_leave_a_plan_opens_nothing() -> None:
-    """The flow waits for a person, as before."""
+    """The flow is blocked until a person changes the firewall."""
     scenario = await guarded(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -82,7 +82,7 @@ async def test_without_leave_a_plan_opens_nothing() -> None:
 
 
 async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None:
-    """What the plan did not show is not done; the next plan shows it."""
+    """The app does not apply a firewall fix that the approved plan did not show."""
     scenario = await guarded(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -96,7 +96,7 @@ async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None
 
 
 async def test_leave_counts_in_what_is_approved() -> None:
-    """The version of a plan that opens a firewall is another one."""
+    """A plan that applies a firewall fix has another plan version than one that does not."""
     versions = []
     for scenario in (await guarded(GROUP), await opted_in()):
         await scenario.order()
@@ -107,7 +107,7 @@ async def test_leave_counts_in_what_is_approved() -> None:
 
 
 async def test_many_flows_open_a_firewall_once() -> None:
-    """Who comes second finds it open, or waits until it is."""
+    """Six flows behind one firewall are retired with a single firewall fix."""
     scenario = await opted_in()
     for number in range(5):
         call = define.http_action("https://api.contoso.example/")
@@ -124,7 +124,7 @@ async def test_many_flows_open_a_firewall_once() -> None:
 
 
 async def test_the_kill_switch_stops_it_and_the_job_goes_on_afterwards() -> None:
-    """As every write of the job."""
+    """While the kill switch is on, the app does not change the firewall. Then the job completes."""
     scenario = await opted_in(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -143,7 +143,7 @@ async def test_the_kill_switch_stops_it_and_the_job_goes_on_afterwards() -> None
 async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds_it(
     kind: str,
 ) -> None:
-    """Nothing is there twice, and the daily look brings the record to its end."""
+    """The next process finds the written entries, and the fix is recorded once, as applied."""
     scenario = await opted_in(kind)
     await scenario.order()
     write = "patch" if kind == "app_service" else "put"
@@ -162,7 +162,7 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
 
 
 async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_up() -> None:
-    """No priority is free before the rule that refuses."""
+    """The plan names the reason: no priority is free before the rule that denies."""
     scenario = await opted_in()
     [path] = [one for one in scenario.world.resources if "/networksecuritygroups/" in one]
     group = dict(scenario.world.resources[path])
@@ -183,7 +183,7 @@ async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_u
 
 
 async def test_a_rollback_leaves_it_open() -> None:
-    """Others may use it by then; an order closes it."""
+    """The firewall stays open because other flows may use it. Only a person reverts the fix."""
     scenario = await opted_in()
     await scenario.order()
     await scenario.approve()
@@ -196,7 +196,7 @@ async def test_a_rollback_leaves_it_open() -> None:
 
 
 async def test_in_mode_auto_leave_is_enough() -> None:
-    """Nobody is asked: that is what the mode means."""
+    """With the approval policy automatic, the app applies the fix without an approval."""
     scenario = await opted_in()
     settings = {"approval_policy": ApprovalPolicy.AUTOMATIC}
     await change_environment(scenario.services, scenario.build.environment.id, settings)

@@ -1,4 +1,4 @@
-"""Whole remediations on fakes: what becomes of each kind of flow, and of those who call it."""
+"""Remediations on fakes from start to end: the result for each kind of flow and its callers."""
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -11,7 +11,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, on_both_pl
 
 @on_both_platforms
 async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: Profile) -> None:
-    """An HTTP flow with three callers ends retired, and each caller holds the copy's URL."""
+    """An HTTP flow with three callers is retired, and no caller has the old URL or loses a call."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -37,7 +37,7 @@ async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: 
 
 @on_both_platforms
 async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
-    """A keyword flow goes off before its copy comes on, and ends retired."""
+    """The app turns a keyword flow off and its copy on, and retires the original."""
     scenario = Scenario(profile=profile)
     keyword = scenario.build.keyword_flow("Keyword")
     scenario.build.link()
@@ -56,7 +56,7 @@ async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
 
 @on_both_platforms
 async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profile) -> None:
-    """Child, parent and grandparent all end retired, in that order reversed."""
+    """The app retires child, parent and grandparent, and turns the grandparent off first."""
     scenario = Scenario(profile=profile)
     child, parent, grandparent = scenario.build.family("Billing")
     scenario.build.link()
@@ -75,7 +75,7 @@ async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profil
 
 
 async def test_a_dry_run_shows_every_write_and_makes_none() -> None:
-    """The plan of a dry run names writes and callers; the tenant is untouched."""
+    """The plan of a dry run names the callers to be written, and the app writes nothing."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
@@ -93,7 +93,7 @@ async def test_a_dry_run_shows_every_write_and_makes_none() -> None:
 
 @on_both_platforms
 async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile) -> None:
-    """Neither the original nor the copy is turned on."""
+    """The app turns on neither the original nor the copy."""
     scenario = Scenario(profile=profile)
     off = scenario.build.off_flow("Old form")
     scenario.build.link()
@@ -109,7 +109,7 @@ async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile)
 
 
 async def test_an_environment_without_dataverse_is_told_in_the_plan() -> None:
-    """Flows are copied by Dataverse: no job is begun that could not end."""
+    """The plan says that the flow needs a Dataverse database, and the app creates no flow job."""
     scenario = Scenario()
     scenario.build.flow("Orders", define.http_trigger(), in_solution=False)
     scenario.build.link()

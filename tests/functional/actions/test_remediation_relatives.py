@@ -1,4 +1,4 @@
-"""Families on fakes: who is told that a job is stuck, and whose child a flow's id means."""
+"""Dependent flows on fakes: a blocked child, a flow id in two environments, and a long run."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 
 async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None:
-    """Within the hour the parent says which child has to be settled, instead of waiting on."""
+    """Within an hour the parent is blocked, too, and its fix names the child."""
     scenario = Scenario()
     somebody = scenario.world.add_user("Somebody")
     scenario.build.connection("mail", "shared_office365", owner=somebody)
@@ -39,7 +39,7 @@ async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None
 
 
 async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
-    """A workflow keeps its id when it is imported: a parent there runs the child that is there."""
+    """A flow keeps its id when it is imported, so a parent elsewhere is no caller of this child."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     neighbour = Builder(scenario.world, name="Test")
@@ -63,7 +63,7 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
 
 
 async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> None:
-    """It began after the child's callers had moved, before the parent was swapped."""
+    """A child stays on until a run of its parent that started before the change has ended."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child")
     nightly = scenario.build.parent("Nightly", child)

@@ -1,4 +1,4 @@
-"""Firewalls that the app opens and closes again by order: nothing else of them changes."""
+"""Firewall fixes that the app applies and reverts on request, without any other change."""
 
 import json
 from collections.abc import Callable
@@ -45,12 +45,12 @@ _PREFIXES = {
 
 
 def wish(kind: str, **more: Any) -> FirewallFixInput:
-    """Return the wish to open the firewall of a kind's case."""
+    """Return the request to apply the fix to the firewall of this kind."""
     return FirewallFixInput(resource=_resource(kind), requested_by="ops", **more)
 
 
 def _resource(kind: str) -> str:
-    """Return what a person calls it."""
+    """Return the name by which a person refers to the firewall of this kind."""
     return firewall_case(kind).name.partition(" ")[0]
 
 
@@ -58,13 +58,13 @@ class Guarded(Scenario):
     """A flow that calls a host behind one firewall, which lacks the new addresses."""
 
     def guard(self, *resources: Json) -> None:
-        """Let these stand in Azure."""
+        """Add these resources to Azure."""
         for one in resources:
             self.world.resources[one["id"].lower()] = deepcopy(one)
 
     @property
     def azure(self) -> str:
-        """All resources but for their ETags: what is there, to the byte."""
+        """Return all resources as one text, without their ETags, to compare them exactly."""
         shown = {
             path: {key: value for key, value in one.items() if key != "etag"}
             for path, one in self.world.resources.items()
@@ -73,7 +73,7 @@ class Guarded(Scenario):
 
 
 async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Guarded:
-    """Return the scenario of a kind."""
+    """Return a scenario with a firewall of this kind in front of a called host."""
     scenario = Guarded(has_azure_firewalls=True, mode=mode)
     scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
     case = firewall_case(kind)
@@ -88,13 +88,13 @@ async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) 
 
 
 async def lacking(scenario: Scenario) -> list[str]:
-    """Return the gaps that are left."""
+    """Return the names of the firewall issues that are left."""
     return [one.issue.name for one in await propose_fixes(scenario.services)]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str) -> None:
-    """Whatever gives an opening can make it; the others are for a person."""
+    """Exactly these kinds can apply a fix. A person changes the others."""
     scenario = await guarded(kind)
     name = _resource(kind)
 
@@ -107,7 +107,7 @@ async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str)
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
-    """Afterwards everything is as it was, to the byte; a record says what was done, by whom."""
+    """The revert restores the firewall exactly, and a record names the change and who made it."""
     scenario = await guarded(kind)
     before = scenario.azure
     [shown] = await propose_fixes(scenario.services, _resource(kind))
@@ -128,7 +128,7 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: str) -> None:
-    """What is open has no gap any more: the answer says so, and the record stays."""
+    """The second request is rejected because no firewall issue is left, and writes nothing."""
     scenario = await guarded(kind)
     await apply_fix(scenario.services, wish(kind))
     changed = scenario.azure
@@ -141,12 +141,12 @@ async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: s
 
 
 def striking(scenario: Scenario, plan: Plan) -> Any:
-    """Return services of a process that the plan strikes."""
+    """Return services of a process with the faults of this plan."""
     return scenario.make(scenario.fakes.ports.under(plan))
 
 
 async def attempt(scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput) -> None:
-    """Give an order to a process that may die, or meet what the plan lets fail."""
+    """Send a request with the faults of this plan: the process may die, or a request may fail."""
     try:
         await use_case(striking(scenario, plan), order)
     except BaseException as error:
@@ -162,7 +162,7 @@ async def attempt(scenario: Scenario, plan: Plan, use_case: Any, order: Firewall
 async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
     kind: str, moment: Moment, is_killed: bool
 ) -> None:
-    """At each call, killed or refused, before or after it took effect: both ways end as wanted."""
+    """Applying and reverting succeed when repeated after a kill or a failure at any request."""
     failure: dict[str, Any] = (
         {} if is_killed else {"failure": lambda: ServiceUnavailable("no answer")}
     )
@@ -190,7 +190,7 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_no_write_without_leave(kind: str) -> None:
-    """The kill switch, mode read_only and a maintenance window stop it, both ways."""
+    """Kill switch, read-only mode and maintenance window stop a fix; the switch stops a revert."""
     scenario = await guarded(kind, mode=ApprovalPolicy.READ_ONLY)
     before = scenario.azure
 
@@ -221,10 +221,10 @@ async def test_no_write_without_leave(kind: str) -> None:
 
 
 class Editing:
-    """A writer beside which somebody edits the resource, right before the first write."""
+    """A resource writer during whose first use somebody edits the resource."""
 
     def __init__(self, inner: Any, edit: Callable[[], None]) -> None:
-        """Let `edit` happen once."""
+        """Call `edit` once, before the first write."""
         self._inner, self._edits = inner, [edit]
 
     def __getattr__(self, name: str) -> Any:
@@ -234,7 +234,7 @@ class Editing:
 
 
 async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> None:
-    """The write is refused by its ETag, and made anew on what stands there by then."""
+    """The ETag makes the first write fail, and the app repeats it with the edit included."""
     scenario = await guarded("azure_firewall")
     [group_id] = [path for path in scenario.world.resources if "/ipgroups/" in path]
     scenario.world.resources[group_id] = {**scenario.world.resources[group_id], "etag": "W/first"}
@@ -258,7 +258,7 @@ async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> Non
 
 
 async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
-    """Of what the app put in, it takes out what still is as it put it in."""
+    """A revert removes only the entries that are unchanged since the app added them."""
     scenario = await guarded("network_security_group")
     [opened] = await apply_fix(scenario.services, wish("network_security_group"))
     group: Any = scenario.world.resources[security_group_id(scenario)]
@@ -277,13 +277,13 @@ async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
 
 
 def security_group_id(scenario: Scenario) -> str:
-    """Return the path of the only group."""
+    """Return the path of the only network security group."""
     [found] = [path for path in scenario.world.resources if "/networksecuritygroups/" in path]
     return found
 
 
 async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None:
-    """A policy may forbid it: the record says that it was begun, and nothing is there."""
+    """If an Azure policy denies the write, the error has Azure's code and nothing is changed."""
     scenario = await guarded("network_security_group")
 
     class Refusing:
@@ -304,12 +304,12 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
 
 
 async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
-    """Who comes second waits until the first is done, or is dead for certain."""
+    """The second request must wait while the first has the lease of the resource."""
     scenario = await guarded("network_security_group")
     first = Plan(at=None)
 
     class Midway:
-        """Gives the same order again while the first is being carried out."""
+        """A resource writer that sends the same request again in the middle of the first."""
 
         async def put(self, *arguments: Any, **named: Any) -> None:
             with pytest.raises(MustWait) as second:
@@ -325,7 +325,7 @@ async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
 
 
 async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
-    """The one that is close, else all."""
+    """The error names a similar name, or else all names."""
     scenario = await guarded("network_security_group")
 
     for use_case in (apply_fix, revert_fix):
@@ -339,7 +339,7 @@ async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
 
 
 async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
-    """The scm site of an app is nobody's concern here; named by itself, it is meant."""
+    """The app opens the site but not its scm site, which a person has to name."""
     scenario = await guarded("app_service")
     site_id = next(one["id"] for one in scenario.world.resources.values() if "id" in one)
     web: Any = scenario.world.resources[f"{site_id}/config/web".lower()]
@@ -355,7 +355,7 @@ async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
 
 
 async def test_parts_that_nothing_tells_apart_are_named() -> None:
-    """A group with rules to two systems, neither of which a flow is known to call."""
+    """If no flow is known to call any part of the firewall, the error names the parts."""
     scenario = Guarded(has_azure_firewalls=True)
     scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
     scenario.guard(
@@ -372,7 +372,10 @@ async def test_parts_that_nothing_tells_apart_are_named() -> None:
 
 
 async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
-    """A rollback of the remediation does not close it either: others may use it."""
+    """The app rejects the revert while a copy uses the firewall.
+
+    A rollback does not revert it either.
+    """
     scenario = await guarded("network_security_group")
     await apply_fix(scenario.services, wish("network_security_group"))
     opened = scenario.azure
@@ -392,7 +395,7 @@ async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
 
 
 async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
-    """The order says so."""
+    """With force, the app reverts a fix that a copy still uses."""
     scenario = await guarded("network_security_group")
     before = scenario.azure
     await apply_fix(scenario.services, wish("network_security_group"))
@@ -405,7 +408,7 @@ async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
 
 
 async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> None:
-    """One record for each list: an undo takes out what all orders put in."""
+    """Both requests share one record, and a revert removes the entries of both."""
     scenario = await guarded("azure_firewall")
     before = scenario.azure
     await apply_fix(scenario.services, wish("azure_firewall"))
@@ -419,7 +422,7 @@ async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> N
 
 
 async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
-    """A site without any lets everybody in."""
+    """The app rejects the revert, because a site without restrictions allows every address."""
     scenario = await guarded("app_service")
     await apply_fix(scenario.services, wish("app_service"))
     [path] = [path for path in scenario.world.resources if path.endswith("/config/web")]
@@ -436,7 +439,7 @@ async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
 
 
 async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
-    """Its record ends."""
+    """The app marks the fix of a deleted firewall as reverted."""
     scenario = await guarded("azure_firewall")
     await apply_fix(scenario.services, wish("azure_firewall"))
     scenario.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
@@ -448,7 +451,7 @@ async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: str) -> None:
-    """It took effect: nothing is missing any more, and the record says that it is open."""
+    """The repeated request finds the written entries and marks the fix as applied."""
     scenario = await guarded(kind)
     writes = {"app_service": "patch"}.get(kind, "put")
 
@@ -473,7 +476,7 @@ async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: s
 
 
 async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> None:
-    """Who died over it told nobody: the daily look does."""
+    """The daily check sends a notification about a fix that was begun two hours before."""
     scenario = await guarded("network_security_group")
     plan = Plan()
 
@@ -505,17 +508,20 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
 
 
 class Forgetful:
-    """Accepts every write and keeps none."""
+    """A resource writer that accepts every write and stores none."""
 
     def __getattr__(self, _: str) -> Any:
         async def accept(*_: object, **__: object) -> None:
-            """Answer that it is done."""
+            """Accept the write."""
 
         return accept
 
 
 async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> JobBlocked:
-    """Order a change that Azure does not keep until somebody is asked to look."""
+    """Repeat a request whose writes Azure does not keep, until the app is blocked.
+
+    Return the error.
+    """
     for _ in range(20):
         try:
             await use_case(services, wish(kind))
@@ -528,7 +534,7 @@ async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> Jo
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kind: str) -> None:
-    """What a person adds by hand afterwards is not the app's: an undo does not find it."""
+    """The error names the missing entries, and no record of the fix is left to revert."""
     scenario = await guarded(kind)
     services = replace(scenario.services, resource_writer=Forgetful())
     [shown] = await propose_fixes(scenario.services, _resource(kind))
@@ -550,7 +556,7 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(kind: str) -> None:
-    """They are in the firewall still: once changes are kept again, an undo removes them."""
+    """The record keeps the entries until a later revert removes them."""
     scenario = await guarded(kind)
     before = scenario.azure
     [opened] = await apply_fix(scenario.services, wish(kind))

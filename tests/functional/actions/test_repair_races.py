@@ -30,13 +30,13 @@ UNAVOIDABLE = {("app_service", "FakeResourceWriter.patch")}
 
 @dataclass(slots=True, kw_only=True)
 class Beside(Plan):
-    """Lets somebody act right before one call."""
+    """A fault plan that lets a person edit right before one request."""
 
     act: Callable[[], None]
     hit: str = field(default="")
 
     def enter(self, name: str) -> int:
-        """Act if it is this call's turn."""
+        """Count the request, and let the person edit if its number matches."""
         self.calls += 1
         if self.calls == self.at:
             self.hit = name
@@ -45,10 +45,10 @@ class Beside(Plan):
 
 
 class Person:
-    """Somebody who edits the list of a firewall by hand."""
+    """A person who edits the list of entries of a firewall."""
 
     def __init__(self, scenario: Guarded, kind: str, wanted: list[Any]) -> None:
-        """`wanted` are the entries that the app is about to add."""
+        """Store `wanted`, the entries that the app is about to add."""
         self._world, self._wanted = scenario.world, wanted
         end, self._member = LISTS[kind]
         self._path = next(path for path in scenario.world.resources if path.endswith(end))
@@ -58,24 +58,24 @@ class Person:
 
     @property
     def entries(self) -> list[Any]:
-        """Return what stands there, each entry a document of its own."""
+        """Return a deep copy of the entries."""
         properties: Any = self._world.resources[self._path]["properties"]
         return deepcopy([*properties[self._member]])
 
     def same(self) -> None:
-        """Add what the app is about to add; where it has added it, there is nothing to do."""
+        """Add the entries that the app is about to add, if they are missing."""
         self._add(self._wanted)
 
     def half(self) -> None:
-        """Add the first of it."""
+        """Add only the first of these entries."""
         self._add(self._wanted[:1])
 
     def own(self) -> None:
-        """Add an entry of their own."""
+        """Add an entry that the app does not know."""
         self._add([self._own()])
 
     def drop(self) -> None:
-        """Take out one entry of the app's."""
+        """Remove one of the entries that the app has added."""
         gone = next((one for one in self.entries if one in self._wanted), None)
         self._write([one for one in self.entries if one != gone])
 
@@ -102,7 +102,7 @@ class Person:
 
 
 async def added_by(kind: str) -> list[Any]:
-    """Return the entries that an order adds when nobody is beside it."""
+    """Return the entries that the app adds when nobody else edits."""
     scenario = await guarded(kind)
     before = Person(scenario, kind, []).entries
     await apply_fix(scenario.services, wish(kind))
@@ -110,7 +110,7 @@ async def added_by(kind: str) -> list[Any]:
 
 
 async def attempt(use_case: Any, services: Any, kind: str) -> None:
-    """Give an order, which may find that there is nothing left to do."""
+    """Send a request, which may find that nothing is left to do."""
     try:
         await use_case(services, wish(kind))
     except (JobBlocked, MustWait) as refused:
@@ -127,7 +127,7 @@ def _text(entries: list[Any]) -> list[str]:
 
 
 async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, str]]:
-    """Return at which calls a person's edit is lost, or an entry of the app's is left."""
+    """Return the requests at which the person's edit is lost or an entry of the app remains."""
     wanted = await added_by(kind)
     lost: set[tuple[str, str]] = set()
     number = 0
@@ -159,7 +159,7 @@ async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, s
 async def test_a_persons_entries_outlive_a_repair_and_its_undo(
     kind: str, deed: str, is_undo: bool
 ) -> None:
-    """At every call: those like the app's too, and the app's own are all taken out again."""
+    """At every request, a person's entries stay, and the revert removes all of the app's."""
     lost = await lost_races(kind, deed, is_undo=is_undo)
 
     assert lost <= UNAVOIDABLE

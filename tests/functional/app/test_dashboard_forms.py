@@ -352,7 +352,7 @@ async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
 
 
 async def test_a_gap_is_closed_by_approvers_only() -> None:
-    """As over the API: whoever orders and retries sees which role it needs."""
+    """As in the API, an operator is shown that this action requires the role approver."""
     scenario = await guarded(GROUP)
     await scenario.order()
     job = await scenario.environment_job()

@@ -374,7 +374,7 @@ async def test_who_is_signed_in_counts_more_than_who_is_named(scenario: Scenario
 async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
     scenario: Scenario,
 ) -> None:
-    """Half a character fits into no row."""
+    """A row stores valid Unicode only, so an invalid character in the name becomes a "?" here."""
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "justification": "odd runs"},

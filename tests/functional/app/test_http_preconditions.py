@@ -64,7 +64,7 @@ async def test_a_change_of_what_was_seen_is_made_and_its_tag_is_the_next(
 
 
 async def test_a_change_of_what_somebody_else_changed_is_refused(scenario: Scenario) -> None:
-    """It says what to do, and nothing is changed."""
+    """The answer says what to do, and nothing is changed."""
     seen = (await shown(scenario)).headers[ETAG]
     await set_limit(scenario, 7)
 

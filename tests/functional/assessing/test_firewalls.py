@@ -259,7 +259,7 @@ def test_a_site_closed_to_the_public_lets_nobody_in() -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str) -> None:
-    """Of every kind: read through the port by its name, closed before the rule, open after it."""
+    """A firewall of each kind lacks both new ranges until a rule allows them."""
     case, world = firewall_case(kind), World()
     read = firewall_kinds(fakes_of(world).ports.resources)[kind].read
 

@@ -1,4 +1,4 @@
-"""A tenant in memory whose original has callers: they are found, changed and put back."""
+"""A tenant in memory with an original and its callers, to find, change and restore them."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from tests.fakes.test_world import World
 
 
 async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerContent) -> None:
-    """Write a caller, and save the flows that take the value over only then."""
+    """Write a caller, then save the flows that read the value only when they are saved."""
     await kind.write(caller, value)
     if isinstance(kind, ReadOnSave):
         environment = await ports.environments.get(caller.environment_id or "")
@@ -24,7 +24,7 @@ async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerCon
 
 
 class Tenant:
-    """A tenant with one original, one copy of it, and the kinds that look for callers."""
+    """A tenant with one original, one copy of it, and all kinds of callers."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -35,7 +35,7 @@ class Tenant:
         self.kinds = kinds_on(self.ports)
 
     async def found(self, kind: str) -> list[Caller]:
-        """Return the callers of a kind that hold the original."""
+        """Return the callers of a kind that refer to the original."""
         environments = await self.ports.environments.list()
         return [
             caller
@@ -45,11 +45,11 @@ class Tenant:
         ]
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return what stands at a caller."""
+        """Return the content of a caller."""
         return await self.kinds[caller.kind].read(caller)
 
     async def move(self, caller: Caller) -> CallerContent:
-        """Point a caller at the copy and return its old value."""
+        """Write the copy's URL into a caller and return the old content."""
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
         new = self._rewritten(kind, value.text)
@@ -59,7 +59,7 @@ class Tenant:
         return value
 
     async def move_back(self, caller: Caller, old: CallerContent) -> None:
-        """Undo what `move` did."""
+        """Revert the change that `move` made."""
         kind = self.kinds[caller.kind]
         urls = {self.original.trigger_url_id: self.builder.url_of(self.copy)}
         flow_ids = {self.original.workflow_id: self.copy.workflow_id}
@@ -79,7 +79,7 @@ class Tenant:
         ).text
 
     def runs_after_a_beat(self) -> tuple[int, int]:
-        """Let every system call once; return the runs of the original and of the copy."""
+        """Let every system call once, and return the run counts of the original and the copy."""
         self.world.traffic.beat(self.world)
         assert self.world.traffic.lost == []
         return len(self.original.runs), len(self.copy.runs)

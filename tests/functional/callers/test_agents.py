@@ -1,4 +1,4 @@
-"""Agents of Copilot Studio: callers by hand that nothing shows, so a person's word is asked for."""
+"""Copilot Studio agents are callers that nothing shows, so a person has to confirm them."""
 
 from datetime import timedelta
 
@@ -18,13 +18,13 @@ LONG = timedelta(days=9)
 
 
 async def say(scenario: Scenario, name: str) -> None:
-    """Let somebody say so, and time pass."""
+    """Record a person's confirmation with this name, and let time pass."""
     await ignore_issue(scenario.services, scenario.build.environment.id, name, "the makers")
     await scenario.run(LONG)
 
 
 def agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
-    """Add a flow that agents run, and that runs one that stays."""
+    """Add a flow that agents run, with a child on Microsoft's key."""
     child = scenario.build.http_flow("Lookup")
     actions = {"Run": child_flow_action(child.workflow_id)}
     return scenario.build.flow("Book", request_trigger(kind), actions)
@@ -32,7 +32,7 @@ def agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
 
 @pytest.mark.parametrize("kind", ["VirtualAgent", "Skills"])
 async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: str) -> None:
-    """Both are on until then; a rollback asks for the way back, and forgets what was said."""
+    """Both flows stay on until a person confirms the agents, also in a rollback."""
     scenario = Scenario()
     original = agents_flow(scenario, kind)
     await planned(scenario)
@@ -72,7 +72,7 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
 
 
 async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
-    """Before, and of a flow that no agents run, there is nothing to say it of."""
+    """A confirmation is accepted only for a flow that agents run, once a plan contains it."""
     scenario = Scenario()
     original = agents_flow(scenario, "Skills")
     with pytest.raises(IssueNotFound, match="No issue"):
@@ -94,7 +94,7 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
 
 
 async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
-    """Nobody was told of the copy."""
+    """No agent runs the copy yet, so the rollback requires no confirmation."""
     scenario = Scenario()
     agents_flow(scenario, "VirtualAgent")
     await planned(scenario)
@@ -106,7 +106,7 @@ async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
 
 
 async def test_an_assessment_names_them() -> None:
-    """Before the key there is time to find out which they are."""
+    """The assessment lists the agents as a caller, so that a person can find them in time."""
     tenant = Assessed()
     child = tenant.build.http_flow("Lookup")
     trigger = request_trigger("VirtualAgent")

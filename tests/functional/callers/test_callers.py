@@ -1,4 +1,4 @@
-"""Every kind of caller: put back byte for byte, shown without a signature, missed when gone."""
+"""Every kind of caller is restored exactly, is shown without a signature, and may be deleted."""
 
 import pytest
 
@@ -17,14 +17,14 @@ def tenant() -> Tenant:
 
 
 def add_callers(tenant: Tenant) -> None:
-    """Add a caller of every kind, and a parent: a flow that holds an id, not a URL."""
+    """Add a caller of every kind, and a parent flow, which holds a flow id instead of a URL."""
     for kind in tenant.kinds:
         caller_case(kind).add(tenant.builder, tenant.original)
     tenant.builder.parent("Parent", tenant.original)
 
 
 async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
-    """After moving all callers and back, the tenant is as it was; the traffic lost nothing."""
+    """After all callers are moved and reverted, the tenant is as before and no call is lost."""
     add_callers(tenant)
     before = take_snapshot(tenant.world)
     found = [caller for kind in tenant.kinds for caller in await tenant.found(kind)]
@@ -42,7 +42,7 @@ async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in CALLER_KINDS if kind not in MOVED_KINDS])
 async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, kind: str) -> None:
-    """Its callers say what to do, and so does a write."""
+    """A manual caller says what to do, and a write of it is rejected with the same text."""
     caller_case(kind).add(tenant.builder, tenant.original)
     [caller] = await tenant.found(kind)
     value = await tenant.read(caller)
@@ -56,7 +56,7 @@ async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, ki
 
 
 async def test_what_callers_show_holds_no_signature(tenant: Tenant) -> None:
-    """Addresses, labels and reasons go into state rows and reports."""
+    """No signature may be in a caller's text, because rows and reports contain it."""
     add_callers(tenant)
     signatures = signatures_in(tenant.builder.url_of(tenant.original)).values()
 
@@ -68,7 +68,7 @@ async def test_what_callers_show_holds_no_signature(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("kind", CALLER_KINDS)
 async def test_a_place_that_is_gone_is_not_found(tenant: Tenant, kind: str) -> None:
-    """A caller that was deleted since the search says so."""
+    """Reading a caller that was deleted after the search raises NotFound."""
     case = caller_case(kind)
     case.add(tenant.builder, tenant.original)
     [caller] = await tenant.found(kind)

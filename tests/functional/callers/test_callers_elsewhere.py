@@ -1,4 +1,4 @@
-"""A caller in another environment that is itself an original: it is never rewired, its copy is."""
+"""A caller in another environment that is itself an original: only its copy is changed."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 
 
 def ready() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
-    """Return a scenario with an original there that calls one here, watched."""
+    """Return a scenario in which an original of the other environment calls one of this one."""
     scenario = TwoEnvironments()
     orders, shop = scenario.called_across()
     scenario.other.app_setting_caller(shop)
@@ -30,7 +30,7 @@ def ready() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
 
 
 def assert_whole(scenario: TwoEnvironments) -> None:
-    """Hold the tenant against the invariants, after one more call of every system."""
+    """Let every system call once more, and require that no invariant is violated."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost == []
@@ -38,7 +38,7 @@ def assert_whole(scenario: TwoEnvironments) -> None:
 
 
 async def assert_retired(scenario: TwoEnvironments) -> None:
-    """Every job of both environments has come to its end."""
+    """Require that every job of both environments is retired."""
     jobs = await scenario.everywhere()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
@@ -46,7 +46,7 @@ async def assert_retired(scenario: TwoEnvironments) -> None:
 
 
 async def test_its_copy_calls_the_copy_and_the_original_stays_as_it_is() -> None:
-    """One remediation of both: nothing is blocked as edited, and the caller retires first."""
+    """Only the caller's copy is changed, and the caller retires before the flow that it calls."""
     scenario, orders, shop = ready()
     before = shop.client_data
     await scenario.opt_in_both()
@@ -72,7 +72,7 @@ async def test_its_copy_calls_the_copy_and_the_original_stays_as_it_is() -> None
 
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_two_remediations_of_one_environment_each_meet(is_first: bool) -> None:
-    """Whichever environment begins: what comes later is written against what there is."""
+    """Both flows retire, whichever environment is remediated first."""
     scenario, orders, shop = ready()
     before = shop.client_data
     await scenario.opt_in_both()
@@ -91,7 +91,7 @@ async def test_two_remediations_of_one_environment_each_meet(is_first: bool) -> 
 
 
 async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile() -> None:
-    """It would not be what was planned; once approved, its copy calls the copy."""
+    """The called flow's job waits until the caller's plan is approved and its copy is changed."""
     scenario, orders, shop = ready()
     before = shop.client_data
     await scenario.opt_in_both()
@@ -116,7 +116,7 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
 
 
 async def test_flows_that_call_one_another_across_environments_retire_and_come_back() -> None:
-    """A circle through both: nobody waits for ever, forwards or back."""
+    """Two flows in a call loop across environments both retire, and a rollback restores them."""
     scenario, orders, shop = ready()
     scenario.let_call(orders, shop)
     before = take_snapshot(scenario.world)
@@ -140,7 +140,7 @@ async def test_flows_that_call_one_another_across_environments_retire_and_come_b
 
 @pytest.mark.parametrize("days", [0, 1, 5, 12, 40])
 async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
-    """The caller's copy is put back with its original, byte for byte."""
+    """A rollback on any day restores the flows of both environments exactly."""
     scenario, _, _ = ready()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
@@ -160,7 +160,7 @@ async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
 
 
 async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_copy() -> None:
-    """Rolled back alone, it says whose copy calls it; with the caller gone back it goes on."""
+    """Rolled back alone, the called flow's job names the caller whose copy still calls its copy."""
     scenario, _, _ = ready()
     await scenario.opt_in_both()
     await scenario.order_of(scenario.build, cause="here")
@@ -228,7 +228,7 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
 
 
 async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() -> None:
-    """It was pointed at the copy before its own plan was made, and its copy is still running."""
+    """The copy stays on while a run of the caller's copy may still call it."""
     scenario, orders, shop = ready()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
@@ -256,7 +256,7 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
 
 
 async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_read_only() -> None:
-    """Who noted it died before the call, and an administrator has decided otherwise since."""
+    """A grant recorded before a kill is not made if its environment is read-only by then."""
     scenario, orders, _ = ready()
     here, settings = scenario.build.environment.id, scenario.services.tables.environment_settings
     await settings.upsert(

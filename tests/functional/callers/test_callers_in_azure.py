@@ -1,4 +1,4 @@
-"""App settings and secrets that hold a URL: found, changed, left to a person."""
+"""App settings and secrets that hold a URL: found, changed, or left to a person."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ def tenant() -> Tenant:
 
 
 async def test_one_setting_changes_and_all_others_stay(tenant: Tenant) -> None:
-    """All settings are written at once, so all others must be written as they were."""
+    """All settings are written at once, and the others are written as they were."""
     site = tenant.builder.app_setting_caller(tenant.original)
     site.settings |= {"AzureWebJobsStorage": "secret", "EMPTY": ""}
 
@@ -39,7 +39,7 @@ async def test_one_setting_changes_and_all_others_stay(tenant: Tenant) -> None:
 
 
 async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
-    """The app restarts once; a setting that was removed meanwhile is not made again."""
+    """The app restarts once, and a setting that was removed in between is not created again."""
     site = tenant.builder.app_setting_caller(tenant.original)
     tenant.builder.app_setting_caller(tenant.original, setting="ALSO")
     callers, kind = await tenant.found("app_setting"), tenant.kinds["app_setting"]
@@ -62,7 +62,7 @@ async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
 
 
 async def test_a_setting_that_reads_as_wanted_is_not_written_again(tenant: Tenant) -> None:
-    """A repeated delivery does not restart the app."""
+    """A repeated write of the same value does not restart the app."""
     site = tenant.builder.app_setting_caller(tenant.original)
     [caller] = await tenant.found("app_setting")
     await tenant.move(caller)
@@ -74,7 +74,7 @@ async def test_a_setting_that_reads_as_wanted_is_not_written_again(tenant: Tenan
 
 
 async def test_a_setting_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:
-    """The digest of what was read takes the place of the ETag that the platform does not have."""
+    """The hash of the read settings replaces the ETag that the platform does not have."""
     site = tenant.builder.app_setting_caller(tenant.original)
     [caller] = await tenant.found("app_setting")
     value = await tenant.kinds["app_setting"].read(caller)
@@ -87,7 +87,7 @@ async def test_a_setting_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant
 
 
 async def test_another_writer_of_the_same_app_is_noticed(tenant: Tenant) -> None:
-    """What comes back after the write has to be what was written."""
+    """The write fails if the settings that are read back are not those that were written."""
     site = tenant.builder.app_setting_caller(tenant.original)
     [caller] = await tenant.found("app_setting")
     value = await tenant.kinds["app_setting"].read(caller)
@@ -103,7 +103,7 @@ async def test_another_writer_of_the_same_app_is_noticed(tenant: Tenant) -> None
 
 
 async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) -> None:
-    """The secret is the caller, and its staleness counts the day the app takes to follow."""
+    """The secret is the caller, and the app may use its old value for a day."""
     site = tenant.builder.app_setting_caller(tenant.original)
     secret = tenant.builder.secret_caller(tenant.original)
     reference = f"SecretUri={secret.vault_url}secrets/{secret.name}/"
@@ -115,7 +115,7 @@ async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) ->
 
 
 async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant) -> None:
-    """A new version of the secret would never reach the app."""
+    """A person has to change the setting, because it would not use a new version of the secret."""
     site = tenant.builder.app_setting_caller(tenant.original)
     secret = tenant.builder.secret_caller(tenant.original)
     version = secret.versions[0].id
@@ -128,7 +128,7 @@ async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant)
 
 
 async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -> None:
-    """Whoever can write a setting must not be able to send the app's token to an address."""
+    """The app sends its token only to known vaults, whatever a setting contains."""
     site = tenant.builder.app_setting_caller(tenant.original)
     uri = "https://elsewhere.example/secrets/flow-url/1a2b"
     site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
@@ -148,7 +148,7 @@ async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -
     ],
 )
 def test_both_forms_of_a_reference_are_read(value: str, expected: tuple[str, str] | None) -> None:
-    """App Service knows two ways to name a secret."""
+    """The app reads both forms in which App Service can refer to a secret."""
     reference = read_reference(value)
 
     assert (reference and (reference.name, reference.version)) == expected
@@ -156,7 +156,7 @@ def test_both_forms_of_a_reference_are_read(value: str, expected: tuple[str, str
 
 
 async def test_a_secret_gets_a_version_and_keeps_the_rest(tenant: Tenant) -> None:
-    """Content type and tags stay, the old version stays too."""
+    """The content type, the tags and the old version stay."""
     secret = tenant.builder.secret_caller(tenant.original)
 
     [caller] = await tenant.found("key_vault_secret")
@@ -168,7 +168,7 @@ async def test_a_secret_gets_a_version_and_keeps_the_rest(tenant: Tenant) -> Non
 
 
 async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> None:
-    """Somebody else's version stays the current one."""
+    """The write is a conflict, and another writer's version stays the current one."""
     secret = tenant.builder.secret_caller(tenant.original)
     [caller] = await tenant.found("key_vault_secret")
     value = await tenant.kinds["key_vault_secret"].read(caller)
@@ -181,7 +181,7 @@ async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> No
 
 
 class OneIsClosed(FakeSecrets):
-    """The secrets, of one vault of which the app may list none, and of another one not read."""
+    """Secrets where the app may not list one vault and may not read a secret of another."""
 
     async def vaults(self) -> AsyncIterator[str]:
         yield "https://a-closed.vault.azure.net"
@@ -204,7 +204,7 @@ class OneIsClosed(FakeSecrets):
 
 
 async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: Tenant) -> None:
-    """One closed vault must not hide the callers in the others, nor pass for an empty one."""
+    """The app names the closed vault, and still finds the callers in the other one."""
     tenant.builder.secret_caller(tenant.original, name="b-open")
 
     secrets = OneIsClosed(tenant.builder.world)
@@ -222,7 +222,7 @@ async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: T
 
 
 async def test_a_setting_pinned_in_a_closed_vault_is_not_searched_and_told(tenant: Tenant) -> None:
-    """What it holds cannot be seen: that is no reason to leave it out in silence."""
+    """The search names a setting whose secret it cannot read."""
     site = tenant.builder.app_setting_caller(tenant.original)
     uri = "https://a-closed.vault.azure.net/secrets/flow-url/1a2b"
     site.settings["PINNED"] = f"@Microsoft.KeyVault(SecretUri={uri})"

@@ -1,4 +1,4 @@
-"""Flows and environment variables that hold a URL: found, changed, left to a person."""
+"""Flows and environment variables that hold a URL: found, changed, or left to a person."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def tenant() -> Tenant:
 
 
 async def test_a_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
-    """Its whole definition is one value, in its own environment."""
+    """The caller's content is the flow's whole definition."""
     holder = tenant.builder.flow_caller(tenant.original)
 
     [caller] = await tenant.found("flow")
@@ -27,7 +27,7 @@ async def test_a_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> 
 
 
 async def test_a_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
-    """A child call is a caller too."""
+    """A flow that runs a child flow is a caller of it."""
     parent = tenant.builder.parent("Parent", tenant.original)
 
     [caller] = await tenant.found("flow")
@@ -38,7 +38,7 @@ async def test_a_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
 
 
 async def test_a_flow_of_a_managed_solution_is_left_to_a_person(tenant: Tenant) -> None:
-    """Changing it would unhook it from its solution."""
+    """A person has to change the flow, because a write would detach it from its solution."""
     tenant.builder.flow_caller(tenant.original).is_managed = True
 
     [caller] = await tenant.found("flow")
@@ -47,7 +47,7 @@ async def test_a_flow_of_a_managed_solution_is_left_to_a_person(tenant: Tenant) 
 
 
 async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> None:
-    """What the app can replace in a flow is not held up by what only a person can."""
+    """The app changes the URL that it can replace, and leaves the other one to a person."""
     other = tenant.builder.http_flow("Other")
     address = tenant.builder.url_of(tenant.original).partition("&sig=")[0]
     url = f"{address}&sig=@{{variables('sig')}}"
@@ -67,7 +67,7 @@ async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> No
 
 
 async def test_an_environment_without_dataverse_has_no_callers(tenant: Tenant) -> None:
-    """There is nothing to search, and that is no error."""
+    """The search finds no callers and raises no error."""
     tenant.builder.environment.dataverse_url = None
 
     assert await tenant.found("flow") == []
@@ -75,7 +75,7 @@ async def test_an_environment_without_dataverse_has_no_callers(tenant: Tenant) -
 
 
 async def test_flows_follow_an_environment_variable_at_once(tenant: Tenant) -> None:
-    """The write saves the flows that use it: the next call goes to the copy, none is lost."""
+    """The app saves the flows that use the variable, so that the next call goes to the copy."""
     tenant.builder.variable_caller(tenant.original)
     before = tenant.runs_after_a_beat()
 
@@ -88,7 +88,7 @@ async def test_flows_follow_an_environment_variable_at_once(tenant: Tenant) -> N
 async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
     tenant: Tenant,
 ) -> None:
-    """The value stands there already; the flows are saved again."""
+    """The same write saves the flows again if the value was already written."""
     variable, _ = tenant.builder.variable_caller(tenant.original)
     [caller] = await tenant.found("environment_variable")
     variable.value = tenant.builder.url_of(tenant.copy)
@@ -101,7 +101,7 @@ async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
 
 
 async def test_the_default_of_a_variable_is_a_place_of_its_own(tenant: Tenant) -> None:
-    """Both are found, and each is changed by itself."""
+    """The value and the default of a variable are two callers, changed separately."""
     variable, _ = tenant.builder.variable_caller(tenant.original)
     variable.default_value = f"{tenant.builder.url_of(tenant.original)}&from=default"
 
@@ -115,7 +115,7 @@ async def test_the_default_of_a_variable_is_a_place_of_its_own(tenant: Tenant) -
 
 
 async def test_a_variable_that_managed_flows_use_is_left_to_a_person(tenant: Tenant) -> None:
-    """They would keep the old value, so the app does not pretend to have changed it."""
+    """A person has to change the variable, because managed flows would keep the old value."""
     _, reader = tenant.builder.variable_caller(tenant.original)
     reader.is_managed = True
 
@@ -125,7 +125,7 @@ async def test_a_variable_that_managed_flows_use_is_left_to_a_person(tenant: Ten
 
 
 async def test_a_variable_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:
-    """Somebody else's value is not overwritten."""
+    """The app does not overwrite a value that somebody else has written."""
     variable, _ = tenant.builder.variable_caller(tenant.original)
     [caller] = await tenant.found("environment_variable")
     value = await tenant.kinds[caller.kind].read(caller)

@@ -1,4 +1,4 @@
-"""A process that dies anywhere in a write leaves something that the same write finishes."""
+"""If a process dies during a write of a caller, the same write completes it."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.kinds.cases import MOVED_KINDS, caller_case
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, moment: Moment) -> None:
-    """Whichever call was the last, a second delivery brings every call to the copy."""
+    """After a kill at any request, a second write brings every call to the copy."""
     at = 0
     struck = True
     while struck:
@@ -32,7 +32,7 @@ async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, mome
 
 
 async def _moved_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
-    """Move a caller with a process that dies by the plan, then with a second; return the copy."""
+    """Write a caller under a plan that kills, then without faults, and return the copy."""
     world = World()
     builder = Builder(world)
     original, copy = builder.http_flow("Original"), builder.http_flow("Copy")
@@ -61,7 +61,7 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
 
 
 async def test_two_writers_of_one_setting_do_not_both_win() -> None:
-    """The second finds another value than the one it read."""
+    """The second writer gets a conflict, because the value has changed since it was read."""
     world = World()
     builder = Builder(world)
     builder.app_setting_caller(builder.http_flow("Original"))
@@ -76,7 +76,7 @@ async def test_two_writers_of_one_setting_do_not_both_win() -> None:
 
 
 async def test_a_setting_is_not_written_if_another_one_has_changed_since_it_was_read() -> None:
-    """What is noted of all of them before the write is what the write replaces."""
+    """The write replaces all settings, so a change of any other setting is a conflict."""
     world = World()
     builder = Builder(world)
     site = builder.app_setting_caller(builder.http_flow("Original"))

@@ -1,4 +1,4 @@
-"""Originals that call themselves or one another by URL, in circles too."""
+"""Originals that call themselves or one another by URL, also in call loops."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -18,20 +18,20 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 
 
 class Meanwhile:
-    """A store in which something happens right before a job's row is first written."""
+    """A store that runs an action once, right before a job's row is written."""
 
     def __init__(self, store: Store, job_id: str, deed: Callable[[], Awaitable[object]]) -> None:
-        """Do `deed` once."""
+        """Run `deed` once, before the first write of this job's row."""
         self._store = store
         self._job_id = job_id
         self._deed: Callable[[], Awaitable[object]] | None = deed
 
     def __getattr__(self, name: str) -> Any:
-        """Return the store's own attribute."""
+        """Return the attribute of the store."""
         return getattr(self._store, name)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write, after the deed."""
+        """Run the action, then write."""
         deed, rows = self._deed, [operation.row for operation in operations]
         if deed and any((row.table, row.key) == ("flowjobs", self._job_id) for row in rows):
             self._deed = None
@@ -40,7 +40,7 @@ class Meanwhile:
 
 
 def with_call(flow: FakeFlow, url: str) -> str:
-    """Return the definition of a flow with an action that posts to a URL."""
+    """Return the definition of a flow with one more action, which posts to the URL."""
     document = json.loads(flow.client_data)
     actions = document["properties"]["definition"]["actions"]
     actions[f"Call_{len(actions)}"] = define.http_action(url) | {"runAfter": {}}
@@ -48,7 +48,7 @@ def with_call(flow: FakeFlow, url: str) -> str:
 
 
 async def test_a_flow_that_calls_itself_by_url_retires() -> None:
-    """Its copy calls the copy, or the original would never fall quiet."""
+    """The copy calls itself; if it called the original, that would never have no calls."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     url = scenario.build.url_of(orders)
@@ -64,7 +64,7 @@ async def test_a_flow_that_calls_itself_by_url_retires() -> None:
 
 
 async def test_flows_that_call_one_another_by_url_all_retire() -> None:
-    """Three in a circle and one that calls into it: nobody waits for ever."""
+    """Three flows in a call loop, and a fourth that calls into it, all retire."""
     scenario = Scenario()
     flows = [scenario.build.http_flow(name) for name in ("A", "B", "C")]
     for flow, called in zip(flows, [*flows[1:], flows[0]], strict=True):
@@ -85,7 +85,7 @@ async def test_flows_that_call_one_another_by_url_all_retire() -> None:
 
 
 async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
-    """Each one is as it was, byte for byte."""
+    """Rolling back two flows that call each other restores both exactly."""
     scenario = Scenario()
     first, second = scenario.build.http_flow("A"), scenario.build.http_flow("B")
     first.client_data = with_call(first, scenario.build.url_of(second))
@@ -105,7 +105,7 @@ async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
 
 
 async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
-    """Rolled back alone it would call an original that is off."""
+    """A rollback of the caller also rolls back the flow that its original calls."""
     scenario = Scenario()
     called, caller = scenario.build.http_flow("Called"), scenario.build.http_flow("Caller")
     caller.client_data = with_call(caller, scenario.build.url_of(called))
@@ -123,7 +123,7 @@ async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
 
 
 async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() -> None:
-    """Its caller knows no child: it is told who waits, and wakes that one."""
+    """The called flow waits for its caller and retires within a minute after it."""
     scenario = Scenario()
     orders, sales = scenario.build.http_flow("Orders"), scenario.build.http_flow("Sales")
     sales.client_data = with_call(sales, scenario.build.url_of(orders))
@@ -144,7 +144,7 @@ async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() 
 
 
 async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
-    """Each looks before the other waits: who ends last wakes the other, and goes on after it."""
+    """If two jobs start to wait for each other at the same time, both still retire."""
     scenario = Scenario()
     flows = [scenario.build.http_flow(name) for name in ("A", "B")]
     for flow, called in zip(flows, reversed(flows), strict=True):

@@ -1,4 +1,4 @@
-"""Canvas apps as callers: nobody but their makers can point them at a copy."""
+"""Canvas apps are manual callers: only their makers can make them run a copy."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 def app_on(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
-    """Add an app that uses these flows."""
+    """Add a canvas app that uses these flows."""
     app = CanvasApp(
         name="app-1",
         display_name="Requests",
@@ -31,30 +31,30 @@ def app_on(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
 
 
 def point_at(scenario: Scenario, *flow_ids: str) -> None:
-    """Do what the maker does in Power Apps Studio."""
+    """Change the app's flows, as its maker does in Power Apps Studio."""
     apps = scenario.build.environment.canvas_apps
     apps[0] = replace(apps[0], flow_ids=frozenset(flow_ids))
 
 
 async def applied(scenario: Scenario) -> None:
-    """Link, opt in, plan, approve, and let time pass until nothing moves any more."""
+    """Start and approve a remediation, and let time pass until nothing changes any longer."""
     await planned(scenario)
     await scenario.approve()
 
 
 def by_workflow_id(flow: FakeFlow) -> str:
-    """Name a flow as Dataverse does."""
+    """Return the flow's id in Dataverse."""
     return flow.workflow_id
 
 
 def by_flow_name(flow: FakeFlow) -> str:
-    """Name a flow as the flow service does."""
+    """Return the flow's name in the flow service."""
     return flow.flow_name.upper().lower()
 
 
 @pytest.mark.parametrize("name", [by_workflow_id, by_flow_name])
 async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object) -> None:
-    """The job is blocked with an instruction for the maker; a retry goes on once it is done."""
+    """The job is blocked with a fix for the maker, and a retry after the change completes it."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
     app_on(scenario, name(form))  # type: ignore[operator]  # one of the two functions above
@@ -76,7 +76,7 @@ async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object
 
 
 async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:
-    """Nobody has to tell the app; before that the sweep leaves the job as it is."""
+    """The daily check continues the job after the app is changed, and does nothing before that."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
     app_on(scenario, form.workflow_id)
@@ -95,7 +95,7 @@ async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:
 
 
 async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None:
-    """Such a flow would move by itself; it stays because of its child, and so does the app."""
+    """The plan finds the app of a parent that is copied only because of its child."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     parent = scenario.build.parent("Form", child, trigger=define.request_trigger("PowerAppV2"))
@@ -111,7 +111,7 @@ async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None
 
 
 async def test_an_app_whose_document_cannot_be_read_is_named_in_the_plan() -> None:
-    """It may call any flow: the plan says so, in place of silence."""
+    """The plan names the app, because it may use any flow."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("Old form")
     app_on(scenario, gap="Cannot read the document of app Requests (NotFound).")
@@ -123,7 +123,7 @@ async def test_an_app_whose_document_cannot_be_read_is_named_in_the_plan() -> No
 
 
 async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None:
-    """The app calls the copy by now: it stays on until the app was put back."""
+    """The copy stays on until the maker has changed the app back to the original."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
     app_on(scenario, form.workflow_id)
@@ -151,7 +151,7 @@ async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None
 
 
 async def test_an_app_is_never_written() -> None:
-    """The platform has no interface for it: a write is refused with the instruction."""
+    """The platform has no API for it, so a write is rejected and names the app."""
     scenario = Scenario()
     form = scenario.build.power_apps_v1_flow("Old form")
     app_on(scenario, form.workflow_id)

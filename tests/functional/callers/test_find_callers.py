@@ -1,4 +1,4 @@
-"""The search for callers: it goes on where a used-up budget stopped it."""
+"""The search for callers continues where a used-up request budget stopped it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ BUDGET = 4
 
 
 class ScarceSettings:
-    """Settings of many apps of which a few can be read before the budget is used up."""
+    """App settings of many apps, of which the budget lets the search read only a few at a time."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -34,13 +34,13 @@ class ScarceSettings:
         self.closed = ""
 
     async def sites(self) -> list[Site]:
-        """Return all apps, in no order."""
+        """Return all apps, in random order."""
         ids = [f"/sites/{number:03}" for number in range(SITES)]
         self._scenario.world.random.shuffle(ids)
         return [Site(id=one, name=one, hosts=()) for one in ids]
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return the settings, or say that there are no calls left."""
+        """Return the settings, or raise that the budget is used up."""
         if self.left == 0:
             raise ThrottledError("used up", retry_after=timedelta(minutes=1))
         self.left -= 1
@@ -56,12 +56,12 @@ class ScarceSettings:
 
 
 def rows(services: Services, number: int | None = 1) -> FencedRows[CallerSearchProgress]:
-    """Return how far the search is, as the delivery with this lease has it."""
+    """Return the progress rows of the search, as the invocation with this lease has them."""
     return FencedRows(services.tables.caller_searches, "job", number)
 
 
 async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
-    """Every app is read once, however often the search stops, and what is refused is told."""
+    """However often the search stops, it reads every app once and names the unreadable one."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
     settings = ScarceSettings(scenario)
@@ -93,14 +93,14 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
 async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
     numbers: tuple[int | None, int | None],
 ) -> None:
-    """Or the next search of these callers would skip what is new there."""
+    """The older search raises LeaseLost and removes its progress rows."""
     scenario = Scenario()
     services, here = scenario.services, scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])
     older, newer = (rows(services, number) for number in numbers)
 
     class Freezes(AppSettingCallers):
-        """Goes on when another delivery has searched everything."""
+        """Lets another invocation search everything before it continues."""
 
         async def find(
             self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
@@ -118,7 +118,7 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
 
 
 async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
-    """The app's list of canvas apps was read again after the budget was used up."""
+    """A search that reads the canvas apps again reports an unreadable app only once."""
     scenario = Scenario()
     gap = "Cannot read the document of app Requests (Refused)."
     app = CanvasApp(
@@ -137,7 +137,7 @@ async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> 
 
 
 async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
-    """The job was cancelled, or stood still for days: then a search begins anew."""
+    """The daily check removes progress that is older than a day, and keeps a recent one."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     settings = ScarceSettings(scenario)
@@ -161,7 +161,7 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
 async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_are_searched() -> (
     None
 ):
-    """One without the app's user among ten does not hide the callers in nine."""
+    """The search names the environment that rejects the app, and finds the callers in the other."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.flow_caller(orders)
@@ -170,7 +170,7 @@ async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_ar
     closed = replace(here, id="0-closed", display_name="Closed")
 
     class OneIsClosed:
-        """Workflows, of which those of one environment are refused."""
+        """A workflows port that rejects requests to one environment."""
 
         def list(self, environment: object, *, managed_only: bool = False) -> object:
             if environment is closed:

@@ -1,4 +1,4 @@
-"""Flows that use an environment variable take its new value over when they are saved."""
+"""A flow reads the new value of an environment variable only when it is saved."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,10 +18,10 @@ HOUR = timedelta(hours=1)
 
 
 class Saves:
-    """Counts the accepted saves of one flow, and drops them while it is told to."""
+    """Counts the saves of one flow, and drops them while `drops` is true."""
 
     def __init__(self, scenario: Scenario, flow: FakeFlow) -> None:
-        """Stand before the tenant's `workflows`."""
+        """Wrap the update method of the `workflows` port."""
         self.count = 0
         self.drops = False
         workflows = scenario.fakes.ports.workflows
@@ -41,7 +41,7 @@ class Saves:
 
 
 def scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
-    """Return a scenario of one flow whose URL stands in a variable that another flow uses."""
+    """Return a scenario of one flow whose URL is in a variable that another flow uses."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     _, user = scenario.build.variable_caller(orders)
@@ -49,7 +49,7 @@ def scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
 
 
 async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow() -> None:
-    """The original is not retired while a flow still calls it; a retry saves the flow again."""
+    """The original is not retired while another flow calls it. A retry saves that flow again."""
     scenario, user, saves = scenario_of_variable()
     saves.drops = True
     await planned(scenario)
@@ -70,7 +70,7 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
 async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
-    """A save within the same second as the write is made once more, then never again."""
+    """While reads lag, the app saves the flow at most twice and then waits."""
     scenario, user, saves = scenario_of_variable()
     await planned(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))
@@ -89,7 +89,7 @@ async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
 
 
 async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -> None:
-    """It uses the new value already."""
+    """After a person's save the flow uses the new value, so the app does not save it again."""
     scenario, user, saves = scenario_of_variable()
     saves.drops = True
     await planned(scenario)
@@ -108,7 +108,7 @@ async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -
 
 
 async def test_a_flow_that_is_deleted_after_its_save_holds_nobody_up() -> None:
-    """There is nothing left that could call the original."""
+    """The job continues, because a deleted flow cannot call the original."""
     scenario, user, saves = scenario_of_variable()
     saves.drops = True
     await planned(scenario)

@@ -1,4 +1,4 @@
-"""A flow with a thousand callers: moving them takes longer than a lease, and nobody is lost."""
+"""Updating a thousand callers takes longer than a lease, and no caller is left out."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,17 +21,17 @@ MIDDLE = 400
 
 
 class Crowded:
-    """Stands before a port: at one of its writes another delivery begins beside the first."""
+    """Wraps a port and starts a second invocation in the middle of its writes."""
 
     def __init__(self, port: object, begin: Callable[[], Awaitable[object]]) -> None:
-        """Begin it once."""
+        """Call `begin` at the write number MIDDLE."""
         self._port = port
         self._begin = begin
         self._writes = 0
         self.beside: asyncio.Future[object] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute, and count the writes."""
+        """Return the attribute of the port; writes are counted."""
         return self._write if name == "write" else getattr(self._port, name)
 
     async def _write(self, *arguments: Any) -> None:
@@ -42,7 +42,7 @@ class Crowded:
 
 
 async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> None:
-    """The first one's lease has passed; both write, and what the older one knows is not lost."""
+    """Two invocations write at the same time after the lease expires, and no caller is left out."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
     sites = [
@@ -70,7 +70,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
 
 
 async def deliver_twice(scenario: Scenario, job: FlowJob) -> None:
-    """Deliver a job's message; in its middle the lease passes, and the message comes again."""
+    """Run a job's step, and in its middle let the lease expire and run the step again."""
 
     def begin() -> Awaitable[object]:
         lease = scenario.settings.job_lease_duration + scenario.settings.resource_lease_duration

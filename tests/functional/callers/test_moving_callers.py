@@ -1,4 +1,4 @@
-"""Callers that are found late, put back, left alone, or changed by others at the same time."""
+"""Callers that are found late, restored, excluded, or changed by others at the same time."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_end() -> None:
-    """The app setting holds the old URL again on the third day: it never meets a stopped flow."""
+    """If a deployment restores the old URL on the third day, the app updates the setting again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -36,7 +36,7 @@ async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_e
 
 
 async def test_a_rollback_undoes_what_was_updated_twice() -> None:
-    """After the value was put back and updated again the caller is byte for byte what it was."""
+    """The rollback restores the caller exactly after two updates."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -56,7 +56,7 @@ async def test_a_rollback_undoes_what_was_updated_twice() -> None:
 
 
 async def test_settings_of_one_app_that_call_one_flow_restart_it_once() -> None:
-    """They are written together, and each is put back as it was."""
+    """The app writes the settings of one app together, and reverts each of them."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -78,7 +78,7 @@ async def test_settings_of_one_app_that_call_one_flow_restart_it_once() -> None:
 
 
 async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() -> None:
-    """A new app comes with the old URL while the original falls quiet; a sweep finds it."""
+    """A search during the no-call period finds a new app with the old URL, and it is updated."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -95,7 +95,7 @@ async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() ->
 
 
 async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> None:
-    """What was put back is a caller like any other the next time."""
+    """The next remediation updates a caller that was reverted like any other caller."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -114,7 +114,7 @@ async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> Non
 
 
 async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person() -> None:
-    """Nothing is written there; the original stays on until its mode is set or it is changed."""
+    """The caller is not written. The original stays on until the environment may be written."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     other = Builder(scenario.world, name="Other")
@@ -141,7 +141,7 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
 
 
 async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_there() -> None:
-    """Set back to assess before the rollback, that environment is not written."""
+    """The rollback does not write in an environment that is read-only by then."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     other = Builder(scenario.world, name="Other")
@@ -168,7 +168,7 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
 
 
 async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
-    """Its owner changes it by hand; then the original retires."""
+    """The flow is a manual caller: the original retires after its owner has changed it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     caller = scenario.build.flow_caller(orders)
@@ -189,7 +189,7 @@ async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
 
 
 async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_the_url() -> None:
-    """Somebody saves the calling flow at that very moment."""
+    """A flow that somebody saves before the write keeps that edit and gets the new URL."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     caller = scenario.build.flow_caller(orders)
@@ -210,7 +210,7 @@ async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_th
 
 
 async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
-    """What a person has to mend is the caller; then the job goes on."""
+    """The job is blocked and names the caller. A retry after the fix completes it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     caller = scenario.build.flow_caller(orders)
@@ -236,7 +236,7 @@ async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
 
 
 async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
-    """Both URLs stand in one app's settings, which are written as a whole."""
+    """Two jobs update the settings of one app, and no other setting is lost."""
     scenario = Scenario()
     site = None
     for name in ("A", "B"):
@@ -255,7 +255,7 @@ async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
 
 
 async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_meanwhile() -> None:
-    """The holder's lease has a minute and a half to go; it lets go after a moment."""
+    """The job waits without granting co-ownership, and continues when the lease is released."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -281,7 +281,7 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
 
 
 async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows_saved() -> None:
-    """A flow keeps the old value until it is saved: it is saved."""
+    """The app saves the flow that uses the variable, because only then it reads the new value."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     variable, reader = scenario.build.variable_caller(orders)
@@ -297,7 +297,7 @@ async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows
 
 
 async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_stops_it() -> None:
-    """One of two callers had moved: the system that still reads its old value is not lost."""
+    """A rollback keeps the copy on, because a caller may still have read its URL."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.secret_caller(orders, name="first")

@@ -1,4 +1,4 @@
-"""Flows whose URLs stand in one place move together: one write, and each is undone by itself."""
+"""Flows whose URLs are in one resource share one write, and each is rolled back separately."""
 
 import asyncio
 from collections import Counter
@@ -45,7 +45,7 @@ PROMPT = fake_settings().model_copy(
 
 
 def one_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[FakeFlow]]:
-    """Add an app whose settings call as many flows."""
+    """Add an app whose settings hold the URLs of this number of flows."""
     flows = [scenario.build.http_flow(f"Flow {number}") for number in range(count)]
     for number, flow in enumerate(flows):
         site = scenario.build.app_setting_caller(flow, setting=f"URL_{number}")
@@ -53,17 +53,17 @@ def one_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[Fake
 
 
 def moved(before: Mapping[str, str], site: FakeSite) -> set[str]:
-    """Return the settings that are not what they were."""
+    """Return the names of the settings whose value has changed."""
     return {name for name, value in before.items() if site.settings[name] != value}
 
 
 async def states(scenario: Scenario) -> set[FlowJobState]:
-    """Return how far the jobs are."""
+    """Return the steps that the jobs have reached."""
     return {job.step for job in (await scenario.jobs()).values()}
 
 
 async def test_an_app_that_calls_many_flows_restarts_once() -> None:
-    """The last one to come writes for all, and each job goes on by itself."""
+    """The last job writes the callers of all flows, and each job then continues separately."""
     scenario = Scenario(settings=PROMPT)
     site, _ = one_app(scenario)
     before = dict(site.settings)
@@ -93,7 +93,7 @@ LEAVES = {
 async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     how: str, *, are_known: bool
 ) -> None:
-    """The others are proven and wait for it; once it stops, their callers are written at once."""
+    """When the fourth flow stops, the callers of the three waiting flows are written at once."""
     scenario = Scenario(
         settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)})
     )
@@ -121,7 +121,7 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
 
 
 async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
-    """Any flow on its way may be meant; an app that holds one URL alone waits for nobody."""
+    """If no run shows whose URLs an app holds, its jobs wait, but not for a single URL."""
     scenario = Scenario(settings=PROMPT)
     site, flows = one_app(scenario, 3)
     alone = scenario.build.app_setting_caller(scenario.build.http_flow("Alone"), site="alone")
@@ -139,7 +139,7 @@ async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind: str) -> None:
-    """And put back byte for byte, whichever of them goes back first."""
+    """Each resource is written once, and rollbacks in any order restore it exactly."""
     scenario = Scenario(settings=PROMPT)
     flows = [scenario.build.http_flow(f"Flow {number}") for number in range(3)]
     caller_case(kind).add(scenario.build, *flows)
@@ -168,7 +168,7 @@ async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind
 
 
 async def test_one_of_several_goes_back_and_the_others_stay() -> None:
-    """Only its own setting changes."""
+    """Only the setting of the flow that is rolled back changes."""
     scenario = Scenario(settings=PROMPT)
     site, flows = one_app(scenario, 3)
     before = dict(site.settings)
@@ -188,10 +188,10 @@ async def test_one_of_several_goes_back_and_the_others_stay() -> None:
 
 
 class Late:
-    """Stands before the workflows: some flows cannot be copied before a test says so."""
+    """A workflows port that cannot copy some flows until the test allows it."""
 
     def __init__(self, scenario: Scenario, failure: Exception, *flows: FakeFlow) -> None:
-        """Let their copies end in this failure."""
+        """Let the copies of these flows fail with this error."""
         self._port = scenario.fakes.ports.workflows
         self._failures: dict[str | None, Exception] = {}
         self.fails(failure, *flows)
@@ -203,18 +203,18 @@ class Late:
         return getattr(self._port, name)
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create what is not late."""
+        """Create the workflow, or raise the error set for its flow."""
         failure = self._failures.get(lineage_of(draft.client_data))
         if failure:
             raise failure
         await self._port.create(environment, draft)
 
     def fails(self, failure: Exception, *flows: FakeFlow) -> None:
-        """Let copies of flows end in this failure from now on."""
+        """Let copies of these flows fail with this error from now on."""
         self._failures |= {lineage_of(flow.client_data): failure for flow in flows}
 
     def comes(self, *flows: FakeFlow) -> None:
-        """Let flows be copied from now on."""
+        """Let these flows be copied from now on."""
         for flow in flows:
             del self._failures[lineage_of(flow.client_data)]
 
@@ -223,7 +223,7 @@ NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 
 
 async def gathering(scenario: Scenario, count: int = 3) -> tuple[FakeSite, list[FakeFlow], Late]:
-    """Stop where all but the last of the flows that an app calls wait for that one."""
+    """Run until all flows of an app but the last wait for the last one."""
     site, flows = one_app(scenario, count)
     await planned(scenario)
     late = Late(scenario, NOT_YET, flows[-1])
@@ -234,7 +234,10 @@ async def gathering(scenario: Scenario, count: int = 3) -> tuple[FakeSite, list[
 
 
 async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
-    """Five minutes after the first came, those that are there move; the late one writes later."""
+    """After five minutes, the app writes without the late flow.
+
+    The late flow's job writes later.
+    """
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
     before = dict(site.settings)
@@ -250,7 +253,7 @@ async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
 
 
 async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
-    """They do not wait for their time when all are there."""
+    """When the last flow is copied in time, the app writes once, for all flows."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
     before = dict(site.settings)
@@ -262,7 +265,7 @@ async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
 
 
 async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> None:
-    """It has told when it looks again."""
+    """The other jobs do not wait for a job whose next check is later than their wait may last."""
     scenario = Scenario(settings=PROMPT)
     site, flows = one_app(scenario, 3)
     await planned(scenario)
@@ -274,7 +277,7 @@ async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> N
 
 
 async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
-    """Who is there is written at once."""
+    """With caller_batch_wait zero, the app writes for the jobs that are ready at once."""
     scenario = Scenario(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
     site, flows = one_app(scenario, 3)
     before = dict(site.settings)
@@ -287,7 +290,7 @@ async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
 
 
 async def test_what_needs_a_person_is_not_waited_for() -> None:
-    """The others do not need one."""
+    """The other jobs do not wait for a blocked job."""
     scenario = Scenario(settings=PROMPT)
     site, flows = one_app(scenario, 3)
     await planned(scenario)
@@ -304,7 +307,7 @@ async def test_what_needs_a_person_is_not_waited_for() -> None:
 
 
 async def exclude(scenario: Scenario, flow: FakeFlow) -> None:
-    """Let an administrator exclude a flow."""
+    """Exclude a flow, as an administrator does."""
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id,
         approval_policy=ApprovalPolicy.REQUIRED,
@@ -314,7 +317,7 @@ async def exclude(scenario: Scenario, flow: FakeFlow) -> None:
 
 
 async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
-    """Its caller stays as it is."""
+    """The app writes for the other flows, and the caller of the excluded flow is unchanged."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
     before = dict(site.settings)
@@ -328,7 +331,7 @@ async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
 
 
 async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
-    """Nothing may be pointed at it."""
+    """The app writes for the other flows, and no caller gets the URL of a copy that is off."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
     before = dict(site.settings)
@@ -343,7 +346,7 @@ async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
 
 
 async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
-    """It belongs to a job of another version of the app."""
+    """The app writes for the other flows if a newer version of the app wrote the job's row."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
     before = dict(site.settings)
@@ -364,7 +367,7 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
 
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
-    """Given while it waits, or while another delivery is about to write for it."""
+    """A rollback excludes a flow while its job waits, and while another job is about to write."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
     before = dict(site.settings)
@@ -389,7 +392,7 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
 
 @pytest.mark.parametrize("is_later", [False, True])
 async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
-    """Also when it is turned on once their URLs are known; then all move as before."""
+    """The switch stops the write also after the app has recorded what it will write."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await gathering(scenario)
 
@@ -426,19 +429,19 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
 
 
 async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
-    """Where a write for all is refused, each finds by itself whether it is its own."""
+    """If the platform rejects the common write, each job writes alone, and one is blocked."""
     scenario = Scenario(settings=PROMPT)
     site, _ = one_app(scenario, 4)
     before = dict(site.settings)
 
     class Refusing:
-        """An app that does not take another value of one setting."""
+        """An app that rejects another value of one setting."""
 
         read = scenario.fakes.ports.app_settings.read
         sites = scenario.fakes.ports.app_settings.sites
 
         async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-            """Refuse it."""
+            """Reject the changed setting; otherwise write."""
             if settings["URL_2"] != before["URL_2"]:
                 raise PlatformError("too long", code="BadRequest", status=400)
             await scenario.fakes.ports.app_settings.write(site_id, settings)
@@ -462,7 +465,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
 async def test_flows_of_two_environments_move_together(
     mode: ApprovalPolicy, written: set[str]
 ) -> None:
-    """Each by the rules of its own: where nothing may be written any more, one takes no part."""
+    """A flow of an environment that is read-only by then is left out of the common write."""
     scenario = TwoEnvironments(settings=PROMPT)
     here = scenario.build.http_flow("Here")
     site = scenario.build.app_setting_caller(here, setting="HERE")
@@ -487,7 +490,7 @@ async def test_flows_of_two_environments_move_together(
 
 
 async def test_two_that_come_at_the_same_moment_write_once() -> None:
-    """One has the resource; it waits for the row of the other, which finds it taken."""
+    """When two invocations become ready at once, one takes the resource and writes for both."""
     scenario = Scenario(settings=PROMPT)
     site, flows, _ = await gathering(scenario)
     order = scenario.remediation.id

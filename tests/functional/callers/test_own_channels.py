@@ -1,4 +1,4 @@
-"""A channel by which the app tells people may itself be a flow that gets a new address."""
+"""The app's notification channel may itself be a flow that gets a new trigger URL."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def seen(scenario: Scenario, flow: FakeFlow) -> None:
-    """Let a run show the id in the flow's trigger URL."""
+    """Add a run that shows the flow's trigger URL id."""
     now = scenario.world.clock.now()
     run = FakeRun(run_id="r", started=now, ends=now, trigger_url_id=flow.trigger_url_id)
     flow.runs.append(run)
@@ -28,7 +28,7 @@ def seen(scenario: Scenario, flow: FakeFlow) -> None:
 async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     setting: str,
 ) -> None:
-    """The assessment and the plan say which setting has to change, and hold no signature of it."""
+    """Assessment and plan name the setting to change, and contain no signature."""
     scenario = Scenario()
     channel, other = (
         scenario.build.http_flow("Post to a channel"),
@@ -59,7 +59,7 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
 
 
 async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
-    """A webhook of another system, and a flow whose URL nobody has seen yet."""
+    """A webhook of another system and a flow without runs are not reported as a caller."""
     scenario = Scenario()
     flow = scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -75,13 +75,13 @@ async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
 
 
 def point_at(scenario: Scenario, address: str) -> None:
-    """Deploy the app with this address of its channel."""
+    """Deploy the app with this URL as its Teams channel."""
     scenario.settings = scenario.settings.model_copy(update={"teams_webhook": address})
     scenario.renew()
 
 
 async def moved(scenario: Scenario) -> tuple[FakeFlow, str]:
-    """Return the flow behind the channel, whose callers have moved, and its copy's address."""
+    """Return the flow behind the channel, after its remediation, and the URL of its copy."""
     channel = scenario.build.http_flow("Post to a channel")
     scenario.build.link()
     await scenario.opt_in()
@@ -101,7 +101,7 @@ async def moved(scenario: Scenario) -> tuple[FakeFlow, str]:
 async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_changes(
     by_sweep: bool,
 ) -> None:
-    """Else nobody would be told, and nobody told of that."""
+    """The job is blocked until the setting names the copy, so that no notification is lost."""
     scenario = Scenario()
     channel, address = await moved(scenario)
     held = await scenario.job("Post to a channel")
@@ -133,7 +133,7 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
 
 
 async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> None:
-    """The same the other way round."""
+    """A rollback is blocked until the channel's setting names the original again."""
     scenario = Scenario()
     channel, address = await moved(scenario)
     point_at(scenario, address)

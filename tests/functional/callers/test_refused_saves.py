@@ -1,4 +1,4 @@
-"""Flows that are saved because they call an original: refused, harmed by the refusal, or both."""
+"""Saves of calling flows that the platform rejects, removing connection references or not."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ AUTHENTICATION = "@parameters('$authentication')"
 
 
 def caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
-    """Add a button flow that posts to an address and sends a mail, in the older connector shape."""
+    """Add a button flow in the older connector shape that posts to an address and sends a mail."""
     mail = define.connector_action(MAIL, "SendEmailV2")
     mail["inputs"]["authentication"] = AUTHENTICATION
     flow = scenario.build.flow(
@@ -47,7 +47,7 @@ def scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 
 
 def scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return the same with a caller that takes the address from an environment variable."""
+    """Return a scenario whose caller reads the URL from an environment variable."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.variable_caller(orders)
@@ -57,14 +57,14 @@ def scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 
 
 def harmful(scenario: Scenario, **assumptions: Any) -> None:
-    """Let refused saves empty the connection references of a flow."""
+    """Let rejected saves remove the connection references of a flow."""
     wanted = {"refused_saves_wipe_references": True, **assumptions}
     for name, value in wanted.items():
         setattr(scenario.world.assumptions, name, value)
 
 
 async def moved(scenario: Scenario) -> None:
-    """Let the callers be updated."""
+    """Start and approve a remediation, and let it update the callers."""
     await planned(scenario)
     await scenario.approve(run=HOUR)
 
@@ -74,7 +74,7 @@ SCENARIOS = pytest.mark.parametrize("make", [scenario_of_caller, scenario_of_var
 
 @SCENARIOS
 async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any) -> None:
-    """It keeps its references, calls the copy, and goes back to the original by a rollback."""
+    """The flow keeps its references, calls the copy, and calls the original after a rollback."""
     scenario, flow = make(older_host_shapes_refused=True)
     before = references_of(flow)
 
@@ -97,7 +97,7 @@ async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any)
 
 @SCENARIOS
 async def test_a_flow_is_converted_first_where_that_is_known_to_be_demanded(make: Any) -> None:
-    """No save of it is refused, so none can do harm."""
+    """The app converts the flow before its first save, so no save is rejected."""
     scenario, flow = make(older_host_shapes_refused=True)
     demand = ShapeDemand(environment_id=flow.environment_id, seen=scenario.services.now)
     await scenario.services.tables.shape_demands.upsert(demand)
@@ -110,7 +110,7 @@ async def test_a_flow_is_converted_first_where_that_is_known_to_be_demanded(make
 
 @SCENARIOS
 async def test_a_demand_that_was_seen_is_remembered(make: Any) -> None:
-    """The next flow of the environment is converted first."""
+    """The app records the environment's demand, so that it converts the next flow first."""
     scenario, flow = make(older_host_shapes_refused=True)
 
     await moved(scenario)
@@ -122,7 +122,7 @@ async def test_a_demand_that_was_seen_is_remembered(make: Any) -> None:
 
 @SCENARIOS
 async def test_what_a_refused_save_removed_is_restored(make: Any) -> None:
-    """The flow cannot be saved for another reason: the job says so, the flow is as it was."""
+    """The job is blocked, names the flow, and has restored its connection references."""
     scenario, flow = make()
     before = flow.client_data
     refuse_saves(scenario, flow, wipes=1)
@@ -138,7 +138,7 @@ async def test_what_a_refused_save_removed_is_restored(make: Any) -> None:
 
 @SCENARIOS
 async def test_what_cannot_be_restored_is_named(make: Any) -> None:
-    """The person who is asked learns which references are missing, in which flow."""
+    """The fix names the flow and the connection references that are missing in it."""
     scenario, flow = make()
     refuse_saves(scenario, flow, wipes=99)
 
@@ -153,7 +153,7 @@ async def test_what_cannot_be_restored_is_named(make: Any) -> None:
 
 @SCENARIOS
 async def test_what_a_dead_delivery_left_removed_is_restored_later(make: Any) -> None:
-    """The process dies after the refused save: nobody has the references but the archive."""
+    """If the process dies after the rejected save, the app restores the references later."""
     scenario, flow = make()
     before = references_of(flow)
     left = refuse_saves(scenario, flow, wipes=1, error=Killed())
@@ -168,7 +168,7 @@ async def test_what_a_dead_delivery_left_removed_is_restored_later(make: Any) ->
 
 @SCENARIOS
 async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
-    """An active row that is not published: the same save succeeds some minutes later."""
+    """A save that is rejected because a row is not published yet succeeds some minutes later."""
     scenario, flow = make(unpublished_row_seconds=240)
     before = references_of(flow)
 
@@ -184,7 +184,7 @@ async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
 
 @SCENARIOS
 async def test_a_refusal_that_should_pass_and_does_not_has_an_instruction(make: Any) -> None:
-    """After some tries a person is asked, with the platform's code."""
+    """After some tries the job is blocked with the platform's code."""
     scenario, _ = make(unpublished_row_seconds=24 * 3600)
 
     await planned(scenario)
@@ -197,7 +197,7 @@ async def test_a_refusal_that_should_pass_and_does_not_has_an_instruction(make: 
 
 @SCENARIOS
 async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> None:
-    """No save of such a flow succeeds: only a new flow helps."""
+    """The platform rejects every save of this flow, and the fix is to import it again."""
     scenario, flow = make()
     flow.stamped_reference = "new_sharedoffice365_1"
 
@@ -209,7 +209,7 @@ async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> Non
 
 
 async def test_a_caller_is_saved_for_its_owner() -> None:
-    """The app may not use the connection of a caller that is on; its owner may."""
+    """The app saves the flow on behalf of its owner, who may use its connection."""
     scenario, flow = scenario_of_caller()
     scenario.build.link()
     await scenario.opt_in()
@@ -223,7 +223,7 @@ async def test_a_caller_is_saved_for_its_owner() -> None:
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
 async def test_a_flow_that_was_saved_a_moment_ago_takes_the_new_value_over(lag: str) -> None:
-    """Lists show it with an ETag from before, or every read does: it is saved all the same."""
+    """While reads or lists lag behind a person's save, the app still saves the flow."""
     scenario, flow = scenario_of_variable()
     await planned(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))

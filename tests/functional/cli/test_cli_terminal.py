@@ -172,7 +172,7 @@ async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
 async def test_offline_commands_use_the_pager_too(
     cli: CommandLine, tmp_path: Path, command: str
 ) -> None:
-    """What is long is long without an app as well."""
+    """Long output uses the pager also if the command needs no app."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
     pager.chmod(0o755)

@@ -18,7 +18,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
-    """The same people and teams have the same rights, and the solution holds both."""
+    """Owner, description, shares and solution of the copy are those of the original."""
     scenario, original = scenario_of_a_team()
     before = dict(original.shares)
     await scenario.opt_in()
@@ -92,7 +92,7 @@ async def test_the_calls_for_sharing_a_copy_are_few(*, is_shared: bool, most: in
 
 
 async def test_what_is_there_already_is_not_written_again() -> None:
-    """Each share and each membership is written once in the whole remediation."""
+    """The app writes each share and each solution membership once in a remediation."""
     scenario, _ = scenario_of_a_team()
     scenario.world.assumptions.shares_let_people_ask = False
     await scenario.opt_in()
@@ -106,7 +106,7 @@ async def test_what_is_there_already_is_not_written_again() -> None:
 
 
 async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
-    """Who is on the original for the app's own sake has no place on the copy."""
+    """The app and the service account with a grant get no share of the copy."""
     scenario, original = scenario_of_a_team()
     scenario.build.share(original, scenario.world.application)
     await scenario.opt_in()
@@ -131,7 +131,7 @@ async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
 
 
 async def test_an_operator_that_is_a_co_owner_by_right_is_carried_over() -> None:
-    """It was not the app that put it there."""
+    """A service account that a person made a co-owner is a co-owner of the copy, too."""
     scenario, original = scenario_of_a_team()
     scenario.build.share(original, scenario.world.operator)
     await scenario.opt_in()
@@ -144,7 +144,7 @@ async def test_an_operator_that_is_a_co_owner_by_right_is_carried_over() -> None
 
 
 async def test_other_rights_on_the_copy_are_replaced() -> None:
-    """The original decides: a reader who may write there may write here."""
+    """The app replaces the rights of a co-owner of the copy when those on the original change."""
     scenario, original = scenario_of_a_team()
     reader = scenario.world.add_user("Reader")
     scenario.build.share(original, reader, "CanView")
@@ -161,7 +161,7 @@ async def test_other_rights_on_the_copy_are_replaced() -> None:
 
 
 async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() -> None:
-    """So is a solution; who left is named, for the app takes nothing from anybody."""
+    """The app adds the new co-owner and solution, and a note names the co-owner who was removed."""
     scenario, original = scenario_of_a_team()
     await scenario.opt_in()
     await scenario.order()
@@ -188,7 +188,7 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
 async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
     *, in_solution: bool
 ) -> None:
-    """The copy stays its first owner's and is shared with the new one; a note says what is left."""
+    """The app shares the copy with the new owner, and a note asks to change the copy's owner."""
     scenario = Scenario()
     original = scenario.build.flow("Orders", define.http_trigger(), {}, in_solution=in_solution)
     scenario.build.link()
@@ -209,7 +209,7 @@ async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
 
 
 async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> None:
-    """People and groups by their Entra ids; who has no row is named, and what to do."""
+    """The app finds co-owners by their Entra ids, and a note names the one without a row."""
     scenario = Scenario()
     flow = scenario.build.power_apps_v1_flow("App flow")
     flow.description = "For the app"
@@ -236,7 +236,7 @@ async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> No
 
 
 async def test_a_flow_without_any_row_keeps_its_sharing_too() -> None:
-    """Where Dataverse has no row of it, owner, description and co-owners come by Entra id."""
+    """If Dataverse has no row of the flow, the app finds its owner and co-owners by Entra id."""
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
     flow = scenario.build.power_apps_v1_flow("App flow")
@@ -255,7 +255,7 @@ async def test_a_flow_without_any_row_keeps_its_sharing_too() -> None:
 
 
 async def test_built_in_and_managed_solutions_are_left_alone() -> None:
-    """The platform keeps the ones, and the others are changed where they are made."""
+    """The app adds the copy only to solutions that can be changed."""
     scenario, original = scenario_of_a_team()
     for name in ("Default", "Active", "Basic"):
         scenario.build.solution(name, original)
@@ -276,7 +276,7 @@ async def test_built_in_and_managed_solutions_are_left_alone() -> None:
 
 
 async def test_the_plan_names_co_owners_and_solutions() -> None:
-    """As far as they are known before anything is written."""
+    """The plan of a dry run lists the shares and the solution as planned changes."""
     scenario, _ = scenario_of_a_team()
     scenario.build.power_apps_v1_flow("App flow")
     before = len(scenario.world.writes)
@@ -291,7 +291,7 @@ async def test_the_plan_names_co_owners_and_solutions() -> None:
 
 
 async def test_a_rollback_takes_nothing_from_the_original() -> None:
-    """Its shares and its solution are what they were; the copy is off and keeps its own."""
+    """The original has the same shares and solution as before, and the copy keeps its own."""
     scenario, original = scenario_of_a_team()
     before = dict(original.shares)
     await scenario.opt_in()

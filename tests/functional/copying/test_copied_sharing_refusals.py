@@ -1,4 +1,4 @@
-"""What keeps a copy from being shared as its original is: who is told, what goes on."""
+"""Obstacles to sharing a copy as its original is shared, and what a person does about them."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def test_a_note_goes_when_what_it_names_is_settled() -> None:
-    """Whoever is added to the environment in the quiet days gets the copy when its time comes."""
+    """A note about a co-owner who is missing in the environment is removed when that is fixed."""
     scenario = Scenario()
     flow = scenario.build.power_apps_v1_flow("App flow")
     late = scenario.world.add_user("Late")
@@ -39,7 +39,7 @@ async def test_a_note_goes_when_what_it_names_is_settled() -> None:
 
 
 async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
-    """Whoever joined in the quiet days must not lose the flow with its original."""
+    """The original stays on until the copy is shared with a co-owner who was added meanwhile."""
     scenario, original = scenario_of_a_team()
     await scenario.opt_in()
     await scenario.order()
@@ -65,7 +65,7 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
 
 
 async def test_nothing_is_shared_while_writes_are_stopped() -> None:
-    """The kill switch is read before each share and each membership."""
+    """With the kill switch on, the app adds no share and no solution membership."""
     scenario, _ = scenario_of_a_team()
     await scenario.opt_in()
     await scenario.order()
@@ -85,7 +85,7 @@ async def test_nothing_is_shared_while_writes_are_stopped() -> None:
 
 
 async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
-    """Leavers stay on flows for years."""
+    """The app does not share the copy with a disabled co-owner, and a note names that person."""
     scenario, original = scenario_of_a_team()
     leaver = scenario.world.add_user("Leaver")
     scenario.build.share(original, leaver)
@@ -102,7 +102,7 @@ async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
 
 
 async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
-    """The copy stays off and nothing moves to it meanwhile."""
+    """The copy stays off until a retry can share it."""
     scenario, original = scenario_of_a_team()
     scenario.world.may_share = False
     await scenario.opt_in()
@@ -122,7 +122,7 @@ async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
 
 
 async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
-    """A person adds the copy by hand; a retry finds it there and goes on."""
+    """The fix names the solution. A retry succeeds after a person has added the copy to it."""
     scenario, _ = scenario_of_a_team()
     scenario.world.may_change_solutions = False
     await scenario.opt_in()
@@ -149,7 +149,7 @@ async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
 async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
     wrong: str, says: str, remedy: str
 ) -> None:
-    """Nothing is created; once a person has settled it, a retry makes the owner's copy."""
+    """The app makes no copy until the problem is fixed and the job is retried."""
     scenario, original = scenario_of_a_team()
     owner = scenario.build.owner
     if wrong == "disabled":
@@ -175,7 +175,7 @@ async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
 
 
 async def scenario_killed_before_activation(*, is_disabled: bool) -> Scenario:
-    """Return a scenario whose copy is made and off when its owner goes: disabled, or deleted."""
+    """Return a scenario whose owner is disabled or deleted while the copy is still off."""
     scenario = Scenario()
     scenario.build.flow(
         "Orders",

@@ -1,4 +1,4 @@
-"""Originals and copies that somebody edits while the work is going on."""
+"""Originals and copies that somebody edits during a remediation."""
 
 import json
 from datetime import timedelta
@@ -34,7 +34,7 @@ async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -
 
 
 async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
-    """A host that the edit calls for the first time is held against the firewalls."""
+    """After the retry, the job knows the host that the edited original calls."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -49,7 +49,7 @@ async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
 
 
 async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places() -> None:
-    """The reason says where the definitions differ; the original stays on."""
+    """The message names the place of the difference, and the original stays on until a retry."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -70,7 +70,7 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
 
 
 async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
-    """With `copy_again` nobody has to do anything."""
+    """With the setting `copy_again`, the app copies the edited original without a person."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -90,7 +90,7 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
 
 
 async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> None:
-    """A flow that is on takes only connections of whoever saves it: the app has none."""
+    """The app writes the copy on behalf of the owner, who may use the new connection."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -120,7 +120,7 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
 
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
 async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdited) -> None:
-    """Callers use the copy: somebody mended it there. The original decides after a retry only."""
+    """The app keeps an edit of the copy until a retry, which copies the original again."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"on_original_edited": choice})
     orders = scenario.build.http_flow("Orders")
@@ -149,7 +149,7 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdite
 
 
 async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -> None:
-    """A copy without the edit never takes over; after the retry it has the edit."""
+    """The copy is not turned on until a retry has copied the edited original."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
     await planned(scenario)
@@ -172,7 +172,7 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
 
 
 async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
-    """The copy runs: the edit has to be made there, and a retry says that it was."""
+    """The fix says that a person has to edit the copy, too, and a retry confirms it."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
     await planned(scenario)
@@ -189,7 +189,7 @@ async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
 
 
 async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> None:
-    """No caller moves to a copy that is not what was copied."""
+    """The job is blocked, and the caller keeps the original's URL."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)

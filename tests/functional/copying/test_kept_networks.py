@@ -1,4 +1,4 @@
-"""Proofs share what was read of the network, and never stop a flow for what may be over."""
+"""Verifications share one snapshot of the network, and an old issue never blocks a flow."""
 
 import asyncio
 from collections import Counter
@@ -33,10 +33,10 @@ AGE = Settings(tenant_id="fakes").network_snapshot_max_age
 
 
 class YieldingClock(ManualClock):
-    """Lets others work while it lets time pass."""
+    """A clock that lets other tasks run while it sleeps."""
 
     async def sleep(self, time: timedelta) -> None:
-        """Come back when everybody had a turn: who sleeps side by side wakes at one time."""
+        """Let all other tasks run, then advance to the end of the sleep."""
         moment = self.now() + time
         await asyncio.sleep(0)
         self.advance_to(moment)
@@ -44,7 +44,7 @@ class YieldingClock(ManualClock):
 
 @dataclass(slots=True)
 class CountedFirewalls:
-    """Firewalls of a kind; reading them takes a moment, in which others work."""
+    """Firewalls of a kind that count their reads, during which other tasks run."""
 
     walls: list[Firewall] = field(default_factory=list)
     reads: int = 0
@@ -52,52 +52,52 @@ class CountedFirewalls:
     resource_type: str = "any"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewalls as they were when it was asked."""
+        """Return the firewalls as they were at the start of the read."""
         self.reads += 1
         walls = list(self.walls)
         await asyncio.sleep(0)
         return walls
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return that a person has to look."""
+        """Return that a person has to make the change."""
         return no_fix(gap, "of no kind: a fake")
 
 
 class BrokenFirewalls(CountedFirewalls):
-    """Firewalls that nobody may ask for now."""
+    """Firewalls that cannot be read because requests are throttled."""
 
     async def read(self) -> list[Firewall]:
-        """Refuse."""
+        """Raise that requests are throttled."""
         raise ThrottledError("too many calls", retry_after=timedelta(seconds=9))
 
 
 class CountedArchive(MemoryArchive):
-    """Counts what is read of it."""
+    """An archive that counts its reads."""
 
     reads = 0
 
     async def get(self, name: str) -> bytes:
-        """Count, and give."""
+        """Count the read and return the content."""
         self.reads += 1
         return await super().get(name)
 
 
 class FullArchive(MemoryArchive):
-    """Gives, and takes nothing."""
+    """An archive that can be read but not written."""
 
     def __init__(self, error: Exception) -> None:
-        """Answer with `error`."""
+        """Raise `error` at each write."""
         super().__init__()
         self._error = error
 
     async def put(self, name: str, content: bytes) -> str:
-        """Refuse."""
+        """Raise the error."""
         raise self._error
 
 
 @dataclass(slots=True)
 class Network:
-    """An environment whose flows call one host, behind a firewall or none."""
+    """An environment whose flows call one host behind a firewall."""
 
     scenario: Scenario = field(default_factory=Scenario)
     firewalls: CountedFirewalls = field(default_factory=CountedFirewalls)
@@ -116,7 +116,7 @@ class Network:
 
     @property
     def services(self) -> Services:
-        """The app's services, of a process that has this memory."""
+        """The app's services, in a process with this memory."""
         return replace(
             self.scenario.services,
             clock=self.scenario.world.clock,
@@ -127,7 +127,7 @@ class Network:
         )
 
     def opened(self, *, is_open: bool) -> None:
-        """Open the firewall for the new addresses, or close it."""
+        """Set whether the firewall allows the new addresses."""
         sources = ("LogicApps", *(["PowerPlatformPlex"] if is_open else []))
         rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=sources)
         wall = Firewall(
@@ -145,13 +145,13 @@ class Network:
         self.scenario.world.clock.advance(time)
 
     async def gaps(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
-        """Return what a proof finds."""
+        """Return the firewall issues that a verification finds."""
         environment = await self.services.environments.get(self.scenario.build.environment.id)
         return await required_gaps(self.services, environment, [HOST], waived)
 
 
 async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
-    """Also in another process; an hour later all is read anew, and takes no second place."""
+    """Verifications share one snapshot, and read again when it is older than its maximum age."""
     network = Network()
 
     found = [await network.gaps() for _ in range(3)]
@@ -166,7 +166,7 @@ async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
 
 
 async def test_a_gap_in_what_is_kept_is_looked_for_anew() -> None:
-    """Somebody may have opened it a moment ago; what is read then is kept for the next."""
+    """A person may have just changed the firewall, so the app reads it again."""
     network = Network()
     network.opened(is_open=False)
     assert await network.gaps()
@@ -179,7 +179,7 @@ async def test_a_gap_in_what_is_kept_is_looked_for_anew() -> None:
 
 
 async def test_a_gap_that_stands_open_is_told_as_it_is_now() -> None:
-    """Never by what is kept."""
+    """The app reads again before it reports a firewall issue."""
     network = Network()
     network.opened(is_open=False)
 
@@ -190,7 +190,7 @@ async def test_a_gap_that_stands_open_is_told_as_it_is_now() -> None:
 
 
 async def test_a_waived_gap_needs_no_second_reading() -> None:
-    """It stops nobody, so that nobody has to know whether it is still there."""
+    """An ignored issue blocks no flow, so the app does not read again."""
     network = Network()
     network.opened(is_open=False)
     [gap] = await network.gaps()
@@ -200,7 +200,7 @@ async def test_a_waived_gap_needs_no_second_reading() -> None:
 
 
 async def test_who_comes_while_another_reads_waits_for_that() -> None:
-    """Sixteen deliveries of one process, and those of others, read once."""
+    """Sixteen verifications at the same time read the firewalls once."""
     network = Network()
 
     found = await asyncio.gather(*(network.gaps() for _ in range(16)))
@@ -210,7 +210,7 @@ async def test_who_comes_while_another_reads_waits_for_that() -> None:
 
 
 async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> None:
-    """Nothing goes on calling after the delivery has ended, as with a budget that is used up."""
+    """After one kind is throttled, no read of another kind starts."""
     network = Network()
     kinds = [CountedFirewalls() for _ in range(2 * SIDE_BY_SIDE)]
     named = {f"kind {number}": one for number, one in enumerate(kinds)}
@@ -226,7 +226,7 @@ async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> No
 
 
 async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many flows it proves. So does another process."""
+    """Each process reads and evaluates a snapshot once, however many flows it verifies."""
     archive = CountedArchive()
     network = Network(archive=archive)
     await network.gaps()
@@ -255,7 +255,7 @@ async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.Mo
 
 
 async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
-    """Then the next one reads."""
+    """A verification waits at most READING_TAKES for a reader that died, then it reads."""
     network = Network()
     began = network.services.now
     assert await NetworkReading(network.services).cached() is None
@@ -267,7 +267,7 @@ async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
 
 
 async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
-    """Azure Resource Manager is out: all deliveries end, and none is the last of a long line."""
+    """If no firewall can be read, all verifications end with the error and do not queue up."""
     network = Network(firewalls=BrokenFirewalls())
     began = network.services.now
 
@@ -279,7 +279,7 @@ async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
 
 @pytest.mark.parametrize("content", [None, b"not whole", b'{"firewalls": [{}], "tags": []}'])
 async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None) -> None:
-    """It is no error of any flow's."""
+    """The app reads the network again if the stored snapshot is missing or invalid."""
     network = Network()
     await network.gaps()
     network.memory = Memory()
@@ -292,7 +292,7 @@ async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None
 
 
 async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
-    """Nor is that an error of any flow's."""
+    """The app writes an invalid snapshot row again."""
     network = Network()
     await network.gaps()
     rows = network.scenario.fakes.store.rows
@@ -307,7 +307,7 @@ async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
     "error", [ServiceUnavailable("the archive takes nothing now"), OSError("full")]
 )
 async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> None:
-    """Each proof reads, and waits for no one who has given up."""
+    """If the archive takes nothing, each verification reads, and none waits."""
     network = Network(archive=FullArchive(error))
     began = network.services.now
 
@@ -318,7 +318,7 @@ async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> N
 
 
 async def test_other_subscriptions_are_another_network() -> None:
-    """So is another source of the service tags."""
+    """Other subscriptions and another service tag file each need another snapshot."""
     network = Network()
     await network.gaps()
 
@@ -330,7 +330,7 @@ async def test_other_subscriptions_are_another_network() -> None:
 
 
 async def test_an_age_of_nothing_has_each_proof_read() -> None:
-    """For who would rather pay the calls."""
+    """With a maximum age of zero, each verification reads the network."""
     network = Network(settings=Settings(tenant_id="fakes", network_snapshot_max_age=timedelta()))
 
     await network.gaps()
@@ -340,7 +340,7 @@ async def test_an_age_of_nothing_has_each_proof_read() -> None:
 
 
 async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
-    """And reads itself: what a plan tells is as old as the plan."""
+    """A plan always reads the network, and verifications use the snapshot of the plan."""
     network = Network()
     await network.gaps()
     environment = await network.services.environments.get(network.scenario.build.environment.id)
@@ -353,7 +353,7 @@ async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
 
 
 async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() -> None:
-    """A delivery was frozen after its calls; what it then keeps is older."""
+    """A snapshot whose read began earlier does not replace one whose read began later."""
     network = Network()
     await network.gaps()
     network.passes(AGE / 2)

@@ -1,4 +1,4 @@
-"""One list of the flows on Microsoft's key proves many copies, and none that is younger than it."""
+"""One list of the flows on Microsoft's key verifies all copies that are older than the list."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class Lists:
-    """The flow service: counts readings of the list, and shows copies on it for a while."""
+    """A flow service that counts reads of the list, and shows some copies on it."""
 
     reports: Any
     reads: int = 0
@@ -29,13 +29,13 @@ class Lists:
     unprotected: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self.reports, name)
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the list, the last one with those copies on it."""
+        """Return a page of the list, with those copies on the last one."""
         self.reads += 1
         page: ResultPage[FlowListEntry] = await self.reports.microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
@@ -49,24 +49,24 @@ class Lists:
 
 @dataclass(slots=True)
 class Asked(PlentyOfCalls):
-    """Remembers who asked for calls, in order."""
+    """A request budget that records the demands, in order."""
 
     needs: list[RequestDemand] = field(default_factory=list)
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Let the work begin."""
+        """Record the demand and let the work begin."""
         self.needs += [need] if need else []
         return PlentyOfCalls.reserve(self, need)
 
 
 def flows(scenario: Scenario, count: int) -> None:
-    """Add so many called flows."""
+    """Add this number of called flows."""
     for number in range(count):
         scenario.build.http_flow(f"Flow {number}")
 
 
 def families(scenario: Scenario, count: int) -> None:
-    """Add so many called flows that one flow each runs, which is called too."""
+    """Add this number of called parents, each with a called child."""
     for number in range(count):
         child = scenario.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
         run = define.child_flow_action(child.workflow_id)
@@ -91,12 +91,12 @@ async def approved(scenario: Scenario) -> Lists:
 
 
 async def states(scenario: Scenario) -> set[FlowJobState]:
-    """Return how far the jobs are."""
+    """Return the steps that the jobs have reached."""
     return {job.step for job in (await scenario.jobs()).values()}
 
 
 async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
-    """Whatever their number; before it could show them it is not read."""
+    """Twelve copies need one list, which the app reads when it can show all of them."""
     scenario = Scenario()
     flows(scenario, 12)
     lists = await approved(scenario)
@@ -110,7 +110,7 @@ async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
 
 
 async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None:
-    """What was kept stops nobody: somebody may have mended it a moment ago."""
+    """A copy on the list is blocked, and a retry reads the list again."""
     scenario = Scenario()
     flows(scenario, 2)
     lists = await approved(scenario)
@@ -129,7 +129,7 @@ async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None
 
 
 async def test_a_younger_copy_waits_for_the_next_list() -> None:
-    """Lists are minutes apart: parents' copies come after the first, and wait for one together."""
+    """Copies made after a list wait some minutes for the next one, which verifies all of them."""
     scenario = Scenario()
     families(scenario, 3)
     lists = await approved(scenario)
@@ -146,7 +146,7 @@ async def test_a_younger_copy_waits_for_the_next_list() -> None:
 
 
 async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
-    """They would be kept from those that can use them."""
+    """A job that waits for a list reserves no requests, so that other jobs can use them."""
     scenario, asked = Scenario(), Asked()
     make = scenario.driver.make
 
@@ -168,7 +168,7 @@ async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
 
 
 async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_use_them() -> None:
-    """The parent's copy is proven a minute after it was made, not five after the last list."""
+    """If no other job uses the requests, the app reads the next list after a minute."""
     scenario = Scenario()
     limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, Meter())

@@ -1,4 +1,4 @@
-"""A delivery goes on from step to step; each is written first, and orders come between."""
+"""An invocation runs several steps; it stores each of them and obeys requests in between."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def approved_scenario(**settings: Any) -> Scenario:
-    """Return a scenario of one called flow whose plan is approved, and nothing done yet."""
+    """Return a scenario of one called flow with an approved plan and no work done yet."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update=settings)
     scenario.build.http_flow("Orders")
@@ -27,16 +27,16 @@ async def approved_scenario(**settings: Any) -> Scenario:
 
 
 class Watched:
-    """The flow service: counts what is asked as a co-owner, and may do something at a question."""
+    """A flow service that records its requests, and may run an action at the first URL."""
 
     def __init__(self, access: object) -> None:
-        """Stand before the port."""
+        """Wrap the port."""
         self._access: Any = access
         self.calls: list[str] = []
         self.at_first_url: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute, noted when it is called."""
+        """Return the attribute of the port, whose calls are recorded."""
         attribute = getattr(self._access, name)
         if name.startswith("_"):
             return attribute
@@ -48,7 +48,7 @@ class Watched:
         return noted
 
     async def trigger_url(self, *flow: str) -> str:
-        """Return the trigger URL."""
+        """Run the action, and return the trigger URL."""
         self.calls.append("trigger_url")
         if at_first_url := self.at_first_url:
             self.at_first_url = None
@@ -57,7 +57,7 @@ class Watched:
 
 
 def watched(scenario: Scenario) -> Watched:
-    """Let the flow service be watched."""
+    """Wrap the flow service, and return the wrapper."""
     watching = Watched(scenario.fakes.ports.flow_access)
     access: Any = watching
     scenario.around = lambda ports: replace(ports, flow_access=access)
@@ -78,9 +78,9 @@ LOAN = ["grant", "trigger_url", "revoke"]
 async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     *, is_heard: bool, calls: list[str]
 ) -> None:
-    """Each URL is asked for once, by a share; where that is of no use it is tried once.
+    """The app reads each URL once, by a share; if shares have no effect, by a grant.
 
-    All that is lent is returned.
+    It revokes both.
     """
     scenario = await approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
@@ -98,7 +98,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
 
 
 async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
-    """The environment's Dataverse may have been put right, or the operator made its user."""
+    """A day later the app tries a share again, which may have an effect by then."""
     scenario = await approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     await scenario.run(timedelta(hours=1))
@@ -115,7 +115,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
 
 
 async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
-    """The copy is proven in the same delivery, and no caller moves."""
+    """The rollback starts before the next step, so no caller is updated."""
     scenario = await approved_scenario()
     access = watched(scenario)
 
@@ -131,7 +131,7 @@ async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
 
 
 async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
-    """With no time to go on there is one step each, and the same end."""
+    """With a time limit of zero, each invocation runs one step, and the job still completes."""
     scenario = await approved_scenario(invocation_time_limit=timedelta(0))
 
     job = await scenario.until("Orders", FlowJobState.COPYING)
@@ -142,7 +142,7 @@ async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
 
 
 async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
-    """The child waits before and after the delivery that proves it: for a list, then for quiet."""
+    """The parent continues after its child is verified, although the child waits again after it."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     scenario.build.http_flow("Parent", {"Run": define.child_flow_action(child.workflow_id)})
@@ -157,7 +157,7 @@ async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
 
 
 async def test_the_operator_stays_the_owner_of_a_copy() -> None:
-    """It owns the original, so the copy too: what it is lent takes nothing away."""
+    """The service account stays the owner of the copy, and no grant is left."""
     scenario = await approved_scenario()
     operator = scenario.world.operator
     original = next(iter(scenario.build.environment.flows.values()))
@@ -172,7 +172,7 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
 
 
 async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_later() -> None:
-    """The kill switch comes on between the share and the refusal."""
+    """With the kill switch on, the app does not revoke the share, and does so afterwards."""
     scenario = await approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     access, writes = watched(scenario), []

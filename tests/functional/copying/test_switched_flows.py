@@ -1,4 +1,4 @@
-"""Originals and copies that somebody turns on or off, or deletes, while the work is going on."""
+"""Originals and copies that somebody turns on, turns off or deletes during a remediation."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
     reached: FlowJobState,
 ) -> None:
-    """Planned or copied as off, it is on: so is its copy, callers move, the quiet days count."""
+    """The app then turns the copy on and updates its callers, and no call is lost."""
     scenario = Scenario()
     form = scenario.build.off_flow("Form")
     scenario.build.app_setting_caller(form)
@@ -37,7 +37,7 @@ async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
 
 
 async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_along() -> None:
-    """The process died when it had turned the copy on; the next delivery turns it off again."""
+    """After a kill, the next invocation turns the copy off, because the original is off by then."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -60,7 +60,7 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
 
 
 async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off() -> None:
-    """Its owner wanted it off: the copy does not start by itself."""
+    """The copy stays off, because its original was turned off."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
     await planned(scenario)
@@ -79,7 +79,7 @@ async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off
 
 
 async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> None:
-    """The block says so, and a cancel still ends the job."""
+    """The job is blocked because the copy has changed, and a rollback still succeeds."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -97,7 +97,7 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
 
 @pytest.mark.parametrize("is_deleted", [True, False])
 async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted: bool) -> None:
-    """It was proven, and is not what it was when its callers' turn comes: no call is lost."""
+    """The job is blocked before it updates callers, and no call is lost."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
@@ -133,7 +133,7 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
 async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     *, is_deleted: bool
 ) -> None:
-    """Callers hold the copy's URL: with the original on, a rollback brings them back."""
+    """The original stays on. A rollback, or a retry with the copy on, completes the job."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
@@ -168,7 +168,7 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
 async def test_a_self_starting_original_stays_on_whose_copy_is_deleted_before_the_swap(
     *, was_stopped: bool
 ) -> None:
-    """Also where the process died when it had stopped the original: it comes back on."""
+    """The original is on again also if the process died after it turned the original off."""
     scenario = Scenario()
     keyword = scenario.build.keyword_flow("Keyword")
     await planned(scenario)

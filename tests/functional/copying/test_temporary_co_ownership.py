@@ -1,4 +1,4 @@
-"""What a job lends the operator: co-ownership of a flow, for the moment it takes to read a URL."""
+"""Temporary co-ownership: the service account has it only while a step reads a trigger URL."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -32,30 +32,30 @@ by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 
 
 class SlowRights:
-    """The flow service, to which rights come late: the first calls for a flow's URL are refused."""
+    """A flow service where new rights take effect only after some requests."""
 
     def __init__(
         self, access: object, flow_name: str, refusals: int, *, definitions: int = 0
     ) -> None:
-        """Refuse so many calls for the URL, and for the definition."""
+        """Reject this number of requests for the URL and for the definition."""
         self._access: Any = access
         self._flow_name = flow_name
         self.refusals = refusals
         self._definitions = definitions
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL, or refuse it."""
+        """Return the trigger URL, or reject the request."""
         if self.refusals and flow_name == self._flow_name:
             self.refusals -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.trigger_url(environment_id, flow_name, trigger))
 
     async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return the flow, or refuse it."""
+        """Return the flow, or reject the request."""
         if self._definitions and flow_name == self._flow_name:
             self._definitions -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
@@ -63,24 +63,24 @@ class SlowRights:
 
 
 class KeptRights:
-    """A service that refuses to take the operator's rights away."""
+    """A port that cannot revoke the co-ownership."""
 
     def __init__(self, port: object, error: CmkflowError | None = None) -> None:
-        """Stand before the port; `error` is what it answers, while there is one."""
+        """Wrap the port; revoking raises `error`."""
         self._access: Any = port
         self.error = error or PlatformError("no", code="403", status=403)
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def revoke(self, *_of: object, **_options: object) -> None:
-        """Refuse."""
+        """Raise the error."""
         raise self.error
 
 
 def slow(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
-    """Let rights on this flow come late."""
+    """Let rights on this flow take effect only after some requests."""
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, refusals)
 
     def around(ports: Ports) -> Ports:
@@ -91,7 +91,7 @@ def slow(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
 
 
 async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
-    """Given a minute ago it is not there yet, and is no loan: the app waits for it."""
+    """The app waits until the existing co-ownership takes effect, and never revokes it."""
     scenario = Scenario()
     original = scenario.build.http_flow("Orders")
     original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
@@ -110,7 +110,7 @@ async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
 
 
 async def test_a_loan_that_comes_late_is_returned() -> None:
-    """It stays while the job waits for it; the second look sees it, and knows that it is one."""
+    """The grant stays until it takes effect, and the app then revokes it."""
     scenario = Scenario()
     original = scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -128,25 +128,25 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
 
 
 class PauseAtLoan(Pause):
-    """Freezes the process when it is about to make the operator a co-owner."""
+    """Freezes the process before it grants co-ownership in the flow service."""
 
     loan = "FakeFlowAccess.grant"
 
     def enter(self, name: str) -> int:
-        """Count a call."""
+        """Count the request."""
         if name == self.loan and self.at is None:
             self.at = self.calls + 1
         return Pause.enter(self, name)
 
 
 class PauseAtShare(PauseAtLoan):
-    """The same, where a share does."""
+    """Freezes the process before it grants co-ownership by a share in Dataverse."""
 
     loan = "FakeFlowSharing.grant"
 
 
 async def frozen_at_a_loan(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
-    """Freeze the delivery that proves the copy of Orders for nine minutes, before it lends."""
+    """Freeze the invocation that verifies the copy of Orders for nine minutes, before its grant."""
     scenario.world.assumptions.shares_let_people_ask = is_heard
     scenario.build.link()
     await scenario.opt_in()
@@ -165,7 +165,7 @@ async def frozen_at_a_loan(scenario: Scenario, *, is_heard: bool) -> tuple[Pause
 async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
     *, is_heard: bool
 ) -> None:
-    """Nobody retries it: the timer looks once at all that it has ever lent."""
+    """The timer revokes a late grant, although the job is blocked and nobody retries it."""
     scenario = Scenario()
     soon = {"read_back_timeout": timedelta(minutes=1)}
     scenario.settings = scenario.settings.model_copy(update=soon)
@@ -192,7 +192,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 
 @by_either_service
 async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_heard: bool) -> None:
-    """The next step is days away: the job looks at all that it has lent before that."""
+    """The app revokes a late grant within an hour, long before the job's next step."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     _, job = await frozen_at_a_loan(scenario, is_heard=is_heard)
@@ -213,7 +213,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
 
 
 async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days() -> None:
-    """The kill switch was on when the job began to wait: it looks again some minutes later."""
+    """After the kill switch stopped the revoke, the app tries it again some minutes later."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -246,7 +246,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
-    """The operator stays a co-owner: a person has to know, though the job stands still already."""
+    """One notification says that the service account is still a co-owner."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     scenario.build.http_flow("Orders")
@@ -267,7 +267,7 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) -> None:
-    """The migration ends by itself: nobody is notified, and the sweep tries again."""
+    """The app revokes the grant after the migration, and nobody is notified."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = scenario.build.http_flow("Orders")
@@ -291,7 +291,7 @@ async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) ->
 
 
 async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:
-    """Reads lag: the operator is refused and listed, and what the job lends it is a loan again."""
+    """A revoked grant of the plan may still be listed, but the job grants and revokes its own."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -310,7 +310,7 @@ async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_sti
 
 
 async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
-    """A delivery of the plan died before it could step back."""
+    """If the plan's grant is not revoked yet, the copy is not shared with the service account."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     orders.in_solution = False
@@ -328,7 +328,7 @@ async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
 
 
 async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
-    """Note that the plan lent the operator a flow."""
+    """Record that the plan granted the service account co-ownership of a flow."""
     table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
@@ -339,7 +339,7 @@ async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
 async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed(
     *, is_heard: bool
 ) -> None:
-    """An old list is no reason to make the operator a co-owner that no row knows of."""
+    """If a late read still lists a revoked co-ownership, the app grants and revokes its own."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
     orders = scenario.build.http_flow("Orders")
@@ -360,32 +360,32 @@ async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed
 
 
 class OrderAtReturn:
-    """The flow service; something is ordered while it takes the operator's rights away."""
+    """A flow service that runs an action before it revokes a co-ownership."""
 
     def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
-        """Give this order once."""
+        """Run the action once."""
         self._access: Any = access
         self._orders = [order]
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def revoke(self, *flow: str) -> None:
-        """Take the operator's rights away."""
+        """Run the action, then revoke."""
         while self._orders:
             await self._orders.pop()()
         await self._access.revoke(*flow)
 
 
 async def wake_for_its_code(scenario: Scenario, job: FlowJob) -> None:
-    """Have the job looked at for the reason that blocks it."""
+    """Wake the blocked job up by its reason code."""
     place = (job.environment_id, job.id)
     await FLOW.wake_up(scenario.services, place, code=job.reason_code, even_blocked=True)
 
 
 async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
-    """Retry the job as an administrator does."""
+    """Retry the job, as an administrator does."""
     await change_remediation.retry(scenario.services, job.remediation_id, (job.original_id,))
 
 
@@ -393,7 +393,7 @@ async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
 async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_returned(
     go_on: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:
-    """The timer holds the row then, as a delivery would."""
+    """A retry is kept although the timer has leased the row at that moment."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     orders = scenario.build.http_flow("Orders")
@@ -427,27 +427,27 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
 
 
 class BusyOnce:
-    """A flow service that hears nothing of shares, and is busy when it is first asked for a URL."""
+    """A flow service that ignores shares and is throttled at the first request for a URL."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Stand before the port."""
+        """Wrap the port."""
         self._world = scenario.world
         self._access: Any = scenario.fakes.ports.flow_access
         self.is_busy = True
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._access, name)
 
     async def trigger_url(self, *flow: str) -> str:
-        """Return the trigger URL."""
+        """Return the trigger URL, or raise that the service is throttled."""
         if self.is_busy:
             self.is_busy = False
             raise ThrottledError("busy", retry_after=timedelta(seconds=20))
         return str(await self._access.trigger_url(*flow))
 
     async def revoke(self, *flow: str) -> None:
-        """Take the role away that this service gave, and no share."""
+        """Revoke the co-ownership in this service, but not the share in Dataverse."""
         shares = self._world.flow(*flow).shares
         before = dict(shares)
         await self._access.revoke(*flow)
@@ -455,7 +455,7 @@ class BusyOnce:
 
 
 async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -> None:
-    """That one was not answered; the next one was refused, and lent the flow by the other way."""
+    """The app also revokes the share that an earlier invocation made before it was throttled."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     scenario.build.http_flow("Orders")
@@ -474,12 +474,12 @@ async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -
 
 
 class IgnoredReturns(KeptRights):
-    """A service that accepts to take the operator's rights away, and does nothing at first."""
+    """A port that accepts the first revoke without effect."""
 
     left: int = 1
 
     async def revoke(self, *of: object, **options: object) -> None:
-        """Accept."""
+        """Accept the revoke, and make it only from the second time on."""
         self.left -= 1
         if self.left < 0:
             await self._access.revoke(*of, **options)
@@ -490,7 +490,7 @@ class IgnoredReturns(KeptRights):
 async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again(
     port: str, *, in_solution: bool
 ) -> None:
-    """The operator may read the flow's URL as long as it is its co-owner."""
+    """A notification is sent, and the app revokes the co-ownership again."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = scenario.build.http_flow("Orders")
@@ -514,7 +514,7 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
 
 @pytest.mark.parametrize("owns", [True, False])
 async def test_the_operator_is_never_taken_off_a_flow_that_it_owns(*, owns: bool) -> None:
-    """It is looked up before the write, which the platform may not refuse."""
+    """The app checks the owner before it revokes, because the platform may accept the write."""
     scenario, permits = Scenario(), list[str]()
     flow = scenario.build.http_flow("Orders")
     if owns:

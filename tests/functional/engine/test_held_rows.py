@@ -1,4 +1,4 @@
-"""What a delivery learns is written with the next write of its row, and before it changes more."""
+"""Staged changes are stored with the next write of the row, and before a platform write."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def held_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
-    """Return a scenario, and a delivery that holds the row of its one job, whose copy stands."""
+    """Return a scenario and the leased row of its one job, whose copy exists."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -35,7 +35,7 @@ async def held_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
 
 
 async def test_what_is_remembered_is_written_with_the_next_write() -> None:
-    """And with no write of its own."""
+    """Staging a change writes nothing; the next write of the row stores it."""
     scenario, held = await held_scenario()
 
     remembered = held.stage(replace(held.job, copy_host="copy.example"))
@@ -47,7 +47,7 @@ async def test_what_is_remembered_is_written_with_the_next_write() -> None:
 
 
 async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
-    """A process that dies in that write has forgotten nothing from before it."""
+    """A process that dies in a platform write has stored everything that was staged before it."""
     scenario, held = await held_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
@@ -58,7 +58,7 @@ async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
 
 
 async def test_the_row_tells_of_a_write_before_it_begins() -> None:
-    """In the same write as what was remembered."""
+    """The row has the intent and the staged change before the platform write begins."""
     scenario, held = await held_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
@@ -70,7 +70,7 @@ async def test_the_row_tells_of_a_write_before_it_begins() -> None:
 
 
 async def test_what_is_remembered_takes_no_order_back() -> None:
-    """Also not one that a renewal has brought after the step last looked at the row."""
+    """A staged change keeps a cancel request that the step has not read."""
     scenario, held = await held_scenario()
     looked_at = held.job
     await cancel(scenario.services, scenario.remediation.id)
@@ -84,7 +84,7 @@ async def test_what_is_remembered_takes_no_order_back() -> None:
 
 
 async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
-    """Whoever has lost the row writes nothing into it."""
+    """An invocation without the lease cannot store its staged change."""
     scenario, held = await held_scenario()
     held.stage(replace(held.job, copy_host="copy.example"))
     scenario.world.clock.advance(scenario.settings.job_lease_duration + timedelta(seconds=1))
@@ -100,20 +100,20 @@ async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None
 
 
 class Slow:
-    """A store whose answers to writes take until somebody lets them through."""
+    """A store that answers writes only when the test lets it."""
 
     def __init__(self, store: object) -> None:
-        """Answer at once until `is_slow`."""
+        """Answer at once until `is_slow` is true."""
         self._store: Any = store
         self.is_slow = False
         self.has_begun, self.goes_on = asyncio.Event(), asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
-        """Return the store's own attribute."""
+        """Return the attribute of the store."""
         return getattr(self._store, name)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write, and answer later."""
+        """Write, and answer when the test lets it."""
         rows: list[StoreRow] = await self._store.write(*operations)
         if self.is_slow:
             self.has_begun.set()
@@ -123,7 +123,7 @@ class Slow:
 
 @pytest.mark.parametrize("is_ordered", [True, False])
 async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
-    """A renewal goes on beside the step: what it writes is what was known when it began."""
+    """A change that is staged while the lease is being renewed is stored by the next write."""
     scenario, held = await held_scenario()
     slow: Any = Slow(scenario.fakes.store)
     services = replace(scenario.services, tables=Tables(slow))

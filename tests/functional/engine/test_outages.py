@@ -1,4 +1,4 @@
-"""A service is out for a day: everything waits for it, goes on by itself, and loses nothing."""
+"""While a service is out for a day, jobs wait, then continue without a person and lose nothing."""
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ OURS = {"clock", "store", "messages", "notices"}
 
 @dataclass(slots=True, kw_only=True)
 class Outage(Plan):
-    """Nothing is heard of some fakes until a time."""
+    """A fault plan that lets some fakes not answer for a time."""
 
     scenario: Scenario
     out: tuple[str, ...] = ()
@@ -41,11 +41,11 @@ class Outage(Plan):
     calls_out: dict[str, int] = field(default_factory=dict)
 
     def begin(self, *out: str, lasts: timedelta = DAY) -> None:
-        """Let them be out from now on."""
+        """Let these fakes be out from now on."""
         self.out, self.until = out, self.scenario.world.clock.now() + lasts
 
     def enter(self, name: str) -> int:
-        """Count a call; raises while the fake is out."""
+        """Count the request, and raise an error while its fake is out."""
         number = Plan.enter(self, name)
         fake = name.partition(".")[0]
         if self.until and self.scenario.world.clock.now() < self.until and fake in self.out:
@@ -55,14 +55,14 @@ class Outage(Plan):
 
 
 def services_of_the_platform() -> list[str]:
-    """Return the name of each fake that stands for one."""
+    """Return the names of the fakes that stand for a service of the platform."""
     ports = Scenario().fakes.ports
     names = [one.name for one in fields(Ports) if one.name not in OURS]
     return sorted({type(getattr(ports, name)).__name__ for name in names})
 
 
 async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scenario, Outage]:
-    """Return a tenant in mode automatic, of which a remediation is ordered and not begun."""
+    """Return a scenario in mode automatic whose remediation is requested but has not begun."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
         flow = scenario.build.http_flow(f"Called {number}")
@@ -88,7 +88,7 @@ async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scena
 
 
 async def ends_well(scenario: Scenario) -> None:
-    """Let a month pass; everything is retired, and no call of the traffic was lost."""
+    """Let a month pass, and require that all flows are retired and no call is lost."""
     await scenario.run(timedelta(days=30))
     states = {title: (job.state, job.message) for title, job in (await scenario.jobs()).items()}
     assert len(states) == len(list(scenario.world.flows())) // 2
@@ -105,7 +105,7 @@ async def ends_well(scenario: Scenario) -> None:
     ids=["at the order", "in the middle", "before retiring"],
 )
 async def test_a_day_without_one_service_needs_no_person(service: str, after: timedelta) -> None:
-    """Whichever it is, and whenever it begins."""
+    """All flows are retired without a person, whichever service is out and whenever."""
     scenario, outage = await begun_scenario()
     await scenario.run(after)
 
@@ -115,7 +115,7 @@ async def test_a_day_without_one_service_needs_no_person(service: str, after: ti
 
 
 async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> None:
-    """Original off, copy not yet on: nobody can do a thing, and then it is done at once."""
+    """During a cutover both flows may be off for the day; afterwards the cutover completes."""
     scenario, outage = await begun_scenario(called=0, self_starting=3)
 
     def look(world: World) -> list[str]:
@@ -133,7 +133,7 @@ async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> 
 
 @pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
 async def test_a_day_without_one_service_during_a_rollback_needs_no_person(service: str) -> None:
-    """Everything goes back to where it was, a day later."""
+    """All flows are rolled back without a person."""
     scenario, outage = await begun_scenario()
     await scenario.run(timedelta(days=2))
     await scenario.driver.call(
@@ -151,7 +151,7 @@ async def test_a_day_without_one_service_during_a_rollback_needs_no_person(servi
 
 
 async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
-    """Health shows it, people are told once, and it gets some 150 calls a day whoever waits."""
+    """Health shows the outage, one notification is sent, and the service gets few requests."""
     scenario, outage = await begun_scenario(called=12, self_starting=0)
     outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
     await scenario.run(DAY)
@@ -168,7 +168,7 @@ async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
 
 
 async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
-    """It is blocked after its tries; the others never wait, and a retry goes on."""
+    """The flow's job is blocked after its tries. The others complete, and a retry succeeds."""
     scenario, _ = await begun_scenario(called=3, self_starting=0)
     bad = next(flow for flow in scenario.world.flows() if flow.name == "Called 0")
     broken = _BrokenFor(scenario.fakes.ports.workflows, bad.workflow_id)
@@ -192,7 +192,7 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
 
 
 async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() -> None:
-    """A 500 to all that it asks reads as a fault of its own; one that is tried again is left."""
+    """The daily check retries a job that an outage has blocked, but not one that still tries."""
     scenario, _ = await begun_scenario(called=1, self_starting=0)
     [flow] = [flow for flow in scenario.world.flows() if flow.name == "Called 0"]
     broken = _BrokenFor(scenario.fakes.ports.workflows, flow.workflow_id)
@@ -247,7 +247,7 @@ async def test_refused_tokens_are_tried_again_before_they_block(
 
 
 class _BrokenFor:
-    """Stands before a port of flows: it answers 500 about one of them."""
+    """Wraps a workflows port that answers 500 for one flow."""
 
     def __init__(self, port: object, workflow_id: str) -> None:
         self._port = port
@@ -257,7 +257,7 @@ class _BrokenFor:
         return getattr(self._port, name)
 
     async def get(self, environment: Environment, workflow_id: str) -> object:
-        """Return one flow, or fail on it."""
+        """Return a flow, or raise the error."""
         if workflow_id == self.workflow_id:
             raise ServiceUnavailable("500", of_object=True)
         return await cast("Any", self._port).get(environment, workflow_id)

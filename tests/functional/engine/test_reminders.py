@@ -1,4 +1,4 @@
-"""What is due later has no message; the timer finds it by its reminder, whoever died in between."""
+"""The timer finds rows that are due by their wake-ups, whatever process has died before."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -34,7 +34,7 @@ SOON_AFTER = timedelta(minutes=8)
 
 
 async def quiet_scenario(flows: int = 1) -> Scenario:
-    """Return a scenario whose originals have to be quiet for some days more."""
+    """Return a scenario whose jobs are in the no-call period for some days more."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
         scenario.build.http_flow(f"Flow {number}")
@@ -46,20 +46,20 @@ async def quiet_scenario(flows: int = 1) -> Scenario:
 
 
 async def reminders(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
-    """Return what reminds the timer of a job."""
+    """Return the wake-ups of a job."""
     found = await scenario.services.tables.wake_ups.all("wake_up")
     return [one for one in found if one.row[2] == job.id]
 
 
 async def change(scenario: Scenario, job: FlowJob) -> None:
-    """Make a job due, as an order does, and send no message of it."""
+    """Make a job due, as a request does, without sending its message."""
     now = scenario.services.now
     place = (job.environment_id, job.id)
     await FLOW.change(scenario.services, place, lambda one: one and resume(one, "Now.", now=now))
 
 
 async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> None:
-    """Nothing waits at the broker; the message comes to the minute that the row names."""
+    """No message is in the queue for days, and the jobs continue at the time that the row names."""
     scenario = await quiet_scenario(3)
     due = {job.next_check_at for job in (await scenario.jobs()).values()}
 
@@ -72,7 +72,7 @@ async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> No
 
 
 async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
-    """The timer of a quiet day reads no job."""
+    """The timer reads no flow job that is not due."""
     scenario = await quiet_scenario(3)
     read: list[str] = []
     get = scenario.fakes.store.get
@@ -110,7 +110,7 @@ async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Mom
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 14))
 async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
-    """Once its row is written each environment gets its job within minutes, by its reminder."""
+    """Once the remediation is stored, each environment gets its job within minutes."""
     scenario = TwoEnvironments()
     scenario.prepare()
     await scenario.opt_in_both()
@@ -135,7 +135,7 @@ async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Mome
 
 
 async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
-    """Between reminder and row it slept for as long as the host lets it."""
+    """The job continues although minutes passed between writing the wake-up and the row."""
     scenario = await quiet_scenario()
     job = await scenario.job("Flow 0")
     await FLOW.schedule_wake_up(scenario.services, job)
@@ -153,7 +153,7 @@ async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
 
 
 async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
-    """After a second look, some minutes after the first; nothing piles up."""
+    """Retired jobs have no wake-ups left."""
     scenario = await quiet_scenario(2)
     await scenario.run(timedelta(days=9))
 
@@ -162,7 +162,7 @@ async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
 
 
 async def test_reminders_of_one_row_become_one() -> None:
-    """However often it was ordered."""
+    """A job that was retried five times has one wake-up."""
     scenario = await quiet_scenario()
     for _ in range(5):
         await retry(scenario.services, scenario.remediation.id)
@@ -187,7 +187,7 @@ async def test_a_long_queue_gets_few_messages_more() -> None:
 
 
 async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
-    """The app stood still for a day; then the step waits for a window, by a reminder alone."""
+    """After the app was stopped for a day, the job continues when the maintenance window opens."""
     scenario = await quiet_scenario()
     due = (await scenario.job("Flow 0")).next_check_at
     assert due is not None
@@ -202,7 +202,7 @@ async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
 
 
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
-    """Rows of an earlier version have no reminders."""
+    """The daily check writes the wake-ups that rows of an earlier version lack."""
     scenario = await quiet_scenario(2)
     await scenario.services.tables.wake_ups.clear("wake_up")
 
@@ -213,7 +213,7 @@ async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
 
 
 async def test_overdue_rows_without_a_reminder_are_counted() -> None:
-    """Health and attention say so before the sweep; it writes the reminders anew."""
+    """Health and status count the rows without a wake-up until the daily check has written them."""
     scenario = await quiet_scenario(2)
     before = await check_health(scenario.services)
     await scenario.services.tables.wake_ups.clear("wake_up")
@@ -237,7 +237,7 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
 
 
 async def test_two_timers_at_once_lose_no_reminder() -> None:
-    """Of two instances the second finds the first's work done."""
+    """If a second timer writes old wake-ups back, the job still completes."""
     scenario = await quiet_scenario()
     scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = scenario.services.tables.wake_ups
@@ -253,7 +253,7 @@ async def test_two_timers_at_once_lose_no_reminder() -> None:
 
 
 async def test_health_tells_that_the_timer_stands_still() -> None:
-    """It counts the rows that it should have looked at."""
+    """Health counts the rows that are overdue, also if their wake-ups cannot be read."""
     scenario = await quiet_scenario(2)
     healthy = await check_health(scenario.services)
     due = max(

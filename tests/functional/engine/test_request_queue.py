@@ -1,4 +1,4 @@
-"""A delivery for which there are no calls does nothing, and its job goes on when there are."""
+"""A job waits in the request queue while the budget allows no more requests."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -31,7 +31,7 @@ HOURLY = BudgetLimit(name="flow-service", calls=40, window=HOUR / 60, writes_an_
 
 
 class Counted:
-    """Counts the calls of a port."""
+    """Counts the requests of a port."""
 
     def __init__(self, port: object) -> None:
         self.port = port
@@ -43,7 +43,7 @@ class Counted:
 
 
 class OneTurn(PlentyOfCalls):
-    """Lets nothing be begun before its time."""
+    """A request budget that allows nothing before a time."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -51,14 +51,14 @@ class OneTurn(PlentyOfCalls):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Let in who needs nothing, and later everybody."""
+        """Let jobs of low priority work only after the time."""
         if need and need.priority > "3" and self.clock.now() < self.opens:
             raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
         yield
 
 
 async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> None:
-    """Its row says what it waits for and until when, and then it ends as ever."""
+    """The row names the reason and the time, and the job completes afterwards."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     turns = OneTurn(scenario.world.clock)
@@ -92,7 +92,7 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
 
 
 async def test_a_line_that_stands_still_is_told() -> None:
-    """The flow service asks for two hours: health and a notice say so until they are over."""
+    """While the flow service asks for a pause of two hours, health and a notification say so."""
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     scenario.build.http_flow("Orders")
@@ -120,7 +120,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
 
 
 async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> None:
-    """The timer calls it up; by their number it would have slept for half an hour."""
+    """The timer continues the last job as soon as the jobs before it are cancelled."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     for number in range(40):
@@ -143,14 +143,14 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
 
 
 def outside_solutions(scenario: Scenario, name: str) -> None:
-    """Add a flow that starts by itself, and that only the flow service turns on and off."""
+    """Add a self-starting flow that only the flow service can turn on and off."""
     trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
     connections = {"shared-teams-1": "shared_teams"}
     scenario.build.flow(name, trigger, in_solution=False, connections=connections)
 
 
 async def with_an_hours_writes_made(scenario: Scenario) -> None:
-    """Use up the writes of an hour, but for what is kept."""
+    """Use up the writes of an hour, except the reserve."""
     budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, HOURLY)
     other = RequestDemand(job_id="other", requests=1, priority="1")
     with suppress(MustWait):
@@ -162,7 +162,7 @@ async def with_an_hours_writes_made(scenario: Scenario) -> None:
 
 
 async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
-    """Out of what is kept: nobody has to wait for the hour to pass while neither may be on."""
+    """A cutover uses the reserve, so that both flows are not off until the hour is over."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     outside_solutions(scenario, "Mail")
@@ -177,7 +177,7 @@ async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up(
 
 
 async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
-    """What is on its way back goes first, and writes out of what is kept."""
+    """A rollback uses the reserve."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     outside_solutions(scenario, "Mail")
@@ -192,7 +192,7 @@ async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None
 
 
 async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
-    """The timer, health and attention answer; the job goes on after the pause."""
+    """Alert and status name the row, and the job continues after the pause."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     scenario.build.http_flow("Orders")

@@ -1,4 +1,4 @@
-"""What an administrator decides while a delivery is under way: soon seen, not read each time."""
+"""A decision of an administrator takes effect during an invocation, without a read each time."""
 
 from datetime import timedelta
 
@@ -15,20 +15,20 @@ SECOND = timedelta(seconds=1)
 
 
 class Reads:
-    """Stands before the store's reads of one row: counts tables, and does something at the n-th."""
+    """Records the tables whose rows are read."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.tables: list[str] = []
         self._get = scenario.fakes.store.get
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count, and read."""
+        """Record the table, and read."""
         self.tables.append(table)
         return await self._get(table, partition, key)
 
 
 async def scenario_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
-    """Return a scenario whose plan is made, and what is read from then on."""
+    """Return a scenario with a plan, and the tables that are read from then on."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -43,7 +43,7 @@ async def scenario_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Re
 async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The switch stops everything at once; a mode may take ten seconds."""
+    """The app reads the kill switch before each write, and caches the environment's settings."""
     scenario, reads = await scenario_of_one(monkeypatch)
 
     await scenario.approve()
@@ -56,7 +56,7 @@ async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
 async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ten seconds later no write of the same delivery is made."""
+    """Ten seconds later the invocation writes nothing more in the read-only environment."""
     scenario, _ = await scenario_of_one(monkeypatch)
     environment = scenario.build.environment.id
     create = scenario.fakes.ports.workflows.create

@@ -1,4 +1,4 @@
-"""What the table of states says of an original and its copy is so in the tenant."""
+"""Original and copy are on or off in the tenant as the table of states says."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def is_so(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
-    """Say whether a flow stands as the table says; None: there is none."""
+    """Return whether a flow, or None for no flow, is as the table says."""
     is_on = flow is not None and flow.is_on
     match standing:
         case ExpectedFlowState.NONE:
@@ -24,7 +24,7 @@ def is_so(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -
 
 
 def look(scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: list[str]) -> None:
-    """Hold every job that nobody works on to what its state says."""
+    """Compare the flows of each job without a lease with its state."""
     environment = scenario.world.environment(scenario.build.environment.id)
     for row in scenario.fakes.store.rows.values():
         if row.table != "flowjobs":
@@ -44,7 +44,7 @@ def look(scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: 
 
 
 async def test_each_state_says_what_is_on() -> None:
-    """After every step, on the way to the end and all the way back."""
+    """The table is correct after every step, until the flows are retired and rolled back."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
     makes: dict[str, Callable[[str], FakeFlow]] = {

@@ -1,4 +1,4 @@
-"""The daily look at Microsoft's ranges: what changed, which firewalls lack it, whom it touches."""
+"""The daily check of Microsoft's ranges: changes, the firewalls that lack them, and the flows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 
 def erp(*sources: str) -> Firewall:
-    """Return the firewall before the system that the flow calls."""
+    """Return the firewall in front of the system that the flow calls."""
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
         kind="app_service",
@@ -40,7 +40,7 @@ def erp(*sources: str) -> Firewall:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A flow that was moved, behind a firewall that lets in the prefixes of the day."""
+    """A migrated flow behind a firewall that allows the current prefixes."""
     scenario = Scenario()
     scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
@@ -55,13 +55,13 @@ async def scenario() -> Scenario:
 
 
 def publish(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
-    """Let Microsoft publish another list."""
+    """Let Microsoft publish a new list."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
 
 
 async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next") -> list[Alert]:
-    """Return what the next sweep tells."""
+    """Return the notifications of the next daily check."""
     scenario.world.clock.advance(after)
     before = len(scenario.fakes.notices.told)
     await scenario.driver.call(lambda services: run_daily_check(services, date))
@@ -69,7 +69,7 @@ async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
 
 
 async def in_health(scenario: Scenario) -> dict[str, int]:
-    """Return the notices that health shows after the timer that forgets."""
+    """Return the alerts in health, after the timer has deleted the settled ones."""
     await scenario.driver.call(send_due_and_overdue_messages)
     return (await check_health(scenario.services)).alert_counts
 
@@ -111,7 +111,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Sce
 
 
 async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -> None:
-    """They have no jobs: without them the change would seem to touch nobody."""
+    """The app counts the approved flows of a plan that has no flow jobs yet."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
         scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
@@ -135,7 +135,7 @@ async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -
 
 
 async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
-    """It is told once; when its gap is accepted it is no matter any more."""
+    """After one notification, ignoring the issue ends the alert."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     [notice] = await told(scenario)
     waived = "app_service:/firewalls/erp"
@@ -149,7 +149,7 @@ async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
 
 
 async def test_a_change_elsewhere_is_kept_and_not_told(scenario: Scenario) -> None:
-    """Other regions, other tags, and the same addresses in other words."""
+    """Other regions, other tags and the same addresses as one prefix cause no notification."""
     publish(
         scenario,
         {
@@ -165,7 +165,7 @@ async def test_a_change_elsewhere_is_kept_and_not_told(scenario: Scenario) -> No
 
 
 async def test_a_tag_beside_is_told_of_and_opens_no_gap(scenario: Scenario) -> None:
-    """Nothing requires it: the firewall that lacks it is in the plan's findings."""
+    """A tag that no flow requires is in the notification, but is no firewall issue."""
     publish(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
     [notice] = await told(scenario)
@@ -175,15 +175,15 @@ async def test_a_tag_beside_is_told_of_and_opens_no_gap(scenario: Scenario) -> N
 
 
 class Deaf:
-    """Tells nobody."""
+    """A notification port that fails."""
 
     async def send(self, notice: Alert) -> None:
-        """Fail as a process that dies does."""
+        """Raise an error."""
         raise ServiceUnavailable("nobody is there")
 
 
 async def test_who_died_before_telling_tells_at_the_next_look(scenario: Scenario) -> None:
-    """The difference is kept before it is told: the next list is not compared with this one."""
+    """The next daily check sends the notification about a change that is already recorded."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     scenario.world.clock.advance(DAY)
     await run_daily_check(replace(scenario.services, alerts=Deaf()), "died")
@@ -194,13 +194,13 @@ async def test_who_died_before_telling_tells_at_the_next_look(scenario: Scenario
 
 
 class Silent:
-    """A list that nobody can read, or with a prefix that nobody can."""
+    """A service tag list that does not answer, or, if is_broken, contains an invalid prefix."""
 
     def __init__(self, services: Services, *, is_broken: bool = False) -> None:
         self._tags, self._is_broken = services.service_tags, is_broken
 
     async def get_list(self) -> ServiceTagList:
-        """Give no answer, or one with a word in the place of a prefix."""
+        """Raise that no answer came, or return the list with an invalid prefix in each tag."""
         if not self._is_broken:
             raise ServiceUnavailable("no answer")
         found = await self._tags.get_list()
@@ -212,7 +212,7 @@ class Silent:
 async def test_a_list_that_is_not_read_for_a_week_is_told(
     scenario: Scenario, is_broken: bool
 ) -> None:
-    """Until then the log says so each day; the rest of the sweep goes on."""
+    """After a week without a valid list, a notification is sent."""
     silent = Silent(scenario.services, is_broken=is_broken)
     services = replace(scenario.services, service_tags=silent)
     notices = scenario.fakes.notices
@@ -230,7 +230,7 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(
 
 
 async def test_a_list_that_nobody_refreshes_is_told(scenario: Scenario) -> None:
-    """Microsoft's document has addresses looked at again every ninety days at least."""
+    """A notification is sent when the list has not changed for ninety days."""
     assert await told(scenario, after=timedelta(days=89)) == []
 
     [notice] = await told(scenario, after=2 * DAY, date="later")

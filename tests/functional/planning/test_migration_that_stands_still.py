@@ -75,10 +75,8 @@ async def test_flows_that_are_excluded_are_not_waited_for() -> None:
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_an_edited_flow_that_does_not_move_holds_up_the_next_remediation_for_days_only() -> (
-    None
-):
-    """Whether the platform moves a flow that was changed to V2 is an assumption."""
+async def test_an_edited_flow_that_does_not_move_blocks_the_next_remediation_after_days() -> None:
+    """The platform may not migrate an edited flow. The wait ends and names that flow."""
     scenario = Scenario()
     scenario.world.assumptions.edited_flows_migrate = False
     admin = scenario.build.admin_list_flow("Admin")

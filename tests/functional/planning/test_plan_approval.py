@@ -152,7 +152,7 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
 
 
 async def test_an_exception_that_excepts_nothing_is_rejected() -> None:
-    """What was mistyped would be copied."""
+    """If a mistyped flow were ignored, the flow that was meant would be copied."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)

@@ -14,20 +14,20 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 
 
 class ForgottenNames:
-    """Workflows that accept a name alone, and do not keep it, so many times."""
+    """A workflows port that accepts changes of the name without effect, a number of times."""
 
     def __init__(self, port: Any, left: list[int]) -> None:
-        """Forget as often as `left` has items."""
+        """Ignore as many changes as `left` has items."""
         self._port, self._left = port, left
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._port, name)
 
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Do nothing, or as the port does."""
+        """Do nothing, or write."""
         if change == WorkflowUpdate(name=change.name) and self._left:
             self._left.pop()
             return
@@ -35,7 +35,7 @@ class ForgottenNames:
 
 
 async def renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
-    """Return a scenario whose copy is to take the original's name."""
+    """Return a remediated scenario whose copy's new name is ignored this number of times."""
     scenario, left = Scenario(), [1] * times
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
 
@@ -50,7 +50,7 @@ async def renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
 
 
 async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
-    """The original is off and the copy works: only the name is missing, and the job says so."""
+    """The job is blocked with its own code, no call is lost, and a retry writes the name."""
     scenario, left = await renamed_scenario(times=99)
 
     job = await scenario.job("Orders")
@@ -67,7 +67,7 @@ async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_name_that_is_not_kept_once_is_given_again(times: int) -> None:
-    """The step begins anew: nobody has to do anything."""
+    """The app writes the name again, and the job completes without a person."""
     scenario, left = await renamed_scenario(times)
 
     job = await scenario.job("Orders")

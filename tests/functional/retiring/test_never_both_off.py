@@ -1,4 +1,4 @@
-"""A flow that was on is never left with neither original nor copy on (design, invariant 8)."""
+"""If a flow was on, its original and copy are never both off for long (design, invariant 8)."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +31,7 @@ LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_reads_that_lag_only_take_time(lag: float) -> None:
-    """Each write is waited for: the swap ends as it would at once, and nobody is told."""
+    """The cutover completes without a notification, however long reads lag."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
 
     await pair.run(timedelta(days=40))
@@ -48,7 +48,7 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
 
 
 async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
-    """Not blocked: accepted, and not seen yet."""
+    """The job waits and says that the write is accepted but not yet visible."""
     pair = await about_to_swap(read_lag_seconds=(60.0, 60.0))
 
     await pair.run(10 * SECOND)
@@ -60,7 +60,7 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: float) -> None:
-    """Reads still show it on, from before it was stopped: that is no reason to leave it off."""
+    """If the copy cannot be turned on, the app turns the original on, whatever reads show."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy)
 
@@ -97,7 +97,7 @@ REFUSALS = [
 async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_told(
     code: str,
 ) -> None:
-    """At the copy's start and then at the original's as well (platform.md#expired-licences)."""
+    """Either the original is on again, or one notification says that both are off."""
     error = PlatformError("as the platform words it", code=code, status=403)
     copy_refused, both_refused = await about_to_swap(), await about_to_swap()
     copy_refused.refuse(copy_refused.copy, error=error)
@@ -121,7 +121,7 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     ("times", "lag"), [(times, lag) for times in (1, 2, 3) for lag in LAGS if times * lag <= 120]
 )
 async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: float) -> None:
-    """The platform says yes and leaves the copy off; each is seen not to have worked in turn."""
+    """The app repeats an activation that the platform accepts without effect."""
     pair = await about_to_swap(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
 
     await pair.run(timedelta(days=40))
@@ -131,7 +131,7 @@ async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: 
 
 
 async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on() -> None:
-    """After the deadline; the original's own activation sticks."""
+    """After the deadline the job is blocked and the original is on."""
     pair = await about_to_swap()
 
     def only_the_copy(workflow_id: str) -> None:
@@ -148,7 +148,7 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> None:
-    """The row says what to do, health and each channel tell of it; it goes on trying, for days."""
+    """Row, health and one notification say that both are off, and the app keeps trying for days."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy, pair.original)
 
@@ -182,7 +182,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
 
 
 async def test_it_is_the_first_line_of_every_list() -> None:
-    """Of a remediation's flows, and of what health tells."""
+    """A job with both flows off is first among the flow jobs and among the alerts."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
@@ -203,7 +203,7 @@ async def test_it_is_the_first_line_of_every_list() -> None:
 
 
 async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> None:
-    """Its original is off by then: nobody fights whoever did it, but somebody has to know."""
+    """The job is blocked and one notification says that both are off. The app turns none on."""
     pair = await about_to_swap()
     await pair.run(timedelta(hours=1))
     turn_off(pair.scenario.world, pair.copy)
@@ -220,7 +220,7 @@ async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> Non
 
 
 async def test_a_person_who_turns_the_original_on_ends_it() -> None:
-    """The app is still refused: it looks, and has nothing to write."""
+    """The app writes nothing more, and the job is blocked with the code of the platform."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
@@ -234,7 +234,7 @@ async def test_a_person_who_turns_the_original_on_ends_it() -> None:
 
 
 async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone() -> None:
-    """A read of it may still be from before the stop: it is waited for, not fought."""
+    """The app does not turn off an original that a person has turned on."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(10 * SECOND)
@@ -247,7 +247,7 @@ async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone()
 
 
 async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
-    """It is watched, and the original retired, as if the app had done it."""
+    """The job continues as if the app had turned the copy on, and retires the original."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
@@ -260,19 +260,19 @@ async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
 
 
 async def forbid_writes(pair: Pair) -> None:
-    """Set the environment's mode back."""
+    """Set the environment's approval policy to read-only."""
     pair.scenario.mode = ApprovalPolicy.READ_ONLY
     await pair.scenario.opt_in()
 
 
 async def unlink(pair: Pair) -> None:
-    """Take the environment off its policy."""
+    """Remove the environment's enterprise policy."""
     pair.scenario.build.unlink()
 
 
 @pytest.mark.parametrize("stop", [stop_writes, forbid_writes, unlink])
 async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: Any) -> None:
-    """The original is off: it comes on again, the copy does not, and then the job waits."""
+    """The original is turned on again, the copy stays off, and the job names what stops writes."""
     pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     assert pair.on == (False, False)
@@ -292,7 +292,7 @@ async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: An
 
 
 async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on_after_it() -> None:
-    """While it lasts the platform takes no write."""
+    """The platform rejects writes during a migration, so the original is turned on after it."""
     pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     pair.scenario.build.environment.is_migrating = True
@@ -308,7 +308,7 @@ async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on
 
 
 async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None:
-    """And the flow is on when it is back."""
+    """After minutes one notification says that both are off. The flow is on when the service is."""
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
 
@@ -325,7 +325,7 @@ async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(lag: float) -> None:
-    """It is refused since its swap: the copy, which went off for it, comes on again."""
+    """The copy is turned on again, and the rollback succeeds later, in a retry."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(days=10))
     pair.refuse(pair.original)
@@ -344,7 +344,7 @@ async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(la
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(lag: float) -> None:
-    """Ordered a second after the stop, when it still reads as on; the kill switch is on too."""
+    """The app writes although reads still show the original as on and the kill switch is on."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy, error=ServiceUnavailable("no answer"))
     await pair.run(SECOND)
@@ -359,7 +359,7 @@ async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(l
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag: float) -> None:
-    """It still reads as on: callers go back to an original that works."""
+    """The original is turned on although reads still show it as on, and no call is lost."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
@@ -378,7 +378,7 @@ async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag:
 
 
 async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
-    """The stop itself is refused: the original was never off, and nobody is told."""
+    """The platform rejects turning off the original, so it stays on and nobody is notified."""
     pair = await about_to_swap()
     pair.scenario.build.environment.is_migrating = True
 

@@ -1,4 +1,4 @@
-"""Swaps on a platform whose reads lag longer than is assumed, or that gives no answer at all."""
+"""Cutovers on a platform whose reads lag longer than configured, or that does not answer."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 async def undo(pair: Pair) -> None:
-    """Order the rollback."""
+    """Request the rollback."""
     await change_remediation.roll_back(pair.scenario.services, pair.scenario.remediation.id)
 
 
@@ -30,7 +30,7 @@ async def undo(pair: Pair) -> None:
 async def test_the_way_back_is_a_write_also_where_reads_lag_longer_than_is_assumed(
     lag: float, seconds: int, give_up: Any
 ) -> None:
-    """Minutes where the setting says one: the original reads as on, and is off."""
+    """The app turns the original on although reads, minutes late, show it as on."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(seconds=seconds))
     assert pair.on == (False, False)
@@ -42,7 +42,7 @@ async def test_the_way_back_is_a_write_also_where_reads_lag_longer_than_is_assum
 
 
 async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
-    """Return a pair that is off, of a job that was told by old reads that one of them is on."""
+    """Return a pair with both flows off, after the job saw one of them on."""
     pair = await about_to_swap()
     if is_rolled_back:
         await pair.run(timedelta(days=10))
@@ -64,7 +64,7 @@ async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
 async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     is_rolled_back: bool,
 ) -> None:
-    """The daily look finds both off: told, first in every list, and turned on once it can be."""
+    """The daily check finds both off, notifies, and a flow is turned on once that is possible."""
     pair = await believed_too_early(is_rolled_back=is_rolled_back)
     told = len(pair.scenario.fakes.notices.told)
     await send_due_and_overdue_messages(pair.scenario.services)
@@ -80,7 +80,7 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
 
 
 async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches_say() -> None:
-    """Nothing that the job wrote has turned one on: that one reads as on is from before."""
+    """The rollback turns the original on although reads show it as on and the kill switch is on."""
     pair = await believed_too_early()
     pair.refusals.clear()
     pair.scenario.world.assumptions.read_lag_seconds = (240.0, 240.0)
@@ -96,7 +96,7 @@ async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches
 
 
 async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_person() -> None:
-    """Both are off: the original comes on, and then the swap begins with its looks."""
+    """The app first turns the original on again, and keeps in mind that it was on."""
     pair = await believed_too_early()
 
     await pair.scenario.retry(run=DAY)
@@ -119,7 +119,7 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
 async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
     assumptions: dict[str, object], error: Exception | None, code: Reason
 ) -> None:
-    """Each time both would be off for minutes: the original is stopped once, and a person asked."""
+    """The app turns the original off only once, and the job is then blocked with a fix."""
     pair = await about_to_swap(is_outside=True, **assumptions)
     if error:
         pair.refuse(pair.copy, error=error)
@@ -133,7 +133,7 @@ async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
 
 
 async def test_a_copy_that_this_job_stopped_is_not_taken_for_one_that_came_late() -> None:
-    """Reads lag longer than is assumed: it reads as on, from before it was stopped again."""
+    """A late read shows the copy as on, but the app knows that it has turned it off."""
     pair = await about_to_swap(is_outside=True, read_lag_seconds=(170.0, 170.0))
     await pair.run(timedelta(seconds=151))
     await pair.scenario.retry()

@@ -1,4 +1,4 @@
-"""An original goes off and out of the way by name in one write."""
+"""One write turns an original off and renames it."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -15,7 +15,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
 class Watched:
-    """Workflows: notes each change, and may refuse those that do two things."""
+    """A workflows port that records each change, and may reject a change of state and name."""
 
     def __init__(self, workflows: Workflows, *, takes_both: bool) -> None:
         self._workflows: Any = workflows
@@ -28,7 +28,7 @@ class Watched:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Note what is changed, and change it."""
+        """Record the change and write it."""
         self.changes.append((workflow_id, change.state, change.name is not None))
         if change.state and change.name and not self._takes_both:
             raise PlatformError("One at a time.", code="0x80040216", status=400)
@@ -44,7 +44,7 @@ BOTH, OFF, NAME = (FlowState.OFF, True), (FlowState.OFF, False), (None, True)
 async def test_what_goes_off_has_its_name_by_then(
     *, takes_both: bool, writes: list[tuple[FlowState | None, bool]]
 ) -> None:
-    """Where the platform does not take both at once, each is written by itself."""
+    """If the platform rejects the common write, the app turns the original off, then renames it."""
     scenario = Scenario()
     original = scenario.build.http_flow("Orders")
     watched = Watched(scenario.fakes.ports.workflows, takes_both=takes_both)

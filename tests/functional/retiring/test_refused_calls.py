@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 
 def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
-    """Return the firewall before the system that both flows call."""
+    """Return the firewall in front of the system that both flows call."""
     rule = FirewallRule(
         name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
     )
@@ -47,7 +47,7 @@ def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
 
 @pytest.fixture(params=Profile)
 async def scenario(request: pytest.FixtureRequest) -> Scenario:
-    """Two flows that call one host, and one that calls another; their copies are in use."""
+    """Two flows that call one host, and one that calls another, with their copies in use."""
     scenario = Scenario(profile=request.param)
     call = {"Call": define.http_action(f"https://{HOST}/")}
     for name in ("Orders", "Invoices"):
@@ -70,21 +70,21 @@ async def copy_of(scenario: Scenario, name: str) -> FakeFlow:
 
 
 async def called(scenario: Scenario, name: str) -> FakeRun:
-    """Let a copy be called, and its run end."""
+    """Let a copy run once, and let the run end."""
     run = run_flow(scenario.world, await copy_of(scenario, name))
     scenario.world.clock.advance(timedelta(minutes=1))
     return run
 
 
 async def swept(scenario: Scenario, days: int) -> None:
-    """Sweep once a day."""
+    """Run the daily check once a day."""
     for _ in range(days):
         await run_daily_check(scenario.services, f"{scenario.world.clock.now():%Y-%m-%d}")
         await scenario.run(DAY)
 
 
 async def states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
-    """Return each job's state and code, by title."""
+    """Return each job's state and reason code, by title."""
     return {
         one.display_name: (one.state, one.reason_code) for one in (await scenario.jobs()).values()
     }
@@ -93,7 +93,7 @@ async def states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
 async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
     scenario: Scenario,
 ) -> None:
-    """With flow, action, host and the firewall that lacks the range; told once."""
+    """The message names flow, action, host and firewall, and one notification is sent."""
     scenario.world.firewalls = [erp()]
     run = await called(scenario, "Orders")
     assert "actively refused it" in run.error
@@ -115,7 +115,7 @@ async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
 
 
 async def test_jobs_go_on_when_a_later_run_got_through(scenario: Scenario) -> None:
-    """By the sweep, and health forgets it; an older run that was refused says nothing any more."""
+    """The daily check continues the jobs after a later call succeeds, and deletes the alert."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
     await swept(scenario, days=20)
@@ -132,7 +132,7 @@ async def test_jobs_go_on_when_a_later_run_got_through(scenario: Scenario) -> No
 
 
 async def test_a_success_settles_nothing_while_a_gap_is_known(scenario: Scenario) -> None:
-    """A firewall that lets a part in lets some calls through; a person may waive it by its name."""
+    """A firewall may allow some of the calls only. A person can ignore the issue by its name."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
     await swept(scenario, days=20)
@@ -157,7 +157,7 @@ async def test_a_success_settles_nothing_while_a_gap_is_known(scenario: Scenario
 async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The copies of a host take turns; one whose call was refused is asked for each day."""
+    """The copies of a host take turns, but one with a blocked call is read every day."""
     titles = {
         (await copy_of(scenario, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
     }
@@ -187,7 +187,7 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
 async def test_a_time_out_counts_unless_a_later_run_got_through(
     scenario: Scenario, later: bool
 ) -> None:
-    """A firewall that drops packets would drop the later call too."""
+    """If a firewall dropped the packets, it would drop the later call, too."""
     run = await called(scenario, "Orders")
     run.failed, run.failed_action = True, "Call"
     run.error = "A connection attempt failed because the connected party did not respond."
@@ -205,7 +205,7 @@ async def test_a_time_out_counts_unless_a_later_run_got_through(
 
 
 async def test_what_another_action_failed_for_stops_nothing(scenario: Scenario) -> None:
-    """Runs fail for many causes, before the key and after."""
+    """A run that fails for another reason than a firewall does not stop the retirement."""
     run = await called(scenario, "Orders")
     run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
 
@@ -217,7 +217,7 @@ async def test_what_another_action_failed_for_stops_nothing(scenario: Scenario) 
 async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_before_it(
     scenario: Scenario,
 ) -> None:
-    """The prefixes that they have to open are in the instruction."""
+    """The message names the host, and the fix the service tag that its owner has to allow."""
     run = await called(scenario, "Labels")
     run.failed, run.failed_action = True, "Call"
     run.error = "…because the target machine actively refused it."
@@ -230,7 +230,7 @@ async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_be
 
 
 async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(scenario: Scenario) -> None:
-    """Its runs come from where nobody looks again."""
+    """The other flow of the host is retired, because the rolled back copy does not count."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
     await swept(scenario, days=20)
@@ -243,7 +243,7 @@ async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(scenario: Scenar
 
 
 async def test_a_refused_call_stands_for_longer_than_runs_are_kept(scenario: Scenario) -> None:
-    """Nobody has called since: what nobody has mended or waived is not over by time."""
+    """Without a later call, the jobs stay blocked and the alert stays for 40 days."""
     scenario.world.firewalls = [erp()]
     await called(scenario, "Orders")
     await swept(scenario, days=40)
@@ -260,7 +260,7 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(scenario: Sce
 async def test_who_died_before_telling_tells_at_the_next_look(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row is there, and nobody has heard of it."""
+    """The next daily check sends the notification about a blocked call that is already recorded."""
 
     async def die(_: FakeNotices, notice: Alert) -> None:
         raise ServiceUnavailable(f"died before {notice.reason_code} was told")

@@ -23,20 +23,20 @@ DAY = timedelta(days=1)
 
 
 def disable_owner(scenario: Scenario, _: FakeFlow) -> str:
-    """The owner leaves."""
+    """Disable the owner."""
     scenario.build.owner.is_disabled = True
     return f"owner:{scenario.build.owner.user_id}"
 
 
 def break_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """A password runs out."""
+    """Let the token of the connection expire."""
     (connection,) = scenario.build.environment.connections.values()
     connection.error = "The token has expired"
     return f"connection:{connection.name}"
 
 
 def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """One of two connections is deleted."""
+    """Delete one of two connections."""
     (connection,) = scenario.build.environment.connections.values()
     scenario.build.connection("another", "shared_sql", owner=scenario.build.owner)
     del scenario.build.environment.connections[connection.name]
@@ -44,7 +44,7 @@ def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def unbind(scenario: Scenario, _: FakeFlow) -> str:
-    """The reference that was made for the copy loses its connection."""
+    """Remove the connection from the reference that the app made for the copy."""
     references = scenario.build.environment.connection_references
     ((name, row),) = references.items()
     references[name] = replace(row, connection_id="")
@@ -52,28 +52,28 @@ def unbind(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def turn_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Somebody turns off the child that the copy runs, itself a copy."""
+    """Turn off the child that the copy runs, which is itself a copy."""
     child = next(flow for flow in scenario.world.flows() if flow.name == "Child (CMK)")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def turn_shared_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Somebody turns off a child that both run: neither of the two could be started any more."""
+    """Turn off the child that both run, so that neither of them can be turned on again."""
     child = next(flow for flow in scenario.world.flows() if flow.name == "Other child")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def delete_child(scenario: Scenario, _: FakeFlow) -> str:
-    """Somebody deletes a child that both run."""
+    """Delete the child that both run."""
     child = next(flow for flow in scenario.world.flows() if flow.name == "Other child")
     delete(scenario.world, child)
     return f"child:{child.workflow_id}"
 
 
 def let_licence_lapse(scenario: Scenario, flow: FakeFlow) -> str:
-    """The owner's licence is taken away: the flow runs on."""
+    """Remove the owner's licence. The flow stays on."""
     scenario.build.owner.has_premium = False
     return f"licence:{flow.workflow_id}"
 
@@ -92,7 +92,7 @@ ALL: list[Cause] = [
 
 
 def self_starting(scenario: Scenario, cause: Cause) -> FakeFlow:
-    """Add a flow that starts by itself and can fall to this cause."""
+    """Add a self-starting flow that this cause affects."""
     if cause in {turn_child_off, turn_shared_child_off, delete_child}:
         other = scenario.build.flow("Other child", define.request_trigger("Button"))
         return scenario.build.parent("Flow", scenario.build.http_flow("Child"), other)
@@ -107,7 +107,7 @@ def self_starting(scenario: Scenario, cause: Cause) -> FakeFlow:
 
 
 async def about_to(scenario: Scenario, state: FlowJobState) -> None:
-    """Let the job of `Flow` come to a state; what it calls is not what is looked at here."""
+    """Run the job of `Flow` until this state, ignoring the firewall issue of the tenant."""
     scenario.build.link()
     scenario.build.share_connections()
     gaps = {"service_tag:powerplatformplex": "not in this tenant"}
@@ -119,7 +119,7 @@ async def about_to(scenario: Scenario, state: FlowJobState) -> None:
 
 @pytest.mark.parametrize("cause", ALL)
 async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -> None:
-    """The original is not stopped for a moment, and the row says what to do, by its name."""
+    """The original is never turned off, and the job names the issue and its fix."""
     scenario = Scenario()
     flow = self_starting(scenario, cause)
     await about_to(scenario, FlowJobState.VERIFIED)
@@ -138,7 +138,7 @@ async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -
 
 
 async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
-    """A person chose: the swap begins, is refused, and the app goes on trying to start either."""
+    """If a person ignores the issue, the app cuts over, and turns a flow on when it is licensed."""
     scenario = Scenario()
     flow = self_starting(scenario, let_licence_lapse)
     await about_to(scenario, FlowJobState.VERIFIED)
@@ -155,7 +155,7 @@ async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
 
 
 async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> None:
-    """It runs on, and could not be turned on again: a rollback would be an empty promise."""
+    """The original stays on, because a rollback could not turn it on again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Flow")
     await about_to(scenario, FlowJobState.CHECKING_FOR_CALLS)
@@ -174,7 +174,7 @@ async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> No
 
 
 async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> None:
-    """The rollback of a swap looks too, before it begins."""
+    """Before a rollback turns the copy off, it checks whether the original can be turned on."""
     scenario = Scenario()
     flow = self_starting(scenario, let_licence_lapse)
     await about_to(scenario, FlowJobState.MONITORING)
@@ -191,7 +191,7 @@ async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> N
 async def test_one_list_of_connections_serves_several_flows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It holds every connection of the environment, and is the same for all of its flows."""
+    """Four flows share the list of connections, which is the same for all of them."""
     scenario = Scenario()
     names = [f"Flow {number}" for number in range(4)]
     for name in names:
@@ -217,7 +217,7 @@ async def test_one_list_of_connections_serves_several_flows(
 
 
 async def test_what_the_app_is_not_shown_stops_nothing() -> None:
-    """No list of connections, no word on a licence: the plan has said that it is not known."""
+    """The cutover starts although the app can read neither the connections nor the licence."""
     scenario = Scenario()
     self_starting(scenario, let_licence_lapse)
     await about_to(scenario, FlowJobState.VERIFIED)
@@ -228,7 +228,7 @@ async def test_what_the_app_is_not_shown_stops_nothing() -> None:
 
 
 async def test_the_plan_says_what_no_look_can_tell() -> None:
-    """An approval accepts it. Of a flow in no solution it is more, of one that is off nothing."""
+    """The plan lists more unknowns for a flow in no solution, and none for a flow that is off."""
     scenario = Scenario()
     scenario.build.http_flow("In a solution")
     scenario.build.mail_flow("In none")

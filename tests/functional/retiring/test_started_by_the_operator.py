@@ -39,16 +39,16 @@ async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
 
 @dataclass(frozen=True, slots=True)
 class Unset:
-    """Stands before the port of co-owners, without an operator."""
+    """Wrap the flow access port; start fails as it does without a service account."""
 
     ports: Ports
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self.ports.flow_access, name)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Refuse, as the product does then."""
+        """Raise the error of an app without a service account."""
         await NoServiceAccount().object_id()
 
 

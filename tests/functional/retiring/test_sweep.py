@@ -1,4 +1,4 @@
-"""The daily sweep: retired originals that are on again, and what gives no answer."""
+"""The daily check: retired originals that are on again, orphaned copies, and missing answers."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -28,7 +28,7 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
 class NoRow:
-    """Dataverse without the row of one flow."""
+    """A Dataverse port that lacks the row of one flow."""
 
     def __init__(self, services: Services, workflow_id: str) -> None:
         self._workflows: Any = services.workflows
@@ -40,7 +40,7 @@ class NoRow:
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return rows, but not that one."""
+        """Return the rows, except that of the flow."""
         found: dict[str, WorkflowSummary | CmkflowError]
         found = await self._workflows.known_each(environment, workflow_ids)
         return {
@@ -50,7 +50,7 @@ class NoRow:
 
 
 class ClosedIn:
-    """Dataverse that gives no answer in one environment."""
+    """A Dataverse port that returns an error for one environment."""
 
     def __init__(self, services: Services, environment_id: str, error: CmkflowError) -> None:
         self._workflows: Any = services.workflows
@@ -63,7 +63,7 @@ class ClosedIn:
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return rows of another environment."""
+        """Return the rows, or the error for the environment."""
         if environment.id == self._closed:
             return dict.fromkeys(workflow_ids, self._error)
         found: dict[str, WorkflowSummary | CmkflowError]
@@ -72,7 +72,7 @@ class ClosedIn:
 
 
 class SilentVault:
-    """Keys whose vault does not answer."""
+    """A port for keys whose vault does not answer."""
 
     def __init__(self, services: Services) -> None:
         self._keys: Any = services.keys
@@ -81,12 +81,12 @@ class SilentVault:
         return getattr(self._keys, name)
 
     async def vault(self, vault_id: str) -> KeyVault:
-        """Give no answer."""
+        """Raise that the vault does not answer."""
         raise ServiceUnavailable(f"no answer from {vault_id}")
 
 
 class Lists:
-    """The flow service, whose list is bare or refused."""
+    """A flow service whose list has no states, or which is throttled."""
 
     def __init__(self, services: Services, *, is_busy: bool = False) -> None:
         self._pages: Any = services.flow_pages
@@ -121,7 +121,7 @@ async def retired() -> tuple[Scenario, Services]:
 
 @pytest.mark.parametrize("is_bare", [False, True])
 async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
-    """The flow service is asked where Dataverse knows nothing; a bare list is no answer."""
+    """The app asks the flow service about an original that has no row in Dataverse."""
     _, services = await retired()
     if is_bare:
         services = replace(services, flow_pages=Lists(services))
@@ -132,7 +132,7 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
 
 
 async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
-    """What was not seen is said, and the environment is swept all the same."""
+    """The daily check logs how many originals it has not checked, and starts the remediation."""
     scenario, services = await retired()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
     before = len(await scenario.services.tables.remediations.all())
@@ -151,7 +151,7 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
 async def test_an_environment_that_gives_no_answer_holds_up_no_other(
     caplog: pytest.LogCaptureFixture, silent: CmkflowError
 ) -> None:
-    """Each is swept, and what is on again in the others is reported."""
+    """The daily check reports the original of the other environment and logs the failure."""
     scenario = TwoEnvironments()
     flows = [
         build.http_flow(f"Orders of {build.environment.display_name}")
@@ -178,7 +178,7 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
 async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A vault behind a firewall is silent every day; the environments are swept every day."""
+    """The daily check logs that it has not checked the key, and starts the remediation."""
     scenario, services = await retired()
     services = replace(services, keys=SilentVault(services))
     before = len(await scenario.services.tables.remediations.all())
@@ -191,7 +191,7 @@ async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
 
 
 async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
-    """Only what is on runs."""
+    """The daily check reports only originals that are on."""
     scenario, services = await retired()
     form = next(one for one in scenario.world.flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
@@ -204,7 +204,7 @@ async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported(
 
 
 async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> None:
-    """The next sweep plans anew when it has expired or was decided on."""
+    """The daily check starts a new remediation only after the waiting plan has expired."""
     scenario = Scenario()
     scenario.build.flow("Orders", define.http_trigger(), {})
     scenario.build.link()
@@ -225,7 +225,7 @@ async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> 
 
 
 async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -> None:
-    """Its plan is about that flow alone."""
+    """The daily check starts its own remediation, because the other one is for one flow only."""
     scenario = Scenario()
     flow = scenario.build.flow("Orders", define.http_trigger(), {})
     scenario.build.link()
@@ -253,7 +253,7 @@ async def rolled_back() -> Scenario:
 
 
 async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> None:
-    """Whoever turned it on: a delivery that woke long after its host should have ended it, say."""
+    """The daily check turns off a copy whose job is rolled back, and notifies once a day."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
@@ -272,7 +272,7 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
 
 
 async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
-    """The job is rolled back, the original off, the copy on: turned off, neither would run."""
+    """The copy stays on, because its original is off and neither would run."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
     scenario.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
@@ -284,7 +284,7 @@ async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_an
 
 
 async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
-    """Nor is it when the flow is planned again and cancelled before it began."""
+    """The copy is off, so nobody is notified, also after a later job is cancelled."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
     scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
@@ -307,7 +307,7 @@ async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
 async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     sleep: timedelta,
 ) -> None:
-    """Its create was frozen: while the rollback waits for it, or longer than anybody waits."""
+    """Somebody is notified only if the copy is created after the rollback has completed."""
     scenario = make_scenario(lambda s: s.build.http_flow("Orders"))
     await freeze(scenario, "FakeWorkflows.create", sleeps=sleep)
     job = await scenario.job("Orders")
@@ -330,7 +330,7 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
 
 
 async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
-    """It is told of all the same, and the next sweep turns it off."""
+    """With the kill switch on, the app only notifies. The next daily check turns the copy off."""
     scenario = await rolled_back()
     job = await scenario.job("Orders")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)

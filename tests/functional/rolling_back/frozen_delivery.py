@@ -1,4 +1,4 @@
-"""A remediation of which one delivery is frozen before a call, and wakes later."""
+"""A remediation with an invocation that freezes before a request and continues later."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,11 +13,11 @@ MINUTE = timedelta(minutes=1)
 
 
 class AsleepError(Exception):
-    """The process is frozen."""
+    """Raised when the process is frozen."""
 
 
 def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Scenario:
-    """Return a tenant whose callers are quiet after an hour, with these settings."""
+    """Return a scenario with these settings and a no-call period of an hour."""
     changed = {"no_call_period": 60 * MINUTE, **settings}
     scenario = Scenario(settings=Scenario().settings.model_copy(update=changed))
     build(scenario)
@@ -29,7 +29,7 @@ def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Sc
 async def freeze(
     scenario: Scenario, call: str, number: int = 1, *, sleeps: timedelta = 9 * MINUTE
 ) -> None:
-    """Remediate until the process is frozen before this call."""
+    """Remediate until the process freezes before this request."""
     pause = PauseBefore(call=call, number=number, sleeps=sleeps, clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
 

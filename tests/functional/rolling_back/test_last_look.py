@@ -1,4 +1,4 @@
-"""What comes about after a rollback has looked: it waits for it, looks once more and mends it."""
+"""Changes that take effect during a rollback, which waits for them and reverts them."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,21 +20,21 @@ MINUTE = timedelta(minutes=1)
 
 
 class Late:
-    """Stands before the app settings: one write is not answered, and done later."""
+    """An app settings port that does not answer one write, which the test makes later."""
 
     def __init__(self, settings: object, at: int) -> None:
-        """Let the write of this number be late."""
+        """Let the write of this number fail without an answer."""
         self._settings = settings
         self._at = at
         self._writes = 0
         self.wanted: tuple[str, dict[str, str]] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._settings, name)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Write, or say that no answer came."""
+        """Write, or raise that no answer came."""
         self._writes += 1
         if self._writes == self._at:
             self.wanted = (site_id, dict(settings))
@@ -43,7 +43,7 @@ class Late:
 
 
 async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_back_too() -> None:
-    """Its delivery ended with an error, in good order; nobody heard of what was under way."""
+    """A write that takes effect after the caller was reverted is reverted as well."""
     scenario = Scenario(
         settings=Scenario().settings.model_copy(update={"no_call_period": 30 * MINUTE})
     )
@@ -78,7 +78,7 @@ async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_bac
 
 
 async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
-    """Nothing is under way: it takes no longer than reads lag behind the swap a moment ago."""
+    """If no write is in flight, the rollback takes no longer than reads may lag."""
     scenario = Scenario()
     scenario.build.keyword_flow("Keyword")
     await planned(scenario)
@@ -92,12 +92,12 @@ async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
 
 
 def around(late: Late) -> Callable[[Ports], Ports]:
-    """Return what puts `late` before the port."""
+    """Return a function that wraps the app settings port in `late`."""
     return lambda ports: replace(ports, app_settings=late)
 
 
 async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_goes_off() -> None:
-    """It writes all settings, as they were when it read them: this job's caller among them."""
+    """A write of all settings by another job restores the copy's URL, which is reverted again."""
     scenario = Scenario()
     site = scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.build.link()

@@ -1,4 +1,4 @@
-"""A delivery frozen before a write without an ETag wakes: what it wrote over is told of."""
+"""An invocation frozen before a write without an ETag overwrites changes and reports them."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def roll_back(scenario: Scenario, *flow_ids: str) -> None:
-    """Order it, and let the frozen delivery wake and all come to its end."""
+    """Request a rollback, and let the frozen invocation continue and everything complete."""
     await change_remediation.roll_back(scenario.services, scenario.remediation.id, flow_ids)
     await scenario.run(timedelta(days=30))
 
 
 def secret_scenario() -> tuple[Scenario, FakeSecret]:
-    """Return a tenant with a secret that holds a password beside the URL."""
+    """Return a scenario with a secret that contains a password in front of the URL."""
     scenario = make_scenario(
         lambda s: s.build.secret_caller(s.build.http_flow("Orders"), beside="password=old;url=")
     )
@@ -31,13 +31,13 @@ def secret_scenario() -> tuple[Scenario, FakeSecret]:
 
 
 def change_password(scenario: Scenario, secret: FakeSecret, password: str = "new") -> None:  # noqa: S107
-    """Let a person add a version with another password and the same URL."""
+    """Add a version with another password and the same URL, as a person does."""
     _, _, url = secret.value.partition(";")
     secret.versions.append(scenario.world.secret_version(f"password={password};{url}"))
 
 
 def told(scenario: Scenario) -> list[str]:
-    """Return what people were told was overwritten."""
+    """Return the messages of the notifications about overwritten values."""
     return [
         one.message for one in scenario.fakes.notices.told if one.reason_code == Reason.STALE_WRITE
     ]
@@ -72,7 +72,7 @@ async def test_settings_that_a_person_changed_meanwhile_are_told_of(ordered: tim
 
 
 async def test_they_are_told_of_without_a_rollback_too() -> None:
-    """The job goes on by itself; when nothing is under way any more it looks."""
+    """If the job is not rolled back, it reports the overwritten setting, and then retires."""
     scenario = make_scenario(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
     [site] = scenario.world.sites.values()
     site.settings["TIMEOUT"] = "5"
@@ -90,7 +90,7 @@ async def test_they_are_told_of_without_a_rollback_too() -> None:
 
 
 async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
-    """The URLs in app and secret are put back; what a person changes afterwards is theirs."""
+    """The URLs are reverted, a later change of a person stays, and nothing is reported."""
 
     def build(scenario: Scenario) -> None:
         flow = scenario.build.http_flow("Orders")
@@ -120,7 +120,7 @@ async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
 
 
 async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
-    """Its URL is put back; the password beside it is the one of the version before."""
+    """The URL is reverted, and the notification names the secret but not the password."""
     scenario, secret = secret_scenario()
     url = secret.value
     await freeze(scenario, "FakeSecrets.write")
@@ -139,7 +139,7 @@ async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
 async def test_a_version_that_came_after_the_later_delivery_is_told_of(
     *, is_rolled_back: bool
 ) -> None:
-    """The secret reads as both deliveries had read it: only the vault knows what was between."""
+    """The app finds the overwritten version in the vault, although the secret reads as before."""
     scenario, secret = secret_scenario()
     await freeze(scenario, "FakeSecrets.write")
     await scenario.run(5 * MINUTE)
@@ -160,7 +160,7 @@ async def test_a_version_that_came_after_the_later_delivery_is_told_of(
 
 @pytest.mark.parametrize("afterwards", [(), ("newer", "newest")])
 async def test_versions_that_a_person_replaces_are_not_told_of(afterwards: tuple[str, ...]) -> None:
-    """Neither is the one from before the delivery was frozen, nor what they change afterwards."""
+    """The app reports neither versions before the freeze nor changes after the late write."""
     scenario, secret = secret_scenario()
     change_password(scenario, secret, "older")
     await scenario.run(timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""A rollback of a polling original says what it replays before it does it."""
+"""A rollback of a polling original announces the backlog replay before it starts."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 def polling_parent(scenario: Scenario) -> FakeFlow:
-    """Add a flow that asks Teams for messages and runs a child that stays: it is swapped."""
+    """Add a flow that polls Teams and runs a child on Microsoft's key, so that it is cut over."""
     child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     trigger = define.connector_trigger("shared_teams", "OnNewChannelMessage")
     actions = {"Run": define.child_flow_action(child.workflow_id)}
@@ -40,7 +40,7 @@ async def swapped() -> tuple[Scenario, FakeFlow]:
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
 async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: object) -> None:
-    """It names the flow and since when it is off; nothing is undone, its family neither."""
+    """The error names the flow and since when it is off, and no flow is rolled back."""
     scenario, poll = await swapped()
     before = await scenario.jobs()
 
@@ -57,7 +57,7 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
 
 
 async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_job() -> None:
-    """The answer, and the notes of the job, say which flow and since when."""
+    """The answer and the notes of the job name the flow and since when it is off."""
     scenario, poll = await swapped()
     sent = (await scenario.job("Poll")).original_write
 
@@ -76,7 +76,7 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
 
 
 async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_replays() -> None:
-    """An order without a word on it gets 409 and the code; with it, 202 and the flows."""
+    """Without accept_replay the answer is 409 with the code, with it 202 with the flows."""
     scenario, poll = await swapped()
     provide(scenario.services)
     identity = scenario.remediation.id
@@ -93,7 +93,7 @@ async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_repl
 
 
 async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() -> None:
-    """The rollback was ordered while the original was on: it stops, and goes on when accepted."""
+    """The rollback stops before it turns the original on, until the replay is accepted."""
     scenario = Scenario()
     poll = polling_parent(scenario)
     await planned(scenario)
@@ -117,7 +117,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
 
 
 async def test_a_rollback_of_called_flows_asks_nothing() -> None:
-    """Their originals were on all the time, or are called: nothing is pending."""
+    """Called flows and webhooks have no backlog, so the rollback needs no consent."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.keyword_flow("Keyword")
@@ -131,7 +131,7 @@ async def test_a_rollback_of_called_flows_asks_nothing() -> None:
 
 
 async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> None:
-    """Refused it says which option accepts; accepted it lists what is replayed."""
+    """The error names the option that accepts the replay. With it, the output lists the flows."""
     scenario, _ = await swapped()
     provide(scenario.services)
     order = ("rollback", scenario.remediation.id, "--yes")

@@ -1,4 +1,4 @@
-"""Undo on fakes: every caller byte for byte what it was, the original on, the copy off."""
+"""Rollbacks on fakes: each caller is restored exactly, the original is on, the copy off."""
 
 from datetime import timedelta
 
@@ -14,14 +14,14 @@ LONG = timedelta(days=9)
 
 
 def begin_run(scenario: Scenario, flow: FakeFlow) -> None:
-    """Let a run begin that waits for days before it calls what its flow called then."""
+    """Add a run that lasts for days and then calls the flow that its flow called at its start."""
     now = scenario.world.clock.now()
     flow.runs.append(FakeRun(run_id=scenario.world.guid(), started=now, ends=now + LONG))
 
 
 @on_both_platforms
 async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> None:
-    """After the rollback the callers read as before, the original is on and the copy is off."""
+    """After the rollback all callers are as before, the original is on and the copy is off."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.http_flow("Orders")
     scenario.build.app_setting_caller(orders)
@@ -45,7 +45,7 @@ async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> No
 
 
 async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> None:
-    """The run holds the copy's URL, and calls it after the quiet days."""
+    """The run read the copy's URL when it started, and may call it days later."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     caller = scenario.build.flow_caller(orders)
@@ -66,7 +66,7 @@ async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> 
 
 
 async def test_a_copy_stays_on_while_a_run_of_its_parents_copy_goes_on() -> None:
-    """The parent's copy starts by itself and is off at once; its run calls the child later."""
+    """A run of the parent's copy may call the child's copy after the parent's copy is off."""
     scenario = Scenario()
     child = scenario.build.http_flow("Child")
     scenario.build.parent("Nightly", child)

@@ -1,4 +1,4 @@
-"""What a delivery does that was frozen for longer than the host allows: the sweep puts it right."""
+"""The daily check corrects what an invocation does that was frozen for too long."""
 
 import copy
 from datetime import timedelta
@@ -15,13 +15,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def lent(scenario: Scenario) -> list[str]:
-    """Return the flows that the operator may edit."""
+    """Return the flows of which the service account is a co-owner."""
     return [flow.name for flow in scenario.world.flows() if is_lent(scenario.world, flow)]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its original", "its copy"])
 async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) -> None:
-    """The rollback has ended half an hour before; the sweep looks at what the job ever lent."""
+    """The daily check revokes a co-ownership that was granted after the rollback completed."""
     scenario = make_scenario(
         lambda scenario: scenario.build.secret_caller(scenario.build.http_flow("Orders"))
     )
@@ -39,7 +39,7 @@ async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) 
 
 
 async def test_job_that_was_made_late_is_cancelled() -> None:
-    """A dispatch was frozen before it stored the job, and woke after the rollback."""
+    """The daily check cancels a flow job that was stored after the rollback completed."""
     scenario = make_scenario(lambda scenario: scenario.build.keyword_flow("Orders"))
     await scenario.opt_in()
     await scenario.order()
@@ -62,7 +62,7 @@ async def test_job_that_was_made_late_is_cancelled() -> None:
 
 
 async def test_sweep_leaves_what_goes_on_alone() -> None:
-    """A job of a remediation under way is not cancelled, and no flow is asked for again."""
+    """The daily check does not change a job in progress, which completes."""
     scenario = make_scenario(
         lambda scenario: scenario.build.secret_caller(scenario.build.http_flow("Orders"))
     )
