@@ -40,7 +40,7 @@ async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment: Moment) -> None:
-    """A process that dies anywhere in copying or retiring is finished by the next one."""
+    """After a kill at any request, the next process shares the copy and makes no second one."""
     at, struck = 0, True
     while struck:
         at += 1

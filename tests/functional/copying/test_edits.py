@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -> None:
-    """The block says that the flow was edited; a retry copies it as it is then."""
+    """The job is blocked because the original was edited. A retry copies the new version."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)

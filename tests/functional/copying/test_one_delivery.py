@@ -78,9 +78,9 @@ LOAN = ["grant", "trigger_url", "revoke"]
 async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     *, is_heard: bool, calls: list[str]
 ) -> None:
-    """The app reads each URL once, by a share; if shares have no effect, by a grant.
+    """The app reads each URL once and revokes what it granted.
 
-    It revokes both.
+    It tries shares without effect once.
     """
     scenario = await approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard

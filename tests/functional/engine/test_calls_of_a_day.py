@@ -1,4 +1,4 @@
-"""A day whose calls of the flow service are used up: work stops, says until when, and goes on."""
+"""A daily limit of requests: jobs wait until a stated time, and then continue."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,13 +23,13 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60, calls_a_day=
 
 
 def most_in_a_day(meter: Meter) -> int:
-    """Return the most calls of the flow service in any 24 hours."""
+    """Return the most requests to the flow service in any 24 hours."""
     made = meter.scarce
     return max(sum(one - DAY < other <= one for other in made) for one in made)
 
 
 async def waiting(scenario: Scenario) -> dict[str, datetime | None]:
-    """Return the flows that wait for calls, and until when."""
+    """Return the flows that wait for requests, and the times of their next checks."""
     jobs = await scenario.jobs()
     return {
         name: job.next_check_at for name, job in jobs.items() if job.reason_code == Reason.THROTTLED
@@ -86,7 +86,7 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
 
 
 async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
-    """Return a self-starting flow in this state, when others have used up the calls of the day."""
+    """Return a scenario with a flow in this state, after others have used up the daily limit."""
     scenario, limit = Scenario(), replace(LIMIT, calls=40, calls_a_day=100)
     put_on_budget(scenario, limit, Meter())
     trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
@@ -108,7 +108,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
 
 
 async def test_an_undo_does_not_wait_for_the_next_day() -> None:
-    """It takes its calls out of those that are kept for it."""
+    """A rollback uses the requests that are reserved for it."""
     scenario = await on_a_day_that_is_over(FlowJobState.MONITORING)
 
     await scenario.roll_back(run=HOUR / 6)
@@ -117,7 +117,7 @@ async def test_an_undo_does_not_wait_for_the_next_day() -> None:
 
 
 async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
-    """Nobody waits for a day while neither flow may be on."""
+    """A cutover uses reserved requests, so that both flows are not off for a day."""
     scenario = await on_a_day_that_is_over(FlowJobState.CUTTING_OVER)
 
     await scenario.run(HOUR / 12)

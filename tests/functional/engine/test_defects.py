@@ -1,4 +1,4 @@
-"""A defect of ours ends: the job has failed and says where, people are told, a retry goes on."""
+"""Internal errors: the job fails and names the place, people are notified, a retry continues."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ type Error = Callable[[], BaseException | None]
 
 
 class _Raising:
-    """Stands before a port: one of its methods raises what `error` makes, while it makes one."""
+    """Wraps a port; one method raises the result of `error`, unless that is None."""
 
     def __init__(
         self, port: object, method: str, error: Callable[[], BaseException | None]
@@ -50,7 +50,7 @@ class _Raising:
 
 
 def broken(scenario: Scenario, port: str, method: str, error: Error) -> _Raising:
-    """Let a call of the platform raise what no part of the product expects, from now on."""
+    """Let a method of a port raise an error that the app does not expect, from now on."""
     raising = _Raising(getattr(scenario.fakes.ports, port), method, error)
     scenario.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
     scenario.renew()
@@ -58,7 +58,7 @@ def broken(scenario: Scenario, port: str, method: str, error: Error) -> _Raising
 
 
 async def run(scenario: Scenario, time: timedelta) -> None:
-    """Order, and let time pass as a host does: a message whose delivery fails comes again."""
+    """Start the remediation, and let time pass; a message whose invocation fails comes again."""
     if not hasattr(scenario, "remediation"):
         await start(scenario)
     until = scenario.world.clock.now() + time
@@ -71,7 +71,7 @@ async def run(scenario: Scenario, time: timedelta) -> None:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A called flow and a self-starting one, in mode automatic; nothing is ordered yet."""
+    """A called flow and a self-starting one in mode automatic, before any remediation."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.build.keyword_flow("Keyword")
@@ -83,7 +83,7 @@ async def scenario() -> Scenario:
 
 
 async def test_a_defect_in_a_step_ends_as_failed_with_its_place(scenario: Scenario) -> None:
-    """After five deliveries; no dead letter, whatever time passes; the others go on."""
+    """The job fails after five invocations without a dead letter, and the other flow is retired."""
     raising = broken(scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=secret"))
 
     await run(scenario, timedelta(days=30))
@@ -104,7 +104,7 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(scenario: Scenar
 
 
 async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scenario) -> None:
-    """A retry starts it again, with as many tries, and it goes on where it was."""
+    """A retry ends the alert, and the job continues where it was."""
     mended: list[bool] = []
     broken(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
     await run(scenario, timedelta(days=1))
@@ -123,7 +123,7 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scena
 
 
 async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scenario) -> None:
-    """Jobs of environments have the same end, and the same way on."""
+    """An environment job fails after five invocations, too, and a retry continues it."""
     mended: list[bool] = []
     raising = broken(
         scenario,
@@ -149,7 +149,7 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scen
 
 
 async def test_a_defect_in_mid_swap_brings_the_original_back(scenario: Scenario) -> None:
-    """Neither is on: failing there is no end. The other flow's delivery may meet some of it."""
+    """A job whose flows are both off does not fail before the original is on again."""
     left = iter(range(2 * TRIES))
     flows = {flow.name: flow for flow in scenario.world.flows()}
 
@@ -189,7 +189,7 @@ async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_
 
 
 async def test_deaths_with_a_saved_change_between_are_no_defect(scenario: Scenario) -> None:
-    """However many: the work goes on."""
+    """The job never fails if it stores a change between two deaths of its process."""
     for number in range(12):
         orders = next(flow for flow in scenario.world.flows() if flow.name == "Orders")
         scenario.build.app_setting_caller(orders, site=f"site-{number}", setting="URL")
@@ -203,7 +203,7 @@ async def test_deaths_with_a_saved_change_between_are_no_defect(scenario: Scenar
 
 
 async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(scenario: Scenario) -> None:
-    """Each page that was kept is a change, though the row of the job says nothing of it."""
+    """Each stored page counts as a change, although the job's row stays the same."""
     for number in range(8 * SIZE):
         scenario.build.http_flow(f"Flow {number}")
     calls = iter(range(1000))
@@ -217,7 +217,7 @@ async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(scenario: S
 
 
 async def start(scenario: Scenario) -> None:
-    """Order a remediation, and let nothing happen yet."""
+    """Start a remediation without letting time pass."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.APPLY,

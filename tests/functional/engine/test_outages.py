@@ -220,7 +220,7 @@ async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() 
 async def test_refused_tokens_are_tried_again_before_they_block(
     refusals: int, state: FlowJobState
 ) -> None:
-    """What keeps tokens gives a new one before long; if not, the code is the platform's."""
+    """The app tries a rejected token again, and is blocked with the platform's code in the end."""
     scenario, _ = await begun_scenario(called=1, self_starting=0)
     left = iter(range(refusals))
     real = scenario.fakes.ports.workflows

@@ -174,7 +174,7 @@ async def test_reminders_of_one_row_become_one() -> None:
 
 
 async def test_a_long_queue_gets_few_messages_more() -> None:
-    """What waits behind others at the broker is overdue, but its message is not lost."""
+    """The timer sends a job whose message is still in the queue at most seven more in two hours."""
     scenario = await quiet_scenario()
     await change(scenario, await scenario.job("Flow 0"))
     before = scenario.fakes.messages.sent

@@ -75,7 +75,7 @@ async def in_health(scenario: Scenario) -> dict[str, int]:
 
 
 async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Scenario) -> None:
-    """Prefixes by tag and region, the firewall, the remediation; until the firewall is opened."""
+    """One notification names prefixes, firewall and remediation. The alert ends with the fix."""
     publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     [notice] = await told(scenario)

@@ -1,4 +1,4 @@
-"""A remediation with the budget of calls that is the default: few calls a minute, work is kept."""
+"""Remediations with the default budget of five requests a minute keep the work already done."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 @dataclass(slots=True, kw_only=True)
 class FlowServiceBudget:
-    """Refuses what goes beyond five calls a minute, as the adapters do by default."""
+    """A budget that rejects more than five requests a minute, the default of the adapters."""
 
     now: Callable[[], datetime]
     calls_a_minute: int = 5
@@ -25,7 +25,7 @@ class FlowServiceBudget:
     _taken: list[datetime] = field(default_factory=list)
 
     def take(self) -> None:
-        """Take a call."""
+        """Take a request from the budget, or raise that it is used up."""
         since = self.now() - timedelta(minutes=1)
         self._taken = [at for at in self._taken if at > since]
         if len(self._taken) >= self.calls_a_minute:
@@ -35,7 +35,7 @@ class FlowServiceBudget:
         self._taken.append(self.now())
 
     def around(self, ports: Ports) -> Ports:
-        """Return the ports with the flow service under this budget."""
+        """Return the ports, with those of the flow service under this budget."""
         return replace(
             ports,
             flow_reports=Metered(ports.flow_reports, self),
@@ -45,15 +45,15 @@ class FlowServiceBudget:
 
 
 class Metered:
-    """Stands before a port whose calls count."""
+    """Wraps a port whose method calls count as requests."""
 
     def __init__(self, port: object, budget: FlowServiceBudget) -> None:
-        """Take every call of `port` from `budget`."""
+        """Take a request from `budget` for each call of `port`."""
         self._port = port
         self._budget = budget
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method that takes its calls first."""
+        """Return a method that first takes a request."""
 
         async def method(*arguments: Any, **named: Any) -> Any:
             self._budget.take()
@@ -74,7 +74,7 @@ def scenario() -> Scenario:
 async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_approval(
     scenario: Scenario,
 ) -> None:
-    """A solution was imported after the approval: the comparison ends, whatever the budget is."""
+    """Twelve edited flows await another approval, although reading them takes several minutes."""
     for number in range(12):
         scenario.build.http_flow(f"Flow {number}")
     scenario.build.link()
@@ -90,7 +90,7 @@ async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_appr
 
 
 async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) -> None:
-    """Reading two URLs as a borrowed co-owner takes more calls than a minute has: it still ends."""
+    """The flow is retired although reading two URLs takes more requests than a minute allows."""
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
     old_url = scenario.build.url_of(orders)
@@ -107,7 +107,7 @@ async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) ->
 
 
 async def test_many_callers_drain_with_five_calls_a_minute(scenario: Scenario) -> None:
-    """Runs of eight calling flows are looked at, a few in each minute."""
+    """The flow is retired although the runs of eight calling flows have to be read."""
     orders = scenario.build.http_flow("Orders")
     for number in range(8):
         scenario.build.flow_caller(orders, name=f"Caller {number}")
@@ -124,7 +124,7 @@ async def test_many_callers_drain_with_five_calls_a_minute(scenario: Scenario) -
 async def test_a_plan_of_many_flows_without_runs_is_made_with_five_calls_a_minute(
     scenario: Scenario,
 ) -> None:
-    """A flow whose runs were asked for is not asked again when the plan goes on."""
+    """The plan is completed because it reads the runs of each flow only once."""
     for number in range(12):
         scenario.build.http_flow(f"Flow {number}")
     scenario.build.link()

@@ -1,4 +1,4 @@
-"""What was approved is compared with what is there by versions of rows: little is read again."""
+"""After an approval, the app compares row versions and reads only what has changed."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ WHOLE, AGAIN = "FakeFlowPages.workflows", "FakeFlowPages.workflows_by_id"
 
 
 async def waiting(flows: int = FLOWS) -> Scenario:
-    """Return a scenario whose plan waits for its approval; calls are written down from now on."""
+    """Return a scenario whose plan awaits approval, and which records requests from now on."""
     scenario = Scenario()
     for number in range(flows):
         scenario.build.http_flow(f"Flow {number}")
@@ -27,14 +27,14 @@ async def waiting(flows: int = FLOWS) -> Scenario:
 
 
 def calls(scenario: Scenario) -> tuple[int, int]:
-    """Return how often a page of all definitions was read, and how often some flows were."""
+    """Return how often the app read a page of definitions, and how often some flows by id."""
     trace = scenario.driver.plan.trace
     assert trace is not None
     return trace.count(WHOLE), trace.count(AGAIN)
 
 
 async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
-    """However long the plan has waited, and whatever a sweep removes."""
+    """If nothing has changed after three days and a daily check, no definition is read again."""
     scenario = await waiting()
     scenario.world.clock.advance(timedelta(days=3))
     await run_daily_check(scenario.services, "day-3")
@@ -47,7 +47,7 @@ async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
 
 
 async def test_what_has_changed_is_read_at_once() -> None:
-    """An edit, a new caller and a flow that is gone; the others go on."""
+    """An edit, a new caller and a deleted flow take one read, and the other flows continue."""
     scenario = await waiting()
     flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
     edit(flows["Flow 0"])
@@ -65,7 +65,7 @@ async def test_what_has_changed_is_read_at_once() -> None:
 
 
 async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> None:
-    """Only what has changed since then is read, and what was there is no change any more."""
+    """The app compares a second approval with what it read after the first one."""
     scenario = await waiting()
     flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
     edit(flows["Flow 0"])
@@ -83,7 +83,7 @@ async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> No
 
 
 async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:
-    """Its row has not changed; the report says that it does not stay any more."""
+    """A flow that the platform has migrated is not copied, although its row has not changed."""
     scenario = await waiting()
     moved, *_ = scenario.build.environment.live_flows()
     moved.is_protected = True
@@ -95,7 +95,7 @@ async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:
 
 
 async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> None:
-    """Nobody will approve it."""
+    """The daily check deletes the pages of a cancelled plan after a day."""
     scenario = await waiting()
     table, job = scenario.services.tables.discovery_pages, await scenario.environment_job()
     kept = await table.all(job.id)
@@ -109,7 +109,7 @@ async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> 
 
 
 async def test_a_plan_that_waits_for_nobody_keeps_nothing() -> None:
-    """A dry run is never approved."""
+    """The app keeps no pages for a dry run, which is never approved."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()

@@ -1,4 +1,4 @@
-"""A discovery that is killed, throttled or given an old cursor goes on with the next page."""
+"""A discovery that is killed, throttled or has an expired cursor continues without losing flows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ PAGES = 5
 
 @dataclass(slots=True)
 class Watched:
-    """The pages of a tenant, with the cursors that were asked for, and a fault at one of them."""
+    """Pages of a tenant that record the requested cursors, and of which one request fails."""
 
     pages: Any
     #: Which call fails, counted from 1; 0: none.
@@ -45,7 +45,7 @@ class Watched:
     asked: list[str] = field(default_factory=list)
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
-        """Return a page of Dataverse's."""
+        """Return a page of Dataverse."""
         self._count(cursor)
         page: ResultPage[Workflow] = await self.pages.workflows(environment, cursor)
         return page
@@ -53,19 +53,19 @@ class Watched:
     async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return a page of Dataverse's, without definitions."""
+        """Return a page of Dataverse without definitions."""
         page: ResultPage[WorkflowSummary] = await self.pages.workflow_summaries(environment, cursor)
         return page
 
     async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return flows of Dataverse's."""
+        """Return flows of Dataverse."""
         flows: list[Workflow] = await self.pages.workflows_by_id(environment, workflow_ids)
         return flows
 
     async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of the flow service's."""
+        """Return a page of the flow service."""
         self._count(cursor)
         page: ResultPage[FlowListEntry] = await self.pages.flows(environment_id, cursor)
         return page
@@ -78,7 +78,7 @@ class Watched:
 
 @dataclass(slots=True)
 class Tenant:
-    """A tenant of several pages of flows, and discoveries of it, each by a new process."""
+    """A tenant with several pages of flows, for discoveries by several processes."""
 
     scenario: Scenario = field(default_factory=Scenario)
     pages: Watched = field(init=False)
@@ -95,7 +95,7 @@ class Tenant:
         return self.scenario.fakes
 
     def made(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
-        """Return the services of a new process; its calls are counted from 1 again."""
+        """Return the services of a new process, which count page requests from 1."""
         services = services_of(self.fakes.ports)
         self.pages = Watched(services.flow_pages, fails_at, failure or Killed())
         return replace(services, flow_pages=self.pages)
@@ -105,19 +105,19 @@ class Tenant:
         return await self.services.environments.get(self.scenario.build.environment.id)
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
-        """Discover, or go on."""
+        """Start or continue the discovery."""
         return await discover(
             services, await self.environment(), rows(services), reconcile=reconcile
         )
 
 
 def rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
-    """Return the rows of the job's discovery as the delivery with this lease has them."""
+    """Return the discovery's rows, as the invocation with this lease has them."""
     return FencedRows(services.tables.discovery_pages, JOB, number)
 
 
 async def forget(tenant: Tenant) -> None:
-    """Let the next discovery begin anew."""
+    """Delete the discovery's rows, so that the next one starts from the beginning."""
     await tenant.services.tables.discovery_pages.clear(JOB)
 
 
@@ -131,7 +131,7 @@ def tenant() -> Tenant:
 async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
     tenant: Tenant, page: int
 ) -> None:
-    """Killed while it asks for page N: the next process asks for N and what follows, once each."""
+    """After a kill at page N, the next process reads page N and all later ones, once each."""
     whole = await tenant.discover(tenant.services)
     await forget(tenant)
 
@@ -169,7 +169,7 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
 
 
 async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenant) -> None:
-    """Another delivery has made the plan meanwhile, and the next discovery begins with nothing."""
+    """The older discovery raises LeaseLost and leaves no rows."""
     environment = await tenant.environment()
 
     async def overtake() -> None:
@@ -184,7 +184,7 @@ async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenan
 
 
 async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
-    """Throttled at the third page: the next delivery asks for the third page."""
+    """After it is throttled at the third page, the next invocation starts with the third page."""
     with pytest.raises(ThrottledError):
         await tenant.discover(tenant.made(fails_at=3, failure=ThrottledError()))
     found = await tenant.discover(tenant.made())
@@ -194,7 +194,7 @@ async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
 
 
 async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant) -> None:
-    """Expired: the pages of that source are dropped, and read again from the first."""
+    """If a cursor has expired, the app reads all pages of that source again."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
     tenant.scenario.world.cursors_expired = True
@@ -209,7 +209,7 @@ async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant)
 
 
 async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: Tenant) -> None:
-    """Whatever is left of them is a beginning, from which the list goes on, or none."""
+    """After a kill while the app deletes pages, the next discovery still finds every flow."""
     whole = await tenant.discover(tenant.services)
     for at in range(1, 3 * PAGES):
         await forget(tenant)
@@ -228,7 +228,7 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
 
 
 async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenant) -> None:
-    """A right that was taken away is for a person; what was read is kept."""
+    """The error is raised, and the pages that were read before it are kept."""
     no = PlatformError("no", code="0x80040220", status=403)
     with pytest.raises(PlatformError):
         await tenant.discover(tenant.made(fails_at=3, failure=no))
@@ -238,7 +238,7 @@ async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenan
 
 
 async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
-    """What was read before somebody stopped it is not mixed with what is read now."""
+    """After more than half an hour, the app reads all pages again."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
     tenant.scenario.world.clock.advance(timedelta(minutes=31))
@@ -248,7 +248,7 @@ async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
 
 
 async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tenant) -> None:
-    """The job was cancelled: nobody comes back for its rows."""
+    """The daily check deletes pages that are older than a day, and keeps recent ones."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
     await run_daily_check(tenant.services, "day-1")
@@ -263,7 +263,7 @@ async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tena
 async def test_a_daily_check_in_the_middle_of_a_long_discovery_removes_nothing(
     tenant: Tenant,
 ) -> None:
-    """Its first pages are a day old and stay: the next invocation continues after the last."""
+    """The daily check keeps old pages of a discovery in progress, which then continues."""
     whole = await tenant.discover(tenant.services)
     await forget(tenant)
     with pytest.raises(Killed):
@@ -280,7 +280,7 @@ async def test_a_daily_check_in_the_middle_of_a_long_discovery_removes_nothing(
 
 
 async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant: Tenant) -> None:
-    """Each such flow is a call of the small budget: none is read twice."""
+    """The app reads each flow that Dataverse lacks once, with a request of the small budget."""
     world = tenant.scenario.world
     world.assumptions.my_flows_have_rows = False
     for number in range(3):
@@ -288,7 +288,7 @@ async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant
     read: list[str] = []
 
     class Reports:
-        """Counts flows that are read alone; dies at the second, once."""
+        """Records the flows that are read by name; the second request is throttled."""
 
         def __init__(self, reports: Any) -> None:
             self.reports = reports
@@ -313,7 +313,7 @@ async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant
 
 
 async def test_the_rows_are_gone_when_the_plan_is_made() -> None:
-    """Nothing of a discovery is kept once its plan is."""
+    """No discovery page is left when the plan exists."""
     scenario = Scenario()
     for number in range(FLOWS_IN_A_ROW + 1):
         scenario.build.http_flow(f"Flow {number}")

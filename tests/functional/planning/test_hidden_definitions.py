@@ -1,4 +1,4 @@
-"""Flows without a row whose definition is kept from the app: read as a co-owner of the moment."""
+"""Flows without a row whose definition the app may read only with temporary co-ownership."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 
 def hidden_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> tuple[Scenario, FakeFlow]:
-    """Return a tenant with one such flow, which stays on Microsoft's key."""
+    """Return a scenario with one such flow on Microsoft's key."""
     scenario = Scenario(mode=mode)
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
@@ -41,7 +41,7 @@ def hidden_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> tuple[Sce
 
 
 async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
-    """The operator is its co-owner while somebody reads, and no longer; also in the job's steps."""
+    """The app is a co-owner only while it reads the flow, and the flow is retired."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -59,7 +59,7 @@ async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> None:
-    """A dry run is one: the plan says what would tell."""
+    """Assessment and dry run grant nothing, and the plan says what would be needed."""
     scenario, _ = hidden_scenario()
     await scenario.opt_in()
 
@@ -73,7 +73,7 @@ async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> No
 
 
 async def test_the_kill_switch_stops_the_co_ownership_and_not_the_plan() -> None:
-    """Nothing is written; all else is planned."""
+    """The app grants no co-ownership, and plans the other flow."""
     scenario, _ = hidden_scenario()
     scenario.build.http_flow("Orders")
     scenario.build.migrate()
@@ -89,7 +89,7 @@ async def test_the_kill_switch_stops_the_co_ownership_and_not_the_plan() -> None
 
 
 async def test_an_operator_who_is_its_co_owner_needs_no_loan() -> None:
-    """It is read in a dry run too, and stays what it was."""
+    """A service account that is a co-owner reads the flow in a dry run, too, and stays co-owner."""
     scenario, flow = hidden_scenario()
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     await scenario.opt_in()
@@ -102,15 +102,15 @@ async def test_an_operator_who_is_its_co_owner_needs_no_loan() -> None:
 
 
 class NoOperator:
-    """The access of an app for which nobody has signed in."""
+    """A flow access port of an app without a service account."""
 
     async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Say so."""
+        """Raise that no service account is signed in."""
         raise JobBlocked("No operator is set up.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
 
 
 async def test_without_an_operator_it_is_unknown_and_told() -> None:
-    """The flow is in the plan, for a person."""
+    """The plan lists the flow as needing changes, and names the missing service account."""
     scenario, _ = hidden_scenario()
     scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoOperator()))
     await scenario.opt_in()
@@ -123,7 +123,7 @@ async def test_without_an_operator_it_is_unknown_and_told() -> None:
 
 
 async def test_rights_that_come_late_are_waited_for() -> None:
-    """The job looks again, and gives back what it has lent."""
+    """The app waits until the grant takes effect, reads the flow, and revokes the grant."""
     scenario, flow = hidden_scenario()
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, 0, definitions=3)
 
@@ -141,7 +141,7 @@ async def test_rights_that_come_late_are_waited_for() -> None:
 
 @pytest.mark.parametrize("call", ["grant", "revoke"])
 async def test_a_migration_is_waited_for(call: str) -> None:
-    """The platform refuses every write for now: that is no answer about this flow."""
+    """During a platform migration the job waits, and it reads the flow afterwards."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
 
@@ -162,7 +162,7 @@ async def test_a_migration_is_waited_for(call: str) -> None:
 
 @pytest.mark.parametrize("call", ["grant", "definition", "revoke"])
 async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
-    """The next delivery returns what the one before it has lent."""
+    """After a kill at any of these requests, the next invocation revokes the grant."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
     plan = kill_after(scenario, f"FakeFlowAccess.{call}")
@@ -175,7 +175,7 @@ async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
 
 
 async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
-    """Who cancels takes the row from the delivery that is co-owner at this moment."""
+    """After a cancel during a grant, the app revokes the grant."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
     disturb(
@@ -193,7 +193,7 @@ async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
 
 
 async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> None:
-    """Whoever rolls back in that moment returns it: each delivery leaves the row true."""
+    """While the service account is a co-owner, the job's row always shows the grant."""
     scenario, flow = hidden_scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -223,7 +223,7 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
 async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     *, is_approved: bool
 ) -> None:
-    """It waits for its approval, or for its flows, for days; nobody plans in that time."""
+    """The app revokes a late grant within hours, while the plan waits or flow jobs run."""
     scenario, flow = hidden_scenario(
         ApprovalPolicy.AUTOMATIC if is_approved else ApprovalPolicy.REQUIRED
     )
@@ -250,7 +250,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
 
 
 async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> None:
-    """The delivery wakes after everything that waits for it; the daily sweep looks once more."""
+    """The daily check revokes a co-ownership that was granted after the plan was completed."""
     scenario, flow = hidden_scenario()
     await scenario.opt_in()
     pause = PauseBefore(

@@ -1,4 +1,4 @@
-"""Events of a key: verified at once and a day later, and no flow is copied for a new version."""
+"""Key events: the app checks the key at once and a day later, and copies no flow."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ DAY = timedelta(hours=24)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A linked environment whose flow has moved, and the sound key of its policy."""
+    """A linked environment with a migrated flow, and a policy with a valid key."""
     scenario = Scenario()
     provide(scenario.services)
     scenario.driver.use_cases = TRIGGERS
@@ -35,7 +35,7 @@ async def scenario() -> Scenario:
 
 
 def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dict[str, Any]:
-    """Return an event of a vault, in the schema of Event Grid."""
+    """Return an event of a vault in the Event Grid schema."""
     return {
         "id": f"event-{kind}",
         "eventType": f"Microsoft.KeyVault.{kind}",
@@ -48,7 +48,7 @@ def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dic
 
 
 async def told(scenario: Scenario) -> list[tuple[str, str]]:
-    """Return what stands in health: each code and the check that it is about."""
+    """Return the alerts about keys, each with its reason code and the code of its finding."""
     await forget_settled(scenario.services)
     rows = {
         scenario.services.tables.key_alerts.name_of(row): row.finding.code
@@ -67,7 +67,7 @@ def change(scenario: Scenario, **changes: Any) -> None:
 async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_copied(
     scenario: Scenario,
 ) -> None:
-    """Both looks verify the key and sweep its environments; a moved flow stays as it is."""
+    """Both checks start a remediation of the environment, which changes no migrated flow."""
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
@@ -93,7 +93,7 @@ async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_cop
 async def test_a_key_that_nears_its_expiry_is_verified_and_not_looked_at_again(
     scenario: Scenario,
 ) -> None:
-    """Only a new version takes a day to arrive everywhere."""
+    """Only a new version needs a second check, because it takes a day to be used everywhere."""
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
 
     assert len(await scenario.services.tables.remediations.all()) == 1
@@ -101,7 +101,7 @@ async def test_a_key_that_nears_its_expiry_is_verified_and_not_looked_at_again(
 
 
 async def test_a_key_of_no_watched_policy_is_of_no_concern(scenario: Scenario) -> None:
-    """Vaults hold other keys too: nothing is started, nothing is parked."""
+    """An event of a key that no policy uses starts nothing and is no poison message."""
     await key_events.on_key_event(message_of(key_event(key="another")))
 
     assert await scenario.services.tables.remediations.all() == []
@@ -110,7 +110,7 @@ async def test_a_key_of_no_watched_policy_is_of_no_concern(scenario: Scenario) -
 
 
 async def test_a_finding_is_told_once_and_ends_when_it_is_gone(scenario: Scenario) -> None:
-    """However often it is seen; what gets worse is told again; an order looks at once."""
+    """The app sends one notification for a warning and one when it becomes a problem."""
     notices = scenario.fakes.notices
     now = scenario.world.clock.now()
     change(scenario, expires_at=now + timedelta(days=20))
@@ -136,7 +136,7 @@ async def test_a_finding_is_told_once_and_ends_when_it_is_gone(scenario: Scenari
 async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One night without an answer is no news; what was told before stands meanwhile."""
+    """After the second day without an answer there is a warning, and earlier alerts stay."""
     change(scenario, is_enabled=False)
     await run_daily_check(scenario.services, "day-1")
 
@@ -162,7 +162,7 @@ async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
 async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_unknown(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is not there locks environments; what may not be read may be well."""
+    """A deleted key is a problem, but a key that the app may not read is unknown."""
 
     async def refused(vault: KeyVault, name: str) -> list[KeyVersion]:
         raise PlatformError("Forbidden", status=403, code="Forbidden")
@@ -178,7 +178,7 @@ async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_u
 
 
 async def test_a_policy_that_is_nowhere_to_be_seen_is_told(scenario: Scenario) -> None:
-    """Its environments stop when its key does, and nobody would look."""
+    """There is an alert if the policy of an environment is missing."""
     scenario.world.policies.clear()
 
     await run_daily_check(scenario.services, "day-1")
@@ -187,7 +187,7 @@ async def test_a_policy_that_is_nowhere_to_be_seen_is_told(scenario: Scenario) -
 
 
 async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(scenario: Scenario) -> None:
-    """Before a policy is made; where one names the key, it is checked as the policy's."""
+    """The app checks a key that no policy uses yet, and creates no alert."""
     scenario.world.policies.clear()
     change(scenario, size=4096)
 
@@ -200,7 +200,7 @@ async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(scenario: Sc
 async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
     scenario: Scenario,
 ) -> None:
-    """Each is when it may have become unfit; a policy that is gone has environments on it."""
+    """Each of these events starts a check of the key."""
     link = scenario.build.environment.policy
     assert link
     written = policy_event("ResourceWriteSuccess", link.policy_id)
@@ -235,7 +235,7 @@ async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
 async def test_a_change_of_the_vault_or_of_roles_there_is_looked_at(
     scenario: Scenario, below: str
 ) -> None:
-    """Who takes the key from the policy's identity locks environments; another vault's is fine."""
+    """A change of another vault has no effect. This one shows that the policy lost its rights."""
     vault = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv{below}"
     link = scenario.build.environment.policy
     assert link
@@ -255,7 +255,7 @@ async def test_a_change_of_the_vault_or_of_roles_there_is_looked_at(
 
 
 def policy_event(kind: str, policy_id: str) -> dict[str, Any]:
-    """Return an event of Resource Manager about a policy."""
+    """Return an event of Azure Resource Manager about a resource."""
     return {
         "id": f"event-{kind}",
         "eventType": f"Microsoft.Resources.{kind}",

@@ -26,7 +26,7 @@ WHOLE = [str(n) if n else "" for n in range(0, FLOWS, PAGE)]
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a linked environment of which nine flows stay, two a page."""
+    """Return a linked environment with nine flows on Microsoft's key, two on a page."""
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.http_flow(f"Flow {number}")
@@ -37,28 +37,28 @@ def scenario() -> Scenario:
 
 @pytest.fixture
 def report(scenario: Scenario) -> WatchedReport:
-    """Return the report as the app reads it."""
+    """Return the report, wrapped to record its reads."""
     report = WatchedReport()
     report.put_before(scenario)
     return report
 
 
 async def names(scenario: Scenario) -> set[str]:
-    """Return the names of the flows in the report, from a new process."""
+    """Return the names of the flows in the report, read by a new process."""
     services = scenario.make(scenario.fakes.ports)
     async with key_report(services, scenario.build.environment.id) as found:
         return {flow.display_name for flow in found.flows}
 
 
 async def kept(scenario: Scenario) -> int:
-    """Return how many pages are kept."""
+    """Return the number of stored pages."""
     return len(await scenario.services.tables.discovery_pages.all())
 
 
 async def test_a_plan_is_made_by_one_call_a_minute(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """Two reports of five pages: ten minutes, ten calls."""
+    """A plan needs two reports of five pages, so ten requests in ten minutes."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=1, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)
@@ -79,7 +79,7 @@ async def test_a_plan_is_made_by_one_call_a_minute(
 async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
-    """And the discovery after it asks for no page of what stays."""
+    """The next read continues with the next page, and the discovery reads no page again."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     def rows() -> FencedRows[DiscoveryPage]:
@@ -98,7 +98,7 @@ async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
 async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """What stays was read to its end before; that is not read again."""
+    """If a cursor expires, the app reads that list again, but not the other one."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     async def expire() -> None:
@@ -118,7 +118,7 @@ async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
 async def test_while_the_migration_goes_on_a_look_ends_with_the_first_flow_that_is_left(
     report: WatchedReport,
 ) -> None:
-    """All that are left are named when they have been for too long."""
+    """A check during the migration reads one page. After too long, the job names all flows."""
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
@@ -143,7 +143,7 @@ async def test_while_the_migration_goes_on_a_look_ends_with_the_first_flow_that_
 async def test_readers_share_the_pages_of_a_report(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """Three are cut off at different pages, and the fourth reads the rest; then nothing is kept."""
+    """Three readers are throttled at different pages, and the fourth completes the report."""
     for pages in (1, 2, 4):
         report.throttled_after = pages
         with pytest.raises(ThrottledError):
@@ -158,7 +158,7 @@ async def test_readers_share_the_pages_of_a_report(
 async def test_who_is_overtaken_leaves_the_report_to_the_other(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """The slower one comes again later; the faster one has every page."""
+    """The overtaken reader raises an error, and the other reader has every page."""
     home, found = scenario.build.environment.id, set[str]()
 
     async def overtake(_: object) -> None:
@@ -176,7 +176,7 @@ async def test_who_is_overtaken_leaves_the_report_to_the_other(
 async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """A process that dies over that reads no page again."""
+    """If a reader fails after it has the whole report, the next one reads no page again."""
     home = scenario.build.environment.id
 
     with pytest.raises(ZeroDivisionError):
@@ -191,7 +191,7 @@ async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
 async def test_pages_of_long_ago_are_not_gone_on_with(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """They would be shown as one moment of the environment."""
+    """If the stored pages are too old, the app reads all pages again."""
     report.throttled_after = 2
     with pytest.raises(ThrottledError):
         await names(scenario)
@@ -206,7 +206,7 @@ async def test_pages_of_long_ago_are_not_gone_on_with(
 async def test_who_asks_for_names_waits_for_calls_between_pages(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
-    """Before the first page nobody waits: it is said at once that no call is left."""
+    """Reading names waits between pages, but raises an error if even the first is throttled."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
     report.throttled_after = pages
 
@@ -220,7 +220,7 @@ async def test_who_asks_for_names_waits_for_calls_between_pages(
 async def test_copies_are_proven_by_a_list_that_takes_several_deliveries(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """At two calls a minute: one copy's delivery reads on where another's stopped."""
+    """At two requests a minute, several invocations together read a list that verifies copies."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=2, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)

@@ -1,4 +1,4 @@
-"""A migration that does not end: the wait does, and says which flows it waited for."""
+"""A platform migration that does not end: the wait ends, and the job names the flows."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 async def scenario_that_stands_still() -> tuple[Scenario, FakeFlow]:
-    """Return a scenario whose order waits for one flow that could move and does not."""
+    """Return a scenario whose remediation waits for one flow that the platform does not migrate."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     stuck = scenario.build.polling_flow("Mail")
@@ -24,7 +24,7 @@ async def scenario_that_stands_still() -> tuple[Scenario, FakeFlow]:
 
 
 async def test_a_migration_is_waited_for_as_long_as_it_may_take() -> None:
-    """Four days are nothing unusual; when it ends, the plan is made."""
+    """The job waits for four days, and the plan is made when the migration ends."""
     scenario, _ = await scenario_that_stands_still()
     await scenario.run(4 * DAY - timedelta(hours=2))
     waiting = await scenario.environment_job()
@@ -38,7 +38,7 @@ async def test_a_migration_is_waited_for_as_long_as_it_may_take() -> None:
 
 
 async def test_a_migration_that_stands_still_blocks_with_the_flows_and_what_to_do() -> None:
-    """Nothing is written; a retry waits anew, and goes on by itself once they have moved."""
+    """The job is blocked, names the flow and writes nothing. A retry waits again."""
     scenario, stuck = await scenario_that_stands_still()
 
     await scenario.run(5 * DAY)
@@ -61,7 +61,7 @@ async def test_a_migration_that_stands_still_blocks_with_the_flows_and_what_to_d
 
 
 async def test_flows_that_are_excluded_are_not_waited_for() -> None:
-    """The others are copied meanwhile, once the platform takes writes again."""
+    """After the flow is excluded, a retry plans and copies the other one."""
     scenario, stuck = await scenario_that_stands_still()
     scenario.build.environment.is_migrating = False
     await scenario.run(5 * DAY)

@@ -1,4 +1,4 @@
-"""Quiet days do not fill the store: what later plans say again is removed, and nothing else."""
+"""The daily check deletes plans that later ones repeat, so that the store does not grow."""
 
 from collections import Counter
 from dataclasses import replace
@@ -33,11 +33,11 @@ DAY = timedelta(days=1)
 
 
 class KilledError(BaseException):
-    """The process dies."""
+    """Raised when the process dies."""
 
 
 async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
-    """Return a scenario with a retired original, and a flow that nobody changes for the app."""
+    """Return a scenario with a retired original and a flow that needs changes."""
     scenario = Scenario(
         mode=ApprovalPolicy.AUTOMATIC, settings=fake_settings(plans_kept=plans_kept)
     )
@@ -51,19 +51,19 @@ async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
 
 
 async def days(scenario: Scenario, number: int) -> None:
-    """Let so many days pass, each with its sweep."""
+    """Let this number of days pass, each with a daily check."""
     for _ in range(number):
         await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
         await scenario.run(DAY)
 
 
 def rows(scenario: Scenario) -> Counter[str]:
-    """Return how many rows each table has."""
+    """Return the number of rows in each table."""
     return Counter(table for table, _, _ in scenario.fakes.store.rows)
 
 
 async def planned_on(services: Services, cause: str) -> EnvironmentJob:
-    """Return the environment job of the remediation with this cause."""
+    """Return the environment job of the remediation with this idempotency key."""
     remediations = await services.tables.remediations.all("remediation")
     (found,) = [one for one in remediations if one.idempotency_key.startswith(cause)]
     (job,) = await services.tables.environment_jobs.all(found.id)
@@ -71,7 +71,7 @@ async def planned_on(services: Services, cause: str) -> EnvironmentJob:
 
 
 async def test_after_a_while_quiet_days_add_no_row() -> None:
-    """No table grows, however long nothing happens."""
+    """No table has more rows after 15 further days in which nothing happens."""
     scenario = await quiet()
     await days(scenario, 15)
     before = rows(scenario)
@@ -82,7 +82,7 @@ async def test_after_a_while_quiet_days_add_no_row() -> None:
 
 
 async def test_a_retired_original_has_no_line_in_later_plans() -> None:
-    """A finding says how many there are; one that is on again, or is named, has its line."""
+    """A finding counts retired originals. A plan for a named original lists it."""
     scenario = await quiet()
     await run_daily_check(scenario.services, "quiet")
     await scenario.run(DAY)
@@ -100,7 +100,7 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
 
 
 async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
-    """The report is read to its end, whatever calls the sweep has left for its own look."""
+    """The plan lists the original, and there is an alert about it."""
     scenario = await quiet()
     original = (await scenario.job("Orders")).original_id
     (flow,) = [one for one in scenario.world.flows() if one.workflow_id == original]
@@ -118,7 +118,7 @@ async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
 
 
 async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() -> None:
-    """After three days its rows go, and after the time of the setting all of it."""
+    """A summary stays for some days after the rows are deleted, and then it is deleted, too."""
     scenario = await quiet()
     await run_daily_check(scenario.services, "first")
     await scenario.run(DAY)
@@ -140,7 +140,7 @@ async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() 
 
 
 async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_it() -> None:
-    """Evidence and rollback need the plan that made flow jobs; an order stays in the list."""
+    """A plan with flow jobs is kept whole, and a plan that a person requested as a summary."""
     scenario = await quiet()
     done = scenario.remediation
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
@@ -156,7 +156,7 @@ async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_
 
 
 async def test_a_plan_that_is_current_or_undecided_stays() -> None:
-    """An environment that left its policy keeps its last plan; a plan may wait for approval."""
+    """The last plan of an environment is kept, also after its policy is removed."""
     scenario = await quiet()
     await days(scenario, 5)
     last = max(
@@ -171,9 +171,7 @@ async def test_a_plan_that_is_current_or_undecided_stays() -> None:
 
 
 async def superseded_scenario() -> Scenario:
-    """Return a scenario with superseded plans, of which the next look removes each in another
-    way.
-    """
+    """Return a scenario with old plans, of which the app deletes each in a different way."""
     scenario = await quiet(plans_kept=400 * DAY)
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
     await days(scenario, 6)
@@ -183,7 +181,7 @@ async def superseded_scenario() -> Scenario:
 
 
 async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
-    """At each write in turn; in the end the rows are those of a removal that was let end."""
+    """After a kill at any write, the next run deletes the same rows as one without a kill."""
     scenario = await superseded_scenario()
     store = scenario.fakes.store
     begun = dict(store.rows)
@@ -226,7 +224,7 @@ async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
 
 
 async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
-    """It takes two minutes of a sweep at most."""
+    """Each run takes limited time and deletes a part of the old plans."""
     scenario = await superseded_scenario()
     clock, delete = scenario.world.clock, MemoryStore.write
 
@@ -245,7 +243,7 @@ async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
 
 
 async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
-    """It is told of, and the others are removed."""
+    """The remediation of an unreadable row is kept, and the others are deleted."""
     scenario = await superseded_scenario()
     store = scenario.fakes.store
     jobs = await scenario.services.tables.environment_jobs.all()
@@ -265,7 +263,7 @@ async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
 
 
 async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> None:
-    """Before the rows of those plans go; what a newer look found stands."""
+    """The app indexes the ids of older plans once, and does not overwrite a newer id."""
     scenario = await quiet()
     services = scenario.services
     job = await scenario.environment_job()
@@ -293,12 +291,12 @@ async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> No
 
 @pytest.mark.parametrize("past", [0, 40])
 async def test_a_plan_asks_the_store_the_same_however_long_the_past_is(past: int) -> None:
-    """Plans of the past are no queries of the next one."""
+    """The number of store requests for a plan does not grow with the number of old plans."""
     assert await queries_of_a_plan(past) == await queries_of_a_plan(1)
 
 
 async def queries_of_a_plan(past: int) -> int:
-    """Return how often the store is asked by a plan after so many plans of the same environment."""
+    """Return the number of store requests of a plan after this number of old plans."""
     scenario = await quiet(plans_kept=400 * DAY)
     tables, job = scenario.services.tables, await scenario.environment_job()
     items = await tables.plan_items.all(job.id)
@@ -334,7 +332,7 @@ async def queries_of_a_plan(past: int) -> int:
 
 
 async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> None:
-    """A year of flows that come and go leaves no row behind; those that stay keep theirs."""
+    """The app deletes the indexed ids of deleted flows, and keeps those of the others."""
     scenario = await quiet(plans_kept=10 * DAY)
     tables, environment = scenario.services.tables, scenario.build.environment.id
     stays = next(f for f in scenario.build.environment.flows.values() if f.name == "Managed")
@@ -359,7 +357,7 @@ async def test_what_is_indexed_of_flows_goes_with_the_plans_that_name_them() -> 
 
 
 async def test_a_job_in_progress_keeps_its_place_among_those_that_come() -> None:
-    """Others that write callers in the same resource wait for it."""
+    """The app keeps the expected caller update of a job in progress."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.flow("Orders", define.http_trigger(), {})
     scenario.build.link()

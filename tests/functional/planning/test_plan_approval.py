@@ -1,4 +1,4 @@
-"""Plans are approved as they were shown, in the version that is named, with its exceptions."""
+"""A plan is approved in the version that was shown, without the excluded flows."""
 
 from datetime import timedelta
 
@@ -19,13 +19,13 @@ HOUR = timedelta(hours=1)
 
 
 async def shown(services: Services, remediation_id: str) -> PlanView:
-    """Return the plan of the one environment."""
+    """Return the plan of the only environment."""
     (plan,) = await show_plan(services, remediation_id)
     return plan
 
 
 async def approve_version(scenario: Scenario, version: str, *except_flows: str) -> None:
-    """Approve one version, whether it is shown or not."""
+    """Approve this version of the plan, without these flows."""
     approval = ApprovalInput(
         versions=(version,), approved_by="tests", excluded_flow_ids=except_flows
     )
@@ -36,7 +36,7 @@ async def approve_version(scenario: Scenario, version: str, *except_flows: str) 
 
 
 async def test_a_version_that_is_not_the_plans_is_refused() -> None:
-    """The refusal names the version that the plan has, and nothing is approved."""
+    """The error names the plan's version, and nothing is approved."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -51,7 +51,7 @@ async def test_a_version_that_is_not_the_plans_is_refused() -> None:
 
 
 async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says_how() -> None:
-    """Approved, changed, approved again as it was: the edit is named, nothing begins."""
+    """If the plan has changed since, the error names the change, and nothing is written."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -69,7 +69,7 @@ async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says
 
 
 async def test_an_unchanged_plan_keeps_its_version() -> None:
-    """Looking at it again, however much later, shows the same one."""
+    """The version of a plan is the same three days later."""
     scenario = Scenario()
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     await planned(scenario)
@@ -81,7 +81,7 @@ async def test_an_unchanged_plan_keeps_its_version() -> None:
 
 
 async def test_one_environment_is_approved_at_a_time() -> None:
-    """The other one's plan waits on; its version is its own although its flow is of equal kind."""
+    """The plan of the other environment, with its own version, still awaits approval."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.http_flow("Orders")
@@ -106,7 +106,7 @@ async def test_one_environment_is_approved_at_a_time() -> None:
 
 
 async def test_two_remediations_that_are_approved_together_share_one_job() -> None:
-    """Both were planned before either had a job: the second takes up what the first has begun."""
+    """The second remediation uses the job of the first one, and both complete."""
     scenario = Scenario()
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     await planned(scenario)
@@ -133,7 +133,7 @@ async def test_two_remediations_that_are_approved_together_share_one_job() -> No
 
 
 async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
-    """Child excepted: parent and grandparent are left too, the flow beside them is done."""
+    """If the child is excluded, parent and grandparent are not copied, but another flow is."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.family("Billing")
     scenario.build.http_flow("Orders")
@@ -170,7 +170,7 @@ async def test_an_exception_that_excepts_nothing_is_rejected() -> None:
 async def choose(
     scenario: Scenario, *included: str, offered: tuple[str, ...] | None = None, version: str = ""
 ) -> None:
-    """Approve these flows of a plan, by workflow id, as the plan page does."""
+    """Approve only these flows of a plan, by workflow id, as the plan page does."""
     plan = await shown(scenario.services, scenario.remediation.id)
     approval = ApprovalInput(
         versions=(version or plan.version,),
@@ -182,7 +182,7 @@ async def choose(
 
 
 async def test_approval_of_chosen_flows_excludes_the_others_and_what_runs_them() -> None:
-    """The grandparent is chosen and its child is not, so it is not copied."""
+    """The grandparent is not copied, because its child is excluded."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.family("Billing")
     sales = scenario.build.http_flow("Orders")
@@ -199,7 +199,7 @@ async def test_approval_of_chosen_flows_excludes_the_others_and_what_runs_them()
 
 
 async def test_approval_of_offered_flows_includes_those_that_were_not_offered() -> None:
-    """As on a page of a long plan."""
+    """A page of a long plan offers some flows only; an approval includes all other flows."""
     scenario = Scenario()
     sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
     scenario.build.http_flow("Receipts")
@@ -212,7 +212,7 @@ async def test_approval_of_offered_flows_includes_those_that_were_not_offered() 
 
 
 async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_rejected() -> None:
-    """Also after the app has decided on the flows."""
+    """A repeated approval also succeeds after the app has started the flow jobs."""
     scenario = Scenario()
     sales, invoices = (scenario.build.http_flow(name) for name in ("Orders", "Invoices"))
     await planned(scenario)
@@ -231,7 +231,7 @@ async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_
 
 
 async def test_choice_of_an_unknown_flow_or_of_none_is_rejected() -> None:
-    """A parent without its child is none."""
+    """A choice that includes only a parent without its child includes no flow."""
     scenario = Scenario()
     parent = scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
     await planned(scenario)

@@ -1,4 +1,4 @@
-"""What changes between a plan's approval and its dispatch waits for another approval."""
+"""A flow that changes after the approval of its plan needs another approval."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ NOW = timedelta(0)
 
 
 async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only() -> None:
-    """The rest is dispatched; the edit is approved with the plan's next version, and goes on."""
+    """The other flow is copied. The edited flow and its parents are, after a second approval."""
     scenario = Scenario()
     child, _, _ = scenario.build.family("Billing")
     scenario.build.http_flow("Orders")
@@ -50,7 +50,7 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
 
 
 async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None:
-    """The flow that went on meanwhile has one history, and is planned once."""
+    """The job of the unchanged flow continues, and its history has one entry for planned."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     invoices = scenario.build.http_flow("Invoices")
@@ -69,7 +69,7 @@ async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None
 
 
 async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
-    """An app holds the URL since yesterday: its setting is a write that nobody has approved."""
+    """The app does not write a new caller before a second approval."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.system("shop", scenario.build.url_of(orders))
@@ -91,7 +91,7 @@ async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
 
 
 async def test_a_caller_that_is_gone_holds_nothing() -> None:
-    """Less than what was approved is done."""
+    """A flow with fewer callers than approved needs no second approval."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -106,7 +106,7 @@ async def test_a_caller_that_is_gone_holds_nothing() -> None:
 
 
 async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() -> None:
-    """It would be another flow than the one that is shown: the flow it calls waits for it."""
+    """The flow that it calls waits until the edited caller is approved again."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     url = scenario.build.url_of(orders)
@@ -132,7 +132,7 @@ async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() ->
 async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
     *, is_renamed: bool
 ) -> None:
-    """The plan said what is called how, and which flow is turned on and off."""
+    """The plan names the change, and the app creates no flow job."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -151,7 +151,7 @@ async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
 
 
 async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
-    """Nothing waits for it: the other flow comes to its end, and with it the remediation."""
+    """The plan says that the flow needs no change, and the other flow completes."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.http_flow("Invoices")
@@ -170,7 +170,7 @@ async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
 
 
 async def test_a_flow_that_is_new_is_not_added() -> None:
-    """It belongs to the next remediation; neither does it push an approved one over the limit."""
+    """The app copies only the approved flow, and the new flows do not count for the flow limit."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -187,7 +187,7 @@ async def test_a_flow_that_is_new_is_not_added() -> None:
 
 
 async def test_a_plan_of_which_all_has_changed_waits_as_a_whole() -> None:
-    """Nothing is under way: the job waits for approval again, for as long as a plan can."""
+    """The job awaits approval again, with a new expiry."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -205,7 +205,7 @@ async def test_a_plan_of_which_all_has_changed_waits_as_a_whole() -> None:
 
 
 async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
-    """The remediation ends with the jobs that went on."""
+    """The flow is not migrated, and the remediation completes with the other one."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.http_flow("Invoices")
@@ -223,7 +223,7 @@ async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
 
 
 async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
-    """What is under way is rolled back, what waits is not begun, and nothing can be approved."""
+    """The job in progress is rolled back, and the changed flow can no longer be approved."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.http_flow("Invoices")
@@ -247,7 +247,7 @@ async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
 
 
 async def _interrupted(at: int | None, moment: Moment) -> tuple[Scenario, Plan]:
-    """Approve, edit a child, let the app compare and dispatch under a plan that may strike."""
+    """Approve a plan, edit a child, and let the app continue with the faults of a plan."""
     scenario = Scenario()
     child = scenario.build.parent(
         "Child", trigger={"type": "Request", "kind": "Http", "inputs": {}}
@@ -268,7 +268,7 @@ async def _interrupted(at: int | None, moment: Moment) -> tuple[Scenario, Plan]:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_at_any_call_the_same_flows_are_held_and_dispatched(moment: Moment) -> None:
-    """Whatever call the process dies at between approval and dispatch, the end is the same."""
+    """After a kill at any request, the same flows await approval and the same flow has a job."""
     _, plan = await _interrupted(None, moment)
     for at in range(1, plan.calls + 1):
         scenario, _ = await _interrupted(at, moment)

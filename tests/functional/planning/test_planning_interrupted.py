@@ -1,4 +1,4 @@
-"""A discovery of a large tenant takes minutes: its lease is short, and renewed while it goes on."""
+"""The discovery of a large tenant has a short lease, which the app renews."""
 
 import asyncio
 from contextlib import suppress
@@ -14,7 +14,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
-    """Whichever call was the last: the row is not held for as long as a function may run."""
+    """After a kill at any request, the plan is completed within five minutes."""
     at, struck = 0, True
     while struck:
         at += 5
@@ -35,7 +35,7 @@ async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
 
 
 async def test_a_lease_is_renewed_while_a_step_reads() -> None:
-    """A second delivery that comes after the first lease's end finds the row held."""
+    """A second invocation after the end of the first lease does not get the row."""
     scenario = Scenario(settings=fake_settings(job_lease_duration=timedelta(milliseconds=30)))
     table = scenario.services.tables.environment_jobs
     job = EnvironmentJob(

@@ -1,4 +1,4 @@
-"""The poll for links: one link is one event, whatever dies in between."""
+"""The poll for policy links sends one event for one link, also if its process dies."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def poll(scenario: Scenario, plan: Plan | None = None) -> bool:
-    """Poll once; says whether it was killed before its end."""
+    """Poll once, and return whether the process was killed."""
     ports = scenario.fakes.ports
     services = services_of(ports.under(plan) if plan else ports, settings=scenario.settings)
     try:
@@ -28,14 +28,14 @@ async def poll(scenario: Scenario, plan: Plan | None = None) -> bool:
 
 
 def events(scenario: Scenario) -> list[dict[str, object]]:
-    """Return the events that were sent, with those that the broker would drop as duplicates."""
+    """Return the sent events, including duplicates, which the queue would drop."""
     waiting = scenario.fakes.messages.waiting(POLICY_EVENTS)
     return [dict(one.body) for one in waiting]
 
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) -> None:
-    """Killed at each call in turn, and polled again a minute later, it tells the same event."""
+    """After a kill at any request, a later poll sends the event with the same id."""
     at, struck = 0, True
     while struck:
         at += 1
@@ -55,7 +55,7 @@ async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) ->
 
 
 async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
-    """The same policy and status as before, at another time, is another event."""
+    """A link that is removed and applied again is a new event."""
     scenario = Scenario()
     link = scenario.build.link()
 
@@ -78,7 +78,7 @@ async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
 
 
 async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None:
-    """It starts no second remediation: the link is the same, and says since when."""
+    """The link time is the same in all events, so no second remediation is started."""
     scenario = Scenario()
     scenario.build.link()
     policy = scenario.build.environment.policy

@@ -1,4 +1,4 @@
-"""A full reconciliation: ordered by name, it compares every flow with the flow service's list."""
+"""The comparison of all flows with the list of the flow service, which a person requests."""
 
 import json
 
@@ -15,7 +15,7 @@ LACKING = "in the flow service, but not in Dataverse"
 
 
 async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
-    """Order an assessment and return what its environment job found."""
+    """Start an assessment and return the findings of its environment job."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
@@ -33,7 +33,7 @@ async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
 
 
 def _scenario() -> Scenario:
-    """Return a tenant with a movable flow that Dataverse does not have: no report names it."""
+    """Return a scenario with a flow that Dataverse lacks and that no report names."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.polling_flow("Mine").in_solution = False
@@ -43,7 +43,7 @@ def _scenario() -> Scenario:
 
 
 async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
-    """Without it the flow that one source lacks goes unnoticed: nothing reports it."""
+    """Only a comparison of all flows finds a flow that Dataverse lacks."""
     assert LACKING not in await _findings(_scenario(), reconcile=False)
     found = await _findings(_scenario(), reconcile=True)
 
@@ -51,7 +51,7 @@ async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
 
 
 async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
-    """The list's small budget is not spent by timers."""
+    """The daily check does not compare all flows, because the list needs much of the budget."""
     scenario = _scenario()
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
@@ -69,7 +69,7 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
 
 
 async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
-    """The answer says so; the same key without the wish is another order, and is refused."""
+    """The same key without the comparison is another request, and is rejected."""
     scenario = _scenario()
     provide(scenario.services)
     order = {"mode": "assess", "environment_ids": [scenario.build.environment.id]}

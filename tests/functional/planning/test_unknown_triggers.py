@@ -1,4 +1,4 @@
-"""A trigger that the app does not know: unknown everywhere, and swapped on a person's word only."""
+"""A flow whose trigger the app does not know is cut over only if a person names it."""
 
 from datetime import timedelta
 
@@ -18,12 +18,12 @@ RIDDLE = request_trigger("NobodyKnows")
 
 
 def riddle(scenario: Scenario) -> FakeFlow:
-    """Add such a flow, which runs one that stays: so it stays too."""
+    """Add a flow with an unknown trigger and a child on Microsoft's key."""
     return scenario.build.parent("Riddle", scenario.build.http_flow("Orders"), trigger=RIDDLE)
 
 
 async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
-    """The plan says what is not known and what to do; named, it is planned like a swap."""
+    """The plan says that the trigger is unknown. If a person names the flow, it is cut over."""
     scenario = Scenario()
     flow = riddle(scenario)
     await planned(scenario)
@@ -44,7 +44,7 @@ async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
 
 
 async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
-    """It may be turned on while its copy is made, and would be swapped then."""
+    """A flow that is off needs a person, too, because it may be turned on later."""
     scenario = Scenario()
     turn_off(scenario.world, riddle(scenario))
     await planned(scenario)
@@ -53,7 +53,7 @@ async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
 
 
 async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
-    """Somebody edits the flow between its approval and its copy, and has that taken over."""
+    """If an accepted edit makes the trigger unknown, the job is blocked."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     await planned(scenario)
@@ -71,7 +71,7 @@ async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
 
 
 async def test_an_assessment_does_not_know_whether_it_moves() -> None:
-    """Neither does it know of the flows that run it; nothing is said to move by itself."""
+    """The assessment does not know whether the flow and its parent stay on Microsoft's key."""
     tenant = Assessed()
     flow = tenant.build.flow("Riddle", RIDDLE)
     tenant.build.parent("Above", flow)

@@ -1,4 +1,4 @@
-"""Flows whose definition cannot be read: in the plan, of unknown category, for a person."""
+"""A flow whose definition cannot be read is in the plan, with an unknown category."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -12,7 +12,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
 class Abyss:
-    """A flow service whose answer about one flow nests deeper than anything reads."""
+    """A flow service that cannot read one flow, because its JSON nests too deeply."""
 
     def __init__(self, reports: FlowReports, flow_name: str) -> None:
         self._reports = reports
@@ -22,14 +22,14 @@ class Abyss:
         return getattr(self._reports, name)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Answer what cannot be read."""
+        """Raise that the JSON nests too deeply, or return the flow."""
         if flow_name == self._flow_name:
             raise InvalidInput("flow service: the JSON nests too deeply")
         return await self._reports.get_flow(environment_id, flow_name)
 
 
 async def test_one_that_nests_too_deep_stops_no_other() -> None:
-    """No other try gives another answer: the plan says so, and is made."""
+    """The plan names the flow and plans the others."""
     scenario = Scenario()
     abyss = scenario.build.http_flow("Abyss")
     abyss.in_solution = False

@@ -21,14 +21,14 @@ DARK = "Who calls it by its trigger URL"
 
 
 def watched() -> Scenario:
-    """Return a scenario whose calls are written down."""
+    """Return a scenario that records its requests."""
     scenario = Scenario()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(trace=[]))
     return scenario
 
 
 def looks(scenario: Scenario) -> int:
-    """Return how many flows were looked at, and begin to count anew."""
+    """Return the number of flows whose runs were read, and reset it."""
     trace = scenario.driver.plan.trace
     assert trace is not None
     count = trace.count(LOOK)
@@ -37,7 +37,7 @@ def looks(scenario: Scenario) -> int:
 
 
 def called(scenario: Scenario, count: int) -> None:
-    """Add flows, each with an app's setting that holds its URL, and let each be called."""
+    """Add flows with a calling app setting, and let each be called."""
     for number in range(count):
         scenario.build.app_setting_caller(
             scenario.build.http_flow(f"Flow {number}"), setting=f"F{number}"
@@ -46,12 +46,12 @@ def called(scenario: Scenario, count: int) -> None:
 
 
 def shown(plan: dict[str, PlanItem]) -> set[str]:
-    """Return the flows whose callers the plan shows."""
+    """Return the titles of the flows whose callers the plan shows."""
     return {title for title, item in plan.items() if item.callers}
 
 
 async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
-    """The callers cannot be seen; there is nothing to find."""
+    """If no caller holds a trigger URL, the app reads no runs."""
     scenario = watched()
     orders = scenario.build.http_flow("Orders")
     scenario.build.system("shop", scenario.build.url_of(orders))
@@ -65,7 +65,7 @@ async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
 
 
 async def test_looks_end_when_each_url_has_its_flow() -> None:
-    """One of many flows is called."""
+    """The app stops reading runs when each trigger URL has a flow."""
     scenario = watched()
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.world.traffic.beat(scenario.world)
@@ -82,7 +82,7 @@ async def test_looks_end_when_each_url_has_its_flow() -> None:
 
 
 async def test_a_plan_to_approve_looks_at_ten_flows_and_names_the_callers_of_the_others() -> None:
-    """Each of them is updated all the same, by the job that reads its flow's URL."""
+    """A plan reads the runs of ten flows. The other callers are updated, too."""
     scenario = watched()
     called(scenario, MANY)
 
@@ -100,7 +100,7 @@ async def test_a_plan_to_approve_looks_at_ten_flows_and_names_the_callers_of_the
 
 
 async def test_a_dry_run_looks_at_all_and_spares_the_plan_after_it_every_look() -> None:
-    """What it says is all that it is for."""
+    """A dry run reads the runs of all flows, and the next plan reads none."""
     scenario = watched()
     called(scenario, MANY)
     scenario.build.link()
@@ -118,7 +118,7 @@ async def test_a_dry_run_looks_at_all_and_spares_the_plan_after_it_every_look() 
 
 @pytest.mark.parametrize("is_new", [True, False])
 async def test_only_a_url_that_no_approval_has_seen_is_looked_up_after_it(is_new: bool) -> None:
-    """However many flows that takes: whom a new caller calls has to be approved."""
+    """After an approval, the app reads runs only for a trigger URL that the approval lacks."""
     scenario = watched()
     flows = [scenario.build.http_flow(f"Flow {number}") for number in range(MANY)]
     last = max(flows, key=lambda flow: flow.workflow_id)
