@@ -1,4 +1,4 @@
-"""A channel that fails, or that cannot be used, costs itself only; a run is bounded."""
+"""A channel that fails or cannot be used does not affect other channels."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ GOOD = {
 
 @dataclass
 class Receiver:
-    """A channel that accepts what it is sent, unless it raises."""
+    """A channel that accepts notifications, unless `raises` is set."""
 
     name: str = "webhook"
     #: What happens to what it is sent; None: it is accepted.
@@ -49,7 +49,7 @@ class Receiver:
     accepted: list[Notification] = field(default_factory=list)
 
     async def send(self, notification: Notification) -> None:
-        """Accept it or not."""
+        """Accept the notification, or raise the error."""
         self.tries += 1
         if self.raises and self.rejects in ("", notification.pending_action.reason_code):
             raise self.raises
@@ -57,7 +57,7 @@ class Receiver:
 
     @property
     def codes(self) -> set[str]:
-        """Return the codes of what it accepted."""
+        """Return the reason codes of the accepted notifications."""
         return {one.pending_action.reason_code for one in self.accepted}
 
 
@@ -72,12 +72,12 @@ class Hanging(Receiver):
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """A tenant in which nothing waits yet."""
+    """A tenant without any action required."""
     return Scenario()
 
 
 async def report(scenario: Scenario, *codes: str) -> None:
-    """Let rows need a person, each for a cause of its own."""
+    """Raise an alert for each of these codes."""
     for code in codes:
         notice = Alert(
             reason_code=code,
@@ -94,7 +94,7 @@ def with_channels(scenario: Scenario, *channels: NotificationChannel) -> Service
 
 
 async def run(scenario: Scenario, *channels: NotificationChannel, after: timedelta = MINUTE) -> int:
-    """Let the timer run once."""
+    """Run the timer once."""
     scenario.world.clock.advance(after)
     return await notify(with_channels(scenario, *channels))
 
@@ -103,7 +103,7 @@ async def run(scenario: Scenario, *channels: NotificationChannel, after: timedel
 
 
 def build(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]:
-    """Return the channels that these settings give, by name."""
+    """Return the channels that these settings configure, by name."""
     ground: Any = CoreServices(
         settings=fake_settings(**{**GOOD, **settings}),
         closing=AsyncExitStack(),
@@ -117,10 +117,10 @@ def build(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]
 
 
 class _Client:
-    """Makes no call."""
+    """An HTTP client that is not used."""
 
     def without_circuits(self) -> "_Client":
-        """Return itself."""
+        """Return this client."""
         return self
 
 
@@ -140,7 +140,7 @@ class _Client:
 async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     scenario: Scenario, name: str, setting: str, value: str
 ) -> None:
-    """Health, attention and doctor name the setting and what to do; the others are notified."""
+    """Health, status and doctor name the setting and the fix, and other channels are notified."""
     channels = build(scenario, **{setting: value})
     unusable = [one.name for one in channels.values() if isinstance(one, UnusableChannel)]
     other = Receiver(name="another")
@@ -188,7 +188,7 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
 async def test_a_channel_that_fails_in_any_way_costs_itself_only(
     scenario: Scenario, channel: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others get everything in the same run, and it is shown with its settings."""
+    """The other channels get everything in the same run, and health names the failed one."""
     monkeypatch.setattr(module, "_LONGEST_SEND", 0.05)
     channel.tries = 0
     other = Receiver(name="another")
@@ -207,7 +207,7 @@ async def test_a_channel_that_fails_in_any_way_costs_itself_only(
 async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rest goes out in later runs, once each."""
+    """The app sends the rest in later runs, each notification once."""
     now = 0.0
     monkeypatch.setattr(module, "_clock", lambda: now)
 
@@ -241,7 +241,7 @@ async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
 async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
     scenario: Scenario, error: BaseException
 ) -> None:
-    """Hours of failures leave no wait behind; meanwhile each run tries it a few times at most."""
+    """After hours of failures the next run sends everything; each failed run tries only a few."""
     channel = Receiver(raises=error)
     await report(scenario, *(f"code_{number}" for number in range(15)))
     for _ in range(120):
@@ -256,7 +256,7 @@ async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
 
 
 async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(scenario: Scenario) -> None:
-    """Whatever waits for it; but never for more than an hour."""
+    """The app obeys the requested pause, for an hour at most."""
     channel = Receiver(raises=ThrottledError("", retry_after=timedelta(days=400)))
     await report(scenario, "code_0", "code_1")
     await run(scenario, channel)
@@ -271,7 +271,7 @@ async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(scenario:
 
 
 async def test_one_notification_that_is_rejected_holds_up_no_other(scenario: Scenario) -> None:
-    """A channel that accepts others works: the rejected one has a back-off of its own."""
+    """The app sends the others, and tries the rejected one less often."""
     no = PlatformError("too long", code="Http413", status=413)
     channel = Receiver(raises=no, rejects="code_0")
     await report(scenario, *(f"code_{number}" for number in range(6)))
@@ -287,7 +287,7 @@ async def test_one_notification_that_is_rejected_holds_up_no_other(scenario: Sce
 
 
 async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> None:
-    """Each run sends a few; one of them says how many more there are, and where they stand."""
+    """A run sends a few notifications, and one of them counts the others."""
     channel, log = Receiver(), Receiver(name="log")
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -316,7 +316,7 @@ async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> 
 async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
     scenario: Scenario,
 ) -> None:
-    """None of them is taken for sent."""
+    """The causes in a rejected digest are sent in the next run."""
 
     class Choosy(Receiver):
         async def send(self, notification: Notification) -> None:

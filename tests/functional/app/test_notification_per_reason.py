@@ -1,4 +1,4 @@
-"""The catalogue: of every cause people are told what it is, what to do, and where to look."""
+"""For each cause, the notification says what it is, what to do, and where to look."""
 
 import json
 import logging
@@ -58,28 +58,28 @@ type Arrange = Callable[[Scenario], Awaitable[None]]
 
 @dataclass
 class Heard:
-    """A channel that keeps what it was told."""
+    """A channel that keeps its notifications."""
 
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
 
     async def send(self, notification: Notification) -> None:
-        """Keep it."""
+        """Keep the notification."""
         self.told.append(notification)
 
 
 class Out:
-    """A channel that takes nothing."""
+    """A channel that is out."""
 
     name = "out"
 
     async def send(self, _: Notification) -> None:
-        """Fail."""
+        """Raise that the service does not answer."""
         raise ServiceUnavailable(f"no answer of {SIGNED}")
 
 
 def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
-    """Let a flow need a person for this reason."""
+    """Return an arrangement in which a flow has this reason."""
 
     async def arrange(scenario: Scenario) -> None:
         await scenario.order()
@@ -95,7 +95,7 @@ def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
 
 
 def notice_with(code: str) -> Arrange:
-    """Let a row be told of by this code."""
+    """Return an arrangement with an alert of this code."""
 
     async def arrange(scenario: Scenario) -> None:
         row = ("table", "partition", "key")
@@ -108,7 +108,7 @@ def notice_with(code: str) -> Arrange:
 
 
 async def gap(scenario: Scenario) -> None:
-    """Let a firewall keep out what the copy calls."""
+    """Let a firewall deny the calls of the copy."""
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [
         Firewall(
@@ -126,7 +126,7 @@ async def gap(scenario: Scenario) -> None:
 
 
 async def environment(scenario: Scenario) -> None:
-    """Let the work in an environment be blocked."""
+    """Block the environment job."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.all()
     why, now = f"Why: {SIGNED}", scenario.services.now
@@ -142,18 +142,18 @@ async def environment(scenario: Scenario) -> None:
 
 
 async def needs_changes(scenario: Scenario) -> None:
-    """Let a plan have a flow that its maker has to change first."""
+    """Plan a flow that its maker has to change first."""
     scenario.build.admin_list_flow("List of flows")
     await scenario.order()
 
 
 async def plan(scenario: Scenario) -> None:
-    """Let a plan wait."""
+    """Let a plan await approval."""
     await scenario.order()
 
 
 async def lapsing(scenario: Scenario) -> None:
-    """Let it wait for long."""
+    """Let a plan await approval until its last day."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.all()
     assert job.approval_expires_at
@@ -163,7 +163,7 @@ async def lapsing(scenario: Scenario) -> None:
 
 
 async def finished(scenario: Scenario) -> None:
-    """Let the work end, with a flow that is left."""
+    """Complete a remediation that does not migrate one flow."""
     await scenario.opt_in(max_flows=1)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
@@ -176,7 +176,7 @@ async def finished(scenario: Scenario) -> None:
 
 
 async def messages(scenario: Scenario) -> None:
-    """Let one be parked."""
+    """Put a message into the poison queue."""
     counted = scenario.fakes.messages.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
@@ -187,7 +187,7 @@ async def messages(scenario: Scenario) -> None:
 
 
 async def channel(scenario: Scenario) -> None:
-    """Let another channel be out for long."""
+    """Let another channel be out for hours."""
     await scenario.order()
     services = replace(scenario.services, channels=(Out(),))
     for _ in range(3):
@@ -196,7 +196,7 @@ async def channel(scenario: Scenario) -> None:
 
 
 async def kill_switch(scenario: Scenario) -> None:
-    """Let it be on."""
+    """Turn the kill switch on."""
     flag = KillSwitch(
         name=KILL_SWITCH,
         is_on=True,
@@ -208,26 +208,26 @@ async def kill_switch(scenario: Scenario) -> None:
 
 
 async def digest(scenario: Scenario) -> None:
-    """Let more causes come at once than are sent one by one."""
+    """Raise more alerts than one run sends separately."""
     for number in range(MOST_IN_A_RUN + 5):
         await notice_with(f"code_{number}")(scenario)
 
 
 async def sweep(scenario: Scenario) -> None:
-    """Let none have ended since the app began."""
+    """Let no daily check be completed for more than a day."""
     await notify(replace(scenario.services, channels=(Heard("another"),)))
     scenario.world.clock.advance(timedelta(hours=27))
 
 
 async def wake_up(scenario: Scenario) -> None:
-    """Let the reminders be gone, and the row of a plan be overdue."""
+    """Delete the wake-ups, and let the row of a plan be overdue."""
     await plan(scenario)
     await scenario.services.tables.wake_ups.clear("wake_up")
     scenario.world.clock.advance(timedelta(days=8))
 
 
 def noticed() -> list[str]:
-    """Return every code of a row that people are told of by name, and those that rows carry."""
+    """Return every code for which the app raises an alert."""
     source = "".join(path.read_text() for path in sorted(SHARED.rglob("*.py")))
     named = re.findall(r"\btell\(\s*[\w.]*services, Reason\.([A-Z_]+)", source)
     return sorted({*(Reason[name] for name in named), *CARRIED})
@@ -290,7 +290,7 @@ async def tenant_with(*titles: str) -> Scenario:
 
 
 async def told(scenario: Scenario, website_host: str = "app.example") -> list[Notification]:
-    """Return what people are told by the next looks of an app with this host name."""
+    """Return the notifications of the next runs of an app with this host name."""
     settings = scenario.settings.model_copy(
         update={
             "website_host": website_host,
@@ -309,7 +309,7 @@ async def told(scenario: Scenario, website_host: str = "app.example") -> list[No
 
 
 def test_the_catalogue_has_every_cause() -> None:
-    """And of rows every code that people are told of."""
+    """The catalogue has each kind of action required and each code of an alert."""
     assert {cause for cause, _ in CATALOGUE} == set(PendingActionKind)
     assert len(noticed()) > 10
 
@@ -371,7 +371,7 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
 async def test_every_command_that_is_told_can_be_typed_as_it_stands(
     scenario: Scenario, cause: PendingActionKind, code: str
 ) -> None:
-    """Where it asks, the answer is yes. It needs nothing that is not in it."""
+    """Each next command succeeds as it is written, with yes as the answer to its question."""
     await CATALOGUE[cause, code](scenario)
     heard = await told(scenario)
     (one,) = [
@@ -394,14 +394,14 @@ async def test_every_command_that_is_told_can_be_typed_as_it_stands(
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, str]:
-    """Return the fields that stand at the end of a log line."""
+    """Return the fields at the end of a log line."""
     _, mark, fields = record.getMessage().partition(" | {")
     found: dict[str, str] = json.loads("{" + fields) if mark else {}
     return found
 
 
 def is_a_command(line: str) -> bool:
-    """Say whether the command line has it, with as many names as it takes."""
+    """Return whether the command line has this command."""
     words, tree = shlex.split(line)[1:], command_tree()
     known = [tuple(words[:end]) for end in range(1, len(words) + 1) if tuple(words[:end]) in tree]
     return bool(known) and not is_group(tree[known[-1]])

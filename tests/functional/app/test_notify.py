@@ -1,4 +1,4 @@
-"""People are told once a cause, by every channel, and again where a channel did not take it."""
+"""Each channel gets a notification once for each cause, and again if it did not accept it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-
 
 @dataclass
 class Heard:
-    """A channel that keeps what it was told, unless it is out."""
+    """A channel that keeps its notifications, unless it is out."""
 
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Heard:
     tries: int = 0
 
     async def send(self, notification: Notification) -> None:
-        """Keep it."""
+        """Keep the notification."""
         self.tries += 1
         if not self.is_out:
             self.told.append(notification)
@@ -58,13 +58,13 @@ class Heard:
 
     @property
     def causes(self) -> list[PendingActionKind]:
-        """Return what it was told of."""
+        """Return the kinds of the notifications."""
         return [one.pending_action.kind for one in self.told]
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with three flows, opted in."""
+    """A tenant of one linked environment with three flows, where changes are permitted."""
     scenario = Scenario()
     for title in ("Orders", "Returns", "Stock"):
         scenario.build.http_flow(title)
@@ -74,19 +74,19 @@ async def scenario() -> Scenario:
 
 
 def with_channels(scenario: Scenario, *channels: Heard) -> Services:
-    """Return the services with channels, which know the app's address."""
+    """Return the services with these channels and the app's address."""
     settings = scenario.settings.model_copy(update={"website_host": "app.example"})
     return replace(scenario.services, channels=channels, settings=settings)
 
 
 async def look(scenario: Scenario, *channels: Heard, after: timedelta = timedelta(0)) -> int:
-    """Let time pass without the app, then look once."""
+    """Let time pass, then send what is due."""
     scenario.world.clock.advance(after)
     return await notify(with_channels(scenario, *channels))
 
 
 async def block(scenario: Scenario, *titles: str) -> None:
-    """Let a person be needed for flows, each for the same reason."""
+    """Block these flows for the same reason."""
     for title in titles:
         job = await scenario.job(title)
         blocked = stop_with_reason(
@@ -101,14 +101,14 @@ async def block(scenario: Scenario, *titles: str) -> None:
 
 
 async def under_way(scenario: Scenario) -> None:
-    """Let every flow come to its quiet period."""
+    """Let every flow come to its no-call period."""
     await scenario.order()
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await scenario.run(timedelta(hours=6))
 
 
 async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario) -> None:
-    """However often somebody looks; and nothing more is told once it is approved."""
+    """A plan has one notification, and one more on its last day if it is not approved."""
     heard = Heard()
     await scenario.order()
 
@@ -133,7 +133,7 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario
 
 
 async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scenario) -> None:
-    """The first waits a little for the others; none of them is told of twice."""
+    """The first blocked flow waits a few minutes for the others."""
     heard = Heard()
     await under_way(scenario)
     await block(scenario, "Orders")
@@ -151,7 +151,7 @@ async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scena
 
 
 async def test_what_still_waits_is_told_again_the_next_day(scenario: Scenario) -> None:
-    """With another id, and the same correlation."""
+    """The second notification has another id and the same correlation id."""
     heard = Heard()
     await under_way(scenario)
     await block(scenario, "Orders")
@@ -165,7 +165,7 @@ async def test_what_still_waits_is_told_again_the_next_day(scenario: Scenario) -
 
 
 async def test_what_has_grown_is_told_again_within_the_day(scenario: Scenario) -> None:
-    """Not at once: flows that block one by one would be a message each."""
+    """A later flow of the same cause is reported after some hours, in one notification."""
     heard = Heard()
     await under_way(scenario)
     await block(scenario, "Orders")
@@ -181,7 +181,7 @@ async def test_what_has_grown_is_told_again_within_the_day(scenario: Scenario) -
 
 
 async def test_a_channel_that_is_out_is_asked_once_a_look(scenario: Scenario) -> None:
-    """Each try may take twenty seconds; it is tried when it said, and all are told in the end."""
+    """While a channel asks for a pause, the app does not try it, and then sends everything."""
     busy = Heard(
         name="busy", is_out=True, says=ThrottledError("", retry_after=timedelta(minutes=9))
     )
@@ -205,7 +205,7 @@ async def test_a_channel_that_is_out_is_asked_once_a_look(scenario: Scenario) ->
 
 
 async def test_what_is_settled_and_comes_back_is_told_anew(scenario: Scenario) -> None:
-    """A cause that ended is forgotten."""
+    """If a cause ends and occurs again, a new notification is sent."""
     heard = Heard()
     await under_way(scenario)
     await block(scenario, "Orders")
@@ -225,7 +225,7 @@ async def test_what_is_settled_and_comes_back_is_told_anew(scenario: Scenario) -
 
 
 async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(scenario: Scenario) -> None:
-    """It is tried again until it takes it; health and the other channels say so meanwhile."""
+    """The app retries the channel, and health and the other channel report it."""
     heard, out = Heard(), Heard(name="out", is_out=True)
     await scenario.order()
 
@@ -251,7 +251,7 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(scenario: Sce
 
 
 async def test_an_answer_that_was_lost_repeats_the_same_id(scenario: Scenario) -> None:
-    """A receiver knows what it has had."""
+    """The same id lets the receiver recognise a repeated notification."""
     mute = Heard(is_mute=True)
     await scenario.order()
     await look(scenario, mute)
@@ -262,7 +262,7 @@ async def test_an_answer_that_was_lost_repeats_the_same_id(scenario: Scenario) -
 
 
 async def test_two_looks_at_once_tell_it_once(scenario: Scenario) -> None:
-    """The one whose claim loses sends nothing."""
+    """The invocation that loses the write of the row sends nothing."""
     heard = Heard()
     await scenario.order()
     services = with_channels(scenario, heard)
@@ -270,7 +270,7 @@ async def test_two_looks_at_once_tell_it_once(scenario: Scenario) -> None:
     replaced = table.replace
 
     async def replaced_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
-        """Let another look have its whole turn first."""
+        """Let another invocation send everything first."""
         table.replace = replaced  # type: ignore[method-assign]
         assert await notify(with_channels(scenario, heard)) == 1
         return await replaced(kept, item)  # type: ignore[arg-type]
@@ -283,7 +283,7 @@ async def test_two_looks_at_once_tell_it_once(scenario: Scenario) -> None:
 
 
 async def test_a_cause_that_another_look_finds_first_is_told_once(scenario: Scenario) -> None:
-    """It has come after this look read what waits: it has not ended."""
+    """A cause that another invocation reports meanwhile is not treated as ended."""
     heard, tables = Heard(), scenario.services.tables
     store, scans = tables.notification_deliveries.store, 0
     queried = store.query
@@ -313,7 +313,7 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(scenario: Scen
 
 
 async def test_who_was_out_when_the_work_ended_is_told_days_later(scenario: Scenario) -> None:
-    """A channel may be out over a weekend; and nobody is told of an end twice."""
+    """A channel that was out gets the notification about the completion once, days later."""
     heard, out = Heard(), Heard(name="out", is_out=True)
     await under_way(scenario)
     for _ in range(20):
@@ -332,7 +332,7 @@ async def test_who_was_out_when_the_work_ended_is_told_days_later(scenario: Scen
 
 
 async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
-    """Teams takes 28 KB: what is longer would be told nobody, and tried for ever."""
+    """The app shortens long texts, because Teams rejects more than 28 KB."""
     heard = Heard()
     await under_way(scenario)
     job = replace(await scenario.job("Orders"), display_name="x" * 5_000)
@@ -350,7 +350,7 @@ async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
 
 
 async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
-    """Once; a day later nobody is told of it any more."""
+    """One notification about the completion counts the flows that are not migrated."""
     heard = Heard()
     await scenario.opt_in(max_flows=2)
     await under_way(scenario)
@@ -372,7 +372,7 @@ async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
 
 
 async def test_without_a_channel_nothing_is_read(scenario: Scenario) -> None:
-    """The store is not asked for what nobody is told."""
+    """Without a channel, the app stores no deliveries."""
     assert scenario.mode is ApprovalPolicy.REQUIRED
     await scenario.order()
 
@@ -381,7 +381,7 @@ async def test_without_a_channel_nothing_is_read(scenario: Scenario) -> None:
 
 
 async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) -> None:
-    """A call soon after its callers moved was on its way; a day later, one was not found."""
+    """A call soon after the callers were updated is ignored, but one a day later is reported."""
     heard = Heard()
     await under_way(scenario)
     cut_over = (await scenario.job("Orders")).observation_started_at
@@ -420,7 +420,7 @@ async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) ->
 async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
     scenario: Scenario,
 ) -> None:
-    """The daily sweep uses the sign-in, which keeps it alive, and sees the day that it ends."""
+    """The daily check uses the sign-in, so that a lost one is noticed early."""
     heard = Heard()
     settings = scenario.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(scenario.services, settings=settings), "2026-01-01")
@@ -443,7 +443,7 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
 
 
 async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -> None:
-    """It works beside its copy until somebody decides."""
+    """A retired original that is on again works beside its copy until a person decides."""
     heard = Heard()
     await under_way(scenario)
     await scenario.run(timedelta(days=10))
@@ -480,7 +480,7 @@ async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -
 async def test_a_notice_is_told_with_what_it_is_about(
     scenario: Scenario, code: str, title: str, command: str
 ) -> None:
-    """Those of one code together, with the words of the first; the page shows all of them."""
+    """Alerts with the same code share one notification, with the message of the first."""
     heard = Heard()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
@@ -499,7 +499,7 @@ async def test_a_notice_is_told_with_what_it_is_about(
 
 @pytest.mark.parametrize("is_dead", [False, True])
 async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead: bool) -> None:
-    """Parked by the app, or dead for the broker."""
+    """Poison messages and dead letters are reported in the same way."""
     heard, bus = Heard(), scenario.fakes.messages
     counted = bus.count
 
@@ -519,7 +519,7 @@ async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead:
 
 @pytest.mark.parametrize("has_swept", [False, True])
 async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_swept: bool) -> None:
-    """Also where none has ever ended since the app began to run."""
+    """The notification also says if no daily check was ever completed."""
     heard = Heard()
     await look(scenario, heard)
     if has_swept:
@@ -537,7 +537,7 @@ async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_sw
 
 
 async def test_the_kill_switch_is_told(scenario: Scenario) -> None:
-    """Nothing goes on until somebody turns it off."""
+    """While the kill switch is on, no job continues."""
     heard = Heard()
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now

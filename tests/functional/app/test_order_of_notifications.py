@@ -1,4 +1,4 @@
-"""Each change of the situation is one message: blocked, retried, blocked again, completed."""
+"""Each change causes one notification: blocked, retried, blocked again, completed."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ FLOWS = ("Orders", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation of three flows that are in progress."""
+    """A remediation of three flows in progress."""
     scenario = Scenario()
     for title in FLOWS:
         scenario.build.http_flow(title)
@@ -32,7 +32,7 @@ async def scenario() -> Scenario:
 
 
 def received(channel: Heard) -> list[PendingActionKind]:
-    """Return what a channel got about the remediation."""
+    """Return the kinds of notifications that a channel got about the remediation."""
     return [cause for cause in channel.causes if cause in {BLOCKED, COMPLETED}]
 
 
@@ -55,7 +55,7 @@ async def retry(scenario: Scenario, *channels: Heard, days: int) -> None:
 
 
 async def test_completed_job_with_blocked_flows_is_one_message(scenario: Scenario) -> None:
-    """The message about the blocked flows says what to do; one about the end would repeat it."""
+    """The notification about blocked flows is enough, so there is none about the completion."""
     heard = Heard()
     await block_all(scenario, heard)
     for _ in range(3):
@@ -66,7 +66,7 @@ async def test_completed_job_with_blocked_flows_is_one_message(scenario: Scenari
 
 
 async def test_end_after_a_retry_is_one_message_however_late(scenario: Scenario) -> None:
-    """Not while flows are in progress; also more than a week after the environment job ended."""
+    """The notification about the completion is sent when the last flow is migrated."""
     heard = Heard()
     await block_all(scenario, heard)
     await retry(scenario, heard, days=6)
@@ -80,7 +80,7 @@ async def test_end_after_a_retry_is_one_message_however_late(scenario: Scenario)
 
 
 async def test_retry_that_blocks_again_is_a_message_again(scenario: Scenario) -> None:
-    """And the end is one message, when the second retry has succeeded."""
+    """Flows that are blocked again, and their completion, cause one notification each."""
     heard = Heard()
     await block_all(scenario, heard)
     await retry(scenario, heard, days=1)
@@ -91,7 +91,7 @@ async def test_retry_that_blocks_again_is_a_message_again(scenario: Scenario) ->
 
 
 async def test_retry_that_blocks_again_at_once_is_a_message_again(scenario: Scenario) -> None:
-    """The timer need not have seen the flows in progress; they are grouped as before."""
+    """Flows that are blocked again before the timer runs cause a new notification."""
     heard = Heard()
     await block_all(scenario, heard)
     scenario.world.clock.advance(timedelta(minutes=1))
@@ -109,7 +109,7 @@ async def test_retry_that_blocks_again_at_once_is_a_message_again(scenario: Scen
 
 
 async def test_channel_that_was_out_gets_the_situation_of_the_present(scenario: Scenario) -> None:
-    """It does not get what has passed meanwhile, and gets the end once."""
+    """The channel gets the current situation only, and the completion once."""
     heard, out = Heard(), Heard(name="out", is_out=True)
     await block_all(scenario, heard, out)
     await retry(scenario, heard, out, days=2)
@@ -130,7 +130,7 @@ async def test_channel_that_was_out_gets_the_situation_of_the_present(scenario: 
 
 
 async def test_channel_that_stays_out_is_given_up_after_a_week(scenario: Scenario) -> None:
-    """Its row does not stay for ever."""
+    """The app deletes the row of a completed remediation after a week of failures."""
     heard, out = Heard(), Heard(name="out", is_out=True)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
@@ -147,7 +147,7 @@ async def test_channel_that_stays_out_is_given_up_after_a_week(scenario: Scenari
 async def test_cancelled_flows_are_one_message_when_they_are_rolled_back(
     scenario: Scenario,
 ) -> None:
-    """Not while the rollback is in progress."""
+    """The notification is sent when all flows are rolled back."""
     heard = Heard()
     await scenario.driver.call(
         lambda services: change_remediation.cancel(services, scenario.remediation.id)
@@ -165,7 +165,7 @@ async def test_cancelled_flows_are_one_message_when_they_are_rolled_back(
 
 
 async def test_cancelled_plan_is_not_called_complete() -> None:
-    """A plan that nobody approved is cancelled."""
+    """The title says that the remediation was cancelled."""
     scenario, heard = Scenario(), Heard()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -183,7 +183,7 @@ async def test_cancelled_plan_is_not_called_complete() -> None:
 
 
 async def test_plan_without_work_is_one_message() -> None:
-    """The flows that need changes first are in their own message."""
+    """The notification about flows that need changes is the only one."""
     scenario, heard = Scenario(), Heard()
     scenario.build.admin_list_flow("List of flows")
     scenario.build.link()
@@ -197,7 +197,7 @@ async def test_plan_without_work_is_one_message() -> None:
 
 
 async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
-    """The alert about its row says the same."""
+    """The blocked flow is listed once, although there is also an alert about its row."""
     job = await scenario.job("Orders")
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "A bug.", "Report it.",

@@ -1,4 +1,4 @@
-"""A remediation whose originals are retired, and the deletes that are ordered after it."""
+"""A remediation with retired originals, and the deletions that are scheduled after it."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ BY = "admin@contoso.example"
 
 
 async def retired(scenario: Scenario) -> None:
-    """Link, opt in, and let the remediation run to its end."""
+    """Start and approve a remediation, and run it to its end."""
     await planned(scenario)
     await scenario.approve(run=25 * DAY)
 
@@ -26,7 +26,7 @@ async def retired(scenario: Scenario) -> None:
 async def retired_scenario(
     build: Callable[[Scenario], object] | None = None, *, scenario: Scenario | None = None
 ) -> Scenario:
-    """Return a scenario whose originals are retired: one of the title *Orders* unless said."""
+    """Return a scenario with retired originals: one named *Orders*, unless `build` adds others."""
     is_built = scenario is not None
     scenario = scenario or Scenario()
     if build:
@@ -40,7 +40,7 @@ async def retired_scenario(
 async def order(
     scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
-    """Order the delete of retired originals, of all if none is named."""
+    """Schedule the deletion of these retired originals, or of all."""
     approval = DeletionInput(
         delete_at=scenario.world.clock.now() + within, approved_by=by, flow_ids=flow_ids
     )
@@ -54,7 +54,7 @@ async def deletions(scenario: Scenario) -> dict[str, Deletion]:
 
 
 async def turns(scenario: Scenario, services: Services | None = None, *, rounds: int = 30) -> None:
-    """Let the timer come round every few minutes until nothing is due."""
+    """Run the timer every few minutes until no deletion is due."""
     for _ in range(rounds):
         await delete_originals(services or scenario.services)
         open_rows = [row for row in (await deletions(scenario)).values() if row.is_open]
@@ -68,14 +68,14 @@ async def turns(scenario: Scenario, services: Services | None = None, *, rounds:
 
 
 async def at_its_date(scenario: Scenario) -> None:
-    """Let the date come that `order` named, and the timer do its work."""
+    """Advance to the date that `order` uses by default, and run the timer."""
     await scenario.run(DAY + MINUTE)
     await turns(scenario)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """What runs of a flow are like."""
+    """Properties of the runs that `ran` adds to a flow."""
 
     name: str = "run"
     #: When the last one began, how long one is from the next, and how long each lasts.
@@ -88,7 +88,7 @@ ORDINARY = Runs()
 
 
 def ran(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -> None:
-    """Let a flow have run `count` times."""
+    """Add `count` runs to a flow."""
     now = scenario.world.clock.now()
     for number in range(count):
         started = now - runs.ago - number * runs.apart
@@ -103,18 +103,18 @@ def ran(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -
 
 
 def kept_runs(scenario: Scenario) -> list[str]:
-    """Return the ids of all runs in the archive, part by part."""
+    """Return the ids of all archived runs, part by part."""
     contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
 def deletes(scenario: Scenario) -> list[str]:
-    """Return the targets of every delete that reached the platform."""
+    """Return the ids of all flows that the platform has deleted."""
     return [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
 
 
 def original(scenario: Scenario, title: str) -> FakeFlow:
-    """Return an original by its title before it was retired."""
+    """Return an original by its title before its retirement."""
     flows = scenario.build.environment.flows.values()
     return next(flow for flow in flows if not flow.made_by_app and flow.name.startswith(title))

@@ -37,7 +37,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
-    """A day early it stands; on the day it goes, its job stays retired and says so."""
+    """The original is deleted on its date, and not a day earlier. Its job stays retired."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario, within=2 * DAY)
@@ -62,7 +62,7 @@ async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
 
 
 async def test_a_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
-    """It has no row that may be changed: the flow service's own delete is used."""
+    """The flow service deletes the flow, because its Dataverse row may not be changed."""
     scenario = await retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
     )
@@ -76,7 +76,7 @@ async def test_a_flow_outside_solutions_is_deleted_by_the_flow_service() -> None
 
 
 async def test_only_a_retired_original_can_be_ordered() -> None:
-    """While the job is quiet the order is refused; a flow without a job is not found."""
+    """Before its retirement, an original cannot be deleted. A flow without a job is not found."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -95,7 +95,7 @@ async def test_only_a_retired_original_can_be_ordered() -> None:
 
 
 async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() -> None:
-    """Seven days and a quiet period after the retirement, and never in the past."""
+    """The error names the first possible date, seven days after the retirement."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -122,7 +122,7 @@ async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() 
 
 
 async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
-    """One of two flows is excluded: neither is scheduled."""
+    """If one of two flows is excluded, neither deletion is scheduled."""
     scenario = await retired_scenario(lambda s: (s.build.http_flow("A"), s.build.http_flow("B")))
     excluded = original(scenario, "B").workflow_id
     await scenario.opt_in(excluded_flows=frozenset({excluded}))
@@ -135,7 +135,7 @@ async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
 
 
 async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
-    """The order is refused; one that stood is blocked on its date."""
+    """The request is rejected, and an earlier deletion is blocked on its date."""
     scenario = await retired_scenario()
     await order(scenario)
     settings = EnvironmentSettings(
@@ -153,7 +153,7 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
 
 
 async def test_what_is_deleted_cannot_be_ordered_again() -> None:
-    """By its name it is refused; of the rest nothing is left."""
+    """A named original is rejected as already deleted, and no other original is left."""
     scenario = await retired_scenario()
     await order(scenario)
     await at_its_date(scenario)
@@ -170,7 +170,7 @@ async def test_what_is_deleted_cannot_be_ordered_again() -> None:
 
 
 async def test_what_may_be_ordered_says_what_it_ends() -> None:
-    """Of each original that stands, dated or not: from when on, what it ends, where it is kept."""
+    """The list shows what each deletion ends, and where the definition is archived."""
     scenario = await retired_scenario()
 
     (candidate,) = (
@@ -189,7 +189,7 @@ async def test_what_may_be_ordered_says_what_it_ends() -> None:
 
 
 async def test_nothing_is_deleted_before_all_run_summaries_are_archived() -> None:
-    """More runs than one turn reads: the original stands until a later turn has the last."""
+    """If one timer run cannot archive all flow runs, a later one deletes the original."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     ran(scenario, orders, 1_500, Runs(apart=timedelta(minutes=20)))
@@ -207,7 +207,7 @@ async def test_nothing_is_deleted_before_all_run_summaries_are_archived() -> Non
 
 
 async def test_an_archive_made_earlier_is_continued() -> None:
-    """Runs since then are added in a part of their own; none is kept twice."""
+    """The app adds later flow runs in another part, and archives none twice."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     ran(scenario, orders, 3)
@@ -229,7 +229,7 @@ async def test_an_archive_made_earlier_is_continued() -> None:
 
 
 async def test_with_the_kill_switch_on_nothing_is_deleted_and_then_it_is() -> None:
-    """The delete waits and says why; turned off, it is made."""
+    """The deletion names the kill switch, and is made after the switch is off."""
     scenario = await retired_scenario()
     await order(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
@@ -245,7 +245,7 @@ async def test_with_the_kill_switch_on_nothing_is_deleted_and_then_it_is() -> No
 
 
 async def test_a_delete_waits_for_the_maintenance_window() -> None:
-    """Its date comes outside of it: nothing happens before it opens."""
+    """The app deletes nothing before the maintenance window opens."""
     scenario = await retired_scenario()
     opens = scenario.world.clock.now() + timedelta(hours=30)
     await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
@@ -261,7 +261,7 @@ async def test_a_delete_waits_for_the_maintenance_window() -> None:
 
 
 async def test_a_run_that_still_goes_is_not_ended() -> None:
-    """The delete waits until it is over, and archives it with its end."""
+    """The deletion waits until the flow run has ended, and archives its end."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     ran(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
@@ -279,7 +279,7 @@ async def test_a_run_that_still_goes_is_not_ended() -> None:
 
 
 async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None:
-    """Somebody unlinks it: no write is made there, and the row says why."""
+    """While no policy is applied, the app deletes nothing, and the deletion names the reason."""
     scenario = await retired_scenario()
     await order(scenario)
     scenario.build.unlink()
@@ -298,7 +298,7 @@ async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None
 
 
 async def test_a_cancelled_delete_is_never_made() -> None:
-    """The original is kept, by whom is noted, and it may be ordered anew."""
+    """The deletion names who cancelled it, and the original can be scheduled again."""
     scenario = await retired_scenario()
     await order(scenario)
 
@@ -315,7 +315,7 @@ async def test_a_cancelled_delete_is_never_made() -> None:
 
 
 async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
-    """Retired once more by a later remediation, the flow needs another approval."""
+    """If a later remediation retires the flow again, the old deletion is still cancelled."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario, within=300 * DAY)
@@ -334,7 +334,7 @@ async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
 
 
 async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_names_it() -> None:
-    """It is asked daily until the flow has left it, and then no more."""
+    """The app reads the list again a day later while it still names the original."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario)
@@ -355,7 +355,7 @@ async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_n
 
 
 async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:
-    """It is no retired original that came back, and no flow to be copied."""
+    """The daily check neither reports a deleted original nor plans it again."""
     scenario = await retired_scenario()
     await order(scenario)
     await at_its_date(scenario)

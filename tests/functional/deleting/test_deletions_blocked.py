@@ -1,4 +1,4 @@
-"""What keeps a retired original from being deleted, and what a person does about it."""
+"""What blocks the deletion of a retired original, and how a person continues it."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def blocked_at_its_date(scenario: Scenario, code: str) -> Deletion:
-    """Let the date come; the one delete has to be blocked with this code, and nothing deleted."""
+    """Advance to the date, require that the deletion is blocked with this code, and return it."""
     await at_its_date(scenario)
     (row,) = [one for one in (await deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
@@ -37,13 +37,13 @@ async def blocked_at_its_date(scenario: Scenario, code: str) -> Deletion:
 
 
 async def ordered_anew(scenario: Scenario) -> None:
-    """Order all deletes once more and let the date come."""
+    """Schedule all deletions again and advance to their date."""
     await order(scenario)
     await at_its_date(scenario)
 
 
 async def test_an_original_that_is_on_again_is_not_deleted() -> None:
-    """Somebody uses it: a person finds out who, turns it off and orders anew."""
+    """A person turns the original off and schedules its deletion again."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario)
@@ -57,7 +57,7 @@ async def test_an_original_that_is_on_again_is_not_deleted() -> None:
 
 
 async def test_an_edit_since_the_copy_is_accepted_by_a_new_order_and_archived() -> None:
-    """The first order did not know of it; the second does, and the edit is kept."""
+    """The edit blocks the first deletion. The second one archives the edited definition."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario)
@@ -80,7 +80,7 @@ def _edit(flow: FakeFlow) -> None:
 
 @pytest.mark.parametrize("what", ["off", "gone"])
 async def test_without_a_copy_that_works_nothing_is_deleted(what: str) -> None:
-    """Nothing would do the original's work."""
+    """The deletion is blocked if the copy is off or deleted."""
     scenario = await retired_scenario()
     job = await scenario.job("Orders")
     copy = scenario.world.workflow(job.environment_id, job.copy_id)
@@ -93,7 +93,7 @@ async def test_without_a_copy_that_works_nothing_is_deleted(what: str) -> None:
 
 
 async def test_a_flow_that_was_off_is_deleted_although_its_copy_is_off() -> None:
-    """Both are off: that is how the original was."""
+    """An original that was off before the remediation is deleted although its copy is off."""
     scenario = await retired_scenario(lambda s: s.build.off_flow("Idle"))
     await order(scenario)
 
@@ -103,7 +103,7 @@ async def test_a_flow_that_was_off_is_deleted_although_its_copy_is_off() -> None
 
 
 async def test_a_caller_that_holds_the_old_url_again_keeps_the_original() -> None:
-    """Somebody put the old value back: it is named, and changed by hand before the next order."""
+    """The message names the setting, and the deletion succeeds after a person has changed it."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
@@ -123,7 +123,7 @@ async def test_a_caller_that_holds_the_old_url_again_keeps_the_original() -> Non
 
 
 async def test_a_caller_that_came_since_is_found_before_the_delete() -> None:
-    """A new app holds the old URL: no remediation has seen it, the fresh search does."""
+    """The search before the deletion finds an app that no remediation has found."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario)
@@ -135,7 +135,7 @@ async def test_a_caller_that_came_since_is_found_before_the_delete() -> None:
 
 
 async def test_one_search_is_enough_for_all_that_go_on_one_day() -> None:
-    """Three originals, one look at every app and vault of the tenant."""
+    """Three deletions on one day share one search for callers."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     await order(scenario)
     plan = Plan(trace=[])
@@ -149,7 +149,7 @@ async def test_one_search_is_enough_for_all_that_go_on_one_day() -> None:
 
 
 async def test_an_original_of_a_managed_solution_is_left_to_where_it_is_made() -> None:
-    """It became part of one since it was copied."""
+    """The deletion is blocked if the original has become part of a managed solution."""
     scenario = await retired_scenario()
     await order(scenario)
     original(scenario, "Orders").is_managed = True
@@ -158,7 +158,7 @@ async def test_an_original_of_a_managed_solution_is_left_to_where_it_is_made() -
 
 
 async def test_an_original_that_was_excluded_since_the_order_is_not_touched() -> None:
-    """The later decision counts."""
+    """The deletion is blocked if the original was excluded after it was scheduled."""
     scenario = await retired_scenario()
     await order(scenario)
     await scenario.opt_in(excluded_flows=frozenset({original(scenario, "Orders").workflow_id}))
@@ -167,7 +167,7 @@ async def test_an_original_that_was_excluded_since_the_order_is_not_touched() ->
 
 
 async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delete() -> None:
-    """What was kept is read back and compared before the flow goes."""
+    """The deletion is blocked if the archive returns another definition."""
     scenario = await retired_scenario()
     await order(scenario)
     job = await scenario.job("Orders")
@@ -177,7 +177,7 @@ async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delet
 
 
 async def test_an_original_that_somebody_else_deleted_is_noted_as_gone() -> None:
-    """The app does not claim that it can be restored until a day that it does not know."""
+    """The app records the deletion by another person, without a date for a restore."""
     scenario = await retired_scenario()
     await order(scenario)
     original(scenario, "Orders").is_deleted = True
@@ -194,7 +194,7 @@ async def test_an_original_that_somebody_else_deleted_is_noted_as_gone() -> None
 
 
 async def test_a_family_is_deleted_from_the_top() -> None:
-    """A child's original stays until its parents' are gone, whatever the order of the rows."""
+    """Parents are deleted before their children, whatever the order of the rows."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
     await order(scenario)
@@ -207,7 +207,7 @@ async def test_a_family_is_deleted_from_the_top() -> None:
 
 
 async def test_a_child_alone_is_blocked_by_the_original_that_runs_it() -> None:
-    """The parent could not be brought back any more: its delete has to be ordered too."""
+    """The fix names the parent, whose original also has to be deleted."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     child = original(scenario, "Billing child")
     await order(scenario, child.workflow_id)
@@ -218,7 +218,7 @@ async def test_a_child_alone_is_blocked_by_the_original_that_runs_it() -> None:
 
 
 async def test_a_parent_that_no_longer_runs_it_is_in_nobodys_way() -> None:
-    """The parent's original was edited since: it reads as no caller."""
+    """A parent that was edited and no longer runs the child does not block its deletion."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     child, parent = original(scenario, "Billing child"), original(scenario, "Billing parent")
     parent.client_data = scenario.build.http_flow("Other").client_data
@@ -230,7 +230,7 @@ async def test_a_parent_that_no_longer_runs_it_is_in_nobodys_way() -> None:
 
 
 async def test_flows_that_call_one_another_are_deleted_together() -> None:
-    """Each original holds the other's URL: one goes first when nothing else is in its way."""
+    """Two originals that hold each other's trigger URLs are both deleted."""
     scenario = Scenario()
     first = scenario.build.http_flow("First")
     second = scenario.build.http_flow(
@@ -253,7 +253,7 @@ async def test_flows_that_call_one_another_are_deleted_together() -> None:
 
 
 async def test_one_list_tells_of_all_that_were_deleted() -> None:
-    """The list costs a call of the flow service's small budget: not one for each original."""
+    """One read of the list is enough for three deleted originals."""
 
     def build(scenario: Scenario) -> None:
         for title in ("Bills", "Invoices", "Orders"):

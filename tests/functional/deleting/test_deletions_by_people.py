@@ -1,4 +1,4 @@
-"""What people see and order of deletes, over HTTP and on the command line; and the timer."""
+"""Deletions over HTTP, on the command line, and by the timer."""
 
 import json
 from datetime import timedelta
@@ -22,17 +22,17 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
-    """An occurrence that is late."""
+    """A timer request that is late."""
 
     @property
     def past_due(self) -> bool:
-        """Say yes."""
+        """Return true."""
         return True
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation whose two originals are retired, the app's services provided."""
+    """A remediation with two retired originals, whose services the app uses."""
     scenario = await retired_scenario(
         lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills"))
     )
@@ -41,12 +41,12 @@ async def scenario() -> Scenario:
 
 
 def day(scenario: Scenario, days: int = 2) -> str:
-    """Return a day ahead, as a person writes it."""
+    """Return a date some days ahead, as a person writes it."""
     return f"{scenario.world.clock.now() + days * DAY:%Y-%m-%d}"
 
 
 async def come(scenario: Scenario, days: int = 2) -> None:
-    """Let days pass and the timer come round."""
+    """Let days pass and run the timer."""
     await scenario.run(days * DAY + MINUTE)
     for _ in range(3):
         provide(scenario.services)
@@ -56,12 +56,12 @@ async def come(scenario: Scenario, days: int = 2) -> None:
 
 
 async def shown(scenario: Scenario) -> Any:
-    """Return what the API says about the deletes."""
+    """Return the API's list of deletions."""
     return (await call(deletions_api.list_deletions, id=scenario.remediation.id)).document
 
 
 async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Scenario) -> None:
-    """The caller that App Service signed in is the approver, whatever the body says."""
+    """The signed-in person is the approver, whatever the body contains."""
     flow = original(scenario, "Orders")
     body = {"delete_at": day(scenario), "flow_ids": [flow.workflow_id], "approved_by": "somebody"}
     headers = signed_in("admin@contoso.example")
@@ -87,7 +87,7 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Sce
 
 
 async def test_a_time_with_its_zone_is_taken_as_it_is(scenario: Scenario) -> None:
-    """One without a zone is refused, and so is what is no date."""
+    """A time without a time zone, or a text that is no date, is rejected."""
     moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"delete_at": f"{moment.isoformat()}+02:00", "approved_by": "tests"}
 
@@ -107,7 +107,7 @@ async def test_a_time_with_its_zone_is_taken_as_it_is(scenario: Scenario) -> Non
 
 
 async def test_nobody_and_too_early_are_refused(scenario: Scenario) -> None:
-    """400 without a name, 409 with the first date that would do, 404 for a strange flow."""
+    """The status is 400 without a name, 409 for too early a date, and 404 for an unknown flow."""
     nobody = await call(
         deletions_api.schedule_deletions, {"delete_at": day(scenario)}, id=scenario.remediation.id
     )
@@ -127,7 +127,7 @@ async def test_nobody_and_too_early_are_refused(scenario: Scenario) -> None:
 
 
 async def test_a_delete_is_cancelled_over_http(scenario: Scenario) -> None:
-    """Of one flow or of all; the answer counts them."""
+    """A request cancels one deletion or all of them, and returns their number."""
     identity = scenario.remediation.id
     order = {"delete_at": day(scenario), "approved_by": "tests"}
     await call(deletions_api.schedule_deletions, order, id=identity)
@@ -144,7 +144,7 @@ async def test_a_delete_is_cancelled_over_http(scenario: Scenario) -> None:
 
 
 async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: CommandLine) -> None:
-    """What was not confirmed is not ordered; what was is exactly what was named."""
+    """The command lists the originals and asks. After a no, it schedules nothing."""
     order = ("deletion", "schedule", scenario.remediation.id, "--date", day(scenario))
 
     refused = await cli.run(*order, answer="n\n")
@@ -176,7 +176,7 @@ async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: Com
 async def test_an_impossible_date_is_rejected_before_the_question(
     scenario: Scenario, cli: CommandLine, date: str, said: str
 ) -> None:
-    """Nobody confirms what the app then rejects."""
+    """The command reports an impossible date before it asks for a confirmation."""
     order = ("deletion", "schedule", scenario.remediation.id, "--date", date)
 
     result = await cli.run(*order, answer="y\n")
@@ -188,7 +188,7 @@ async def test_an_impossible_date_is_rejected_before_the_question(
 
 
 async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: CommandLine) -> None:
-    """Originals that stand are listed with their date, and the warning is explained."""
+    """The commands cancel, list and reject deletions, and list the earliest possible dates."""
     identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date", day(scenario), "--yes", "--flow")
 
@@ -210,7 +210,7 @@ async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: Comman
 async def test_ordering_again_replaces_the_date_after_saying_so(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """As over the API: of one that is named, and of all that stand if none is."""
+    """A new schedule replaces the earlier date, for one named original and for all."""
     identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date")
     first = day(scenario)

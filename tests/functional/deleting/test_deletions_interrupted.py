@@ -1,4 +1,4 @@
-"""Deletes of originals that are killed, raced or undone: never too early, never twice."""
+"""Deletions that are killed, raced or rolled back are never made too early or twice."""
 
 from contextlib import suppress
 
@@ -67,7 +67,7 @@ def _has_definition(scenario: Scenario) -> bool:
 
 
 async def due_scenario() -> Scenario:
-    """Return a scenario with one delete that is due, of an original that has run often."""
+    """Return a scenario with one due deletion of an original that has many flow runs."""
     scenario = watched(await retired_scenario())
     ran(scenario, original(scenario, "Orders"), RUNS)
     await order(scenario)
@@ -76,7 +76,7 @@ async def due_scenario() -> Scenario:
 
 
 async def test_the_calls_of_a_delete_are_fewer_than_those_that_are_interrupted() -> None:
-    """The next test strikes at each of them."""
+    """A deletion makes fewer requests than the number at which the next test interrupts it."""
     scenario = await due_scenario()
     plan = Plan()
     services = scenario.make(scenario.fakes.ports.under(plan))
@@ -92,7 +92,7 @@ async def test_the_calls_of_a_delete_are_fewer_than_those_that_are_interrupted()
 async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
     moment: Moment, failure: type[BaseException]
 ) -> None:
-    """Whatever call the process dies or fails at: deleted once, after all was archived."""
+    """After a kill or failure at any request, the original is archived and deleted once."""
     struck = 0
     for number in range(1, CALLS, 1 if failure is Killed else 3):
         scenario = await due_scenario()
@@ -116,7 +116,7 @@ async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
 
 
 async def test_two_rounds_at_once_delete_once() -> None:
-    """The timer of another instance comes in the middle: it leaves the row alone."""
+    """A second timer does not touch a deletion that the first one is making."""
     scenario = await due_scenario()
 
     async def another() -> None:
@@ -131,7 +131,7 @@ async def test_two_rounds_at_once_delete_once() -> None:
 
 
 async def test_a_cancel_before_the_intent_holds() -> None:
-    """It comes while the original is being checked: the delete is not made."""
+    """A deletion that is cancelled during its checks is not made."""
     scenario = await due_scenario()
 
     async def keep() -> None:
@@ -146,7 +146,7 @@ async def test_a_cancel_before_the_intent_holds() -> None:
 
 
 async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
-    """The order cancels the delete; the original comes back."""
+    """A rollback that is requested during the checks cancels the deletion."""
     scenario = await due_scenario()
     orders = original(scenario, "Orders")
 
@@ -164,7 +164,7 @@ async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
 
 
 async def test_the_kill_switch_in_the_middle_of_the_checks_stops_the_delete() -> None:
-    """It is read again right before the delete."""
+    """The app reads the kill switch again right before it deletes the original."""
     scenario = await due_scenario()
 
     async def stop() -> None:
@@ -178,7 +178,7 @@ async def test_the_kill_switch_in_the_middle_of_the_checks_stops_the_delete() ->
 
 
 async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> None:
-    """The platform refuses to delete another version than was read; the next look sees it."""
+    """The platform deletes only the version that the app has read."""
     scenario = await due_scenario()
     orders = original(scenario, "Orders")
 
@@ -194,7 +194,7 @@ async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> No
 
 
 async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted_unseen() -> None:
-    """Its delete names no version: it is read again, and the next look blocks the row."""
+    """The app reads the flow again before it deletes it, because this request names no version."""
     scenario = await retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
     )
@@ -245,7 +245,7 @@ async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
 
 
 async def test_a_deleted_flow_outside_solutions_is_restored_by_a_rollback() -> None:
-    """The app takes it out of the recycle bin, and everything is as it was."""
+    """The app restores the flow from the recycle bin, and everything is as before."""
     scenario = Scenario()
     scenario.build.flow("Button", define.http_trigger(), in_solution=False)
     button = original(scenario, "Button")
@@ -269,7 +269,7 @@ async def test_a_deleted_flow_outside_solutions_is_restored_by_a_rollback() -> N
 
 
 async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
-    """The rollback names the last day; after the restore a retry ends it."""
+    """The fix names the last day for a restore. A retry succeeds after a person's restore."""
     scenario = await retired_scenario()
     orders = original(scenario, "Orders")
     await order(scenario)
@@ -292,7 +292,7 @@ async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
 
 
 async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> None:
-    """A rollback that comes too late changes nothing: the copy works on."""
+    """A rollback after the last day for a restore changes nothing."""
     scenario = await retired_scenario()
     await order(scenario)
     await at_its_date(scenario)
@@ -310,7 +310,7 @@ async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> N
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) -> None:
-    """Whatever call the process dies at while it restores: the original is back, and once."""
+    """After a kill at any request, the original is restored exactly once."""
     for number in range(1, 20):
         scenario = Scenario()
         scenario.build.flow("Button", define.http_trigger(), in_solution=False)
@@ -335,7 +335,7 @@ async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) ->
 
 
 async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
-    """Outside solutions a delete names no version: it would take the original that is back."""
+    """The rollback waits, because the deletion in flight could delete the restored original."""
     scenario = Scenario()
     scenario.build.flow("Button", define.http_trigger(), in_solution=False)
     button = original(scenario, "Button")
@@ -365,7 +365,7 @@ async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
 
 
 async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restored_it() -> None:
-    """The child is blocked by its parents, without a message in vain; their end wakes it."""
+    """The child's job is blocked without using messages, until its parents are restored."""
     scenario = await retired_scenario(lambda s: s.build.family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
     await order(scenario, *(original(scenario, title).workflow_id for title in titles))

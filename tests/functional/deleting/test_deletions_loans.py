@@ -1,4 +1,4 @@
-"""What a look before a delete lends the operator is returned, also where no look follows."""
+"""The app revokes a grant for the checks of a deletion, even if no other check follows."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def hidden_scenario() -> Scenario:
-    """Return a scenario with one delete that is due, of an original that the app is not shown."""
+    """Return a scenario with one due deletion of an original whose definition is hidden."""
     scenario = Scenario()
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
@@ -30,7 +30,7 @@ async def hidden_scenario() -> Scenario:
 
 
 async def test_a_loan_of_a_look_that_died_is_returned_though_the_original_is_kept() -> None:
-    """Its job is retired, so that no step of it comes; the timer finds it in some hours."""
+    """After a kill and a cancelled deletion, the timer revokes the grant within hours."""
     scenario = await hidden_scenario()
     orders = original(scenario, "Orders")
     plan = kill_after(scenario, "FakeFlowAccess.grant")

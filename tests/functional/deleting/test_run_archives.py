@@ -1,4 +1,4 @@
-"""Run summaries of originals: kept in parts, however often it is interrupted."""
+"""The app archives run summaries of originals in parts, however often it is interrupted."""
 
 import json
 from contextlib import suppress
@@ -25,7 +25,7 @@ RUNS = 450
 
 
 def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
-    """Let a flow have run every hour, and twice at the same moment each tenth time."""
+    """Add a run for each hour, and two with the same start for each tenth."""
     now = scenario.world.clock.now()
     for number in range(count):
         hours = number - number % 10 // 9
@@ -42,7 +42,7 @@ def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A planned and dispatched remediation of two flows, one of which has run often."""
+    """A remediation of two flows in progress, one of which has many runs."""
     scenario = Scenario()
     busy, _ = scenario.build.http_flow("Orders"), scenario.build.http_flow("Idle")
     scenario.build.link()
@@ -55,7 +55,7 @@ async def scenario() -> Scenario:
 
 
 async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
-    """Ask until all is archived."""
+    """Request the archive until it is complete."""
     for _ in range(100):
         found = await archive_runs(scenario.services, scenario.remediation.id)
         if found.is_completed:
@@ -64,14 +64,14 @@ async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
 
 
 def _kept_runs(scenario: Scenario) -> list[str]:
-    """Return the ids of all runs in the archive, part by part."""
+    """Return the ids of all archived runs, part by part."""
     contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
 async def test_every_run_is_kept_once_in_parts(scenario: Scenario) -> None:
-    """450 runs, some of them begun at the same moment: each page of 50 is a part."""
+    """The app archives 450 runs in nine parts of one page, each run once."""
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert archives["Orders"].state is RunArchiveState.COMPLETED
@@ -87,7 +87,7 @@ async def test_every_run_is_kept_once_in_parts(scenario: Scenario) -> None:
 async def test_an_archive_goes_on_after_a_kill(
     scenario: Scenario, number: int, moment: Moment
 ) -> None:
-    """Whatever call the process dies before or after, each run is kept, and once."""
+    """After a kill at any request, each run is archived exactly once."""
     plan = Plan(at=number, moment=moment)
     with suppress(Killed):
         await archive_runs(services_of(scenario.fakes.ports.under(plan)), scenario.remediation.id)
@@ -100,7 +100,7 @@ async def test_an_archive_goes_on_after_a_kill(
 
 
 async def test_a_part_that_stood_before_a_kill_counts_as_it_is(scenario: Scenario) -> None:
-    """The page that is read again is longer: what the part does not hold is in the next one."""
+    """After a kill, a longer page adds only the runs that the existing part lacks."""
     plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
     dying = services_of(replace(ports, archive=interrupting(ports.archive, plan)))
     with suppress(Killed):
@@ -115,7 +115,7 @@ async def test_a_part_that_stood_before_a_kill_counts_as_it_is(scenario: Scenari
 
 
 async def test_an_archive_ends_although_every_cursor_expires(scenario: Scenario) -> None:
-    """The list begins anew where the last part ended."""
+    """If every cursor expires, the app continues where the last part ended."""
     scenario.world.cursors_expired = True
 
     await _archive_all(scenario)
@@ -125,7 +125,7 @@ async def test_an_archive_ends_although_every_cursor_expires(scenario: Scenario)
 
 
 async def test_more_runs_than_a_page_may_have_begun_at_one_moment(scenario: Scenario) -> None:
-    """As when a system sends all that it had queued."""
+    """A system may send all its queued requests at the same moment."""
     busy = next(flow for flow in scenario.world.flows() if flow.name == "Idle")
     started = scenario.world.clock.now() - timedelta(hours=2)
     for number in range(3 * scenario.world.run_page):
@@ -145,7 +145,7 @@ async def test_more_runs_than_a_page_may_have_begun_at_one_moment(scenario: Scen
 async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cap ends an archive, and the row says so."""
+    """At the limit, the archive is marked as truncated and contains the newest runs."""
     monkeypatch.setattr(step, "MOST_RUNS", 210)
 
     archives = {one.display_name: one for one in await _archive_all(scenario)}
@@ -156,7 +156,7 @@ async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
 
 
 async def test_a_copy_waits_for_no_archive(scenario: Scenario) -> None:
-    """Nobody asked for one: the jobs end as they always do."""
+    """If nobody requests an archive, the app makes none, and the originals are retired."""
     await scenario.run(timedelta(days=60))
 
     assert {job.state for job in (await scenario.jobs()).values()} == {"retired"}
@@ -166,7 +166,7 @@ async def test_a_copy_waits_for_no_archive(scenario: Scenario) -> None:
 async def test_the_report_names_the_day_on_which_the_supports_window_closes(
     scenario: Scenario,
 ) -> None:
-    """Thirty days after the migration was seen to be over."""
+    """The support window closes thirty days after the end of the platform migration."""
     shown = await show_run_archives(scenario.services, scenario.remediation.id)
 
     (window,) = shown.support_windows
@@ -178,7 +178,7 @@ async def test_the_report_names_the_day_on_which_the_supports_window_closes(
 async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is archived stays; the answer tells when to ask again."""
+    """The answer says when to send the request again."""
 
     async def throttled(*_: object) -> None:
         raise ThrottledError("too many", retry_after=timedelta(seconds=42))
@@ -195,13 +195,13 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
 
 
 async def test_a_flow_of_another_remediation_is_refused(scenario: Scenario) -> None:
-    """A slip must not look like an empty history."""
+    """An unknown flow is an error, because an empty archive would look like no runs."""
     with pytest.raises(FlowNotFound):
         await archive_runs(scenario.services, scenario.remediation.id, ["nobody"])
 
 
 async def test_the_command_archives_all_and_shows_it(scenario: Scenario) -> None:
-    """`cmkflow run-archive create` asks until it is done; `runs list` shows it again."""
+    """The create command repeats its request until the archive is complete, and list shows it."""
     provide(scenario.services)
     async with served_app() as command_line:
         done = await command_line.run("run-archive", "create", scenario.remediation.id)

@@ -37,7 +37,7 @@ async def waiting(scenario: Scenario) -> dict[str, datetime | None]:
 
 
 async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
-    """Each job says when, and so do health and a notice; no 24 hours hold more calls."""
+    """Jobs, health and an alert name the time, and no 24 hours have too many requests."""
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     for number in range(20):

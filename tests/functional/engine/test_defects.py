@@ -173,10 +173,7 @@ async def test_a_defect_in_mid_swap_brings_the_original_back(scenario: Scenario)
 async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_a_row(
     scenario: Scenario, deaths: int, state: FlowJobState
 ) -> None:
-    """Before that it may be a deployment, a scale-in or a neighbour's crash.
-
-    The first of the deaths is none of them: that delivery has made the copy, and saved it.
-    """
+    """One death stores the copy. The job survives five more in a row, but not six."""
     left = iter(range(deaths))
     broken(
         scenario, "app_settings", "write", lambda: None if next(left, None) is None else Killed()

@@ -93,7 +93,7 @@ async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 12))
 async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
-    """Once its row is written the job goes on within minutes, though no message was sent."""
+    """Once the request is stored, the job continues within minutes without its message."""
     scenario = await quiet_scenario()
     driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
 

@@ -91,7 +91,7 @@ class Tenant:
 
     @property
     def fakes(self) -> Fakes:
-        """The fakes, whose rows outlive a process."""
+        """The fakes, which keep their rows between processes."""
         return self.scenario.fakes
 
     def made(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
@@ -146,7 +146,7 @@ async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
 
 
 async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) -> None:
-    """Before and after each call of any port, store included, a kill costs no flow and no row."""
+    """After a kill at any request, the next process finds the same flows."""
     whole = await tenant.discover(tenant.services, reconcile=True)
     rows = await tenant.services.tables.discovery_pages.all(JOB)
     calls = Plan()

@@ -1,4 +1,4 @@
-"""A report of more pages than a delivery has calls is read to its end, and no page of it twice."""
+"""A report with more pages than a minute has requests is read without reading a page twice."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What the tests of preparing an environment for its key share: a flow, and what to look at."""
+"""Helpers for tests of the mode prepare."""
 
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
@@ -17,7 +17,7 @@ async def listed(scenario: Scenario) -> set[str]:
 
 
 def asked(scenario: Scenario) -> list[str]:
-    """Return the flows of each call that moves flows into a solution."""
+    """Return the flow ids of each request that adds flows to a solution."""
     return [write.target for write in scenario.world.writes if write.what == "add to solution"]
 
 

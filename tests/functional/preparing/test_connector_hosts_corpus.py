@@ -1,4 +1,4 @@
-"""Older shapes of connector operations as real exports hold them, converted all at once."""
+"""Conversion of older connector shapes, as real exports contain them."""
 
 import json
 import os
@@ -42,13 +42,13 @@ def _text(file: Path) -> str:
 
 
 def steps(flow: FlowDefinition) -> list[Any]:
-    """Return every trigger and action of a flow."""
+    """Return the triggers and actions of a flow."""
     triggers = [as_mapping(trigger.raw) for trigger in flow.triggers]
     return [*triggers, *(step.raw for step in walk_actions(flow.definition))]
 
 
 def test_every_real_flow_can_be_converted_into_what_a_strict_platform_takes() -> None:
-    """Each keeps its operations, and converting again changes nothing."""
+    """A converted flow has the same operations, and converting it again changes nothing."""
     for text in flows():
         converted = with_reference_hosts(text)
 
@@ -62,7 +62,7 @@ def test_every_real_flow_can_be_converted_into_what_a_strict_platform_takes() ->
 
 
 def test_solution_exports_hold_the_older_shapes_so_none_is_converted_unasked() -> None:
-    """What docs/copies.md says of real files: what Dataverse exports, it once took."""
+    """Dataverse exports contain older shapes, as docs/copies.md says."""
     hosts: Counter[str] = Counter()
     for text in flows():
         flow = parse_client_data(text)
@@ -78,7 +78,7 @@ def test_solution_exports_hold_the_older_shapes_so_none_is_converted_unasked() -
 
 
 def test_no_real_flow_changes_but_in_hosts_and_authentication() -> None:
-    """Without those two members of inputs, both definitions are equal."""
+    """Without host and authentication, both definitions are equal."""
     for text in flows():
         before, after = parse_client_data(text), parse_client_data(with_reference_hosts(text))
         for step in (*steps(before), *steps(after)):

@@ -1,4 +1,4 @@
-"""What is done before a key is applied: whose turn it is, and adding flows to a solution."""
+"""Mode prepare: which flows it changes, and how it adds flows to a solution."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
-    """Power Apps (V1) goes into a solution; HTTP waits for the key; List flows waits for a name."""
+    """Only the Power Apps (V1) flow is planned. HTTP waits for the key, List flows for its name."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App")
     scenario.build.http_flow("Orders")
@@ -42,7 +42,7 @@ async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
 
 
 async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> None:
-    """Nothing else of it changes, and it is gone from the list of those that stay."""
+    """The app changes nothing else, and the flow leaves the Microsoft-key list."""
     scenario = Scenario()
     app = scenario.build.power_apps_v1_flow("App")
     before = take_snapshot(scenario.world)
@@ -60,7 +60,7 @@ async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> 
 
 
 async def test_forty_five_flows_take_three_calls() -> None:
-    """The platform takes twenty flows a call."""
+    """The app adds at most twenty flows in a request."""
     scenario = Scenario()
     flows = [scenario.build.power_apps_v1_flow(f"App {number}") for number in range(45)]
     await scenario.opt_in()
@@ -75,7 +75,7 @@ async def test_forty_five_flows_take_three_calls() -> None:
 
 
 async def test_a_linked_environment_is_not_prepared() -> None:
-    """Copying is the way there, and the instruction says so."""
+    """The job is blocked, and the fix is the mode apply."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App")
     scenario.build.link()
@@ -89,7 +89,7 @@ async def test_a_linked_environment_is_not_prepared() -> None:
 
 
 async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
-    """Mode assess means read only, whatever is asked for."""
+    """A read-only environment rejects the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.READ_ONLY)
     scenario.build.power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -102,7 +102,7 @@ async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
 
 
 async def test_a_key_that_is_applied_meanwhile_stops_what_has_not_begun() -> None:
-    """From then on the flow has to be copied."""
+    """The app adds no flow to a solution after a key is applied."""
     scenario = Scenario()
     scenario.build.power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -115,7 +115,7 @@ async def test_a_key_that_is_applied_meanwhile_stops_what_has_not_begun() -> Non
 
 
 async def test_parents_wait_for_the_flows_that_they_run() -> None:
-    """A parent stays only as long as its child does: nothing is done with it."""
+    """A parent leaves the Microsoft-key list together with its child, and needs no change."""
     scenario = Scenario()
     child = scenario.build.power_apps_v1_flow("Child")
     scenario.build.parent("Parent", child)
@@ -130,7 +130,7 @@ async def test_parents_wait_for_the_flows_that_they_run() -> None:
 
 
 async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None:
-    """As for copies."""
+    """Managed and excluded flows are not changed, and the flow limit holds, as for copies."""
     scenario = Scenario()
     managed = scenario.build.admin_list_flow("Managed")
     managed.is_managed = True

@@ -1,4 +1,4 @@
-"""Definitions of named flows that are converted before a key is applied."""
+"""Conversion of the definitions of named flows before a key is applied."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
-    """The flow goes into a solution first: Dataverse is the supported way to write it."""
+    """The app first adds the flow to a solution, because Dataverse supports writing it there."""
     scenario = Scenario()
     app = input_flow(scenario)
     scenario.build.power_apps_v1_flow("Other")
@@ -44,7 +44,7 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
 
 
 async def test_an_action_is_converted_where_its_flow_is_named() -> None:
-    """A flow in a solution needs no other write than the one of its definition."""
+    """The only write for a flow in a solution is the one of its definition."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     await scenario.opt_in()
@@ -61,7 +61,7 @@ async def test_an_action_is_converted_where_its_flow_is_named() -> None:
 
 
 async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() -> None:
-    """The plan says which expression stands in the way; nothing is written."""
+    """The plan names the expression that prevents the conversion, and nothing is written."""
     scenario = Scenario()
     reads = {"type": "Compose", "inputs": "@body('List')?['value'][0]?['properties/creator']"}
     actions = {
@@ -86,7 +86,7 @@ async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() 
 
 
 async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
-    """The document asks for it before or after; the flow then moves."""
+    """A named flow is also converted after a key is applied, and then leaves the list."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     scenario.build.link()
@@ -105,7 +105,7 @@ async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
 
 
 async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
-    """In a solution it would still stay for its action: unnamed, it is left to be named."""
+    """The app makes both conversions if the flow is named, and otherwise none."""
     scenario = Scenario()
     app = scenario.build.flow(
         "Both",
@@ -127,7 +127,7 @@ async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
 
 
 async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
-    """As for a copy; a rollback writes the old definition in the shape that is taken."""
+    """A rollback writes the old definition in the shape that the platform accepts."""
     scenario = Scenario()
     older = define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
     older["inputs"]["authentication"] = "@parameters('$authentication')"

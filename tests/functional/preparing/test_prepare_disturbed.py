@@ -1,4 +1,4 @@
-"""Preparing for a key while people edit, the platform takes its time and the process dies."""
+"""Mode prepare while people edit flows, the platform is slow, and the process dies."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
-    """A retry converts the definition as it is then."""
+    """A retry converts the edited definition."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     await scenario.opt_in()
@@ -42,7 +42,7 @@ async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
 
 
 async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None:
-    """Somebody has put V1 back since."""
+    """If somebody reverts the conversion, another remediation converts the flow again."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     before = admin.client_data
@@ -61,7 +61,7 @@ async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None
 
 
 async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
-    """Accepted is not done: each flow is read back, and nobody asks twice meanwhile."""
+    """The jobs wait until both flows are in the solution, and send the request only once."""
     scenario = Scenario()
     flows = [scenario.build.power_apps_v1_flow(name) for name in ("A", "B")]
     await scenario.opt_in()
@@ -84,7 +84,7 @@ async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
 
 
 async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other() -> None:
-    """The platform refuses the batch for it; it is told, and the rest is asked for again."""
+    """The job of the deleted flow is blocked, and the app adds the other flows again."""
     scenario = Scenario()
     flows = {name: scenario.build.power_apps_v1_flow(name) for name in ("A", "B", "C")}
     await scenario.opt_in()
@@ -104,7 +104,7 @@ async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other(
 
 
 async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
-    """After an hour a person is told how to add it by hand; a retry asks again."""
+    """After an hour the job is blocked, and a retry sends the request again."""
     scenario = Scenario()
     app = scenario.build.power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -125,7 +125,7 @@ async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
 
 
 async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
-    """No batch is asked for twice, and every definition is written once."""
+    """Each batch is requested once, and each definition is written once."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     named = [input_flow(scenario, f"App {number}") for number in range(30)]
     await scenario.opt_in()
@@ -146,7 +146,7 @@ async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> Non
 async def test_a_process_may_die_at_any_call(
     failure: Callable[[], BaseException], moment: Moment, undo: bool
 ) -> None:
-    """Whichever call it dies at, the flow is converted once, or is as it was after an undo."""
+    """After a kill or failure at any request, each flow is converted or reverted exactly once."""
     whole = await _played(Plan(), undo=undo)
     assert whole.driver.plan.calls > 30
 
@@ -165,7 +165,7 @@ async def test_a_process_may_die_at_any_call(
 
 
 async def _played(plan: Plan, *, undo: bool) -> Scenario:
-    """Convert two flows under a plan that kills; with `undo` that is rolled back under it."""
+    """Convert two flows, or with `undo` roll them back, with the faults of a plan."""
     scenario = Scenario()
     flows = [input_flow(scenario, name) for name in ("A", "B")]
     await scenario.opt_in()

@@ -1,4 +1,4 @@
-"""An original whose save is refused, and which loses its connection references by that."""
+"""Originals that lose their connection references when the platform rejects a save."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -23,7 +23,7 @@ from tests.property.interrupted import PREPARED
 async def prepared_scenario(
     *, is_outside: bool, wipes: int, error: BaseException | None = None
 ) -> tuple[Scenario, FakeFlow, str]:
-    """Prepare one flow whose first saves are refused; `is_outside`: it is in no solution yet."""
+    """Prepare one flow whose first saves are rejected; with `is_outside` it is in no solution."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](scenario)
     if is_outside:
@@ -38,7 +38,7 @@ async def prepared_scenario(
 
 @pytest.mark.parametrize("is_outside", [False, True])
 async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool) -> None:
-    """The job is blocked, the flow is as it was; a retry converts it, a rollback undoes that."""
+    """The job is blocked, and the references are restored. A retry converts the flow."""
     scenario, flow, before = await prepared_scenario(is_outside=is_outside, wipes=1)
     (job,) = (await scenario.jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
@@ -58,7 +58,7 @@ async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool)
 
 @pytest.mark.parametrize("is_outside", [False, True])
 async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outside: bool) -> None:
-    """The archive has the references: what it kept first is never replaced."""
+    """The app restores the references from the archive, which keeps its first content."""
     scenario, flow, _ = await prepared_scenario(is_outside=is_outside, wipes=1, error=Killed())
 
     (job,) = (await scenario.jobs()).values()
@@ -68,7 +68,7 @@ async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outsid
 
 @pytest.mark.parametrize("is_outside", [False, True])
 async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_outside: bool) -> None:
-    """The job does not take the damaged definition for the original one."""
+    """The references are restored although the job has read the damaged definition."""
     scenario, flow, _ = await prepared_scenario(is_outside=is_outside, wipes=3)
     (job,) = (await scenario.jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
@@ -84,7 +84,7 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
 
 
 async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
-    """Nothing was converted yet, and the flow lost its references all the same."""
+    """A rollback restores the references although the flow was not converted yet."""
     scenario, flow, before = await prepared_scenario(is_outside=False, wipes=2)
     assert references_of(flow) == {}
 
@@ -99,7 +99,7 @@ async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
 async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     order: Callable[[Services, str], Awaitable[object]],
 ) -> None:
-    """Byte for byte: the refusal passes, and nothing was converted when the undo was ordered."""
+    """The definition is restored exactly after the platform accepts saves again."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](scenario)
     scenario.world.assumptions.refused_saves_wipe_references = True

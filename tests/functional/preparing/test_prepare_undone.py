@@ -1,4 +1,4 @@
-"""Preparations for a key that are rolled back or cancelled."""
+"""Prepared flows that are rolled back or cancelled."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -35,7 +35,7 @@ async def test_a_rollback_writes_the_definition_back() -> None:
 
 
 async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_back() -> None:
-    """Ordered a moment after the conversion, which reads do not show yet."""
+    """The app writes the old definition although reads do not show the conversion yet."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
@@ -55,7 +55,7 @@ async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_ba
 async def test_a_conversion_that_is_frozen_is_waited_for(
     undo: Callable[[Services, str], Awaitable[object]],
 ) -> None:
-    """It wakes after the order, and finds the definition that it had read."""
+    """The rollback reverts a conversion that is written after the rollback was requested."""
     scenario = Scenario()
     scenario.build.admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
@@ -85,7 +85,7 @@ class _BeforeUpdate(Pause):
 
 
 async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:
-    """There is nothing else to undo."""
+    """The history says that the flow stays in the solution."""
     scenario = Scenario()
     app = scenario.build.power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -99,7 +99,7 @@ async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:
 
 
 async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None:
-    """Writing the old definition back would undo the edit."""
+    """The job is blocked, because the old definition would overwrite the edit."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     await scenario.opt_in()
@@ -117,7 +117,7 @@ async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None
 
 
 async def test_cancelling_leaves_what_is_done_as_it_is() -> None:
-    """Cancelling is for what was not done."""
+    """The cancel does not revert a flow that is already prepared."""
     scenario = Scenario()
     admin = scenario.build.admin_list_flow("Admin")
     await scenario.opt_in()
