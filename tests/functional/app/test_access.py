@@ -1,4 +1,4 @@
-"""Who may call what: each route, each role, nobody, and whoever claims to be somebody."""
+"""Access to each route: for each role, without a sign-in, and with forged identities."""
 
 import base64
 import json
@@ -48,14 +48,14 @@ EACH_ROUTE = pytest.mark.parametrize(
 
 
 def at(settings: Settings) -> Scenario:
-    """Begin a scenario in which the app has these settings."""
+    """Return a scenario in which the app has these settings."""
     scenario = Scenario(settings=settings)
     provide(scenario.services)
     return scenario
 
 
 async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
-    """Call a route about an environment that there is, with a body that is none."""
+    """Call a route about an existing environment, with a body that is no JSON."""
     identity = "a6f2c1de" if "{id}" in route.path else None
     return await call(HANDLERS[route.name], b"no JSON", id=identity, headers=headers)
 
@@ -67,7 +67,7 @@ async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
     ids=lambda roles: "+".join(roles) or "none",
 )
 async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterable[Role]) -> None:
-    """Who lacks it is refused before anything is read; who has any may read."""
+    """The route rejects a person without its role. Any role may read."""
     at(fake_settings(**SIGNED_IN))
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
@@ -85,7 +85,7 @@ async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterabl
 async def test_only_the_sign_in_configuration_needs_no_sign_in(
     signs_in: str, client_id: str
 ) -> None:
-    """It has nothing but what the sign-in page shows; where sign-in is off, no client id."""
+    """The answer has only what the sign-in page shows, and no client id while sign-in is off."""
     [route] = [one for one in ENDPOINTS.values() if one.role is None]
     settings = fake_settings(
         **SIGNED_IN, WEBSITE_AUTH_ENABLED=signs_in, sign_in_client_id="the-registration"
@@ -105,7 +105,7 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
 
 @EACH_ROUTE
 async def test_no_route_answers_nobody(route: Endpoint) -> None:
-    """The platform signs in, and this call comes from somebody who is not."""
+    """A request of somebody who is not signed in is answered with 401."""
     at(fake_settings(**SIGNED_IN))
 
     reply = await ask(route, {})
@@ -117,7 +117,7 @@ async def test_no_route_answers_nobody(route: Endpoint) -> None:
 
 
 async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
-    """The page stays readable; what is sent again is what was sent."""
+    """The page shows 20 of 25 values, and the form sends all of them again."""
     at(fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flow_ids[]", f"flow-{number}") for number in range(25)])
@@ -138,7 +138,7 @@ async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
     ids=lambda one: one.path,
 )
 async def test_a_get_with_the_content_type_of_a_form_is_a_get(route: Endpoint) -> None:
-    """Some clients send a Content-Type with every request: a GET is answered as without it."""
+    """Some clients send a Content-Type with every request, so the app ignores it for a GET."""
     at(fake_settings(**SIGNED_IN))
     headers = signed_in(ANNA) | {"Accept": "application/json"}
 
@@ -152,7 +152,7 @@ async def test_a_get_with_the_content_type_of_a_form_is_a_get(route: Endpoint) -
 async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign_in(
     route: Endpoint,
 ) -> None:
-    """Nobody takes them away from a request there: whoever sends them wrote them."""
+    """Without App Service authentication, a sender can write these headers, so they are ignored."""
     at(fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
     forged = signed_in(ANNA) | {
         "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
@@ -169,7 +169,7 @@ async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign
 
 @EACH_ROUTE
 async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> None:
-    """Here it reads; and forged headers make it no more."""
+    """The key has the role reader of the setting, whatever the headers claim."""
     at(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
 
     reply = await ask(route, signed_in(ANNA))
@@ -178,7 +178,7 @@ async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> Non
 
 
 async def test_who_is_signed_in_needs_no_key() -> None:
-    """Where keys count too, a person acts by name, with roles of their own."""
+    """A signed-in person acts with their own name and roles, also where keys are allowed."""
     at(fake_settings(function_key_roles=(Role.READER,)))
     order = {"is_on": True, "justification": "a drill"}
 
@@ -192,7 +192,7 @@ async def test_who_is_signed_in_needs_no_key() -> None:
 
 @pytest.mark.parametrize("signs_in", ["True", ""])
 async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) -> None:
-    """In the header or the query, of which the header counts, as for the host."""
+    """A wrong key is rejected, in header and query. As in the host, the header has precedence."""
     at(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in))
     show = kill_switch_api.show_kill_switch
 
@@ -206,14 +206,14 @@ async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) 
 
 
 async def test_a_key_is_not_looked_at_where_none_counts() -> None:
-    """Nor sent anywhere."""
+    """If no key has a role, the app does not check the key."""
     at(fake_settings(**SIGNED_IN))
 
     assert (await call(kill_switch_api.show_kill_switch)).status == 401
 
 
 async def test_a_forged_name_is_not_written_down() -> None:
-    """Where a key counts, the name is what its holder says in the body, and is known as that."""
+    """With a function key, the recorded name is the one in the body."""
     at(fake_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"is_on": True, "changed_by": "duty", "justification": "odd runs"}
 
@@ -224,13 +224,13 @@ async def test_a_forged_name_is_not_written_down() -> None:
 
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE ", "yes"])
 def test_only_the_word_of_the_platform_lets_its_headers_count(said: str) -> None:
-    """What App Service writes is `True`; anything else is no statement of its."""
+    """App Service writes `True`. No other value turns authentication on."""
     assert not fake_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
     assert fake_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
 
 
 def principal(**changes: object) -> dict[str, str]:
-    """Return the header of a reader, with changes."""
+    """Return the header of a reader, with these changes."""
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "reader"}]
     document = {"auth_typ": "aad", "claims": claims, **changes}
     return {PRINCIPAL: base64.b64encode(json.dumps(document).encode()).decode()}
@@ -250,14 +250,14 @@ def principal(**changes: object) -> dict[str, str]:
     ids=["bytes", "text", "list", "another provider", "nobody", "no list", "no value"],
 )
 async def test_a_principal_that_cannot_be_told_is_nobody(header: dict[str, str]) -> None:
-    """Another provider's roles are no roles of the app either."""
+    """An invalid header, or one of another provider, is a request of nobody."""
     at(fake_settings(**SIGNED_IN))
 
     assert (await call(health_api.show_health, headers=header)).status == 401
 
 
 async def test_roles_of_others_are_none() -> None:
-    """A role that the app does not know gives no right, not even to read."""
+    """A role that the app does not know permits nothing, not even to read."""
     at(fake_settings(**SIGNED_IN))
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "Owner"}]
 
@@ -265,7 +265,7 @@ async def test_roles_of_others_are_none() -> None:
 
 
 async def test_a_machine_is_known_by_its_application() -> None:
-    """A managed identity has no name: the client id stands in what it orders."""
+    """A managed identity has no name, so the recorded name contains its client id."""
     at(fake_settings(**SIGNED_IN))
     claims = [
         {"typ": OBJECT_ID, "val": "id"},
@@ -317,7 +317,7 @@ async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], stat
 def test_a_role_that_there_is_not_keeps_the_app_from_starting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A slip in the setting must not open, or close, anything unseen."""
+    """A mistyped role in the setting must not grant or deny access unnoticed."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "reader, everybody")
 
     with pytest.raises(ValueError, match="function_key_roles"):
@@ -325,7 +325,7 @@ def test_a_role_that_there_is_not_keeps_the_app_from_starting(
 
 
 async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
-    """Let somebody order a remediation; return its id, and what approves it."""
+    """Start a remediation as this person, and return its id and the body of its approval."""
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in()
@@ -342,7 +342,7 @@ async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
 
 
 async def test_nobody_approves_their_own_order() -> None:
-    """Whatever roles they have; another approver can, by the same version."""
+    """The person who started the remediation may not approve it; another approver may."""
     scenario = at(fake_settings(**SIGNED_IN))
     identity, order = await ordered(scenario, ANNA)
 
@@ -361,7 +361,7 @@ async def test_nobody_approves_their_own_order() -> None:
 
 
 async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> None:
-    """An approval of its own, and the one that cannot be undone after 21 days."""
+    """The person who started a remediation may not schedule the deletion of its originals."""
     scenario = at(fake_settings(**SIGNED_IN))
     identity, _ = await ordered(scenario, ANNA)
 
@@ -376,7 +376,7 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
 
 
 async def test_a_setting_lets_one_administrator_do_both() -> None:
-    """Where there is one only."""
+    """With the setting for self-approval, one person may start and approve."""
     scenario = at(fake_settings(**SIGNED_IN, allow_self_approval=True))
     identity, order = await ordered(scenario, ANNA)
 
@@ -388,7 +388,7 @@ async def test_a_setting_lets_one_administrator_do_both() -> None:
 
 
 async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> None:
-    """Nobody ordered it."""
+    """No person started the remediation, so any approver may approve it."""
     scenario = at(fake_settings(**SIGNED_IN))
     identity, order = await ordered(scenario, ANNA)
     kept = await scenario.services.tables.remediations.get("remediation", identity)

@@ -1,4 +1,4 @@
-"""Assessments in the background over HTTP, and on the page of their remediation."""
+"""Background assessments over HTTP, and on the page of their remediation."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ ANNA = signed_in("anna@contoso.example")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant in which one flow stays."""
+    """Return a tenant with one flow on Microsoft's key."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     provide(scenario.services)
@@ -22,7 +22,7 @@ async def scenario() -> Scenario:
 
 
 async def test_an_order_is_accepted_and_says_where_to_look_and_when(scenario: Scenario) -> None:
-    """202 with a location and `Retry-After`; the second order gets the one that runs."""
+    """The answer is 202 with a location and `Retry-After`. A second request gets the same one."""
     there = scenario.build.environment.id
 
     first = await call(assessments_api.start_assessment, {}, id=there.upper(), headers=ANNA)
@@ -38,7 +38,7 @@ async def test_an_order_is_accepted_and_says_where_to_look_and_when(scenario: Sc
 async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_says(
     scenario: Scenario,
 ) -> None:
-    """All but the moments of both."""
+    """Its result is that of an immediate assessment, except the times."""
     there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     assert ordered["progress"] is None
@@ -65,7 +65,7 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
 async def test_what_cannot_be_assessed_is_refused(
     scenario: Scenario, body: dict[str, object], status: int
 ) -> None:
-    """Before anything is kept of it."""
+    """Such a request is rejected before anything is stored."""
     there = scenario.build.environment.id
 
     refused = await call(assessments_api.start_assessment, body, id=there, headers=ANNA)
@@ -77,7 +77,7 @@ async def test_what_cannot_be_assessed_is_refused(
 async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_answer(
     scenario: Scenario,
 ) -> None:
-    """In a part that keeps itself up to date, and without a script after a reload."""
+    """The progress is in a part of the page that is refreshed, and the page links to the result."""
     there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     page = dashboard_api.show_remediation_page

@@ -1,4 +1,4 @@
-"""What waits for whom: over the API, of scenarios on fakes."""
+"""The status: actions required and ongoing work, over the API, of scenarios on fakes."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with four flows, opted in."""
+    """A tenant of one linked environment with four flows, where changes are permitted."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -34,20 +34,20 @@ async def scenario() -> Scenario:
 
 
 async def attention() -> Any:
-    """Return the answer."""
+    """Return the status."""
     reply = await call(status_api.show_status)
     assert reply.status == 200
     return reply.document
 
 
 async def stuck_remediations() -> list[str]:
-    """Return the ids of a list of what is stuck."""
+    """Return the ids of the blocked remediations."""
     reply = await call(remediations_api.list_remediations, query={"state": "blocked"})
     return [item["remediation"]["id"] for item in reply.document["items"]]
 
 
 async def decide(scenario: Scenario, **settings: Any) -> None:
-    """Set what an administrator decided for the environment."""
+    """Store these settings of the environment."""
     environment = scenario.build.environment.id
     decided = EnvironmentSettings(
         environment_id=environment, approval_policy=ApprovalPolicy.REQUIRED, **settings
@@ -56,7 +56,7 @@ async def decide(scenario: Scenario, **settings: Any) -> None:
 
 
 async def block(scenario: Scenario, *titles: str, fix: str = "Name another owner.") -> None:
-    """Let a person be needed for flows, each for the same reason."""
+    """Block these flows for the same reason."""
     for kept in [row async for row in scenario.services.tables.flow_jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
         if job.display_name in titles:
@@ -72,13 +72,13 @@ async def block(scenario: Scenario, *titles: str, fix: str = "Name another owner
 
 
 async def run(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work; the driver leaves its own services behind."""
+    """Let the app work, then use the scenario's services again."""
     await scenario.run(time)
     provide(scenario.services)
 
 
 async def test_a_plan_waits_with_its_version_of_the_next_command(scenario: Scenario) -> None:
-    """Whoever looks sees how many flows, until when, and what to call."""
+    """The action names the number of flows, the expiry and the next command."""
     await scenario.order()
     provide(scenario.services)
 
@@ -93,7 +93,7 @@ async def test_a_plan_waits_with_its_version_of_the_next_command(scenario: Scena
 
 
 async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(scenario: Scenario) -> None:
-    """Two flows that are blocked for one reason are one thing to do; the others are counted."""
+    """Two flows blocked for one reason are one action. The others are counted as ongoing."""
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -123,7 +123,7 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(scenario: Sce
 
 
 async def test_what_is_to_do_for_one_flow_is_not_told_for_all(scenario: Scenario) -> None:
-    """Whoever opens the first of two firewalls, and tries again, would wonder."""
+    """If the flows of an action need different fixes, the status says so and shows one of them."""
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -139,7 +139,7 @@ async def test_what_is_to_do_for_one_flow_is_not_told_for_all(scenario: Scenario
 
 
 async def test_finished_says_what_is_left_and_why(scenario: Scenario) -> None:
-    """One beyond the limit, one excluded, one left out of the approval, one that is done."""
+    """One flow is over the limit, one excluded, and one excluded from the approval."""
     ids = {flow.name: flow.workflow_id for flow in scenario.build.environment.flows.values()}
     await decide(scenario, max_flows=2, excluded_flows=frozenset({ids["Invoices"]}))
     await scenario.order()
@@ -169,7 +169,7 @@ async def test_finished_says_what_is_left_and_why(scenario: Scenario) -> None:
 
 
 async def test_a_flow_that_was_rolled_back_is_left(scenario: Scenario) -> None:
-    """It runs on Microsoft's key again, until somebody names it."""
+    """A flow that is rolled back counts as not migrated."""
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -187,7 +187,7 @@ async def test_a_flow_that_was_rolled_back_is_left(scenario: Scenario) -> None:
 
 
 async def test_an_assessment_leaves_what_it_found(scenario: Scenario) -> None:
-    """`completed` says that nothing was to be written."""
+    """After a dry run, all flows count as not migrated."""
     await decide(scenario)
     order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order)
@@ -200,7 +200,7 @@ async def test_an_assessment_leaves_what_it_found(scenario: Scenario) -> None:
 
 
 async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
-    """It comes once a day: two hours late it is told; the next one ends it."""
+    """A daily check that is missing for 27 hours is an action until the next one."""
     await scenario.services.tables.timer_runs.upsert(
         TimerRun(timer=SWEEP, completed_at=scenario.services.now - timedelta(hours=27))
     )
@@ -214,7 +214,7 @@ async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
 
 
 async def test_the_kill_switch_waits_for_a_person(scenario: Scenario) -> None:
-    """Nothing goes on while it is on."""
+    """The kill switch is an action, whose next command turns it off."""
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now
     )
@@ -229,7 +229,7 @@ async def test_the_kill_switch_waits_for_a_person(scenario: Scenario) -> None:
 
 
 async def test_nothing_waits_where_nothing_was_ordered(scenario: Scenario) -> None:
-    """An empty answer has every member."""
+    """The answer has all members, and they are empty."""
     assert await attention() == {
         "pending_actions": [],
         "environments": [],

@@ -1,4 +1,4 @@
-"""The audit trail: who, what, when, from where, before and after; written before it is done."""
+"""The audit log: who requested what, when and from where, with the state before and after."""
 
 import json
 from datetime import timedelta
@@ -30,14 +30,14 @@ URL = f"https://prod-1.westeurope.logic.azure.com/workflows/0/triggers/manual/ru
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, the app's services provided to its functions."""
+    """A tenant of one environment, whose services the app uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 async def trail(**query: str) -> list[dict[str, object]]:
-    """Return what the API tells of the audit trail."""
+    """Return the audit entries of the API."""
     reply = await call(audit_api.list_audit, query=query)
     assert reply.status == 200, reply.text
     items: list[dict[str, object]] = reply.document["items"]
@@ -56,7 +56,7 @@ async def put(scenario: Scenario, body: object, **headers: str) -> Reply:
 
 
 async def test_a_change_is_told_with_all_that_there_is_to_know(scenario: Scenario) -> None:
-    """Of the settings those that changed, as they were and as they are."""
+    """Of the settings, the entry has only those that changed, with old and new values."""
     source = {"X-Forwarded-For": "forged, 203.0.113.9:4711", "User-Agent": "cmkflow/1"}
 
     await put(scenario, {"approval_policy": "required", "max_flows": 7}, **source)
@@ -78,7 +78,7 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(scenario: Scenari
 
 
 async def test_what_changed_is_told_however_the_id_is_written(scenario: Scenario) -> None:
-    """The platform takes it in capital letters too: that hides nothing."""
+    """The entry has the change also if the id is in capital letters."""
     done = await call(
         environments_api.update_environment_settings,
         {"approval_policy": "required"},
@@ -93,7 +93,7 @@ async def test_what_changed_is_told_however_the_id_is_written(scenario: Scenario
 
 
 async def test_a_refused_order_is_told_with_why(scenario: Scenario) -> None:
-    """Somebody tried; nothing changed."""
+    """The entry has the status and the reason, and no state before and after."""
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
 
     await call(remediations_api.start_remediation, order, headers=ANNA)
@@ -105,7 +105,7 @@ async def test_a_refused_order_is_told_with_why(scenario: Scenario) -> None:
 
 
 async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
-    """The environment's state and the version that was approved."""
+    """The entry has the state of the environment and the approved plan version."""
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in()
@@ -128,7 +128,7 @@ async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
 
 
 async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
-    """A reader who tries to order something; as often as they like, one row a route and hour."""
+    """For a rejected role, the app writes one entry a route and hour, however often it is tried."""
     eve = signed_in("eve@contoso.example", [Role.READER])
     change = {"is_on": True, "justification": "odd"}
     for _ in range(3):
@@ -163,7 +163,7 @@ async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
 async def test_a_page_of_another_site_is_told(
     scenario: Scenario, headers: dict[str, str], reason: str
 ) -> None:
-    """It acts with the cookie of the one who is signed in."""
+    """A page of another site acts with the session of a signed-in person, so it has an entry."""
     change = {"is_on": True, "justification": "odd"}
 
     reply = await call(kill_switch_api.set_kill_switch, change, headers=ANNA | headers)
@@ -175,7 +175,7 @@ async def test_a_page_of_another_site_is_told(
 
 @pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
 async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
-    """Else whoever finds the address could fill the store."""
+    """A request without a sign-in has no entry, because anybody could fill the store."""
     scenario = Scenario(settings=fake_settings(function_key_roles=()))
     provide(scenario.services)
 
@@ -186,7 +186,7 @@ async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
 
 
 async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
-    """Nobody knows who it is."""
+    """A request with a key that lacks the role has no entry, because nobody knows who sent it."""
     scenario = Scenario(settings=fake_settings(function_key_roles=(Role.READER,)))
     provide(scenario.services)
 
@@ -199,7 +199,7 @@ async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
 async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They get no further for it."""
+    """The request is rejected also if its audit entry cannot be written."""
 
     async def refuse(_: object) -> None:
         raise ServiceUnavailable("the store is out")
@@ -215,7 +215,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
 
 
 async def test_reading_leaves_no_trace(scenario: Scenario) -> None:
-    """Else the trail would be all reading."""
+    """Requests that only read have no entry."""
     await call(health_api.show_health)
     await call(environments_api.list_environments)
 
@@ -225,7 +225,7 @@ async def test_reading_leaves_no_trace(scenario: Scenario) -> None:
 async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row comes first."""
+    """The entry is written first, so the settings are not changed."""
 
     async def refuse(_: object) -> None:
         raise ServiceUnavailable("the store is out")
@@ -245,7 +245,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
 async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is done, and the answer says so; the trail says that nobody knows, the log why."""
+    """The change is made and the answer is 200. The entry has no status, and the log says why."""
     services = scenario.services
     provide(services)
     insert, calls = services.tables.audit_log.insert, 0
@@ -270,7 +270,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
 async def test_an_order_that_was_cut_off_stands_without_an_outcome(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process dies after it wrote the order down: whoever looks sees that one was begun."""
+    """If the process dies during the request, its entry has no status."""
 
     async def die(*_: object, **__: object) -> None:
         raise Killed
@@ -289,7 +289,7 @@ async def test_an_order_that_was_cut_off_stands_without_an_outcome(
 async def test_a_defect_is_an_outcome_too(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it was stands in the log."""
+    """The entry has status 500; the log has the details."""
 
     async def stumble(*_: object, **__: object) -> None:
         raise LookupError("nothing here")
@@ -304,7 +304,7 @@ async def test_a_defect_is_an_outcome_too(
 
 
 async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) -> None:
-    """Also where an order has no outcome, and while others are added."""
+    """The pages list each request once, also while others are added."""
     for number in range(1, 8):
         await put(scenario, {"max_flows": number})
         scenario.world.clock.advance(timedelta(seconds=1))
@@ -328,7 +328,7 @@ async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) 
 
 
 async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
-    """A second order of the same kind at the same moment has rows of its own."""
+    """A second request at the same moment has its own rows."""
     await put(scenario, {"max_flows": 5})
     first = {
         name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
@@ -343,7 +343,7 @@ async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
 
 
 async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
-    """Not in what was asked for, not in what was before and after, not in where it came from."""
+    """No part of the entry contains a signature: request, state, target or client."""
     order = {"is_on": True, "justification": f"see {URL}"}
     headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
     await call(
@@ -358,7 +358,7 @@ async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
 
 
 async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(scenario: Scenario) -> None:
-    """Ten thousand flows may be excluded at once."""
+    """A value that is too long for a row is cut, with its SHA-256."""
     flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
     accepted = await read_environment_settings(scenario.services, scenario.build.environment.id)
     await scenario.services.tables.environment_settings.upsert(

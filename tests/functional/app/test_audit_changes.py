@@ -1,4 +1,4 @@
-"""What orders change, as the audit trail shows it: before and after, of each kind of order."""
+"""State before and after in the audit log, for each kind of request."""
 
 import json
 from datetime import timedelta
@@ -33,7 +33,7 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A flow whose copy is to call a host behind a closed firewall of Azure."""
+    """A flow that calls a host behind a network security group that denies the call."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["20.61.88.128/26"]}
     group = security_group()
@@ -46,7 +46,7 @@ async def scenario() -> Scenario:
 
 
 async def changed(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the newest order changed; the next one comes later."""
+    """Return the state before and after of the newest entry, and advance the clock."""
     scenario.world.clock.advance(timedelta(seconds=1))
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
     assert entry["status"] in (200, 202), entry["message"]
@@ -60,12 +60,12 @@ async def changed(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
     ids=lambda one: f"{one.method} {one.path}",
 )
 def test_every_order_says_what_it_changes(declared: Endpoint) -> None:
-    """Else its entry would tell only what was asked for."""
+    """Each route that changes something declares what its audit entry describes."""
     assert declared.subject is not None
 
 
 async def test_a_change_of_a_firewall(scenario: Scenario) -> None:
-    """What the app puts in and takes out, and for whom."""
+    """The entry has the added and removed entries, and the environment."""
     order = {"resource": "edge"}
 
     await call(firewall_fixes_api.apply_firewall_fix, order, headers=ANNA)
@@ -86,7 +86,7 @@ async def test_a_change_of_a_firewall(scenario: Scenario) -> None:
 
 
 async def test_an_order_of_an_assessment(scenario: Scenario) -> None:
-    """Which one it is, of which environment."""
+    """The entry has the id of the assessment and its environment."""
     there = scenario.build.environment.id
     await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)
 
@@ -99,7 +99,7 @@ async def test_an_order_of_an_assessment(scenario: Scenario) -> None:
 
 
 async def test_a_check_of_keys(scenario: Scenario) -> None:
-    """What is told of the key since, and no more once it is well again."""
+    """The entry has the findings about the key, and none after it is valid again."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
     before, after = await changed(scenario)
@@ -115,7 +115,7 @@ async def test_a_check_of_keys(scenario: Scenario) -> None:
 
 
 async def test_an_archive_of_runs(scenario: Scenario) -> None:
-    """Which originals, and how far each is."""
+    """The entry has the originals and the states of their archives."""
     await scenario.order()
     await scenario.approve()
     provide(scenario.services)
@@ -129,7 +129,7 @@ async def test_an_archive_of_runs(scenario: Scenario) -> None:
 
 
 async def test_a_look_at_the_ranges(scenario: Scenario) -> None:
-    """The edition that was found."""
+    """The entry has the new service tag list version."""
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     scenario.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
     scenario.world.service_tags_edition += 1
@@ -145,7 +145,7 @@ async def test_a_look_at_the_ranges(scenario: Scenario) -> None:
 
 
 async def test_a_new_remediation(scenario: Scenario) -> None:
-    """There was none; sent again it is the one that stands, by when it was created."""
+    """The entry has the new remediation. A repeated request has the same one."""
     environment = scenario.build.environment.id
     order = {"mode": "dry_run", "environment_ids": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}
@@ -162,7 +162,7 @@ async def test_a_new_remediation(scenario: Scenario) -> None:
 
 
 async def test_the_command_shows_what_is_no_more(scenario: Scenario) -> None:
-    """Also where nothing is left after it."""
+    """The command shows the state before also if the state after is empty."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
     scenario.world.keys = gone

@@ -1,4 +1,4 @@
-"""`GET /api/doctor`: what answers, what the app is allowed, what is missing, and what to do."""
+"""`GET /api/doctor`: services that answer, permissions, what is missing, and the fixes."""
 
 import json
 import re
@@ -30,7 +30,7 @@ OUT = ServiceUnavailable("out")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment under a key, with an app that holds a URL."""
+    """A tenant of one environment with your key, and an app that holds a trigger URL."""
     scenario = Scenario(
         settings=fake_settings(subscription_ids=(SUBSCRIPTION,), evidence_key=KEY_URL)
     )
@@ -43,7 +43,7 @@ async def scenario() -> Scenario:
 
 
 async def findings() -> list[dict[str, str]]:
-    """Ask the API."""
+    """Return the findings of the API."""
     reply = await call(doctor_api.check_deployment)
     assert reply.status == 200
     items: list[dict[str, str]] = reply.document["items"]
@@ -51,13 +51,13 @@ async def findings() -> list[dict[str, str]]:
 
 
 async def of(code: str, subject: str = "") -> dict[str, str]:
-    """Return the one finding of a check."""
+    """Return the only finding of a check."""
     (found,) = [one for one in await findings() if (one["code"], one["subject"]) == (code, subject)]
     return found
 
 
 async def test_where_all_is_well_each_check_says_so(scenario: Scenario) -> None:
-    """In the order in which a deployment is set up; nothing is written."""
+    """The checks are in the order of a deployment's setup, and write nothing."""
     before = dict(scenario.fakes.store.rows)
 
     found = await findings()
@@ -73,15 +73,15 @@ async def test_where_all_is_well_each_check_says_so(scenario: Scenario) -> None:
 
 
 class _NoFunctionKeys:
-    """A host that the app does not reach."""
+    """A function key check that does not reach the host."""
 
     async def accepts(self, key: str) -> bool:
-        """Raise what its adapter raises."""
+        """Raise that the host does not answer."""
         raise ServiceUnavailable(f"no answer about {len(key)} characters")
 
 
 async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scenario) -> None:
-    """Whoever signs in gets in all the same, and whoever has a key alone is answered 503."""
+    """The finding is unknown if function keys have roles, and missing if they have none."""
     without = replace(scenario.services, function_keys=_NoFunctionKeys())
     provide(without)
     reply = await call(doctor_api.check_deployment, headers=signed_in("admin"), key="")
@@ -120,7 +120,7 @@ GONE = NotFound("gone")
 async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
     scenario: Scenario, port: str, error: Exception, level: str
 ) -> None:
-    """A refusal is for a person; a service that is out is perhaps back tomorrow."""
+    """A rejected request is a problem, an outage is unknown, and all other checks are made."""
     code, remedy = REMEDIES[port]
     failing: Any = {port: Failing(error)}
     provide(replace(scenario.services, **failing))
@@ -134,7 +134,7 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
 
 
 async def test_what_knows_better_says_it_itself(scenario: Scenario) -> None:
-    """An operator that is not set up names the settings."""
+    """If the error has its own fix, the finding shows that fix."""
     error = JobBlocked("No operator.", fix="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
     provide(replace(scenario.services, flow_access=Failing(error)))
 
@@ -160,7 +160,7 @@ SETTINGS = ["Microsoft.Web/sites/config/list/action", "Microsoft.Web/sites/confi
 async def test_each_kind_of_caller_says_what_it_needs(
     scenario: Scenario, given: Mapping[str, object], level: str, text: str
 ) -> None:
-    """A group that may be read and not written would be found out in the middle of the work."""
+    """A missing write permission is a warning, a missing read permission a problem."""
     site = {
         "id": "/subscriptions/s/resourceGroups/RG/providers/Microsoft.Web/sites/shop",
         "type": "Microsoft.Web/sites",
@@ -181,7 +181,7 @@ async def test_each_kind_of_caller_says_what_it_needs(
 async def test_a_firewall_that_plans_may_open_is_looked_at(
     scenario: Scenario, action: str, level: str
 ) -> None:
-    """An opening that is refused blocks the flows behind it."""
+    """The app must be able to write the firewalls that plans may change."""
     scenario.has_azure_firewalls = True
     provide(scenario.services)
     group = "/subscriptions/s/resourcegroups/rg"
@@ -206,7 +206,7 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
 async def test_a_watched_subscription_has_to_be_read(
     scenario: Scenario, given: Mapping[str, object], level: str
 ) -> None:
-    """With its keys: without either, what lies in it is not there for the app."""
+    """The app needs read permission for the resources and keys of a watched subscription."""
     scenario.world.permissions[f"/subscriptions/{SUBSCRIPTION}"] = given
 
     found = await of("subscriptions", SUBSCRIPTION)
@@ -222,7 +222,7 @@ async def test_a_watched_subscription_has_to_be_read(
 async def test_what_the_app_lacks_in_dataverse_is_named(
     scenario: Scenario, change: str, privilege: str
 ) -> None:
-    """Each environment by its name, with the roles that give it."""
+    """The finding names the environment, the privilege and the roles that contain it."""
     setattr(scenario.world, change, False)
 
     found = await of("dataverse", scenario.build.environment.display_name)
@@ -236,7 +236,7 @@ async def test_what_the_app_lacks_in_dataverse_is_named(
 async def test_an_operator_without_a_role_in_dataverse_is_told(
     scenario: Scenario, why: str
 ) -> None:
-    """Who is no user there is refused when a flow waits for its URL."""
+    """The service account needs to be an enabled user with a role in each environment."""
     operator = scenario.world.operator
     if why == "is not a user":
         del scenario.world.users[operator.user_id]
@@ -256,7 +256,7 @@ async def test_an_operator_without_a_role_in_dataverse_is_told(
 async def test_the_operators_sign_in_says_when_it_ends(
     scenario: Scenario, is_signed_out: bool
 ) -> None:
-    """It is tried, not only looked for: a token that nobody takes is none."""
+    """The check uses the sign-in, and names the day on which it expires."""
     scenario.world.is_operator_signed_out = is_signed_out
 
     found = await of("operator")
@@ -267,7 +267,7 @@ async def test_the_operators_sign_in_says_when_it_ends(
 
 
 async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scenario) -> None:
-    """Each by what it is, with what to do."""
+    """Each has its own finding with a fix."""
     await scenario.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
 
@@ -283,7 +283,7 @@ async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scen
 async def test_the_command_shows_the_worst_first_and_ends_so(
     scenario: Scenario, cli: CommandLine, error: Exception | None, code: int
 ) -> None:
-    """A script goes by the exit code; `-o json` has the same one."""
+    """The exit code is that of the worst finding, also with `-o json`."""
     if error:
         provide(replace(scenario.services, principals=Failing(error)))
 
@@ -305,14 +305,14 @@ async def test_the_command_shows_the_worst_first_and_ends_so(
 
 
 async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
-    """The current version is named."""
+    """The finding names the current version."""
     found = await of("evidence_key", f"{KEY_URL}/v1")
 
     assert found["level"] == "ok"
 
 
 async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenario) -> None:
-    """With what to do."""
+    """The fix says how to create the key."""
     add_evidence_key(scenario.world, is_enabled=False)
     disabled = await of("evidence_key")
     scenario.world.keys.clear()
@@ -323,7 +323,7 @@ async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenar
 
 
 async def test_evidence_key_that_can_do_more_is_a_warning(scenario: Scenario) -> None:
-    """A key that protects data is not the one to sign with."""
+    """The evidence key should permit signing only."""
     (version,) = scenario.world.keys[VAULT_URL, "evidence"]
     operations = version.operations | {"wrapkey"}
     scenario.world.keys[VAULT_URL, "evidence"] = [replace(version, operations=operations)]
@@ -335,7 +335,7 @@ async def test_evidence_key_that_can_do_more_is_a_warning(scenario: Scenario) ->
 
 
 async def test_no_evidence_key_is_a_warning(scenario: Scenario) -> None:
-    """Nothing is signed then."""
+    """Without the key, the evidence is not signed."""
     settings = scenario.services.settings.model_copy(update={"evidence_key": ""})
     provide(replace(scenario.services, settings=settings))
 

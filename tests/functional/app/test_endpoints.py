@@ -1,4 +1,4 @@
-"""Routes are declared in one place, whole or not at all."""
+"""A route is declared in one place, with everything that it needs."""
 
 import json
 from typing import cast
@@ -25,7 +25,7 @@ ENDPOINTS = list_endpoints()
 
 
 async def _handler(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
-    """Answer nothing."""
+    """Return nothing."""
     return ApiResponse()
 
 
@@ -33,7 +33,7 @@ async def _handler(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
 def test_a_handler_without_a_role_cannot_be_declared(
     role: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor one with a role that there is not: it would be open, or closed, to all."""
+    """A handler without an existing role cannot be declared."""
     route = Route("GET", "open", __name__.rpartition(".")[2], _handler.__name__)
     monkeypatch.setitem(ROUTES, ("GET", "open"), route)
 
@@ -51,13 +51,13 @@ def test_a_handler_that_leaves_its_role_out_cannot_be_declared() -> None:
 
 
 def test_a_handler_that_no_route_names_cannot_be_declared() -> None:
-    """Nobody could ever call it."""
+    """A handler without a route could not be called."""
     with pytest.raises(ValueError, match="no route for _handler of test_endpoints"):
         endpoint(role=Role.READER, answer=ApiResponse)(_handler)
 
 
 def test_no_two_routes_are_one() -> None:
-    """Of two with one path the host would take either; of two with one name, too."""
+    """Two routes have neither the same path nor the same name."""
     assert len(LISTED) == len(ROUTES) == len({route.name for route in LISTED})
 
 
@@ -80,14 +80,14 @@ async def test_a_module_that_cannot_be_imported_costs_its_own_routes_alone() -> 
 
 @pytest.mark.parametrize("declared", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}")
 def test_a_declaration_says_all_that_a_description_needs(declared: Endpoint) -> None:
-    """In words, and of each media type with what it is made of."""
+    """A declaration has a description, and a model for each media type."""
     assert declared.description.endswith(".")
     assert (declared.answer is not None) == (JSON in declared.media_types)
     assert (declared.body is NoBody) or declared.method != "GET"
 
 
 def test_whoever_reads_only_is_given_no_order() -> None:
-    """What changes anything has another role than that for reading."""
+    """A route that changes something requires another role than a route that reads."""
     for_readers = {one.method for one in ENDPOINTS.values() if one.role is Role.READER}
 
     assert for_readers == {"GET"}

@@ -1,4 +1,4 @@
-"""Flows that the plan itself blocks need a person: counted, listed, told once, never retried."""
+"""Flows that need changes first are counted and listed, reported once, and never retried."""
 
 import re
 from dataclasses import replace
@@ -21,16 +21,16 @@ CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
 
 class Heard:
-    """A channel that keeps what it was told."""
+    """A channel that keeps its notifications."""
 
     name = "heard"
 
     def __init__(self) -> None:
-        """Nothing was told yet."""
+        """Start without notifications."""
         self.told: list[Notification] = []
 
     async def send(self, notification: Notification) -> None:
-        """Keep it."""
+        """Keep the notification."""
         self.told.append(notification)
 
     def counts(self) -> list[int]:
@@ -41,7 +41,7 @@ class Heard:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation at its end: one flow is migrated, two need changes first."""
+    """A completed remediation: one flow is migrated, and two need changes first."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.http_flow("Orders")
@@ -63,19 +63,19 @@ def id_of(scenario: Scenario, title: str) -> str:
 
 
 async def waiting() -> list[Any]:
-    """Return what waits for a person."""
+    """Return the actions required."""
     found: list[Any] = (await call(status_api.show_status)).document["pending_actions"]
     return found
 
 
 async def look(scenario: Scenario, heard: Heard, after: timedelta = timedelta()) -> None:
-    """Let the app tell people what waits for them."""
+    """Send the notifications that are due."""
     scenario.world.clock.advance(after)
     await notify(replace(scenario.services, channels=(heard,)))
 
 
 async def test_they_wait_for_a_person_with_their_instruction(scenario: Scenario) -> None:
-    """Also once the remediation has ended, and no job of it is blocked."""
+    """The action stays after the remediation is completed, although no job is blocked."""
     (one,) = await waiting()
 
     assert (one["kind"], one["count"]) == ("needs_changes", 2)
@@ -91,7 +91,7 @@ async def test_they_wait_for_a_person_with_their_instruction(scenario: Scenario)
 
 
 async def test_blocked_means_the_same_everywhere(scenario: Scenario) -> None:
-    """No job is blocked: status, list, page and remediation say needs changes first."""
+    """Status, list, page and remediation count these flows as needing changes, not as blocked."""
     attention = (await call(status_api.show_status)).document
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
@@ -120,7 +120,7 @@ async def test_blocked_means_the_same_everywhere(scenario: Scenario) -> None:
 
 
 async def test_they_are_told_once_and_again_when_there_are_more(scenario: Scenario) -> None:
-    """A new remediation that finds the same flows again is no news."""
+    """A new remediation that finds the same flows causes no notification."""
     heard = Heard()
     for _ in range(3):
         await look(scenario, heard, timedelta(days=1))
@@ -139,7 +139,7 @@ async def test_they_are_told_once_and_again_when_there_are_more(scenario: Scenar
 
 
 async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(scenario: Scenario) -> None:
-    """The order by name plans this flow only, and the others are still known."""
+    """A remediation for this flow only removes it from the action, and the others stay."""
     first = id_of(scenario, CHANGE_FIRST[0])
     await scenario.order(RemediationMode.APPLY, first, cause="order-2")
     provide(scenario.services)
@@ -153,7 +153,7 @@ async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(scenario: 
 
 
 async def test_a_plan_that_was_only_looked_at_asks_nothing_of_anybody(scenario: Scenario) -> None:
-    """After a dry run nobody has decided to migrate anything."""
+    """After a dry run, no person has decided to migrate anything, so nothing is required."""
     await scenario.services.tables.environment_jobs.clear()
     await scenario.order(RemediationMode.DRY_RUN, cause="order-2")
     provide(scenario.services)
@@ -163,7 +163,7 @@ async def test_a_plan_that_was_only_looked_at_asks_nothing_of_anybody(scenario: 
 
 @pytest.mark.parametrize("named", [True, False])
 async def test_a_retry_that_can_do_nothing_says_why(scenario: Scenario, *, named: bool) -> None:
-    """By a title or without one; the exit code says that a person has to act."""
+    """The retry says why it does nothing, with or without a title. Its exit code is not zero."""
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with served_app() as cli:
         done = await cli.run("retry", scenario.remediation.id, *flows)
@@ -175,7 +175,7 @@ async def test_a_retry_that_can_do_nothing_says_why(scenario: Scenario, *, named
 
 
 async def test_a_retry_by_code_leaves_what_has_another(scenario: Scenario) -> None:
-    """The answer says that nothing has the code."""
+    """The answer says that no flow has this reason code."""
     body = {"reason_code": "firewall_denies"}
     reply = await call(remediation_actions_api.retry_remediation, body, id=scenario.remediation.id)
 
@@ -184,7 +184,7 @@ async def test_a_retry_by_code_leaves_what_has_another(scenario: Scenario) -> No
 
 
 async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(scenario: Scenario) -> None:
-    """Its state is amber, and the page says how many flows are not migrated."""
+    """The list shows a warning, and the page the number of flows that are not migrated."""
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     listed = await call(dashboard_api.show_remediations_page)
 
@@ -194,7 +194,7 @@ async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(scenario: Sc
 
 
 async def test_a_plan_that_expires_is_no_next_check(scenario: Scenario) -> None:
-    """While a plan awaits approval the app does nothing by itself."""
+    """While a plan awaits approval, the app does nothing automatically."""
     await scenario.order(RemediationMode.APPLY, id_of(scenario, CHANGE_FIRST[0]), cause="order-2")
     provide(scenario.services)
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)

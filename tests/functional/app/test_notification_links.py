@@ -1,4 +1,4 @@
-"""Every link of a message leads to the place where a person does what the message asks for."""
+"""Each link in a notification leads to the place where a person does what it asks for."""
 
 import re
 from datetime import timedelta
@@ -69,7 +69,7 @@ async def test_every_link_opens_the_page_about_its_message(
 
 
 async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scenario) -> None:
-    """The remediation is filtered by the state of the flows."""
+    """The link filters the remediation by the state of the flows."""
     await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE](scenario)
     (first,) = [
         job
@@ -96,7 +96,7 @@ async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scena
 
 
 async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
-    """The page shows the change; the message has one sentence and no address range."""
+    """The page shows the firewall fix, and the message is one sentence without address ranges."""
     scenario = await guarded()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
@@ -112,7 +112,7 @@ async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
 
 
 async def follow(scenario: Scenario) -> tuple[Notification, str]:
-    """Return the message about blocked flows, and the page that it links to."""
+    """Return the notification about blocked flows and the page that it links to."""
     async with served_app() as app:
         (one,) = [
             one
@@ -123,7 +123,7 @@ async def follow(scenario: Scenario) -> tuple[Notification, str]:
 
 
 async def read(link: str) -> str:
-    """Return a page, as a person with a key gets it."""
+    """Return a page as a person with a function key gets it."""
     async with (
         aiohttp.ClientSession(headers={"x-functions-key": KEY}) as session,
         session.get(link) as answer,
@@ -133,7 +133,7 @@ async def read(link: str) -> str:
 
 
 def subjects(action: PendingAction, scenario: Scenario) -> list[str]:
-    """Return what the page has to show."""
+    """Return the texts that the page has to show."""
     if action.kind in {PendingActionKind.DIGEST, PendingActionKind.REMEDIATION_COMPLETED}:
         return [action.environment_name]
     if action.kind is PendingActionKind.KILL_SWITCH_ON:

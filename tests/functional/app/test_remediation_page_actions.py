@@ -1,4 +1,4 @@
-"""The page of a remediation on rows that the app wrote: its causes, and a new start from a form."""
+"""The page of a remediation with rows that the app wrote: its causes and its forms."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,7 @@ async def page_of(scenario: Scenario) -> str:
 
 
 async def test_a_flow_that_a_firewall_blocks_leads_to_the_fix_of_that_firewall() -> None:
-    """The firewalls of the cause are found by what the job says."""
+    """The page finds the firewalls of the cause in the messages of the jobs."""
     scenario = await guarded(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()

@@ -1,4 +1,4 @@
-"""The triggers: what is read of a message, and which use case it reaches."""
+"""The triggers: what they read from a message, and which use case they run."""
 
 import json
 from datetime import timedelta
@@ -17,24 +17,24 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
-    """An occurrence that is on time."""
+    """A timer request that is on time."""
 
     @property
     def past_due(self) -> bool:
-        """Say no."""
+        """Return false."""
         return False
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, the app's services provided to its functions."""
+    """A tenant of one environment, whose services the app uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 async def test_a_whole_remediation_runs_through_the_triggers(scenario: Scenario) -> None:
-    """From the order to the retired original, each message goes through the app's functions."""
+    """Every message of a remediation runs through the app's functions until the retirement."""
     orders = scenario.build.http_flow("Orders")
     site = scenario.build.app_setting_caller(orders)
     old_url = scenario.build.url_of(orders)
@@ -89,7 +89,7 @@ async def test_each_event_of_a_list_is_reacted_to(scenario: Scenario) -> None:
 
 
 async def test_an_event_of_no_concern_is_completed(scenario: Scenario) -> None:
-    """An event of another type starts nothing and is not parked."""
+    """An event of another type starts nothing and is no poison message."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
     await key_events.on_key_event(message_of(event))
@@ -99,7 +99,7 @@ async def test_an_event_of_no_concern_is_completed(scenario: Scenario) -> None:
 
 
 async def test_the_sweep_starts_one_remediation_a_day(scenario: Scenario) -> None:
-    """Two sweeps on one day are one, on the next day there is another."""
+    """Two daily checks on one day start one remediation, and one on the next day another."""
     scenario.build.link()
 
     await timers.run_daily_check(_Tick())
@@ -112,7 +112,7 @@ async def test_the_sweep_starts_one_remediation_a_day(scenario: Scenario) -> Non
 
 
 async def test_overdue_rows_get_their_message_again(scenario: Scenario) -> None:
-    """A job whose message was lost is announced by the timer."""
+    """The timer sends the message of a job again if it was lost."""
     scenario.build.link()
     order = Remediation(
         created_at=scenario.services.now,
@@ -147,7 +147,7 @@ async def test_overdue_rows_get_their_message_again(scenario: Scenario) -> None:
     ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep"],
 )
 async def test_a_job_message_that_cannot_be_read_is_parked(scenario: Scenario, body: bytes) -> None:
-    """It is completed, and stands in `poison` with its body and a reason."""
+    """The message is in the queue `poison`, with its body and a reason."""
     await flow_jobs.run_flow_job(message_of(body, message_id="m-7"))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
@@ -163,7 +163,7 @@ async def test_a_job_message_that_cannot_be_read_is_parked(scenario: Scenario, b
     ids=["text", "nothing", "no event", "list without type", "type is a number"],
 )
 async def test_an_event_that_cannot_be_read_is_parked(scenario: Scenario, body: bytes) -> None:
-    """It is completed, and stands in `poison` with its body and a reason."""
+    """The message is in the queue `poison`, with its body."""
     await policy_events.on_policy_event(message_of(body))
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
@@ -172,7 +172,7 @@ async def test_an_event_that_cannot_be_read_is_parked(scenario: Scenario, body: 
 
 
 async def test_a_message_for_a_row_that_is_not_there_is_parked(scenario: Scenario) -> None:
-    """Nobody can act on it, so a person gets to see it."""
+    """The message is in the queue `poison`, because a person has to act."""
     body = {"remediation": "r-1", "job": "j-1"}
 
     await environment_jobs.run_environment_job(message_of(body))

@@ -1,4 +1,4 @@
-"""What becomes of a message when reacting to it fails: sent again, parked or given back."""
+"""What the app does with a message that fails: send it again, set it aside, or raise."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -33,14 +33,14 @@ BODY = {"id": "event-1", "eventType": "Some.Type"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with the app's services provided."""
+    """A scenario whose services the app uses."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 def failing(error: Exception) -> Callable[[], Awaitable[object]]:
-    """Return work that fails."""
+    """Return work that raises this error."""
 
     async def act() -> object:
         raise error
@@ -49,7 +49,7 @@ def failing(error: Exception) -> Callable[[], Awaitable[object]]:
 
 
 async def deliver(scenario: Scenario, error: Exception, message: Delivered | None = None) -> None:
-    """Deliver a message (the first time: a new one) whose work fails."""
+    """Handle a message, or a new one, whose work raises this error."""
     received = message_of(BODY)
     if message:
         received = message_of(
@@ -62,7 +62,7 @@ async def deliver(scenario: Scenario, error: Exception, message: Delivered | Non
 async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
     scenario: Scenario, error: Exception
 ) -> None:
-    """The content comes back after 5, 10, 20 … seconds, at most 10 minutes, then is parked."""
+    """The message comes again after 5, 10, 20 … 600 seconds, and then is a poison message."""
     start = scenario.world.clock.now()
     waits: list[timedelta] = []
 
@@ -81,7 +81,7 @@ async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
 
 
 async def test_an_event_outlasts_an_outage_of_three_days(scenario: Scenario) -> None:
-    """Nothing brings it again, and what the app stands on may be out like anything else."""
+    """Nothing sends an event again, so the app retries it for three days."""
     start = scenario.world.clock.now()
     await deliver(scenario, ServiceUnavailable())
     tries = 0
@@ -96,7 +96,7 @@ async def test_an_event_outlasts_an_outage_of_three_days(scenario: Scenario) -> 
 
 
 async def test_the_wait_that_the_other_side_asks_for_is_kept(scenario: Scenario) -> None:
-    """`Retry-After` is the least that is waited."""
+    """The app waits at least as long as `Retry-After` says."""
     await deliver(scenario, TransientError("later", retry_after=timedelta(minutes=30)))
 
     (message,) = scenario.fakes.messages.waiting(KEY_EVENTS)
@@ -105,7 +105,7 @@ async def test_the_wait_that_the_other_side_asks_for_is_kept(scenario: Scenario)
 
 @pytest.mark.parametrize("kind", ["waiting", "throttled"])
 async def test_waiting_is_no_failure(scenario: Scenario, kind: str) -> None:
-    """However often it happens, the message is not parked."""
+    """A message that has to wait is never a poison message."""
     later = scenario.world.clock.now() + timedelta(hours=1)
     error = (
         MustWait("not yet", until=later, code=Reason.NO_CALL_PERIOD)
@@ -124,7 +124,7 @@ async def test_waiting_is_no_failure(scenario: Scenario, kind: str) -> None:
 
 
 async def test_a_redelivered_message_is_sent_again_once(scenario: Scenario) -> None:
-    """A process that dies before the message is completed leaves one copy, not two."""
+    """A message that is handled twice before it is completed is sent again once."""
     await deliver(scenario, ServiceUnavailable())
     await deliver(scenario, ServiceUnavailable())
 
@@ -141,7 +141,7 @@ async def test_a_redelivered_message_is_sent_again_once(scenario: Scenario) -> N
     ids=["blocked", "refused", "not found"],
 )
 async def test_what_no_repetition_changes_is_parked(scenario: Scenario, error: Exception) -> None:
-    """The reason stands on the parked message, and the message is completed."""
+    """The poison message has the reason, and the message is completed."""
     await deliver(scenario, error)
 
     (parked,) = scenario.fakes.messages.waiting(POISON)
@@ -150,7 +150,7 @@ async def test_what_no_repetition_changes_is_parked(scenario: Scenario, error: E
 
 
 async def test_a_defect_gives_the_message_back(scenario: Scenario) -> None:
-    """An exception that nobody expected reaches the host, which abandons the message."""
+    """An unexpected exception reaches the host, which then abandons the message."""
     with pytest.raises(ZeroDivisionError):
         await deliver(scenario, ZeroDivisionError("a defect"))
 
@@ -159,7 +159,7 @@ async def test_a_defect_gives_the_message_back(scenario: Scenario) -> None:
 
 
 async def test_a_defect_tells_the_host_no_trigger_url(scenario: Scenario) -> None:
-    """The host logs what it gets, so a URL in an exception or its cause is taken out."""
+    """The host logs the exception, so the app removes the trigger URL from it and its cause."""
     defect = RuntimeError(f"cannot call {URL}")
     defect.__cause__ = ValueError(f"bad address {URL}")
 
@@ -173,7 +173,7 @@ async def test_a_defect_tells_the_host_no_trigger_url(scenario: Scenario) -> Non
 
 
 async def test_a_broker_that_takes_nothing_keeps_the_message(scenario: Scenario) -> None:
-    """If the copy cannot be sent, the original message must not be completed."""
+    """If the copy cannot be sent, the app raises, so that the message is not completed."""
 
     async def refuse(*messages: object) -> None:
         raise ServiceUnavailable("no broker")

@@ -1,4 +1,4 @@
-"""A row or an event that cannot be read is named, and stops nothing else."""
+"""An unreadable row or event is reported and does not stop the others."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation of two flows that are overdue: nothing has looked at them for an hour."""
+    """A remediation of two flow jobs that are overdue by an hour."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.http_flow("Orders")
     scenario.build.http_flow("Invoices")
@@ -49,24 +49,24 @@ async def scenario() -> Scenario:
 
 
 def without_audit(scenario: Scenario) -> dict[Any, Any]:
-    """Return what is kept, but for the trail of orders: it keeps those that are refused, too."""
+    """Return all rows except the audit log, which also has rejected requests."""
     return {name: row for name, row in scenario.fakes.store.rows.items() if row.table != "auditlog"}
 
 
 def downgrade(scenario: Scenario, job: FlowJob) -> None:
-    """Let a job's row be one of a newer version of the app, with a state this one lacks."""
+    """Change the row of a job as if a newer version of the app had written it."""
     downgrade_row(scenario, scenario.services.tables.flow_jobs.name_of(job), job.state)
 
 
 def downgrade_row(scenario: Scenario, name: RowName, state: str) -> None:
-    """Do so with a row in this state."""
+    """Give a row in this state a state that this version does not have."""
     row = scenario.fakes.store.rows[name]
     data = str(row.columns["data0"]).replace(f'"state":"{state}"', '"state":"levitating"')
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
 
 def event(environment_id: object) -> dict[str, object]:
-    """Return the event of a link."""
+    """Return the event of a policy link."""
     return {
         "specversion": "1.0",
         "id": "event-1",
@@ -80,7 +80,7 @@ def event(environment_id: object) -> dict[str, object]:
 async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
     environment_id: object,
 ) -> None:
-    """It says why, and no remediation is made that no timer could ever complete."""
+    """The poison message has the reason, and no remediation is started."""
     scenario = Scenario()
     provide(scenario.services)
 
@@ -93,7 +93,7 @@ async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
 
 
 async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
-    """The timer announces the other flow, and tells of the row by its key, once a day."""
+    """The timer sends the message of the other flow, and one notification a day names the row."""
     jobs = await scenario.jobs()
     downgrade(scenario, jobs["Orders"])
     before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
@@ -119,7 +119,7 @@ async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
 async def test_a_defect_with_one_row_holds_up_no_other(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told by its class and place; what it says stays out, since that may be a secret."""
+    """The notification has class and place of the error, but not its text, which may be secret."""
     jobs = await scenario.jobs()
     send = scenario.fakes.messages.send
 
@@ -140,7 +140,7 @@ async def test_a_defect_with_one_row_holds_up_no_other(
 
 
 async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> None:
-    """Health shows what still lasts."""
+    """Health counts only alerts about rows that still exist."""
     job = await scenario.job("Orders")
     downgrade(scenario, job)
     await send_due_and_overdue_messages(scenario.services)
@@ -152,7 +152,7 @@ async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> No
 
 
 async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None:
-    """The list and the remediation show it beside what can be read; so does the command line."""
+    """The API and the command line show the row's key beside the readable rows."""
     jobs = await scenario.jobs()
     downgrade(scenario, jobs["Orders"])
     row = list(scenario.services.tables.flow_jobs.name_of(jobs["Orders"]))
@@ -180,7 +180,7 @@ ORDERS = {
 async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     scenario: Scenario, order: str
 ) -> None:
-    """The other job is steered; the row is named, to whoever asked and on the command line."""
+    """The request is carried out for the other flow, and the answer names the unreadable row."""
     jobs, table = await scenario.jobs(), scenario.services.tables.flow_jobs
     downgrade(scenario, jobs["Orders"])
     row = table.name_of(jobs["Orders"])
@@ -207,7 +207,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
 async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
     scenario: Scenario, order: str
 ) -> None:
-    """422 with the row's key and what to do; nothing is done by halves."""
+    """The answer is 422 with the row's key and the fix, and nothing is changed."""
     jobs = await scenario.jobs()
     downgrade(scenario, jobs["Orders"])
     before = without_audit(scenario)
@@ -222,7 +222,7 @@ async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
 
 
 async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(scenario: Scenario) -> None:
-    """The flow jobs are cancelled beside it."""
+    """A cancel of the remediation still cancels the flow jobs."""
     job = await scenario.environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
     downgrade_row(scenario, name, job.state)
@@ -234,7 +234,7 @@ async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(scenario:
 
 
 async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: Scenario) -> None:
-    """Its delete could not be cancelled before; the others are rolled back."""
+    """The job is not rolled back, because its deletion cannot be cancelled. The other one is."""
     job, table = await scenario.job("Orders"), scenario.services.tables.deletions
     deletion = Deletion(
         environment_id=job.environment_id,
@@ -261,7 +261,7 @@ async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: 
 
 
 async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: Scenario) -> None:
-    """An earlier version took such an event: its row is named, and keeps nobody from the others."""
+    """The list names the unreadable remediation and shows the others."""
     name = scenario.services.tables.remediations.name_of(scenario.remediation)
     row = scenario.fakes.store.rows[name]
     environment_id = scenario.remediation.environment_ids[0]
@@ -281,7 +281,7 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: 
 
 
 async def damage(scenario: Scenario, name: RowName, **columns: str) -> None:
-    """Damage columns of a row that is there, or write a row that cannot be read."""
+    """Change columns of an existing row, or write a new unreadable row."""
     table, partition, key = name
     row = scenario.fakes.store.rows.get(name) or StoreRow(
         table=table, partition=partition, key=key, columns={"chunks": 1}
@@ -290,7 +290,7 @@ async def damage(scenario: Scenario, name: RowName, **columns: str) -> None:
 
 
 async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
-    """No flow is written; health, attention and the switch say so; turning it writes it anew."""
+    """No flow is written, and health and status say why. A change writes the row again."""
     scenario, name = (
         Scenario(mode=ApprovalPolicy.AUTOMATIC),
         ("killswitch", "kill_switch", "kill-switch"),
@@ -326,7 +326,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
 async def test_environment_job_of_another_version_does_not_stop_the_sweep(
     scenario: Scenario,
 ) -> None:
-    """The sweep ends, and the row is reported with its name and what to do."""
+    """The daily check completes, and a notification names the row and the fix."""
     job = await scenario.environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
     downgrade_row(scenario, name, job.state)
@@ -342,7 +342,7 @@ async def test_environment_job_of_another_version_does_not_stop_the_sweep(
 async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
     scenario: Scenario,
 ) -> None:
-    """Until then health and attention answer, and name it."""
+    """Health and status name the row until the daily check has written it again."""
     name = ("timerruns", "timer", SWEEP)
     await damage(scenario, name, data0="{garbage")
 
@@ -359,7 +359,7 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
 
 
 async def test_reminder_that_cannot_be_read_still_reminds(scenario: Scenario) -> None:
-    """Its key says of which row: the timer looks at that, and writes the reminder anew."""
+    """The timer finds the job by the key of the wake-up, and writes the wake-up again."""
     before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
     for row in [row for row in scenario.fakes.store.rows.values() if row.table == "wakeups"]:
         await damage(scenario, (row.table, row.partition, row.key), data0="{garbage")
@@ -373,7 +373,7 @@ async def test_reminder_that_cannot_be_read_still_reminds(scenario: Scenario) ->
 
 
 async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(scenario: Scenario) -> None:
-    """A query by state would never find the job; the item says what the columns have to be."""
+    """The daily check writes the columns as the item says, so that queries find the row."""
     job = await scenario.job("Orders")
     name = scenario.services.tables.flow_jobs.name_of(job)
     before = scenario.fakes.store.rows[name].columns

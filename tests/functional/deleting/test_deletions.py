@@ -1,4 +1,4 @@
-"""The dated, approved delete of retired originals: what is ordered, when it is made, what waits."""
+"""Scheduled and approved deletions of retired originals, and what delays them."""
 
 from datetime import timedelta
 

@@ -39,7 +39,7 @@ CALLS = 90
 
 
 def watched(scenario: Scenario) -> Scenario:
-    """Let every delete be looked at: all has to be archived by then, and the switch be off."""
+    """At each deletion, require that runs and definition are archived and the intent is stored."""
 
     def look(world: World) -> list[str]:
         latest = world.writes[-1].what
@@ -217,7 +217,7 @@ async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted
 
 
 async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
-    """The intent stands, the flow too: the next look says so, and the original may be kept."""
+    """After a failed request, the app finds that the flow still exists, and allows a cancel."""
     scenario = await due_scenario()
 
     async def fail() -> None:

@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_a_rollback_writes_the_definition_back() -> None:
-    """Byte for byte; that it stays in the solution is said."""
+    """The definition is restored exactly. The history says that the flow stays in the solution."""
     scenario = Scenario()
     app = input_flow(scenario)
     before = take_snapshot(scenario.world)
