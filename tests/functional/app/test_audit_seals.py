@@ -1,4 +1,4 @@
-"""Seals of the audit log: made once a day, compared at each export, checked offline."""
+"""Seals of the audit log: made daily, compared in each export, and checked offline."""
 
 import io
 import json
@@ -29,7 +29,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation that a request has cancelled, in an app with a key; a day later."""
+    """A cancelled remediation of an app with a key, a day later."""
     scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.http_flow("Orders")
@@ -42,14 +42,14 @@ async def scenario() -> Scenario:
 
 
 async def cancel(scenario: Scenario) -> None:
-    """Send a request, which has two audit entries."""
+    """Send a cancel request, which has two audit entries."""
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
 
 
 async def exported(scenario: Scenario) -> dict[str, bytes]:
-    """Return the files of the evidence."""
+    """Return the files of the evidence file."""
     provide(scenario.services)
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
     assert reply.status == 200
@@ -58,7 +58,7 @@ async def exported(scenario: Scenario) -> dict[str, bytes]:
 
 
 async def differences(scenario: Scenario) -> list[str]:
-    """Return what the manifest says about the audit log."""
+    """Return the differences of the audit log in the manifest."""
     found: list[str] = json.loads((await exported(scenario))[MANIFEST])[AUDIT_DIFFERENCES]
     return found
 
@@ -75,7 +75,7 @@ async def seals(scenario: Scenario) -> list[AuditSeal]:
 
 
 async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> None:
-    """The number of its entries is stated; a second check on the same day adds nothing."""
+    """A seal states the number of its entries. A second check on the same day adds none."""
     await run_daily_check(scenario.services, "today")
     await run_daily_check(scenario.services, "again")
 
@@ -86,7 +86,7 @@ async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> N
 
 
 async def test_seals_follow_one_another(scenario: Scenario) -> None:
-    """Also a day without entries, and after the key was rotated."""
+    """The seals are linked also for a day without entries, and after the key is rotated."""
     await seal_audit_log(scenario.services)
     add_evidence_key(scenario.world)
     scenario.world.clock.advance(timedelta(days=1))
@@ -101,7 +101,7 @@ async def test_seals_follow_one_another(scenario: Scenario) -> None:
 
 
 async def test_no_day_is_sealed_before_its_last_entry_can_be_written(scenario: Scenario) -> None:
-    """A frozen invocation still writes in the first minutes of the next day."""
+    """An invocation may still write entries in the first minutes of the next day."""
     now = scenario.world.clock.now()
     midnight = now.replace(hour=0, minute=0) + timedelta(days=1)
     scenario.world.clock.advance(midnight + timedelta(minutes=11) - now)
@@ -117,7 +117,7 @@ async def test_no_day_is_sealed_before_its_last_entry_can_be_written(scenario: S
 
 
 async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
-    """All else is as with a key."""
+    """Without a key, the daily check does everything else."""
     scenario.settings = fake_settings()
     await run_daily_check(scenario.services, "today")
     files = await exported(scenario)
@@ -128,7 +128,7 @@ async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
 
 
 async def test_day_that_the_vault_did_not_sign_is_sealed_with_the_next(scenario: Scenario) -> None:
-    """The daily check continues without it."""
+    """The daily check continues without the seal of that day."""
     error = PlatformError("not for you", code="Forbidden", status=403)
     without = replace(scenario.services, signing_keys=Failing(error))
     await run_daily_check(without, "today")
@@ -144,7 +144,7 @@ async def test_day_that_the_vault_did_not_sign_is_sealed_with_the_next(scenario:
 async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
     scenario: Scenario,
 ) -> None:
-    """So the same state makes the same bytes the day after."""
+    """The same state makes the same bytes a day later."""
     await seal_audit_log(scenario.services)
     first = await exported(scenario)
     scenario.world.clock.advance(timedelta(days=1))
@@ -159,24 +159,24 @@ async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
 
 
 def remove(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Take a row away."""
+    """Delete a row."""
     del store.rows[name]
 
 
 def change(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Name another person."""
+    """Write another person into an entry."""
     columns = {key: str(value).replace("cancel", "approve") for key, value in row.columns.items()}
     store.rows[name] = replace(row, columns={**row.columns, "data0": columns["data0"]})
 
 
 def add(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Add a row a moment earlier."""
+    """Add an entry a moment earlier."""
     key = name[2][:-1] + "9"
     store.rows[name[0], name[1], key] = replace(row, key=key)
 
 
 def empty(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Leave a row without content."""
+    """Write an empty row."""
     store.rows[name] = replace(row, columns={})
 
 
@@ -187,7 +187,7 @@ def empty(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None
 async def test_entry_that_differs_from_its_seal_is_named(
     scenario: Scenario, attack: Callable[[MemoryStore, Any, Any], None], said: str
 ) -> None:
-    """In the manifest, and on the page."""
+    """The manifest and the page name the entry."""
     await seal_audit_log(scenario.services)
     name, row = audit_rows(scenario)[0]
     attack(scenario.fakes.store, name, row)
@@ -200,7 +200,7 @@ async def test_entry_that_differs_from_its_seal_is_named(
 
 
 async def test_entries_that_differ_are_found_without_their_list(scenario: Scenario) -> None:
-    """A person who changes rows may reach the archive too."""
+    """The difference is found also if the list of entries is missing in the archive."""
     await seal_audit_log(scenario.services)
     name, _ = audit_rows(scenario)[0]
     del scenario.fakes.store.rows[name]
@@ -214,7 +214,7 @@ async def test_entries_that_differ_are_found_without_their_list(scenario: Scenar
 
 
 async def test_seal_of_the_middle_that_was_removed_is_named(scenario: Scenario) -> None:
-    """The next one does not follow the one before."""
+    """The next seal does not follow the previous one."""
     for _ in range(3):
         await seal_audit_log(scenario.services)
         scenario.world.clock.advance(timedelta(days=1))
@@ -226,7 +226,7 @@ async def test_seal_of_the_middle_that_was_removed_is_named(scenario: Scenario) 
 
 
 async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario) -> None:
-    """Somebody without the right to sign made the seals again with a key of theirs."""
+    """A person without the right to sign may make seals with another key."""
     versions = scenario.world.keys[VAULT_URL, "evidence"]
     versions.append(replace(versions[0], version="v0"))  # v1 is then made of other numbers
     await seal_audit_log(scenario.services)
@@ -238,7 +238,7 @@ async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario)
 
 
 async def test_public_key_that_the_vault_does_not_show_is_named(scenario: Scenario) -> None:
-    """The seals are compared all the same."""
+    """The seals are still compared."""
     await seal_audit_log(scenario.services)
     scenario.world.keys.clear()
     files = await exported(scenario)
@@ -253,7 +253,7 @@ async def test_public_key_that_the_vault_does_not_show_is_named(scenario: Scenar
 async def test_check_says_how_many_entries_are_sealed(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The others are of today."""
+    """The other entries are of the current day."""
     await seal_audit_log(scenario.services)
     await cancel(scenario)
     file = tmp_path / "evidence.zip"
@@ -268,7 +268,7 @@ async def test_check_says_how_many_entries_are_sealed(
 async def test_check_names_what_the_app_found(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The file is as the app made it, and the audit log is not."""
+    """The file is unchanged, but the audit log was changed before the export."""
     await seal_audit_log(scenario.services)
     name, row = audit_rows(scenario)[0]
     change(scenario.fakes.store, name, row)
@@ -287,7 +287,7 @@ async def test_check_names_what_the_app_found(
 async def test_check_finds_changed_entries_seals_and_lists(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """By the seals alone, whatever the manifest says."""
+    """The check uses the seals only, whatever the manifest says."""
     await seal_audit_log(scenario.services)
     files = await exported(scenario)
     (entry_list,) = [name for name in files if name.startswith("audit-seals/0")]
@@ -317,7 +317,7 @@ async def test_check_finds_changed_entries_seals_and_lists(
 async def test_check_names_a_seal_of_many_days(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """Seals that were deleted are made again as one."""
+    """If seals are deleted, one new seal covers several days."""
     await seal_audit_log(scenario.services)
     scenario.world.clock.advance(timedelta(days=5))
     await cancel(scenario)
@@ -334,7 +334,7 @@ async def test_check_names_a_seal_of_many_days(
 
 
 async def test_doctor_names_an_audit_log_that_is_not_sealed(scenario: Scenario) -> None:
-    """Three days after the end of the last span."""
+    """The problem is reported three days after the end of the last sealed span."""
     await seal_audit_log(scenario.services)
     provide(scenario.services)
     fresh = await call(doctor_api.check_deployment)

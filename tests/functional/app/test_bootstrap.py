@@ -1,4 +1,4 @@
-"""Settings become services: each port has its adapter, and nothing is called yet."""
+"""From settings to services: each port has its adapter, and nothing is called yet."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseD
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Set what every app needs, as application settings are set."""
+    """Set the application settings that every app needs."""
     for name, value in {
         "CMK_TENANT_ID": "tenant",
         "CMK_SUBSCRIPTION_IDS": " one, two,",
@@ -48,12 +48,12 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 
 
 def settings() -> Settings:
-    """Read the environment."""
+    """Read the settings from the environment."""
     return Settings()
 
 
 def test_what_was_opened_is_closed_when_the_loop_ends(environ: pytest.MonkeyPatch) -> None:
-    """The worker has no hook for its end; the end of its loop is one."""
+    """The worker has no hook for its end, so the end of its loop closes all resources."""
     closed: list[str] = []
 
     def build(settings: Settings, closing: AsyncExitStack) -> Services:
@@ -76,7 +76,7 @@ def test_what_was_opened_is_closed_when_the_loop_ends(environ: pytest.MonkeyPatc
 async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """`copy-again` for `copy_again` would otherwise block for ever without a word."""
+    """A mistyped value such as `copy-again` fails at the start instead of being ignored."""
     environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy_again")
     assert settings().on_original_edited is OnOriginalEdited.COPY_AGAIN
 
@@ -86,14 +86,14 @@ async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
 
 
 async def test_subscriptions_are_text_with_commas(environ: pytest.MonkeyPatch) -> None:
-    """Application settings are plain text, so nobody has to write JSON into one."""
+    """Application settings are plain text, so a list is separated by commas."""
     assert settings().subscription_ids == ("one", "two")
 
 
 async def test_tags_that_are_also_required_are_text_with_commas(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """Those that Microsoft's page names; another word would require nothing, without a word."""
+    """A tag that is not on Microsoft's page fails, because it would require nothing."""
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
     assert settings().additional_required_tags == TAGS_BESIDE
 
@@ -103,7 +103,7 @@ async def test_tags_that_are_also_required_are_text_with_commas(
 
 
 def kept_in(built: Services) -> Store:
-    """Return the store below the check of its version."""
+    """Return the store without its version check."""
     store = built.tables.store
     assert isinstance(store, VersionedStore)
     return store.store
@@ -112,7 +112,7 @@ def kept_in(built: Services) -> Store:
 async def test_state_is_kept_in_a_folder_unless_an_account_is_named(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """SQLite and sealed files in a folder, or Tables and Blobs; it works without any call."""
+    """The state is in a folder, or in Tables and Blobs if an account is named."""
     async with AsyncExitStack() as closing:
         embedded = build_services(settings(), closing)
         assert isinstance(kept_in(embedded), SqliteStore)
@@ -129,7 +129,7 @@ async def test_state_is_kept_in_a_folder_unless_an_account_is_named(
 async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """One sentence says what it is, one what to do."""
+    """Health and doctor say which version the store has, and what to do."""
     environ.setenv("WEBSITE_AUTH_ENABLED", "True")
     async with AsyncExitStack() as closing:
         built = build_services(settings(), closing)
@@ -151,7 +151,7 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
 
 
 async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.MonkeyPatch) -> None:
-    """A kind that is not listed would leave its callers behind."""
+    """An unlisted kind would leave out its callers or firewalls."""
     async with AsyncExitStack() as closing:
         built = build_services(settings(), closing)
 
@@ -164,7 +164,7 @@ async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.Monkey
 async def test_service_tags_come_from_a_file_where_one_is_named(
     environ: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No call is made then: nobody listens here."""
+    """With a file, the app sends no request for the service tags."""
     path = tmp_path / "ServiceTags_Public.json"
     entry = {"name": "LogicApps", "properties": {"addressPrefixes": ["20.2.0.0/24"]}}
     path.write_text(json.dumps({"changeNumber": 371, "values": [entry]}))
@@ -177,7 +177,7 @@ async def test_service_tags_come_from_a_file_where_one_is_named(
 
 
 async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.MonkeyPatch) -> None:
-    """Nothing fails at the start; the job that needs the operator is blocked with what to do."""
+    """The app starts without a service account, and a job that needs it is blocked."""
     async with AsyncExitStack() as closing:
         built = build_services(settings(), closing)
 
@@ -194,7 +194,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
 async def test_a_setting_that_is_missing_is_named(
     environ: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """The text of the error is what an administrator reads in the log."""
+    """An administrator reads the text of the error in the log."""
     environ.setenv(name, value)
 
     async with AsyncExitStack() as closing:
@@ -216,7 +216,7 @@ async def test_a_setting_that_is_missing_is_named(
 def test_bad_settings_are_told_without_secrets(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
-    """The error goes to the log, so it may not repeat what other settings hold."""
+    """The error goes to the log, so it must not repeat the values of other settings."""
     environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
     environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
     if value is None:
@@ -233,7 +233,7 @@ def test_bad_settings_are_told_without_secrets(
 async def test_a_channel_setting_that_cannot_be_used_stops_nothing(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """App Service passes an unresolved reference on: the other services are built."""
+    """App Service passes an unresolved reference on, and the other services are built."""
     reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/webhook/)"
     for name in ("WEBHOOK", "WEBHOOK_SECRET", "TEAMS_WEBHOOK", "EVENT_GRID_TOPIC"):
         environ.setenv(f"CMK_{name}", reference)
@@ -247,7 +247,7 @@ async def test_a_channel_setting_that_cannot_be_used_stops_nothing(
 
 
 def test_settings_show_no_secret(environ: pytest.MonkeyPatch) -> None:
-    """They may end in a log line as a whole."""
+    """The settings may be logged as a whole, so their text contains no secret."""
     environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
     environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
 
@@ -257,7 +257,7 @@ def test_settings_show_no_secret(environ: pytest.MonkeyPatch) -> None:
 async def test_a_namespace_counts_more_than_a_connection_string(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """In Azure the app's identity reaches the namespace, whatever else is set."""
+    """With a namespace, the app uses its identity, whatever else is set."""
     environ.setenv("ServiceBusConnection__fullyQualifiedNamespace", "contoso.servicebus.example")
 
     async with AsyncExitStack() as closing:
@@ -281,7 +281,7 @@ async def test_a_loop_has_one_set_of_services() -> None:
 async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_services_calls(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """What can wait has a budget of its own within the one that all share."""
+    """A comparison of all flows has its own limit within the shared request budget."""
     environ.setenv("CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE", "5")
     environ.setenv("CMK_FULL_COMPARISON_REQUESTS_PER_MINUTE", "2")
     async with AsyncExitStack() as closing:

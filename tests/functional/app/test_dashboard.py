@@ -1,4 +1,4 @@
-"""The dashboard's pages, of scenarios on fakes: what they say, and what they may load."""
+"""The pages of the dashboard, of scenarios on fakes: what they show and what they load."""
 
 import re
 from dataclasses import replace
@@ -26,7 +26,7 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A family, a flow with a caller, and one whose title is markup; the plan waits."""
+    """Dependent flows, a flow with a caller, and one with markup in its title; the plan waits."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     child = scenario.build.http_flow("Orders")
@@ -61,14 +61,14 @@ async def flow(scenario: Scenario, title: str, **query: str) -> Reply:
 
 
 async def work(scenario: Scenario) -> None:
-    """Approve, and let the app work until the originals have to be quiet."""
+    """Approve the plan, and let the app work until the no-call period."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
 
 
 async def block(scenario: Scenario, title: str) -> None:
-    """Let a person be needed for a flow before its copy is proven."""
+    """Block a flow before its copy is verified."""
     job = await scenario.job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
@@ -89,7 +89,7 @@ def lines(page: Reply) -> list[tuple[str, str]]:
 
 
 async def test_the_overview_begins_with_what_waits_and_leads_there(scenario: Scenario) -> None:
-    """A plan waits; its page is one link away."""
+    """The plan that awaits approval is one link away."""
     page = await call(dashboard_api.show_status_page)
 
     assert page.status == 200
@@ -101,7 +101,7 @@ async def test_the_overview_begins_with_what_waits_and_leads_there(scenario: Sce
 async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_address(
     scenario: Scenario,
 ) -> None:
-    """What needs a person stands first; a filter is part of the address and survives a reload."""
+    """Blocked flows are first. The filter is in the address, so it survives a reload."""
     await work(scenario)
     await block(scenario, "Orders")
 
@@ -116,7 +116,7 @@ async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_addres
 
 
 async def test_what_is_kept_up_to_date_is_there_from_the_beginning(scenario: Scenario) -> None:
-    """A part that a page has not is nowhere to be put when it comes: buttons, families, callers."""
+    """Each part that may appear later has a place in the page from the start."""
 
     async def parts() -> list[list[str]]:
         pages = [
@@ -136,7 +136,7 @@ async def test_what_is_kept_up_to_date_is_there_from_the_beginning(scenario: Sce
 
 
 async def test_a_plan_that_waits_is_listed_by_what_it_would_do(scenario: Scenario) -> None:
-    """Before there is any job."""
+    """Before there are flow jobs, the page lists the planned actions."""
     page = await remediation(scenario)
     listed = await remediation(scenario, state="awaiting")
 
@@ -147,7 +147,7 @@ async def test_a_plan_that_waits_is_listed_by_what_it_would_do(scenario: Scenari
 
 
 async def test_names_from_the_tenant_are_text(scenario: Scenario) -> None:
-    """On every page that shows one."""
+    """Every page shows a name from the tenant as text, never as markup."""
     await work(scenario)
     pages = [
         await remediation(scenario),
@@ -192,7 +192,7 @@ async def test_no_name_changes_how_its_surroundings_look() -> None:
 async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_hash(
     scenario: Scenario,
 ) -> None:
-    """The policy lets nothing else in, no page has style or script in it, each file is there."""
+    """No page contains style or script, and each file in it exists."""
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
@@ -222,7 +222,7 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
 async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
     scenario: Scenario,
 ) -> None:
-    """It can be sent around: it loads nothing, and no form is in it."""
+    """The file can be sent to others: it loads nothing and has no form."""
     page = await call(
         dashboard_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
     )
@@ -234,7 +234,7 @@ async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
 async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_step(
     scenario: Scenario,
 ) -> None:
-    """Of callers what stood there and what stands there now, with no signature in it."""
+    """The page shows the callers' values before and after, without a signature."""
     await work(scenario)
     job = await scenario.job("<b>Invoices</b>")
 
@@ -367,7 +367,7 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
 async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
     scenario: Scenario,
 ) -> None:
-    """One that only a person can change; before the cut-over it is a caller like any other."""
+    """A manual caller is reported after the cutover, and listed like any caller before it."""
     await work(scenario)
     job = await scenario.job("<b>Invoices</b>")
     (record,) = await scenario.services.tables.callers.all(job.id)
@@ -383,7 +383,7 @@ async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over
 
 
 async def test_what_it_waits_for_calls_for_is_said(scenario: Scenario) -> None:
-    """When it is looked at next, and how many calls of the flow service that takes."""
+    """The page shows the next check, and the number of requests that the job needs."""
     await work(scenario)
     job = await scenario.job("Orders")
     need = flow_job_demand(job)
@@ -397,7 +397,7 @@ async def test_what_it_waits_for_calls_for_is_said(scenario: Scenario) -> None:
 async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
     scenario: Scenario,
 ) -> None:
-    """Places that were written on purpose, and that somebody edited; never a value."""
+    """The page names the places that differ, but never a value."""
     await work(scenario)
     compared = await flow(scenario, "Close of day", compare="true")
     scenario.world.environments.clear()  # whoever asks the platform now gets no answer
@@ -412,7 +412,7 @@ async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else
 async def test_what_the_platform_refuses_to_tell_leaves_the_rest_of_the_page(
     scenario: Scenario,
 ) -> None:
-    """The environment is gone: the page says so, and shows what is kept."""
+    """If the environment is gone, the page says so and shows what is stored."""
     await work(scenario)
     scenario.world.environments.clear()
 
@@ -424,7 +424,7 @@ async def test_what_the_platform_refuses_to_tell_leaves_the_rest_of_the_page(
 
 
 async def test_what_is_not_there_is_said_so(scenario: Scenario) -> None:
-    """A remediation, a flow of one, a word that is no filter."""
+    """An unknown remediation, flow or filter has a page that says so."""
     found = [
         await call(dashboard_api.show_remediation_page, id=NOWHERE),
         await call(
@@ -441,7 +441,7 @@ async def test_what_is_not_there_is_said_so(scenario: Scenario) -> None:
 
 
 async def test_lists_lead_to_every_remediation(scenario: Scenario) -> None:
-    """By its link."""
+    """Each remediation has a link."""
     page = await call(dashboard_api.show_remediations_page)
 
     assert f'href="/api/dashboard/remediations/{scenario.remediation.id}"' in page.text

@@ -1,4 +1,4 @@
-"""What is done from the dashboard: said before, sent as a form, refused to whoever may not."""
+"""Forms of the dashboard: what they announce, what they send, and who may send them."""
 
 import re
 from dataclasses import replace
@@ -37,7 +37,7 @@ EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A family, a polling flow and a flow by itself; the plan waits."""
+    """Dependent flows, a polling flow and a single flow; the plan awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
@@ -70,14 +70,14 @@ async def send(
 
 
 async def work(scenario: Scenario) -> None:
-    """Approve, and let the app work until the originals have to be quiet."""
+    """Approve the plan, and let the app work until the no-call period."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
 
 
 async def block(scenario: Scenario, title: str) -> None:
-    """Let a person be needed for a flow."""
+    """Block a flow."""
     blocked = stop_with_reason(
         await scenario.job(title),
         FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
@@ -87,7 +87,7 @@ async def block(scenario: Scenario, title: str) -> None:
 
 
 async def deeds(scenario: Scenario, principal: Principal = EVERYBODY) -> dict[str, PageAction]:
-    """Return what may be done with the remediation, by the route."""
+    """Return the possible actions of the remediation, by route."""
     shown = await show_remediation(scenario.services, scenario.remediation.id)
     found = remediation_actions(shown, principal, scenario.services.now)
     return {deed.action.rpartition("/")[2]: deed for deed in found}
@@ -108,7 +108,7 @@ async def deeds(scenario: Scenario, principal: Principal = EVERYBODY) -> dict[st
 async def test_a_form_of_another_page_is_refused(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
-    """Whoever is signed in has their cookie sent along: the browser says which page sends it."""
+    """The browser says which page sends the form, because it always sends the session cookie."""
     refused = await send(scenario, remediation_actions_api.cancel_remediation, headers)
     await scenario.run(timedelta(minutes=30))
 
@@ -122,7 +122,7 @@ async def test_a_form_of_another_page_is_refused(
 async def test_a_form_of_a_page_of_the_app_counts(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
-    """An older browser names the origin alone."""
+    """An older browser sends only the origin."""
     done = await send(scenario, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
@@ -133,7 +133,7 @@ async def test_a_form_of_a_page_of_the_app_counts(
 async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
     scenario: Scenario,
 ) -> None:
-    """Of what the API refuses, and of a form that is not as it should be."""
+    """The page says what to do and leads back, also for an invalid form."""
     stale = await send(
         scenario,
         remediation_actions_api.approve_remediation,
@@ -163,7 +163,7 @@ async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
 async def test_a_form_leads_back_to_pages_of_the_dashboard_only(
     scenario: Scenario, referer: str
 ) -> None:
-    """Whatever is said of where it came from, or nothing: the first page says what was done."""
+    """Whatever the form contains, it leads back to a page of the dashboard only."""
     done = await send(
         scenario, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer}
     )
@@ -187,7 +187,7 @@ async def test_a_form_leads_back_to_the_list_of_remediations(scenario: Scenario)
 
 
 async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
-    """Blocked flows go on, and those that wait look again."""
+    """Blocked flows are retried, and waiting flows are checked now."""
     await work(scenario)
     await block(scenario, "Invoices")
 
@@ -206,7 +206,7 @@ async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
 async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
     scenario: Scenario,
 ) -> None:
-    """The parent goes back with its child; others stay."""
+    """The child's rollback also rolls back its parent, and no other flow."""
     await work(scenario)
     jobs = await scenario.jobs()
     detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original_id)
@@ -227,7 +227,7 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
 
 
 async def test_what_is_rolled_back_by_order_is_what_the_page_counts(scenario: Scenario) -> None:
-    """Cancel and roll back, before and after the work has begun, by the number of flows."""
+    """The page counts exactly the flows that a cancel or a rollback changes."""
     cancel = (await deeds(scenario))["cancel"]
     assert cancel.does == ("No further flows start, including those that await approval.",)
     assert "rollback" not in await deeds(scenario)
@@ -241,7 +241,7 @@ async def test_what_is_rolled_back_by_order_is_what_the_page_counts(scenario: Sc
 
 
 async def test_what_an_order_has_to_accept_is_asked_before() -> None:
-    """A polling original that is turned on again replays its backlog; without the word: refused."""
+    """The form asks for consent to the backlog replay, and is rejected without it."""
     scenario, _ = await swapped()
     provide(scenario.services)
 
@@ -261,7 +261,7 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
 
 
 async def test_buttons_say_which_role_they_need(scenario: Scenario) -> None:
-    """Whoever only reads sees what may be done, and why not by them; the API refuses it too."""
+    """A reader sees the actions and the required role, and the API rejects the reader."""
     await work(scenario)
     await block(scenario, "Invoices")
     reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
@@ -273,7 +273,7 @@ async def test_buttons_say_which_role_they_need(scenario: Scenario) -> None:
 
 
 async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario) -> None:
-    """By its name; one that is not there is refused."""
+    """The form ignores a firewall issue by its name. An unknown name is rejected."""
     there = f"/api/dashboard/remediations/{scenario.remediation.id}"
     reply = await call(
         environments_api.ignore_issue,
@@ -288,9 +288,7 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario)
 
 
 async def held_up(kind: str) -> tuple[Scenario, str, str]:
-    """Return a scenario that a firewall of a kind holds up, its gap's name, and the shown
-    change.
-    """
+    """Return a scenario with a blocking firewall of a kind, its issue, and the shown fix."""
     scenario = await guarded(kind)
     await scenario.order()
     provide(scenario.services)
@@ -306,7 +304,7 @@ async def held_up(kind: str) -> tuple[Scenario, str, str]:
 
 
 async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
-    """What will be done is said before; then the firewall is open, and the page says so."""
+    """The page shows the change first. Afterwards the firewall allows the addresses."""
     scenario, name, shown = await held_up(GROUP)
     form = re.search(
         r'<form method="post" action="/api/network/firewall-fixes".*?</form>', shown, re.S
@@ -343,7 +341,7 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
 
 
 async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
-    """It is shown all the same."""
+    """The page shows the fix without a form."""
     _, _, shown = await held_up("storage_account")
 
     assert "make this change yourself" in shown
@@ -366,7 +364,7 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
 
 
 async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> None:
-    """The firewall has one name in both; each button is of the environment that it stands with."""
+    """The firewall has the same name in both environments, and each has its own button."""
     scenario = await guarded(GROUP)
     await scenario.order()
     shown = await show_remediation(scenario.services, scenario.remediation.id)

@@ -68,7 +68,7 @@ def test_every_handler_is_declared_by_the_module_that_its_route_names() -> None:
 
 
 async def test_a_module_that_cannot_be_imported_costs_its_own_routes_alone() -> None:
-    """It is answered as any defect is, and the next request tries again."""
+    """If the module of a route cannot be imported, the route answers 500."""
     broken = Route("GET", "broken", "no_such_module", "show_broken")
     request = func.HttpRequest("GET", "https://app.example/api/broken", body=b"")
 

@@ -1,4 +1,4 @@
-"""The evidence of a remediation: all that was approved, done and proven, as one file."""
+"""The evidence file of a remediation: what was approved, done and verified."""
 
 import csv
 import hashlib
@@ -53,7 +53,7 @@ async def scenario() -> Scenario:
 
 
 async def pack(scenario: Scenario) -> bytes:
-    """Return the file; it is whole."""
+    """Return the valid evidence file."""
     provide(scenario.services)
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
     assert reply.status == 200
@@ -62,18 +62,18 @@ async def pack(scenario: Scenario) -> bytes:
 
 
 def files(content: bytes) -> dict[str, str]:
-    """Return the texts of a pack by name."""
+    """Return the texts of an evidence file by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
 def lines(text: str) -> list[Any]:
-    """Return what a file of JSON Lines holds."""
+    """Return the objects of a JSON Lines file."""
     return [json.loads(line) for line in text.splitlines()]
 
 
 async def retired(scenario: Scenario) -> None:
-    """Order, approve, and let every original be retired; the run history is archived."""
+    """Start and approve a remediation, retire every original, and archive the flow runs."""
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
     await scenario.approve()
@@ -82,7 +82,7 @@ async def retired(scenario: Scenario) -> None:
 
 
 async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(scenario: Scenario) -> None:
-    """The plan is the very text whose SHA-256 begins with the version that was approved."""
+    """The SHA-256 of the plan in the file begins with the approved plan version."""
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
     (shown,) = await show_plan(scenario.services, scenario.remediation.id)
@@ -104,7 +104,7 @@ async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(scenario: Sce
 
 
 async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scenario) -> None:
-    """Whoever holds the URL that was replaced can tell that it is the one."""
+    """A person with the replaced URL can compute its hash and compare it."""
     (site,) = scenario.world.sites.values()
     (before,) = [v for v in site.settings.values() if "workflows" in v]
     await retired(scenario)
@@ -130,7 +130,7 @@ async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scena
 async def test_run_summaries_are_in_it_and_what_is_not_is_named(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to a limit; beyond it each part is told by its place in the archive."""
+    """Run summaries are included up to a limit. Each further part is named."""
     await scenario.order()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
@@ -153,7 +153,7 @@ async def test_run_summaries_are_in_it_and_what_is_not_is_named(
 
 
 async def test_the_same_state_makes_the_same_bytes(scenario: Scenario) -> None:
-    """Asked again later; what changes in between changes them."""
+    """Only a change of the state changes the bytes of the evidence file."""
     await retired(scenario)
     first = await pack(scenario)
     scenario.world.clock.advance(timedelta(days=3))
@@ -165,7 +165,7 @@ async def test_the_same_state_makes_the_same_bytes(scenario: Scenario) -> None:
 
 
 async def test_what_was_undone_stands_beside_what_was_done(scenario: Scenario) -> None:
-    """A place is put back to what it held, by the same hashes."""
+    """A reverted caller has the same hash as before its change."""
     await retired(scenario)
     await scenario.roll_back()
 
@@ -188,7 +188,7 @@ async def test_what_was_undone_stands_beside_what_was_done(scenario: Scenario) -
 
 
 async def test_tables_and_page_show_each_flow(scenario: Scenario) -> None:
-    """For a spreadsheet and for print: the page loads nothing and runs no script."""
+    """The file has tables for a spreadsheet, and a page without links and scripts to print."""
     await retired(scenario)
 
     found = files(await pack(scenario))
@@ -206,7 +206,7 @@ async def test_tables_and_page_show_each_flow(scenario: Scenario) -> None:
 async def test_report_lists_flows_without_a_job_and_why_they_were_left(
     scenario: Scenario,
 ) -> None:
-    """The approver excluded one; the headline counts it, and it is in the table of all flows."""
+    """The report counts the excluded flow, and the table of all flows contains it."""
     await scenario.order()
     excluded = (await scenario.plan())["Orders"].workflow_id
     await scenario.approve(excluded)
@@ -243,7 +243,7 @@ async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> N
 async def test_report_counts_archived_calls_before_and_after_the_cutover(
     scenario: Scenario,
 ) -> None:
-    """Without archived runs it says that it does not show calls."""
+    """Without archived runs, the report says that it does not show calls."""
     await scenario.order()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
@@ -267,7 +267,7 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
 
 
 async def test_report_shows_what_was_reverted(scenario: Scenario) -> None:
-    """The caller names the original again, and the copies are kept, off."""
+    """The caller names the original again, and the copy is off."""
     await retired(scenario)
     await scenario.roll_back()
 
@@ -319,7 +319,7 @@ async def test_no_signature_is_in_it(scenario: Scenario) -> None:
 
 
 async def test_a_plan_that_the_archive_has_lost_is_named(scenario: Scenario) -> None:
-    """The pack comes all the same, and says what is missing."""
+    """The evidence file says that the archived plan is missing."""
     await retired(scenario)
     for name in [one for one in scenario.fakes.archive.contents if one.startswith("plans/")]:
         del scenario.fakes.archive.contents[name]
@@ -332,7 +332,7 @@ async def test_a_plan_that_the_archive_has_lost_is_named(scenario: Scenario) -> 
 
 
 async def test_each_row_is_read_once(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many flows: none is asked for again for another file of the pack."""
+    """The app reads each row once for all files."""
     await retired(scenario)
     read: list[tuple[str, str, str]] = []
     query = type(scenario.fakes.store).query
@@ -355,7 +355,7 @@ async def test_each_row_is_read_once(scenario: Scenario, monkeypatch: pytest.Mon
 
 
 async def test_before_anything_is_done_it_says_so(scenario: Scenario) -> None:
-    """A plan waits: there is no work yet, and no change."""
+    """Before the approval, the file says that nothing was done."""
     await scenario.order()
 
     found = files(await pack(scenario))
@@ -366,7 +366,7 @@ async def test_before_anything_is_done_it_says_so(scenario: Scenario) -> None:
 
 
 async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> None:
-    """What was ordered of it, before and after it was carried out; nothing of a stranger's."""
+    """The audit entries of this remediation are included, and no others."""
     await scenario.order()
     provide(scenario.services)
     strange = {"is_on": False, "justification": "a test", "changed_by": "tests"}
@@ -384,7 +384,7 @@ async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> No
 
 
 async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
-    """It was written down a moment before there was anything that it could be about."""
+    """The entry of the start is included, although it is older than the remediation."""
     order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     provide(scenario.services)
     made = await call(remediations_api.start_remediation, order)
@@ -405,13 +405,13 @@ async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
 
 
 async def signed(scenario: Scenario) -> tuple[bytes, Signature | str]:
-    """Return manifest and signature of the pack of an app that has a key."""
+    """Return manifest and signature of the evidence file of an app with a key."""
     scenario.settings = fake_settings(evidence_key=KEY_URL)
     return read_signature(io.BytesIO(await pack(scenario)))
 
 
 async def test_pack_of_app_with_key_is_signed_with_its_current_version(scenario: Scenario) -> None:
-    """Key, version and algorithm are in it; the same state has the same signature."""
+    """The signature states key, version and algorithm, and is the same for the same state."""
     await scenario.order()
     add_evidence_key(scenario.world)
     newest = add_evidence_key(scenario.world)
@@ -426,7 +426,7 @@ async def test_pack_of_app_with_key_is_signed_with_its_current_version(scenario:
 
 
 async def test_pack_of_app_without_key_says_that_it_is_not_signed(scenario: Scenario) -> None:
-    """As it was before there were signatures."""
+    """Without a key, the file says that it is not signed."""
     await scenario.order()
 
     _, signature = read_signature(io.BytesIO(await pack(scenario)))
@@ -435,18 +435,18 @@ async def test_pack_of_app_without_key_says_that_it_is_not_signed(scenario: Scen
 
 
 class _OneFails:
-    """Signing keys of which one method fails."""
+    """A signing key port of which one method fails."""
 
     def __init__(self, keys: SigningKeys, method: str, error: Exception) -> None:
         self._keys, self._method, self._error = keys, method, error
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return the key."""
+        """Return the key, or raise."""
         self._fail("read")
         return await self._keys.read(key_url)
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return the signature."""
+        """Return the signature, or raise."""
         self._fail("sign")
         return await self._keys.sign(key, digest)
 
@@ -468,7 +468,7 @@ class _OneFails:
 async def test_pack_is_delivered_without_signature_if_the_vault_fails(
     scenario: Scenario, method: str, error: Exception
 ) -> None:
-    """The reason is in it."""
+    """The evidence file contains the reason."""
     await scenario.order()
     add_evidence_key(scenario.world)
     scenario.settings = fake_settings(evidence_key=KEY_URL)
@@ -485,7 +485,7 @@ async def test_pack_is_delivered_without_signature_if_the_vault_fails(
 async def test_pack_is_delivered_without_signature_if_the_key_is_missing_or_off(
     scenario: Scenario,
 ) -> None:
-    """Deleted, or disabled."""
+    """The key may be deleted or disabled."""
     await scenario.order()
 
     _, missing = await signed(scenario)

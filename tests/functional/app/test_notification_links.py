@@ -46,7 +46,7 @@ async def scenario() -> Scenario:
 async def test_every_link_opens_the_page_about_its_message(
     scenario: Scenario, cause: PendingActionKind, code: str
 ) -> None:
-    """It answers 200, has the place that the link names, and shows what the message is about."""
+    """The link opens a page with the anchor in the link and the subject of the notification."""
     await CATALOGUE[cause, code](scenario)
     provide(scenario.services)
     async with served_app() as app:

@@ -1,4 +1,4 @@
-"""A tenant in memory, and what an assessment says of it."""
+"""A tenant in memory and its assessment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from tests.fakes.test_world import World
 
 @dataclass(slots=True)
 class Assessed:
-    """A tenant of one environment, and what an assessment says of it."""
+    """A tenant of one environment and its assessment."""
 
     world: World = field(default_factory=World)
     build: Builder = field(init=False)
@@ -39,15 +39,15 @@ class Assessed:
 
     @property
     def flows(self) -> Mapping[str, AssessedFlow]:
-        """The flows that stay, by title."""
+        """Return the flows on Microsoft's key, by title."""
         return {flow.display_name: flow for flow in self.found.flows}
 
     def findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
-        """The findings of a topic, or those of one check."""
+        """Return the findings of a topic, or only those of one check."""
         (section,) = (one for one in self.found.sections if one.topic is topic)
         return [one for one in section.findings if code in {"", one.code}]
 
     def finding(self, topic: AssessmentTopic, code: str) -> Finding:
-        """The one finding of a check."""
+        """Return the only finding of a check."""
         (one,) = self.findings(topic, code)
         return one

@@ -1,4 +1,4 @@
-"""`ip-filter` policies of API Management: a caller has to pass all of them."""
+"""`ip-filter` policies of API Management: a caller has to pass each of them."""
 
 import pytest
 
@@ -16,7 +16,7 @@ ALL, HALF, OTHER = "20.61.88.128-20.61.88.191", "20.61.88.128-20.61.88.159", "20
 
 
 async def read(*resources: Json) -> dict[str, Firewall]:
-    """Return the firewalls by what follows the service's name in theirs."""
+    """Return the firewalls by their names, without the name of the service."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     found = await firewall_kinds(fakes_of(world).ports.resources)["api_management"].read()
@@ -24,7 +24,7 @@ async def read(*resources: Json) -> dict[str, Firewall]:
 
 
 async def verdict(*inbound: str) -> str:
-    """Return the verdict on a service whose policy holds these."""
+    """Return the verdict on a service with these inbound policies."""
     return judged((await read(service(), policy(*inbound)))[""], TAG, TAGS).verdict
 
 
@@ -50,12 +50,12 @@ async def verdict(*inbound: str) -> str:
     ],
 )
 async def test_a_caller_has_to_pass_every_filter(inbound: tuple[str, ...], expected: str) -> None:
-    """One that cannot be read, or that a condition stands before, settles nothing."""
+    """A filter with an unreadable address or a condition makes the verdict unknown."""
     assert await verdict(*inbound) == expected
 
 
 async def test_an_api_has_filters_of_its_own_beside_those_of_its_service() -> None:
-    """Unless its policy leaves the base out; one without filters is no other firewall."""
+    """An API without `<base />` has only its own filters. One without filters is no firewall."""
     found = await read(
         service(),
         policy(ip_filter(ALL)),
@@ -72,7 +72,7 @@ async def test_an_api_has_filters_of_its_own_beside_those_of_its_service() -> No
 
 
 async def test_a_service_without_public_access_lets_nobody_in() -> None:
-    """Whatever its policies say."""
+    """Without public access the verdict is denied, whatever the policy allows."""
     found = await read(service(publicNetworkAccess="Disabled"), policy(ip_filter(ALL)))
 
     assert judged(found[""], TAG, TAGS).verdict == "denied"

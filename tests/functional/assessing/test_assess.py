@@ -21,7 +21,7 @@ def tenant() -> Assessed:
 
 
 async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: Assessed) -> None:
-    """Each category of the document, with its recommended way first; others are left out."""
+    """The assessment lists the flows on Microsoft's key, with the recommended change first."""
     tenant.build.http_flow("Orders")
     tenant.build.teams_flow("Alerts")
     tenant.build.power_apps_v1_flow("Old form")
@@ -46,7 +46,7 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
 
 
 async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
-    """A grandparent names the way down to the flow that stays for a reason of its own."""
+    """A grandparent lists the flows between it and the flow with a Microsoft-key reason."""
     child = tenant.build.http_flow("Child")
     parent = tenant.build.parent("Parent", child)
     tenant.build.parent("Grandparent", parent)
@@ -60,7 +60,7 @@ async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
 
 
 async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assessed) -> None:
-    """Without a run the list may lack callers, and says so; with one it is complete."""
+    """Without a flow run that shows the trigger URL, the list of callers says what is unknown."""
     orders = tenant.build.http_flow("Orders")
     tenant.build.http_flow("Silent")
     tenant.build.app_setting_caller(orders)
@@ -104,7 +104,7 @@ async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
 
 
 async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Assessed) -> None:
-    """After the policy only flows on Microsoft's key are shown; the portal's warning is named."""
+    """After a key is applied, the assessment shows only flows on Microsoft's key."""
     tenant.build.http_flow("Orders")
     tenant.build.http_flow("Orders (CMK)").is_protected = True
     tenant.build.link()
@@ -121,7 +121,7 @@ async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Ass
 
 
 async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant: Assessed) -> None:
-    """Either the migration goes on or the policy is older than the covering of flows."""
+    """The policy may be older than the support for flows, so the fix names a support ticket."""
     tenant.build.polling_flow("Messages")
     tenant.build.link(migrated=False)
 
@@ -134,7 +134,7 @@ async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant:
 
 
 class _SilentReports:
-    """A flow service that has no call left."""
+    """A flow service that is throttled."""
 
     async def microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
         raise ThrottledError
@@ -146,7 +146,7 @@ class _SilentReports:
 async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
     tenant: Assessed,
 ) -> None:
-    """Nothing is called ok because the platform was silent."""
+    """Without the Microsoft-key list, the findings are unknown, and the rules still apply."""
     tenant.build.http_flow("Orders")
 
     silent: Any = _SilentReports()
@@ -159,7 +159,7 @@ async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
 
 
 class _Reports:
-    """A flow service that gives no answer to one question, and counts how often it is asked."""
+    """A flow service with a method that raises some errors and counts its calls."""
 
     def __init__(self, reports: object, method: str, *errors: Exception) -> None:
         self._reports = reports
@@ -184,7 +184,7 @@ class _Reports:
 async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
     tenant: Assessed,
 ) -> None:
-    """Each question more would stand in the line before a job; all of the flows are named."""
+    """After the first throttled request the app sends no other, and a finding names each flow."""
     tenant.world.reports_are_bare = True
     names = {"A", "B", "C"}
     for name in names:
@@ -204,7 +204,7 @@ async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
 async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
     tenant: Assessed,
 ) -> None:
-    """It has no runs to ask for; the next one's are asked for all the same."""
+    """If the runs of a deleted flow cannot be read, the runs of the other flow are."""
     for name in ("A", "B"):
         tenant.build.http_flow(name)
     reports: Any = _Reports(tenant.services.flow_reports, "runs", NotFound("no such flow"))
@@ -218,7 +218,7 @@ async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
 
 
 async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> None:
-    """A list that names no Dataverse id still finds its flow, and the gap is named."""
+    """The app finds the flow of a list entry without a Dataverse id by reading the flow."""
     tenant.build.http_flow("Orders")
     tenant.world.reports_are_bare = True
 
@@ -229,7 +229,7 @@ async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> No
 
 
 async def test_over_http_the_answer_holds_no_signature(tenant: Assessed) -> None:
-    """The assessment as the API gives it: whole, and without any secret."""
+    """The API returns the whole assessment without a signature."""
     orders = tenant.build.http_flow("Orders")
     tenant.build.secret_caller(orders)
     tenant.build.flow_caller(orders)

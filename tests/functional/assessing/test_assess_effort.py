@@ -1,4 +1,4 @@
-"""What an assessment expects of a remediation, held against one on fakes."""
+"""The estimate of an assessment, compared with a remediation on fakes."""
 
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +14,7 @@ FLOWS = 10
 
 
 class _Counted:
-    """Stands before a port, all of whose methods are calls."""
+    """Wraps a port and counts all method calls."""
 
     def __init__(self, port: object, count: Counter[str], name: str) -> None:
         self._port, self._count, self._name = port, count, name
@@ -25,7 +25,7 @@ class _Counted:
 
 
 async def test_the_calls_that_are_expected_of_a_flow_are_those_that_it_takes() -> None:
-    """Ten called flows with a caller each: the estimate is never short, nor twice too much."""
+    """The estimate for ten flows is at least the number of requests, and less than twice that."""
     count: Counter[str] = Counter()
 
     def counted(ports: Ports) -> Services:

@@ -1,4 +1,4 @@
-"""What an assessment says of an environment beside its flows."""
+"""Findings of an assessment about the environment itself."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def tenant() -> Assessed:
 
 
 async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> None:
-    """OAuth is covered, others stay, a connector that does not tell is unknown."""
+    """A connection with OAuth is ok, with a password a warning, and else unknown."""
     for connector in ("shared_teams", "shared_sql", "shared_strange"):
         tenant.build.connection(connector, connector, owner=tenant.build.owner)
 
@@ -37,7 +37,7 @@ async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> N
 
 
 async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
-    """Applications have been seen to get an empty list."""
+    """An application may get an empty list, so the finding is unknown."""
     await tenant.assess()
 
     assert tenant.finding(AssessmentTopic.CONNECTIONS, "connections").level is FindingLevel.UNKNOWN
@@ -46,7 +46,7 @@ async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None
 async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
     tenant: Assessed,
 ) -> None:
-    """The app is a caller that a person changes; one whose flows cannot be read is unknown."""
+    """The app is a manual caller, and an app whose flow is unknown has an unknown finding."""
     form = tenant.build.power_apps_v1_flow("Old form")
     tenant.build.environment.canvas_apps += [
         _app("Requests", form.workflow_id),
@@ -71,7 +71,7 @@ def _app(name: str, flow_id: str) -> CanvasApp:
 
 
 async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None:
-    """The solution setting with its fix, hosted groups to reprovision, invokers' connections."""
+    """The findings name the solution setting, the hosted machine group and the skill."""
     environment = tenant.build.environment
     environment.creates_flows_in_solutions = False
     environment.hosted_machine_groups = ["Night shift"]
@@ -94,7 +94,7 @@ async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None
 
 
 async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed) -> None:
-    """The seven of the document of October 2024, none left out."""
+    """The findings name all seven features in Microsoft's document of October 2024."""
     await tenant.assess()
 
     told = " ".join(one.message for one in tenant.findings(AssessmentTopic.ANALYTICS))
@@ -112,7 +112,7 @@ async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed
 
 
 async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> None:
-    """No further app can be given it under the key; one in a solution is left out."""
+    """The finding names only the flow outside a solution."""
     tenant.build.power_apps_v1_flow("Old form")
     tenant.build.power_apps_v1_flow("Settled form").in_solution = True
 
@@ -124,7 +124,7 @@ async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> No
 
 
 async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Assessed) -> None:
-    """Another geography is a problem; the twentieth environment is a warning; Trial is not."""
+    """Geography and environment type are problems, and the twentieth environment is a warning."""
     world = tenant.world
     world.policies["p"] = EnterprisePolicy(
         id="p",
@@ -158,7 +158,7 @@ async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Asses
 
 
 async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> None:
-    """What nothing that the app reads answers for is named, with the flows that call it."""
+    """The finding names a host without a known firewall, and the flows that call it."""
     tenant.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.61.88.128/26"]}
     for name in ("Orders", "Invoices"):
         tenant.build.http_flow(name, {"a": define.http_action("https://partner.example/x")})
@@ -173,7 +173,7 @@ async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> Non
 
 
 async def test_the_key_is_looked_at_before_it_is_applied(tenant: Assessed) -> None:
-    """Of the policy that is named; without one there is none to look at, and that is said."""
+    """The assessment checks the key of a named policy. Without one the finding is unknown."""
     put_sound_key(tenant.world, "/policies/cmk-eu", "system")
     versions = tenant.world.keys[VAULT_URL, KEY]
     versions[0] = replace(versions[0], is_enabled=False)

@@ -1,4 +1,4 @@
-"""An assessment of who owns what stays, and of several environments by one search for callers."""
+"""An assessment of owners and co-owners, and assessments that share a caller search."""
 
 from collections import Counter
 from dataclasses import replace
@@ -33,7 +33,7 @@ def build() -> Builder:
 
 
 def services(build: Builder, **ports: Any) -> Services:
-    """Return the app's services on the tenant, with some ports exchanged."""
+    """Return the app's services on the tenant, with these ports replaced."""
     return replace(services_of(fakes_of(build.world).ports), **ports)
 
 
@@ -52,7 +52,7 @@ def share(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> 
 
 
 async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None:
-    """Users and teams by name; who may only read is told apart."""
+    """The assessment names users and teams, and says who may only read."""
     orders = build.http_flow("Orders")
     build.http_flow("Alone")
     team = build.world.add_team("Integration")
@@ -68,7 +68,7 @@ async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None
 
 
 async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) -> None:
-    """Dataverse's empty list would look like nobody: the flow service has them, at a price."""
+    """Dataverse lacks the co-owners of a flow outside solutions, so they are unknown."""
     build.power_apps_v1_flow("Form")
     build.http_flow("Orders")
 
@@ -80,7 +80,7 @@ async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) ->
 
 
 async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: Builder) -> None:
-    """No right to read shares: the assessment says so at each flow."""
+    """If the app may not read shares, the flow says why its co-owners are unknown."""
     build.http_flow("Orders")
 
     class Silent:
@@ -98,7 +98,7 @@ async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: B
 async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reads of an assessment are bounded."""
+    """An assessment reads co-owners for a limited number of flows."""
     monkeypatch.setattr(read_co_owners, "MOST", 2)
     for number in range(3):
         build.http_flow(f"Flow {number}")
@@ -109,7 +109,7 @@ async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
 
 
 async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
-    """No interface lists them; of flows that nobody starts by hand that is no loss."""
+    """No API lists run-only users. A flow with an HTTP trigger has none that matter."""
     build.http_flow("Orders")
     build.power_apps_v1_flow("Form")
 
@@ -151,7 +151,7 @@ def counted(there: Services, count: Counter[str], *failing: str) -> Services:
 
 
 async def test_assessments_of_several_environments_share_one_search(build: Builder) -> None:
-    """Callers lie anywhere: the whole tenant is read once, and each environment finds its own."""
+    """The second assessment uses the search of the first, and finds its own callers."""
     other = Builder(build.world, name="Other")
     build.flow_caller(build.http_flow("Orders"))
     other.app_setting_caller(other.http_flow("Invoices"))
@@ -169,7 +169,7 @@ async def test_assessments_of_several_environments_share_one_search(build: Build
 
 
 async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
-    """Who has changed a caller and assesses again sees the change, and what is gone is gone."""
+    """An assessment without a time of a search searches again, and a removed caller is gone."""
     orders = build.http_flow("Orders")
     build.app_setting_caller(orders)
     build.world.traffic.beat(build.world)
@@ -188,7 +188,7 @@ async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
 
 
 async def test_a_kind_that_gave_no_answer_is_searched_again_by_the_next(build: Builder) -> None:
-    """What was searched whole is used again; what was not stays a gap, and is tried once more."""
+    """The next assessment searches only the kind of caller that did not answer."""
     build.http_flow("Orders")
     count: Counter[str] = Counter()
     there = services(build)
@@ -203,7 +203,7 @@ async def test_a_kind_that_gave_no_answer_is_searched_again_by_the_next(build: B
 
 
 async def test_a_child_call_of_another_environment_is_no_caller(build: Builder) -> None:
-    """A workflow keeps its id when its solution is imported elsewhere; its parents are others."""
+    """A parent in another environment runs its own import of the flow, so it is no caller."""
     other = Builder(build.world, name="Other")
     build.world.assumptions.children_must_be_on = False
     orders = build.http_flow("Orders")
@@ -217,7 +217,7 @@ async def test_a_child_call_of_another_environment_is_no_caller(build: Builder) 
 
 
 async def test_over_http_an_answer_says_when_callers_were_searched(build: Builder) -> None:
-    """That time, given back, spares the next search; a time without a zone is refused."""
+    """A request with the time of the last search does not search. The time needs a zone."""
     build.http_flow("Orders")
     count: Counter[str] = Counter()
     provide(counted(services(build), count))
@@ -239,7 +239,7 @@ async def test_over_http_an_answer_says_when_callers_were_searched(build: Builde
 
 
 class _SilentWorkflows:
-    """A Dataverse that does not answer."""
+    """A Dataverse port that does not answer."""
 
     async def list(self, *_: object, **__: object) -> Any:
         raise ServiceUnavailable
@@ -247,7 +247,7 @@ class _SilentWorkflows:
 
 
 async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> None:
-    """Effort, finish line, solutions: each says that it does not know."""
+    """If flows cannot be read, no finding about flows is ok."""
     build.http_flow("Orders")
     silent: Any = _SilentWorkflows()
 
@@ -269,7 +269,7 @@ async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> 
 
 
 async def test_policies_that_could_not_be_read_are_not_called_missing(build: Builder) -> None:
-    """A named policy that nobody could look up is unknown, not an error of who asked."""
+    """If policies cannot be read, a named policy is unknown, not missing."""
     build.http_flow("Orders")
 
     class Silent:
@@ -283,7 +283,7 @@ async def test_policies_that_could_not_be_read_are_not_called_missing(build: Bui
 
 
 async def test_sources_that_tell_different_states_are_named(build: Builder) -> None:
-    """The report says on, Dataverse says off: a person is told, by title and id."""
+    """A finding names the flow whose state differs in Dataverse and on the Microsoft-key list."""
     orders = build.http_flow("Orders")
     there = services(build)
     reported = await there.flow_reports.microsoft_key_flows(

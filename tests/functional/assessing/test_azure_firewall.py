@@ -1,4 +1,4 @@
-"""Azure Firewall, classic and with policies, read into what its rules do with inbound HTTPS."""
+"""Azure Firewall, classic and with policies: how its rules treat inbound HTTPS."""
 
 from collections.abc import Sequence
 
@@ -28,31 +28,31 @@ TAGS = tag_list({WEST: [W, "2603:1061:2004:7800::/56"], NORTH: [N]})
 
 
 async def read(*resources: Json) -> list[Firewall]:
-    """Return the firewalls that these resources are."""
+    """Return the firewalls in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     return await firewall_kinds(fakes_of(world).ports.resources)["azure_firewall"].read()
 
 
 async def published(*groups: Json, more: Sequence[Json] = ()) -> Firewall:
-    """Return what stands before the public address, of a firewall with these groups."""
+    """Return the firewall in front of the public address, with these rule groups."""
     found = await read(firewall(), policy(), public_address(), *groups, *more)
     [one] = [one for one in found if one.name == f"edge → {ADDRESS}"]
     return one
 
 
 def missing(*firewalls: Firewall) -> list[str]:
-    """Return the tags that a European flow lacks."""
+    """Return the service tags that a European flow lacks."""
     return [tag for gap in gaps(firewalls, "europe", [HOST], TAGS) for tag in gap.missing_tags]
 
 
 def dnat(*rules: Json, priority: int = 100, policy_name: str = "edge-policy") -> Json:
-    """Return a group with a collection of DNAT rules."""
+    """Return a rule group with a collection of DNAT rules."""
     return group(policy_name, f"g{priority}", priority, collection("nat", 1, *rules, action="Dnat"))
 
 
 async def test_a_host_behind_dnat_is_open_to_the_sources_of_the_rule() -> None:
-    """A range, a prefix and the members of a group; the host by the name of the public address."""
+    """Sources may be a prefix, a range or an IP group. The host is that of the public address."""
     members = ip_group("flows", "4.207.189.192-4.207.189.255")
 
     half = await published(dnat(nat_rule("flows", W)))
@@ -66,7 +66,7 @@ async def test_a_host_behind_dnat_is_open_to_the_sources_of_the_rule() -> None:
 
 
 async def test_a_gap_says_that_an_ip_group_is_the_way() -> None:
-    """The tag is not published for Azure Firewall."""
+    """The fix is an IP group, because Azure Firewall does not know the service tag."""
     table = resource(
         "Microsoft.Network/routeTables",
         "spokes",
@@ -88,7 +88,7 @@ async def test_a_gap_says_that_an_ip_group_is_the_way() -> None:
 
 
 async def test_without_dnat_nothing_gets_in() -> None:
-    """Application rules and rules about the way out open nothing."""
+    """A firewall without DNAT rules lets no inbound call through."""
     out = network_rule("out", "10.0.0.0/8", destinationAddresses=["*"])
     application = {"ruleType": "ApplicationRule", "name": "web", "sourceAddresses": ["*"]}
 
@@ -113,7 +113,7 @@ async def test_without_dnat_nothing_gets_in() -> None:
     ],
 )
 async def test_dnat_of_other_traffic_opens_nothing(properties: Json) -> None:
-    """Only HTTPS at the address counts."""
+    """A DNAT rule for other traffic than HTTPS at this address allows nothing."""
     one = await published(dnat(nat_rule("flows", W), nat_rule("other", N, **properties)))
 
     assert missing(one) == [NORTH]
@@ -129,7 +129,7 @@ async def test_dnat_of_other_traffic_opens_nothing(properties: Json) -> None:
     ],
 )
 async def test_dnat_that_includes_https_counts(properties: Json) -> None:
-    """Ranges of ports and addresses hold it."""
+    """A rule counts if its ranges of ports and addresses include HTTPS at this address."""
     one = await published(dnat(nat_rule("flows", W), nat_rule("wider", N, **properties)))
 
     assert missing(one) == []
@@ -141,7 +141,7 @@ async def test_dnat_that_includes_https_counts(properties: Json) -> None:
 async def test_a_network_rule_that_refuses_the_translated_traffic_is_a_doubt(
     destination: str, is_doubt: bool
 ) -> None:
-    """Editions of Microsoft's page differ in whether it counts: not open, and not closed."""
+    """Microsoft's documentation is ambiguous about such a rule, so the issue is not certain."""
     deny = network_rule("deny", N, destinationAddresses=[destination], destinationPorts=["8443"])
     denying = group("edge-policy", "late", 900, collection("c", 1, deny, action="Deny"))
 
@@ -153,7 +153,7 @@ async def test_a_network_rule_that_refuses_the_translated_traffic_is_a_doubt(
 
 
 async def test_each_place_that_network_rules_name_is_a_firewall_of_its_own() -> None:
-    """Behind something that keeps the callers' addresses; groups and rules come by priority."""
+    """A network rule's destination is a firewall, with the rules in the order of priority."""
     late = group("edge-policy", "late", 300, collection("c", 1, network_rule("all", "*")))
     early = group(
         "edge-policy",
@@ -171,7 +171,7 @@ async def test_each_place_that_network_rules_name_is_a_firewall_of_its_own() -> 
 
 
 async def test_rules_of_a_base_policy_come_first() -> None:
-    """Whatever the priorities; a policy that is its own base ends."""
+    """Rules of the base policy precede, and a policy that is its own base causes no loop."""
     base = policy("base", basePolicy={"id": policy()["id"]})
     child = policy(basePolicy={"id": base["id"]})
     inherited = group("base", "g", 900, collection("c", 1, network_rule("base", "*")))
@@ -183,7 +183,7 @@ async def test_rules_of_a_base_policy_come_first() -> None:
 
 
 async def test_a_policy_that_cannot_be_read_is_a_doubt() -> None:
-    """It lies in a subscription that nobody watches."""
+    """If the policy cannot be read, each call may be allowed or denied."""
     [one] = await read(firewall())
 
     assert {rule.name for rule in one.rules} == {policy()["id"].lower()}
@@ -191,7 +191,7 @@ async def test_a_policy_that_cannot_be_read_is_a_doubt() -> None:
 
 
 async def test_a_policy_is_read_by_itself_where_nobody_can_tell_whose_it_is() -> None:
-    """Azure says which firewalls have a policy, a template need not."""
+    """A template may omit the firewalls of a policy, which is then read without one."""
     own = dnat(nat_rule("flows", W), policy_name="lonely")
 
     [alone] = await read(policy("lonely"), own)
@@ -201,7 +201,7 @@ async def test_a_policy_is_read_by_itself_where_nobody_can_tell_whose_it_is() ->
 
 
 async def test_a_classic_firewall_has_collections_of_its_own() -> None:
-    """By priority, the protocols under another name; no policy is asked for."""
+    """Rules of a classic firewall are in the firewall itself, in the order of priority."""
 
     def classic(priority: int, action: str, *rules: Json) -> Json:
         shown = {"priority": priority, "action": {"type": action}, "rules": [*rules]}
@@ -239,7 +239,7 @@ async def test_a_classic_firewall_has_collections_of_its_own() -> None:
     ],
 )
 async def test_rules_that_cannot_be_read_are_a_doubt_everywhere(broken: Json) -> None:
-    """They may open the address, or close it."""
+    """Unreadable rules may allow or deny the address, so the issue is not certain."""
     unread = group("edge-policy", "odd", 900) | {"properties": {"priority": 900, **broken}}
 
     found = gaps([await published(dnat(nat_rule("flows", W, N)), unread)], "europe", [HOST], TAGS)
@@ -248,7 +248,7 @@ async def test_rules_that_cannot_be_read_are_a_doubt_everywhere(broken: Json) ->
 
 
 async def test_a_group_of_addresses_that_is_not_there_is_a_doubt() -> None:
-    """Its members may be anybody."""
+    """The members of a missing IP group are unknown, so the issue is not certain."""
     gone = ip_group("gone")["id"]
 
     [gap] = gaps(
@@ -262,7 +262,7 @@ async def test_a_group_of_addresses_that_is_not_there_is_a_doubt() -> None:
 
 
 async def test_hosts_come_from_tags_too() -> None:
-    """Of the public address: what it publishes; of the firewall: all that it publishes."""
+    """Tags of the public address and of the firewall both add hosts."""
     tagged = public_address() | {"tags": {"cmkflow-hosts": "erp.contoso.example"}}
     whole = firewall() | {"tags": {"cmkflow-hosts": "*.contoso.example"}}
 

@@ -1,4 +1,4 @@
-"""Assessments in the background: their progress, what they survive, and their answer."""
+"""Background assessments: progress, interruptions and result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(slots=True)
 class SlowPages:
-    """Pages of Dataverse that take their time; a budget lets some through a minute."""
+    """Slow pages of Dataverse with a limited number of requests a minute."""
 
     all: Workflows
     clock: ManualClock
@@ -48,7 +48,7 @@ class SlowPages:
     _flows: list[Workflow] = field(default_factory=list)
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
-        """Take a call of the minute, and the time that a page takes."""
+        """Take a request from the budget, let time pass, and return the page."""
         now, minute = self.clock.now(), timedelta(minutes=1)
         self._times = [one for one in self._times if now - one < minute]
         if len(self._times) >= self.a_minute:
@@ -66,7 +66,7 @@ class SlowPages:
 
 @dataclass(slots=True)
 class FailingPages:
-    """Pages of Dataverse, of which one call fails in its own way."""
+    """Pages of Dataverse of which one request fails."""
 
     pages: FlowPages
     #: Counted from 1.
@@ -75,7 +75,7 @@ class FailingPages:
     asked: list[str] = field(default_factory=list)
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
-        """Return a page, or fail."""
+        """Return a page, or raise the error."""
         self.asked.append(cursor)
         if len(self.asked) == self.fails_at:
             raise self.failure
@@ -84,7 +84,7 @@ class FailingPages:
 
 @dataclass(slots=True)
 class ACallAMinute:
-    """A flow service that answers one call a minute."""
+    """A flow service that accepts one request a minute."""
 
     reports: FlowReports
     clock: ManualClock
@@ -95,7 +95,7 @@ class ACallAMinute:
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page, or refuse the call until the minute is over."""
+        """Return a page, or raise until the minute is over."""
         self._take()
         self.asked.append((cannot_migrate_only, cursor))
         return await self.reports.microsoft_key_flows(
@@ -103,7 +103,7 @@ class ACallAMinute:
         )
 
     async def runs(self, environment_id: str, flow_name: str, **named: Any) -> list[FlowRun]:
-        """Return runs, or refuse the call until the minute is over."""
+        """Return the flow runs, or raise until the minute is over."""
         self._take()
         self.asked.append((True, flow_name))
         return await self.reports.runs(environment_id, flow_name, **named)
@@ -116,7 +116,7 @@ class ACallAMinute:
 
 
 def around(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
-    """Put something before ports of the app, made of what stands there."""
+    """Replace ports of the app by wrappers of them."""
 
     def change(those: Ports) -> Ports:
         made = {name: make(getattr(those, name)) for name, make in ports.items()}
@@ -128,7 +128,7 @@ def around(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a tenant of several pages, of which one flow stays and has a caller."""
+    """Return a tenant with several pages of flows, one on Microsoft's key with a caller."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.flow_caller(orders)
@@ -139,31 +139,31 @@ def scenario() -> Scenario:
 
 
 async def order(scenario: Scenario, request: AssessmentRequest = ONE) -> Remediation:
-    """Order an assessment of the environment."""
+    """Start an assessment of the environment."""
     environment_id = scenario.build.environment.id
     return await scenario.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
 
 async def shown(scenario: Scenario, started: Remediation) -> AssessmentView:
-    """Return how far it is."""
+    """Return the state of the assessment."""
     return await show_assessment(scenario.services, started.id)
 
 
 def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
-    """Return what an assessment says but for its times; fails where there is none."""
+    """Return the assessment without its times; fail if there is none."""
     assert found is not None
     return replace(found, assessed_at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
 
 
 async def at_once(scenario: Scenario) -> EnvironmentAssessment:
-    """Return the assessment of a caller who waits."""
+    """Return the assessment that is made immediately."""
     return told(await assess(scenario.services, scenario.build.environment.id))
 
 
 async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(
     scenario: Scenario,
 ) -> None:
-    """Of each flow, with callers and findings; no page is left in the store."""
+    """The result is that of an immediate assessment, and no page stays in the store."""
     started = await order(scenario)
     assert (await shown(scenario, started)).answer is None
 
@@ -180,7 +180,7 @@ async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(
 
 
 async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
-    """Two pages for each budget's worth go by, no page twice, and few questions to the store."""
+    """The app reads each page once, shows the progress, and uses few store requests."""
     scenario = Scenario()
     scenario.build.http_flow("Orders")
     model = scenario.build.polling_flow("Flow")
@@ -218,7 +218,7 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
 
 
 async def test_a_call_a_minute_is_enough(scenario: Scenario) -> None:
-    """Each page of both lists, and the runs of each flow, are read once, in as many minutes."""
+    """With one request a minute, the app still reads each page and each flow's runs once."""
     for number in range(20):
         scenario.build.http_flow(f"Form {number}")
     scenario.world.report_page = SIZE
@@ -234,7 +234,7 @@ async def test_a_call_a_minute_is_enough(scenario: Scenario) -> None:
 
 
 async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() -> None:
-    """Callers are looked up for all of them together."""
+    """The app looks up the callers of all flows together."""
     scenario = Scenario()
     for number in range(1_000):
         scenario.build.http_flow(f"Flow {number}")
@@ -251,7 +251,7 @@ async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() ->
 
 @pytest.mark.parametrize("page", [1, 2, 3])
 async def test_a_process_that_dies_costs_one_page(scenario: Scenario, page: int) -> None:
-    """The next one asks for the page that was on its way, and for what follows."""
+    """The next process reads the same page again, and the following ones."""
     expected = await at_once(scenario)
     pages = FailingPages(scenario.fakes.ports.flow_pages, page, Killed())
     around(scenario, flow_pages=lambda _: pages)
@@ -265,7 +265,7 @@ async def test_a_process_that_dies_costs_one_page(scenario: Scenario, page: int)
 
 
 async def test_a_process_may_die_at_any_call(scenario: Scenario) -> None:
-    """Before it or after it: one order, one answer, no page left."""
+    """After a kill at any request, there is one result and no page in the store."""
     expected = await at_once(scenario)
     calls = Plan()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=calls)
@@ -290,7 +290,7 @@ async def test_a_process_may_die_at_any_call(scenario: Scenario) -> None:
 
 
 async def test_who_asks_for_what_runs_gets_that(scenario: Scenario) -> None:
-    """Another request is another assessment, and so is the same once the first has ended."""
+    """The same request while an assessment runs returns that one. Another one starts anew."""
     first, second = await order(scenario), await order(scenario)
     other = await order(scenario, AssessmentRequest(vault="v", key="k"))
     await scenario.run(HOUR)
@@ -302,12 +302,12 @@ async def test_who_asks_for_what_runs_gets_that(scenario: Scenario) -> None:
 
 
 async def jobs_of(services: Services) -> int:
-    """Return how many environment jobs there are."""
+    """Return the number of environment jobs."""
     return len(await services.tables.environment_jobs.all())
 
 
 async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(scenario: Scenario) -> None:
-    """The row that names it was written, and nothing else."""
+    """If a process died after it stored the shared row only, the next request starts the job."""
     key = f"{scenario.build.environment.id}-{ONE.digest}"
     row = SharedSnapshot(topic="assessments", id=key, archive_name="assessment x")
     await scenario.services.tables.shared_snapshots.upsert(row)
@@ -320,7 +320,7 @@ async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(scenario:
 
 
 async def test_a_damaged_page_is_read_again(scenario: Scenario) -> None:
-    """The list would have a hole: it begins anew, and the assessment ends."""
+    """If a stored page is damaged, the app reads the list again and completes the assessment."""
     pages = FailingPages(scenario.fakes.ports.flow_pages, 3, ThrottledError("later"))
     around(scenario, flow_pages=lambda _: pages)
     started = await order(scenario)
@@ -343,7 +343,7 @@ async def test_a_damaged_page_is_read_again(scenario: Scenario) -> None:
 
 
 async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(scenario: Scenario) -> None:
-    """It begins anew, once."""
+    """If a cursor expires, the app reads the list again."""
     refused = PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
     pages = FailingPages(scenario.fakes.ports.flow_pages, 2, refused)
     around(scenario, flow_pages=lambda _: pages)
@@ -356,7 +356,7 @@ async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(scenario:
 
 
 async def test_a_list_that_is_refused_is_left_out_and_told(scenario: Scenario) -> None:
-    """As of an assessment at once: the rest is said all the same."""
+    """If a list cannot be read, the assessment completes and gives the reason."""
     refused = PlatformError("No.", code="Forbidden", status=403)
     pages = FailingPages(scenario.fakes.ports.flow_pages, 1, refused)
     around(scenario, flow_pages=lambda _: pages)
@@ -370,7 +370,7 @@ async def test_a_list_that_is_refused_is_left_out_and_told(scenario: Scenario) -
 
 
 async def test_it_may_be_cancelled(scenario: Scenario) -> None:
-    """By the id of the order, which is that of its remediation."""
+    """The id of the assessment is that of its remediation."""
     started = await order(scenario)
 
     await change_remediation.cancel(scenario.services, started.id)
@@ -382,7 +382,7 @@ async def test_it_may_be_cancelled(scenario: Scenario) -> None:
 
 
 async def test_what_cannot_be_assessed_is_refused_at_once(scenario: Scenario) -> None:
-    """An unknown environment, an unknown policy, and the id of another kind of remediation."""
+    """An unknown environment, an unknown policy and another remediation are not found."""
     with pytest.raises(NotFound):
         await start_assessment(scenario.services, scenario.world.guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):

@@ -1,4 +1,4 @@
-"""Firewalls as Azure Resource Manager writes them, read into rules; real files among them."""
+"""Firewalls as Azure Resource Manager shows them, converted to rules."""
 
 import json
 import os
@@ -32,7 +32,7 @@ TAGS = tag_list(
 
 
 def missing(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
-    """Return the tags that a European flow lacks."""
+    """Return the service tags that a European flow lacks."""
     found = gaps(firewalls, "europe", [host], TAGS)
     return [tag for gap in found for tag in gap.missing_tags]
 
@@ -43,7 +43,7 @@ def names(firewall: Firewall) -> list[str]:
 
 
 def test_rules_of_a_group_come_by_priority() -> None:
-    """The lowest number is the first, wherever it stands in the list."""
+    """The rule with the lowest number is first, wherever it is in the list."""
     [firewall] = read_group(
         security_group(security_rule("second", 200), security_rule("first", 100, access="Deny"))
     )
@@ -78,7 +78,7 @@ def test_rules_about_other_traffic_are_left_out(properties: Json) -> None:
     ],
 )
 def test_rules_that_include_https_count(properties: Json) -> None:
-    """Ranges, lists and wildcards hold port 443."""
+    """A rule counts if its ports or protocols include HTTPS."""
     [firewall] = read_group(security_group(security_rule("ours", 100, **properties)))
 
     assert firewall.rules[0].name == "ours"
@@ -86,7 +86,7 @@ def test_rules_that_include_https_count(properties: Json) -> None:
 
 
 def test_a_group_that_admits_the_old_ranges_only_is_a_gap() -> None:
-    """So most groups look on the day a key is applied."""
+    """A group that allows only the old ranges has a firewall issue."""
     old = security_rule("flows", 100, sourceAddressPrefix="LogicApps")
     new = security_rule("plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix="")
 
@@ -95,7 +95,7 @@ def test_a_group_that_admits_the_old_ranges_only_is_a_gap() -> None:
 
 
 def test_a_denying_rule_before_the_allowing_one_is_a_gap() -> None:
-    """Order decides, not the presence of a rule."""
+    """A rule that denies has priority if its number is lower."""
     allow = security_rule("plex", 200, sourceAddressPrefix="PowerPlatformPlex")
     deny = security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
     flows = security_rule("flows", 150, sourceAddressPrefix="LogicApps")
@@ -104,7 +104,7 @@ def test_a_denying_rule_before_the_allowing_one_is_a_gap() -> None:
 
 
 def test_each_destination_of_a_group_is_a_firewall_of_its_own() -> None:
-    """What is open towards one system says nothing about its neighbour."""
+    """A rule for one destination says nothing about another one."""
     firewalls = read_group(
         security_group(
             security_rule(
@@ -134,7 +134,7 @@ def test_each_destination_of_a_group_is_a_firewall_of_its_own() -> None:
 
 
 def test_the_hosts_of_a_group_come_from_its_tag() -> None:
-    """A group cannot say what stands behind it; an administrator can."""
+    """An administrator names the hosts behind a group in a tag."""
     group = security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
 
     [firewall] = read_group(group)
@@ -149,7 +149,7 @@ def test_the_hosts_of_a_group_come_from_its_tag() -> None:
 async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interface(
     attached: str,
 ) -> None:
-    """Or of its subnet: rules for the machine's own address decide, those for its neighbour not."""
+    """The group may be attached to the subnet or to the interface. Only rules for it count."""
     subnet = {"id": "/subscriptions/s/virtualNetworks/n/subnets/Web"}
     address = resource(
         "Microsoft.Network/publicIPAddresses", "ip", properties={"ipAddress": "203.0.113.7"}
@@ -195,7 +195,7 @@ async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interfa
     ],
 )
 def test_what_a_rule_leaves_open_is_a_doubt(properties: Json) -> None:
-    """Such a rule neither opens nor closes anything for certain."""
+    """Such a rule neither allows nor denies for certain."""
     rule = security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
     [firewall] = read_group(security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"}))
 
@@ -206,7 +206,7 @@ def test_what_a_rule_leaves_open_is_a_doubt(properties: Json) -> None:
 
 
 def test_a_site_claims_its_hosts_and_is_open_without_restrictions() -> None:
-    """An open site is in nobody's way, but its hosts lie behind no group."""
+    """An open site has its hosts and no firewall issue."""
     firewall = read_site(site(), web_config(restriction("Any", 2147483647)))
 
     assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
@@ -214,7 +214,7 @@ def test_a_site_claims_its_hosts_and_is_open_without_restrictions() -> None:
 
 
 def test_a_site_with_a_rule_denies_all_others() -> None:
-    """The first restriction closes the site to everybody it does not name."""
+    """After the first restriction, the site denies all other addresses."""
     firewall = read_site(site(), web_config(restriction("203.0.113.0/24", 100)))
 
     assert firewall.default is RuleAction.DENY
@@ -222,7 +222,7 @@ def test_a_site_with_a_rule_denies_all_others() -> None:
 
 
 def test_the_default_action_of_a_site_counts_as_written() -> None:
-    """A list of denied sources may come with everybody else allowed."""
+    """A site may deny some addresses and allow all others."""
     config = web_config(
         restriction("20.61.88.128/26", 100, "Deny"), ipSecurityRestrictionsDefaultAction="Allow"
     )
@@ -231,7 +231,7 @@ def test_the_default_action_of_a_site_counts_as_written() -> None:
 
 
 def test_a_site_lets_service_tags_and_lists_of_prefixes_in() -> None:
-    """A restriction names one tag, or several prefixes with commas between."""
+    """A restriction names one tag, or several prefixes separated by commas."""
     config = web_config(
         restriction("PowerPlatformPlex.westeurope", 100, tag="ServiceTag"),
         restriction("4.207.189.192/27,4.207.189.224/27", 110),
@@ -241,7 +241,7 @@ def test_a_site_lets_service_tags_and_lists_of_prefixes_in() -> None:
 
 
 def test_restrictions_that_no_flow_can_match_let_nobody_in() -> None:
-    """A subnet is inside a network; a header is one that flows do not send."""
+    """No flow matches a restriction to a subnet or to a header."""
     config = web_config(
         {"vnetSubnetResourceId": "/subnets/s", "priority": 100, "action": "Allow", "name": "net"},
         restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),
@@ -251,7 +251,7 @@ def test_restrictions_that_no_flow_can_match_let_nobody_in() -> None:
 
 
 def test_a_site_closed_to_the_public_lets_nobody_in() -> None:
-    """With public access off no restriction matters."""
+    """Without public access, restrictions do not matter."""
     config = web_config(restriction("Any", 100), publicNetworkAccess="Disabled")
 
     assert missing(read_site(site(), config)) == [NORTH, WEST]
@@ -276,7 +276,7 @@ async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str
 
 
 async def test_a_site_that_is_deleted_meanwhile_is_no_error() -> None:
-    """Between the list and its configuration."""
+    """A site that is deleted between list and configuration is left out."""
     world = World()
     world.resources = {one["id"].lower(): one for one in (site("living"), site("gone"))}
     world.resources[f"{site('living')['id']}/config/web".lower()] = web_config()
@@ -300,7 +300,7 @@ def _objects(value: object) -> Iterator[Mapping[str, object]]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_real_group_can_be_read() -> None:
-    """Templates with open parameters and recorded answers: all rules come out, none is invented."""
+    """Templates with parameters and recorded answers are all read."""
     folder = Path(os.environ["FLOW_CORPUS"], "firewall")
     groups = [
         group

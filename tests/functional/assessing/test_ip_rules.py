@@ -1,4 +1,4 @@
-"""IP rules of Azure's services: a list that lets in, and what becomes of everybody else."""
+"""IP rules of Azure services: the allowed addresses and the default for all others."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -30,7 +30,7 @@ HALF = "20.61.88.128/27"
 
 
 async def read(kind: str, *resources: Json) -> Firewall:
-    """Return the one firewall of a kind that these resources are."""
+    """Return the only firewall of a kind in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     [firewall] = await firewall_kinds(fakes_of(world).ports.resources)[kind].read()
@@ -43,7 +43,7 @@ def verdict(firewall: Firewall, tag: str = WEST) -> str:
 
 
 async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
-    """No rule of these could let it in, and no call comes by it."""
+    """A service without IPv6 addresses needs no IPv6 rule."""
     found = judged(await read("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS)
 
     assert (found.verdict, found.by_version) == ("allowed", {"ipv4": Verdict.ALLOWED})
@@ -69,7 +69,7 @@ async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
     ],
 )
 async def test_a_vault_lets_in_whom_its_rules_name(vault: Json, expected: str) -> None:
-    """And everybody where nothing is written; nobody where public access is off."""
+    """A vault without rules allows everybody, and one without public access nobody."""
     firewall = await read("key_vault", vault)
 
     assert verdict(firewall) == expected
@@ -77,7 +77,7 @@ async def test_a_vault_lets_in_whom_its_rules_name(vault: Json, expected: str) -
 
 
 async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -> None:
-    """They come from private addresses: open in another region, a doubt in its own."""
+    """Callers in the region of the account use private addresses, so the verdict is unknown."""
     rules = [{"value": RANGES[0], "action": "Allow"}]
     own = await read("storage_account", storage_account.account(rules, "West Europe"))
     other = await read("storage_account", storage_account.account(rules, "eastus"))
@@ -104,7 +104,7 @@ async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -
     ],
 )
 async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expected: str) -> None:
-    """Or by its network filter; 0.0.0.0 stands for all of Azure."""
+    """An account is also closed by its network filter. 0.0.0.0 allows all of Azure."""
     firewall = await read("cosmos_account", account)
 
     assert verdict(firewall) == expected
@@ -119,7 +119,7 @@ async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expec
     ],
 )
 async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleType) -> None:
-    """A default action without a rule keeps nobody out, Microsoft says: a doubt."""
+    """For a denying default without a rule, Microsoft's documentation makes the verdict unknown."""
     case: Mapping[str, Json] = {
         "denied": build.rule_set("203.0.113.1"),
         "partly_allowed": build.rule_set(HALF),
@@ -145,7 +145,7 @@ async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleT
 async def test_a_database_server_keeps_out_others_than_its_ranges(
     kind: str, build: ModuleType
 ) -> None:
-    """Ranges need no prefix; 0.0.0.0 alone is all of Azure; off is off."""
+    """A rule has a first and a last address. 0.0.0.0 allows all of Azure."""
     server, rule = build.server, build.rule
     part = rule("odd", "20.61.88.130", "20.61.88.200")
     azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
@@ -162,14 +162,14 @@ async def test_a_database_server_keeps_out_others_than_its_ranges(
 
 
 async def test_a_single_postgresql_server_is_read_too() -> None:
-    """The older type, with another version of the API."""
+    """The older resource type has another API version."""
     older = postgresql_server.server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
 
     assert (await read("postgresql_server", older)).name == "orders-db"
 
 
 async def test_a_flexible_server_has_its_access_elsewhere() -> None:
-    """Among its network's properties."""
+    """The setting is among the properties of the network."""
     off = postgresql_server.server(network={"publicNetworkAccess": "Disabled"})
 
     assert verdict(await read("postgresql_server", off)) == "denied"
