@@ -367,7 +367,7 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
 async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
     scenario: Scenario,
 ) -> None:
-    """A manual caller is reported after the cutover, and listed like any caller before it."""
+    """A manual caller counts as pending only after the other callers were updated."""
     await work(scenario)
     job = await scenario.job("<b>Invoices</b>")
     (record,) = await scenario.services.tables.callers.all(job.id)
@@ -397,7 +397,7 @@ async def test_what_it_waits_for_calls_for_is_said(scenario: Scenario) -> None:
 async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
     scenario: Scenario,
 ) -> None:
-    """The page names the places that differ, but never a value."""
+    """The page compares definitions only on request, and names places but no values."""
     await work(scenario)
     compared = await flow(scenario, "Close of day", compare="true")
     scenario.world.environments.clear()  # whoever asks the platform now gets no answer

@@ -305,7 +305,7 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
 
 
 async def test_no_signature_is_in_it(scenario: Scenario) -> None:
-    """Not of the URL that was replaced, nor of the new one, in no file."""
+    """No file contains the signature of the old or the new trigger URL."""
     signatures = {
         scenario.build.url_of(flow).rpartition("sig=")[2]
         for flow in scenario.build.environment.flows.values()

@@ -1,4 +1,4 @@
-"""The app's own HTTP functions on a real port, over fakes: what the command line is tested on."""
+"""The app's HTTP functions on a real port, over fakes, for tests of the command line."""
 
 import asyncio
 import functools
@@ -22,13 +22,13 @@ KEY = "the-function-key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """Runs commands against one app."""
+    """Runs commands with one app."""
 
     url: str
     key: str = KEY
 
     async def run(self, *arguments: str, key: str | None = None, answer: str = "") -> Result:
-        """Run `cmkflow`; `answer` is typed where it asks something."""
+        """Run `cmkflow`, with `answer` as the input for its questions."""
         env = {
             "CMKFLOW_API": self.url,
             "CMKFLOW_KEY": self.key if key is None else key,
@@ -45,7 +45,7 @@ class CommandLine:
 
 @asynccontextmanager
 async def served_app() -> AsyncIterator[CommandLine]:
-    """Serve every HTTP function of the app, as the host does, in the running loop."""
+    """Serve every HTTP function of the app, as the host does."""
     routes = web.Application()
     for one in _functions():
         trigger = one.get_trigger()
@@ -60,7 +60,7 @@ async def served_app() -> AsyncIterator[CommandLine]:
 
 @asynccontextmanager
 async def delivered(driver: Driver) -> AsyncIterator[None]:
-    """Deliver what is due of the app's queues, as the host does, while a command waits for it."""
+    """Handle the messages in the app's queues, as the host does, while a command waits."""
 
     async def deliver() -> None:
         while True:
@@ -76,7 +76,7 @@ async def delivered(driver: Driver) -> AsyncIterator[None]:
 
 @functools.cache
 def _functions() -> tuple[Any, ...]:
-    """Return the app's functions: it gives them out only once."""
+    """Return the app's functions, which it returns only once."""
     return tuple(app.get_functions())
 
 

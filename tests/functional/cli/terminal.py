@@ -1,4 +1,4 @@
-"""A terminal of a given size, with `cmkflow` in it as a process of its own."""
+"""A terminal of a given size that runs `cmkflow` as a process."""
 
 import asyncio
 import fcntl
@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """What a command left."""
+    """The output of a command."""
 
     text: str
     exit_code: int
 
     @property
     def lines(self) -> list[str]:
-        """Return its lines, without the blanks at their ends."""
+        """Return the lines without trailing blanks."""
         return [line.rstrip() for line in self.text.splitlines()]
 
 
@@ -87,7 +87,7 @@ def _run(
 
 
 def _read(terminal: int) -> bytes:
-    """Return what was printed; empty: the command has closed its end."""
+    """Return the output, or nothing if the command has closed its end."""
     try:
         return os.read(terminal, 65536)
     except OSError:  # Linux says so by an error

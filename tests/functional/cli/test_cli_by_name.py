@@ -1,4 +1,4 @@
-"""Names and beginnings of ids where a command takes an environment, a remediation or a flow."""
+"""Names and beginnings of ids as arguments for environments, remediations and flows."""
 
 import json
 from datetime import timedelta
@@ -31,7 +31,7 @@ async def scenario() -> Scenario:
 
 
 async def test_every_command_takes_names(scenario: Scenario, cli: CommandLine) -> None:
-    """Of all three kinds, in whatever case; what is ordered names ids."""
+    """Names of all three kinds work in any case, and the request contains ids."""
     name = scenario.build.environment.display_name.upper()
     excluded = await cli.run("environment", "set", name, "--exclude", "returns", "-o", "json")
     except_one = ("--except", "Returns", "--yes")
@@ -52,7 +52,7 @@ async def test_every_command_takes_names(scenario: Scenario, cli: CommandLine) -
 
 
 async def test_the_beginning_of_an_id_is_enough(scenario: Scenario, cli: CommandLine) -> None:
-    """As tables print it."""
+    """The beginning of an id, as tables print it, is enough."""
     shown = await cli.run("remediation", "show", scenario.remediation.id[:8], "-o", "json")
 
     assert json.loads(shown.stdout)["remediation"]["id"] == scenario.remediation.id
@@ -61,7 +61,7 @@ async def test_the_beginning_of_an_id_is_enough(scenario: Scenario, cli: Command
 async def test_every_page_of_a_list_is_read(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tenant of more environments than a page holds: each is listed, and known by its name."""
+    """The command finds each environment of several pages by its name."""
     monkeypatch.setattr(api_client, "_MOST", 1)
     others = [Builder(scenario.world, name=name).environment for name in ("Fabrikam", "Adatum")]
 
@@ -74,7 +74,7 @@ async def test_every_page_of_a_list_is_read(
 
 
 async def test_a_name_of_several_is_asked_back(scenario: Scenario, cli: CommandLine) -> None:
-    """With the id of each, and nothing is ordered."""
+    """The error lists the id of each match, and nothing is requested."""
     environment = scenario.build.environment
     words = ("environment", "set", environment.id, "--exclude", "Orders")
 
@@ -100,7 +100,7 @@ async def test_a_name_of_several_is_asked_back(scenario: Scenario, cli: CommandL
 async def test_a_name_of_nobody_is_told_with_those_alike(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...]
 ) -> None:
-    """Before anything is asked or ordered."""
+    """The error suggests similar names before the command asks or requests anything."""
     ids = {"ENVIRONMENT": scenario.build.environment.id, "REMEDIATION": scenario.remediation.id}
 
     result = await cli.run(*(ids.get(one, one) for one in words))
@@ -113,7 +113,7 @@ async def test_a_name_of_nobody_is_told_with_those_alike(
 async def test_a_gap_that_is_none_is_told_with_those_alike(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A misspelled name would accept nothing, and nobody would notice."""
+    """A misspelled issue would be ignored silently, so the command suggests a similar one."""
     gap = BlockedCall(
         environment_id=scenario.build.environment.id,
         host="erp.contoso.example",
@@ -137,7 +137,7 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(
 async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """By the API: a script is kept from it too."""
+    """The API suggests similar ids, so that a script is protected, too."""
     (flow, *_) = scenario.build.environment.flows
     slip = flow[:-1] + ("0" if flow[-1] != "0" else "1")
 
@@ -148,7 +148,7 @@ async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
 
 
 def test_no_parameter_takes_an_id_alone() -> None:
-    """A command that is new takes names too: its help says so."""
+    """The help of each such parameter says that it takes a name."""
     takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
     found = [
         (words, one.name)
@@ -164,7 +164,7 @@ def test_no_parameter_takes_an_id_alone() -> None:
 async def test_a_name_in_the_same_case_goes_before_one_in_another(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """As in the API."""
+    """A name in the same case has precedence, as in the API."""
     environment = scenario.build.environment
     flow = scenario.build.http_flow("RETURNS")
     words = ("environment", "set", environment.id, "-o", "json", "--exclude")

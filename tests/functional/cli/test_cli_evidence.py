@@ -57,7 +57,7 @@ async def test_evidence_is_written_and_verified(
 async def test_what_was_changed_is_named(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """One line for each difference, and an exit code for scripts."""
+    """The command prints one line for each difference, and its exit code is not zero."""
     file = await exported(scenario, cli, tmp_path)
     replace_approver(file)
     with zipfile.ZipFile(file, "a") as target:
@@ -73,7 +73,7 @@ async def test_what_was_changed_is_named(
 
 
 async def exported(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
-    """Return the evidence file that the command wrote."""
+    """Return the evidence file that the command has written."""
     file = folder / "evidence.zip"
     done = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
     assert done.exit_code == 0, done.output
@@ -81,7 +81,7 @@ async def exported(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
 
 
 def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None:
-    """Zip the files of a pack again after a change."""
+    """Change the files of an evidence file."""
     with zipfile.ZipFile(file) as source:
         files = {name: source.read(name) for name in source.namelist()}
     change(files)
@@ -91,7 +91,7 @@ def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Leave the file out."""
+    """Remove the signature."""
     del files[SIGNATURE]
 
 
@@ -106,7 +106,7 @@ def replace_approver(file: Path) -> None:
 
 
 def remake_manifest(file: Path) -> None:
-    """Write a manifest that fits the files."""
+    """Write a manifest that matches the files."""
 
     def change(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
@@ -140,7 +140,7 @@ async def public_key_file(scenario: Scenario, folder: Path) -> Path:
 async def test_check_of_signed_file_without_expected_key_says_what_it_shows(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The key is in the file, so it may be anybody's."""
+    """The key in the file may belong to anybody, and the command says so."""
     file = await exported(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file))
@@ -153,7 +153,7 @@ async def test_check_of_signed_file_without_expected_key_says_what_it_shows(
 async def test_check_with_public_key_confirms_the_signature(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Line ends of the file do not matter; what remains open is said."""
+    """The line ends of the key file do not matter. The command says what remains unverified."""
     file = await exported(scenario, cli, tmp_path)
     key = await public_key_file(scenario, tmp_path)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -171,7 +171,7 @@ async def test_check_with_public_key_confirms_the_signature(
 async def test_check_of_replaced_approver_with_remade_manifest_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Every hash fits, and the signature does not."""
+    """Every hash matches the manifest, but the signature does not."""
     file = await exported(scenario, cli, tmp_path)
     replace_approver(file)
     remake_manifest(file)
@@ -185,7 +185,7 @@ async def test_check_of_replaced_approver_with_remade_manifest_fails(
 async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Whoever changes a file can sign it with a key of their own."""
+    """A person who changes a file can sign it with another key."""
     file = await exported(scenario, cli, tmp_path)
     key = await public_key_file(scenario, tmp_path)
     replace_approver(file)
@@ -204,7 +204,7 @@ async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
 async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A signature that was removed is no way around it."""
+    """Removing the signature does not avoid the check."""
     file = await exported(scenario, cli, tmp_path)
     key = await public_key_file(scenario, tmp_path)
     change_files(file, remove_signature)
@@ -220,7 +220,7 @@ async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
 async def test_check_with_another_sha256_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The file is whole, and not the one that was meant."""
+    """The file is valid, but it is not the one with the expected SHA-256."""
     file = await exported(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file), "--sha256", "0" * 64)
@@ -232,7 +232,7 @@ async def test_check_with_another_sha256_fails(
 async def test_check_with_key_id_reads_the_public_key_from_the_vault(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The id in the file alone shows nothing: a forger writes it as well."""
+    """The id of the key in the file alone shows nothing, because anybody could write it."""
     monkeypatch.setattr(signing_key, "read_signing_key", scenario.services.signing_keys.read)
     file = await exported(scenario, cli, tmp_path)
     arguments = ("evidence", "check", str(file), "--key-id")
@@ -254,7 +254,7 @@ async def test_check_with_key_id_reads_the_public_key_from_the_vault(
 async def test_check_with_key_id_of_closed_vault_names_the_reason(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is confirmed then."""
+    """The command names the reason, and nothing is confirmed."""
 
     async def reject(key_id: str) -> SigningKey:
         raise PlatformError(f"no right to read {key_id}", code="Forbidden", status=403)
@@ -271,7 +271,7 @@ async def test_check_with_key_id_of_closed_vault_names_the_reason(
 async def test_public_key_of_another_kind_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A text, an elliptic curve."""
+    """The key may be a text or an elliptic curve key."""
     file = await exported(scenario, cli, tmp_path)
     curve, text = tmp_path / "curve.pem", tmp_path / "text.pem"
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -288,7 +288,7 @@ async def test_public_key_of_another_kind_is_rejected(
 async def test_file_that_is_no_evidence_is_named(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, content: bytes | None
 ) -> None:
-    """Another file, or none."""
+    """The file may be another file, or missing."""
     file = tmp_path / "evidence.zip"
     if content is not None:
         file.write_bytes(content)
@@ -302,7 +302,7 @@ async def test_file_that_is_no_evidence_is_named(
 async def test_an_unknown_remediation_writes_no_file(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The answer is the API's."""
+    """The command shows the error of the API and writes no file."""
     file = tmp_path / "evidence.zip"
 
     nowhere = "00000000-0000-4000-8000-00000000dead"

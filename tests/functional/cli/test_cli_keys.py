@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment on a policy that is pinned to a version, which is disabled."""
+    """An environment whose policy has a fixed key version, which is disabled."""
     scenario = Scenario()
     provide(scenario.services)
     link = scenario.build.link()
@@ -25,7 +25,7 @@ async def scenario() -> Scenario:
 
 
 async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenario) -> None:
-    """For people: the policy, its environments, each finding, and the way off a pinned policy."""
+    """The output has the policy, its environments, each finding, and the policy replacement."""
     async with served_app() as cli:
         answer = await cli.run("key", "check")
 
@@ -38,7 +38,7 @@ async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenar
 
 
 async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: Scenario) -> None:
-    """Vault and key are named together; what is found stands under the topic of the key."""
+    """Vault and key are given together, and the findings are in the topic of the key."""
     scenario.world.policies.clear()
     environment = scenario.build.environment
     environment.policy = None
@@ -56,7 +56,7 @@ async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: S
 
 
 async def test_one_key_is_checked_before_there_is_a_policy(scenario: Scenario) -> None:
-    """For programs: the answer of the API; what belongs together is asked for together."""
+    """The JSON output is the answer of the API. Vault without key is rejected."""
     scenario.world.policies.clear()
     async with served_app() as cli:
         answer = await cli.run("key", "check", "--vault", "kv-cmk", "--key", KEY, "-o", "json")

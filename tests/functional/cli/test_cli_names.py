@@ -1,4 +1,4 @@
-"""Names that others gave, on the way to a terminal: every command shows them, none obeys them."""
+"""Names from the tenant in a terminal: every command shows them without control characters."""
 
 import json
 import unicodedata
@@ -20,7 +20,7 @@ SHOWN = "Orders�[2J�]0;pwned"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a plan that waits, for a flow whose name would clear the screen."""
+    """A tenant with a waiting plan, for a flow whose name would clear the screen."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.app_setting_caller(scenario.build.http_flow(NAME))
@@ -32,14 +32,14 @@ async def scenario() -> Scenario:
 
 
 def steering(text: str) -> set[str]:
-    """Return the characters that steer a terminal; in a pipe, tabs stand between values."""
+    """Return the control characters of an output, except tabs of a pipe."""
     return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n", "\t"}
 
 
 async def test_no_command_lets_a_name_steer_the_terminal(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Plans, approvals, details and assessments show the name with its teeth drawn."""
+    """Plans, approvals, details and assessments replace control characters in names."""
     remediation, environment = scenario.remediation.id, scenario.build.environment.id
     results = [
         await cli.run("plan", "show", remediation),
@@ -57,7 +57,7 @@ async def test_no_command_lets_a_name_steer_the_terminal(
 
 
 async def test_json_has_the_name_as_it_is(scenario: Scenario, cli: CommandLine) -> None:
-    """For programs: escaped, so that a terminal is not steered by it either."""
+    """JSON output escapes control characters, so it keeps the name."""
     result = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
 
     (plan,) = json.loads(result.stdout)["items"]

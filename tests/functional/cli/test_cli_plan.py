@@ -1,4 +1,4 @@
-"""`cmkflow plan`: shows what will be done, and approves what it showed."""
+"""`cmkflow plan`: shows what the app will do, and approves what it has shown."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a plan that waits: two flows, one of them with a caller."""
+    """A tenant with a waiting plan for two flows, one of them with a caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
@@ -30,14 +30,14 @@ async def scenario() -> Scenario:
 
 
 async def version_of(scenario: Scenario, cli: CommandLine) -> str:
-    """Return the version that `plan show -o json` shows."""
+    """Return the version that `plan show -o json` prints."""
     shown = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
     (plan,) = json.loads(shown.stdout)["items"]
     return str(plan["version"])
 
 
 async def pass_time(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work; the driver leaves its own services behind."""
+    """Let the app work, then use the scenario's services again."""
     await scenario.run(time)
     provide(scenario.services)
 
@@ -70,7 +70,7 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(
 async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A no approves nothing; a yes approves the version that was printed."""
+    """A no approves nothing. A yes approves the printed version."""
     refused = await cli.run("approve", scenario.remediation.id, answer="n\n")
     before = (await scenario.environment_job()).approved_version
     approved = await cli.run("approve", scenario.remediation.id, "-o", "json", answer="y\n")
@@ -88,7 +88,7 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
 async def test_a_script_approves_a_version_or_what_is_there_now(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A version that is not shown is refused with what to do; `--yes` says what it took."""
+    """A version that is not shown is rejected. `--yes` prints the approved version."""
     stale = await cli.run("approve", scenario.remediation.id, "--version", "0" * 16)
     version = await version_of(scenario, cli)
     taken = await cli.run("approve", scenario.remediation.id, "--yes")
@@ -100,7 +100,7 @@ async def test_a_script_approves_a_version_or_what_is_there_now(
 
 
 async def test_flows_are_left_out_of_an_approval(scenario: Scenario, cli: CommandLine) -> None:
-    """By `--except`, with the version that was looked at."""
+    """The command excludes the flows of `--except` from the approved version."""
     version = await version_of(scenario, cli)
     flow = (await scenario.plan())["Orders"].workflow_id
 
@@ -113,7 +113,7 @@ async def test_flows_are_left_out_of_an_approval(scenario: Scenario, cli: Comman
 
 
 async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> None:
-    """Not for what `--except` leaves, nor for what runs that."""
+    """The question does not count excluded flows and the flows that run them."""
     scenario = Scenario()
     orders = scenario.build.http_flow("Orders")
     scenario.build.parent("Nightly", orders)
@@ -137,7 +137,7 @@ async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> N
 async def test_what_changed_after_the_approval_is_shown_first(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """With what has changed; the approval of the rest names the new version."""
+    """The plan shows the changed flow first, and only this flow is approved again."""
     await cli.run("approve", scenario.remediation.id, "--yes")
     edit(next(flow for flow in scenario.world.flows() if flow.name == "Orders"))
     await pass_time(scenario, timedelta(hours=1))
@@ -160,7 +160,7 @@ async def test_what_changed_after_the_approval_is_shown_first(
 async def test_a_plan_is_written_as_a_page(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """One file that loads nothing, with names as text and every write in it."""
+    """The page loads nothing, shows names as text, and has every planned change."""
     file = tmp_path / "plan.html"
     written = await cli.run("plan", "show", scenario.remediation.id, "--html", str(file))
     shown = json.loads(
@@ -182,7 +182,7 @@ async def test_a_plan_is_written_as_a_page(
 async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Expected in the plan, then as the copies' URLs have them: never a URL."""
+    """The plan shows the expected hosts, then those of the copies, but never a trigger URL."""
     identity = scenario.remediation.id
     planned = await cli.run("plan", "show", identity, "--full")
     before = await cli.run("network", "trigger-hosts", identity)

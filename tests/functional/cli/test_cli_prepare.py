@@ -1,4 +1,4 @@
-"""Preparing an environment by `cmkflow`: ordered, shown as a difference, approved, put back."""
+"""Mode prepare on the command line: started, shown as a difference, approved, rolled back."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ async def scenario() -> Scenario:
 
 
 async def pass_time(scenario: Scenario) -> str:
-    """Let the app work; returns the id of the newest remediation."""
+    """Let the app work, and return the id of the newest remediation."""
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
     remediations = await scenario.services.tables.remediations.all("remediation")
@@ -38,7 +38,7 @@ async def pass_time(scenario: Scenario) -> str:
 async def test_a_named_flow_is_shown_approved_converted_and_put_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The plan prints the change before anybody has to approve it."""
+    """The plan prints the difference before an approval is needed."""
     app = input_flow(scenario)
     environment = scenario.build.environment.id
 
@@ -63,7 +63,7 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
 async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """There is no copy that its maker could take: the app is named, without an instruction."""
+    """There is no copy for the app, so the plan names it without a fix for its maker."""
     form = scenario.build.power_apps_v1_flow("Old form")
     app_on(scenario, form.workflow_id)
 
@@ -83,7 +83,7 @@ async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
 async def test_an_environment_of_mode_assess_is_refused_with_the_command(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Nothing is written where nobody has opted in."""
+    """The error names the command that permits writes."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 

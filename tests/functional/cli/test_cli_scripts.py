@@ -23,7 +23,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one linked environment with two flows whose plan waits for approval."""
+    """A tenant of one linked environment with two flows whose plan awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
@@ -36,7 +36,7 @@ async def scenario() -> Scenario:
 
 
 async def test_a_query_picks_what_a_script_needs(scenario: Scenario, cli: CommandLine) -> None:
-    """As JSON, or one value a line."""
+    """A query returns JSON, or one value in each line."""
     query = ("--query", "items[].remediation.id")
 
     as_json = await cli.run("remediation", "list", *query)
@@ -47,7 +47,7 @@ async def test_a_query_picks_what_a_script_needs(scenario: Scenario, cli: Comman
 
 
 async def test_rows_have_names_in_csv(scenario: Scenario, cli: CommandLine) -> None:
-    """What nests in a row is JSON."""
+    """Nested values are JSON in a row."""
     result = await cli.run("environment", "list", "--output", "csv")
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
@@ -56,7 +56,7 @@ async def test_rows_have_names_in_csv(scenario: Scenario, cli: CommandLine) -> N
 
 
 async def test_no_name_is_a_formula_in_csv(scenario: Scenario, cli: CommandLine) -> None:
-    """Anybody can name a flow, and somebody opens the file in a spreadsheet; numbers stay."""
+    """A spreadsheet must not run a flow's name as a formula. Numbers are unchanged."""
     scenario.build.environment.display_name = "=HYPERLINK(A1)"
     query = ("--query", "items[].[display_name, settings.max_flows, `-1`]")
 
@@ -71,7 +71,7 @@ async def test_no_name_is_a_formula_in_csv(scenario: Scenario, cli: CommandLine)
 
 
 async def test_a_query_that_is_none_is_wrong_use(scenario: Scenario, cli: CommandLine) -> None:
-    """It says where it went wrong."""
+    """The error says where the query is invalid."""
     result = await cli.run("remediation", "list", "--query", "items[?")
 
     assert result.exit_code == 2
@@ -91,7 +91,7 @@ async def test_a_query_that_is_none_is_wrong_use(scenario: Scenario, cli: Comman
 async def test_the_exit_code_says_what_happened(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...], code: int
 ) -> None:
-    """What is not there, what cannot be, and what a person has to look at first."""
+    """The exit codes for not found, rejected and action required differ."""
     await scenario.run(timedelta(minutes=1))
     provide(scenario.services)
 
@@ -101,7 +101,7 @@ async def test_the_exit_code_says_what_happened(
 
 
 def test_where_nobody_answers_the_exit_code_is_5() -> None:
-    """A script may try again."""
+    """A script can try again."""
     env = {"CMKFLOW_API": "http://127.0.0.1:9", "CMKFLOW_KEY": "key"}
 
     result = CliRunner().invoke(app, ["health"], env=env)
@@ -111,7 +111,7 @@ def test_where_nobody_answers_the_exit_code_is_5() -> None:
 
 
 def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app answers only once the command has said that it waits."""
+    """The app answers only after the command has said that it waits."""
     said = threading.Event()
 
     class Slow(BaseHTTPRequestHandler):
@@ -122,7 +122,7 @@ def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
             self.wfile.write(b'{"items": []}')
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
     heard: list[str] = []
 
@@ -145,7 +145,7 @@ def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_field_of_tsv_stays_one_field() -> None:
-    """Names are anybody's text: a tab in one would begin another field."""
+    """A name may contain a tab, which would start another field."""
     rows = [{"name": "a\tb\nc", "count": 2, "none": None}, {"name": "d", "count": 0, "none": None}]
 
     assert format_for_programs(rows, OutputFormat.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
@@ -153,7 +153,7 @@ def test_a_field_of_tsv_stays_one_field() -> None:
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_is_short_too(option: str) -> None:
-    """At every level."""
+    """Each level accepts the short option."""
     for words in ([], ["remediation"], ["remediation", "start"]):
         result = CliRunner().invoke(app, [*words, option])
         assert result.exit_code == 0
@@ -161,7 +161,7 @@ def test_help_is_short_too(option: str) -> None:
 
 
 def test_it_says_its_version() -> None:
-    """For a bug report."""
+    """The version helps in a bug report."""
     result = CliRunner().invoke(app, ["--version"])
 
     assert (result.exit_code, result.stdout.split()[0]) == (0, "cmkflow")

@@ -1,4 +1,4 @@
-"""What a shell makes of a variable that is not set, and a key that would go out in the clear."""
+"""Empty values from a shell, and a function key that would be sent without TLS."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +39,7 @@ EXAMPLES = {
 
 
 def _texts() -> list[tuple[str, str]]:
-    """Return each command's parameters that take a value; `service-account` needs Azure."""
+    """Return each command's parameters with a value; `service-account` needs Azure."""
     return [
         (" ".join(words), parameter.name)
         for words, command in sorted(command_tree().items())
@@ -52,7 +52,7 @@ def _texts() -> list[tuple[str, str]]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a plan that waits."""
+    """A tenant with a waiting plan."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.http_flow("Orders")
@@ -71,7 +71,7 @@ async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
 
 
 def _words(command: str, empty: str, scenario: Scenario) -> list[str]:
-    """Return a command line in which one parameter is empty and all others are as they should."""
+    """Return a command line with one empty parameter and valid others."""
     examples = {**EXAMPLES, "remediation": scenario.remediation.id}
     found: list[str] = command.split()
     parameters: list[Any] = command_tree()[tuple(found)].params
@@ -86,7 +86,7 @@ def _words(command: str, empty: str, scenario: Scenario) -> list[str]:
 
 
 def _etags(scenario: Scenario) -> dict[Any, Any]:
-    """Return what is kept, but for the trail of orders: it keeps those that are refused, too."""
+    """Return the ETags of all rows except the audit log, which also has rejected requests."""
     rows = scenario.fakes.store.rows.items()
     return {name: row.etag for name, row in rows if row.table != "auditlog"}
 
@@ -100,7 +100,7 @@ async def test_an_empty_text_is_told_and_does_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A line for a person, a code for a script, no traceback; and nothing is ordered."""
+    """The command prints one line and has an exit code for scripts, and nothing is requested."""
     monkeypatch.chdir(tmp_path)
     before = _etags(scenario)
 
@@ -117,7 +117,7 @@ async def test_an_empty_text_is_told_and_does_nothing(
 async def test_a_page_that_cannot_be_written_is_told(
     command: str, scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Which file, and why."""
+    """The error names the file and the reason."""
     words = command.replace("REMEDIATION", scenario.remediation.id).split()
 
     async with delivered(scenario.driver):
@@ -131,7 +131,7 @@ async def test_a_page_that_cannot_be_written_is_told(
 async def test_what_is_no_id_goes_nowhere(
     identity: str, scenario: Scenario, cli: CommandLine
 ) -> None:
-    """It is looked for among the names; as part of an address it would lead elsewhere."""
+    """The command searches for it among the names, and never uses it as part of an address."""
     result = await cli.run("remediation", "show", identity)
 
     assert result.exit_code == 3
@@ -140,7 +140,7 @@ async def test_what_is_no_id_goes_nowhere(
 
 
 async def test_an_empty_id_goes_nowhere(scenario: Scenario, cli: CommandLine) -> None:
-    """It would be the address of the list."""
+    """An empty id would make the address that of the list."""
     result = await cli.run("remediation", "show", "")
 
     assert result.exit_code == 2
@@ -157,7 +157,7 @@ async def test_an_empty_id_goes_nowhere(scenario: Scenario, cli: CommandLine) ->
     ],
 )
 async def test_the_key_goes_to_no_other_machine_in_the_clear(url: str) -> None:
-    """Not even once: whoever listens has it then."""
+    """The command does not send the key over HTTP, because others could read it."""
     result = await CommandLine(url=url).run("health")
 
     assert result.exit_code == 2
@@ -167,7 +167,7 @@ async def test_the_key_goes_to_no_other_machine_in_the_clear(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://[", "ftp://app.example", "app.example", ""])
 async def test_what_is_no_address_is_told(url: str) -> None:
-    """With an example of one."""
+    """The error has an example of an address."""
     result = await CommandLine(url=url).run("health")
 
     assert result.exit_code != 0
@@ -176,7 +176,7 @@ async def test_what_is_no_address_is_told(url: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 async def test_on_this_machine_http_is_enough(host: str) -> None:
-    """The local host speaks nothing else; here nobody listens."""
+    """The local host accepts only HTTP."""
     result = await CommandLine(url=f"http://{host}:9").run("health")
 
     assert "Cannot connect to" in result.stderr
@@ -192,7 +192,7 @@ async def test_on_this_machine_http_is_enough(host: str) -> None:
     ],
 )
 async def test_what_no_call_can_carry_is_told(url: str, key: str) -> None:
-    """As that, and not as an answer of a stranger; the key is not said."""
+    """The error names the problem, but not the key."""
     result = await CommandLine(url=url, key=key).run("health")
 
     assert result.exit_code == 2

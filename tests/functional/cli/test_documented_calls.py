@@ -58,7 +58,7 @@ _GAPS = ("GAP", "network_security_group:", "refused_call:HOST", "agents:ID")
 
 
 def _commands() -> list[Command]:
-    """Return each command once, without those that a sentence only names."""
+    """Return each command once, except those that are only mentioned in a sentence."""
     found = {
         one.words: one
         for one in documented_commands()
@@ -75,7 +75,7 @@ def _calls() -> list[Command]:
 
 
 async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]]) -> None:
-    """Try a command while a plan waits, then when the original is retired; "" is success."""
+    """Run a command while a plan waits, then after the retirement. Return "" for success."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {
         "PowerPlatformPlex.WestEurope": ["10.0.0.0/24"],
@@ -96,7 +96,7 @@ async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]]) -> None:
 
 
 def _filled_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
-    """Return the words with an example in the place of what stands for something."""
+    """Return the words with an example for each placeholder."""
     flow = next(iter(scenario.build.environment.flows))
     environment = scenario.build.environment.id
     examples: dict[str, str] = {
@@ -140,7 +140,7 @@ def _write_evidence(folder: Path) -> None:
 async def test_a_documented_command_succeeds(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it is written; where it asks, the answer is yes."""
+    """The command succeeds as it is written, with yes as the answer to its question."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flow.json").write_text(define.client_data("orders", define.http_trigger(), {}))
     (tmp_path / "exported").mkdir()

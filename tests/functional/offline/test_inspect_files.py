@@ -45,7 +45,7 @@ def _inspect(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_every_encoding_of_an_export_is_read(tmp_path: Path, encoding: str) -> None:
-    """With a byte order mark or without, a flow is a flow."""
+    """The command reads each encoding, with or without a byte order mark."""
     file = tmp_path / f"Grüße-{FLOW_ID.upper()}.json"
     file.write_bytes(_client_data().encode(encoding))
 
@@ -58,7 +58,7 @@ def test_every_encoding_of_an_export_is_read(tmp_path: Path, encoding: str) -> N
 
 
 def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
-    """Actions are named with method and host; the URL they hold is told by host and id."""
+    """The output has the method and host of actions, and trigger URLs without signatures."""
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     post = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     (tmp_path / "flow.json").write_text(
@@ -86,7 +86,7 @@ def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
 
 
 def test_a_solution_tells_that_its_flows_are_in_one(tmp_path: Path) -> None:
-    """Power Apps V1 in a solution moves; in a lone file nobody knows; archives may nest."""
+    """A Power Apps V1 flow in a solution migrates; in a single file this is unknown."""
     solution = _zip(
         solution_DOT_xml="<x/>",
         customizations_DOT_xml="<x/>",
@@ -107,7 +107,7 @@ def test_a_solution_tells_that_its_flows_are_in_one(tmp_path: Path) -> None:
 
 
 def test_an_unpacked_solution_is_a_solution(tmp_path: Path) -> None:
-    """A repository holds the same files in folders, with Solution.xml under Other."""
+    """A repository has the files of a solution in folders, with Solution.xml under Other."""
     (tmp_path / "Other").mkdir()
     (tmp_path / "Other" / "Solution.xml").write_text("<x/>")
     (tmp_path / "Workflows").mkdir()
@@ -119,7 +119,7 @@ def test_an_unpacked_solution_is_a_solution(tmp_path: Path) -> None:
 
 
 def test_a_parent_follows_its_child_across_files(tmp_path: Path) -> None:
-    """The answer for one file depends on the others that were given with it."""
+    """The answer about a file depends on the other files of the command."""
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     (tmp_path / "Parent.json").write_text(_client_data("Button", Run=call))
     (tmp_path / f"Child-{FLOW_ID}.json").write_text(_client_data("Http"))
@@ -133,7 +133,7 @@ def test_a_parent_follows_its_child_across_files(tmp_path: Path) -> None:
 
 
 def test_documents_with_several_flows_are_taken_apart(tmp_path: Path) -> None:
-    """Rows of Dataverse and templates of Resource Manager hold flows among other things."""
+    """Dataverse rows and Resource Manager templates contain flows among other things."""
     row = {"workflowid": FLOW_ID, "name": "Row", "clientdata": _client_data()}
     definition = json.loads(_client_data())["properties"]
     resource = {"type": "Microsoft.Logic/workflows", "name": "app", "properties": definition}
@@ -153,7 +153,7 @@ def test_documents_with_several_flows_are_taken_apart(tmp_path: Path) -> None:
 
 
 def test_a_bad_file_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
-    """Broken JSON, a broken archive, a missing file and one without a flow cost the exit code."""
+    """A broken or missing file changes the exit code, and the others are read."""
     (tmp_path / "good.json").write_text(_client_data())
     (tmp_path / "broken.json").write_text(f'{{"url": "{URL}"')
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nothing")
@@ -172,7 +172,7 @@ def test_a_bad_file_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
 
 
 def test_archives_without_end_are_refused(tmp_path: Path) -> None:
-    """An archive that nests deeper than any export does is reported, not unpacked for ever."""
+    """The command reports an archive that nests too deeply, and does not unpack it."""
     data = _zip(flow_DOT_json=_client_data())
     for _ in range(6):
         data = _zip(inner_DOT_zip=data)

@@ -1,4 +1,4 @@
-"""Calls the app's functions as the worker does: with its own request and message objects."""
+"""Calls of the app's functions with the worker's own request and message objects."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ type Trigger = Callable[..., Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An HTTP answer, read."""
+    """An HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,7 +46,7 @@ class Reply:
 
 
 def signed_in(name: str, roles: Iterable[Role] = Role) -> dict[str, str]:
-    """Return the header by which App Service says that a person is signed in."""
+    """Return the header with which App Service says that a person is signed in."""
     claims = [
         {"typ": OBJECT_ID, "val": f"id-{name}"},
         {"typ": "preferred_username", "val": name},

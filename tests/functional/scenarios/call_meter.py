@@ -1,4 +1,4 @@
-"""The flow service's budget as the product keeps it, on the fakes: each method is a call."""
+"""The budget of the flow service on the fakes, where each method call is a request."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ WRITES = {"grant", "revoke", "start", "stop"}
 
 @dataclass(slots=True)
 class Meter:
-    """When calls were made, by port."""
+    """The times of requests, by port."""
 
     made: dict[str, list[datetime]] = field(
         default_factory=lambda: {name: [] for name in (*SCARCE, *PLENTY)}
@@ -30,21 +30,21 @@ class Meter:
 
     @property
     def scarce(self) -> Sequence[datetime]:
-        """Return when the flow service was called."""
+        """Return the times of the requests to the flow service."""
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
     def most_in_a_minute(self) -> int:
-        """Return the most calls of the flow service in any minute."""
+        """Return the most requests to the flow service in any minute."""
         made = self.scarce
         return max(sum(one - MINUTE < other <= one for other in made) for one in made)
 
     def counts(self) -> Counter[str]:
-        """Return the calls of the flow service, and of the others."""
+        """Return the numbers of requests to the flow service and to other services."""
         return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
 
 
 class Metered:
-    """Stands before a port, all of whose methods are calls."""
+    """Wraps a port whose method calls count as requests."""
 
     def __init__(
         self, port: object, budget: StoredRequestBudget | None, made: list[datetime], ports: Ports
@@ -66,7 +66,7 @@ class Metered:
 
 
 def put_on_budget(scenario: Scenario, limit: BudgetLimit, meter: Meter) -> None:
-    """Let a scenario's processes keep this budget, and note their calls."""
+    """Let a scenario's processes keep this budget, and record their requests in the meter."""
     make = scenario.driver.make
 
     def metered(ports: Ports) -> Services:

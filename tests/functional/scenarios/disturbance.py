@@ -1,4 +1,4 @@
-"""Lets something happen in the middle of a step: an edit by somebody else, an order, a switch."""
+"""Runs an action in the middle of a step, such as an edit, a rollback or the kill switch."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,17 +12,17 @@ type Deed = Callable[[], Awaitable[object]]
 
 
 class Disturbed:
-    """Stands before a port: before or after the next call of one method, a deed is done once."""
+    """Wraps a port, and runs an action once, before or after the next call of a method."""
 
     def __init__(self, port: object, method: str, deed: Deed, *, after: bool) -> None:
-        """Do `deed` at the next call of `method`."""
+        """Run `deed` at the next call of `method`."""
         self._port = port
         self._method = method
         self._deed: Deed | None = deed
         self._after = after
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute, or the disturbed method."""
+        """Return the attribute of the port, or the wrapped method."""
         attribute = getattr(self._port, name)
         if name != self._method or self._deed is None:
             return attribute
@@ -43,7 +43,7 @@ class Disturbed:
 
 
 def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bool = False) -> None:
-    """Let `deed` happen at the next call of `method`; `port` is a field of `Ports`."""
+    """Run `deed` at the next call of `method` of `port`, which is a field of `Ports`."""
     earlier = scenario.around
 
     def around(ports: Ports) -> Ports:

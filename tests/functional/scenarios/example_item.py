@@ -1,4 +1,4 @@
-"""Makes an item of any table from the types of its members: a new table needs no example."""
+"""Makes an item of any table from the types of its members."""
 
 import types
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from tests.fakes.clock import START
 
 
 def example[T](kind: type[T], given: Mapping[str, object]) -> T:
-    """Return an item; a member whose name is among the given ones has that value."""
+    """Return an item, with the given values for the members of these names."""
     hints = get_type_hints(kind)
     members = {
         one.name: given[one.name] if one.name in given else _example(hints[one.name], given)
@@ -22,7 +22,7 @@ def example[T](kind: type[T], given: Mapping[str, object]) -> T:
 
 
 def _example(kind: Any, given: Mapping[str, object]) -> object:
-    """Return a value of a type: empty where that is allowed."""
+    """Return a value of a type, empty if that is allowed."""
     if isinstance(kind, TypeAliasType):
         return _example(kind.__value__, given)
     origin, arguments = get_origin(kind), get_args(kind)

@@ -1,4 +1,4 @@
-"""A platform that refuses to save one flow, and removes its connection references by that."""
+"""A platform that rejects the saves of one flow, which removes its connection references."""
 
 import json
 from dataclasses import replace
@@ -18,20 +18,20 @@ def references_of(flow: FakeFlow) -> dict[str, Any]:
 
 
 class RefusingSaves:
-    """Workflows of which one refuses its saves, and loses its references by that."""
+    """A workflows port that rejects the saves of one flow and removes its references."""
 
     def __init__(self, port: Any, flow: FakeFlow, left: list[BaseException]) -> None:
-        """Refuse for as many saves as `left` has errors."""
+        """Reject as many saves as `left` has errors."""
         self._port, self._flow, self._left = port, flow, left
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
+        """Return the attribute of the port."""
         return getattr(self._port, name)
 
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Refuse, or do as the port does."""
+        """Reject the save, or write."""
         if workflow_id == self._flow.workflow_id and change.client_data and self._left:
             error = self._left.pop()
             document = json.loads(self._flow.client_data)
@@ -44,7 +44,7 @@ class RefusingSaves:
 def refuse_saves(
     scenario: Scenario, flow: FakeFlow, *, wipes: int, error: BaseException | None = None
 ) -> list[BaseException]:
-    """Let the next saves of a flow be refused; returns the errors that are left."""
+    """Let the next saves of a flow be rejected, and return the errors that are left."""
     left = [error or PlatformError("not today", code="Strange", status=400)] * wipes
 
     def around(ports: Ports) -> Ports:

@@ -1,4 +1,4 @@
-"""One remediation on fakes, from the order to its end, told in a few lines by the tests."""
+"""A remediation on fakes from start to end, for tests."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ on_both_platforms = pytest.mark.parametrize("profile", Profile)
 
 
 async def approve_shown(services: Services, remediation_id: str, *except_flows: str) -> None:
-    """Approve every plan that waits as it is shown at this moment."""
+    """Approve every plan that awaits approval, as it is shown now."""
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
     approval = ApprovalInput(versions=versions, approved_by="tests", excluded_flow_ids=except_flows)
@@ -46,12 +46,12 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
 
 
 class _ReachedError(Exception):
-    """What a test waits for is there."""
+    """Raised when a job reaches the state that a test waits for."""
 
 
 @dataclass(slots=True)
 class Scenario:
-    """A tenant of one environment, its traffic, and the app that works on it."""
+    """A tenant of one environment, its traffic, and the app."""
 
     mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
     world: World = field(default_factory=World)
@@ -73,7 +73,7 @@ class Scenario:
         self.driver = Driver(fakes=self.fakes, make=self.make)
 
     def make(self, ports: Ports) -> Services:
-        """Return what a process of the app is given."""
+        """Return the services of a process of the app."""
         return self._on(self.around(ports))
 
     def _on(self, ports: Ports) -> Services:
@@ -82,16 +82,16 @@ class Scenario:
         )
 
     def renew(self) -> None:
-        """Let the app start anew, with what stands around its ports by now."""
+        """Restart the app with the current wrappers around its ports."""
         self.driver = replace(self.driver, _current=None)
 
     @property
     def services(self) -> Services:
-        """Services without interruptions, for what a test looks at or decides itself."""
+        """Services without interruptions, for the reads and decisions of a test."""
         return self._on(self.fakes.ports)
 
     async def opt_in(self, **settings: Any) -> None:
-        """Set the environment's mode, and whatever else an administrator decides."""
+        """Store the environment's approval policy and other settings."""
         self.world.assumptions.change(PROFILES[self.profile])
         row = EnvironmentSettings(
             environment_id=self.build.environment.id, approval_policy=self.mode, **settings
@@ -105,7 +105,7 @@ class Scenario:
         cause: str = "order-1",
         run: timedelta = timedelta(minutes=30),
     ) -> None:
-        """Order a remediation and let it run until it waits for somebody."""
+        """Start a remediation, and let it run until it needs a person."""
         order = Remediation(
             created_at=self.services.now,
             mode=mode,
@@ -118,20 +118,20 @@ class Scenario:
         await self.run(run)
 
     async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
-        """Approve the plan and let time pass: by default until nothing moves any more."""
+        """Approve the plan, and let time pass, by default until nothing changes any longer."""
         await self.driver.call(lambda s: approve_shown(s, self.remediation.id, *except_flows))
         if run:
             await self.run(run)
 
     async def retry(self, *, run: timedelta = timedelta(days=60)) -> None:
-        """Retry what is stuck and let time pass."""
+        """Retry blocked and failed jobs, and let time pass."""
         await self.driver.call(lambda s: change_remediation.retry(s, self.remediation.id))
         await self.run(run)
 
     async def roll_back(
         self, *flow_ids: str, run: timedelta = timedelta(days=60), replay: bool = False
     ) -> None:
-        """Order a rollback and let time pass."""
+        """Request a rollback, and let time pass."""
         await self.driver.call(
             lambda s: change_remediation.roll_back(s, self.remediation.id, flow_ids, replay=replay)
         )
@@ -142,7 +142,7 @@ class Scenario:
         return (await self.jobs())[title]
 
     async def until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
-        """Stop after the delivery that brings a job into this state; the next step is not begun."""
+        """Stop after the invocation that brings a job into this state."""
 
         def look() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
@@ -188,7 +188,7 @@ class Scenario:
 
 
 def kill_after(scenario: Scenario, call: str) -> Plan:
-    """Let the process die when this call has been made, and return the plan of it."""
+    """Kill the process after this request, and return the plan of the kill."""
 
     class _Plan(Plan):
         def enter(self, name: str) -> int:
@@ -202,7 +202,7 @@ def kill_after(scenario: Scenario, call: str) -> Plan:
 
 
 async def planned(scenario: Scenario) -> None:
-    """Link, opt in and plan."""
+    """Link the environment, share its connections, opt in and start a remediation."""
     scenario.build.link()
     scenario.build.share_connections()
     await scenario.opt_in()
@@ -210,7 +210,7 @@ async def planned(scenario: Scenario) -> None:
 
 
 def edit(flow: FakeFlow, action: dict[str, object] | None = None) -> None:
-    """Let the owner save the flow with one more action."""
+    """Save the flow with one more action, as its owner does."""
     text = json.dumps(action or {"type": "Compose", "inputs": 1})
     extra = f'"Extra": {text}, "Lineage": {{'
     flow.client_data = flow.client_data.replace('"Lineage": {', extra, 1)

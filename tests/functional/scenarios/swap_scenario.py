@@ -1,4 +1,4 @@
-"""A self-starting flow about to be swapped, on a platform that refuses what a test says."""
+"""A self-starting flow right before its cutover, on a platform that rejects some starts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ LICENCE = PlatformError("no adequate licence", code="MissingAdequateQuotaPolicy"
 
 @dataclass(slots=True)
 class Pair:
-    """A self-starting flow about to be swapped, and a platform that refuses what a test says."""
+    """A self-starting flow and its copy right before the cutover, with starts that are rejected."""
 
     scenario: Scenario
     original: FakeFlow
@@ -28,13 +28,13 @@ class Pair:
     before: Callable[[str], object] = lambda _: None
 
     def __getattr__(self, name: str) -> Any:
-        """Stand before the port of workflows."""
+        """Return the attribute of the workflows port."""
         return getattr(self.scenario.fakes.ports.workflows, name)
 
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Turn a flow on unless that is refused."""
+        """Write, unless the change turns on a flow whose start is rejected."""
         if change.state is FlowState.ON:
             self.before(workflow_id)
             if workflow_id in self.refusals:
@@ -44,12 +44,12 @@ class Pair:
 
     @property
     def copy(self) -> FakeFlow:
-        """The copy."""
+        """Return the copy."""
         flows = self.scenario.world.flows()
         return next(flow for flow in flows if flow.made_by_app)
 
     def refuse(self, *flows: FakeFlow, error: Exception = LICENCE) -> None:
-        """Let nobody turn these on, from now on."""
+        """Reject each start of these flows from now on."""
         self.refusals |= {flow.workflow_id: error for flow in flows}
 
     @property
@@ -58,18 +58,18 @@ class Pair:
         return self.original.is_on, self.copy.is_on
 
     async def run(self, time: timedelta) -> None:
-        """Let time pass, and see that never both are on."""
+        """Let time pass, and require that the flows are never both on."""
         await self.scenario.run(time)
         assert pairs_on_together(self.scenario.world) == []
 
     def switched(self, flow: FakeFlow) -> list[FlowState]:
-        """Return how a flow was turned, in order."""
+        """Return the states that a flow was set to, in order."""
         switches = self.scenario.world.switches
         return [one.state for one in switches if one.workflow_id == flow.workflow_id]
 
 
 async def about_to_swap(*, is_outside: bool = False, **assumptions: object) -> Pair:
-    """Return a pair of which the swap comes next; outside of solutions an original has no row."""
+    """Return a pair right before the cutover; with `is_outside` the original has no row."""
     scenario = Scenario()
     pair = Pair(scenario, scenario.build.keyword_flow("Keyword"))
     if is_outside:

@@ -16,7 +16,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class TwoEnvironments(Scenario):
-    """A scenario whose flows lie in two environments, both under a policy and opted in."""
+    """A scenario with flows in two environments."""
 
     other: Builder = field(init=False)
 
@@ -25,14 +25,14 @@ class TwoEnvironments(Scenario):
         self.other = Builder(self.world, name="Other")
 
     def prepare(self) -> None:
-        """Put both environments under a policy, after their flows were made."""
+        """Apply a policy to both environments, after their flows are made."""
         for build in self.builders:
             build.link()
             build.share_connections()
 
     @property
     def builders(self) -> tuple[Builder, Builder]:
-        """What makes the flows of each environment."""
+        """The builders of both environments."""
         return self.build, self.other
 
     async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
@@ -44,7 +44,7 @@ class TwoEnvironments(Scenario):
     async def order_of(
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
     ) -> None:
-        """Order one remediation of these environments and let it run for a while."""
+        """Start one remediation of these environments, and let it run for a while."""
         order = Remediation(
             created_at=self.services.now,
             mode=RemediationMode.APPLY,
@@ -60,18 +60,21 @@ class TwoEnvironments(Scenario):
         return {job.display_name: job for job in await self.services.tables.flow_jobs.all()}
 
     def called_across(self) -> tuple[FakeFlow, FakeFlow]:
-        """Add *Orders* here and *Shop* elsewhere, which posts to it; return both."""
+        """Add *Orders* in this environment and *Shop*, which calls it, in the other.
+
+        Return both.
+        """
         orders = self.build.http_flow("Orders")
         shop = self.other.http_flow("Shop", {"Order": define.http_action(self.url(orders))})
         return orders, shop
 
     def url(self, flow: FakeFlow) -> str:
-        """Return a flow's trigger URL, wherever it is."""
+        """Return a flow's trigger URL."""
         home = next(one for one in self.builders if one.environment.id == flow.environment_id)
         return home.url_of(flow)
 
     def let_call(self, flow: FakeFlow, called: FakeFlow) -> None:
-        """Give a flow an action that posts to another."""
+        """Add an action to a flow that calls another."""
         document = json.loads(flow.client_data)
         actions = document["properties"]["definition"]["actions"]
         actions[f"Call_{len(actions)}"] = define.http_action(self.url(called)) | {"runAfter": {}}

@@ -1,4 +1,4 @@
-"""The report of flows on Microsoft's key as the app reads it: which pages, in which order."""
+"""The report of flows on Microsoft's key, with a record of the pages that the app reads."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class WatchedReport:
-    """Notes the cursors that were answered, by whether only what stays was asked for."""
+    """A report that records the cursors of its answers, for each of its two lists."""
 
     answered: dict[bool, list[str]] = field(default_factory=lambda: defaultdict(list))
     #: After so many pages of both lists one call is throttled; None: none is.
     throttled_after: int | None = None
 
     def put_before(self, scenario: Scenario) -> None:
-        """Stand before the port of every process of the scenario."""
+        """Wrap the port in every process of the scenario."""
         around = scenario.around
 
         def watched(ports: Ports) -> Ports:
@@ -32,7 +32,7 @@ class WatchedReport:
         scenario.renew()
 
     def readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
-        """Return the cursors of each reading, from its first page on."""
+        """Return the cursors of each read of the list, from its first page on."""
         found: list[list[str]] = []
         for cursor in self.answered[cannot_migrate_only]:
             if not cursor:
@@ -51,7 +51,7 @@ class _Reports:
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return the page, and note it."""
+        """Return the page and record its cursor."""
         watched = self._watched
         if watched.throttled_after == sum(map(len, watched.answered.values())):
             watched.throttled_after = None

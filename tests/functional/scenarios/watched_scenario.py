@@ -1,11 +1,11 @@
-"""A remediation under watch: what the originals' callers send must never be lost."""
+"""A remediation in which no call to an original may be lost."""
 
 from tests.fakes.invariants import watch
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def planned(scenario: Scenario, **settings: object) -> None:
-    """Link, opt in, watch and plan."""
+    """Link the environment, opt in, watch the tenant and start a remediation."""
     scenario.build.link()
     scenario.build.share_connections()
     scenario.world.traffic.beat(scenario.world)
@@ -15,7 +15,7 @@ async def planned(scenario: Scenario, **settings: object) -> None:
 
 
 def assert_nothing_lost(scenario: Scenario) -> None:
-    """Let every system call once more, and hold all calls against what the originals did."""
+    """Let every system call once more, and require that no call is lost."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost == []

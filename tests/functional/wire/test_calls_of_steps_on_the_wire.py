@@ -1,4 +1,4 @@
-"""Every call of the platform stands in the history of the job that made it."""
+"""The history of a job counts every request that the job has sent."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DAY = "00000000-0000-4000-8000-0000000000d1"
 
 
 def calls_of(tenant: Tenant) -> int:
-    """Return the calls that reached the tenant, without those that sign the operator in."""
+    """Return the requests that reached the tenant, without those of the sign-in."""
     routes = tenant.calls.routes
     return sum(number for route, number in routes.items() if not route.startswith("entra."))
 
@@ -22,7 +22,7 @@ def calls_of(tenant: Tenant) -> int:
 async def test_the_steps_of_all_jobs_took_every_call(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Of a family whose steps wait for one another, and of a flow that starts itself."""
+    """Dependent flows and a self-starting flow count all their requests."""
     child = flow_seed(CHILD, "Book", definition(HTTP))
     parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
     daily = flow_seed(DAY, "Daily", definition(DAILY), heldBack=True)

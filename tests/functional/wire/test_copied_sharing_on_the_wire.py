@@ -42,7 +42,7 @@ async def sharing_of(scenario: WireScenario) -> tuple[str, str, dict[str, Simula
 async def test_a_copy_is_shared_as_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """All of it by the platform's own calls; the app and the operator are not among them."""
+    """The copy is shared as its original, but not with the app or the service account."""
     async with wire_scenario(monkeypatch, tmp_path, shared_orders(profile=profile)) as scenario:
         await scenario.order()
 
@@ -61,7 +61,7 @@ async def test_a_copy_is_shared_as_its_original(
 async def test_a_flow_outside_solutions_keeps_its_sharing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """Its co-owners come by Entra ids, its description from the flow service."""
+    """The co-owners are found by Entra ids, and the description in the flow service."""
     flow = orders(description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"})
     flow["definition"] = definition(BUTTON | {"kind": "PowerApp"})
     description = tenant_seed(flow, assumptions={"my_flows_have_rows": False}, profile=profile)
@@ -84,7 +84,7 @@ async def test_a_flow_outside_solutions_keeps_its_sharing(
 async def test_a_refusal_blocks_and_a_retry_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str
 ) -> None:
-    """The original goes on meanwhile, and nobody calls a copy that lacks its people."""
+    """The original stays on until the copy is shared in a retry."""
     async with wire_scenario(monkeypatch, tmp_path, shared_orders()) as scenario:
         scenario.tenant.faults.add(
             Fault(route=route, status=403, code="0x80040220", message="prvShareWorkflow")
@@ -102,7 +102,7 @@ async def test_a_refusal_blocks_and_a_retry_goes_on(
 async def test_a_disabled_owner_blocks_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Who, and what to do; with another owner a retry goes on."""
+    """The message names the owner and the fix. A retry with another owner succeeds."""
     members = [
         {"id": APP, "isAdministrator": True, "mayImpersonate": True},
         {"id": MAKER, "isDisabled": True},

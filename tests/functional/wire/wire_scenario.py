@@ -70,7 +70,7 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;Use
 
 @dataclass(slots=True, kw_only=True)
 class WireScenario:
-    """The tenant, the app's services on it, and the queues between them."""
+    """A tenant, the app's services, and the queues between them."""
 
     tenant: Tenant
     server: TenantServer
@@ -108,13 +108,13 @@ class WireScenario:
         return str(callback(self.environment, self.flow(flow_id))["value"])
 
     async def post(self, url: str) -> int:
-        """Call a trigger URL as an outside system does, and return the status."""
+        """Call a trigger URL as an external system does, and return the status."""
         proxy = self.server.proxy_url
         async with self.session.post(yarl.URL(url, encoded=True), json={}, proxy=proxy) as answer:
             return answer.status
 
     def secrets_seen(self, *texts: str) -> list[str]:
-        """Return the flows whose signature stands in the state or in one of these texts."""
+        """Return the flows whose signature is in the state or in one of these texts."""
         state = b"".join(path.read_bytes() for path in self.folder.glob("state.db*"))
         seen = [*(text.encode() for text in texts), state]
         return [
@@ -131,7 +131,7 @@ class WireScenario:
         mode: RemediationMode = RemediationMode.APPLY,
         run: timedelta = timedelta(days=40),
     ) -> None:
-        """Order a remediation, which needs no approval here, and let time pass."""
+        """Start a remediation, which needs no approval here, and let time pass."""
         order = Remediation(
             created_at=self.services.now,
             mode=mode,
@@ -145,7 +145,7 @@ class WireScenario:
         await self.run(run)
 
     async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
-        """Retry what is stuck and let time pass."""
+        """Retry blocked and failed jobs, and let time pass."""
         await change_remediation.retry(self.services, self.remediation.id)
         await self.run(run)
 
@@ -164,7 +164,7 @@ class WireScenario:
         return job
 
     async def run(self, time: timedelta) -> None:
-        """Deliver what is due for this long; where nothing is, time jumps to what comes next."""
+        """Handle the due messages for this time; the clock jumps to the next one."""
         until = self.services.now + time
         at_once = 0
         while at_once < _MOST_AT_ONCE:
@@ -186,7 +186,7 @@ class WireScenario:
         await send_due_and_overdue_messages(self.services)
 
     async def deliver(self) -> bool:
-        """Deliver one message; False: none is due."""
+        """Handle one message, and return whether one was due."""
         for queue, use_case in USE_CASES.items():
 
             async def handle(message: Delivered, use_case: Any = use_case) -> None:
@@ -299,7 +299,7 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
 
 
 async def refused(scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
-    """Check that a flow's job stands blocked and says what to do, and that its callers work."""
+    """Require that a job is blocked with a fix, and that its original is on."""
     job = await scenario.job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
     assert job.fix == fix_for(code)
@@ -310,7 +310,7 @@ async def refused(scenario: WireScenario, code: str, *names: str, flow_id: str =
 
 
 async def retired(scenario: WireScenario, flow_id: str = ORDERS) -> None:
-    """Check that a job has come to its end."""
+    """Require that a job is retired and its copy is on."""
     job = await scenario.job(flow_id)
     assert job.state is FlowJobState.RETIRED, job
     assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED
