@@ -1,6 +1,6 @@
-"""A person edits a firewall at any call of a repair, or of its undo: what is theirs stays theirs.
+"""A person edits a firewall at any request of a fix or its revert, and the edit is kept.
 
-Races that no write can win are named here, and in docs/network.md.
+Exceptions that no write can avoid are listed here and in docs/network.md.
 """
 
 import json

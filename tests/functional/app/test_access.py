@@ -298,9 +298,9 @@ async def test_a_machine_is_known_by_its_application() -> None:
     ids=repr,
 )
 async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], status: int) -> None:
-    """The browser sends the cookie of whoever is signed in along with what that page asks for.
+    """The browser sends the session cookie also with the requests of pages of other sites.
 
-    A page can send JSON without a Content-Type, or no body; older browsers tell its origin alone.
+    A page can send JSON without a Content-Type, or no body. Older browsers send only the origin.
     """
     at(fake_settings(**SIGNED_IN))
     headers = signed_in(ANNA) | {"Host": "app.example"} | said

@@ -42,7 +42,7 @@ ENDPOINTS = list_endpoints()
 
 
 class Channel:
-    """Keeps what people are told, as each way of telling sends it."""
+    """A channel that keeps what each kind of channel would send."""
 
     name = "kept"
 
@@ -126,7 +126,7 @@ class Client:
 
 
 def texts_of(content: bytes) -> str:
-    """Return the text of an answer; of a zip that of all its files."""
+    """Return the text of an answer, or of all files of a zip."""
     if not content.startswith(b"PK"):
         return content.decode()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -142,7 +142,7 @@ def forbidden(scenario: Scenario) -> dict[str, str]:
 async def test_a_whole_remediation_shows_and_keeps_no_signature(
     scenario: Scenario, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Ordered, approved, waived, stopped, finished, deleted, cancelled, rolled back."""
+    """The remediation is approved, retired, deleted, cancelled and rolled back."""
     client, channel = Client(scenario, cli), Channel()
     environment = scenario.build.environment.id
 

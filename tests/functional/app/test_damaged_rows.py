@@ -56,7 +56,7 @@ ITS_OWN = {"remediations", "environment_settings", "environment_jobs"}
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What becomes of one column."""
+    """How to damage one column."""
 
     name: str
     row: RowName
@@ -113,7 +113,7 @@ async def under_way() -> Scenario:
 
 
 async def work_on(scenario: Scenario, flow: FakeFlow) -> None:
-    """Order a remediation of one flow, and approve its plan."""
+    """Start a remediation of one flow, and approve its plan."""
     with suppress(JobBlocked, UnreadableRow):  # the caller looks how far its flow is
         await scenario.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
         await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
@@ -145,9 +145,9 @@ async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) ->
 
 
 async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> set[RowName]:
-    """Let timers and deliveries go on, look at every list and page, then the same after a sweep.
+    """Run timers and messages, and read each list and page, before and after a daily check.
 
-    Returns the rows that were reported with what to do.
+    Return the rows that were reported with a fix.
     """
     channel, reported = Heard(), set[RowName]()
     orders = scenario.remediation.id
@@ -168,7 +168,7 @@ async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str
 
 
 async def look_at_every_page(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> None:
-    """Each answers; what shows one row alone may say that this one cannot be read."""
+    """Require that each page answers. A page about one row may answer 422."""
     provide(scenario.services)
     for path, name in PAGES:
         of = path.partition("/")[0]
@@ -180,12 +180,12 @@ async def look_at_every_page(scenario: Scenario, table: str, addresses: Mapping[
 
 
 def reported_in(attention: TenantStatus) -> set[RowName]:
-    """Return the rows that whoever asks what waits is told of."""
+    """Return the rows that the status reports as unreadable, with a fix."""
     return {one.row for one in attention.unreadable_rows if one.name in one.fix}
 
 
 def is_right(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
-    """Say whether a row is gone, or was put right: readable, and with the columns that it needs."""
+    """Return whether a row is deleted, or readable with the columns that it needs."""
     row = scenario.fakes.store.rows.get(name)
     with suppress(UnreadableRow):
         return row is None or row.key == FENCE or table.corrected(row) is None
@@ -199,7 +199,7 @@ PAGES = sorted((one.path, one.name) for one in ENDPOINTS.values() if one.method 
 
 @pytest.mark.parametrize("name", TABLES)
 async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
-    """Nothing raises, the other flow goes on, and people are told what to do with the row."""
+    """The other flow continues, and a notification says what to do about the row."""
     begun = await under_way()
     (kind,) = get_args(get_type_hints(Tables)[name])
     rows = await render_flow_rows(begun, getattr(begun.services.tables, name), kind)

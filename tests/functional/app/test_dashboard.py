@@ -292,7 +292,7 @@ async def test_flow_page_ticks_off_planned_changes_that_rows_show_as_made(
 async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_on(
     scenario: Scenario,
 ) -> None:
-    """What to do comes before everything else; the path shows where the flow stopped."""
+    """The fix is above everything else, and the path shows where the flow stopped."""
     await work(scenario)
     await block(scenario, "Orders")
 
@@ -324,7 +324,7 @@ async def test_flow_page_says_nothing_of_the_original_after_the_app_turned_it_of
 
 
 async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> None:
-    """For a flow that the issue names, and for one that only the message of its job names."""
+    """The page links to the fix if the issue or the message of the job names the flow."""
     await work(scenario)
     environment_job = await scenario.environment_job()
     issue = FirewallIssueSummary(

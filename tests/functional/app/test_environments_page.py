@@ -1,4 +1,4 @@
-"""The Environments page: how each environment is set, how far it is, and what a person may do."""
+"""The Environments page: settings and progress of each environment, and possible actions."""
 
 import re
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ async def send(handler: Any, fields: Mapping[str, str], identity: str | None = N
 
 
 async def test_environment_is_shown_with_its_settings_and_its_policy(scenario: Scenario) -> None:
-    """Before any remediation its name is not known, only its id."""
+    """The page shows the id of an environment whose name is not known yet."""
     page = await environments()
 
     environment = scenario.build.environment
@@ -146,7 +146,7 @@ async def test_policy_is_changed_by_a_form_that_says_what_it_permits(scenario: S
 
 
 async def test_read_only_environment_offers_no_remediation(scenario: Scenario) -> None:
-    """The reason is on the page; a dry run and an assessment are offered."""
+    """The page gives the reason, and offers a dry run and an assessment."""
     row = EnvironmentSettings(environment_id=scenario.build.environment.id)
     await scenario.services.tables.environment_settings.upsert(row)
     provide(scenario.services)
@@ -233,7 +233,7 @@ async def test_progress_of_a_plan_is_a_part_of_the_whole(scenario: Scenario) -> 
 
 
 async def test_kill_switch_is_shown_where_work_is_started(scenario: Scenario) -> None:
-    """What is started now waits for it."""
+    """The page says that new work waits for the kill switch."""
     await set_kill_switch(scenario.services, is_on=True, by="Ada", reason="INC-4411")
     provide(scenario.services)
 
@@ -254,7 +254,7 @@ async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
 
 
 async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
-    """In natural order; no environment is on two pages or on none."""
+    """The environments are in natural order, and each is on exactly one page."""
     for number in range(200):
         row = EnvironmentSettings(environment_id=f"team-{number}")
         await scenario.services.tables.environment_settings.upsert(row)

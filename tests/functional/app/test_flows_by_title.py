@@ -1,4 +1,4 @@
-"""Wherever the API takes a flow, it takes its id or its title, and offers candidates."""
+"""The API accepts the id or the title of a flow, and suggests candidates."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment with a plan: two flows have one title, one another."""
+    """A tenant with a plan for three flows, two of which have the same title."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
@@ -33,7 +33,7 @@ async def scenario() -> Scenario:
 
 
 async def give(scenario: Scenario, what: str, flow: str) -> Reply:
-    """Give an order about one flow."""
+    """Send a request about one flow."""
     identity, flows = scenario.remediation.id, {"flow_ids": [flow]}
     environment = scenario.build.environment.id
     day = f"{scenario.services.now + timedelta(days=30):%Y-%m-%d}"
@@ -78,13 +78,13 @@ async def approved(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("what", BEFORE)
 async def test_a_title_is_as_good_as_an_id_before_the_work(scenario: Scenario, what: str) -> None:
-    """In any case."""
+    """Requests before the migration accept a title, in any case."""
     assert (await give(scenario, what, "returns")).status in {200, 202}
 
 
 @pytest.mark.parametrize("what", AFTER)
 async def test_a_title_is_as_good_as_an_id_after_the_work(scenario: Scenario, what: str) -> None:
-    """Of jobs, deletes and archives."""
+    """Requests about jobs, deletions and archives accept a title."""
     await approved(scenario)
 
     assert (await give(scenario, what, "Returns")).status in {200, 202}
@@ -92,7 +92,7 @@ async def test_a_title_is_as_good_as_an_id_after_the_work(scenario: Scenario, wh
 
 @pytest.mark.parametrize("what", [*BEFORE, *AFTER[1:4], AFTER[5]])
 async def test_a_title_of_several_flows_is_refused_with_each(scenario: Scenario, what: str) -> None:
-    """And so is one that no flow has; nothing is ordered."""
+    """A title of several flows is rejected with their ids, and so is a title of no flow."""
     ids = {
         flow.workflow_id
         for flow in scenario.build.environment.flows.values()
@@ -110,7 +110,7 @@ async def test_a_title_of_several_flows_is_refused_with_each(scenario: Scenario,
 
 
 async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
-    """A title may change; what was ordered may not."""
+    """A request stores the id, because the title may change."""
     (returns,) = [
         flow.workflow_id
         for flow in scenario.build.environment.flows.values()
@@ -128,7 +128,7 @@ async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
 
 
 async def test_the_same_key_with_the_same_title_is_the_same_order(scenario: Scenario) -> None:
-    """Another title under it is refused."""
+    """The same key with another title is rejected."""
     environment = scenario.build.environment.id
     body = {"mode": "dry_run", "environment_ids": [environment], "flow_ids": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
@@ -151,7 +151,7 @@ def ids_of(scenario: Scenario, title: str) -> list[str]:
 
 
 async def test_a_title_in_the_same_case_goes_before_one_in_another(scenario: Scenario) -> None:
-    """A title in neither case is refused with both."""
+    """A title that matches two flows only without regard to case is rejected with both."""
     scenario.build.http_flow("RETURNS")
 
     exact = await give(scenario, "exclude", "RETURNS")
@@ -178,7 +178,7 @@ async def test_a_title_that_a_flow_without_a_row_has_too_is_refused_with_both(
 
 
 async def test_a_flow_that_is_named_twice_is_ordered_once(scenario: Scenario) -> None:
-    """By its title and its id; the same key with either is the same order."""
+    """A flow that is named by its title and its id is one flow of the request."""
     (returns,) = ids_of(scenario, "Returns")
     body = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "tuesday"}
@@ -193,7 +193,7 @@ async def test_a_flow_that_is_named_twice_is_ordered_once(scenario: Scenario) ->
 
 
 async def test_an_excluded_flow_that_is_gone_stays_excluded(scenario: Scenario) -> None:
-    """Its id may be sent again with the rest of the list, in any case."""
+    """The id of a deleted flow may be sent again with the rest of the list, in any case."""
     (returns,) = ids_of(scenario, "Returns")
     await give(scenario, "exclude", returns)
     del scenario.build.environment.flows[returns]

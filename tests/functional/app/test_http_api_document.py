@@ -40,7 +40,7 @@ def test_every_route_is_documented() -> None:
     sorted({kind for one in ENDPOINTS.values() for kind in (one.query, one.body)}, key=str),
 )
 def test_every_member_of_a_request_is_documented(request_kind: type[RequestModel]) -> None:
-    """By its name in code, in an example or after a question mark."""
+    """A member is documented by its name in code, in an example or after a question mark."""
     missing = [
         name for name in request_kind.model_fields if not re.search(rf'(`|"|\?){name}(`|"|=)', TEXT)
     ]
@@ -50,7 +50,7 @@ def test_every_member_of_a_request_is_documented(request_kind: type[RequestModel
 
 @pytest.mark.parametrize("decision", ["approve", "cancel", "retry", "rollback"])
 def test_a_decision_answers_with_the_members_that_are_documented(decision: str) -> None:
-    """With each of them, and with no other."""
+    """The documented members are exactly those of the answer."""
     section = TEXT.partition("### Decisions")[2].partition("\n### ")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
     documented = {member for member, decisions in rows if f"`{decision}`" in decisions}
@@ -73,12 +73,12 @@ def test_a_decision_answers_with_the_members_that_are_documented(decision: str) 
     ],
 )
 def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
-    """Whoever meets a state or a mode in an answer finds it here."""
+    """Each state and mode in an answer is in the document."""
     assert [word for word in kind if f"`{word}`" not in TEXT] == []
 
 
 def test_every_problem_is_documented() -> None:
-    """Each `type` that an answer can have stands in the table of errors."""
+    """The table of errors has each `type` of a problem."""
     documented = set(re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", TEXT, re.MULTILINE))
 
     known = {(str(problem.status), kind) for kind, problem in problems.PROBLEMS.items()}

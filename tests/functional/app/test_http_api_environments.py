@@ -37,7 +37,7 @@ async def put(scenario: Scenario, body: object) -> Reply:
 
 
 async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scenario) -> None:
-    """One nobody decided about shows the defaults; the policy shows where there is one."""
+    """An environment without stored settings shows the defaults."""
     link = scenario.build.link()
 
     reply = await call(environments_api.list_environments)
@@ -58,7 +58,7 @@ async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scen
 
 
 async def test_environments_are_listed_page_by_page(scenario: Scenario) -> None:
-    """By id, each once, the last page says that it is one; a page that is not there is refused."""
+    """Each environment is on one page, in the order of ids, and an unknown page is rejected."""
     for name in ("Fabrikam", "Adatum"):
         Builder(scenario.world, name=name)
     seen, after = [], ""
@@ -103,7 +103,7 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
 async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
     scenario: Scenario, setting: str
 ) -> None:
-    """What is mistyped would be copied; a flow that went after it was named stays in the list."""
+    """A mistyped flow would be copied. A deleted flow may stay in the list."""
     flow = scenario.build.http_flow("Orders")
     kept = await put(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
@@ -120,7 +120,7 @@ async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
 
 
 async def test_a_flow_is_excluded_while_the_flow_service_is_out(scenario: Scenario) -> None:
-    """Dataverse has it: what keeps a flow safe waits for nobody else."""
+    """The flow is found in Dataverse, so that the flow service is not needed."""
     flow = scenario.build.http_flow("Orders")
     out: Any = Failing(ServiceUnavailable("out"))
     provide(replace(scenario.services, flow_reports=out))
@@ -131,7 +131,7 @@ async def test_a_flow_is_excluded_while_the_flow_service_is_out(scenario: Scenar
 
 
 async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario) -> None:
-    """Of Dataverse, and what the flow service alone has, each once, by the id that orders take."""
+    """The list has each flow of Dataverse and the flow service once, with the id for requests."""
     flows = [scenario.build.http_flow(name) for name in ("Returns", "Orders")]
     flows.append(scenario.build.mail_flow("Mail"))
 
@@ -161,7 +161,7 @@ async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario
 async def test_a_bad_change_says_which_field_and_what_is_allowed(
     scenario: Scenario, body: Any, field: str, says: str
 ) -> None:
-    """It is answered 400 as a problem document, and nothing is kept."""
+    """The answer is 400 with a problem document, and nothing is stored."""
     reply = await put(scenario, body)
 
     assert reply.status == 400
@@ -186,7 +186,7 @@ async def test_what_was_sent_is_not_repeated(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("bad", ["a/b", "a%2fb", "..", "", "a#b", "x" * 81, "a b"])
 async def test_an_id_that_is_none_is_refused(scenario: Scenario, bad: str) -> None:
-    """It reaches neither the store nor a URL of the platform."""
+    """An invalid id is used neither in the store nor in a URL of the platform."""
     reply = await call(environments_api.show_environment, id=bad)
 
     assert reply.status == 400
@@ -239,7 +239,7 @@ async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(scenario: 
 async def test_a_defect_tells_nothing_of_itself(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer is 500 without the exception's text, which stands in the log."""
+    """The answer is 500 without the exception's text, which is in the log."""
 
     async def fail() -> None:
         raise ZeroDivisionError("details of the inside")
@@ -255,7 +255,7 @@ async def test_a_defect_tells_nothing_of_itself(
 
 
 async def test_an_unknown_query_parameter_is_refused(scenario: Scenario) -> None:
-    """A misspelt filter must not show everything; the function key is no parameter."""
+    """A misspelled filter must not return everything. The function key is no parameter."""
     reply = await call(environments_api.list_environments, query={"environmnt": "a"})
 
     assert reply.status == 400
@@ -263,7 +263,7 @@ async def test_an_unknown_query_parameter_is_refused(scenario: Scenario) -> None
 
 
 async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenario) -> None:
-    """The gap's name and the reason stand in the settings; only jobs of that kind are retried."""
+    """The settings contain issue and reason, and only jobs blocked by it are retried."""
     scenario.build.http_flow("Orders")
     scenario.build.link()
     await scenario.opt_in(maintenance_window="")
@@ -308,7 +308,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenar
 async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
     scenario: Scenario,
 ) -> None:
-    """Somebody pastes what a log of another system shows: the rest of the text stays."""
+    """The app removes the signature from a pasted URL and keeps the rest of the text."""
     url = scenario.build.url_of(scenario.build.http_flow("Orders"))
     secret = url.partition("sig=")[2]
     environment = scenario.build.environment.id
@@ -334,7 +334,7 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
 
 
 async def test_the_kill_switch_is_off_until_somebody_turns_it(scenario: Scenario) -> None:
-    """Who turned it, when and why is kept."""
+    """The app stores who changed the kill switch, when, and why."""
     before = await call(kill_switch_api.show_kill_switch)
     turned = await call(
         kill_switch_api.set_kill_switch,
@@ -355,7 +355,7 @@ async def test_the_kill_switch_is_off_until_somebody_turns_it(scenario: Scenario
 
 
 async def test_who_is_signed_in_counts_more_than_who_is_named(scenario: Scenario) -> None:
-    """App Service's header names the caller; without it and without `by` nobody decides."""
+    """The signed-in person counts. Without a sign-in and a name, the request is rejected."""
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "changed_by": "somebody", "justification": "odd runs"},
@@ -385,7 +385,7 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
 
 
 async def test_health_counts_what_waits_for_a_person(scenario: Scenario) -> None:
-    """A parked message and the kill switch show."""
+    """Health counts the poison message and shows the kill switch."""
     await scenario.fakes.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
     await call(
         kill_switch_api.set_kill_switch,

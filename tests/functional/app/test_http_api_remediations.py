@@ -1,4 +1,4 @@
-"""The HTTP API about remediations: start, follow, decide."""
+"""The HTTP API for remediations: start, read, approve, cancel, retry and roll back."""
 
 from datetime import timedelta
 from typing import Any
@@ -56,9 +56,7 @@ async def shown(reply: Reply, **query: str) -> Any:
 
 
 async def test_a_remediation_is_started_planned_approved_and_followed(scenario: Scenario) -> None:
-    """The whole scenario over the API: order, plan, approval, progress, end; no URL in any
-    answer.
-    """
+    """The API starts, approves and completes a remediation, and no answer has a trigger URL."""
     scenario.world.traffic.beat(
         scenario.world
     )  # a run shows the plan which trigger URL to look for
@@ -114,7 +112,7 @@ async def test_a_remediation_is_started_planned_approved_and_followed(scenario: 
 
 
 async def test_the_same_key_starts_the_same_remediation(scenario: Scenario) -> None:
-    """A repeated request changes nothing; another order under the same key is refused."""
+    """A repeated request changes nothing, and another request with the same key is rejected."""
     first = await start(scenario, key="monday")
     again = await start(scenario, key="monday")
     other = await start(scenario, key="monday", mode="assess")
@@ -127,7 +125,7 @@ async def test_the_same_key_starts_the_same_remediation(scenario: Scenario) -> N
 
 
 async def test_without_a_key_each_order_is_its_own(scenario: Scenario) -> None:
-    """Who asked stands in the cause."""
+    """Requests without a key start separate remediations, which name the person."""
     first = await start(scenario, mode="assess", started_by="night shift")
     second = await start(scenario, mode="assess", started_by="night shift")
 
@@ -173,7 +171,7 @@ async def test_an_order_for_an_unknown_environment_is_not_found(scenario: Scenar
 
 
 async def test_an_environment_that_was_not_opted_in_is_not_written(scenario: Scenario) -> None:
-    """Apply is refused there with what to do; a dry run is not."""
+    """The mode apply is rejected with a fix, and a dry run is not."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 
@@ -205,7 +203,7 @@ async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scena
 
 
 async def test_remediations_are_listed_page_by_page(scenario: Scenario) -> None:
-    """Each once; the last page says that it is one."""
+    """Each remediation is on one page, and the last page has no next one."""
     for key in ("first", "second", "third"):
         await start(scenario, mode="dry_run", key=key)
     seen, after = [], ""
@@ -220,7 +218,7 @@ async def test_remediations_are_listed_page_by_page(scenario: Scenario) -> None:
 
 
 async def test_a_list_goes_on_where_it_was_though_that_has_changed(scenario: Scenario) -> None:
-    """What is not in the state any more that is asked for takes none of the others with it."""
+    """A remediation that changed its state in between does not hide others on the next page."""
     for key in ("first", "second", "third"):
         await start(scenario, key=key)
     query = {"limit": "1", "state": "awaiting_approval"}
@@ -234,7 +232,7 @@ async def test_a_list_goes_on_where_it_was_though_that_has_changed(scenario: Sce
 
 
 async def test_a_page_after_what_is_not_there_is_refused(scenario: Scenario) -> None:
-    """It must not look as if there were nothing more."""
+    """An empty answer would mean that there are no more remediations."""
     await start(scenario, mode="dry_run", key="only")
 
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
@@ -247,7 +245,7 @@ async def test_a_page_after_what_is_not_there_is_refused(scenario: Scenario) -> 
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
 async def test_a_bad_filter_is_refused(scenario: Scenario, query: dict[str, str]) -> None:
-    """It must not look as if there were nothing."""
+    """An empty answer would mean that there are no remediations."""
     reply = await call(remediations_api.list_remediations, query=query)
 
     assert reply.status == 400
@@ -255,7 +253,7 @@ async def test_a_bad_filter_is_refused(scenario: Scenario, query: dict[str, str]
 
 
 async def test_approval_needs_a_name(scenario: Scenario) -> None:
-    """App Service's header or `approved_by`; with neither nothing is approved."""
+    """The name comes from App Service or from `approved_by`. Without it, nothing is approved."""
     identity = (await start(scenario)).document["id"]
 
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
@@ -273,7 +271,7 @@ async def test_approval_needs_a_name(scenario: Scenario) -> None:
 
 
 async def test_approving_twice_is_refused_with_a_reason(scenario: Scenario) -> None:
-    """The second administrator learns that nothing waits any more."""
+    """The error says that no plan awaits approval."""
     identity = (await start(scenario)).document["id"]
 
     await approve(identity, approved_by="a")
@@ -296,7 +294,7 @@ async def test_cancelling_ends_a_plan_that_waits(scenario: Scenario) -> None:
 async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
     scenario: Scenario,
 ) -> None:
-    """The reason and what to do stand on it; after a retry it goes on."""
+    """The environment shows the reason and the fix, and continues after a retry."""
     started = await start(scenario)
     table = scenario.services.tables.environment_jobs
     (kept,) = [one async for one in table.query(started.document["id"])]
@@ -329,7 +327,10 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
 
 
 async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(scenario: Scenario) -> None:
-    """It names those alike; repeated under its key an order needs its flows no more."""
+    """The error suggests similar flows.
+
+    A repeated request under its key does not need its flows.
+    """
     await scenario.opt_in()
     environment = scenario.build.environment
     (flow,) = environment.flows
@@ -351,7 +352,7 @@ async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(scenario: Sc
 
 
 async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
-    """The original comes back and the caller gets its old value; an unknown flow is not found."""
+    """The original is on and the caller has its old value. An unknown flow is not found."""
     started = await start(scenario)
     identity = started.document["id"]
     await approve(identity, approved_by="admin")
@@ -390,13 +391,13 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
     ],
 )
 async def test_an_unknown_remediation_is_not_found(scenario: Scenario, handler: Any) -> None:
-    """Whatever is asked of it; and an id that is none is refused."""
+    """Each route answers 404, and rejects an invalid id."""
     assert (await call(handler, id=NOWHERE)).status == 404
     assert (await call(handler, id="a/b")).status == 400
 
 
 async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(scenario: Scenario) -> None:
-    """By what it accepts, unless the query says otherwise."""
+    """The Accept header decides, unless the query has another format."""
     identity = (await start(scenario)).document["id"]
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -415,7 +416,7 @@ async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(scenario: Scena
 
 
 async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(scenario: Scenario) -> None:
-    """409 with what to do; without any version it is no approval, and no other word is taken."""
+    """The answer is 409 with a fix. An approval without a version is rejected."""
     identity = (await start(scenario)).document["id"]
     order = remediation_actions_api.approve_remediation
 

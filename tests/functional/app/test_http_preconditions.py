@@ -1,4 +1,4 @@
-"""ETags, preconditions, and bodies that are not read: over the API, on fakes."""
+"""ETags, preconditions and rejected bodies of the API, on fakes."""
 
 from datetime import timedelta
 
@@ -53,7 +53,7 @@ async def shown(scenario: Scenario, **headers: str) -> Reply:
 async def test_a_change_of_what_was_seen_is_made_and_its_tag_is_the_next(
     scenario: Scenario,
 ) -> None:
-    """Whoever goes on with the tag of the answer needs no other look."""
+    """A client can use the ETag of the answer for its next change."""
     seen = (await shown(scenario)).headers[ETAG]
 
     first = await set_limit(scenario, 7, If_Match=seen)
@@ -80,7 +80,7 @@ async def test_a_change_of_what_somebody_else_changed_is_refused(scenario: Scena
 async def test_a_change_between_the_look_and_the_write_is_seen(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tag is compared with what stands there at the moment of the write, not before it."""
+    """The app compares the ETag at the moment of the write."""
     seen = (await shown(scenario)).headers[ETAG]
     table = type(scenario.services.tables.environment_settings)
     change = table.change
@@ -110,7 +110,7 @@ async def test_what_is_known_is_not_sent_again(scenario: Scenario) -> None:
 
 
 async def test_a_weak_tag_lets_nothing_be_changed(scenario: Scenario) -> None:
-    """It says that two answers mean the same, not that they are the same: RFC 9110, 13.1.1."""
+    """A weak ETag does not identify exact content (RFC 9110, 13.1.1), so it permits no change."""
     seen = (await shown(scenario)).headers[ETAG]
 
     assert (await set_limit(scenario, 7, If_Match=f"W/{seen}")).status == 412
@@ -118,7 +118,7 @@ async def test_a_weak_tag_lets_nothing_be_changed(scenario: Scenario) -> None:
 
 
 async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> None:
-    """Also where nobody has touched it yet; without a tag it always turns."""
+    """An ETag must be the current one, also if the switch was never changed."""
     order = {"is_on": True, "changed_by": "admin", "justification": "a look"}
     untouched = await call(kill_switch_api.show_kill_switch)
 
@@ -138,7 +138,7 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> N
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/jsonp"])
 async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str) -> None:
-    """Whatever stands in it."""
+    """The content type decides, whatever the body contains."""
     headers = {"Content-Type": kind}
 
     refused = await call(remediations_api.start_remediation, {"mode": "assess"}, headers=headers)
@@ -148,7 +148,7 @@ async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str)
 
 
 async def test_a_body_that_no_route_takes_is_too_large(scenario: Scenario) -> None:
-    """It is not read any further."""
+    """The app stops reading a body that is too large for any route."""
     body = b'{"mode": "' + b"x" * MAX_BODY_BYTES + b'"}'
 
     assert (await call(remediations_api.start_remediation, body)).status == 413
@@ -166,7 +166,7 @@ async def test_a_number_is_whole_however_it_is_written(scenario: Scenario) -> No
 
 
 async def test_a_number_is_no_time(scenario: Scenario) -> None:
-    """Nobody means seconds since 1970."""
+    """A number could only be seconds since 1970, which is not accepted as a time."""
     refused = await call(
         assessments_api.show_assessment,
         id=scenario.build.environment.id,
@@ -196,7 +196,7 @@ async def test_a_body_is_taken_as_it_is_written(scenario: Scenario, body: object
 
 
 async def test_a_plan_is_approved_as_it_was_seen(scenario: Scenario) -> None:
-    """Its tag stays while it waits; another one's is refused before versions are looked at."""
+    """The ETag of a waiting plan stays the same, and another one is rejected first."""
     scenario.build.http_flow("Orders")
     await scenario.order()
     provide(scenario.services)

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the routes do; the official validator judges it elsewhere."""
+"""The OpenAPI document describes what the routes do."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def resolved(reference: str) -> Any:
-    """Return what a reference is to; raises `KeyError`."""
+    """Return the value that a reference points to; raises `KeyError`."""
     value = DOCUMENT
     for part in reference.removeprefix("#/").split("/"):
         value = value[part]
@@ -53,7 +53,7 @@ def resolved(reference: str) -> Any:
 
 
 async def test_it_is_served_with_every_route_and_no_other() -> None:
-    """At the address that generators of clients are given."""
+    """The document is at the address in the documentation for generators of clients."""
     scenario = Scenario()
     provide(scenario.services)
 
@@ -70,7 +70,7 @@ async def test_it_is_served_with_every_route_and_no_other() -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    """To a schema or a response."""
+    """Each reference points to a schema or a response."""
     assert all(resolved(one) for one in references(DOCUMENT))
 
 
@@ -120,7 +120,7 @@ def test_no_member_that_may_be_left_out_is_said_to_be_null() -> None:
 
 
 def test_what_the_source_says_of_a_member_is_said_here() -> None:
-    """Also of members that a model inherits."""
+    """Members that a model inherits are described, too."""
     schemas = DOCUMENT["components"]["schemas"]
 
     assert (

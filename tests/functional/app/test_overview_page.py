@@ -1,4 +1,4 @@
-"""The Overview page: its headline is true, and each action has one button."""
+"""The Overview page: a true headline, and one button for each action required."""
 
 import re
 from collections.abc import Mapping
@@ -156,7 +156,7 @@ async def put_environment(
 
 
 async def test_plan_that_awaits_approval_leads_to_its_plan(scenario: Scenario) -> None:
-    """Its flows are counted, and one button leads to the plan."""
+    """The page counts the flows of the plan and has one button to it."""
     await start(scenario, approve=False)
 
     page = await overview()
@@ -197,7 +197,7 @@ async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None
 async def test_kill_switch_with_nothing_else_says_who_why_and_since_when(
     scenario: Scenario,
 ) -> None:
-    """The banner has the form that turns it off; no other action is required."""
+    """The banner has a form that turns the switch off, and no other action is required."""
     await start(scenario)
     await stop(scenario)
 
@@ -250,7 +250,7 @@ async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
 
 
 async def test_unreadable_kill_switch_counts_as_on(scenario: Scenario) -> None:
-    """Nobody turned it on, so no name is shown; turning it off writes the row again."""
+    """The page shows no name. Turning the switch off writes the row again."""
     await stop(scenario)
     rows = scenario.fakes.store.rows
     (name,) = [one for one in rows if one[0] == "killswitch"]
@@ -389,7 +389,7 @@ async def test_session_can_be_ended_and_a_function_key_has_none(scenario: Scenar
 
 
 async def test_unknown_page_says_where_the_pages_are(scenario: Scenario) -> None:
-    """With the status of a page that is not there."""
+    """The page has the status 404."""
     page = await call(dashboard_api.show_unknown_page, headers=BROWSER)
 
     assert (page.status, page.media_type) == (404, "text/html")
@@ -410,7 +410,7 @@ def test_unknown_page_is_the_last_route_that_the_host_tries() -> None:
 
 
 async def test_headline_never_hides_a_flow_that_is_not_migrated(scenario: Scenario) -> None:
-    """Whatever its reason, unless the app continues it or a person has excluded it."""
+    """The headline counts each such flow, unless the app continues it or a person excluded it."""
     await start(scenario)
     status = await show_status(scenario.services)
     settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
@@ -423,7 +423,7 @@ async def test_headline_never_hides_a_flow_that_is_not_migrated(scenario: Scenar
 
 
 async def test_environment_that_is_being_planned_is_in_the_lead(scenario: Scenario) -> None:
-    """Its flows are not known yet, so none is claimed."""
+    """The number of flows is not known yet, so the page shows none."""
     await put_environment(
         scenario.services, 1, EnvironmentJobState.DISCOVERING, planned_at=None, not_migrated=None
     )

@@ -1,4 +1,4 @@
-"""The plan page: what it says before an approval, and that the approval is what it said."""
+"""The plan page: what it shows before an approval, and that the approval covers exactly that."""
 
 import re
 from collections import Counter
@@ -75,7 +75,7 @@ def hidden(page: str) -> list[tuple[str, str]]:
 async def test_form_of_the_page_approves_the_ticked_flows_and_no_parent_of_another(
     scenario: Scenario,
 ) -> None:
-    """Orders is not ticked, so that Close of day is left out too."""
+    """Orders is not ticked, so its parent Close of day is not approved either."""
     page = await shown(scenario)
     flows = ids(page)
     assert set(flows) == {"Orders", "Close of day", "Invoices", "Keyword"}
@@ -95,7 +95,7 @@ async def test_form_of_the_page_approves_the_ticked_flows_and_no_parent_of_anoth
 
 
 async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Scenario) -> None:
-    """It names the plan only, as a form does that lost its ticks."""
+    """The form contains the plan without flows, as if its ticks were lost."""
     done = await send(scenario, *hidden(await shown(scenario)), ("approved_by", "Ada"))
 
     assert done.status == 400
@@ -105,7 +105,7 @@ async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Sc
 async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     scenario: Scenario,
 ) -> None:
-    """As the JSON of the same plan counts them."""
+    """The numbers are those of the plan as JSON."""
     answer = await call(
         remediations_api.show_plan, id=scenario.remediation.id, query={"format": "json"}
     )
@@ -131,7 +131,7 @@ async def test_unknowns_are_named_with_what_could_happen(scenario: Scenario) -> 
 
 
 async def test_flow_left_out_by_the_address_stays_out_on_every_page(scenario: Scenario) -> None:
-    """Of a page that does not list it: it is excluded, with the flow that runs it."""
+    """A flow in the address is excluded with its parent, also if the page does not list it."""
     flow = ids(await shown(scenario))["Orders"]
     page = await shown(scenario, search="invoices", leave_out=flow)
     assert set(ids(page)) == {"Invoices"}
@@ -165,7 +165,7 @@ async def test_filters_and_search_show_some_flows_and_the_approval_still_covers_
 async def test_reader_and_starter_see_what_awaits_approval_and_why_they_may_not_approve(
     scenario: Scenario,
 ) -> None:
-    """There is no form; a person who started a remediation may not approve it."""
+    """There is no form for a reader or for the person who started the remediation."""
     remediation = replace(scenario.remediation, started_by="Ada", started_by_id="id-Ada")
     await scenario.services.tables.remediations.upsert(remediation)
     reasons = {
@@ -195,7 +195,7 @@ async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
 
 
 async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
-    """The page lists them; each has its own page with the version of that plan only."""
+    """Each plan has its own page, with the version of that plan only."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.http_flow("Orders")
@@ -245,7 +245,7 @@ async def test_firewall_is_shown_once_with_the_flows_it_blocks_and_a_link_to_its
 
 
 async def test_plan_after_its_approval_shows_no_ticks(scenario: Scenario) -> None:
-    """It says what the plan contains, not what a reader would approve."""
+    """The page shows the content of the plan without ticks."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)

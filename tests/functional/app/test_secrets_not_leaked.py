@@ -1,4 +1,4 @@
-"""A trigger URL planted wherever somebody may write: its signature comes to rest nowhere."""
+"""Trigger URLs in texts that people may write: no signature is stored."""
 
 import logging
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ async def scenario() -> Scenario:
 
 
 def resting(scenario: Scenario) -> str:
-    """Return all that is kept: rows with their keys, and parked messages."""
+    """Return everything that is stored: rows with their keys, and poison messages."""
     rows = [f"{name} {row.columns}" for name, row in scenario.fakes.store.rows.items()]
     parked = map(str, scenario.fakes.messages.waiting(POISON))
     return "\n".join([*rows, *parked])
@@ -79,7 +79,7 @@ def said(reply: Reply) -> str:
 async def test_an_order_leaves_no_signature_behind(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever signs in, names the order and gives reasons: all of it is kept, none of it whole."""
+    """Names, keys and reasons of requests are stored without a signature."""
     headers = signed_in(planted("principal")) | {
         "Idempotency-Key": f"change 4711, sig={CANARY}-key"
     }
@@ -117,7 +117,7 @@ async def test_an_order_leaves_no_signature_behind(
 async def test_an_event_leaves_no_signature_behind(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In its id, which names the cause of what it starts, or in anything else that it says."""
+    """No part of an event, such as its id, is stored with a signature."""
     event = {
         "specversion": "1.0",
         "id": planted("id"),
@@ -166,7 +166,7 @@ async def test_a_parked_message_keeps_no_signature(
 async def test_a_problem_repeats_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not of the address, of a member's name, of a parameter's, nor of an id."""
+    """The problem does not repeat a signature in an address, a member, a parameter or an id."""
     path = quote(planted("path"), safe="")
     url = planted("member")
     replies = [

@@ -1,6 +1,6 @@
-"""Calls of copies that a firewall keeps out: found in their runs, explained, and no more retired.
+"""A firewall denies calls of copies: the app finds, explains and reports them, and waits.
 
-The firewall was open when the copies were proven, or is one that the app does not read.
+The firewall was open when the copies were verified, or the app cannot read it.
 """
 
 from datetime import timedelta

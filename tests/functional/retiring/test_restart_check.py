@@ -1,4 +1,4 @@
-"""Nothing is stopped that a look could have foretold not to start again.
+"""The app turns off no flow that it could not turn on again, as far as it can know that.
 
 See platform.md#expired-licences.
 """

@@ -1,4 +1,4 @@
-"""An original that no application may turn on: the operator does, or its owner is asked to."""
+"""If no application may turn an original on, the service account or the owner has to do it."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
     *, is_stopped: bool
 ) -> None:
-    """Of a flow without a row, whose owner nobody can act for; also with the kill switch on."""
+    """The service account turns on a flow without a row, also with the kill switch on."""
     lag = (30.0, 30.0)
     pair = await about_to_swap(is_outside=True, applications_activate=False, read_lag_seconds=lag)
     pair.refuse(pair.copy)
@@ -53,7 +53,7 @@ class Unset:
 
 
 async def test_without_an_operator_its_owner_is_asked_to() -> None:
-    """The platform's refusal is the reason, not the operator that would be another way."""
+    """Without a service account, the fix asks the flow's owner to turn it on."""
     pair = await about_to_swap(is_outside=True, applications_activate=False)
     pair.refuse(pair.copy)
     earlier = pair.scenario.around

@@ -118,9 +118,9 @@ async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_g
 
 
 async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -> None:
-    """The process dies between the stop of a child and its row; the family goes back at once.
+    """After a kill between turning off a child and storing that, all dependent flows roll back.
 
-    The child's row still says that its original is on: its parent's would be refused.
+    The row of the child still says that its original is on, so its parent could not be turned on.
     """
     scenario = Scenario()
     scenario.build.family("Billing")

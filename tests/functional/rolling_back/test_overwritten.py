@@ -45,9 +45,9 @@ def told(scenario: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
 async def test_settings_that_a_person_changed_meanwhile_are_told_of(ordered: timedelta) -> None:
-    """One setting is changed, one is added and one is taken away while the delivery sleeps.
+    """A frozen invocation overwrites settings that a person changed, and reports them.
 
-    The rollback reads them before it wakes, or what it has written.
+    The rollback reads the settings before or after that write.
     """
     scenario = make_scenario(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
     [site] = scenario.world.sites.values()
@@ -176,9 +176,9 @@ async def test_versions_that_a_person_replaces_are_not_told_of(afterwards: tuple
 
 
 async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
-    """Both are of one app, and the sleeper of one job writes the settings of both.
+    """A late write of all settings reverts the setting of another job, which writes it again.
 
-    Neither waits for the other: written together, the sleeper's settings would be those of both.
+    The jobs do not share their writes, so that the frozen one writes for one job only.
     """
 
     def build(scenario: Scenario) -> None:

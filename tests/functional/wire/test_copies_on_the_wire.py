@@ -64,7 +64,7 @@ async def test_a_copy_keeps_everything_and_names_a_reference(
     *,
     in_solution: bool,
 ) -> None:
-    """Of a flow in a solution and of one outside, on or off."""
+    """Flows inside and outside solutions are copied completely, on or off."""
     seed = described(
         settled_orders(state=state, inSolution=in_solution),
         profile=profile,
@@ -89,7 +89,7 @@ async def test_a_copy_keeps_everything_and_names_a_reference(
 async def test_older_shapes_are_converted_where_saves_refuse_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each operation names its reference and brings no authentication; nothing else changes."""
+    """Each operation names its reference and has no authentication; nothing else changes."""
     seed = described(settled_orders(), older_host_shapes_refused=True)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = json.loads(scenario.flow().client_data)["properties"]["definition"]
@@ -121,7 +121,7 @@ async def test_a_flow_that_the_flow_service_shows_in_another_shape_is_copied(
 async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_difference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What it stores is read back as what was sent."""
+    """The platform stores what was sent, although it shows more when it is read."""
     seed = described(settled_orders(), saves_name_connections=True)
     async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         after = await copied(scenario)
@@ -134,7 +134,7 @@ async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_d
 async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The text is not decoded and written anew: spaces, escapes and numbers stay."""
+    """The text keeps its spaces, escapes and numbers."""
     seed = described(orders(connectionReferences=bound("cr1_mail")))
     (environment,) = seed["environments"]
     connector = f"/providers/Microsoft.PowerApps/apis/{CONNECTOR}"

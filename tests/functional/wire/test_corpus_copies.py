@@ -41,7 +41,7 @@ _CONNECTION_FIELDS = ("connection", "connectionName", "connectionReferenceLogica
 
 
 def environments() -> list[dict[str, Any]]:
-    """Return the corpus as environments under the key; every flow is on and held back."""
+    """Return the corpus as environments with a key; each flow is on and on Microsoft's key."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
     text = json.dumps([environment.to_seed() for environment in found.environments])
     ours = json.loads(text.replace(DEMO_MAKER, MAKER).replace(derive_id("application"), APP))
@@ -51,7 +51,7 @@ def environments() -> list[dict[str, Any]]:
 
 
 def bind(environment: dict[str, Any]) -> None:
-    """Give connections to what an export left unbound: a flow that is on has them."""
+    """Add the connections that an export lacks and that a flow needs to be on."""
     for flow in environment["flows"]:
         references = flow["clientData"]["properties"]["connectionReferences"]
         for key, reference in references.items():
@@ -72,7 +72,7 @@ def bind(environment: dict[str, Any]) -> None:
 
 
 def refer_to_custom_connectors(environment: dict[str, Any], flow: dict[str, Any]) -> None:
-    """Make the connection references that only a person can make: the jobs find and use them."""
+    """Add the connection references that only a person can add."""
     for one in parse_embedded_connections(json.dumps(flow["clientData"])):
         if one.is_custom and one.connection_id:
             environment["connectionReferences"].append(
@@ -144,7 +144,7 @@ def check_originals(
 async def check_environment(
     scenario: WireScenario, environment: SimulatedEnvironment
 ) -> list[PlanItem]:
-    """Check each plan item against what became of it; returns the items."""
+    """Check each plan item against the end of its job, and return the items."""
     rows = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
     assert row.state is EnvironmentJobState.COMPLETED
@@ -176,7 +176,7 @@ async def say_that_agents_moved(
 async def test_every_public_flow_comes_to_its_planned_end(
     share: slice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Retired with an equal copy; or planned as blocked with what to do, and left alone."""
+    """Each flow is retired with an equal copy, or needs changes and stays unchanged."""
     description = tenant_seed() | {"environments": environments()[share]}
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         seeded = {

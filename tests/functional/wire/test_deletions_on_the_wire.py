@@ -1,4 +1,4 @@
-"""Deletes of retired originals by the app's own adapters, over the wire: made, listed, undone."""
+"""Deletions of retired originals with the app's own adapters, over the wire."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 async def deleted_on_its_date(scenario: WireScenario) -> Deletion:
-    """Remediate, order all deletes for a day ahead, let the day come; return the one row."""
+    """Remediate, schedule the deletion for the next day, and return its row after that day."""
     await scenario.order(run=20 * DAY)
     await retired(scenario)
     approval = DeletionInput(
@@ -42,7 +42,7 @@ async def deleted_on_its_date(scenario: WireScenario) -> Deletion:
 async def test_an_original_goes_and_leaves_the_list(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool, has_row: bool
 ) -> None:
-    """In a solution or outside, with a row of its own or without: archived, then in the bin."""
+    """The original is archived and in the recycle bin, in a solution or not."""
     assumptions = {"my_flows_have_rows": has_row}
     description = tenant_seed(orders(inSolution=in_solution), assumptions=assumptions)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -65,7 +65,7 @@ async def test_an_original_goes_and_leaves_the_list(
 async def test_a_flow_outside_solutions_comes_back_with_its_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The rollback restores it from the recycle bin; its callers never changed."""
+    """The rollback restores the flow from the recycle bin, and its callers are unchanged."""
     description = tenant_seed(orders(inSolution=False), profile=profile)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         url = scenario.url_of()
@@ -85,7 +85,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
 async def test_a_flow_that_left_the_bin_cannot_be_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After 21 days the platform knows nothing of it; the job is retired again."""
+    """After 21 days the platform cannot restore the flow, and the job is retired again."""
     description = tenant_seed(orders(inSolution=False))
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await deleted_on_its_date(scenario)

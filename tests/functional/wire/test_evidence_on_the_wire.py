@@ -52,7 +52,7 @@ async def check(scenario: WireScenario, content: bytes) -> EvidenceCheck:
 async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Before and after a rotation by Microsoft's client; without an answer it is not signed."""
+    """The signature is valid before and after a rotation. If the vault is out, there is none."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         monkeypatch.setattr(
             signing_key, "AzureCliCredential", lambda: _Entered(Credential(scenario.tenant))

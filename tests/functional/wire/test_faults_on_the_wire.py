@@ -47,7 +47,7 @@ from tests.local_cloud.tenant.tenant_world import (
 async def test_an_activation_that_did_nothing_is_made_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The platform says 204 and leaves the copy off; the next try turns it on."""
+    """The platform answers 204 and leaves the copy off. The next try turns it on."""
     description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 1})
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
@@ -72,7 +72,7 @@ async def test_a_tenant_whose_global_host_refuses_is_remediated(
 async def test_activations_that_go_on_doing_nothing_are_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After some minutes, with what to do."""
+    """After some minutes the job is blocked with a fix."""
     description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 9999})
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order(run=SHORT)
@@ -89,7 +89,7 @@ async def test_activations_that_go_on_doing_nothing_are_told(
 async def test_a_flow_name_that_changes_on_activation_is_found_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By the Dataverse id, which stays; nobody has to do anything."""
+    """The app finds the flow by its Dataverse id, which stays the same."""
     description = tenant_seed(orders(), assumptions={"activation_changes_flow_name": True})
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()
@@ -138,7 +138,7 @@ async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
 async def test_an_original_that_was_deleted_can_be_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The job says what to restore and until when; then it goes on."""
+    """The job names the flow and the last day for a restore, and continues after it."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         await scenario.order(run=timedelta(minutes=5))
         original = scenario.flow()
@@ -158,7 +158,7 @@ async def test_an_original_that_was_deleted_can_be_restored(
 async def test_an_app_that_loses_its_registration_is_told_before_anything_is_planned(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The environment's job is blocked with what to register; a retry plans and copies."""
+    """The environment job is blocked with a fix, and a retry plans and copies the flow."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         app = scenario.tenant.part(Directory).principals[APP]
         scenario.between = lambda: setattr(app, "is_admin", False)
@@ -179,7 +179,7 @@ HIDDEN = {"my_flows_have_rows": False, "definitions_hidden_from_administrators":
 async def test_a_flow_that_is_not_shown_is_read_by_a_co_ownership_of_the_moment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Copied and retired like the one beside it; nobody is its co-owner who was none before."""
+    """The flow is copied and retired, and no co-ownership is left."""
     hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
     description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -193,7 +193,7 @@ async def test_a_flow_that_is_not_shown_is_read_by_a_co_ownership_of_the_moment(
 async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its category is unknown, and the plan says what to do; the flows beside it are copied."""
+    """The plan shows the flow as unknown with a fix, and the others are copied."""
     hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
     description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -209,7 +209,7 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
 
 
 async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The link, then each flow that moves by itself; only then is anything copied."""
+    """The app waits for the link and for the flows that the platform migrates."""
     moving = flow_seed(CHILD, "Daily", definition(DAILY))
     description = tenant_seed(orders(), moving, policy=None, migrationSeconds=3 * 86_400)
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -274,7 +274,7 @@ PASSING = {
 async def test_what_passes_needs_nobody(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The job looks again by itself, is never blocked, and ends retired."""
+    """The job is never blocked, and the original is retired."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         scenario.tenant.faults.add(replace(PASSING[name]))
 
@@ -295,7 +295,7 @@ async def test_what_passes_needs_nobody(
 async def test_hours_without_a_service_need_nobody(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Connections are cut from some call on. Health says so; then all goes on by itself."""
+    """After the connections fail, health reports the outage, and the job continues afterwards."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         pattern = service if service == "*" else f"{service}.*"
         fault = Fault(route=pattern, kind=FaultKind.DROP_BEFORE, times=None, skip=skip)
@@ -314,7 +314,7 @@ async def test_hours_without_a_service_need_nobody(
 async def test_a_tenant_that_throttles_is_obeyed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its budget is below the app's own: every wait is as long as it asks for, none is counted."""
+    """The app waits as long as the tenant asks for, and does not count these waits as tries."""
     description = tenant_seed(orders()) | {"budgets": {"flow_service": {"calls": 2, "seconds": 60}}}
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await scenario.order()

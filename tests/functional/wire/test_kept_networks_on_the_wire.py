@@ -31,7 +31,7 @@ async def let_new_addresses_in(scenario: WireScenario) -> None:
 async def test_flows_are_proven_by_what_their_plan_has_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Three copies; four megabytes of tags are loaded once."""
+    """Three copies are verified with the service tag list that the plan has read."""
     ids = [f"f0000000-0000-4000-8000-00000000000{number}" for number in range(3)]
     flows = [flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(*flows)) as scenario:
@@ -50,7 +50,7 @@ async def test_flows_are_proven_by_what_their_plan_has_read(
 async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whatever was read a moment ago."""
+    """The retry reads the firewall again, although it was read a moment ago."""
     async with wire_scenario(
         monkeypatch, tmp_path, tenant_seed(orders(definition=CALLING))
     ) as scenario:
@@ -69,7 +69,7 @@ async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
 async def test_firewalls_of_every_kind_are_kept_as_they_were_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With all tags of flows, as the discovery API lists them."""
+    """The archive keeps the firewalls and the service tags of the discovery API."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         services = scenario.services
         tags = await services.service_tags.get_list()

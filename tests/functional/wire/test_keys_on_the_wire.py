@@ -78,7 +78,7 @@ async def key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
 
 
 async def checked(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
-    """Sweep a day later, and return what health tells of the key: code and check."""
+    """Run a daily check a day later, and return the reason code and check of each key alert."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
     await forget_settled(scenario.services)
@@ -93,7 +93,7 @@ async def checked(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
 async def test_a_key_that_is_rotated_disabled_and_expired_gives_each_finding_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A rotation alone is well; what the client does afterwards is told, and ends with it."""
+    """A rotation causes no alert. Each other change causes one, which ends when it is reverted."""
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         now = scenario.tenant.clock.now
         sound = await checked(scenario, "day-1")

@@ -1,4 +1,4 @@
-"""Microsoft's ranges change while a copy is in use: the API tells the app, the app people."""
+"""Microsoft's ranges change while a copy is in use, and the app notifies people."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def prefixes_of(tags: ServiceTagList, name: str) -> tuple[str, ...]:
 
 
 async def swept(scenario: WireScenario, date: str) -> None:
-    """Sweep a day later."""
+    """Run a daily check a day later."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
 
@@ -45,7 +45,7 @@ async def swept(scenario: WireScenario, date: str) -> None:
 async def test_a_change_of_the_published_list_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By prefix, with the firewall that keeps it out and the remediation that calls through it."""
+    """The notification names the prefix, the firewall and the remediation."""
     flow = orders(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
     async with wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario:
         assert isinstance(scenario.services.service_tags, DiscoveredServiceTags)

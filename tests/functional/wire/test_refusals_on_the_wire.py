@@ -55,7 +55,7 @@ def on_create(status: str, code: str, message: str) -> Step:
 
 
 def faults_over(scenario: WireScenario) -> None:
-    """Let the platform answer again."""
+    """Remove all faults."""
     scenario.tenant.faults.clear()
 
 
@@ -92,7 +92,7 @@ def bind(scenario: WireScenario) -> None:
 
 
 def unbind(scenario: WireScenario) -> None:
-    """Take the reference's connection away; flows that are on keep running."""
+    """Remove the connection from the reference. Flows that are on continue to run."""
     for row in scenario.environment.table("connectionreferences").values():
         row["connectionid"] = None
 
@@ -113,22 +113,22 @@ def open_to_applications(scenario: WireScenario) -> None:
 
 
 def forget_operator(scenario: WireScenario) -> None:
-    """Take the operator out of the environment's users."""
+    """Remove the service account from the environment's users."""
     del scenario.environment.users[OPERATOR]
 
 
 def add_operator(scenario: WireScenario) -> None:
-    """Add the operator to the environment's users."""
+    """Add the service account to the environment's users."""
     scenario.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
 
 
 def share_with_owner(scenario: WireScenario) -> None:
-    """Let the flow's owner use the connection."""
+    """Share the connection with the flow's owner."""
     scenario.environment.connections["mail-1"].shared_with.add(MAKER)
 
 
 def let_applications_activate(scenario: WireScenario) -> None:
-    """Stand for the owner who turns the copy on."""
+    """Turn the copy on, as its owner does."""
     scenario.assumptions.applications_activate = True
 
 
@@ -350,7 +350,7 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Which flow, which item, what to do; the original's URL works; then the cause is gone."""
+    """The message names the flow and the item, and a retry succeeds after the fix."""
     case = CASES[name]
     caplog.set_level("DEBUG")
     async with wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
@@ -368,7 +368,7 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
 
 
 def test_each_refusal_is_played() -> None:
-    """Here, or as a scenario of its own in the tests of faults or of refused saves."""
+    """Each rejection is tested here, or in the tests of faults or of rejected saves."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     played = {find_error_code(case.code).code for case in CASES.values()}

@@ -1,4 +1,4 @@
-"""A firewall is closed after copies were proven: what their runs then show reaches people."""
+"""A firewall is closed after copies were verified, and people learn about the denied calls."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ async def copy_called(scenario: WireScenario) -> Flow:
 
 
 async def swept(scenario: WireScenario, date: str) -> None:
-    """Sweep a day later, and deliver what comes of it."""
+    """Run a daily check a day later, and handle its messages."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
     await scenario.run(SHORT)
@@ -32,7 +32,7 @@ async def swept(scenario: WireScenario, date: str) -> None:
 async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With the one run that failed opened, once."""
+    """The app opens only the run that failed, and only once."""
     calling = definition(HTTP, http_action(f"https://{HOST}/orders"))
     async with wire_scenario(
         monkeypatch, tmp_path, tenant_seed(orders(definition=calling))

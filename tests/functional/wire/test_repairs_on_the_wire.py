@@ -99,7 +99,7 @@ async def build_firewall(network: Any) -> None:
 
 
 async def build_group(network: Any) -> None:
-    """Let the flows of today, and nobody else, reach the ERP."""
+    """Allow only the current address ranges of flows to reach the ERP system."""
     rule = {
         "name": "flows",
         "properties": {
@@ -142,7 +142,7 @@ def client(scenario: WireScenario) -> Any:
 async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The gaps hold the flow up, the repairs are made, the cut-over goes on, the SDK reads them."""
+    """The app applies the fixes, the cutover continues, and the SDK reads the changes."""
     content = definition(HTTP, http_action(f"https://{EDGE_HOST}/orders"))
     content["actions"]["Erp"] = http_action(f"https://{ERP_HOST}/orders")["Call"]
     flow = orders(definition=content)
@@ -189,7 +189,7 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
 async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its ETag is another one by then: the app reads again, and keeps what was put in."""
+    """The ETag differs, so the app reads the IP group again and keeps the other change."""
     flow = orders(definition=definition(HTTP, http_action(f"https://{EDGE_HOST}/orders")))
     async with (
         wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario,

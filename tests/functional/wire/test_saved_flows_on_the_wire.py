@@ -1,4 +1,4 @@
-"""Flows that are saved for an original's sake, where older connector shapes are refused."""
+"""Flows that are saved because they call an original, where older shapes are rejected."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def described(**more: Any) -> dict[str, Any]:
 
 
 def let_it_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> None:
-    """Let the flow post to an address, which may be a parameter of it."""
+    """Let the flow call a URL, which may be a parameter of the flow."""
     flow = scenario.flow(CALLER)
     document = json.loads(flow.client_data)
     document["properties"]["definition"].setdefault("parameters", {}).update(parameters)
@@ -42,7 +42,7 @@ def let_it_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) ->
 
 
 async def moved(scenario: WireScenario) -> None:
-    """Let the callers be updated; the flow keeps its connection references."""
+    """Let the callers be updated, and require that the flow keeps its connection references."""
     before = json.loads(scenario.flow(CALLER).client_data)["properties"]["connectionReferences"]
     await scenario.order(run=SHORT)
     (job,) = (await scenario.jobs()).values()
@@ -57,7 +57,7 @@ async def moved(scenario: WireScenario) -> None:
 async def test_a_caller_is_converted_and_keeps_its_references(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its first save is refused and empties them; the second brings them back."""
+    """The first save is rejected and removes the references. The second save restores them."""
     async with wire_scenario(monkeypatch, tmp_path, described()) as scenario:
         let_it_call(scenario, scenario.url_of(), {})
         old = scenario.url_of().partition("?")[0]

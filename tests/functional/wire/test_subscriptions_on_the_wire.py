@@ -32,7 +32,7 @@ def on_row(flow_id: str, title: str, *, name: str, **more: Any) -> dict[str, Any
 
 
 def told(scenario: WireScenario) -> list[str]:
-    """Let a row be added, and return the titles of the flows that start."""
+    """Add a row, and return the titles of the flows that start."""
     started = emit(scenario.tenant, scenario.environment, ADDED)
     return sorted(scenario.environment.flows[name].display_name for name in started)
 

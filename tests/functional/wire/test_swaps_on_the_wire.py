@@ -18,7 +18,7 @@ from tests.local_cloud.tenant.tenant_world import DAILY, definition
 async def test_a_swap_ends_whatever_reads_lag_by(
     lag: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No step concludes from one read: original off, copy on, nobody asked."""
+    """The cutover completes without a person, however long reads lag."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     description = tenant_seed(daily, assumptions={"read_lag_seconds": [lag, lag]})
     async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -36,7 +36,7 @@ async def test_a_swap_ends_whatever_reads_lag_by(
 async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_original_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What was read of the environment a moment ago still shows the key."""
+    """The original is turned on, although the cached environment still has the key."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     lag = {"read_lag_seconds": [30, 30], "link_start_seconds": 0, "link_seconds": 0}
     async with wire_scenario(

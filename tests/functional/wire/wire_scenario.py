@@ -91,7 +91,7 @@ class WireScenario:
 
     @property
     def assumptions(self) -> Assumptions:
-        """What the tenant assumes about the platform."""
+        """The assumptions of the tenant about the platform."""
         return self.platform.assumptions
 
     @property
@@ -260,7 +260,7 @@ async def wire_scenario(
 
 
 def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
-    """Point all that goes out at the tenant, by the environment; the time is the tenant's."""
+    """Send all requests of the app to the tenant, and use its time."""
     clock = server.tenant.clock
     monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
@@ -275,7 +275,7 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
 
 
 async def _sign_in(services: Services) -> None:
-    """Sign the operator in, as the command line does: the app finds the token cache."""
+    """Sign the service account in, as the command line does."""
     secrets = services.callers["key_vault_secret"]._secrets  # type: ignore[attr-defined]
     operator = ServiceAccountCredential(
         ServiceAccountSettings(

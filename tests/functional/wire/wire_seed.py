@@ -1,6 +1,4 @@
-"""Describes tenants for scenarios on the wire: an environment under the key, people, an HTTP
-flow.
-"""
+"""Seeds of tenants for scenarios on the wire: an environment with a key, people, an HTTP flow."""
 
 from typing import Any
 
