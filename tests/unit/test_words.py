@@ -14,7 +14,7 @@ CEILINGS = {
     "docs": 50,
     "infra": 15,
     "local_cloud": 464,
-    "tests": 3646,
+    "tests": 2948,
     ".ci": 6,
     ".": 3,
 }
