@@ -97,14 +97,16 @@ def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, st
         if situation.is_stopped and one.mode.writes:
             return "wait", "pause", "Paused"
         return "work", "", "Assessing" if one.is_assessment else _format_progress(one)
-    is_left = bool(count_undecided(left))
+    left_count = count_undecided(left)
     if one.state == "cancelled":
-        return ("wait" if is_left else "over"), "idle", "Cancelled"
+        return ("wait" if left_count else "over"), "idle", "Cancelled"
     if one.is_assessment:
         return "over", "", "Assessed"
     if not one.mode.writes:
         return "over", "", _READ_ONLY[one.mode]
-    return ("wait" if is_left else "done"), "", "Completed"
+    if left_count:
+        return "wait", "", f"Completed, {left_count} left"
+    return "done", "", "Completed"
 
 
 def _format_duration(age: timedelta | None) -> str:

@@ -91,7 +91,8 @@ def _format_state(one: RemediationView) -> tuple[str, str, str]:
     if REMEDIATION_STATES[state].next_actor is not NextActor.NONE:
         return "work", "", words
     if state is RemediationState.COMPLETED and one.remediation.mode.writes:
-        return ("wait" if count_undecided(progress.not_migrated) else "done"), "", words
+        left = count_undecided(progress.not_migrated)
+        return ("wait", "", f"{words}, {left} left") if left else ("done", "", words)
     return "over", "", words
 
 

@@ -12,6 +12,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
 #: An id of an Azure resource, with or without the kind of a firewall issue, up to its name.
@@ -51,11 +52,23 @@ def _environment(folder: Path) -> "Environment":
     environment.filters["day"] = lambda at: f"{at:%-d %B %Y}"
     environment.filters["second"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S}"
     environment.filters["resource_names"] = resource_names
+    environment.filters["commands"] = format_commands
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
     environment.filters["span"] = format_span
     environment.filters["first_two"] = lambda items: items[:2]
     return environment
+
+
+def format_commands(text: str) -> "Markup":
+    """Return a text as HTML, with code elements for what stands between backticks."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"`([^`]+)`", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def moment(at: datetime) -> str:

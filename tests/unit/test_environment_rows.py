@@ -84,7 +84,7 @@ REASON = NotMigratedReason
             status("completed", 20, not_migrated={REASON.OVER_FLOW_LIMIT: 10}),
             AT_WORK,
             "wait",
-            "Completed",
+            "Completed, 10 left",
             "10 beyond the limit",
         ),
         (status("completed", 30), AT_WORK, "done", "Completed", "Every flow is on your key"),

@@ -189,7 +189,7 @@ async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(scenario: Sc
     listed = await call(dashboard_api.show_remediations_page)
 
     assert re.search(r'class="chip is-warn">.*</svg>Completed · 2 not migrated</span>', page.text)
-    assert re.search(r'"says is-warn">.*?<span>Completed</span>', listed.text)
+    assert re.search(r'"says is-warn">.*?<span>Completed, 2 left</span>', listed.text)
     assert "2 need changes first" in listed.text
 
 
