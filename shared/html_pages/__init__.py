@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from shared.domain.trigger_urls.trigger_url import redact
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
 #: An id of an Azure resource, with or without the kind of a firewall issue, up to its name.
@@ -60,14 +60,16 @@ def _environment(folder: Path) -> "Environment":
     return environment
 
 
-def format_commands(text: str) -> "Markup":
-    """Return a text as HTML, with code elements for what stands between backticks."""
-    from markupsafe import Markup, escape
+def format_commands(text: str) -> str:
+    """Return a text as HTML, with code elements for what is between backticks."""
+    from jinja2.filters import do_mark_safe
 
     parts = re.split(r"`([^`]+)`", text)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
-        for number, part in enumerate(parts)
+    return do_mark_safe(
+        "".join(
+            f"<code>{escape(part)}</code>" if number % 2 else escape(part)
+            for number, part in enumerate(parts)
+        )
     )
 
 

@@ -8,7 +8,7 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 275,
+    "shared": 274,
     "functions": 33,
     "cmkflow": 5,
     "docs": 50,
