@@ -1,4 +1,4 @@
-"""What the demo says of the cost of a platform, beside the documented one's."""
+"""Test how the demo shows the cost of a platform next to that of the documented platform."""
 
 import io
 from collections import Counter
@@ -19,7 +19,7 @@ from tests.local_cloud.demo.test_demo_wording import CountingTenant
 
 
 def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
-    """A report of a demo with one flow."""
+    """Return a report of a demo with one flow."""
     meter = RequestMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
     return Report(
         outcome=DemoResult(flows=[RETIRED], waits=waits),
@@ -34,7 +34,7 @@ def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Repor
 
 
 def printed(one: Report) -> str:
-    """The summary's line about the platform."""
+    """Return the line of the summary about the platform."""
     text = io.StringIO()
     print_summary(Console(file=text, width=200), one)
     [line] = [line for line in text.getvalue().splitlines() if line.startswith("Platform as")]
@@ -43,7 +43,7 @@ def printed(one: Report) -> str:
 
 @pytest.fixture
 def documented(tmp_path: Path) -> dict[str, Any]:
-    """What a demo on the documented platform left in its folder."""
+    """Write and read back the report of a demo on the documented platform."""
     write_reports(report(Profile.DOCUMENTED, waits=3, documented={}), tmp_path)
     return read_documented(tmp_path)
 
@@ -51,7 +51,7 @@ def documented(tmp_path: Path) -> dict[str, Any]:
 def test_the_adversarial_platform_is_told_beside_the_documented_one(
     documented: dict[str, Any],
 ) -> None:
-    """Waits, calls and time of the same scenario."""
+    """The summary compares waits, requests and time of the same scenario on both platforms."""
     told = printed(report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
@@ -61,7 +61,7 @@ def test_the_adversarial_platform_is_told_beside_the_documented_one(
 
 
 def test_another_scenario_is_no_measure(documented: dict[str, Any], tmp_path: Path) -> None:
-    """A documented demo of other flows, or none, is not compared with."""
+    """The summary is not compared with a documented demo of other flows, or if there is none."""
     other = documented | {"flows": documented["flows"] * 2}
     missing = read_documented(tmp_path / "nowhere")
 

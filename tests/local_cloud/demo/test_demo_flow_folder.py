@@ -1,4 +1,4 @@
-"""How exported flows become environments of the demo's tenant."""
+"""Test how exported flows become environments of the demo's tenant."""
 
 import json
 import os
@@ -14,7 +14,7 @@ WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
 
 
 def test_a_workflow_id_that_comes_again_goes_into_a_further_environment(tmp_path: Path) -> None:
-    """Two exports of one flow are that flow in two environments, each held back."""
+    """Two exports of one flow become that flow in two environments, and both are held back."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         file = tmp_path / folder / f"Orders-{WORKFLOW_ID.upper()}.json"
@@ -28,7 +28,7 @@ def test_a_workflow_id_that_comes_again_goes_into_a_further_environment(tmp_path
 
 
 def test_the_connections_that_a_flow_names_are_made(tmp_path: Path) -> None:
-    """By their reference or by their own name; they belong to the maker who owns the flow."""
+    """Each connection is created by its reference or its name, and belongs to the flow's owner."""
     (tmp_path / "flow.json").write_text(json.dumps(_client_data()))
 
     (environment,) = read_folders([tmp_path], hold_all=False).environments
@@ -42,7 +42,7 @@ def test_the_connections_that_a_flow_names_are_made(tmp_path: Path) -> None:
 
 
 def test_a_logic_app_stays_one(tmp_path: Path) -> None:
-    """It is a resource of Azure and no flow."""
+    """A Logic App becomes an Azure resource, not a flow."""
     definition = _client_data()["properties"]["definition"]
     (tmp_path / "workflow.json").write_text(
         json.dumps({"definition": definition, "kind": "Stateful"})
@@ -55,7 +55,7 @@ def test_a_logic_app_stays_one(tmp_path: Path) -> None:
 
 
 def test_a_file_that_holds_no_flow_is_told_of(tmp_path: Path) -> None:
-    """A file that was named and cannot be read is no silence."""
+    """A named file that cannot be read as a flow is reported."""
     file = tmp_path / "flow.json"
     file.write_text("{")
 
@@ -68,7 +68,7 @@ def test_a_file_that_holds_no_flow_is_told_of(tmp_path: Path) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_flow_of_the_corpus_can_be_seeded() -> None:
-    """Each file becomes a flow or a Logic App."""
+    """Each file of the corpus becomes a flow or a Logic App."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
 
     assert found.refused == []

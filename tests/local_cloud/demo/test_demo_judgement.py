@@ -1,4 +1,4 @@
-"""What the demo takes for a failure: its own rules, without a process."""
+"""Test the rules by which the demo decides that a run has failed, without a process."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ BLOCKED = replace(
 
 
 def test_the_table_of_ends_knows_every_flow_of_the_demo() -> None:
-    """No flow ends without somebody having written down how it has to."""
+    """The table contains the expected end state of every flow of the demo."""
     table = json.loads(EXPECTED_ENDS.read_text())
 
     for environment in ENVIRONMENTS:
@@ -50,7 +50,7 @@ def test_the_table_of_ends_knows_every_flow_of_the_demo() -> None:
 
 
 def test_an_app_that_blocks_everything_fails_the_demo() -> None:
-    """A flow that is blocked with a fine instruction, but had to be retired, is a difference."""
+    """A flow that should be retired but is blocked fails the demo, even with a good instruction."""
     table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.expectation()))}}
 
     assert find_differences([RETIRED], table) == []
@@ -59,7 +59,7 @@ def test_an_app_that_blocks_everything_fails_the_demo() -> None:
 
 
 def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
-    """Blocked without an instruction, or still waiting, is no end."""
+    """A flow that is blocked without an instruction, or is still waiting, fails the demo."""
     waiting = replace(RETIRED, state="waiting")
 
     assert find_unexplained_ends([RETIRED, BLOCKED]) == []
@@ -67,7 +67,8 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
 
 
 def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
-    """However it ended, blocked with a fine instruction too; what was off, or is on, does not."""
+    """The demo fails if a flow was on and neither original nor copy is on, whatever its end state.
+    """
     off = replace(BLOCKED, was_on=True, original="off", copy="off")
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
 
@@ -79,7 +80,7 @@ def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
 
 
 def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
-    """Nor may it lack the solution or the description; Dataverse's own solution does not count."""
+    """The demo fails if a copy lacks co-owners, the solution or the description of its original."""
     original = {"displayName": "Take orders", "owner": "maker", "description": "Orders"} | {
         "coOwners": {"colleague": "CanEdit"},
         "solutions": ["Default", "Shop"],
@@ -111,7 +112,7 @@ def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
 def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
     status: int, entries: list[dict[str, Any]], is_lost: bool
 ) -> None:
-    """Accepted, exactly one run, and none of what it set going fails: else it is lost."""
+    """A call is lost unless it is accepted and starts exactly one run that causes no failure."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
     call.status, call.is_over = status, True
@@ -124,7 +125,7 @@ def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
 
 
 def test_a_call_that_is_under_way_is_not_lost_yet() -> None:
-    """What the platform noted after its end decides, not what was read before."""
+    """The result after the call's end decides, not what was read while the call was in progress."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
 
@@ -147,7 +148,8 @@ def _entry(**changes: object) -> dict[str, Any]:
 
 
 def test_a_demo_in_which_nobody_is_told_fails() -> None:
-    """Each receiver hears of the plan, a blocked flow and the end, though each was out at first."""
+    """Each receiver must get the plan, a blocked flow and the end, although each was down at first.
+    """
     heard: list[dict[str, Any]] = [
         {
             "at": "2026-01-01T10:00:00Z",

@@ -18,7 +18,7 @@ from tests.local_cloud.demo.test_demo_judgement import RETIRED
 
 
 def blocked(title: str) -> FlowResult:
-    """A flow that a firewall blocks; its message names it."""
+    """Return a flow that a firewall blocks, and whose message names the firewall."""
     return replace(
         RETIRED,
         title=title,
@@ -30,7 +30,7 @@ def blocked(title: str) -> FlowResult:
 
 
 def page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> str:
-    """The page of a demo with these flows."""
+    """Return the report page of a demo with these flows."""
     made = report(Profile.DOCUMENTED, waits=1, documented={})
     outcome = replace(made.outcome, flows=list(flows), failures=list(failures))
     write_reports(replace(made, outcome=outcome, notes=[(1.5, "The key is applied.")]), tmp_path)
@@ -38,7 +38,7 @@ def page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> 
 
 
 def test_page_says_when_and_what_requires_an_action(tmp_path: Path) -> None:
-    """A success is not shown as one while flows require an action."""
+    """The page does not report success while flows require an action."""
     text = page(tmp_path, RETIRED, blocked("<b>ERP</b>"))
 
     assert "2026-03-02 09:30 UTC" in text
@@ -50,7 +50,7 @@ def test_page_says_when_and_what_requires_an_action(tmp_path: Path) -> None:
 
 
 def test_page_of_a_failed_demo_lists_what_failed(tmp_path: Path) -> None:
-    """Before everything else."""
+    """The failures are listed before everything else."""
     text = page(tmp_path, RETIRED, failures=("a call of the shop was lost",))
 
     assert "The demo failed: 1 check did not pass." in text
@@ -58,7 +58,7 @@ def test_page_of_a_failed_demo_lists_what_failed(tmp_path: Path) -> None:
 
 
 def test_page_of_a_demo_in_which_every_flow_is_migrated_needs_nobody(tmp_path: Path) -> None:
-    """The answer is one sentence."""
+    """The page answers in one sentence."""
     text = page(tmp_path, RETIRED)
 
     assert "<span>No call was lost.</span>" in text
@@ -66,7 +66,7 @@ def test_page_of_a_demo_in_which_every_flow_is_migrated_needs_nobody(tmp_path: P
 
 
 def test_flows_with_the_same_reason_are_one_group() -> None:
-    """Twelve firewalls make no twelve texts; another fix is another group."""
+    """Twelve firewalls with the same fix are one group, and another fix is another group."""
     alike = [asdict(blocked(f"Flow {number}")) for number in range(12)]
     other = asdict(replace(blocked("Mail"), code="other", fix="Share the connection."))
 
@@ -77,7 +77,7 @@ def test_flows_with_the_same_reason_are_one_group() -> None:
 
 
 def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
-    """A state that the page does not know is shown too."""
+    """The page also counts flows in a state that it does not know."""
     unknown = replace(RETIRED, title="X", state="paused")
 
     text = page(tmp_path, RETIRED, blocked("A"), blocked("B"), unknown)
@@ -87,7 +87,7 @@ def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
 
 
 def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None:
-    """The page then has no date."""
+    """The page is shown without a date."""
     page(tmp_path, RETIRED)
     document = json.loads((tmp_path / "report.json").read_text())
 
@@ -106,7 +106,7 @@ def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None
 def test_demo_finds_internal_errors_in_the_log(
     *, logger: str, message: str, is_error: bool
 ) -> None:
-    """As the app writes them: `functions/endpoints.py`."""
+    """The log lines have the form in which `functions/endpoints.py` writes them."""
     line = json.dumps({"logger": logger, "level": "ERROR", "message": message})
 
     assert bool(find_log_error(line)) is is_error

@@ -1,4 +1,4 @@
-"""How the demo tells in words, and counts in calls, what happens."""
+"""Test how the demo describes events in words and counts requests."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from local_cloud.demo.platform_requests import REMEDIATING, RequestMeter
 
 
 class CountingTenant:
-    """Stands for the tenant: answers how often each of its routes was called."""
+    """A tenant that only answers how often each of its routes was called."""
 
     def __init__(self) -> None:
-        """Nobody has called yet."""
+        """Start without calls."""
         self.routes: dict[str, int] = {}
         self.own_calls: dict[str, int] = {}
 
@@ -21,7 +21,7 @@ class CountingTenant:
 
 
 def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
-    """Only the first number names the flows; what has no words keeps its own name."""
+    """Only the first number names the flows, and an action without a text keeps its own name."""
     counts = {"needs_changes": 4, "copy": 1, "cut_over": 0, "no_change": 2, "new_action": 3}
 
     told = format_plan(counts)
@@ -34,7 +34,7 @@ def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
 
 
 def test_an_assessment_counts_each_flow_that_stays_once() -> None:
-    """A flow with a reason of its own is not counted with the parents."""
+    """A flow with its own Microsoft-key reason is not counted with the parents."""
     reasons = [["parent_of_microsoft_key_flow", "http_trigger"], ["list_flows_as_admin_v1"]]
     flows = [{"stays_on_microsoft_key": True, "microsoft_key_reasons": each} for each in reasons]
     moving = {"stays_on_microsoft_key": False, "microsoft_key_reasons": []}
@@ -48,7 +48,7 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
 
 
 async def test_calls_belong_to_the_part_in_which_they_were_made() -> None:
-    """Those of the demo's people, of outside systems and of signing in do not count."""
+    """Calls of the demo's people, of outside systems and for sign-in do not count."""
     tenant = CountingTenant()
     meter = RequestMeter(tenant)  # type: ignore[arg-type]  # all that it calls
 

@@ -1,4 +1,4 @@
-"""Starts the Functions host as a process for the tests, and reads what it and its app tell."""
+"""Start the Functions host as a process for the tests, and read what the host and its app write."""
 
 import asyncio
 import json

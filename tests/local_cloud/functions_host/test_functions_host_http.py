@@ -95,7 +95,7 @@ async def test_the_status_is_the_real_hosts(
 async def test_a_failure_is_logged_with_its_stack(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """What the caller does not learn stands in the log."""
+    """The log contains the stack, which the caller does not get."""
     async with client.get("raise"):
         pass
 
@@ -131,7 +131,7 @@ async def test_log_lines_carry_the_invocation(
 async def test_a_log_line_has_its_stack_in_the_message(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The worker sends the host one text, which ends with the stack."""
+    """The worker sends one text to the host, and the text ends with the stack."""
     async with client.get("raise"):
         pass
 

@@ -1,4 +1,4 @@
-"""The Functions host: how many receivers a queue listener holds, seen from inside."""
+"""Test how many receivers a queue listener of the Functions host opens, without a process."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ async def _listening(
 
 
 async def test_lanes_open_for_a_burst_and_close_when_it_is_over() -> None:
-    """One receiver waits, busy ones call for more up to the limit, and one stays to serve."""
+    """Busy receivers open more up to the limit, and one receiver remains after the burst."""
     limits = ListenerLimits(concurrent_calls=3, lock_renewal=None, idle=timedelta(milliseconds=500))
     worker = _GatedWorker()
     with LocalServiceBus([QueueSettings(name="orders")]) as bus:

@@ -52,7 +52,7 @@ async def _send(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) 
 
 
 async def _until_empty(bus: LocalServiceBus, queue: str) -> None:
-    """Wait until a queue holds nothing at all."""
+    """Wait until a queue is empty."""
 
     def is_empty() -> bool:
         counts = bus.counts(queue)
@@ -125,7 +125,7 @@ async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_pa
 
 
 async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """dataType BINARY hands over bytes that are no text, and two queues are served at once."""
+    """With dataType BINARY the function gets the exact bytes, and two queues are served at once."""
     async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
         await _send(bus, "orders", ServiceBusMessage("text"))
@@ -137,7 +137,7 @@ async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path
 
 
 async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """A function that raises gives the message back; the next delivery counts 2."""
+    """A message whose function raises is delivered again with delivery count 2."""
     async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("fail once"))
         await until(lambda: len(host.seen("on_order")) == 2)
@@ -160,7 +160,7 @@ async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
 async def test_no_more_messages_are_in_work_than_host_json_allows(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """Seven messages are worked on three at a time, and all are worked on."""
+    """Of seven messages at most three are processed at a time, and all seven are processed."""
     async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
         await until(lambda: bus.counts("orders").locked == 3)
@@ -188,7 +188,8 @@ async def test_a_stop_lets_the_message_in_work_finish(bus: LocalServiceBus, tmp_
 
 
 async def test_a_stop_gives_back_what_does_not_finish(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """SIGTERM does not wait for ever: the message is free again at once, and the code says so."""
+    """SIGTERM ends a long invocation: its message is free at once, and the exit code reports this.
+    """
     async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 60"))
         await until(lambda: host.seen("on_order"))
@@ -216,7 +217,7 @@ async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Pa
 
 
 async def test_the_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) -> None:
-    """Without a broker the host says so and tries again, at its start and later on."""
+    """Without a broker the host logs this and tries again, at its start and later."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     address = (
@@ -254,7 +255,7 @@ def _bodies(host: HostProcess) -> list[str]:
 
 
 async def test_a_function_that_takes_too_long_takes_its_neighbours_with_it(tmp_path: Path) -> None:
-    """The worker is killed with all that it does; each message comes back after its lock."""
+    """The host kills the worker with all its invocations; each message returns after its lock."""
 
     def deliveries(host: HostProcess, body: str) -> list[int]:
         return [note["delivery_count"] for note in host.seen("on_order") if note["body"] == body]

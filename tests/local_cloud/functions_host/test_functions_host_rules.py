@@ -1,4 +1,4 @@
-"""The Functions host: the rules of schedules, routes and sign-in, without a process."""
+"""Test the Functions host's rules for schedules, routes and sign-in, without a process."""
 
 import json
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ _START = datetime(2026, 11, 25, 10, 20, 30, 500, tzinfo=UTC)
     ],
 )
 def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None:
-    """The first moment after the start that matches every field."""
+    """The next occurrence is the first moment after the start that matches every field."""
     occurrence = parse_schedule(expression).next_after(_START)
 
     assert occurrence.isoformat() == f"{due}+00:00"
@@ -83,7 +83,7 @@ def test_a_route_matches_as_in_asp_net(
 
 
 def test_the_more_specific_route_wins() -> None:
-    """A literal goes before a constrained parameter, then a plain one, then the rest."""
+    """A literal comes before a constrained parameter, then a plain parameter, then the rest."""
     templates = ["a/{*rest}", "a/{id}", "a/{id:int}", "a/list"]
 
     ordered = sorted(templates, key=lambda template: parse_route(template).rank)
@@ -97,7 +97,7 @@ def test_the_more_specific_route_wins() -> None:
 def test_a_front_that_the_host_does_not_play_keeps_it_from_starting(
     is_required: bool, action: str
 ) -> None:
-    """A green local run must not stand for another front than the deployed one."""
+    """The host emulates AllowAnonymous only, and starts with no other sign-in setting."""
     document = {
         "platform": {"enabled": True},
         "globalValidation": {

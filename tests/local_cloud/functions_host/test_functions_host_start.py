@@ -1,4 +1,4 @@
-"""The Functions host: what it refuses to start, and how it says so."""
+"""Test what the Functions host refuses to start, and how it reports the reason."""
 
 import json
 from pathlib import Path
@@ -111,7 +111,7 @@ async def test_an_app_that_cannot_be_indexed_ends_the_host(
 async def test_what_the_host_does_not_emulate_is_refused(
     tmp_path: Path, code: str, reason: str
 ) -> None:
-    """Nothing is ignored in silence: the function and the reason are named."""
+    """The error names the function and the reason."""
     exit_code, stderr = await failed_start(tmp_path, _app(tmp_path, code), Bus=_BUS)
 
     assert exit_code == 1
@@ -120,7 +120,7 @@ async def test_what_the_host_does_not_emulate_is_refused(
 
 
 async def test_a_bad_connection_string_is_named_and_not_shown(tmp_path: Path) -> None:
-    """The setting's name is told, its secret is not."""
+    """The error names the setting and does not contain its secret."""
     app_dir = _app(tmp_path, _queue_app("queue_name='q'"))
 
     exit_code, stderr = await failed_start(tmp_path, app_dir, Bus="SharedAccessKey=secret")
@@ -145,7 +145,7 @@ async def test_a_bad_connection_string_is_named_and_not_shown(tmp_path: Path) ->
     ],
 )
 async def test_a_bad_host_json_is_refused(tmp_path: Path, host_json: str, reason: str) -> None:
-    """What is wrong with host.json is said before anything runs."""
+    """The host reports the error in host.json before it runs anything."""
     exit_code, stderr = await failed_start(tmp_path, _app(tmp_path, "", host_json))
 
     assert exit_code == 1
@@ -153,7 +153,7 @@ async def test_a_bad_host_json_is_refused(tmp_path: Path, host_json: str, reason
 
 
 async def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
-    """Missing files are named; the library alone would call it a success."""
+    """The error names the missing files, although the library alone would report a success."""
     empty_code, empty = await failed_start(tmp_path, tmp_path)
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     no_app_code, no_app = await failed_start(tmp_path, tmp_path)
@@ -198,7 +198,7 @@ async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -
 
 
 async def test_a_timer_can_be_run_by_its_admin_address(tmp_path: Path) -> None:
-    """POST /admin/functions/NAME runs a timer at once, for whoever holds the key."""
+    """POST /admin/functions/NAME with the host's key runs a timer at once."""
     async with running_host(tmp_path) as host, aiohttp.ClientSession(host.url) as client:
         statuses = []
         for path in ("tick?code=the-key", "tick", "open_to_all?code=the-key"):
@@ -210,7 +210,7 @@ async def test_a_timer_can_be_run_by_its_admin_address(tmp_path: Path) -> None:
 
 
 async def test_an_invocation_that_takes_too_long_ends_the_worker(tmp_path: Path) -> None:
-    """functionTimeout ends it as a failure; the host is there again at the same address."""
+    """After functionTimeout the invocation fails, and the host is back at the same address."""
     timeout = {"AzureFunctionsJobHost__functionTimeout": "00:00:01"}
 
     async with (

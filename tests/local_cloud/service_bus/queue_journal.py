@@ -1,4 +1,4 @@
-"""A journal of queues that is nothing but three dictionaries."""
+"""A journal of queues in three dictionaries."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from local_cloud.service_bus.queue_messages import QueuedMessage
 
 
 class MemoryJournal:
-    """What a restart would find."""
+    """The state that a restart would find."""
 
     def __init__(self) -> None:
         self.messages: dict[tuple[str, int], QueuedMessage] = {}

@@ -43,7 +43,7 @@ class AzureMgmtRecordedTestCase:
 
     @staticmethod
     def await_prepared_test(test: Test) -> Test:
-        """Leaves the test to pytest-asyncio."""
+        """Leave the test to pytest-asyncio."""
         return test
 
 
@@ -61,7 +61,7 @@ class _AsyncCredential:
 
 
 def get_credential(*, is_async: bool = False, **options: object) -> Any:
-    """Returns a credential whose tokens mean nothing."""
+    """Return a credential whose tokens have no meaning."""
     return _AsyncCredential() if is_async else _Credential()
 
 
@@ -72,7 +72,7 @@ class _Preparer:
         self._options = options
 
     def resources(self) -> dict[str, object]:
-        """What the test gets. Raises `LookupError` for what is not offered here."""
+        """Return the test's resources. Raises `LookupError` for resources that are not offered."""
         return {}
 
     def __call__(self, test: Test) -> Test:
@@ -96,11 +96,11 @@ class _Preparer:
 
 
 class ServiceBusResourceGroupPreparer(_Preparer):
-    """There are no resource groups here."""
+    """A stand-in: the local service has no resource groups."""
 
 
 class ServiceBusNamespacePreparer(_Preparer):
-    """The one namespace."""
+    """The local service's only namespace."""
 
     def resources(self) -> dict[str, object]:
         """Its name is the host."""
@@ -114,7 +114,7 @@ class ServiceBusQueuePreparer(_Preparer):
     """A queue for one test."""
 
     def resources(self) -> dict[str, object]:
-        """Notes the queue, to be served later."""
+        """Record the queue, which is served when the tests are collected."""
         options = self._options
         if options.get("requires_session"):
             raise LookupError("sessions are not offered")
@@ -137,7 +137,7 @@ class NotOfferedPreparer(_Preparer):
     """Topics, subscriptions and authorization rules."""
 
     def resources(self) -> dict[str, object]:
-        """Nothing: its tests are skipped."""
+        """Return nothing: tests of these resources are skipped."""
         raise LookupError("topics and authorization rules are not offered")
 
 
@@ -152,7 +152,7 @@ ServiceBusQueueAuthorizationRulePreparer = NotOfferedPreparer
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Knows the markers of the tests, and makes their clients speak plain TCP."""
+    """Register the markers of the tests, and make their clients use plain TCP."""
     for marker in ("liveTest", "live_test_only", "playback_test_only"):
         config.addinivalue_line("markers", f"{marker}: as in Microsoft's repository")
     for client in (ServiceBusClient, AsyncServiceBusClient):

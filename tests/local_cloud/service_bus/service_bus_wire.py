@@ -38,24 +38,24 @@ class Wire:
         )
 
     async def send(self, *bodies: str) -> None:
-        """Sends a message of each body, in one batch."""
+        """Send a message for each body, in one batch."""
         await self.sender.send_messages([ServiceBusMessage(body) for body in bodies])
 
     async def receive_one(self) -> ServiceBusReceivedMessage:
-        """Receives the next message and leaves it locked."""
+        """Receive the next message and leave it locked."""
         [message] = await self.receiver.receive_messages(1, max_wait_time=10)
         return message
 
     def counts(self) -> QueueCounts:
-        """What the broker holds."""
+        """Return what the broker holds."""
         return self._bus.counts(self.queue)
 
     async def close(self) -> None:
-        """Closes all three at once."""
+        """Close all three clients at once."""
         ends = (self.sender, self.receiver, self.dead_letters)
         await asyncio.gather(*(end.close() for end in ends))
 
 
 def text(message: ServiceBusReceivedMessage) -> str:
-    """The body, of a message that was sent as text."""
+    """Return the body of a message that was sent as text."""
     return str(message)

@@ -1,4 +1,4 @@
-"""Frames, windows and credit of the local Service Bus, where a client's are narrow."""
+"""Test frames, windows and credit of the local Service Bus at a client's limits."""
 
 from collections.abc import Sequence
 
@@ -44,7 +44,7 @@ def read(data: bytes) -> list[Frame]:
 
 
 class Client:
-    """A client of one session: what it says goes in as frames, what it hears is kept."""
+    """A client of one session, which sends frames and keeps the frames that it receives."""
 
     def __init__(self, *, window: int = 100, max_frame_size: int = 65_536, first: int = 0) -> None:
         self._heard = bytearray()
@@ -88,7 +88,7 @@ class Client:
         )
 
     def payloads(self) -> list[bytes]:
-        """The messages that have arrived whole."""
+        """Return the messages that have arrived completely."""
         parts: dict[int, bytes] = {}
         whole: list[bytes] = []
         for frame in self.heard(Performative.TRANSFER):
@@ -100,7 +100,7 @@ class Client:
 
 
 def test_a_message_goes_in_frames_that_the_client_can_take() -> None:
-    """The smallest that the standard allows; not one byte more."""
+    """No frame is larger than the smallest maximum that the standard allows."""
     client = Client(max_frame_size=512)
     end = client.receives(credit=1)
 
@@ -114,7 +114,7 @@ def test_a_message_goes_in_frames_that_the_client_can_take() -> None:
 
 
 def test_a_session_waits_for_the_window_of_the_client() -> None:
-    """What does not fit goes out when the client says that it has room; nothing overtakes it."""
+    """The session sends the rest when the client has room again, and keeps the order."""
     client = Client(window=2, max_frame_size=512)
     end = client.receives(credit=10)
     client.says(Performative.FLOW, next_incoming_id=uint(0), incoming_window=uint(2))
@@ -132,7 +132,7 @@ def test_a_session_waits_for_the_window_of_the_client() -> None:
 
 
 def test_credit_counts_from_what_the_client_has_seen() -> None:
-    """A grant that was on its way while a message was sent is not a grant for one more."""
+    """Credit granted before the client has seen a message does not allow one more message."""
     client = Client()
     end = client.receives(credit=2)
     end.deliver(b"1", b"a", is_settled=True)
@@ -144,7 +144,7 @@ def test_credit_counts_from_what_the_client_has_seen() -> None:
 
 
 def test_drained_credit_is_gone_and_the_client_is_told() -> None:
-    """Even where there was none left: the client waits for the word. Told once, not each turn."""
+    """The client gets one answer to a drain request, even if no credit was left."""
     client = Client()
     end = client.receives(credit=5)
     for credit in (5, 0):
@@ -159,7 +159,7 @@ def test_drained_credit_is_gone_and_the_client_is_told() -> None:
 
 
 def test_sequence_numbers_begin_again() -> None:
-    """A client may start shortly before the last one."""
+    """After the largest delivery id the next one is 0; a client may start at the largest."""
     client = Client(first=LAST_SERIAL)
     end, taken = client.sends()
     for delivery_id in (LAST_SERIAL, 0):
@@ -178,7 +178,7 @@ def test_sequence_numbers_begin_again() -> None:
 
 
 def test_a_message_in_parts_is_taken_whole_and_an_aborted_one_not_at_all() -> None:
-    """Only the first part names it."""
+    """Only the first part of a message in parts names the delivery."""
     client = Client()
     _, taken = client.sends()
 
@@ -198,7 +198,7 @@ def test_a_message_in_parts_is_taken_whole_and_an_aborted_one_not_at_all() -> No
 
 @pytest.mark.parametrize(("first", "last", "settled"), [(0, 2, 3), (1, 1, 1), (2, 9, 1), (5, 6, 0)])
 def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int) -> None:
-    """One delivery or a range of them, each answered; unknown ones are passed over."""
+    """A disposition for one delivery or a range is answered, and unknown deliveries are ignored."""
     client = Client()
     end = client.receives(credit=10)
     asked: list[bytes] = []
@@ -224,7 +224,7 @@ def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int
 
 
 def test_what_comes_for_a_refused_link_is_passed_over() -> None:
-    """The client had sent it before it heard of the refusal."""
+    """Frames that the client sent before it received the rejection are ignored."""
     client = Client()
     end, taken = client.sends()
     client.session.refuse(end, "amqp:not-found", "no such queue")
@@ -238,7 +238,7 @@ def test_what_comes_for_a_refused_link_is_passed_over() -> None:
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
 def test_a_stream_is_cut_into_frames_wherever_it_breaks(payloads: list[bytes], size: int) -> None:
-    """Heartbeats between them are nothing."""
+    """Frames are found wherever the stream is cut, and heartbeats between them are ignored."""
     stream = b"".join(
         write_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
         for payload in payloads
@@ -254,7 +254,7 @@ def test_a_stream_is_cut_into_frames_wherever_it_breaks(payloads: list[bytes], s
 
 @given(st.binary(max_size=100))
 def test_no_bytes_do_worse_than_being_a_malformed_frame(content: bytes) -> None:
-    """Behind a plausible size or without one."""
+    """Any bytes, with or without a plausible size, raise only `MalformedFrame`."""
     for data in (content, (len(content) + 8).to_bytes(4) + b"\x02\x00\x00\x00" + content):
         try:
             read(data)
@@ -279,7 +279,7 @@ values = st.one_of(
 def test_no_field_does_worse_than_being_malformed(
     performative: Performative, data: st.DataObject
 ) -> None:
-    """A value of another type than the standard's, or none where one has to be."""
+    """A field that is missing or has a wrong type raises only a malformed error."""
     client = Client()
     client.receives(credit=1).deliver(b"tag", b"x", is_settled=False)
     fields = data.draw(st.dictionaries(st.sampled_from(FIELDS[performative]), values))
@@ -290,7 +290,7 @@ def test_no_field_does_worse_than_being_malformed(
 
 
 def test_a_frame_that_is_too_large_is_refused_before_it_has_arrived() -> None:
-    """The standard header of HTTP is such a frame."""
+    """The frame's size is enough to reject it; a standard HTTP header is such a frame."""
     with pytest.raises(MalformedFrame):
         read(b"GET / HTTP/1.1\r\n")
     reader = FrameReader()

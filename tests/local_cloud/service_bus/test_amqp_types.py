@@ -1,4 +1,4 @@
-"""The local Service Bus's AMQP values, held to the codec that Microsoft's client carries."""
+"""Compare the local Service Bus's AMQP values with the codec of Microsoft's client."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -34,14 +34,14 @@ from local_cloud.service_bus.amqp_types import (
 
 
 def theirs(kind: str | None, value: Any) -> bytes:
-    """A value as Microsoft's codec writes it."""
+    """Return a value as Microsoft's codec writes it."""
     output = bytearray()
     encode_value(output, {TYPE: kind, VALUE: value})
     return bytes(output)
 
 
 def read_by_them(encoded: bytes) -> Any:
-    """What Microsoft's codec makes of a value; texts are bytes to it."""
+    """Return what Microsoft's codec reads from a value; it reads texts as bytes."""
     rest, value = _DECODE_BY_CONSTRUCTOR[encoded[0]](memoryview(encoded)[1:])
     assert not rest
     return value
@@ -74,7 +74,7 @@ WRITTEN_BY_THEM = {
 @pytest.mark.parametrize("kind", WRITTEN_BY_THEM)
 @given(data=st.data())
 def test_what_they_write_is_read(kind: str, data: st.DataObject) -> None:
-    """Each type, small or large, and in a list, a map, an array and behind a descriptor."""
+    """The broker reads each type, alone, in a list, a map and an array, and behind a descriptor."""
     value = data.draw(WRITTEN_BY_THEM[kind])
     typed = {TYPE: kind, VALUE: value}
 
@@ -105,7 +105,7 @@ WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 @pytest.mark.parametrize("kind", WRITTEN_BY_US)
 @given(data=st.data())
 def test_what_is_written_they_read(kind: str, data: st.DataObject) -> None:
-    """As it was meant, alone and in lists, maps and arrays of any size."""
+    """Microsoft's codec reads each value, alone and in lists, maps and arrays of any size."""
     write, values = WRITTEN_BY_US[kind]
     given = data.draw(st.lists(values, min_size=1, max_size=100))
     meant = [value.encode() if isinstance(value, str) else value for value in given]
@@ -119,14 +119,14 @@ def test_what_is_written_they_read(kind: str, data: st.DataObject) -> None:
 
 
 def test_types_that_look_alike_are_told_apart() -> None:
-    """Python's codec loses them; here a symbol stays one, and so does a binary."""
+    """A symbol stays a symbol and a binary stays a binary, which Python's codec does not keep."""
     assert isinstance(decode(symbol("x")), Symbol)
     assert not isinstance(decode(string("x")), Symbol)
     assert decode(binary(b"x")) == b"x"
 
 
 def test_elements_stay_as_they_were_encoded() -> None:
-    """So that what is passed on keeps its width: a small number is not made a large one."""
+    """An element keeps its encoded width when it is passed on."""
     small, large = b"\x54\x05", b"\x71\x00\x00\x00\x05"
 
     assert elements(list_of([small, large])) == [small, large]
@@ -141,13 +141,13 @@ def test_a_described_value_gives_its_descriptor_and_itself() -> None:
 
 
 def test_decimals_and_characters_are_read_too() -> None:
-    """.NET's client sends them as properties; decimals stay bytes."""
+    """.NET's client sends these as properties; decimals stay bytes."""
     assert decode(b"\x73\x00\x00\x00\xfc") == "ü"
     assert decode(b"\x94" + bytes(16)) == bytes(16)
 
 
 def test_a_number_that_does_not_fit_is_refused() -> None:
-    """Rather than sent as another one."""
+    """The codec raises an error instead of sending another number."""
     with pytest.raises(ValueError, match="256 is no ubyte"):
         amqp_types.ubyte(256)
     with pytest.raises(ValueError, match="0x70"):
@@ -156,7 +156,7 @@ def test_a_number_that_does_not_fit_is_refused() -> None:
 
 @given(st.binary(max_size=60))
 def test_no_bytes_do_worse_than_being_malformed(encoded: bytes) -> None:
-    """Whatever a client sends: a value, or `MalformedValue`, from every way of reading."""
+    """Every way of reading returns a value or raises `MalformedValue`."""
     for read in (decode, elements, entries, described_value, content):
         try:
             read(encoded)
@@ -176,13 +176,13 @@ def test_no_bytes_do_worse_than_being_malformed(encoded: bytes) -> None:
     ids=["descriptors", "described", "nested", "array of nothing", "list of too many"],
 )
 def test_a_value_made_to_exhaust_is_malformed(encoded: bytes) -> None:
-    """Neither the stack nor the memory of the broker goes to a client's arithmetic."""
+    """A value with extreme sizes or nesting does not use up the broker's stack or memory."""
     with pytest.raises(MalformedValue):
         decode(encoded)
 
 
 def test_a_moment_survives() -> None:
-    """In milliseconds, as Microsoft's codec reckons them."""
+    """A timestamp is kept to the millisecond, as in Microsoft's codec."""
     at = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert decode(theirs(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
     assert decode(uuid(UUID(int=7))) == UUID(int=7)

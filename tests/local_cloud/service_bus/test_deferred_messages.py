@@ -1,4 +1,4 @@
-"""Messages that a receiver sets aside, in the queue model: they wait to be asked for by number."""
+"""Test deferred messages in the queue model: a receiver gets them only by their number."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
 
 
 def deferred(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
-    """Sends a message and sets it aside. Returns its number."""
+    """Send a message and defer it. Return its number."""
     queue.enqueue(SentMessage(payload=b"a", time_to_live=time_to_live))
     received = queue.receive()
     assert received is not None
@@ -58,7 +58,7 @@ def test_a_deferred_message_is_handed_out_by_its_number_only(queue: Queue) -> No
 
 
 def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Queue) -> None:
-    """Its lock holds as any other does."""
+    """The lock of a deferred message holds like any other lock."""
     number = deferred(queue)
     [message] = queue.receive_deferred([number])
     queue.lock(message)
@@ -70,7 +70,7 @@ def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Qu
 
 @pytest.mark.parametrize("number", [2, 99])
 def test_a_number_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
-    """Neither a message that was never there nor one that waits for any receiver; none is taken."""
+    """An unknown number, or that of an active message, is not found, and no message is received."""
     first = deferred(queue)
     queue.enqueue(SentMessage(payload=b"b"))
 
@@ -83,7 +83,8 @@ def test_a_number_that_is_not_deferred_is_not_found(queue: Queue, number: int) -
 def test_an_abandoned_or_lost_one_is_set_aside_again_and_its_failures_count(
     queue: Queue, clock: ManualClock
 ) -> None:
-    """At the limit it goes to the dead letters, where any receiver gets it."""
+    """Failures count until the limit; then the dead-letter queue has the message for any receiver.
+    """
     number = deferred(queue)
     [message] = queue.receive_deferred([number])
     queue.abandon(queue.lock(message).token)
@@ -103,7 +104,7 @@ def test_an_abandoned_or_lost_one_is_set_aside_again_and_its_failures_count(
 
 
 def test_a_deferred_message_expires_when_it_is_asked_for(queue: Queue, clock: ManualClock) -> None:
-    """Azure leaves it alone until then, by design."""
+    """As in Azure, a deferred message does not expire until a receiver asks for it."""
     number = deferred(queue, time_to_live=MINUTE)
     clock.advance(2 * MINUTE)
     assert queue.counts() == QueueCounts(deferred=1)
@@ -115,7 +116,7 @@ def test_a_deferred_message_expires_when_it_is_asked_for(queue: Queue, clock: Ma
 
 
 def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> None:
-    """As any message that was received."""
+    """A deferred message is completed or dead-lettered like any received message."""
     one, other = deferred(queue), deferred(queue)
     for message in queue.receive_deferred([one]):
         queue.delete(message)
@@ -129,7 +130,7 @@ def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> Non
 def test_a_deferred_message_is_still_set_aside_after_a_restart(
     queue: Queue, clock: ManualClock, journal: MemoryJournal
 ) -> None:
-    """Nobody gets it by accident."""
+    """After a restart no receiver gets a deferred message without its number."""
     number = deferred(queue)
 
     again = Queue(SETTINGS, clock.now, MemoryJournal())
@@ -140,7 +141,7 @@ def test_a_deferred_message_is_still_set_aside_after_a_restart(
 
 
 def test_a_receiver_can_change_a_message_as_it_gives_it_back(queue: Queue) -> None:
-    """By abandoning, deferring or dead-lettering it; the change is kept with the message."""
+    """Abandoning, deferring and dead-lettering store changed properties with the message."""
     queue.enqueue(SentMessage(payload=b"a"))
     for settle in (queue.abandon, queue.defer):
         received = queue.receive()

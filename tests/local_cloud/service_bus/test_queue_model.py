@@ -1,4 +1,4 @@
-"""The queue model on a clock that only moves when it is told to."""
+"""Test the queue model with a clock that the tests move."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -105,7 +105,7 @@ class TestLocks:
     def test_an_expired_lock_counts_as_a_failed_delivery(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """At the end of its lock a message is free again and its old token is worth nothing."""
+        """After the lock's end the message is free again, and its old token is invalid."""
         queue.enqueue(sent("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -166,7 +166,7 @@ class TestDeadLetters:
         assert dead.dead_lettering == DeadLettering(reason="unreadable", description="no JSON")
 
     def test_a_dead_letter_can_fail_as_often_as_it_likes(self, queue: Queue) -> None:
-        """A dead-letter queue has no maximal delivery count: there is nowhere to go."""
+        """A dead-letter queue has no maximum delivery count."""
         queue.enqueue(sent("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.dead_letter(lock.token, DeadLettering(reason=None, description=None))
@@ -246,7 +246,7 @@ class TestSchedule:
         assert receive(queue) == "a"
 
     def test_a_cancelled_message_never_comes(self, queue: Queue, clock: ManualClock) -> None:
-        """Cancelling removes it; its number cannot be cancelled twice."""
+        """A cancelled message is removed, and its number cannot be cancelled twice."""
         number = queue.enqueue(sent("a", scheduled_for=clock.now() + MINUTE))
 
         queue.cancel_scheduled(number)
@@ -268,7 +268,7 @@ class TestSchedule:
     def test_the_next_change_is_the_earliest_that_time_will_bring(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A server can sleep until then."""
+        """A server can sleep until the earliest change."""
         assert queue.next_change() is None
         queue.enqueue(sent("later", scheduled_for=clock.now() + 5 * MINUTE))
         queue.enqueue(sent("now"))
@@ -291,7 +291,7 @@ class TestExpiry:
     def test_an_expired_message_is_dead_lettered_where_the_queue_says_so(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """The queue's own time to live applies when it is the shorter one."""
+        """The queue's own time to live applies if it is shorter than the sender's."""
         queue = Queue(
             settings(default_time_to_live=MINUTE, dead_letters_expired_messages=True),
             clock.now,
@@ -306,7 +306,7 @@ class TestExpiry:
     def test_a_locked_message_expires_only_when_it_is_given_back(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """While a receiver holds it, it stays."""
+        """A message does not expire while a receiver has it locked."""
         queue.enqueue(sent("a", time_to_live=MINUTE / 2))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.7)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(scope="module")
 def clock() -> SimulatedClock:
-    """The broker's clock, ahead of the SDK's when a test moves it."""
+    """Return the broker's clock, which a test can move ahead of the SDK's clock."""
     return SimulatedClock()
 
 
@@ -65,7 +65,7 @@ async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
 def wire(
     client: ServiceBusClient, bus: LocalServiceBus, wires: list[Wire], queue_names: Iterator[str]
 ) -> Wire:
-    """A queue that no other test uses."""
+    """Return a queue that no other test uses."""
     wires.append(Wire(client, bus, next(queue_names)))
     return wires[-1]
 
@@ -163,7 +163,7 @@ async def test_a_dead_letter_tells_why_and_keeps_its_properties(wire: Wire) -> N
 async def test_a_lost_lock_is_refused_and_the_message_comes_again(
     wire: Wire, clock: SimulatedClock
 ) -> None:
-    """The broker decides: the SDK's own clock still holds the lock for good."""
+    """The broker decides, although the lock still holds by the SDK's own clock."""
     await wire.send("a")
     message = await wire.receive_one()
 
@@ -191,7 +191,7 @@ async def test_a_renewed_lock_holds_on(wire: Wire, clock: SimulatedClock) -> Non
 
 
 async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedClock) -> None:
-    """What is lost cannot be renewed."""
+    """A lost lock cannot be renewed."""
     await wire.send("a")
     message = await wire.receive_one()
     clock.advance(LOCK_SECONDS)
@@ -201,7 +201,7 @@ async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedCl
 
 
 async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedClock) -> None:
-    """One MessageId counts once in the window, in any way of sending; then it is new again."""
+    """A MessageId counts once in the window, however it is sent, and then is new again."""
     for _ in range(2):
         await wire.sender.send_messages(ServiceBusMessage("a", message_id="1"))
     await wire.sender.send_messages([ServiceBusMessage(body, message_id="1") for body in "bc"])
@@ -243,7 +243,7 @@ async def test_a_message_can_carry_its_own_schedule(wire: Wire, clock: Simulated
 
 
 async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock) -> None:
-    """Cancelling by number removes it; doing so twice is an error."""
+    """Cancelling by number removes the message, and a second cancel is an error."""
     due = clock.now() + timedelta(hours=1)
     numbers = await wire.sender.schedule_messages([ServiceBusMessage(b) for b in "ab"], due)
 
@@ -268,7 +268,7 @@ async def test_a_peek_shows_messages_and_locks_none(wire: Wire) -> None:
 
 
 async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedClock) -> None:
-    """The sender's time to live is honoured; this queue keeps what has expired."""
+    """The queue dead-letters a message when the sender's time to live has passed."""
     message = ServiceBusMessage("a", time_to_live=timedelta(minutes=5))
     await wire.sender.send_messages(message)
 
@@ -311,7 +311,7 @@ async def test_a_closing_receiver_gives_back_what_it_has_not_handed_out(wire: Wi
 
 
 async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
-    """In that mode nothing is left to settle."""
+    """In this mode no message is left to settle."""
     await wire.send("a")
     receiver = wire.client.get_queue_receiver(
         wire.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE
@@ -346,7 +346,7 @@ async def test_a_lock_outlives_the_link_that_took_it(wire: Wire) -> None:
 async def test_the_management_node_settles_as_well(
     wire: Wire, settle: str, end: QueueCounts
 ) -> None:
-    """The SDK goes there when its link is gone, and for deferred messages."""
+    """The SDK uses the management node if its link is gone, and for deferred messages."""
     await wire.send("a")
     message = await wire.receive_one()
     message._is_deferred_message = True

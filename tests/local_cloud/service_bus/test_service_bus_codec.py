@@ -1,4 +1,4 @@
-"""The parts of an AMQP message that the broker reads and writes, byte by byte."""
+"""Test byte by byte the parts of an AMQP message that the broker reads and writes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,7 +41,7 @@ DUE = {"x-opt-scheduled-enqueue-time": {"TYPE": "TIMESTAMP", "VALUE": 1_800_000_
 def message(
     body: bytes = b"{}", message_id: str | None = None, ttl: int | None = None, **sections: Any
 ) -> bytes:
-    """A message as Microsoft's codec writes it, with its body as data."""
+    """Return a message as Microsoft's codec writes it, with its body as data."""
     header = Header(None, None, ttl, None, None) if ttl else None
     properties = Properties(message_id, *[None] * 12) if message_id else None
     written = Message(header=header, properties=properties, data=[body], **sections)
@@ -66,7 +66,7 @@ def delivered(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
 
 
 def test_the_broker_reads_what_it_must_know() -> None:
-    """MessageId, time to live and schedule; all else is none of its business."""
+    """The broker reads MessageId, time to live and schedule, and nothing else."""
     payload = message(message_id="m-1", ttl=5000, message_annotations=DUE)
 
     assert read_sent(payload) == SentMessage(
@@ -88,7 +88,7 @@ def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
 
 
 def test_annotations_of_the_sender_stay_beside_those_of_the_broker() -> None:
-    """Also where the delivery annotations come last, as the SDK sends them."""
+    """Both stay, also if the delivery annotations come last, as the SDK sends them."""
     payload = message(
         message_annotations={"x-opt-partition-key": "p"}, delivery_annotations={"mine": "kept"}
     )
@@ -115,7 +115,7 @@ def test_a_dead_letter_carries_its_reason_among_its_application_properties() -> 
 
 
 def test_changed_properties_leave_the_others_as_they_were_encoded() -> None:
-    """A small number stays small; the body and its neighbours keep every byte."""
+    """The other properties, the body and their encodings keep every byte."""
     kept = {string("n"): b"\x54\x05", string("s"): symbol("x")}
     before, after = encode_described(0x73, b"\x45"), encode_described(0x75, binary(b"body"))
     payload = before + encode_described(0x74, map_of(kept | {string("c"): string("old")})) + after
@@ -128,34 +128,34 @@ def test_changed_properties_leave_the_others_as_they_were_encoded() -> None:
 
 
 def test_a_message_without_properties_can_be_given_some() -> None:
-    """Before its body, where the standard has them."""
+    """The properties are written before the body, as the standard requires."""
     changed = with_properties(batch(b"body"), {"k": string("v")})
 
     assert changed == encode_described(0x74, map_of({string("k"): string("v")})) + batch(b"body")
 
 
 def test_a_transfer_in_the_format_of_a_batch_is_its_messages() -> None:
-    """Each of them is read for itself."""
+    """Each message of a batch is read by itself."""
     members = [message(message_id=name) for name in "ab"]
 
     assert [sent.message_id for sent in unpack(batch(*members), BATCH)] == ["a", "b"]
 
 
 def test_a_message_that_holds_messages_is_no_batch() -> None:
-    """Its format says so, whatever its body looks like."""
+    """The transfer's format decides, whatever the body looks like."""
     payload = batch(message(message_id="inner"))
 
     assert [sent.payload for sent in unpack(payload)] == [payload]
 
 
 def test_a_batch_that_holds_something_else_is_malformed() -> None:
-    """It is refused as a whole."""
+    """The whole batch is rejected."""
     with pytest.raises(MalformedMessage):
         unpack(batch(message(), b"not a message"), BATCH)
 
 
 def test_a_message_needs_no_body() -> None:
-    """The SDK sends one without, and Service Bus takes it."""
+    """The SDK sends such messages, and Service Bus accepts them."""
     payload = bytes(encode_payload(bytearray(), Message(properties=Properties("m-1"))))
 
     assert [sent.message_id for sent in unpack(payload)] == ["m-1"]
@@ -163,7 +163,7 @@ def test_a_message_needs_no_body() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([0, BATCH]))
 def test_no_bytes_do_worse_than_being_malformed(payload: bytes, message_format: int) -> None:
-    """Whatever a client sends, it is read or refused: nothing else is raised."""
+    """Any bytes from a client are read, or raise only a malformed error."""
     try:
         messages = unpack(payload, message_format)
     except MalformedMessage:
@@ -173,7 +173,7 @@ def test_no_bytes_do_worse_than_being_malformed(payload: bytes, message_format: 
 
 @given(st.data())
 def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
-    """One byte changed or the end cut off: it is delivered as it is, or refused."""
+    """A message with a changed byte or a missing end is delivered or rejected."""
     whole = bytearray(
         message(
             message_id="m-1",
@@ -198,6 +198,6 @@ def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("message_format", [0, BATCH])
 def test_an_empty_transfer_is_malformed(message_format: int) -> None:
-    """Nothing is not a message."""
+    """An empty transfer is rejected."""
     with pytest.raises(MalformedMessage):
         unpack(b"", message_format)

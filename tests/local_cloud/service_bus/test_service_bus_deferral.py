@@ -24,7 +24,7 @@ def bus() -> Iterator[LocalServiceBus]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def wires(bus: LocalServiceBus) -> AsyncIterator[Iterator[Wire]]:
-    """Queues that no other test uses."""
+    """Return queues that no other test uses."""
     connection_string = bus.connection_string
     opened: list[Wire] = []
     async with ServiceBusClient.from_connection_string(connection_string, retry_total=0) as client:
@@ -44,7 +44,7 @@ def wire(wires: Iterator[Wire]) -> Wire:
 
 
 async def deferred(wire: Wire) -> int:
-    """Sends a message and defers it. Returns its number."""
+    """Send a message and defer it. Return its number."""
     await wire.sender.send_messages(ServiceBusMessage("a", application_properties={"k": 1}))
     message = await wire.receive_one()
     await wire.receiver.defer_message(message)
@@ -58,7 +58,7 @@ async def receive_deferred(wire: Wire, number: int) -> ServiceBusReceivedMessage
 
 
 async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
-    """As it was sent; a peek tells it from the others."""
+    """The message arrives as it was sent, and a peek shows that it is deferred."""
     number = await deferred(wire)
     [peeked] = await wire.receiver.peek_messages(10, sequence_number=1)
     assert peeked.state.name == "DEFERRED"
@@ -82,7 +82,7 @@ async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
 async def test_a_deferred_message_is_settled_as_any_other(
     wire: Wire, settle: str, end: QueueCounts
 ) -> None:
-    """Through the management node; given back, it is set aside again."""
+    """The management node settles it; an abandoned one is deferred again."""
     message = await receive_deferred(wire, await deferred(wire))
 
     await getattr(wire.receiver, settle)(message)
@@ -91,7 +91,7 @@ async def test_a_deferred_message_is_settled_as_any_other(
 
 
 async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> None:
-    """In that mode nothing is left to settle."""
+    """In this mode no message is left to settle."""
     number = await deferred(wire)
     receiver = wire.client.get_queue_receiver(
         wire.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE
@@ -105,7 +105,7 @@ async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> Non
 
 
 async def test_a_number_that_nobody_deferred_is_not_found(wire: Wire) -> None:
-    """With the SDK's own error for it."""
+    """The SDK raises its own error for this."""
     await wire.send("a")
 
     with pytest.raises(MessageNotFoundError):

@@ -1,4 +1,4 @@
-"""The local Service Bus, as Microsoft's client for .NET sees it: another codec again."""
+"""Test the local Service Bus with Microsoft's client for .NET, which has another codec."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ PROGRAM = os.environ.get("SERVICE_BUS_DOTNET", "")
     not PROGRAM, reason="needs SERVICE_BUS_DOTNET, a program of Microsoft's client: .ci/run"
 )
 def test_the_client_for_dotnet_agrees() -> None:
-    """All that it checks, it says itself; it takes a minute, and waits most of it."""
+    """The client's program checks everything and prints it; it takes a minute, mostly waiting."""
     with LocalServiceBus(Path(PROGRAM).with_name("queues.json")) as bus:
         run = subprocess.run(
             [PROGRAM, "--port", str(bus.port)],

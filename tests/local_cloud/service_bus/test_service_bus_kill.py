@@ -35,11 +35,11 @@ class ServiceBusProcess:
         self._process = process
 
     def kill(self) -> None:
-        """Ends it as a crash would, without a chance to write anything."""
+        """Kill the process, which cannot write anything any more."""
         self._process.kill()
 
     def terminate(self) -> int:
-        """Asks it to end and returns the exit code."""
+        """Ask the process to end, and return its exit code."""
         self._process.terminate()
         return self._process.wait(timeout=20)
 
@@ -68,7 +68,7 @@ async def client_of(process: ServiceBusProcess) -> AsyncIterator[ServiceBusClien
 async def receive_all(
     process: ServiceBusProcess, sub_queue: ServiceBusSubQueue | None = None
 ) -> dict[str, int]:
-    """Completes all there is; returns each body and its delivery count."""
+    """Complete all messages; return each body with its delivery count."""
     found: dict[str, int] = {}
     async with (
         client_of(process) as client,
@@ -116,7 +116,7 @@ async def test_what_was_settled_and_what_was_not_survive_a_kill(tmp_path: Path) 
 async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send(
     tmp_path: Path,
 ) -> None:
-    """The process dies under a sender; what the sender was told was accepted is not lost."""
+    """The process is killed while a sender sends; no message that it accepted is lost."""
     database = tmp_path / "queues.db"
     accepted: list[str] = []
 
@@ -155,7 +155,7 @@ def test_a_terminated_process_stops_cleanly_and_leaves_one_file(tmp_path: Path) 
 
 
 def test_a_configuration_that_cannot_be_served_ends_the_start_in_words(tmp_path: Path) -> None:
-    """The process says which file and why, and does not listen."""
+    """The process names the file and the error, and does not listen."""
     config = tmp_path / "Config.json"
     config.write_text('{"UserConfig": {"Namespaces": []}}')
 

@@ -1,4 +1,4 @@
-"""The local Service Bus, as Azure's client for JavaScript sees it: another codec than Python's."""
+"""Test the local Service Bus with Azure's client for JavaScript, which has another codec."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ MODULES = os.environ.get("SERVICE_BUS_NPM")
 @pytest.mark.npm
 @pytest.mark.skipif(not MODULES, reason="needs SERVICE_BUS_NPM, see .ci/run")
 def test_the_client_for_javascript_agrees() -> None:
-    """All that it checks, it says itself."""
+    """The client's program checks everything and prints it."""
     with LocalServiceBus(WIRED_QUEUES) as bus:
         environment = {
             "NODE_PATH": MODULES or "",

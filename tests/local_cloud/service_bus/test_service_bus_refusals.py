@@ -1,4 +1,4 @@
-"""What the local Service Bus does not offer, it refuses at once and in words."""
+"""Test that the local Service Bus rejects at once, with a reason, what it does not offer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""How a client begins a connection to the local Service Bus: headers, sign-in, and bad manners.
+"""Test how a client opens a connection to the local Service Bus: headers, sign-in and errors.
 
 The client's side is written by the codec of Microsoft's Python client, not by the broker's own.
 """
@@ -29,7 +29,7 @@ def open_frame(**fields: Any) -> Any:
 
 
 class RawClient:
-    """A socket that speaks frames."""
+    """A socket that sends and receives frames."""
 
     def __init__(self, bus: LocalServiceBus) -> None:
         self.socket = socket.create_connection(("127.0.0.1", bus.port), timeout=10)
@@ -62,7 +62,8 @@ class RawClient:
 def test_clients_find_the_mechanism_that_they_insist_on(
     bus: LocalServiceBus, mechanism: str
 ) -> None:
-    """.NET's wants the first, Python's and JavaScript's the second; an answer to it is ignored."""
+    """.NET's client requires the first mechanism, the others the second, whose answer is ignored.
+    """
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         assert client.read(8) == SASL
@@ -79,7 +80,7 @@ def test_clients_find_the_mechanism_that_they_insist_on(
 
 
 def test_another_mechanism_is_refused(bus: LocalServiceBus) -> None:
-    """With the outcome for it, and the connection ends."""
+    """The sign-in outcome rejects the mechanism, and the connection ends."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         client.read(8)
@@ -91,7 +92,7 @@ def test_another_mechanism_is_refused(bus: LocalServiceBus) -> None:
 
 
 def test_another_protocol_is_told_what_is_spoken_here(bus: LocalServiceBus) -> None:
-    """As the standard has it: the header of this protocol, and the end."""
+    """As the standard says, the broker sends its own protocol header and ends the connection."""
     with RawClient(bus) as client:
         client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
@@ -104,7 +105,7 @@ def test_another_protocol_is_told_what_is_spoken_here(bus: LocalServiceBus) -> N
 def test_what_is_no_frame_ends_the_connection_in_words(
     bus: LocalServiceBus, nonsense: bytes
 ) -> None:
-    """The client is told; the broker and its other connections go on."""
+    """The client gets the reason; the broker and its other connections continue."""
     with RawClient(bus) as client, RawClient(bus) as other:
         for each in (client, other):
             each.socket.sendall(AMQP)
@@ -119,7 +120,7 @@ def test_what_is_no_frame_ends_the_connection_in_words(
 
 
 def test_a_client_that_asks_for_heartbeats_gets_them(bus: LocalServiceBus) -> None:
-    """At half of the time that it bears to hear nothing."""
+    """The broker sends heartbeats at half of the client's idle timeout."""
     with RawClient(bus) as client:
         client.socket.sendall(AMQP)
         client.read(8)

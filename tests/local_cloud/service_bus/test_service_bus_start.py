@@ -1,4 +1,4 @@
-"""How the local Service Bus is configured, started and reached."""
+"""Test how the local Service Bus is configured, started and reached."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ from local_cloud.service_bus.server import HOST
 
 
 class AnyToken:
-    """A credential whose tokens mean nothing."""
+    """A credential whose tokens have no meaning."""
 
     async def get_token(self, *scopes: str, **options: object) -> AccessToken:
         assert scopes == ("https://servicebus.azure.net//.default",)
@@ -42,7 +42,7 @@ def bus() -> Iterator[LocalServiceBus]:
 
 
 async def test_a_token_credential_serves_as_well(bus: LocalServiceBus) -> None:
-    """Code made for a managed identity needs one more argument, and no other path."""
+    """Code for a managed identity needs one more argument and no other code path."""
     async with (
         ServiceBusClient(f"{HOST}:{bus.port}", AnyToken(), use_tls=False) as client,
         client.get_queue_sender("flow-jobs") as sender,
@@ -67,13 +67,13 @@ def test_the_sync_client_works_with_nothing_but_the_connection_string(bus: Local
 
 
 def test_it_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
-    """Any token opens it, so there is no way to reach it from elsewhere, nor a switch for that."""
+    """Any token gives access, so the broker never listens on an address of another machine."""
     assert HOST == "127.0.0.1"
     assert f"sb://127.0.0.1:{bus.port}" in bus.connection_string
 
 
 def test_a_port_that_is_taken_is_an_error_of_the_caller(bus: LocalServiceBus) -> None:
-    """The start fails where it is asked for, not on a thread that nobody watches."""
+    """The start raises the error, instead of a thread that nobody watches."""
     with (
         pytest.raises(OSError, match="address already in use"),
         LocalServiceBus(PRODUCT_QUEUES, port=bus.port),
@@ -96,7 +96,7 @@ def test_a_client_of_another_protocol_is_turned_away(bus: LocalServiceBus, greet
 
 
 def test_one_database_has_one_broker(tmp_path: Path) -> None:
-    """A second one would hand out the same messages; it is refused at its start."""
+    """The second broker is rejected at its start, because it would deliver the same messages."""
     database = tmp_path / "queues.db"
     with (
         LocalServiceBus(PRODUCT_QUEUES, database),
@@ -130,7 +130,7 @@ def test_the_products_queues_are_as_the_design_says() -> None:
 def test_a_configuration_that_asks_for_more_is_refused(
     tmp_path: Path, queue: dict[str, object], words: str
 ) -> None:
-    """The error names the file and the property; nothing is quietly left out."""
+    """The error names the file and the property, and nothing is ignored."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "queue"} | queue]}
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))
@@ -142,7 +142,7 @@ def test_a_configuration_that_asks_for_more_is_refused(
 
 
 def test_a_configuration_with_topics_is_refused(tmp_path: Path) -> None:
-    """Topics belong to the shape of the file, but are not served."""
+    """The file format has topics, but the broker does not offer them."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Topics": [{"Name": "topic"}]}
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))

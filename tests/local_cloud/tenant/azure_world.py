@@ -1,4 +1,4 @@
-"""A seeded tenant on the wire, and what the tests of its Azure side call it with."""
+"""A seeded tenant on the wire, and the clients with which the tests call its Azure side."""
 
 import ssl
 import time
@@ -112,14 +112,14 @@ class Credential:
 
 
 def present[T](member: T | None) -> T:
-    """Return a member of an answer, each of which Microsoft's models allow to be absent."""
+    """Return a member of an answer, which Microsoft's models allow to be absent."""
     assert member is not None
     return member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call without a client library got."""
+    """The answer to a request that was sent without a client library."""
 
     status: int
     headers: Mapping[str, str]
@@ -142,7 +142,7 @@ class AzureWorld:
 
     @property
     def client_options(self) -> dict[str, Any]:
-        """Arguments that send one of Microsoft's clients through the tunnel."""
+        """Return the arguments that send one of Microsoft's clients through the tunnel."""
         return {
             "proxies": {"https": self.server.proxy_url},
             "connection_verify": self.server.ca_file,

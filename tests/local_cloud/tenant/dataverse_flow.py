@@ -1,4 +1,4 @@
-"""The row of a flow in the local tenant's Dataverse: its body, its creation, what it reads."""
+"""Create, read and describe the row of a flow in the local tenant's Dataverse."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ AS_MAKER = {"CallerObjectId": MAKER}
 
 
 def new_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
-    """The body that creates a flow."""
+    """Return the body that creates a flow."""
     return {
         "category": 5,
         "type": 1,
@@ -42,7 +42,7 @@ async def create(
 
 
 async def read(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
-    """A flow's row."""
+    """Return a flow's row."""
     answer = await world.call("GET", f"{WORKFLOWS}({workflow_id})")
     assert answer.status == 200, answer.body
     row: dict[str, Any] = answer.body
@@ -50,7 +50,7 @@ async def read(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
 
 
 def inner_error(answer: Answer) -> dict[str, Any]:
-    """The flow service's error inside Dataverse's."""
+    """Return the flow service's error that Dataverse's error contains."""
     assert answer.code == "0x80060467"
     message: str = answer.body["error"]["message"]
     wrapped = json.loads(message[message.index('details "') + 9 : message.rindex('"')])

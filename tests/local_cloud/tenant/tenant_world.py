@@ -1,4 +1,4 @@
-"""A seeded tenant on the wire, and what the tests of its Power Platform side call it with."""
+"""A seeded tenant on the wire, and the client with which the tests call its Power Platform side."""
 
 import json
 import ssl
@@ -59,7 +59,7 @@ BUTTON_FLOW = "f0000000-0000-4000-8000-000000000006"
 def definition(
     trigger: Mapping[str, Any], actions: Mapping[str, Any] | None = None, **parameters: Any
 ) -> dict[str, Any]:
-    """A flow's definition with one trigger called `manual`."""
+    """Return a flow definition with one trigger called `manual`."""
     return {
         "$schema": "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/"
         "2016-06-01/workflowdefinition.json#",
@@ -80,24 +80,24 @@ NEW_MAIL = {
 
 
 def http_action(uri: str) -> dict[str, Any]:
-    """Actions that post to a URI."""
+    """Return actions that post to a URI."""
     return {"Call": {"type": "Http", "inputs": {"method": "POST", "uri": uri}, "runAfter": {}}}
 
 
 def child_action(workflow_id: str) -> dict[str, Any]:
-    """Actions that call a child flow."""
+    """Return actions that call a child flow."""
     host = {"workflowReferenceName": workflow_id}
     return {"Child": {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}}
 
 
 def client_data(content: dict[str, Any], references: dict[str, Any] | None = None) -> str:
-    """`clientdata` of a definition."""
+    """Return the `clientdata` of a definition."""
     properties = {"connectionReferences": references or {}, "definition": content}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
 
 
 def bound(logical_name: str, api: str = "shared_office365") -> dict[str, Any]:
-    """Connection references of a definition, with one entry."""
+    """Return connection references with one entry."""
     connection = {"connectionReferenceLogicalName": logical_name}
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": api}}
     return {api: entry}
@@ -219,7 +219,7 @@ SEED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call got."""
+    """The answer to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -227,7 +227,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The error's code."""
+        """Return the error's code."""
         code: str = self.body["error"]["code"]
         return code
 
@@ -247,11 +247,11 @@ class TenantWorld:
 
     @property
     def environment(self) -> SimulatedEnvironment:
-        """The environment that most tests are about."""
+        """Return the environment that most tests use."""
         return self.platform.environments[ENVIRONMENT]
 
     def token(self, who: str, audience: str) -> str:
-        """A token of a person or an application."""
+        """Return a token of a person or an application."""
         principal = self.tenant.part(Directory).principals.get(who)
         if principal is not None and principal.client_id:
             return issue_application_token(self.tenant, who, audience)
@@ -268,7 +268,7 @@ class TenantWorld:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Call a URL through the tunnel, by default with the token that the host wants."""
+        """Call a URL through the tunnel, by default with the token that the host requires."""
         sent = dict(headers or {})
         if who is not None:
             sent["Authorization"] = f"Bearer {self.token(who, audience or audience_for(url))}"
@@ -307,7 +307,7 @@ class TenantWorld:
             return json.loads(text) if text else None
 
     async def pages(self, url: str, **options: Any) -> list[Any]:
-        """All items of a list, page by page."""
+        """Return all items of a list, page by page."""
         items: list[Any] = []
         next_url: str | None = url
         while next_url:
@@ -319,7 +319,7 @@ class TenantWorld:
         return items
 
     async def link(self) -> None:
-        """Apply the policy to the environment, and wait out the link itself."""
+        """Apply the policy to the environment, and wait until the link has succeeded."""
         await self.control("POST", f"/environments/{ENVIRONMENT}/link", {"systemId": POLICY_ID})
         await self.control("POST", "/clock/advance", {"seconds": 11})
 
@@ -329,14 +329,14 @@ class TenantWorld:
         await self.control("POST", "/clock/advance", {"seconds": 101})
 
     async def url_of(self, flow_id: str) -> str:
-        """A flow's trigger URL."""
+        """Return a flow's trigger URL."""
         flow = await self.control("GET", f"/environments/{ENVIRONMENT}/flows/{flow_id}")
         url: str = flow["triggerUrl"]
         return url
 
 
 def audience_for(url: str) -> str:
-    """The audience that a host wants."""
+    """Return the audience that a host requires."""
     if "bap.microsoft.com" in url:
         return BAP_AUDIENCE
     return ORG if ".dynamics.com" in url else FLOW_AUDIENCE

@@ -49,7 +49,7 @@ def described() -> dict[str, Any]:
 
 
 async def test_a_regional_host_answers_for_its_region_alone() -> None:
-    """And a host that no region has is not served at all."""
+    """A host that belongs to no region does not exist."""
     async with tenant_world() as world:
         own = await world.call("GET", flows_of(ENVIRONMENT, f"emea.{GLOBAL}"))
         others = await world.call("GET", flows_of(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
@@ -63,7 +63,7 @@ async def test_a_regional_host_answers_for_its_region_alone() -> None:
 
 
 async def test_the_global_host_may_refuse_a_region() -> None:
-    """In the shape in which clients met it; other regions go on."""
+    """The error has the shape that clients have seen, and other regions are served."""
     async with tenant_world() as world:
         before = await world.call("GET", flows_of(ENVIRONMENT, GLOBAL))
         await world.control("PUT", "/assumptions", {"global_flow_host_refuses": ["europe"]})
@@ -76,7 +76,7 @@ async def test_the_global_host_may_refuse_a_region() -> None:
 
 
 async def used(app: Adapters) -> list[int]:
-    """Use each kind of call in two regions; return what was found."""
+    """Send each kind of request in two regions; return the results."""
     reports = app.flow_reports
     first = await reports.list_flows(ENVIRONMENT)
     kingdom = await reports.list_flows(KINGDOM)
@@ -91,7 +91,7 @@ async def used(app: Adapters) -> list[int]:
 async def test_the_app_calls_each_environment_where_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The global host refuses both regions, and is never asked."""
+    """The global host rejects both regions, and the app never sends a request to it."""
     async with adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()
         found = await used(app)
@@ -106,7 +106,7 @@ async def test_the_app_calls_each_environment_where_it_says(
 async def test_where_no_host_is_told_the_regional_one_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The global host refuses each call, names the region, and the call is made there."""
+    """The global host rejects each request and names the region; the app then uses its host."""
     monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
     async with adapters(monkeypatch, described()) as app:
         app.world.tenant.calls.reset()

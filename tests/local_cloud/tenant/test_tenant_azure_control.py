@@ -32,7 +32,7 @@ async def control(
 
 
 async def test_the_settings_of_a_running_site_can_be_seen(world: AzureWorld) -> None:
-    """References show what the code reads."""
+    """A Key Vault reference shows the value that the site's code reads."""
     status, site = await control(world, "GET", "/azure/site", id=SITE_ID.upper())
 
     assert status == 200
@@ -41,21 +41,21 @@ async def test_the_settings_of_a_running_site_can_be_seen(world: AzureWorld) -> 
 
 
 async def test_an_unknown_site_is_not_found(world: AzureWorld) -> None:
-    """A slip in an id is not an empty site."""
+    """An unknown id is an error, not an empty site."""
     status, _ = await control(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
 
     assert status == 404
 
 
 async def test_locks_are_listed_by_policy(world: AzureWorld) -> None:
-    """A usable key locks nothing."""
+    """A policy with a usable key locks nothing."""
     _, locks = await control(world, "GET", "/azure/locks")
 
     assert locks == {POLICY_ID: None}
 
 
 async def test_the_way_to_a_host_can_be_tried(world: AzureWorld) -> None:
-    """The answer names what refuses."""
+    """The answer names the resource that denies the call."""
     query = {"host": "erp.contoso.example", "region": "westeurope"}
 
     _, protected = await control(world, "GET", "/azure/reachability", **query, isProtected="true")
@@ -66,7 +66,7 @@ async def test_the_way_to_a_host_can_be_tried(world: AzureWorld) -> None:
 
 
 async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld) -> None:
-    """Near expiry comes 30 days before; a test need not wait."""
+    """The event for near expiry comes 30 days before the expiry; a test need not wait."""
     order = {"vault": "kv-cmk", "key": "pp-cmk", "kind": "Microsoft.KeyVault.KeyNearExpiry"}
 
     await control(world, "POST", "/azure/key-events", order)
@@ -76,7 +76,7 @@ async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld)
 
 
 async def test_more_can_be_seeded_later(world: AzureWorld) -> None:
-    """What is there stays."""
+    """The existing resources stay."""
     more = {"sites": [{"id": f"{SITE_ID}-2", "appSettings": {"A": "1"}}]}
 
     status, _ = await control(world, "POST", "/azure/seed", more)

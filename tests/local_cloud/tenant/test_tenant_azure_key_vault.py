@@ -1,4 +1,4 @@
-"""Vaults of the tenant, through Microsoft's own clients for keys and secrets."""
+"""Test the tenant's vaults with Microsoft's own clients for keys and secrets."""
 
 import hashlib
 import json
@@ -56,14 +56,14 @@ async def test_a_call_without_token_is_told_where_to_get_one(world: AzureWorld) 
 
 
 async def test_a_token_for_another_service_is_refused(world: AzureWorld) -> None:
-    """Resource Manager's tokens do not open vaults."""
+    """A token for Resource Manager does not open vaults."""
     answer = await world.call("GET", f"{URL}/keys", **{"api-version": "7.4"})
 
     assert answer.status == 401
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
-    """Every data plane call names its version."""
+    """Every request to the data plane must name its version."""
     answer = await world.call("GET", f"{URL}/keys", audience="https://vault.azure.net")
 
     assert (answer.status, answer.body["error"]["code"]) == (400, "BadParameter")
@@ -80,7 +80,7 @@ async def test_a_key_is_read_with_its_protection(keys: KeyClient) -> None:
 
 
 async def test_an_unknown_key_is_not_found(keys: KeyClient) -> None:
-    """The client raises what it raises against Azure."""
+    """The client raises the same error as against Azure."""
     with pytest.raises(ResourceNotFoundError, match="KeyNotFound"):
         await keys.get_key("nothing")
 
@@ -110,7 +110,7 @@ async def test_rotation_adds_a_version_and_publishes_its_event(
 
 
 async def test_events_show_their_quirks_when_asked_to(world: AzureWorld, keys: KeyClient) -> None:
-    """Stray blanks, epochs as strings, CloudEvents, and one event delivered twice."""
+    """Events may have extra blanks, epochs as strings, CloudEvents form, or come twice."""
     settings = world.azure.events
     settings.schema = EventSchema.CLOUD_EVENTS
     settings.epoch_form = EpochForm.STRING
@@ -143,7 +143,7 @@ async def test_versions_are_listed_page_by_page(keys: KeyClient) -> None:
 async def test_disabling_the_previous_version_too_early_locks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """The old version is needed for 28 days; after that it may go."""
+    """The policy needs the old version for 28 days; then it can be disabled."""
     clock = world.tenant.clock
     old = await keys.get_key("pp-cmk")
     await keys.rotate_key("pp-cmk")
@@ -159,7 +159,7 @@ async def test_disabling_the_previous_version_too_early_locks_the_policy(
 async def test_enabling_the_current_version_again_unlocks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """A lock lasts as long as its cause, and the policy's health shows it."""
+    """A lock ends with its cause, and the policy's health shows the lock."""
     key = await keys.get_key("pp-cmk")
 
     await keys.update_key_properties("pp-cmk", key.properties.version, enabled=False)
@@ -174,7 +174,7 @@ async def test_enabling_the_current_version_again_unlocks_the_policy(
 async def test_a_deleted_key_is_in_the_bin_and_locks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """Soft delete keeps the key, but not for the platform."""
+    """Soft delete keeps the key, but the platform cannot use it."""
     await keys.delete_key("pp-cmk")
 
     deleted = await keys.get_deleted_key("pp-cmk")
@@ -197,7 +197,7 @@ async def test_a_deleted_key_keeps_its_name_until_it_is_recovered(keys: KeyClien
 
 
 async def test_secrets_are_listed_without_their_values(secrets: SecretClient) -> None:
-    """A list gives ids and content types; values take a call each."""
+    """A list contains ids and content types; each value needs a request."""
     listed = [each async for each in secrets.list_properties_of_secrets()]
 
     [item] = listed
@@ -208,7 +208,7 @@ async def test_secrets_are_listed_without_their_values(secrets: SecretClient) ->
 async def test_writing_a_secret_adds_a_version_and_keeps_the_old_one(
     secrets: SecretClient,
 ) -> None:
-    """Who holds the old version's id still reads the old value."""
+    """The id of the old version still returns the old value."""
     old = await secrets.get_secret("orders-url")
 
     new = await secrets.set_secret(
@@ -251,7 +251,7 @@ async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyC
 
 
 async def test_a_version_that_is_off_does_not_sign(keys: KeyClient) -> None:
-    """Its public key is still read."""
+    """Its public key can still be read."""
     key = await keys.get_key("pp-cmk")
     client = keys.get_cryptography_client("pp-cmk", key_version=key.properties.version)
     await client.sign(SignatureAlgorithm.rs256, bytes(32))
@@ -264,7 +264,7 @@ async def test_a_version_that_is_off_does_not_sign(keys: KeyClient) -> None:
 async def test_a_key_that_is_not_for_signatures_does_not_sign(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """As its maker decided."""
+    """The key's list of operations decides."""
     made = await keys.create_rsa_key("wrapping", key_operations=["wrapKey", "unwrapKey"])
     answer = await world.call(
         "POST",

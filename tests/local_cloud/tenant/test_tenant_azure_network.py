@@ -38,7 +38,7 @@ async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
 async def test_security_groups_show_their_rules_and_the_default_ones(
     network: NetworkManagementClient,
 ) -> None:
-    """Every group ends with a rule that refuses the rest."""
+    """Every group ends with a default rule that denies everything else."""
     [group] = [each async for each in network.network_security_groups.list_all()]
 
     [rule] = group.security_rules
@@ -48,7 +48,7 @@ async def test_security_groups_show_their_rules_and_the_default_ones(
 
 
 async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
-    """An administrator opens a group for the new ranges."""
+    """An administrator allows the new ranges in a group."""
     properties = SecurityRulePropertiesFormat(
         access="Allow",
         priority=110,
@@ -75,7 +75,7 @@ async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
 async def test_service_tags_come_in_pages_with_numbers_as_strings(
     world: AzureWorld, network: NetworkManagementClient
 ) -> None:
-    """The client sees one page of the list; whoever wants all follows `nextLink`."""
+    """The client reads one page; the complete list needs every `nextLink`."""
     world.azure.page_size = 3
 
     first = await network.service_tags.list("westeurope")
@@ -90,7 +90,7 @@ async def test_service_tags_come_in_pages_with_numbers_as_strings(
 
 
 async def test_one_tag_can_be_asked_for(network: NetworkManagementClient) -> None:
-    """The details of a tag need not carry its ranges."""
+    """The details of a service tag need not contain its ranges."""
     details = network.service_tag_information.list(
         "westeurope", tag_name="PowerPlatformPlex.UKSouth", no_address_prefixes=True
     )
@@ -102,7 +102,7 @@ async def test_one_tag_can_be_asked_for(network: NetworkManagementClient) -> Non
 
 
 def test_a_downloaded_list_is_read_with_its_integers(tmp_path: Path) -> None:
-    """The file holds integers where the API holds strings."""
+    """The file contains integers where the API returns strings."""
     path = tmp_path / "ServiceTags_Public.json"
     properties = {
         "changeNumber": 5,
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_list_of_tags_is_refused(tmp_path: Path) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_the_published_list_is_read_whole() -> None:
-    """The list as Microsoft publishes it has 43 regions of the tag that matters."""
+    """Microsoft's published list has 43 regions of the required service tag."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = read_service_tags(path)

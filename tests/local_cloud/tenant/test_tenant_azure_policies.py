@@ -43,7 +43,7 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 def link(world: AzureWorld, policy_id: str) -> None:
-    """Put an environment on a policy, whose id is spelled in another case."""
+    """Apply a policy, with its id in another case, to an environment."""
     environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
     )
@@ -95,7 +95,7 @@ async def test_creating_a_policy_gives_it_identities_and_publishes_an_event(
 
 
 async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: AzureWorld) -> None:
-    """Links and grants go by them."""
+    """Links and role assignments refer to these ids."""
     before = (await world.arm("GET", POLICY_ID)).body
 
     answer = await world.arm("PUT", POLICY_ID, BODY)
@@ -106,7 +106,7 @@ async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: A
 
 
 async def test_a_policy_that_is_not_there_is_deleted_with_204(world: AzureWorld) -> None:
-    """Deleting twice is no error, and only the first time is an event."""
+    """A second delete is no error, and only the first one publishes an event."""
     first = await world.arm("DELETE", POLICY_ID)
     second = await world.arm("DELETE", POLICY_ID)
 
@@ -119,7 +119,7 @@ async def test_a_policy_that_is_not_there_is_deleted_with_204(world: AzureWorld)
 async def test_a_policy_with_an_environment_cannot_be_changed(
     world: AzureWorld, method: str
 ) -> None:
-    """Update and delete fail while associated, and no event tells of it."""
+    """Update and delete fail while an environment uses the policy, and no event is published."""
     link(world, POLICY_ID)
 
     answer = await world.arm(method, POLICY_ID, BODY)
@@ -129,7 +129,7 @@ async def test_a_policy_with_an_environment_cannot_be_changed(
 
 
 async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
-    """What a PATCH does not name stays."""
+    """A PATCH keeps the tags that it does not name."""
     answer = await world.arm("PATCH", POLICY_ID, {"tags": {"team": "platform"}})
 
     assert answer.body["tags"] == {"team": "platform"}
@@ -141,7 +141,7 @@ async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
     [{"location": "westeurope"}, {"kind": "Cipher"}, {"properties": {"encryption": {"a": 1}}}],
 )
 async def test_a_wrong_policy_is_refused(world: AzureWorld, wrong: dict[str, Any]) -> None:
-    """A location is a geography, a kind is one of five, an Encryption policy names a key."""
+    """A location must be a geography, a kind one of five, and an Encryption policy needs a key."""
     answer = await world.arm("PUT", NEW_ID, BODY | wrong)
 
     assert answer.status == 400

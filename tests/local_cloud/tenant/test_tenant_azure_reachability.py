@@ -1,4 +1,4 @@
-"""Which outbound calls of flows the tenant's firewalls let through."""
+"""Test which outbound calls of flows the tenant's firewalls allow."""
 
 from typing import Any
 
@@ -48,12 +48,12 @@ def restrict(azure: Azure, *restrictions: dict[str, Any], **web: Any) -> None:
 
 
 def test_a_host_that_nothing_stands_before_is_open(azure: Azure) -> None:
-    """The tenant only refuses what it guards."""
+    """The tenant denies only calls to hosts behind a firewall."""
     assert find_refusal(azure, "api.example.org", COPY) is None
 
 
 def test_a_group_that_knows_the_old_ranges_refuses_the_copy(azure: Azure) -> None:
-    """The copy calls from other ranges than the original did."""
+    """The copy calls from other ranges than the original."""
     refusal = find_refusal(azure, ERP.upper(), COPY)
 
     assert find_refusal(azure, ERP, ORIGINAL) is None
@@ -75,7 +75,7 @@ def test_a_group_that_knows_the_old_ranges_refuses_the_copy(azure: Azure) -> Non
     ],
 )
 def test_a_rule_that_covers_the_new_ranges_lets_the_copy_through(azure: Azure, source: str) -> None:
-    """A tag covers as a whole or by region; wider names cover too."""
+    """A rule for the whole service tag, a region of it or wider covers the ranges."""
     add_rule(azure, 110, "Allow", source)
 
     assert find_refusal(azure, ERP, COPY) is None
@@ -92,7 +92,7 @@ def test_prefixes_written_out_cover_as_the_tag_does(azure: Azure) -> None:
 
 
 def test_one_missing_range_is_enough_for_a_refusal(azure: Azure) -> None:
-    """Nobody can say from which of its ranges a flow will call."""
+    """A flow may call from any of its ranges, so each must be allowed."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
 
@@ -102,14 +102,14 @@ def test_one_missing_range_is_enough_for_a_refusal(azure: Azure) -> None:
 
 
 def test_another_region_does_not_cover(azure: Azure) -> None:
-    """Regional tags hold the ranges of their region only."""
+    """A regional service tag contains the ranges of its region only."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.NorthEurope")
 
     assert find_refusal(azure, ERP, COPY) is not None
 
 
 def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
-    """The first rule by priority that matches decides."""
+    """The first matching rule by priority decides."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 105, "Deny", "20.61.88.130")
 
@@ -117,7 +117,7 @@ def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
 
 
 def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
-    """What an earlier rule let in is in."""
+    """An earlier rule that allows the call decides."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 120, "Deny", "*")
 
@@ -133,13 +133,13 @@ def test_a_rule_for_another_port_does_not_count(azure: Azure) -> None:
 
 
 def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
-    """App Service lets everybody in until there is a rule."""
+    """App Service allows everybody until there is a rule."""
     assert find_refusal(azure, SHOP, COPY) is None
     assert find_refusal(azure, "shop.azurewebsites.net", COPY) is None
 
 
 def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
-    """The first allowing rule brings the implicit refusal of the rest."""
+    """The first rule that allows addresses denies all others."""
     restrict(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
     refusal = find_refusal(azure, SHOP, COPY)
@@ -150,7 +150,7 @@ def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
 
 
 def test_a_site_takes_the_tag_and_lists_of_prefixes(azure: Azure) -> None:
-    """One rule may name several prefixes, divided by commas."""
+    """One rule may contain several prefixes, separated by commas."""
     restrict(
         azure,
         {"ipAddress": "203.0.113.1/32,198.51.100.0/24", "action": "Allow", "priority": 100},
@@ -161,7 +161,7 @@ def test_a_site_takes_the_tag_and_lists_of_prefixes(azure: Azure) -> None:
 
 
 def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
-    """With it, rules only refuse."""
+    """With this default action, rules can only deny."""
     restrict(
         azure,
         {"ipAddress": "203.0.113.0/24", "action": "Deny", "priority": 100},
@@ -172,7 +172,7 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
 
 
 def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
-    """No rule matters when public access is off as a whole."""
+    """If public access is off, no rule counts."""
     restrict(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
 
     assert find_refusal(azure, SHOP, COPY) is not None
@@ -183,7 +183,7 @@ def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
     [("10.0.1.0/24", True), ("VirtualNetwork", True), ("10.0.1.4", True), ("10.0.2.0/24", False)],
 )
 def test_a_rule_may_name_where_it_leads_to(azure: Azure, destination: str, is_let_in: bool) -> None:
-    """What is open towards a neighbour is not open towards the host."""
+    """A rule that allows access to another address does not allow access to this host."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
     assert group is not None
@@ -193,7 +193,7 @@ def test_a_rule_may_name_where_it_leads_to(azure: Azure, destination: str, is_le
 
 
 def test_a_region_that_the_list_does_not_have_stands_for_the_whole_tag(azure: Azure) -> None:
-    """The ranges of such a flow are unknown, so all of the tag must be let in."""
+    """The ranges of such a flow are unknown, so the whole service tag must be allowed."""
     origin = FlowOrigin(region="francecentral", is_protected=True)
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.WestEurope")
     refused = find_refusal(azure, ERP, origin)

@@ -1,4 +1,4 @@
-"""What is common to all of the tenant's Resource Manager."""
+"""Test what all of the tenant's Resource Manager has in common."""
 
 from collections.abc import AsyncIterator
 
@@ -25,21 +25,21 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
-    """The parameter is required everywhere."""
+    """Every request needs the parameter."""
     answer = await world.call("GET", f"{ARM}{VAULTS}")
 
     assert (answer.status, answer.body["error"]["code"]) == (400, "MissingApiVersionParameter")
 
 
 async def test_a_call_with_an_api_version_that_is_no_date_is_refused(world: AzureWorld) -> None:
-    """A version is a date, with `-preview` perhaps."""
+    """A version is a date, possibly with `-preview`."""
     answer = await world.call("GET", f"{ARM}{VAULTS}", **{"api-version": "7.4"})
 
     assert answer.body["error"]["code"] == "InvalidApiVersionParameter"
 
 
 async def test_a_token_for_another_audience_is_refused(world: AzureWorld) -> None:
-    """A vault's token does not open Resource Manager."""
+    """A token for a vault does not open Resource Manager."""
     answer = await world.call(
         "GET",
         f"{ARM}{VAULTS}",
@@ -51,7 +51,7 @@ async def test_a_token_for_another_audience_is_refused(world: AzureWorld) -> Non
 
 
 async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorld) -> None:
-    """429 says when to come back."""
+    """The answer is a 429 with a Retry-After."""
     world.tenant.calls.budgets["resource_manager.read"] = Budget(calls=2, seconds=60)
 
     answers = [await world.arm("GET", VAULTS) for _ in range(3)]
@@ -61,7 +61,7 @@ async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorl
 
 
 async def test_subscriptions_are_listed(world: AzureWorld) -> None:
-    """A caller finds out what it can read."""
+    """The list shows a client which subscriptions it can read."""
     answer = await world.arm("GET", "/subscriptions")
 
     [subscription] = answer.body["value"]
@@ -70,7 +70,7 @@ async def test_subscriptions_are_listed(world: AzureWorld) -> None:
 
 
 async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
-    """A subscription that the tenant does not have is not an empty one."""
+    """An unknown subscription is an error, not an empty one."""
     answer = await world.arm("GET", "/subscriptions/nothing/resources")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "SubscriptionNotFound")
@@ -79,7 +79,7 @@ async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
 async def test_resources_are_listed_page_by_page_without_their_properties(
     world: AzureWorld,
 ) -> None:
-    """`nextLink` leads through the whole list."""
+    """A client gets the whole list by following `nextLink`."""
     world.azure.page_size = 3
 
     first = await world.arm("GET", f"/subscriptions/{SUBSCRIPTION}/resources")
@@ -92,7 +92,7 @@ async def test_resources_are_listed_page_by_page_without_their_properties(
 
 
 async def test_resources_can_be_listed_by_type(world: AzureWorld) -> None:
-    """The filter compares types without regard to case."""
+    """The filter ignores the case of types."""
     answer = await world.call(
         "GET",
         f"{ARM}/subscriptions/{SUBSCRIPTION}/resources",
@@ -112,7 +112,7 @@ async def test_a_vault_shows_how_it_is_protected(world: AzureWorld) -> None:
 
 
 async def test_a_resource_that_is_not_there_is_not_found(world: AzureWorld) -> None:
-    """The envelope is Resource Manager's."""
+    """The error has the envelope of Resource Manager."""
     answer = await world.arm("GET", f"{POLICY_ID}-2")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "ResourceNotFound")

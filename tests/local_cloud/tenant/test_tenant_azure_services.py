@@ -1,4 +1,4 @@
-"""Writes to services with IP rules: each checks what the service checks."""
+"""Test writes to services with IP rules: the tenant checks them as each service does."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -93,7 +93,7 @@ def acls(*values: str) -> dict[str, Any]:
 async def test_a_rule_that_the_service_does_not_take_is_refused(
     world: AzureWorld, method: str, path: str, body: dict[str, Any], code: str
 ) -> None:
-    """And nothing is stored."""
+    """The rule is not stored."""
     before = await world.arm("GET", path)
 
     answer = await world.arm(method, path, body)
@@ -103,7 +103,7 @@ async def test_a_rule_that_the_service_does_not_take_is_refused(
 
 
 async def test_a_patch_keeps_what_it_does_not_name(world: AzureWorld) -> None:
-    """Endpoints are the service's own, whatever a body leaves out."""
+    """The service sets its own endpoints, even if a body leaves them out."""
     await world.arm("PATCH", STORAGE, acls("20.61.88.0/24"))
 
     properties = (await world.arm("GET", STORAGE)).body["properties"]
@@ -112,14 +112,14 @@ async def test_a_patch_keeps_what_it_does_not_name(world: AzureWorld) -> None:
 
 
 async def test_a_vault_shows_a_single_address_as_a_prefix(world: AzureWorld) -> None:
-    """As Key Vault stores it."""
+    """Key Vault stores a single address as a prefix."""
     answer = await world.arm("PATCH", VAULT_ID, acls("20.61.88.1"))
 
     assert answer.body["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.61.88.1/32"
 
 
 async def test_a_rule_below_a_server_that_is_not_there_is_refused(world: AzureWorld) -> None:
-    """Servers and accounts are not created by a write of their rules."""
+    """A write of rules does not create the server or account."""
     rules = await world.arm("PUT", f"{SQL}-2/firewallRules/r", rule("20.0.0.1", "20.0.0.9"))
     account = await world.arm("PATCH", f"{STORAGE}2", acls("20.61.88.0/24"))
 
@@ -127,7 +127,7 @@ async def test_a_rule_below_a_server_that_is_not_there_is_refused(world: AzureWo
 
 
 async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
-    """With 202 and an operation to poll; the rule is there when that has succeeded."""
+    """The answer is a 202 with an operation; the rule exists when the operation has succeeded."""
     path = f"{POSTGRESQL}/firewallRules/r"
     accepted = await world.arm("PUT", path, rule("20.0.0.1", "20.0.0.9"))
     operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
@@ -138,7 +138,7 @@ async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
 
 
 async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None:
-    """And only by a policy that is XML."""
+    """The update also needs a policy in XML."""
     body = {"properties": {"format": "rawxml", "value": "<policies><inbound><base />"}}
     refused = await world.arm("PUT", POLICY, body)
     created = await world.arm("PUT", f"{APIS}/policies/other", body)
@@ -148,7 +148,7 @@ async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None
 
 
 async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
-    """Where its region is part of the name."""
+    """The region is part of the endpoint's name."""
     answer = await world.arm("PUT", TOPIC, {"location": "West Europe", "properties": {}})
 
     endpoint = "https://told.westeurope-1.eventgrid.azure.net/api/events"
@@ -157,7 +157,7 @@ async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
 
 @pytest.mark.parametrize("text", ["name eq", "kind eq 'app'", "name eq 'a' or name eq 'b'"])
 async def test_a_filter_that_is_not_understood_is_refused(world: AzureWorld, text: str) -> None:
-    """Rather than answered with every resource."""
+    """The tenant returns an error instead of every resource."""
     url = f"https://management.azure.com{GROUP_ID}/resources"
     answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})
 
@@ -165,7 +165,7 @@ async def test_a_filter_that_is_not_understood_is_refused(world: AzureWorld, tex
 
 
 async def test_a_filter_compares_type_and_name(world: AzureWorld) -> None:
-    """Both at once, in any case of letters."""
+    """The filter compares both, and ignores case."""
     url = f"https://management.azure.com{GROUP_ID}/resources"
     text = "resourceType eq 'microsoft.sql/SERVERS' and name eq 'Orders-DB'"
     answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})

@@ -1,4 +1,4 @@
-"""The bin of the tenant's vaults, and their backups, through Microsoft's own clients."""
+"""Test the tenant's deleted keys and secrets, and backups, with Microsoft's own clients."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -29,7 +29,7 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 @pytest.fixture
 async def keys(world: AzureWorld) -> AsyncIterator[KeyClient]:
-    """Microsoft's client for the keys of the vault without protection."""
+    """Return Microsoft's client for the keys of the vault without purge protection."""
     url = "https://kv-apps.vault.azure.net"
     async with KeyClient(url, world.credential, **world.client_options) as client:
         yield client
@@ -37,14 +37,14 @@ async def keys(world: AzureWorld) -> AsyncIterator[KeyClient]:
 
 @pytest.fixture
 async def secrets(world: AzureWorld) -> AsyncIterator[SecretClient]:
-    """Microsoft's client for its secrets."""
+    """Return Microsoft's client for the vault's secrets."""
     url = "https://kv-apps.vault.azure.net"
     async with SecretClient(url, world.credential, **world.client_options) as client:
         yield client
 
 
 async def test_the_bin_tells_until_when_it_keeps_a_key(world: AzureWorld, keys: KeyClient) -> None:
-    """As long as the vault's soft delete says; then it can still be purged before."""
+    """The vault's soft-delete period decides; until then a person can purge the key."""
     before = world.tenant.clock.now().replace(microsecond=0)
     await keys.delete_key("orders")
 
@@ -57,7 +57,7 @@ async def test_the_bin_tells_until_when_it_keeps_a_key(world: AzureWorld, keys: 
 
 
 async def test_a_purged_key_is_gone_and_its_name_is_free(keys: KeyClient) -> None:
-    """Nothing brings it back but a backup."""
+    """Only a backup can restore the key."""
     await keys.delete_key("orders")
 
     await keys.purge_deleted_key("orders")
@@ -68,7 +68,7 @@ async def test_a_purged_key_is_gone_and_its_name_is_free(keys: KeyClient) -> Non
 
 
 async def test_a_protected_vault_purges_nothing(world: AzureWorld) -> None:
-    """The refusal is a document that says why."""
+    """The error document gives the reason."""
     url = "https://kv-cmk.vault.azure.net"
     async with KeyClient(url, world.credential, **world.client_options) as keys:
         await keys.delete_key("pp-cmk")
@@ -80,7 +80,7 @@ async def test_a_protected_vault_purges_nothing(world: AzureWorld) -> None:
 
 
 async def test_a_backup_brings_back_every_version(keys: KeyClient) -> None:
-    """While the name is in use, or in the bin, it is refused."""
+    """The restore is rejected while the name is in use or belongs to a deleted key."""
     before = [each.id async for each in keys.list_properties_of_key_versions("orders")]
     backup = await keys.backup_key("orders")
     with pytest.raises(HttpResponseError) as in_use:
@@ -97,7 +97,7 @@ async def test_a_backup_brings_back_every_version(keys: KeyClient) -> None:
 
 
 async def test_a_deleted_secret_is_recovered_with_its_value(secrets: SecretClient) -> None:
-    """In the bin it shows none, and its name is taken."""
+    """A deleted secret shows no value, and its name stays taken."""
     await secrets.delete_secret("orders-url")
     [deleted] = [each async for each in secrets.list_deleted_secrets()]
     with pytest.raises(ResourceNotFoundError):
@@ -115,7 +115,7 @@ async def test_a_deleted_secret_is_recovered_with_its_value(secrets: SecretClien
 async def test_a_backup_of_a_secret_is_none_of_a_key(
     keys: KeyClient, secrets: SecretClient
 ) -> None:
-    """Nor is any other text."""
+    """A backup of a secret, or any other text, is rejected."""
     backup = present(await secrets.backup_secret("orders-url"))
 
     for other in (backup, b"nothing"):
@@ -125,7 +125,7 @@ async def test_a_backup_of_a_secret_is_none_of_a_key(
 
 
 async def test_resource_groups_are_those_that_resources_are_in(world: AzureWorld) -> None:
-    """An unknown one is not found."""
+    """An unknown resource group is not found."""
     subscription = GROUP_ID.rpartition("/resourceGroups/")[0]
     listed = await world.arm("GET", f"{subscription}/resourcegroups")
     one = await world.arm("GET", GROUP_ID)

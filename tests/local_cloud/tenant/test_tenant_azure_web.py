@@ -37,7 +37,7 @@ async def web(world: AzureWorld) -> AsyncIterator[WebSiteManagementClient]:
 async def test_sites_of_a_subscription_are_listed_without_their_slots(
     web: WebSiteManagementClient,
 ) -> None:
-    """A slot is found under its site, not beside it."""
+    """A slot is listed under its site only."""
     sites = [site.name async for site in web.web_apps.list()]
     slots = [slot.name async for slot in web.web_apps.list_slots(GROUP, "shop")]
 
@@ -48,7 +48,7 @@ async def test_sites_of_a_subscription_are_listed_without_their_slots(
 async def test_settings_are_replaced_as_a_whole_and_the_site_restarts(
     world: AzureWorld, web: WebSiteManagementClient
 ) -> None:
-    """What a PUT leaves out is gone."""
+    """A PUT removes the settings that it leaves out."""
     settings = await web.web_apps.list_application_settings(GROUP, "SHOP")
     assert present(settings.properties)["COLOUR"] == "blue"
 
@@ -62,7 +62,7 @@ async def test_settings_are_replaced_as_a_whole_and_the_site_restarts(
 
 
 async def test_settings_of_a_slot_are_its_own(web: WebSiteManagementClient) -> None:
-    """A slot and its site do not share a dictionary."""
+    """A slot and its site have separate settings."""
     settings = await web.web_apps.list_application_settings_slot(GROUP, "shop", "staging")
 
     assert settings.properties == {"COLOUR": "green"}
@@ -94,7 +94,7 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
 async def test_a_site_without_restrictions_shows_that_it_allows_all(
     web: WebSiteManagementClient,
 ) -> None:
-    """The rule for everybody else is always shown."""
+    """The rule that allows everybody is always shown."""
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
 
     [last] = present(present(configuration.properties).ip_security_restrictions)
@@ -104,7 +104,7 @@ async def test_a_site_without_restrictions_shows_that_it_allows_all(
 async def test_a_reference_to_a_secret_is_reported_as_resolved(
     web: WebSiteManagementClient,
 ) -> None:
-    """The list of references says what each came to."""
+    """The list of references shows the result of each."""
     references = [
         each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
     ]
@@ -116,7 +116,7 @@ async def test_a_reference_to_a_secret_is_reported_as_resolved(
 
 
 async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld) -> None:
-    """A reference without version is fetched again every 24 hours."""
+    """The site reads a reference without a version again every 24 hours."""
     vault = "https://kv-cmk.vault.azure.net"
     clock = world.tenant.clock
 
@@ -136,7 +136,7 @@ async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld
 
 
 async def test_refreshing_the_references_brings_a_new_secret_at_once(world: AzureWorld) -> None:
-    """The refresh operation does not wait for the day to pass."""
+    """The refresh operation does not wait for the 24 hours."""
     await world.call(
         "PUT",
         "https://kv-cmk.vault.azure.net/secrets/orders-url",

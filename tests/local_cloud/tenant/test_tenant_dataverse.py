@@ -26,7 +26,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld) -> None:
-    """`odata.maxpagesize` sets the page; the next link leads on, whatever is filtered out."""
+    """`odata.maxpagesize` sets the page, and next links cover the list whatever the filter."""
     query = {
         "$filter": "category eq 5 and type eq 1",
         "$select": "workflowid,name,statecode,clientdata,_ownerid_value",
@@ -59,14 +59,14 @@ async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld
     ],
 )
 async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set[str]) -> None:
-    """The filters that clients use."""
+    """The tenant supports the filters that clients use."""
     rows = await world.pages(WORKFLOWS, query={"$filter": expression, "$select": "name"})
 
     assert {row["name"] for row in rows} == names
 
 
 async def test_a_filter_that_is_not_understood_is_refused(world: TenantWorld) -> None:
-    """Nothing is ignored in silence."""
+    """The request is rejected, and nothing is ignored."""
     answer = await world.call("GET", WORKFLOWS, query={"$filter": "name like 'x'"})
 
     assert answer.status == 400
@@ -142,7 +142,7 @@ async def test_a_maker_sees_own_flows_only_and_strangers_none(world: TenantWorld
 
 
 async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) -> None:
-    """One assumption decides."""
+    """An assumption decides whether such flows have rows."""
     with_rows = {row["workflowid"] for row in await world.pages(WORKFLOWS)}
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
     without = {row["workflowid"] for row in await world.pages(WORKFLOWS)}
@@ -151,7 +151,7 @@ async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) 
 
 
 async def test_a_table_says_whether_its_rows_have_etags(world: TenantWorld) -> None:
-    """The definition of a table, as far as a client asks."""
+    """The table's definition contains the fields that clients ask for."""
     url = f"{ORG_API}/EntityDefinitions(LogicalName='workflow')"
 
     answer = await world.call("GET", url)
@@ -160,7 +160,7 @@ async def test_a_table_says_whether_its_rows_have_etags(world: TenantWorld) -> N
 
 
 async def test_dataverse_throttles_in_its_own_words(world: TenantWorld) -> None:
-    """429 with its own code and Retry-After."""
+    """The answer is a 429 with Dataverse's own code and a Retry-After."""
     await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})
 
     await world.call("GET", WORKFLOWS)
@@ -173,7 +173,7 @@ async def test_dataverse_throttles_in_its_own_words(world: TenantWorld) -> None:
 async def test_a_member_may_add_connection_references_and_change_their_own(
     world: TenantWorld,
 ) -> None:
-    """Rows of others stay theirs; a connection is named only by who may use it."""
+    """Rows of others do not change, and only a user of a connection can name it."""
     table = f"{ORG_API}/connectionreferences"
     row = f"{table}(d0000000-0000-4000-8000-000000000001)"
     body = {

@@ -39,7 +39,9 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def test_activation_checks_the_connections_of_whoever_activates(world: TenantWorld) -> None:
-    """Not the app with the owner's connection; the owner, or the app acting for the owner."""
+    """The app cannot activate with the owner's connection; the owner, or the app for the owner,
+    can.
+    """
     data = client_data(definition(BUTTON), bound("cr1_office"))
     await create(world, new_workflow(data), AS_MAKER)
 
@@ -56,7 +58,7 @@ async def test_activation_checks_the_connections_of_whoever_activates(world: Ten
 
 
 async def test_a_connection_shared_with_the_app_will_do(world: TenantWorld) -> None:
-    """The owner shares it, and the app activates."""
+    """After the owner shares the connection, the app can activate the flow."""
     data = client_data(definition(BUTTON), bound("cr1_officeshared"))
     await create(world, new_workflow(data))
 
@@ -67,7 +69,7 @@ async def test_a_connection_shared_with_the_app_will_do(world: TenantWorld) -> N
 
 
 async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) -> None:
-    """Where it does not, the app itself is who activates."""
+    """If the flow service does not see the impersonation, the app itself activates the flow."""
     await world.control("PUT", "/assumptions", {"impersonation_reaches_flow_service": False})
     data = client_data(definition(BUTTON), bound("cr1_office"))
     await create(world, new_workflow(data), AS_MAKER)
@@ -78,7 +80,7 @@ async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) 
 
 
 async def test_a_reference_without_a_connection_cannot_be_activated(world: TenantWorld) -> None:
-    """An unbound or missing connection reference is a refusal."""
+    """A missing or unbound connection reference is an error."""
     await create(world, new_workflow(client_data(definition(BUTTON), bound("cr1_missing"))))
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
@@ -87,7 +89,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
 
 
 async def test_a_premium_flow_needs_its_owners_licence(world: TenantWorld) -> None:
-    """The refusal of the flow service arrives wrapped."""
+    """Dataverse wraps the error of the flow service."""
     world.tenant.part(Directory).principals[MAKER].has_premium = False
     await create(world, new_workflow(), AS_MAKER)
 
@@ -97,7 +99,7 @@ async def test_a_premium_flow_needs_its_owners_licence(world: TenantWorld) -> No
 
 
 async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None:
-    """A child that is off keeps its parent off."""
+    """A parent cannot be activated while its child is off."""
     await create(world, new_workflow(client_data(definition(BUTTON, child_action(HTTP_FLOW)))))
     await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", OFF)
 
@@ -110,7 +112,7 @@ async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None
 
 
 async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: TenantWorld) -> None:
-    """Once on is enough then; one that never was still keeps its parent off.
+    """The child must have been on once; if it never was, the parent cannot be activated.
 
     See platform.md#child-flows-first.
     """
@@ -128,7 +130,7 @@ async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: Tenan
 
 
 async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
-    """The licence that is looked up is a person's: on the owner's behalf it goes.
+    """The licence check needs a person, so the app activates the flow for its owner.
 
     See platform.md#application-activators.
     """
@@ -143,7 +145,7 @@ async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
 
 
 async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: TenantWorld) -> None:
-    """The flow service does not start what was never on; afterwards it does.
+    """The flow service does not start a flow that was never on; later it does.
 
     See platform.md#unpublished-flows.
     """
@@ -160,7 +162,7 @@ async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: Tenan
 
 
 async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
-    """It is found again in the flow service by its Dataverse id."""
+    """The flow service finds the flow by its Dataverse id."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
     await create(world, new_workflow())
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)

@@ -46,7 +46,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a batch: its own status, and what azure-core reads of its answer."""
+    """The result of a batch: its own status, and the answers as azure-core reads them."""
 
     status: int
     kind: str
@@ -54,7 +54,7 @@ class Done:
 
     @property
     def statuses(self) -> list[int]:
-        """The status of each operation."""
+        """Return the status of each operation."""
         return [part.status_code for part in self.parts]
 
 
@@ -81,22 +81,22 @@ async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = 
 
 
 def reads(*urls: str) -> list[HttpRequest]:
-    """Operations that read."""
+    """Return operations that read."""
     return [HttpRequest("GET", url) for url in urls]
 
 
 def document(part: Any) -> Any:
-    """The JSON of an answer."""
+    """Return the JSON of an answer."""
     return json.loads(part.text())
 
 
 def names(parts: Sequence[Any]) -> list[str]:
-    """The names of the rows in an answer."""
+    """Return the names of the rows in an answer."""
     return [document(part)["name"] for part in parts]
 
 
 async def test_each_operation_has_its_answer_in_its_place(app: Adapters) -> None:
-    """By an absolute address, one of the host, one of the Web API; the batch is one call."""
+    """Operations may name the address in three ways, and the batch counts as one request."""
     host = ONE.removeprefix(ORG_API.partition("/api")[0])
     app.world.tenant.calls.reset()
 
@@ -109,7 +109,7 @@ async def test_each_operation_has_its_answer_in_its_place(app: Adapters) -> None
 
 
 async def test_a_refusal_ends_a_batch_that_does_not_ask_to_go_on(app: Adapters) -> None:
-    """Then it is the answer's own status too; else each operation keeps its own."""
+    """The batch then has the error's status; otherwise each operation has its own."""
     stopped = await run(app, *reads(ONE, GONE, OTHER))
     went_on = await run(app, *reads(ONE, GONE, OTHER), headers=GOES_ON)
 
@@ -119,7 +119,7 @@ async def test_a_refusal_ends_a_batch_that_does_not_ask_to_go_on(app: Adapters) 
 
 
 async def test_functions_are_operations_too_as_is_what_writes(app: Adapters) -> None:
-    """A write counts as one; what the batch sends for all holds for each."""
+    """A write counts as one operation, and the batch's headers apply to each operation."""
     write = HttpRequest("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": "*"})
     write.set_json_body({"name": "Renamed"})
     app.world.tenant.calls.reset()
@@ -133,7 +133,7 @@ async def test_functions_are_operations_too_as_is_what_writes(app: Adapters) -> 
 
 
 async def test_a_fault_of_a_route_hits_an_operation(app: Adapters) -> None:
-    """With its wait; the others are done."""
+    """The operation's error has the Retry-After, and the other operations succeed."""
     app.world.tenant.faults.add(
         Fault(route="dataverse.list_access", status=429, headers={"Retry-After": "7"})
     )
@@ -145,7 +145,7 @@ async def test_a_fault_of_a_route_hits_an_operation(app: Adapters) -> None:
 
 
 async def test_whoever_may_not_read_is_refused_by_each_operation(app: Adapters) -> None:
-    """The token of the batch is that of its operations."""
+    """The operations use the token of the batch."""
     owned = await run(app, *reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
     others = await run(app, *reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
 
@@ -167,7 +167,7 @@ async def test_whoever_may_not_read_is_refused_by_each_operation(app: Adapters) 
 async def test_what_is_no_batch_is_refused_as_a_whole(
     app: Adapters, operations: list[HttpRequest]
 ) -> None:
-    """In a document, not in parts."""
+    """The error is a document, not an answer in parts."""
     done = await run(app, *operations)
 
     assert (done.status, done.kind) == (400, "application/json")
@@ -194,7 +194,7 @@ MIXED = "multipart/mixed; boundary=b"
 async def test_other_forms_are_refused(
     app: Adapters, kind: str, content: bytes, status: int
 ) -> None:
-    """Microsoft's page says which line ends and headers it takes; change sets are not here."""
+    """Microsoft's page names the line ends and headers; the tenant has no change sets."""
     request = HttpRequest("POST", BATCH, {"Content-Type": kind})
     request.set_bytes_body(content)
 

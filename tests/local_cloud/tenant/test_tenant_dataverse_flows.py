@@ -37,7 +37,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:
-    """`If-None-Match: *` makes the create repeatable: the second one is a 412."""
+    """`If-None-Match: *` makes the create repeatable: the second create is a 412."""
     first = await create(world, new_workflow())
     second = await create(world, new_workflow())
 
@@ -48,7 +48,7 @@ async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> N
 
 
 async def test_a_late_update_does_not_bring_a_deleted_row_back(world: TenantWorld) -> None:
-    """`If-Match: *` on a missing row is a 404."""
+    """`If-Match: *` for a missing row is a 404."""
     await create(world, new_workflow())
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
 
@@ -61,7 +61,7 @@ async def test_a_late_update_does_not_bring_a_deleted_row_back(world: TenantWorl
 
 
 async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None:
-    """The version must be the one that was read."""
+    """An update must name the version that was read."""
     etag = (await read(world, HTTP_FLOW))["@odata.etag"]
     url, headers = f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": etag}
 
@@ -73,7 +73,7 @@ async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None
 
 
 async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld) -> None:
-    """Impersonation: created and owned by the owner, on whose behalf the app acted."""
+    """Impersonation creates the row for the owner, who then owns it."""
     await create(world, new_workflow(), AS_MAKER)
 
     row = await read(world)
@@ -84,14 +84,14 @@ async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld
 
 
 async def test_impersonation_needs_its_privilege(world: TenantWorld) -> None:
-    """Without prvActOnBehalfOfAnotherUser it is refused."""
+    """The request is rejected without prvActOnBehalfOfAnotherUser."""
     answer = await world.call("GET", WORKFLOWS, who=MAKER, headers={"CallerObjectId": ADMIN})
 
     assert (answer.status, answer.code) == (403, "0x80040220")
 
 
 async def test_nobody_acts_for_a_user_that_is_disabled(world: TenantWorld) -> None:
-    """The copy of a leaver's flow is not created."""
+    """A copy cannot be created for a disabled user."""
     world.environment.users[MAKER]["isdisabled"] = True
     headers = {"CallerObjectId": MAKER}
 
@@ -113,7 +113,7 @@ async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
 
 
 async def test_a_definition_that_is_none_is_not_saved(world: TenantWorld) -> None:
-    """The old one stays."""
+    """The old definition stays."""
     before = (await read(world, HTTP_FLOW))["clientdata"]
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"clientdata": "{}"})
@@ -123,7 +123,7 @@ async def test_a_definition_that_is_none_is_not_saved(world: TenantWorld) -> Non
 
 
 async def test_a_refused_call_changes_nothing(world: TenantWorld) -> None:
-    """A call is a transaction: the new name does not stay when the activation is refused."""
+    """A request is a transaction: the new name is not stored if the activation is rejected."""
     data = client_data(definition(BUTTON), bound("cr1_missing"))
     await create(world, new_workflow())
     before = await read(world)
@@ -141,7 +141,7 @@ async def test_a_refused_call_changes_nothing(world: TenantWorld) -> None:
 
 
 async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
-    """A slip in a name is no silent success."""
+    """A wrong column name is an error."""
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"nmae": "x"})
 
     assert answer.status == 400
@@ -167,7 +167,7 @@ async def test_a_copy_joins_the_solution_of_its_header(world: TenantWorld) -> No
 
 
 async def test_rights_on_a_flow_are_granted_listed_and_revoked(world: TenantWorld) -> None:
-    """Sharing as Dataverse does it shows as co-ownership in the flow service."""
+    """A share in Dataverse appears as co-ownership in the flow service."""
     users = await world.pages(
         f"{ORG_API}/systemusers", query={"$filter": f"azureactivedirectoryobjectid eq {ADMIN}"}
     )

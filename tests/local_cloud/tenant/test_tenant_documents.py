@@ -1,4 +1,4 @@
-"""The tenant's README says what there is: a test fails when it does not."""
+"""Test that the tenant's README names everything that the tenant offers."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +18,7 @@ TEXT = (FOLDER / "README.md").read_text() + (FOLDER / "azure/README.md").read_te
 
 @pytest.mark.parametrize("assumption", [each.name for each in fields(Assumptions)])
 def test_every_assumption_is_documented(assumption: str) -> None:
-    """Nobody has to find out what the tenant invents."""
+    """The README names each assumption of the tenant."""
     assert f"`{assumption}`" in TEXT
 
 
@@ -28,14 +28,14 @@ def test_every_assumption_is_documented(assumption: str) -> None:
     ids=lambda each: each.name,
 )
 def test_every_route_is_documented(service: Service) -> None:
-    """Faults and budgets go by these names."""
+    """Faults and budgets name these routes."""
     missing = [route.name for route in service.routes(Tenant()) if f"{route.name}`" not in TEXT]
 
     assert missing == []
 
 
 def test_every_control_operation_is_documented() -> None:
-    """The control API is for people too."""
+    """People can use the control API, too."""
     routes = control_application(Tenant(), "header").routes
     paths = {getattr(route, "path", "") for route in routes}
 
@@ -43,7 +43,7 @@ def test_every_control_operation_is_documented() -> None:
 
 
 def test_every_member_of_a_fault_is_documented() -> None:
-    """So that a fault can be written without the source."""
+    """A person can write a fault without reading the code."""
     names = [each.name for each in fields(Fault)] + list(FaultKind)
 
     assert [name for name in names if f"`{name}`" not in TEXT] == []

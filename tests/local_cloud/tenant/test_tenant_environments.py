@@ -1,4 +1,4 @@
-"""Environments of the local tenant: lists, policy links, and the migration that follows one."""
+"""Test environments of the local tenant: lists, policy links, and the migration after a link."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -37,7 +37,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def system_id(world: TenantWorld) -> str:
-    """The policy's system id, as Resource Manager has it."""
+    """Return the policy's system id from Resource Manager."""
     url = f"https://management.azure.com{POLICY_ID}"
     answer = await world.call(
         "GET", url, audience="https://management.azure.com/", query={"api-version": "2020-10-30"}
@@ -47,17 +47,17 @@ async def system_id(world: TenantWorld) -> str:
 
 
 def link_url(environment: str, verb: str = "link") -> str:
-    """Where a link is ordered."""
+    """Return the URL that starts a link."""
     return f"{BAP}/environments/{environment}/enterprisePolicies/Encryption/{verb}"
 
 
 async def report(world: TenantWorld, query: dict[str, str] | None = None) -> set[str]:
-    """Names in a report of flows on Microsoft's key."""
+    """Return the names in a report of flows on Microsoft's key."""
     return {item["name"] for item in await world.pages(REPORT, query=query)}
 
 
 async def test_environments_come_in_pages(world: TenantWorld) -> None:
-    """The next link is absolute and leads on."""
+    """The next link is an absolute URL."""
     world.platform.assumptions.environment_page = 1
 
     environments = await world.pages(f"{BAP}/scopes/admin/environments")
@@ -66,7 +66,7 @@ async def test_environments_come_in_pages(world: TenantWorld) -> None:
 
 
 async def test_an_environment_names_its_dataverse(world: TenantWorld) -> None:
-    """Clients find the instance's API host, region and protection level here."""
+    """An environment names its Dataverse API host, region and protection level."""
     answer = await world.call("GET", f"{BAP}/scopes/admin/environments/{ENVIRONMENT}")
 
     properties = answer.body["properties"]
@@ -77,7 +77,7 @@ async def test_an_environment_names_its_dataverse(world: TenantWorld) -> None:
 
 
 async def test_an_unknown_environment_is_not_found(world: TenantWorld) -> None:
-    """BAP says so; the flow service denies access alike."""
+    """BAP reports an unknown environment; the flow service denies access, as without rights."""
     missing = await world.call("GET", f"{BAP}/scopes/admin/environments/nowhere")
     denied = await world.call("GET", REPORT.replace(ENVIRONMENT, "nowhere"))
 
@@ -126,7 +126,7 @@ async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
 
 
 async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None:
-    """One lifecycle operation at a time."""
+    """An environment has one lifecycle operation at a time."""
     body = {"systemId": await system_id(world)}
     await world.call("POST", link_url(ENVIRONMENT), body)
 
@@ -145,7 +145,7 @@ async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None
 async def test_unfit_environments_are_not_linked(
     world: TenantWorld, change: dict[str, object], code: str
 ) -> None:
-    """Only Managed Environments that are no trial."""
+    """Only Managed Environments that are not trials can be linked."""
     await world.control("PATCH", f"/environments/{ENVIRONMENT}", change)
 
     answer = await world.call("POST", link_url(ENVIRONMENT), {"SystemId": await system_id(world)})
@@ -154,7 +154,7 @@ async def test_unfit_environments_are_not_linked(
 
 
 async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld) -> None:
-    """The policy's geography must be the environment's."""
+    """The policy and the environment must have the same geography."""
     answer = await world.call("POST", link_url(OTHER_REGION), {"SystemId": await system_id(world)})
 
     assert answer.code == "EnterprisePolicyRegionMismatch"
@@ -176,7 +176,7 @@ async def test_the_united_kingdom_has_two_names(world: TenantWorld) -> None:
 
 
 async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -> None:
-    """The one above the limit is refused."""
+    """An environment above the limit is rejected."""
     world.platform.assumptions.linked_environments_limit = 0
 
     answer = await world.call("POST", link_url(ENVIRONMENT), {"SystemId": await system_id(world)})
@@ -185,7 +185,7 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
 
 
 async def test_before_a_policy_the_reports_tell_what_would_stay(world: TenantWorld) -> None:
-    """All flows are on Microsoft's key; the second report leaves out what will migrate."""
+    """All flows are on Microsoft's key; the second report contains those that will not migrate."""
     everything = await report(world)
     staying = await report(world, query={"exclude": "cmkMigrationSupportedFlows"})
 
@@ -194,7 +194,7 @@ async def test_before_a_policy_the_reports_tell_what_would_stay(world: TenantWor
 
 
 async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: TenantWorld) -> None:
-    """The full report shrinks; the end of the migration is when it equals the other one."""
+    """The migration ends when the full report equals the report of flows that stay."""
     await world.link()
     sizes = []
     for _ in range(4):
@@ -208,7 +208,7 @@ async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: Tena
 
 
 async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> None:
-    """Dataverse and the flow service refuse alike, and accept again afterwards."""
+    """Dataverse and the flow service reject writes, and accept them after the migration."""
     await world.link()
     change = {"description": "changed"}
 
@@ -223,7 +223,7 @@ async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> Non
 
 
 async def test_everything_can_be_held_back(world: TenantWorld) -> None:
-    """With the assumption set no flow migrates."""
+    """With this assumption no flow migrates."""
     await world.control("PUT", "/assumptions", {"hold_all_flows": True})
 
     await world.migrate()
@@ -232,7 +232,7 @@ async def test_everything_can_be_held_back(world: TenantWorld) -> None:
 
 
 async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
-    """A person asks; what Microsoft does not publish is opaque."""
+    """A person reads the status; the fields that Microsoft does not publish are opaque."""
     url = f"{MAKER_FLOWS}/cmkstatus"
 
     before = await world.call("GET", url, who=MAKER)
@@ -248,7 +248,7 @@ async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
 
 
 async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld) -> None:
-    """The policy is gone, and so is the protection."""
+    """The unlink removes the policy and the protection by the key."""
     await world.migrate()
 
     answer = await world.call(
@@ -261,7 +261,7 @@ async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld)
 
 
 async def test_an_environment_without_a_usable_key_is_locked(world: TenantWorld) -> None:
-    """A disabled key disables the environment, and its flows answer no call."""
+    """A disabled key disables the environment, and its flows reject every call."""
     await world.migrate()
     url = await world.url_of(HTTP_FLOW)
     vault = "https://kv-cmk.vault.azure.net"

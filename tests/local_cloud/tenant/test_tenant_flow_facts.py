@@ -1,4 +1,4 @@
-"""What the local tenant itself reads from a definition."""
+"""Test what the local tenant reads from a definition."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from local_cloud.tenant.environments.flow_facts import (
 
 
 def properties(trigger: dict[str, Any], actions: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A flow's `properties` with one trigger."""
+    """Return a flow's `properties` with one trigger."""
     return {"definition": {"triggers": {"start": trigger}, "actions": actions or {}}}
 
 
@@ -32,14 +32,14 @@ CHILD = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": "{ABC}
     ],
 )
 def test_actions_are_found_wherever_they_are(nest: Any) -> None:
-    """Scopes, branches, cases and defaults."""
+    """Actions in scopes, branches, cases and defaults are found."""
     facts = read_facts(properties({"type": "Request", "kind": "Button"}, nest({"Run": CHILD})))
 
     assert facts.children == ("abc",)
 
 
 def test_the_kind_decides_and_not_the_type() -> None:
-    """Only some Request triggers have a URL."""
+    """Only some Request triggers have a trigger URL."""
     http = read_facts(properties({"type": "Request", "kind": "Http"}))
     button = read_facts(properties({"type": "Request", "kind": "Button"}))
 
@@ -48,7 +48,7 @@ def test_the_kind_decides_and_not_the_type() -> None:
 
 
 def test_a_teams_trigger_is_known_by_its_operation() -> None:
-    """Also where the operation is in the metadata only."""
+    """The operation may be in the metadata only."""
     new = {"type": "OpenApiConnectionWebhook", "inputs": {"host": {"operationId": "x"}}}
     new["inputs"]["host"]["operationId"] = "WebhookKeywordTrigger"  # type: ignore[index]  # nested
     old = {
@@ -62,7 +62,7 @@ def test_a_teams_trigger_is_known_by_its_operation() -> None:
 
 
 def test_list_flows_as_admin_v1_is_not_v2() -> None:
-    """The operation ids differ by their ending."""
+    """The ids of the two operations differ by their ending."""
 
     def lists(operation: str) -> bool:
         action = {"type": "OpenApiConnection", "inputs": {"host": {"operationId": operation}}}
@@ -92,7 +92,7 @@ def test_what_is_no_definition_is_refused(text: str) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_clientdata_of_the_corpus_can_be_read() -> None:
-    """Real definitions hold surprises; none of them stops the tenant."""
+    """No real definition of the corpus makes the tenant fail."""
     read = 0
     for path in Path(os.environ["FLOW_CORPUS"], "flows").rglob("*.json"):
         text = path.read_bytes().decode("utf-8-sig", errors="replace")

@@ -33,12 +33,12 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 def callback_path(flow: str, trigger: str = "manual") -> str:
-    """Where a flow's URL is asked for."""
+    """Return the path at which a client asks for a flow's trigger URL."""
     return f"{MAKER_FLOWS}/flows/{flow}/triggers/{trigger}/listCallbackUrl"
 
 
 def new_flow(**properties: Any) -> dict[str, Any]:
-    """The body of a create call."""
+    """Return the body that creates a flow."""
     return {
         "properties": {
             "displayName": "Copy",
@@ -52,7 +52,7 @@ def new_flow(**properties: Any) -> dict[str, Any]:
 
 
 async def make_co_owner(world: TenantWorld, flow: str, who: str) -> int:
-    """An administrator adds a co-owner."""
+    """Let an administrator add a co-owner."""
     principal = {"id": who, "type": "User"}
     body = {"put": [{"properties": {"principal": principal, "roleName": "CanEdit"}}]}
     answer = await world.call("POST", f"{ADMIN_FLOWS}/flows/{flow}/modifyPermissions", body)
@@ -60,7 +60,7 @@ async def make_co_owner(world: TenantWorld, flow: str, who: str) -> int:
 
 
 async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> None:
-    """No definition, an empty summary, and a next link."""
+    """The list has no definitions, empty summaries, and a next link."""
     world.platform.assumptions.flow_page = 4
 
     flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)
@@ -73,7 +73,7 @@ async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> 
 
 
 async def test_one_flow_comes_with_its_definition(world: TenantWorld) -> None:
-    """Whatever the case of its path."""
+    """The path may have any case."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}".replace("Microsoft.Process", "microsoft.process")
 
     answer = await world.call("GET", url)
@@ -83,7 +83,7 @@ async def test_one_flow_comes_with_its_definition(world: TenantWorld) -> None:
 
 
 async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWorld) -> None:
-    """A maker gets a refusal instead, as for somebody else's flow."""
+    """A maker gets a 403 instead, as for a flow of another person."""
     missing = await world.call("GET", f"{ADMIN_FLOWS}/flows/{ENVIRONMENT}")
     refused = await world.call("GET", f"{MAKER_FLOWS}/flows/{HTTP_FLOW}", who=ADMIN)
 
@@ -92,7 +92,7 @@ async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWor
 
 
 async def test_the_callback_url_is_wrapped_and_works(world: TenantWorld) -> None:
-    """`response.value` is the URL that callers post to."""
+    """`response.value` is the trigger URL."""
     answer = await world.call("POST", callback_path(HTTP_FLOW), {}, who=MAKER)
 
     url = answer.body["response"]["value"]
@@ -103,7 +103,7 @@ async def test_the_callback_url_is_wrapped_and_works(world: TenantWorld) -> None
 
 
 async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorld) -> None:
-    """Not an application, not a stranger; a co-owner until the role is taken away again."""
+    """An application or a stranger gets none; a co-owner gets it until the role is revoked."""
     by_application = await world.call("POST", callback_path(HTTP_FLOW), {}, who=APP)
     by_stranger = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
 
@@ -126,7 +126,7 @@ async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorl
 
 
 async def test_no_role_is_given_that_takes_rights_away(world: TenantWorld) -> None:
-    """Neither from the owner nor from a co-owner (platform.md#permission-downgrades)."""
+    """A co-owner or owner cannot be given a lower role (platform.md#permission-downgrades)."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions"
     to_owner = {"principal": {"id": MAKER, "type": "User"}, "roleName": "CanEdit"}
     to_co_owner = {"principal": {"id": ADMIN, "type": "User"}, "roleName": "CanView"}
@@ -142,7 +142,7 @@ async def test_no_role_is_given_that_takes_rights_away(world: TenantWorld) -> No
 
 
 async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
-    """Where the environment has one, a maker's view is closed to who is no user of it.
+    """If the environment has Dataverse, only its users can read the maker's view.
 
     See platform.md#environment-roles.
     """
@@ -158,7 +158,7 @@ async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
 
 
 async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
-    """The operation is blocked for buttons; a wrong trigger name is not found."""
+    """A button has no trigger URL, and an unknown trigger name is not found."""
     blocked = await world.call("POST", callback_path(BUTTON_FLOW), {}, who=MAKER)
     missing = await world.call("POST", callback_path(HTTP_FLOW, "other"), {}, who=MAKER)
 
@@ -167,7 +167,7 @@ async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
 
 
 async def test_a_url_with_tenant_authentication_has_no_signature(world: TenantWorld) -> None:
-    """`api-version` is all of its query."""
+    """The query contains `api-version` only."""
     answer = await world.call("POST", callback_path(TENANT_AUTH_FLOW), {}, who=MAKER)
 
     assert answer.body["response"]["value"].endswith("/paths/invoke?api-version=1")
@@ -186,7 +186,7 @@ async def test_a_new_access_key_kills_the_old_url(world: TenantWorld) -> None:
 
 
 async def test_a_created_flow_belongs_to_its_creator_and_is_protected(world: TenantWorld) -> None:
-    """Made after the migration, it is in no report and has a URL of its own."""
+    """A flow created after the migration is in no report and has its own trigger URL."""
     await world.migrate()
     before = await world.url_of(HTTP_FLOW)
 
@@ -203,7 +203,7 @@ async def test_a_created_flow_belongs_to_its_creator_and_is_protected(world: Ten
 
 
 async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
-    """The flow service's create is not repeatable."""
+    """The flow service's create is not idempotent."""
     first = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
     second = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
 
@@ -211,7 +211,7 @@ async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorld) -> None:
-    """It is saved, and starting it is refused."""
+    """The flow is saved, but cannot be started."""
     created = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=UNLICENSED)
     url = f"{MAKER_FLOWS}/flows/{created.body['name']}/start"
     started = await world.call("POST", url, {}, who=UNLICENSED)
@@ -221,7 +221,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorl
 
 
 async def test_somebody_elses_connection_cannot_be_bound(world: TenantWorld) -> None:
-    """The create is refused, and leaves nothing behind."""
+    """The create is rejected and leaves nothing behind."""
     reference = {
         "connectionName": "office-maker",
         "source": "Embedded",
@@ -238,7 +238,7 @@ async def test_somebody_elses_connection_cannot_be_bound(world: TenantWorld) -> 
 
 
 async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
-    """Outside solutions it is 600."""
+    """Outside solutions, an owner can have 600 flows."""
     world.platform.assumptions.flows_per_owner = 1
 
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", new_flow(), who=MAKER)
@@ -261,7 +261,7 @@ async def test_a_stopped_flow_starts_again_at_the_same_url(world: TenantWorld) -
 
 
 async def test_an_activation_may_not_stick(world: TenantWorld) -> None:
-    """The answer is 200, and the flow is off: only reading back tells."""
+    """The answer is 200 although the flow is off; only a read back shows this."""
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
     await world.control("PUT", "/assumptions", {"activations_that_do_not_stick": 1})
 
@@ -275,7 +275,7 @@ async def test_an_activation_may_not_stick(world: TenantWorld) -> None:
 
 
 async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> None:
-    """What is off for calls still reads as Started for a while."""
+    """A flow that is off and rejects calls may still read as Started for a while."""
     await world.control("PUT", "/assumptions", {"read_lag_seconds": [30, 30]})
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
 
@@ -291,7 +291,7 @@ async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> Non
 
 
 async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld) -> None:
-    """Then only a co-owner, or Dataverse, has them."""
+    """Only a co-owner or Dataverse then shows the definition."""
     assumption = {"definitions_hidden_from_administrators": True}
     await world.control("PUT", "/assumptions", assumption)
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
@@ -305,7 +305,7 @@ async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld)
 
 
 async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
-    """It is in the recycle bin, off, until it is taken out."""
+    """A restored flow is off until a person turns it on."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
     trigger = await world.url_of(HTTP_FLOW)
 
@@ -346,7 +346,7 @@ async def test_runs_are_filtered_and_paged(world: TenantWorld) -> None:
 
 
 async def test_flows_move_into_a_solution_in_batches(world: TenantWorld) -> None:
-    """Up to twenty a call; afterwards they have a Dataverse id."""
+    """A request moves up to twenty flows, which then have a Dataverse id."""
     url = f"{ADMIN_FLOWS}/migrateFlows"
 
     too_many = await world.call("POST", url, {"flowsToMigrate": [BUTTON_FLOW] * 21})
@@ -358,7 +358,7 @@ async def test_flows_move_into_a_solution_in_batches(world: TenantWorld) -> None
 
 
 async def test_api_version_is_required(world: TenantWorld) -> None:
-    """A call without it is refused."""
+    """A request without it is rejected."""
     answer = await world.call("GET", f"{ADMIN_FLOWS}/v2/flows", query={"api-version": ""})
 
     assert (answer.status, answer.code) == (400, "MissingApiVersionParameter")

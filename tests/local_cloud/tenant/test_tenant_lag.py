@@ -27,17 +27,17 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def pass_time(world: TenantWorld) -> None:
-    """Let the 30 seconds pass, which are half of what a list lags."""
+    """Let 30 seconds pass, which is half of the lag of lists."""
     await world.control("POST", "/clock/advance", {"seconds": 31})
 
 
 async def listed_names(world: TenantWorld) -> set[str]:
-    """What Dataverse's list calls its flows."""
+    """Return the names of flows in Dataverse's list."""
     return {row["name"] for row in await world.pages(WORKFLOWS)}
 
 
 async def test_a_row_that_was_just_created_is_not_found(world: TenantWorld) -> None:
-    """It is there all the same: it cannot be created again, and it can be changed."""
+    """The row cannot be created again, but it can be changed."""
     created = await create(world, new_workflow())
     again = await create(world, new_workflow())
     soon = await world.call("GET", f"{WORKFLOWS}({COPY})")
@@ -55,7 +55,7 @@ async def test_a_row_that_was_just_created_is_not_found(world: TenantWorld) -> N
 async def test_a_row_that_was_written_reads_as_before_with_an_etag_that_is_refused(
     world: TenantWorld,
 ) -> None:
-    """Whoever writes with what was read just after a write of their own is refused."""
+    """A write with the ETag that was read right after another write is rejected."""
     before = await read(world, HTTP_FLOW)
     await world.call("PATCH", ROW, {"name": "Renamed"})
     soon = await read(world, HTTP_FLOW)
@@ -71,7 +71,7 @@ async def test_a_row_that_was_written_reads_as_before_with_an_etag_that_is_refus
 
 
 async def test_the_first_of_two_writes_is_seen_before_the_second(world: TenantWorld) -> None:
-    """Reads lag behind each write by itself."""
+    """Each write becomes visible after its own lag."""
     await world.call("PATCH", ROW, {"name": "First"})
     await world.control("POST", "/clock/advance", {"seconds": 20})
     await world.call("PATCH", ROW, {"name": "Second"})
@@ -83,7 +83,7 @@ async def test_the_first_of_two_writes_is_seen_before_the_second(world: TenantWo
 
 
 async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld) -> None:
-    """In both services; it cannot be written any more."""
+    """This is true in both services; the flow cannot be written any more."""
     await world.call("DELETE", ROW)
     soon = [(await world.call("GET", url)).status for url in (ROW, FLOW)]
     changed = await world.call("PATCH", ROW, {"name": "x"}, headers={"If-Match": "*"})
@@ -99,7 +99,7 @@ async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld
 async def test_a_flow_that_is_renamed_by_its_activation_is_read_by_its_old_name(
     world: TenantWorld,
 ) -> None:
-    """Until reads see the new one; a write under the old name finds nothing."""
+    """Until reads show the new name, a write under the old name finds nothing."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
     await create(world, new_workflow())
     await pass_time(world)
@@ -117,7 +117,7 @@ async def test_a_flow_that_is_renamed_by_its_activation_is_read_by_its_old_name(
 
 
 async def test_a_flow_that_moves_into_a_solution_gets_its_row_late(world: TenantWorld) -> None:
-    """The move is answered at once."""
+    """The request to move the flow is answered at once."""
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
     moved = await world.call(
         "POST", f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
@@ -130,7 +130,7 @@ async def test_a_flow_that_moves_into_a_solution_gets_its_row_late(world: Tenant
 
 
 async def test_rows_of_other_tables_lag_too(world: TenantWorld) -> None:
-    """Changed, created and deleted ones, alone and in lists."""
+    """Reads and lists lag for changed, created and deleted rows."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.pages(url)
     known = f"{url}({row['environmentvariablevalueid']})"

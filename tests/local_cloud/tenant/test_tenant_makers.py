@@ -1,4 +1,4 @@
-"""What makers see of the local tenant: their environments, in each service's own form."""
+"""Test the environments that makers see in the local tenant, in the form of each service."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 
 
 def audience(url: str) -> str | None:
-    """Power Apps takes BAP's tokens."""
+    """Power Apps accepts tokens for BAP."""
     return BAP_AUDIENCE if "powerapps.com" in url else None
 
 
@@ -50,7 +50,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 async def test_makers_list_the_environments_that_they_are_members_of(
     world: TenantWorld, url: str, kind: str
 ) -> None:
-    """Somebody without a user row in any gets none."""
+    """A person without a user row in any environment gets an empty list."""
     del world.platform.environments[OTHER_REGION].users[MAKER]
 
     mine = await world.pages(url, who=MAKER, audience=audience(url))
@@ -63,7 +63,7 @@ async def test_makers_list_the_environments_that_they_are_members_of(
 
 @pytest.mark.parametrize("url", FORMS)
 async def test_the_default_environment_has_a_name_of_its_own(world: TenantWorld, url: str) -> None:
-    """`~default`; there is none until one of them is."""
+    """`~default` is found only if the tenant has a default environment."""
     before = await world.call("GET", f"{url}/~default", who=MAKER, audience=audience(url))
     world.environment.is_default = True
 
@@ -74,7 +74,7 @@ async def test_the_default_environment_has_a_name_of_its_own(world: TenantWorld,
 
 
 async def test_a_slash_before_the_query_is_no_other_environment(world: TenantWorld) -> None:
-    """The first call of Microsoft's scripts for enterprise policies is written so."""
+    """Microsoft's scripts for enterprise policies begin with such a request."""
     url = f"{BAP}/environments/{ENVIRONMENT}/?&api-version=2016-11-01"
 
     answer = await world.call("GET", url)
@@ -84,7 +84,7 @@ async def test_a_slash_before_the_query_is_no_other_environment(world: TenantWor
 
 
 async def package_of(world: TenantWorld, who: str) -> Answer:
-    """Ask for a package of a flow, as the two calls of the portal do."""
+    """Ask for a package of a flow with the portal's two requests."""
     environment = f"{BAP}/environments/{ENVIRONMENT}"
     flow = f"/providers/Microsoft.Flow/flows/{HTTP_FLOW}"
     listed = await world.call(
@@ -97,7 +97,7 @@ async def package_of(world: TenantWorld, who: str) -> Answer:
 
 
 async def test_a_package_holds_a_flow_for_who_may_edit_it(world: TenantWorld) -> None:
-    """Its address is a secret: without the signature, or with a token, nobody gets it."""
+    """The package's address is a secret; without its signature, or with a token, it is rejected."""
     made = await package_of(world, MAKER)
     refused = await package_of(world, UNLICENSED)
     link = made.body["packageLink"]["value"]
@@ -118,7 +118,7 @@ async def test_a_package_holds_a_flow_for_who_may_edit_it(world: TenantWorld) ->
 
 
 async def test_a_flow_is_exported_as_a_template(world: TenantWorld) -> None:
-    """Of a Logic App, with the same definition."""
+    """The template is of a Logic App with the same definition."""
     url = f"{FLOW_HOST}/environments/{ENVIRONMENT}/flows/{HTTP_FLOW}/exportToARMTemplate"
 
     answer = await world.call("POST", url, who=MAKER)

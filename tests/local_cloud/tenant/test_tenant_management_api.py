@@ -1,4 +1,4 @@
-"""`api.powerplatform.com` of the local tenant: what it reads is what the older services wrote."""
+"""Test `api.powerplatform.com` of the local tenant, which shows what the older services wrote."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,12 +27,12 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def listed(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:
-    """Read all pages of a list."""
+    """Return all pages of a list."""
     return await world.pages(url, audience=API, query=query)
 
 
 async def test_an_environment_tells_its_policy(world: TenantWorld) -> None:
-    """With the status of the link, by other names than BAP's."""
+    """The environment shows the status of the link, with other names than in BAP."""
     url = f"{API}/environmentmanagement/environments/{ENVIRONMENT}"
     before = await world.call("GET", url, audience=API)
     await world.control("PUT", "/assumptions", {"link_seconds": 0})
@@ -46,7 +46,7 @@ async def test_an_environment_tells_its_policy(world: TenantWorld) -> None:
 
 
 async def test_flows_are_those_with_a_row(world: TenantWorld) -> None:
-    """Each once, found by its Dataverse id too."""
+    """Each flow is listed once, and is also found by its Dataverse id."""
     everything = await listed(world, f"{FLOWS}/cloudFlows")
     [one] = await listed(world, f"{FLOWS}/cloudFlows", workflowId=HTTP_FLOW.upper())
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
@@ -58,7 +58,7 @@ async def test_flows_are_those_with_a_row(world: TenantWorld) -> None:
 
 
 async def test_actions_tell_triggers_from_what_they_start(world: TenantWorld) -> None:
-    """Each under the name that it has in the definition."""
+    """Each trigger and action has the name that it has in the definition."""
     actions = await listed(world, f"{FLOWS}/flowActions", workflowId=PARENT_FLOW)
     triggers = await listed(world, f"{FLOWS}/flowActions", isTrigger="true")
 
@@ -68,7 +68,7 @@ async def test_actions_tell_triggers_from_what_they_start(world: TenantWorld) ->
 
 
 async def test_runs_are_those_of_one_flow(world: TenantWorld) -> None:
-    """Which the query has to name."""
+    """The query must name the flow."""
     await world.post_to_trigger(await world.url_of(HTTP_FLOW))
 
     [run] = await listed(world, f"{FLOWS}/flowRuns", workflowId=HTTP_FLOW)
@@ -87,7 +87,7 @@ async def test_runs_are_those_of_one_flow(world: TenantWorld) -> None:
 async def test_it_is_for_administrators_with_a_token_of_its_own(
     world: TenantWorld, who: str | None, audience: str, status: int
 ) -> None:
-    """Makers have the older services."""
+    """A maker uses the older services."""
     answer = await world.call("GET", f"{FLOWS}/cloudFlows", who=who, audience=audience)
 
     assert answer.status == status

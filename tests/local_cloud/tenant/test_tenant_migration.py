@@ -1,4 +1,4 @@
-"""Which flows the local tenant keeps on Microsoft's key, and when the others leave it."""
+"""Test which flows the local tenant keeps on Microsoft's key, and when the others migrate."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ BUTTON = {"type": "Request", "kind": "Button"}
 
 
 def flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
-    """A flow that calls some children."""
+    """Return a flow that calls some child flows."""
     actions = {
         child: {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in children
@@ -36,7 +36,7 @@ def flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flo
 
 
 def staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
-    """Names of the flows that cannot migrate."""
+    """Return the names of the flows that cannot migrate."""
     environment = SimulatedEnvironment(id="e", display_name="e", created=NOW)
     for each in flows:
         environment.add_flow(each)
@@ -58,14 +58,14 @@ def staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
 def test_the_documents_categories_stay(
     trigger: dict[str, Any], in_solution: bool, stays: bool
 ) -> None:
-    """HTTP and Teams triggers, and Power Apps V1 outside a solution."""
+    """HTTP flows, Teams flows and Power Apps V1 flows outside a solution stay."""
     one = flow("one", trigger, is_in_solution=in_solution)
 
     assert staying(one) == ({"one"} if stays else set())
 
 
 def test_all_ancestors_of_a_flow_that_stays_do_so_too() -> None:
-    """Through several levels, and through a loop."""
+    """Ancestors at all levels stay, also in a call loop."""
     flows = (
         flow("child", {"type": "Request", "kind": "Http"}),
         flow("parent", BUTTON, "child"),
@@ -78,19 +78,19 @@ def test_all_ancestors_of_a_flow_that_stays_do_so_too() -> None:
 
 
 def test_a_flow_may_be_held_back_without_a_reason() -> None:
-    """The platform gives none; the seed may say so."""
+    """The seed can hold a flow back, as the platform does without a reason."""
     assert staying(flow("odd", BUTTON, is_held_back=True), flow("plain", BUTTON)) == {"odd"}
 
 
 def test_everything_may_be_held_back() -> None:
-    """One assumption keeps all flows."""
+    """One assumption holds all flows back."""
     assumptions = Assumptions(hold_all_flows=True)
 
     assert staying(flow("a", BUTTON), assumptions=assumptions) == {"a"}
 
 
 def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
-    """Turned on again it waits for its next slot."""
+    """If it is turned off and on again, it waits for its next slot."""
     daily = flow("daily", {"type": "Recurrence", "recurrence": {"frequency": "Day"}})
 
     assert compute_first_due(daily, NOW, is_new=True) == NOW
@@ -98,7 +98,7 @@ def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
 
 
 def test_a_start_time_in_the_past_means_the_next_slot() -> None:
-    """Missed slots are not made up."""
+    """Missed slots are not run later."""
     recurrence = {"frequency": "Hour", "interval": 6, "startTime": "2026-06-30T03:00:00Z"}
     six_hourly = flow("six", {"type": "Recurrence", "recurrence": recurrence})
 
@@ -106,7 +106,7 @@ def test_a_start_time_in_the_past_means_the_next_slot() -> None:
 
 
 def test_the_next_slot_is_after_now_however_long_it_has_been() -> None:
-    """Three and a half days late is one run, then the fourth slot."""
+    """After three and a half days it runs once, and then at the fourth slot."""
     last = NOW - timedelta(days=3, hours=12)
 
     assert compute_next_due(last, NOW, timedelta(days=1)) == NOW + timedelta(hours=12)

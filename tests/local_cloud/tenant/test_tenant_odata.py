@@ -1,4 +1,4 @@
-"""The local tenant's reading of OData query options."""
+"""Test how the local tenant reads OData query options."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_filters_hold_as_odata_says(text: str, holds: bool) -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(text: str) -> None:
-    """A filter is never half applied."""
+    """A filter is never applied in part."""
     with pytest.raises(SimulatedPlatformError) as refusal:
         parse_filter(text)
 
@@ -69,7 +69,7 @@ def test_what_is_not_understood_is_refused(text: str) -> None:
 
 
 def test_select_keeps_annotations_and_the_key() -> None:
-    """Both come with every row."""
+    """Every row contains both."""
     row = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a", "size": 1}
 
     kept = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a"}
@@ -77,7 +77,7 @@ def test_select_keeps_annotations_and_the_key() -> None:
 
 
 def test_select_of_a_path_keeps_what_names_a_document() -> None:
-    """Of nested objects the last member only."""
+    """A path selects the last member of nested objects only."""
     body = {"id": "/a", "name": "a", "properties": {"size": 1, "links": {"api": "x", "web": "y"}}}
 
     chosen = select_paths(body, "properties.links.api")
@@ -88,7 +88,7 @@ def test_select_of_a_path_keeps_what_names_a_document() -> None:
 
 
 def test_expand_names_navigation_properties_each_with_its_own_select() -> None:
-    """Other options of theirs are refused."""
+    """Other options of navigation properties are rejected."""
     assert expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
     for text in ("a($top=1)", "a;b", "a($select=b"):
         with pytest.raises(SimulatedPlatformError):
@@ -96,27 +96,27 @@ def test_expand_names_navigation_properties_each_with_its_own_select() -> None:
 
 
 def test_select_refuses_an_unknown_column() -> None:
-    """A slip in a name is seen at once."""
+    """A wrong column name is an error."""
     with pytest.raises(SimulatedPlatformError):
         select({"name": "a"}, "nmae", keeps=())
 
 
 @pytest.mark.parametrize("text", ["nmae eq 'a'", "nmae gt 1", "contains(nmae,'a')"])
 def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
-    """It would hold for no row, or for all."""
+    """Such a filter would match no row, or all rows."""
     with pytest.raises(SimulatedPlatformError):
         parse_filter(text)(ROW)
 
 
 @pytest.mark.parametrize("text", ["n up", "n,m", "n desc, m"])
 def test_an_order_that_is_not_understood_is_refused(text: str) -> None:
-    """One column is what is implemented."""
+    """Only an order by one column is implemented."""
     with pytest.raises(SimulatedPlatformError):
         sort_key(text)
 
 
 def test_rows_without_a_value_sort_first() -> None:
-    """Ascending order begins with null."""
+    """An ascending order begins with null."""
     rows: list[dict[str, int | None]] = [{"n": 2}, {"n": None}, {"n": 1}]
     key, descending = sort_key("n desc")
 

@@ -1,4 +1,4 @@
-"""Query options: what the local tenant implements it honours, every other it refuses."""
+"""Test that the local tenant obeys the query options that it implements and rejects all others."""
 
 from collections.abc import AsyncIterator
 
@@ -42,14 +42,14 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 def audience(url: str) -> str | None:
-    """What these hosts want, beside those that the world knows."""
+    """Return the audience of hosts that the world does not know."""
     if url.startswith(ARM):
         return f"{ARM}/"
     return "https://vault.azure.net" if url.startswith(VAULT) else None
 
 
 def test_options_are_of_routes_that_there_are() -> None:
-    """A slip in a route's name would refuse what the route implements."""
+    """A wrong route name in this table would reject options that the route implements."""
     for service in SERVICES:
         names = {route.name for route in service.routes(Tenant())}
         assert set(service.options or ()) <= names, service.name
@@ -82,7 +82,7 @@ def test_options_are_of_routes_that_there_are() -> None:
 async def test_what_is_not_implemented_is_refused(
     world: TenantWorld, url: str, option: str, value: str, code: str
 ) -> None:
-    """In the shape of the service, for nobody is served by an answer to another question."""
+    """The error has the shape of the service; the answer to another query would be wrong."""
     await world.post_to_trigger(await world.url_of(HTTP_FLOW))
     plain = await world.call("GET", url, audience=audience(url))
 
@@ -93,7 +93,7 @@ async def test_what_is_not_implemented_is_refused(
 
 
 async def test_of_a_solution_a_list_tells_only_if_asked(world: TenantWorld) -> None:
-    """Administrators' lists and makers' alike."""
+    """This applies to lists for administrators and for makers."""
     include = {"include": "includeSolutionCloudFlows"}
     both = include | {"exclude": "excludeSolutionCloudFlows"}
 
@@ -107,7 +107,7 @@ async def test_of_a_solution_a_list_tells_only_if_asked(world: TenantWorld) -> N
 
 
 async def test_makers_search_what_is_theirs_and_what_is_shared(world: TenantWorld) -> None:
-    """A flow that its owner shares is the owner's, and shared; with the others it is shared."""
+    """A shared flow is in its owner's two lists, and in the shared list of its co-owners."""
     world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = SimulatedRole.CAN_VIEW
 
     async def found(who: str, search: str = "") -> set[str]:
@@ -124,7 +124,7 @@ async def test_makers_search_what_is_theirs_and_what_is_shared(world: TenantWorl
 
 
 async def test_select_keeps_keys(world: TenantWorld) -> None:
-    """Without them nobody could go on with a row, or an environment."""
+    """A client needs the key of a row or environment for its next request."""
     query = {"$select": "name"}
     select = {"$select": "properties.linkedEnvironmentMetadata.instanceApiUrl"}
 
@@ -142,7 +142,7 @@ async def test_select_keeps_keys(world: TenantWorld) -> None:
 
 
 async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> None:
-    """Only if asked for: each reference names its connector anyway."""
+    """Without `$expand`, each reference still names its connector."""
     reference = {
         "connectionName": "office-maker",
         "source": "Embedded",
@@ -170,7 +170,7 @@ async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> Non
 
 
 async def test_expand_brings_a_lookup_with_its_own_select(world: TenantWorld) -> None:
-    """Of a solution its publisher; any minor version of the Web API answers."""
+    """The lookup of a solution shows its publisher; any minor version of the Web API answers."""
     query = {
         "$filter": "isvisible eq true",
         "$select": "uniquename,publisherid",
@@ -186,7 +186,7 @@ async def test_expand_brings_a_lookup_with_its_own_select(world: TenantWorld) ->
 
 
 async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -> None:
-    """Bare names only: what is a path, somebody else's or unknown is not found."""
+    """A path, an unknown name or another person's flow is not found."""
     [solution] = world.environment.table("solutions")
     url = f"{MIGRATE}/{ENVIRONMENT}/solutions/{solution}/migrateFlows"
 
@@ -205,7 +205,7 @@ async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -
 
 
 async def test_an_administrators_move_names_a_solution_or_none(world: TenantWorld) -> None:
-    """None: the default solution. A flow that is not there fails the call."""
+    """Without a name, the default solution is used. A missing flow fails the request."""
     [solution] = world.environment.table("solutions")
     url, body = f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
 
@@ -220,7 +220,7 @@ async def test_an_administrators_move_names_a_solution_or_none(world: TenantWorl
 
 
 async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWorld) -> None:
-    """With the tracking id of the run that it repeats."""
+    """The new run has the tracking id of the run that it repeats."""
     flow = world.environment.flows[HTTP_FLOW]
     await world.post_to_trigger(await world.url_of(HTTP_FLOW), x_ms_client_tracking_id="order-7")
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
@@ -234,7 +234,7 @@ async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWo
 
 @pytest.mark.parametrize("url", [f"{SUBSCRIPTION}/resources", f"{ADMIN_FLOWS}/v2/flows"])
 async def test_a_method_that_is_not_served_is_refused_in_json(world: TenantWorld, url: str) -> None:
-    """Clients read an error document of every refusal."""
+    """Clients read the error document of every rejection."""
     answer = await world.call("DELETE", url, audience=audience(url))
 
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")
@@ -252,7 +252,7 @@ async def test_a_method_that_is_not_served_is_refused_in_json(world: TenantWorld
 async def test_dataverse_takes_so_many_conditions_in_an_address_so_long(
     world: TenantWorld, ids: int, column: str, status: int
 ) -> None:
-    """500 conditions, in 32,768 characters where it is no part of a batch."""
+    """An address has at most 500 conditions, and 32,768 characters outside a batch."""
     terms = " or ".join(f"{column} eq {HTTP_FLOW}" for _ in range(ids))
 
     answer = await world.call("GET", f"{ORG_API}/workflows?$filter={terms}&$select=name")

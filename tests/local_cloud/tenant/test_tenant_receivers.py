@@ -1,4 +1,4 @@
-"""The receivers take what the product's channels send, and refuse what nobody would see."""
+"""Test that the receivers accept the app's notifications and reject what a person could not see."""
 
 import base64
 import json
@@ -58,20 +58,20 @@ EVENT = cloud_event(NOTIFICATION)
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """A tenant whose receivers know their secrets."""
+    """Return a tenant whose receivers know their secrets."""
     receivers = {"webhookSecret": SECRET, "channelSignature": SIGNATURE}
     async with adapters(monkeypatch, description() | {"receivers": receivers}) as built:
         yield built
 
 
 async def told(platform: Adapters) -> list[dict[str, Any]]:
-    """Return what arrived."""
+    """Return the notifications that arrived."""
     found: list[dict[str, Any]] = await platform.world.control("GET", "/told")
     return found
 
 
 async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> int:
-    """Send a body through the tunnel as it is; the status of the answer."""
+    """Send a body unchanged through the tunnel; return the status of the answer."""
     world = platform.world
     session, sent = platform.http._transport._transport.session, headers  # type: ignore[attr-defined]
     async with session.post(
@@ -81,7 +81,7 @@ async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> 
 
 
 async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
-    """Each sends by the settings that a deployment has; a second time the same id is known."""
+    """Each channel sends with the settings of a deployment; a second time has the same id."""
     settings = Settings(
         tenant_id="t", event_grid_topic=TOPIC, webhook=HOOK, webhook_secret=SECRET,
         teams_webhook=CHANNEL,
@@ -123,7 +123,7 @@ def signed(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, st
 
 
 async def test_a_webhook_is_refused_unless_it_is_signed_and_fresh(platform: Adapters) -> None:
-    """Another body, another id, an old one, one without a signature."""
+    """A changed body or id, an old message and a missing signature are rejected."""
     body = json.dumps(EVENT).encode()
 
     assert await post(platform, HOOK, body, **signed(body)) == 204
@@ -146,7 +146,7 @@ async def test_a_webhook_is_refused_unless_it_is_signed_and_fresh(platform: Adap
     ],
 )
 async def test_a_topic_takes_cloud_events_alone(platform: Adapters, change: dict[str, Any]) -> None:
-    """None of a batch is taken when one is wrong."""
+    """If one event of a batch is wrong, none is accepted."""
     token = platform.world.token(APP, "https://eventgrid.azure.net")
     headers = {
         "Authorization": f"Bearer {token}",
@@ -161,7 +161,7 @@ async def test_a_topic_takes_cloud_events_alone(platform: Adapters, change: dict
 
 
 def broken_cards() -> list[dict[str, Any]]:
-    """Return cards that Teams would not show, though the Workflows webhook takes them."""
+    """Return cards that Teams would not show, although the Workflows webhook accepts them."""
     good = card(NOTIFICATION)
     newer = good | {"version": "1.6"}
     untold, coloured, empty, unsafe = (deepcopy(good) for _ in range(4))
@@ -176,7 +176,7 @@ def broken_cards() -> list[dict[str, Any]]:
 async def test_a_card_that_teams_would_not_show_is_refused(
     platform: Adapters, content: dict[str, Any]
 ) -> None:
-    """At once, where the real webhook says 202 and nobody sees the card."""
+    """The receiver rejects the card at once; the real webhook answers 202 and nobody sees it."""
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": content}
     message = {"type": "message", "attachments": [attachment]}
 

@@ -40,7 +40,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 def sending(**host: str) -> dict[str, Any]:
-    """A definition that sends a mail, in the shape of `host`."""
+    """Return a definition that sends mail, with a `host` in this shape."""
     inputs = {"host": {"operationId": "SendEmailV2", **host}}
     nested = {"Send": {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}}}
     return definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
@@ -51,12 +51,12 @@ OLDER = sending(connectionName=OFFICE)
 
 
 def saved(content: dict[str, Any]) -> dict[str, Any]:
-    """The body of an update that saves a definition."""
+    """Return the body of an update that saves a definition."""
     return {"properties": {"definition": content, "connectionReferences": {OFFICE: ENTRY}}}
 
 
 async def flow_in_no_solution(world: TenantWorld) -> Any:
-    """Create a flow as its maker, by the flow service; return its answer."""
+    """Create a flow as its maker in the flow service; return the answer."""
     properties = {"displayName": "Mine", "state": "Started", "environment": {"name": ENVIRONMENT}}
     body = {"properties": properties | saved(NEWER)["properties"]}
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=MAKER)
@@ -67,7 +67,7 @@ async def flow_in_no_solution(world: TenantWorld) -> Any:
 async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
     world: TenantWorld,
 ) -> None:
-    """At any depth, as it saves such a flow in Dataverse."""
+    """This applies at any depth, because the flow service saves such a flow in Dataverse."""
     await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
     world.environment.workflows[COPY].owner = MAKER
 
@@ -77,7 +77,7 @@ async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
 
 
 async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: TenantWorld) -> None:
-    """The demand of flows outside solutions is the assumption's."""
+    """An assumption decides whether this applies to flows outside solutions."""
     name = (await flow_in_no_solution(world))["name"]
     url = f"{MAKER_FLOWS}/flows/{name}"
 
@@ -90,7 +90,7 @@ async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: Te
 
 
 async def test_a_save_that_the_flow_service_refuses_may_do_harm(world: TenantWorld) -> None:
-    """The references are gone, the time of the last change stays, and the control API counts."""
+    """The references are emptied, the time of the last change stays, and the control API counts."""
     changes = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
     await world.control("PUT", "/assumptions", changes)
     url = f"{MAKER_FLOWS}/flows/{(await flow_in_no_solution(world))['name']}"
@@ -108,7 +108,7 @@ async def test_a_save_that_the_flow_service_refuses_may_do_harm(world: TenantWor
 
 
 async def test_harm_in_dataverse_moves_neither_time_nor_version(world: TenantWorld) -> None:
-    """So a condition on the ETag does not notice."""
+    """A condition on the ETag therefore does not detect the damage."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
     before = await read(world)
@@ -121,7 +121,7 @@ async def test_harm_in_dataverse_moves_neither_time_nor_version(world: TenantWor
 
 
 async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
-    """Its refusal comes before the save."""
+    """The write is rejected before the save."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
     await world.link()
@@ -134,7 +134,7 @@ async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
 
 
 async def test_a_created_flow_may_name_a_reference_that_nobody_sent(world: TenantWorld) -> None:
-    """Each later save of it is refused then, whatever is sent."""
+    """Each later save of this flow is rejected, whatever it contains."""
     await world.control("PUT", "/assumptions", {"creates_stamp_references": True})
     made = await flow_in_no_solution(world)
     url = f"{MAKER_FLOWS}/flows/{made['name']}"

@@ -1,4 +1,4 @@
-"""Calls of trigger URLs, and what the flows behind them do."""
+"""Test calls of trigger URLs, and what the flows do."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -36,13 +36,13 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def ledger(world: TenantWorld) -> list[dict[str, Any]]:
-    """All calls so far."""
+    """Return all calls so far."""
     entries: list[dict[str, Any]] = (await world.control("GET", "/ledger"))["entries"]
     return entries
 
 
 async def run(world: TenantWorld, flow: str) -> dict[str, Any]:
-    """Start a flow by hand."""
+    """Start a flow manually."""
     done: dict[str, Any] = await world.control("POST", f"{FLOWS}/{flow}/run")
     return done
 
@@ -53,7 +53,7 @@ async def edit(world: TenantWorld, flow: str, **change: Any) -> None:
 
 
 async def test_a_call_is_accepted_once_and_in_the_ledger(world: TenantWorld) -> None:
-    """Who called, which id, which run, and how it ended."""
+    """The ledger has the caller, the URL id, the run and its result."""
     url = await world.url_of(HTTP_FLOW)
 
     answer = await world.post_to_trigger(url, user_agent="shop", x_ms_client_tracking_id="order-1")
@@ -67,7 +67,7 @@ async def test_a_call_is_accepted_once_and_in_the_ledger(world: TenantWorld) -> 
 
 
 async def test_a_relative_path_and_further_parameters_are_the_callers(world: TenantWorld) -> None:
-    """They do not change whom the call reaches."""
+    """They do not change which flow is called."""
     url = await world.url_of(HTTP_FLOW)
     longer = url.replace("/invoke?", "/invoke/orders/7?") + "&source=shop"
 
@@ -87,7 +87,7 @@ async def test_a_relative_path_and_further_parameters_are_the_callers(world: Ten
 async def test_a_changed_url_is_refused(
     world: TenantWorld, before: str, after: str, status: int, code: str | None
 ) -> None:
-    """The signature, the trigger and the id have to be the platform's."""
+    """The signature, the trigger and the id must be those of the platform."""
     url = (await world.url_of(HTTP_FLOW)).replace(before, after, 1)
 
     answer = await world.post_to_trigger(url)
@@ -97,7 +97,7 @@ async def test_a_changed_url_is_refused(
 
 
 async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantWorld) -> None:
-    """A lost call leaves its trace with the traffic, not with a flow."""
+    """A lost call appears in the ledger but in no flow's runs."""
     url = await world.url_of(HTTP_FLOW)
     workflow_id = url.partition("/workflows/")[2][:32]
 
@@ -112,7 +112,7 @@ async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantW
 async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
     world: TenantWorld,
 ) -> None:
-    """With the final slash, as the documents warn."""
+    """The audience has a final slash, as Microsoft's documents say."""
     url = await world.url_of(TENANT_AUTH_FLOW)
 
     def bearer(audience: str) -> dict[str, str]:
@@ -130,7 +130,7 @@ async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
 
 
 async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
-    """The child has a run of its own, caused by the parent."""
+    """The child has its own run, which names its cause."""
     parent = await run(world, PARENT_FLOW)
 
     entries = await ledger(world)
@@ -143,7 +143,7 @@ async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
 
 
 async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
-    """The run says why."""
+    """The run gives the reason."""
     await edit(world, HTTP_FLOW, state="Stopped")
 
     parent = await run(world, PARENT_FLOW)
@@ -153,7 +153,7 @@ async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
 
 
 async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld) -> None:
-    """The URL is the environment variable's value as of the last save."""
+    """The flow uses the environment variable's value of its last save."""
     caller = await run(world, CALLING_FLOW)
 
     entries = await ledger(world)
@@ -162,7 +162,7 @@ async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld)
 
 
 async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
-    """A flow that calls a stopped flow fails with its refusal."""
+    """A flow that calls a stopped flow fails with that flow's error."""
     await edit(world, HTTP_FLOW, state="Stopped")
 
     caller = await run(world, CALLING_FLOW)
@@ -172,7 +172,7 @@ async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
 
 
 async def test_flows_that_call_each_other_without_end_are_stopped(world: TenantWorld) -> None:
-    """A loop ends as a failed run, not as a hung tenant."""
+    """A loop ends with a failed run, and the tenant does not hang."""
     content = definition(HTTP, http_action(await world.url_of(HTTP_FLOW)))
     await edit(world, HTTP_FLOW, clientData=client_data(content))
 
@@ -185,7 +185,7 @@ async def test_flows_that_call_each_other_without_end_are_stopped(world: TenantW
 
 
 async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
-    """Its status and body instead of 202."""
+    """The action's status and body replace the 202."""
     inputs = {"statusCode": 201, "body": {"order": 7}}
     actions = {"Response": {"type": "Response", "inputs": inputs, "runAfter": {}}}
     await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP, actions)))
@@ -197,7 +197,7 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
 
 
 async def test_saving_a_flow_keeps_its_url(world: TenantWorld) -> None:
-    """So does turning it off and on; another relative path does not."""
+    """Turning the flow off and on keeps its trigger URL; another relative path changes it."""
     before = await world.url_of(HTTP_FLOW)
     moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
 
@@ -211,7 +211,7 @@ async def test_saving_a_flow_keeps_its_url(world: TenantWorld) -> None:
 
 
 async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantWorld) -> None:
-    """A firewall that only lets in the old ranges refuses the protected copy."""
+    """A firewall that allows only the old ranges denies the calls of the copy."""
     group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/n"
     rule = {
         "access": "Allow",
@@ -240,7 +240,7 @@ async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantW
 
 
 async def test_a_long_run_is_running_until_it_has_done_its_work(world: TenantWorld) -> None:
-    """What it calls is called at its end, by the definition that it began with."""
+    """The run makes its calls at its end, with the definition with which it began."""
     await edit(world, PARENT_FLOW, runSeconds=600)
 
     begun = await run(world, PARENT_FLOW)
@@ -255,7 +255,7 @@ async def test_a_long_run_is_running_until_it_has_done_its_work(world: TenantWor
 
 
 async def test_a_recurrence_runs_when_it_is_due_and_makes_nothing_up(world: TenantWorld) -> None:
-    """Once per slot that the clock meets; three days at once are one run."""
+    """The flow runs once for each slot; if three days pass at once, it runs once."""
     await world.control("POST", "/clock/advance", {"seconds": 86401})
     one = len(await ledger(world))
     await world.control("POST", "/clock/advance", {"seconds": 3 * 86400})
@@ -268,7 +268,7 @@ async def test_a_recurrence_runs_when_it_is_due_and_makes_nothing_up(world: Tena
 
 
 async def test_a_polling_trigger_replays_what_it_missed(world: TenantWorld) -> None:
-    """An event while it is on runs it; one while it is off runs it when it is on again."""
+    """An event while the flow is off starts a run when the flow is on again."""
     await edit(world, BUTTON_FLOW, clientData=client_data(definition(NEW_MAIL)))
     event = {"operationId": "OnNewEmailV3"}
 

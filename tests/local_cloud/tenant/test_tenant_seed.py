@@ -1,4 +1,4 @@
-"""The local tenant's seed: what a description becomes."""
+"""Test which tenant the local tenant builds from a seed."""
 
 import copy
 import json
@@ -37,24 +37,24 @@ EASED = {"my_flows_have_rows": True, "report_page": 2}
 
 
 def description() -> dict[str, Any]:
-    """A description of one's own to change."""
+    """Return a description that a test can change."""
     return copy.deepcopy(SEED)
 
 
 def grow(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
-    """The tenant of a description, and its main environment."""
+    """Build a tenant from a description; return it and its main environment."""
     tenant = Tenant()
     seed(tenant, described)
     return tenant, tenant.part(PowerPlatform).environments[ENVIRONMENT]
 
 
 def assumptions_of(tenant: Tenant) -> Assumptions:
-    """What a tenant assumes."""
+    """Return the assumptions of a tenant."""
     return tenant.part(PowerPlatform).assumptions
 
 
 def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
-    """Plain, with JSON's escape, and percent-encoded; in flows, variables and Azure alike."""
+    """URLs are filled in plain, JSON-escaped and percent-encoded, in flows, variables and Azure."""
     described = description()
     name = f"{{{{trigger_url:{HTTP_FLOW}}}}}"
     percent = name.replace("}}", "|percent}}")
@@ -84,7 +84,7 @@ def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
 
 
 def test_a_url_of_a_flow_that_does_not_exist_is_an_error() -> None:
-    """A slip in the seed is no silent hole in a caller."""
+    """A wrong name in the seed is an error, not a caller without a URL."""
     described = description()
     described["environments"][0]["serviceEndpoints"][0]["url"] = "{{trigger_url:nothing}}"
 
@@ -93,7 +93,7 @@ def test_a_url_of_a_flow_that_does_not_exist_is_an_error() -> None:
 
 
 def test_an_environment_may_be_linked_for_long() -> None:
-    """What migrates has migrated, what stays has stayed."""
+    """Flows that can migrate have migrated, and the others stay."""
     described = description()
     described["environments"][0]["policy"] = POLICY_ID
 
@@ -115,7 +115,7 @@ def test_an_environment_may_be_linked_for_long() -> None:
     ],
 )
 def test_urls_have_the_form_that_the_flow_has(form: str, start: str) -> None:
-    """Old hosts, the environment's host, and the newer path on it."""
+    """There are three forms: old hosts, the environment's host, and its newer path."""
     described = description()
     described["environments"][0]["flows"][0]["urlForm"] = form
 
@@ -127,7 +127,7 @@ def test_urls_have_the_form_that_the_flow_has(form: str, start: str) -> None:
 
 
 def test_runs_of_the_past_are_there_with_their_outcome() -> None:
-    """A quiet period looks at them."""
+    """The checks of a no-call period read these runs."""
     described = description()
     described["environments"][0]["flows"][0]["runs"] = [
         {"secondsAgo": 7200, "seconds": 10, "status": "Failed"},
@@ -142,7 +142,7 @@ def test_runs_of_the_past_are_there_with_their_outcome() -> None:
 
 
 def test_client_data_given_as_text_is_kept_byte_for_byte() -> None:
-    """Callers' texts are compared to the byte after a rollback."""
+    """A rollback is compared byte for byte with these texts."""
     text = client_data(definition({"type": "Recurrence"})).replace(", ", " ,\t ")
     described = description()
     flow = {"workflowEntityId": CALLER, "displayName": "Odd", "owner": MAKER, "clientData": text}
@@ -164,13 +164,13 @@ def test_client_data_given_as_text_is_kept_byte_for_byte() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
-    """The process ends with the reason instead of serving something else."""
+    """The process stops with the reason."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         seed(Tenant(), change)
 
 
 def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
-    """Adversarial is harder than documented in each of its lines; what it does not name stays."""
+    """The adversarial profile is harder in each assumption; unnamed assumptions keep its values."""
     documented, _ = grow(description() | {"assumptions": {}})
     adversarial, _ = grow(description() | {"assumptions": {}, "profile": "adversarial"})
     eased, _ = grow(description() | {"assumptions": EASED, "profile": "adversarial"})
@@ -187,6 +187,6 @@ def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
 
 
 def test_a_profile_that_does_not_exist_is_refused() -> None:
-    """A misspelt profile is not the documented one."""
+    """A misspelled profile is an error, and not the documented profile."""
     with pytest.raises(ValueError, match="feered"):
         grow(description() | {"profile": "feered"})

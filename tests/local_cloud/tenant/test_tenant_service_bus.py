@@ -11,7 +11,7 @@ from tests.local_cloud.tenant.tenant_world import TenantWorld, tenant_world
 
 
 async def receive(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
-    """Bodies and properties of the messages that wait in a queue."""
+    """Return bodies and properties of the messages in a queue."""
     async with (
         ServiceBusClient.from_connection_string(connection_string) as client,
         client.get_queue_receiver(queue) as receiver,
@@ -30,7 +30,7 @@ def _text(value: object) -> str:
 
 
 async def rotate(world: TenantWorld) -> None:
-    """Rotate the key, as an administrator does in the vault."""
+    """Rotate the key in the vault as an administrator does."""
     answer = await world.call(
         "POST",
         "https://kv-cmk.vault.azure.net/keys/pp-cmk/rotate",
@@ -42,7 +42,7 @@ async def rotate(world: TenantWorld) -> None:
 
 
 async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
-    """With Event Grid's application properties, for the SDK's plain receiver."""
+    """The SDK's plain receiver gets the message with Event Grid's application properties."""
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with tenant_world() as world, ServiceBusPublisher(bus.connection_string) as publisher:
             world.tenant.events = publisher
@@ -55,7 +55,7 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
 
 
 async def test_what_is_sent_twice_with_one_id_arrives_once() -> None:
-    """The message id is the event's, so duplicate detection works on it."""
+    """The event's id is the message id, so duplicate detection drops the second message."""
     message = SimulatedQueueMessage(queue="policy-events", body="{}", message_id="event-1")
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with ServiceBusPublisher(bus.connection_string) as publisher:

@@ -1,4 +1,4 @@
-"""Tokens of the local tenant, got by Microsoft's own libraries, unmodified."""
+"""Test tokens of the local tenant with Microsoft's own unmodified libraries."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 def http_client(world: TenantWorld) -> requests.Session:
-    """An HTTP client that goes through the tunnel, as HTTPS_PROXY makes any go."""
+    """Return an HTTP client that uses the tunnel, as HTTPS_PROXY requires."""
     session = requests.Session()
     session.trust_env = False
     session.proxies = {"https": world.server.proxy_url}
@@ -47,7 +47,7 @@ def http_client(world: TenantWorld) -> requests.Session:
 
 
 async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
-    """Discovery, authority and token endpoint are as msal expects them."""
+    """Discovery, authority and token endpoint are as msal expects."""
 
     def acquire() -> dict[str, str]:
         with http_client(world) as client:
@@ -64,7 +64,7 @@ async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
 
 
 async def test_msal_refuses_a_wrong_secret(world: TenantWorld) -> None:
-    """The reason arrives in msal's own words."""
+    """msal returns its own error with the reason."""
 
     def acquire() -> dict[str, str]:
         with http_client(world) as client:
@@ -80,7 +80,7 @@ async def test_msal_refuses_a_wrong_secret(world: TenantWorld) -> None:
 
 
 async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: TenantWorld) -> None:
-    """The operator signs in once; afterwards the refresh token does."""
+    """The person signs in once; afterwards msal uses the refresh token."""
 
     def acquire() -> tuple[dict[str, str], dict[str, str]]:
         with http_client(world) as client:
@@ -102,7 +102,7 @@ async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: Tenant
 async def test_azure_identity_gets_a_managed_identity_token(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """IDENTITY_ENDPOINT and IDENTITY_HEADER are all that it needs."""
+    """The library needs only IDENTITY_ENDPOINT and IDENTITY_HEADER."""
     monkeypatch.setenv("IDENTITY_ENDPOINT", world.server.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", world.server.identity_header)
 
@@ -118,7 +118,7 @@ async def test_azure_identity_gets_a_managed_identity_token(
 async def test_the_identity_endpoint_wants_its_header(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process of the machine gets no token."""
+    """Another process of the machine gets no token without the header."""
     async with world.session.get(
         world.server.identity_endpoint,
         params={"resource": "https://vault.azure.net", "api-version": "2019-08-01"},
@@ -130,12 +130,12 @@ async def test_the_identity_endpoint_wants_its_header(
 def bap_client(
     policy: AsyncBearerTokenCredentialPolicy[Any, Any],
 ) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
-    """azure-core's client with nothing but a bearer policy."""
+    """Return azure-core's client with only a bearer policy."""
     return AsyncPipelineClient(BAP, policies=[policy])
 
 
 async def test_azure_core_reaches_bap_by_its_real_name(world: TenantWorld) -> None:
-    """A client-secret credential and a bearer policy, through tunnel and TLS."""
+    """The request uses a client-secret credential and a bearer policy, through tunnel and TLS."""
     options: dict[str, Any] = {
         "proxies": {"https": world.server.proxy_url},
         "connection_verify": world.server.ca_file,
@@ -153,7 +153,7 @@ async def test_azure_core_reaches_bap_by_its_real_name(world: TenantWorld) -> No
 
 
 async def test_a_token_for_another_service_is_refused(world: TenantWorld) -> None:
-    """Audiences are separate: BAP's token is none for the flow service."""
+    """The flow service rejects a token for BAP."""
     url = f"{ADMIN_FLOWS}/v2/flows"
 
     answer = await world.call("GET", url, audience=BAP_AUDIENCE)
@@ -166,7 +166,7 @@ async def test_a_token_for_another_service_is_refused(world: TenantWorld) -> Non
 
 
 async def test_tokens_can_be_expired(world: TenantWorld) -> None:
-    """After a revocation the old token is a 401."""
+    """After a revocation the old token gets a 401."""
     token = world.token(APP, FLOW_AUDIENCE)
     await world.control("POST", "/tokens/expire")
 

@@ -1,4 +1,4 @@
-"""Tokens of the local tenant: who made them, and how long they hold."""
+"""Test who issues the local tenant's tokens, and how long they are valid."""
 
 import base64
 import json
@@ -15,14 +15,14 @@ CALLER = SimulatedCaller(
 
 
 def test_a_token_is_read_back() -> None:
-    """Everything that the caller is survives the token."""
+    """The token contains everything about the caller."""
     issuer = TokenIssuer()
 
     assert issuer.read(issuer.issue(CALLER)) == CALLER
 
 
 def test_clients_read_in_a_token_who_has_signed_in() -> None:
-    """The names of the claims are Entra's; an application has none of them."""
+    """The claims have Entra's names, and an application has none of them."""
     claims = claims_of(TokenIssuer().issue(CALLER))
     of_an_application = claims_of(TokenIssuer().issue(replace(CALLER, is_delegated=False)))
 
@@ -34,19 +34,19 @@ def test_clients_read_in_a_token_who_has_signed_in() -> None:
 
 
 def claims_of(token: str) -> dict[str, str]:
-    """Return what a token says, unverified, as clients do."""
+    """Return the unverified claims of a token, as clients read them."""
     claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims
 
 
 def test_a_token_of_another_tenant_is_refused() -> None:
-    """Nobody but the tenant signs."""
+    """A token is valid only if this tenant has signed it."""
     with pytest.raises(ValueError, match="signature"):
         TokenIssuer().read(TokenIssuer().issue(CALLER))
 
 
 def test_a_changed_token_is_refused() -> None:
-    """Another audience in the same token breaks its signature."""
+    """Another audience in the same token makes the signature invalid."""
     issuer = TokenIssuer()
     head, body, signature = issuer.issue(CALLER).split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
@@ -59,13 +59,13 @@ def test_a_changed_token_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "a.b", "a.b.c", "....", "a.!!!.c"])
 def test_what_is_no_token_is_refused(text: str) -> None:
-    """Garbage is an answer of 401, not a crash."""
+    """The answer is a 401."""
     with pytest.raises(ValueError, match="token"):
         TokenIssuer().read(text)
 
 
 def test_expired_tokens_are_told_from_new_ones() -> None:
-    """A token got right after the revocation is good."""
+    """A token that was issued right after the revocation is valid."""
     issuer = TokenIssuer()
     old = issuer.issue(CALLER)
 

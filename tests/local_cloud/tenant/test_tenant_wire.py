@@ -1,4 +1,4 @@
-"""The local tenant as any client sees it: tunnel, TLS, faults, budgets, the process itself."""
+"""Test the local tenant with any client: tunnel, TLS, faults, budgets and the process itself."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read())
 
 
 async def stranger(world: TenantWorld, url: str) -> tuple[int, str]:
-    """Read a URL as any program does that has HTTPS_PROXY and the CA file; exit code and output."""
+    """Read a URL with a program that knows HTTPS_PROXY and the CA file; return code and output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _STRANGER, url,
         env={"HTTPS_PROXY": world.server.proxy_url, "SSL_CERT_FILE": world.server.ca_file},
@@ -41,7 +41,7 @@ async def stranger(world: TenantWorld, url: str) -> tuple[int, str]:
 
 
 async def test_any_client_reaches_a_service_by_its_real_name(world: TenantWorld) -> None:
-    """The certificate fits the name that was asked for."""
+    """The certificate fits the name in the request."""
     code, output = await stranger(
         world, "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1"
     )
@@ -54,7 +54,7 @@ async def test_any_client_reaches_a_service_by_its_real_name(world: TenantWorld)
 async def test_the_tunnel_refuses_what_the_tenant_does_not_serve(
     world: TenantWorld, url: str
 ) -> None:
-    """Nothing of a local run leaves the machine."""
+    """A local run sends no request outside the machine."""
     code, output = await stranger(world, url)
 
     assert await world.control("GET", "/refused-hosts") == world.server.refused_hosts
@@ -66,7 +66,7 @@ async def test_the_tunnel_refuses_what_the_tenant_does_not_serve(
 
 
 async def test_a_fault_fails_as_often_as_ordered(world: TenantWorld) -> None:
-    """Two refusals with a Retry-After, then the service is back."""
+    """After two errors with a Retry-After, the service answers."""
     order = {
         "route": "bap.list_environments",
         "times": 2,
@@ -82,7 +82,7 @@ async def test_a_fault_fails_as_often_as_ordered(world: TenantWorld) -> None:
 
 
 async def test_a_dropped_answer_is_a_broken_connection_after_the_deed(world: TenantWorld) -> None:
-    """The caller cannot know that its write was done."""
+    """The client cannot know whether its write was done."""
     await world.control("POST", "/faults", {"route": "*.stop_flow", "kind": "drop_after"})
     flow = world.environment.order[0]
     await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "drop_after"})
@@ -94,7 +94,7 @@ async def test_a_dropped_answer_is_a_broken_connection_after_the_deed(world: Ten
 
 
 async def test_a_late_write_is_done_after_the_gateway_has_given_up(world: TenantWorld) -> None:
-    """The caller cannot know that its write is still to be done."""
+    """The client cannot know that its write will still be done."""
     flow = world.environment.order[0]
     await world.control("PUT", "/assumptions", {"late_write_seconds": 90})
     await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "late"})
@@ -111,7 +111,7 @@ async def test_a_late_write_is_done_after_the_gateway_has_given_up(world: Tenant
 
 
 async def test_a_budget_throttles_and_the_clock_frees_it(world: TenantWorld) -> None:
-    """429 with Retry-After above the budget; afterwards calls are answered again."""
+    """Above the budget the answer is a 429 with a Retry-After; later requests are answered."""
     await world.control("PUT", "/budgets", {"flow_service": {"calls": 5, "seconds": 60}})
     url = f"{ADMIN_FLOWS}/v2/flows"
 
@@ -125,7 +125,7 @@ async def test_a_budget_throttles_and_the_clock_frees_it(world: TenantWorld) -> 
 
 
 async def test_calls_are_counted_per_route_and_capability(world: TenantWorld) -> None:
-    """Tests read how many calls a job costs."""
+    """Tests read how many requests a job sends."""
     await world.control("POST", "/calls/reset")
     await world.call("GET", ENVIRONMENTS)
     await world.call("GET", f"{ADMIN_FLOWS}/v2/flows")
@@ -146,7 +146,7 @@ async def test_calls_are_counted_per_route_and_capability(world: TenantWorld) ->
 
 
 async def test_what_the_control_api_cannot_mean_is_refused(world: TenantWorld) -> None:
-    """A slip in a test does not pass for an order."""
+    """A wrong order of a test is an error."""
     url = f"{world.server.control_url}/assumptions"
 
     async with world.session.put(url, json={"no_such_assumption": 1}) as response:
