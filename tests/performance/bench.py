@@ -59,7 +59,7 @@ class Step:
 
 
 def _steps() -> Iterator[Step]:
-    """What is known early is worth most: the longest come last."""
+    """Return the steps; those that take longest come last."""
     for seconds in (0.0, CALL_SECONDS):
         yield _wire("hand", by_the_script, Run(flows=BY_HAND, call_seconds=seconds))
     one_app = Run(flows=IN_ONE_APP, flows_per_app=IN_ONE_APP, call_seconds=CALL_SECONDS)
@@ -91,7 +91,7 @@ def _parallel_script(flows: int) -> Step:
 
 
 def _long_steps() -> Iterator[Step]:
-    """What a quick run leaves out."""
+    """Return the steps that a quick run leaves out."""
     yield _moved("default", 1000)
     yield _wire("app", by_the_app, Run(flows=1000))
     for processes in (2, 4):
@@ -125,7 +125,7 @@ async def _planning_time() -> Result:
 
 
 def _moved(what: str, flows: int, *more: str) -> Step:
-    """Count in moved time, in a process that ends when its time is over."""
+    """Count in simulated time, in a process that is ended when its time is over."""
     module = "tests.performance.remediation_figures"
 
     async def measure() -> Result:
@@ -170,7 +170,7 @@ async def _bench(*, quick: bool) -> None:
 
 
 def _circumstances() -> Result:
-    """Say when and on what."""
+    """Return when and on what the measurement ran."""
     model = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
@@ -187,7 +187,7 @@ def _circumstances() -> Result:
 
 
 def main() -> None:
-    """Measure, unless it is only the report that is wanted, and write the report."""
+    """Measure, unless only the report is wanted, and write the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.performance.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 flows once only")
     parser.add_argument("--report-only", action="store_true", help="of the results that are there")

@@ -1,4 +1,4 @@
-"""Makes the tables and charts of docs/performance.md out of what `make bench` has measured."""
+"""Make the tables and charts of docs/performance.md from the results of `make bench`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,14 +29,14 @@ type Result = dict[str, Any]
 
 
 class Results:
-    """What was measured, found by what it is about."""
+    """The results of a measurement, found by their members."""
 
     def __init__(self, results: list[Result]) -> None:
         self._results = [one for one in results if "failed" not in one]
         self.failed = [one for one in results if "failed" in one]
 
     def all(self, what: str, **about: object) -> list[Result]:
-        """Return those with these members, by the number of flows."""
+        """Return the results with these members, ordered by the number of flows."""
         found = [
             one
             for one in self._results
@@ -45,12 +45,12 @@ class Results:
         return sorted(found, key=lambda one: one["flows"])
 
     def one(self, what: str, **about: object) -> Result | None:
-        """Return the one with these members, None where it is missing."""
+        """Return the result with these members, or None if it is missing."""
         return next(iter(self.all(what, **about)), None)
 
 
 def write_report(document: Result) -> None:
-    """Write the charts, and put the tables between the marks of the document."""
+    """Write the charts, and put the tables between the marks in the document."""
     results = Results(document["results"])
     CHARTS.mkdir(exist_ok=True)
     charts = dict(_charts(results))
@@ -126,7 +126,7 @@ def _busier(one: Result, hand: Result, *, without_host: bool = False) -> float:
 
 
 def _parallel(results: Results, app: Result) -> Result | None:
-    """Return the run of the parallel script beside a run of the app."""
+    """Return the run of the parallel script that belongs to a run of the app."""
     about = {"flows": app["flows"], "call_seconds": app["call_seconds"]}
     return results.one("parallel hand", **about)
 

@@ -42,14 +42,14 @@ type Json = dict[str, Any]
 
 @dataclass(slots=True)
 class ByHand:
-    """Calls with one connection for each host, and with tokens that are asked for once."""
+    """A client with one connection for each host, which gets each token once."""
 
     session: aiohttp.ClientSession
     as_operator: str
     _tokens: dict[str, str] = field(default_factory=dict)
 
     async def move(self, flow_id: str, site: str) -> None:
-        """Let a copy take the place of one flow; RuntimeError where a call is refused."""
+        """Replace one flow by its copy. Raises `RuntimeError` if a request is rejected."""
         listed = await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
         assert flow_id in _names(listed) or "nextLink" in listed
 
@@ -90,7 +90,7 @@ class ByHand:
         await self._flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
 
     async def _replace(self, site: str, old: str, new: str) -> None:
-        """Put the new URL in place of the old one in an app's settings."""
+        """Replace the old URL by the new one in an app's settings."""
         sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
         listed = await self._arm("GET", sites)
         assert site in {one["id"] for one in listed["value"]} or "nextLink" in listed
@@ -160,7 +160,7 @@ def _names(listed: Json) -> set[str]:
 
 @asynccontextmanager
 async def by_hand() -> AsyncIterator[ByHand]:
-    """Sign in and be ready; proxy and certificates are the environment's."""
+    """Sign in; proxy and certificates come from the environment."""
     trust = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
     token = await asyncio.to_thread(_operator_token)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
@@ -176,7 +176,7 @@ def _operator_token() -> str:
 
 
 async def _move(flows: int, flows_per_app: int, flows_at_once: int) -> None:
-    """Move flows; the seconds are those from the first call to the last, without the sign-in."""
+    """Migrate the flows; return the seconds between the first and last request, without sign-in."""
     waiting = iter(enumerate(flow_ids(flows)))
     async with by_hand() as hand:
 

@@ -17,7 +17,7 @@ type Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def lines(title: str, unit: str, series: Series) -> str:
-    """Draw lines on logarithmic axes: what grows in a straight line is one."""
+    """Draw lines on logarithmic axes, on which proportional growth is a straight line."""
     points = [point for line in series.values() for point in line]
     xs, ys = sorted({x for x, _ in points}), [y for _, y in points]
     low, high = math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys)))
@@ -49,7 +49,7 @@ def lines(title: str, unit: str, series: Series) -> str:
 
 
 def stacked_bars(title: str, bars: Mapping[str, Mapping[str, float]]) -> str:
-    """Draw a bar for each name, made of its parts; a line of the name for each word."""
+    """Draw a bar of several parts for each name; each word of the name has its own line."""
     names = list(dict.fromkeys(part for bar in bars.values() for part in bar))
     highest = max(sum(bar.values()) for bar in bars.values())
     width = _inner_width() / len(bars)

@@ -1,4 +1,4 @@
-"""Calls the tenant in this process without a wire between: each call is made, none takes time."""
+"""Call the tenant in this process without a network: each request is counted, none takes time."""
 
 import json
 from typing import Any, Self
@@ -13,7 +13,7 @@ from local_cloud.tenant.core.clock import SimulatedClock
 
 
 class DirectResponse:
-    """As much of an azure-core response as a pipeline touches."""
+    """The part of an azure-core response that a pipeline uses."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
@@ -22,7 +22,7 @@ class DirectResponse:
         self.content = b""
 
     async def take(self, message: Message) -> None:
-        """Take a part of what the application answers."""
+        """Receive a part of the application's answer."""
         if message["type"] == "http.response.start":
             self.status_code = message["status"]
             self.headers.extend((n.decode(), v.decode()) for n, v in message["headers"])
@@ -43,14 +43,14 @@ class DirectResponse:
 
 
 class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Hands each request to an ASGI application; who sleeps moves the clock."""
+    """Hand each request to an ASGI application; a sleep moves the clock."""
 
     def __init__(self, application: ASGIApp, clock: SimulatedClock) -> None:
         self._application = application
         self._clock = clock
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Let the application answer."""
+        """Return the application's answer."""
         url = urlsplit(request.url)
         content = request.content or b""
         body = content.encode() if isinstance(content, str) else content
@@ -78,7 +78,7 @@ class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return response
 
     async def sleep(self, duration: float) -> None:
-        """Let so many seconds pass."""
+        """Move the clock by this number of seconds."""
         self._clock.advance(duration)
 
     async def open(self) -> None:

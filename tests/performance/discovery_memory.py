@@ -71,12 +71,12 @@ async def _plan(held_back: int, texts: list[str]) -> int:
 
 
 def _peak() -> int:
-    """Return the most memory this process has held so far, in bytes (Linux counts KiB)."""
+    """Return the peak memory of this process in bytes (Linux counts KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
-    """Measure, and print what was measured."""
+    """Measure, and print the result."""
     texts = definition_texts()
     before = _peak()
     planned = asyncio.run(_plan(int(sys.argv[1]), texts))

@@ -1,4 +1,4 @@
-"""What timers, orders and pages ask of the store when much of the past is kept.
+"""Measure what timers, actions and pages read from the store when it contains much history.
 
 Run as a module it prints the table of docs/performance.md, with seconds of the processor on SQLite:
 
@@ -50,7 +50,7 @@ OLD_JOBS = 0.9
 
 @dataclass(slots=True)
 class Walked(Store):
-    """A store that counts what it is asked, and the rows that it looks at to answer."""
+    """A store that counts its requests and the rows that it reads to answer them."""
 
     store: Store
     #: Rows by table and partition.
@@ -60,14 +60,14 @@ class Walked(Store):
     by_query: Counter[str] = field(default_factory=Counter)
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.operations += 1
         self.rows += 1
         self.by_query[f"get {table}"] += 1
         return await self.store.get(table, partition, key)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count, and write."""
+        """Count the request and pass it on."""
         self.operations += 1
         return await self.store.write(*operations)
 
@@ -79,7 +79,9 @@ class Walked(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Count the rows of the table or the partition; with a bound, or cut short, those given."""
+        """Count the rows of the table or partition; of a bounded or unfinished query, the rows
+        returned.
+        """
         self.operations += 1
         given = 0
         async for row in self.store.query(table, partition, where=where, before=before):
@@ -98,7 +100,7 @@ class Walked(Store):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one use case took."""
+    """The cost of one use case."""
 
     operations: int
     rows: int
@@ -114,7 +116,7 @@ type Use = Callable[[Services], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
-    """A tenant that was worked on for long: one flow under way, all others retired."""
+    """A tenant after long use: one flow in progress, all others retired."""
 
     scenario: Scenario
     services: Services
@@ -140,7 +142,7 @@ class Grown:
 
 
 async def grown(flows: int, file: Path | None = None) -> Grown:
-    """Return a tenant with so many retired flows; on SQLite where a file is given."""
+    """Return a tenant with this number of retired flows, on SQLite if a file is given."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.http_flow("Orders")
     scenario.build.link()
@@ -215,7 +217,7 @@ async def _copy_many(scenario: Scenario, flows: int) -> None:
 
 
 def uses(scenario: Scenario) -> dict[str, Use]:
-    """Return the use cases whose cost does not depend on what is done, by name."""
+    """Return by name the use cases whose cost does not depend on the history."""
     identity = scenario.remediation.id
     return {
         "timer `notify`": notify,
@@ -234,7 +236,7 @@ def uses(scenario: Scenario) -> dict[str, Use]:
 
 
 def linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
-    """Return those that read as many rows as there are, by name."""
+    """Return by name the use cases that read every row."""
     identity = scenario.remediation.id
     return {
         "page: the list of remediations": lambda _: call(dashboard_api.show_remediations_page),
@@ -261,7 +263,7 @@ def linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
 
 
 async def main() -> None:
-    """Print what each costs at each size."""
+    """Print the cost of each use case at each size."""
     costs: dict[str, list[Cost]] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""An environment of ten thousand flows for the performance tests, without anything behind it.
+"""An environment of ten thousand flows for the performance tests, as ports without a platform.
 
 Definitions are those of `FLOW_CORPUS` where that is set, else made to the same shape: public flows
 have twelve kilobytes in the mean, twenty actions, a seventh of them a child flow.
@@ -118,7 +118,7 @@ def _action(step: int) -> dict[str, Any]:
 
 
 class LargeWorkflows:
-    """The port `Workflows`, as far as a discovery reads it."""
+    """The part of the port `Workflows` that a discovery reads."""
 
     def __init__(self, texts: Sequence[str], flows: int = FLOWS) -> None:
         self._texts = texts
@@ -127,13 +127,13 @@ class LargeWorkflows:
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every flow, none of them managed."""
+        """Yield every flow; none of them is managed."""
         for start in range(0, 0 if managed_only else self._flows, PAGE):
             async for row in self.rows(environment, start, PAGE):
                 yield row
 
     async def rows(self, _: Environment, start: int, count: int) -> AsyncIterator[Workflow]:
-        """Yield a page of flows; each text is a new object, as from the wire."""
+        """Yield a page of flows; each text is a new object, as a network would deliver it."""
         for number in range(start, min(start + count, self._flows)):
             text = self._texts[number % len(self._texts)]
             yield Workflow(
@@ -149,13 +149,13 @@ class LargeWorkflows:
 
 
 class LargePages:
-    """The port `FlowPages`, as far as a discovery reads it: the same flows, 500 a page."""
+    """The part of the port `FlowPages` that a discovery reads: the same flows, 500 in a page."""
 
     def __init__(self, workflows: LargeWorkflows) -> None:
         self._workflows = workflows
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
-        """Return the page that a number names."""
+        """Return the page with this number."""
         start = int(cursor or 0)
         rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
         return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
@@ -163,22 +163,22 @@ class LargePages:
     async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Nobody asks: nothing is approved."""
+        """No test calls this, because nothing is approved."""
         raise NotImplementedError
 
     async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Nobody asks: nothing is approved."""
+        """No test calls this, because nothing is approved."""
         raise NotImplementedError
 
     async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Nobody asks: no reconciliation is ordered."""
+        """No test calls this, because no reconciliation is requested."""
         raise NotImplementedError
 
 
 class LargeReports:
-    """The port `FlowReports`, as far as a discovery reads it."""
+    """The part of the port `FlowReports` that a discovery reads."""
 
     def __init__(self, held_back: int = HELD_BACK) -> None:
         self._held_back = held_back
@@ -186,7 +186,7 @@ class LargeReports:
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return the flows that stay, from the one that a number names."""
+        """Return the flows that stay on Microsoft's key, starting with the one of this number."""
         first = int(cursor or 0)
         last = min(first + _REPORT_PAGE, self._held_back)
         flows = (
@@ -201,22 +201,22 @@ class LargeReports:
         return ResultPage(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Nobody asks."""
+        """No test calls this."""
         raise NotImplementedError
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Nobody asks: Dataverse has them all."""
+        """No test calls this, because Dataverse has all flows."""
         raise NotImplementedError
 
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Nobody has called."""
+        """Return no runs."""
         return []
 
 
 def services_for(workflows: Any, reports: Any) -> Services:
-    """Return services that read these flows; flows are the only callers."""
+    """Return services that read these flows; the only callers are flows."""
     world = World()
     fakes = services_of(fakes_of(world).ports)
     flow_callers = FlowCallers(workflows, fakes.environments)

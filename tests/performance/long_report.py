@@ -20,7 +20,7 @@ REPORT = "flow_service.admin_list_flows_on_microsoft_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongReport:
-    """What it took, and the pages of reports that were read for the plan and after its approval."""
+    """The cost, and the report pages that were read for the plan and after its approval."""
 
     figures: Figures
     plan_pages: int
@@ -28,7 +28,7 @@ class LongReport:
 
 
 async def long_report(stay: int, flows: int) -> LongReport:
-    """Discover all that stay, and move those of the first plan."""
+    """Discover all flows that stay, and migrate those of the first plan."""
     async with moved_scenario(many_flows(stay, flows_per_app=max(stay // 100, 1))) as moved:
         calls = moved.scenario.tenant.calls
         plan = await moved.plan(limit=flows)
@@ -38,7 +38,7 @@ async def long_report(stay: int, flows: int) -> LongReport:
 
 
 def main() -> None:
-    """Measure, and print what was measured."""
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stay", type=int, default=10_000)
     parser.add_argument("--flows", type=int, default=100, help="of them in the plan")

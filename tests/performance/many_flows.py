@@ -1,4 +1,4 @@
-"""A tenant of HTTP flows that stay on Microsoft's key; settings of apps hold their URLs."""
+"""A tenant of HTTP flows that stay on Microsoft's key; settings of apps contain their URLs."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ _CONNECTOR_ACTIONS, _BUILT_IN_ACTIONS = 9, 7
 
 
 def flow_ids(flows: int) -> list[str]:
-    """Return the Dataverse ids of so many flows."""
+    """Return the Dataverse ids of this number of flows."""
     return [f"f0000000-0000-4000-8000-{number:012d}" for number in range(flows)]
 
 
 def site_of(number: int, flows_per_app: int = 1) -> str:
-    """Return the resource id of the app that calls a flow, by the flow's number."""
+    """Return the resource id of the app that calls the flow with this number."""
     return f"{GROUP}/providers/Microsoft.Web/sites/shop-{number // flows_per_app}"
 
 
 def many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
-    """Return the tenant's description; `more` is said of each flow."""
+    """Return the tenant's description; `more` is added to each flow."""
     ids = flow_ids(flows)
     seeds = [flow_seed(one, f"Flow {n:05}", definition(HTTP), **more) for n, one in enumerate(ids)]
     return _with_apps(tenant_seed(*seeds), ids, flows_per_app)

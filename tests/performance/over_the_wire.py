@@ -38,7 +38,7 @@ _LOGIN = ("login", "--authType", "deviceCode", "--appId", OPERATOR_CLIENT, "--te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is moved, and how."""
+    """A run: the flows to migrate, and how."""
 
     flows: int
     flows_per_app: int = 1
@@ -52,7 +52,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """What it took."""
+    """The cost of a run."""
 
     flows: int
     seconds: float
@@ -96,7 +96,7 @@ def _settings() -> dict[str, str]:
 
 
 async def by_the_app(run: Run) -> Took:
-    """Let the app move them all, from the order to the last end; RuntimeError if it fails."""
+    """Migrate all flows with the app, from start to end. Raises `RuntimeError` if it fails."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with _cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
             await _sign_in(stack)
@@ -117,7 +117,7 @@ async def by_the_app(run: Run) -> Took:
 
 
 async def by_the_script(run: Run) -> Took:
-    """Let the script move them all."""
+    """Migrate all flows with the script."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
@@ -129,7 +129,7 @@ async def by_the_script(run: Run) -> Took:
 
 
 async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
-    """Let CLI for Microsoft 365 list the flows and read each: that is as far as it goes."""
+    """List the flows with CLI for Microsoft 365 and read each, because it cannot do more."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
@@ -152,7 +152,7 @@ async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
 
 
 async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
-    """Order a remediation and wait for its end; RuntimeError if it has none."""
+    """Start a remediation and wait for its end. Raises `RuntimeError` if it does not end."""
     ordered = await app.post("remediations", {"mode": "apply", "environment_ids": [ENVIRONMENT]})
     with ExitStack() as closing:
         files = {closing.enter_context(log.open("rb")): b"" for log in logs}
@@ -170,7 +170,7 @@ async def _sign_in(stack: Stack) -> None:
 
 
 async def _run(stack: Stack, *arguments: str) -> bytes:
-    """Run a module of ours where the app would run; RuntimeError if it fails."""
+    """Run a module in the app's environment. Raises `RuntimeError` if it fails."""
     return await _execute(stack, sys.executable, *arguments)
 
 
@@ -217,7 +217,7 @@ async def _took(
 
 @dataclass(frozen=True, slots=True)
 class _Busy:
-    """Seconds of processor time."""
+    """Processor time in seconds."""
 
     #: The app's processes, or the script; None: not counted.
     mover: float | None
@@ -226,7 +226,7 @@ class _Busy:
 
     @classmethod
     def now(cls, stack: Stack, names: Sequence[str] = ()) -> Self:
-        """Return what the processes have taken since they started."""
+        """Return the processor time of the processes since their start."""
         apps = [stack.process_id(name) for name in names]
         return cls(
             mover=sum(_cpu_seconds(f"{one}") for one in apps),
@@ -236,7 +236,7 @@ class _Busy:
         )
 
     def __sub__(self, before: Self) -> Self:
-        """Return what was taken since `before`."""
+        """Return the processor time since `before`."""
         return replace(
             self,
             mover=(self.mover or 0.0) - (before.mover or 0.0),
@@ -246,6 +246,6 @@ class _Busy:
 
 
 def _cpu_seconds(task: str) -> float:
-    """Return how long a process or thread below /proc has kept a processor busy (Linux)."""
+    """Return the processor time of a process or thread below /proc (Linux)."""
     after_name = Path(f"/proc/{task}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

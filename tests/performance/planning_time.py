@@ -24,7 +24,7 @@ _TURNS = 15
 
 
 def times_the_decoding(texts: Sequence[str]) -> float:
-    """Return how many times as long as decoding all texts it takes to plan an environment."""
+    """Return the time to plan an environment divided by the time to decode all its texts."""
     services = services_for(LargeWorkflows(texts, len(texts)), LargeReports(len(texts)))
 
     def plan_all() -> None:

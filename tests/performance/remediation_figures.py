@@ -65,7 +65,7 @@ LONGEST = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFigures:
-    """What it took from the order to a plan that can be approved."""
+    """The requests and minutes from the start of a remediation until its plan can be approved."""
 
     plan_calls: Mapping[str, int]
     minutes_to_plan: float
@@ -73,7 +73,7 @@ class PlanFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(PlanFigures):
-    """What one remediation took; everything but the plan is from the approval on."""
+    """The figures of one remediation; all but the plan's count from the approval."""
 
     flows: int
     #: For each flow, by service.
@@ -102,7 +102,7 @@ class Figures(PlanFigures):
 
 @dataclass(slots=True)
 class Counted(Store):
-    """A store that counts what is asked of it, and remembers how far the jobs are."""
+    """A store that counts its requests and records the progress of the jobs."""
 
     store: Store
     reads: int = 0
@@ -114,12 +114,12 @@ class Counted(Store):
     line: set[str] = field(default_factory=set)
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.reads += 1
         return await self.store.get(table, partition, key)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count, and write."""
+        """Count the request and pass it on."""
         self.writes += 1
         rows = await self.store.write(*operations)
         for operation in operations:
@@ -133,7 +133,7 @@ class Counted(Store):
         return rows
 
     def next_due(self) -> datetime | None:
-        """Return when the first row is due; None: none is."""
+        """Return when the first row is due, or None if no row is due."""
         dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
         first = min(dues, default=sortable_time(None))
         return None if first == sortable_time(None) else datetime.fromisoformat(first)
@@ -146,7 +146,7 @@ class Counted(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Count once, whatever there is, and ask."""
+        """Count one request, whatever the number of rows, and pass it on."""
         self.reads += 1
         async for row in self.store.query(table, partition, where=where, before=before):
             yield row
@@ -154,7 +154,9 @@ class Counted(Store):
 
 @dataclass(slots=True)
 class FlowServiceCalls:
-    """Stands before the tenant: lets time pass with each call, notes those of the flow service."""
+    """A filter before the tenant: each request takes time, and those of the flow service are
+    recorded.
+    """
 
     tenant: Tenant
     made: list[datetime] = field(default_factory=list)
@@ -165,7 +167,7 @@ class FlowServiceCalls:
         self.hosts = HostTable(self.tenant, TENANT_SERVICES, lambda _: None, assumptions)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Let the tenant answer."""
+        """Pass the request to the tenant."""
         clock, before = self.tenant.clock, self._count()
         clock.advance(CALL.total_seconds())
         await self.hosts(scope, receive, send)
@@ -176,16 +178,16 @@ class FlowServiceCalls:
         return by_service(self.tenant.calls.capabilities)["flow_service"]
 
     def between(self, since: datetime, until: datetime) -> int:
-        """Return how many there were."""
+        """Return the number of requests between two times."""
         return bisect_right(self.made, until) - bisect_right(self.made, since)
 
     def most_in(self, window: timedelta) -> int:
-        """Return the most in any span of this length."""
+        """Return the highest number of requests in any period of this length."""
         return max((self.between(moment - window, moment) for moment in self.made), default=0)
 
 
 class MovedTime:
-    """Delivers and lets the timer run, in the order of a clock that jumps to what comes next."""
+    """Delivers messages and runs the timer in the order of a clock that jumps to the next event."""
 
     def __init__(self, scenario: WireScenario, counted: Counted) -> None:
         self._scenario = scenario
@@ -196,7 +198,7 @@ class MovedTime:
         self.timer_writes = 0
 
     async def until(self, state: FlowJobState | None) -> None:
-        """Go on until all flow jobs are in this state; None: until a plan waits for approval."""
+        """Run until all flow jobs are in this state, or with None until a plan awaits approval."""
         scenario = self._scenario
         end = scenario.services.now + LONGEST
         while scenario.services.now < end:
@@ -218,7 +220,7 @@ class MovedTime:
         return {one for one, _ in self._store.jobs.values()} == {state}
 
     async def _tick(self) -> None:
-        """Let the timer look at what is due, and at the line."""
+        """Let the timer check due rows and the request queue."""
         reads, writes = self._store.reads, self._store.writes
         await send_due_and_overdue_messages(self._scenario.services)
         self.timer_reads += self._store.reads - reads
@@ -226,7 +228,7 @@ class MovedTime:
         self._timer_due = self._scenario.services.now + TIMER
 
     async def _pass_time(self) -> None:
-        """Go to the next message, or to the next minute of the timer in which it has to look."""
+        """Move the clock to the next message, or to the next minute in which the timer has work."""
         scenario, now = self._scenario, self._scenario.services.now
         message = scenario.messages.next_due(*USE_CASES) or now + LONGEST
         row = now if self._store.line else self._store.next_due() or now + LONGEST
@@ -241,7 +243,7 @@ def _standing(job: FlowJob) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Moved:
-    """A scenario in moved time, and what it is counted by."""
+    """A scenario in simulated time, and its counters."""
 
     scenario: WireScenario
     store: Counted
@@ -249,7 +251,7 @@ class Moved:
     time: MovedTime
 
     async def plan(self, limit: int = PLENTY) -> PlanFigures:
-        """Order a remediation of so many flows; go on until its plan waits for approval."""
+        """Start a remediation of this number of flows; run until its plan awaits approval."""
         services, calls = self.scenario.services, self.scenario.tenant.calls
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=limit
@@ -271,7 +273,7 @@ class Moved:
         )
 
     async def carry_out(self, plan: PlanFigures) -> Figures:
-        """Approve the plan and go on until every original is retired."""
+        """Approve the plan and run until every original is retired."""
         scenario, store, time = self.scenario, self.store, self.time
         services, calls = scenario.services, scenario.tenant.calls
         calls.reset()
@@ -310,7 +312,7 @@ class Moved:
 async def moved_scenario(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
 ) -> AsyncIterator[Moved]:
-    """Give the product on this tenant, in this process and in moved time; None: its budgets."""
+    """Run the app on this tenant in simulated time; with None it uses its own budgets."""
     if not budgets:
         description = {"budgets": TAKES, **description}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -344,13 +346,13 @@ async def moved_scenario(
 
 
 async def figures(description: dict[str, Any], budgets: Mapping[str, int] | None = None) -> Figures:
-    """Remediate a tenant's flows to their end."""
+    """Remediate a tenant's flows until all are retired."""
     async with moved_scenario(description, budgets) as moved:
         return await moved.carry_out(await moved.plan())
 
 
 def _dataverse_requests(calls: CallLog) -> int:
-    """Return the requests by themselves and those in batches, of which only reads are."""
+    """Return the number of single requests, and of requests in batches, which are only reads."""
     return by_service(calls.capabilities)["dataverse"] - calls.routes[BATCH] + calls.batched.total()
 
 
@@ -359,7 +361,7 @@ def _minutes(time: timedelta) -> float:
 
 
 def by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
-    """Return the calls of each service, the reads and the writes together."""
+    """Return the requests of each service, reads and writes together."""
     calls = Counter[str]()
     for capability, count in capabilities.items():
         calls[capability.partition(".")[0]] += count
@@ -384,7 +386,7 @@ def table(found: Figures) -> str:
 
 
 def main() -> None:
-    """Measure, and print what was measured."""
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flows", type=int, default=100)
     parser.add_argument("--flows-per-app", type=int, default=1, help="URLs in one app's settings")

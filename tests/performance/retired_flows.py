@@ -31,7 +31,7 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """What one quiet day took."""
+    """The cost of one quiet day."""
 
     result: DailyCheckResult
     #: Calls of each service by the sweep, and by the environment's job.
@@ -45,13 +45,13 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retired:
-    """The product in an environment whose flows are all retired."""
+    """The app in an environment whose flows are all retired."""
 
     moved: Moved
     jobs: list[FlowJob]
 
     async def day(self) -> Day:
-        """Let a day pass: its sweep, then an hour in which the environment's job is delivered."""
+        """Let a day pass: the daily check, then an hour in which the environment's job runs."""
         scenario, store, calls = (
             self.moved.scenario,
             self.moved.store,
@@ -79,7 +79,7 @@ class Retired:
         )
 
     def rows(self) -> tuple[Counter[str], int]:
-        """Return how many rows each table has, and the characters of all."""
+        """Return the number of rows in each table, and the characters of all rows."""
         database = self.moved.store.store._database  # type: ignore[attr-defined]
         found = database.execute(
             "select tbl, count(*), sum(length(columns)) from entity group by 1"
@@ -94,7 +94,7 @@ def _told(capabilities: Counter[str]) -> dict[str, int]:
 
 @asynccontextmanager
 async def retired_flows(flows: int) -> AsyncIterator[Retired]:
-    """Give an environment of so many retired originals; there are no copies."""
+    """Build an environment with this number of retired originals and no copies."""
     ids = flow_ids(flows)
     seeds = [
         flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
@@ -140,7 +140,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
 
 
 async def main(flows: int, days: int) -> None:
-    """Print what some quiet days take."""
+    """Print the cost of some quiet days."""
     async with retired_flows(flows) as retired:
         before = retired.rows()[1]
         for _ in range(days):

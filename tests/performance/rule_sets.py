@@ -24,7 +24,7 @@ REGIONS = 43
 
 
 def listed_tags() -> ServiceTagList:
-    """Return Microsoft's list where there is one, else a list that is made like it."""
+    """Return Microsoft's list if it is available, or else a list of the same shape."""
     if "FLOW_CORPUS" in os.environ:
         [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
         return read_service_tags(json.loads(path.read_bytes()))
@@ -50,7 +50,7 @@ def prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
 
 
 def rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ...]]:
-    """Return what firewalls let in: prefixes of the tag, wider and narrower ones, and others."""
+    """Return the prefixes that firewalls allow: of the service tag, wider, narrower, and others."""
     published = [prefix for region in prefixes_by_region(tags).values() for prefix in region]
     chance = random.Random(size)  # noqa: S311 -- the same
 
@@ -70,7 +70,7 @@ def rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ..
 
 
 class Ours:
-    """The product: a firewall is walked once, each region is one comparison."""
+    """The app's way: one pass over a firewall, and one comparison for each region."""
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._sources = RuleSources(tags, FLOW_TAGS)
@@ -78,12 +78,12 @@ class Ours:
         self._regions = [found for name in regions if (found := tags.addresses(name)) is not None]
 
     def covered(self, rules: Sequence[str]) -> Answers:
-        """Say of each region whether all of it is let in."""
+        """Return for each region whether all of it is allowed."""
         allowed = evaluate_rules(_firewall(rules), self._sources).allowed
         return [region <= allowed for region in self._regions]
 
     def missing(self, rules: Sequence[str]) -> Answers:
-        """List of each region what is not."""
+        """Return for each region the addresses that are not allowed."""
         allowed = evaluate_rules(_firewall(rules), self._sources).allowed
         return [(region - allowed).prefixes() for region in self._regions]
 
@@ -101,7 +101,8 @@ def _firewall(rules: Sequence[str]) -> Firewall:
 
 
 class Yardstick:
-    """`ipaddress`: collapse what is let in, then `subnet_of` for each prefix of each region."""
+    """The comparison: collapse the allowed prefixes, then `subnet_of` for each prefix of a region.
+    """
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._regions = [
@@ -110,14 +111,14 @@ class Yardstick:
         ]
 
     def covered(self, rules: Sequence[str]) -> Answers:
-        """Say of each region whether all of it is let in; stop at the first prefix that is not."""
+        """Return for each region whether all of it is allowed; stop at the first missing prefix."""
         allowed = _by_version(rules)
         return [
             all(_is_in(one, allowed[one.version]) for one in region) for region in self._regions
         ]
 
     def missing(self, rules: Sequence[str]) -> Answers:
-        """List of each region what is not, in the fewest prefixes."""
+        """Return for each region the addresses that are not allowed, in the fewest prefixes."""
         allowed = _by_version(rules)
         return [
             tuple(
@@ -173,7 +174,7 @@ def measured(
 
 
 def main() -> None:
-    """Print what each costs for a thousand rule sets, and how many times less ours does."""
+    """Print the cost of a thousand rule sets in both ways, and the ratio."""
     tags = listed_tags()
     ours, yardstick = Ours(tags), Yardstick(tags)
     for size in SIZES:

@@ -1,4 +1,4 @@
-"""What it costs to hold all regions of the tag against many firewalls, beside `ipaddress`."""
+"""Test the cost of comparing all regions of the service tag with many firewalls."""
 
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ MOST_MEMORY = 4_000_000
 
 @pytest.fixture(scope="module")
 def tags() -> ServiceTagList:
-    """The list, with every region of the tag."""
+    """Return the list with every region of the service tag."""
     tags = listed_tags()
     assert len(prefixes_by_region(tags)) == REGIONS
     return tags
@@ -42,7 +42,7 @@ def tags() -> ServiceTagList:
 def test_verdicts_and_lists_are_as_right_as_ipaddress_and_take_fewer_operations(
     tags: ServiceTagList, size: int
 ) -> None:
-    """The same answers for every region and rule set, in one run."""
+    """The app gives the answers of `ipaddress` for every region and rule set with less work."""
     ours, yardstick = Ours(tags), Yardstick(tags)
     sets = rule_sets(tags, size, SAMPLE)
 
@@ -66,7 +66,7 @@ def answers(
 
 
 def test_a_thousand_firewalls_take_no_more_memory_than_a_few(tags: ServiceTagList) -> None:
-    """What was said of one is not kept for the next."""
+    """The result for one firewall is not kept for the next."""
     ours = Ours(tags)
     sets = rule_sets(tags, max(SIZES), 1000)
 

@@ -26,7 +26,7 @@ MINUTE = 60
 
 
 def large_tenant() -> dict[str, Any]:
-    """Return a tenant of many flows, most of which move by themselves, and fifty apps."""
+    """Return a tenant of fifty apps and many flows, most of which the platform migrates."""
     description = many_flows(HELD_BACK, flows_per_app=HELD_BACK // 50)
     environment = description["environments"][0]
     environment["solutions"] = [{"uniquename": "Orders", "friendlyname": "Orders"}]
@@ -40,7 +40,7 @@ def large_tenant() -> dict[str, Any]:
 
 
 async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> None:
-    """Definitions once; what belongs to a flow a hundred flows a call; ten looks at runs."""
+    """Definitions are read once, other facts for a hundred flows a request, runs ten times."""
     async with moved_scenario(large_tenant()) as moved:
         scenario, calls = moved.scenario, moved.scenario.tenant.calls
         plan = await moved.plan()

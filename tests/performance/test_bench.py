@@ -1,4 +1,4 @@
-"""The bench itself: what it measures comes to its end, and its table says what was measured."""
+"""Test that the bench completes, and that its tables contain what it measured."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ CALLS = {"flow_service": 27, "dataverse": 27, "resource_manager": 12, "key_vault
 
 @pytest.mark.e2e
 async def test_the_script_and_the_app_move_every_flow() -> None:
-    """Over the wire, by the real worker; either fails where a flow is not moved."""
+    """Script and app run over the wire with the real worker, and fail if a flow is not migrated."""
     hand, app = await by_the_script(RUN), await by_the_app(RUN)
 
     assert hand.calls == CALLS
@@ -28,7 +28,7 @@ async def test_the_script_and_the_app_move_every_flow() -> None:
 def test_the_report_compares_each_run_with_the_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The serial one is scaled to the number of flows; the rest of the page stays as it is."""
+    """The serial script is scaled to the number of flows; the rest of the page is unchanged."""
     page = tmp_path / "performance.md"
     page.write_text(f"before\n{BEGIN}old\n{END}\nafter\n")
     monkeypatch.setattr(bench_report, "DOCUMENT", page)

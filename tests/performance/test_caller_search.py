@@ -1,4 +1,4 @@
-"""One pass over each document, whatever the number of URLs that are looked for."""
+"""Test that a search reads each document once, whatever the number of URLs."""
 
 import json
 
@@ -17,7 +17,7 @@ def _url(number: int) -> str:
 
 
 def test_looking_for_a_thousand_urls_takes_the_pass_of_one() -> None:
-    """The ids wanted are a set that each URL of the text is looked up in."""
+    """The search looks each URL of the text up in a set of ids."""
     text = json.dumps({"urls": [_url(number) for number in range(200)], "more": "x" * 100_000})
     absent = [f"{number:032x}" for number in range(10_000, 10_000 + WANTED)]
     first, all_of_them = set(absent[:1]), set(absent)
@@ -29,7 +29,7 @@ def test_looking_for_a_thousand_urls_takes_the_pass_of_one() -> None:
 
 
 def test_a_rewrite_with_a_thousand_copies_known_takes_little_more() -> None:
-    """Each copy's URL is taken apart once, the text is passed over once."""
+    """Each copy's URL is parsed once, and the text is read once."""
     text = json.dumps({"urls": [_url(number) for number in range(200)], "more": "x" * 100_000})
     copies = {f"{number:032x}": _url(number) for number in range(10_000, 10_000 + WANTED)}
     first = dict(list(copies.items())[:1])

@@ -30,14 +30,15 @@ TAKES = {
 
 @dataclass(slots=True)
 class Deliveries(PlentyOfCalls):
-    """Lets in everybody, and notes what each delivery of a flow job was to take, and took."""
+    """A budget that allows every request, and records each invocation's reservation and requests.
+    """
 
     calls: CallLog
     took: list[tuple[int, int]] = field(default_factory=list)
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Let the work begin, and note what it took when it ends."""
+        """Let the work begin, and record its requests when it ends."""
         before = self._made()
         yield
         if need and need.row[0] == "flowjobs":
@@ -48,7 +49,7 @@ class Deliveries(PlentyOfCalls):
 
 
 async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return for each delivery of a flow job what it was to take, and what it took."""
+    """Return for each invocation of a flow job the reserved and the sent requests."""
     async with moved_scenario(description, WIDE) as moved:
         scenario = moved.scenario
         plan = await moved.plan()
@@ -60,14 +61,14 @@ async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", TAKES)
 async def test_a_delivery_takes_the_calls_that_are_reserved_for_it(name: str) -> None:
-    """Whatever the flow is like."""
+    """The numbers are equal for every sort of flow."""
     took = await deliveries(scenarios()[name])
 
     assert took == [(calls, calls) for calls in TAKES[name]]
 
 
 async def test_a_delivery_waits_for_more_where_the_flow_service_itself_has_to_lend() -> None:
-    """Nobody knows before it was tried whether a share lends: six more for the first flow."""
+    """The first flow needs six more, because the app must try whether a share gives access."""
     took = await deliveries(scenarios()["the same without a Dataverse share"])
 
     assert took == [(1, 1), (3, 9), (2, 2)]

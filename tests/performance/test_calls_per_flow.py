@@ -73,7 +73,7 @@ def scenarios() -> dict[str, dict[str, Any]]:
 
 
 def table() -> dict[str, dict[str, int]]:
-    """Return the table of docs/performance.md: row → service → calls."""
+    """Return the table of docs/performance.md: requests by row and service."""
     text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     section = text.partition("## Calls for each flow")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+?) \|((?: \d+ \|)+)$", section, re.MULTILINE)
@@ -84,7 +84,7 @@ def table() -> dict[str, dict[str, int]]:
 
 
 async def counted(scenario: WireScenario) -> dict[str, int]:
-    """Return the calls from the approval to the end, by service; each flow is retired by then."""
+    """Return the requests of each service from the approval until each flow is retired."""
     settings = EnvironmentSettings(
         environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=PLENTY
     )
@@ -102,7 +102,8 @@ async def counted(scenario: WireScenario) -> dict[str, int]:
 async def test_a_flow_takes_the_calls_that_are_written_down(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Never more than the table says, and the table says no more than it must."""
+    """The requests are at most those in the table, and the table does not claim more than needed.
+    """
     async with wire_scenario(monkeypatch, tmp_path, scenarios()[name]) as scenario:
         calls = await counted(scenario)
 
@@ -113,7 +114,7 @@ async def test_a_flow_takes_the_calls_that_are_written_down(
 
 
 async def test_what_it_takes_by_hand_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a script that makes no call in vain and looks after each write."""
+    """The script sends no needless request and checks each write."""
     tenant = Tenant()
     seed(tenant, many_flows(1, coOwners={OPERATOR: "CanEdit"}))
     async with TenantServer(tenant) as server:

@@ -1,4 +1,4 @@
-"""What the pages of a remediation of two thousand flows take to make, beside a bare table."""
+"""Test the work of building the pages of a remediation of two thousand flows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 
 
 async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
-    """Return a remediation of many flows under way: one that was worked on, many times over."""
+    """Return a remediation of many flows in progress: one real flow, repeated."""
     scenario = Scenario()
     scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
     scenario.build.link()
@@ -68,7 +68,7 @@ async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
 async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     tmp_path: Path,
 ) -> None:
-    """All of it: sorted, counted, drawn, what may be done with it, and redacted."""
+    """The page sorts, counts, draws and redacts all flows, and shows the actions."""
     shown, flows = await large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
@@ -92,7 +92,7 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
 async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     tmp_path: Path,
 ) -> None:
-    """All flows are sorted, grouped and counted, and those of one page are shown."""
+    """The page sorts, groups and counts all flows, and shows those of one page."""
     shown, flows = await large_remediation()
     [environment_job] = shown.environment_jobs
     bare = tmp_path / "bare.html.j2"

@@ -48,7 +48,8 @@ JOB = EnvironmentJob(
 
 
 def _fill(platform: Adapters) -> None:
-    """Make it 10,000 solution flows, a tenth of those that stay parents, and a few My flows."""
+    """Fill the tenant: 10,000 solution flows, a tenth of those that stay parents, and a few others.
+    """
     world = platform.world
     already = len(world.environment.flows)
     parents = HELD_BACK // 10
@@ -82,7 +83,7 @@ def _add(platform: Adapters, number: int, content: object, *, in_solution: bool)
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """The tenant and the adapters."""
+    """Return the tenant and the adapters."""
     async with adapters(monkeypatch) as platform:
         _fill(platform)
         yield platform
@@ -105,7 +106,7 @@ def parts_of(services: Services) -> FencedRows[DiscoveryPage]:
 
 
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
-    """Do what an environment job does up to its plan."""
+    """Run an environment job until its plan."""
     rows = parts_of(services)
     assert not await still_to_move(services, environment.id, rows)
     found = await discover(services, environment, rows)
@@ -123,7 +124,7 @@ async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
 
 
 async def test_flows_of_managed_solutions_are_listed_by_themselves(platform: Adapters) -> None:
-    """Who only needs those does not read ten thousand definitions: one call."""
+    """One request lists managed flows, instead of ten thousand definitions."""
     environment = await platform.environment()
     managed = list(platform.world.environment.order)[100:103]
     for flow in managed:
@@ -137,7 +138,9 @@ async def test_flows_of_managed_solutions_are_listed_by_themselves(platform: Ada
 
 
 async def test_ten_thousand_flows_are_planned_within_forty_calls(platform: Adapters) -> None:
-    """Reports, definitions once, every kind of caller; held-back My flows cost one each."""
+    """A plan needs the reports, each definition once, each caller kind, and one for each other
+    flow.
+    """
     await platform.world.migrate()
     environment = await platform.environment()
     services = _services(platform)
@@ -158,7 +161,7 @@ async def test_ten_thousand_flows_are_planned_within_forty_calls(platform: Adapt
 async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_left(
     platform: Adapters, read: int
 ) -> None:
-    """Twenty pages of 500: what was read is not read again, nor is the report."""
+    """Of twenty pages, those that were read are not read again, nor is the report."""
     await platform.world.migrate()
     environment = await platform.environment()
     services = _services(platform)
@@ -177,7 +180,7 @@ async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_lef
 
 
 async def test_a_full_reconciliation_costs_a_call_for_each_page(platform: Adapters) -> None:
-    """Only where it is asked for; sources that agree but for My flows yield that difference."""
+    """A reconciliation runs only on request; it names only the flows outside solutions here."""
     await platform.world.migrate()
     environment = await platform.environment()
     services = _services(platform)
@@ -196,5 +199,5 @@ async def test_a_full_reconciliation_costs_a_call_for_each_page(platform: Adapte
 
 
 def _is_platform(route: str) -> bool:
-    """Access tokens come from the identity service, and once for each audience."""
+    """Return whether a request is for the platform, and not for an access token."""
     return not route.startswith(("entra.", "managed_identity."))

@@ -1,4 +1,4 @@
-"""What a discovery holds in memory, measured in a process of its own."""
+"""Test how much memory a discovery uses, measured in a separate process."""
 
 import json
 import subprocess
@@ -16,7 +16,8 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @pytest.mark.parametrize("held_back", [HELD_BACK, FLOWS])
 def test_ten_thousand_definitions_are_never_held_at_once(held_back: int) -> None:
-    """A page of them, what the plan needs of those that stay, and who calls whom; no more."""
+    """Memory contains one page of definitions, the plan's data of flows that stay, and the calls.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "tests.performance.discovery_memory", str(held_back)],
         cwd=ROOT,

@@ -30,12 +30,12 @@ SLOPES = {
 
 
 async def costs(tenant: Grown, named: dict[str, Any]) -> dict[str, Cost]:
-    """Return what each use case costs."""
+    """Return the cost of each use case."""
     return {name: await tenant.cost(use) for name, use in named.items()}
 
 
 async def test_cost_does_not_grow_with_what_is_retired() -> None:
-    """At 100, 1,000 and 10,000 retired flows, with 0.9 times as many old environment jobs."""
+    """The cost is equal at 100, 1,000 and 10,000 retired flows, with 0.9 old jobs for each."""
     flat: dict[str, list[Cost]] = {}
     linear: dict[str, list[Cost]] = {}
     for size in SIZES:
@@ -62,7 +62,7 @@ async def test_cost_does_not_grow_with_what_is_retired() -> None:
 
 
 async def check_pages(tenant: Grown, size: int) -> None:
-    """Read the first page of a remediation, the second and the last: none is cut in silence."""
+    """Read the first, second and last page of a remediation, and check that none is cut."""
     provide(tenant.services)
     identity = tenant.scenario.remediation.id
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""What the timer reads in a minute in which nothing is due: no job, however many there are."""
+"""Test that the timer reads no job in a minute in which nothing is due."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ MINUTES = 15
 
 @dataclass(slots=True)
 class Noted(Store):
-    """A store that notes what is asked of it."""
+    """A store that records its requests."""
 
     store: Store
     #: Table and partition of each query; None: of all partitions.
@@ -30,12 +30,12 @@ class Noted(Store):
     writes: int = 0
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Note, and ask."""
+        """Record the request and pass it on."""
         self.gets.append(table)
         return await self.store.get(table, partition, key)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Note, and write."""
+        """Record the request and pass it on."""
         self.writes += 1
         return await self.store.write(*operations)
 
@@ -47,14 +47,14 @@ class Noted(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Note, and ask."""
+        """Record the request and pass it on."""
         self.queries.append((table, partition))
         async for row in self.store.query(table, partition, where=where, before=before):
             yield row
 
 
 async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
-    """A thousand that are done, a thousand in their quiet days."""
+    """A thousand jobs are done, and a thousand are in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.http_flow("Orders")
     scenario.build.link()

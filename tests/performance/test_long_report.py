@@ -15,7 +15,7 @@ LONGEST_MINUTES = MOST_CALLS / 5 * 62 / 60 + 1
 
 
 async def test_six_thousand_flows_that_stay_are_planned_and_each_page_is_read_once() -> None:
-    """No delivery has calls for all of the pages; each goes on where the one before stopped."""
+    """No invocation can read all pages; each continues after the last page of the one before."""
     async with moved_scenario(many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
         plan = await moved.plan(limit=100)
         job = await moved.scenario.environment_job()

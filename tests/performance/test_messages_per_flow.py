@@ -1,4 +1,4 @@
-"""How many messages a flow takes from its plan to its retirement, however many there are.
+"""Test how many messages a flow needs from its plan to its retirement.
 
 Counted where the broker takes them, duplicates that it would drop among them.
 """
@@ -23,7 +23,7 @@ MOST_SHARED = 30
 async def test_messages_grow_in_a_straight_line(
     flows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment job announces its flow jobs once, and is woken by few of their ends."""
+    """The environment job starts its flow jobs once, and few of their ends send it a message."""
     monkeypatch.setattr(driver, "MOST_AT_ONCE", 100 * flows)
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):

@@ -38,7 +38,7 @@ MOST = {30: (0.95, 0.95), 100: (0.6, 0.3), 300: (0.6, 0.1)}
 
 @dataclass(slots=True)
 class Counted(PagedResourceReader, ServiceTags):
-    """Counts the calls of the reader and of the list of tags that it stands before."""
+    """A reader of resources and of the service tag list that counts the requests."""
 
     resources: PagedResourceReader
     tags: ServiceTags
@@ -47,46 +47,46 @@ class Counted(PagedResourceReader, ServiceTags):
     async def list(
         self, resource_type: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.list(resource_type, api_version)
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.get(resource_id, api_version, suffix)
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.list_children(resource_id, collection, api_version)
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.list_page(resource_type, api_version, cursor)
 
     async def children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.children_page(resource_id, collection, api_version, cursor)
 
     async def get_list(self) -> ServiceTagList:
-        """Count, and ask."""
+        """Count the request and pass it on."""
         self.calls += 1
         return await self.tags.get_list()
 
 
 async def calls_of_proofs(flows: int, apart: timedelta) -> int:
-    """Return the calls for the network of so many flows, which are proven one after another."""
+    """Return the network requests of this number of flows, which are verified one after another."""
     world = World()
     environment_id = Builder(world).environment.id
     for tag in FLOW_TAGS:
@@ -112,7 +112,7 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
 
 @pytest.mark.parametrize("flows", MOST)
 async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
-    """The fewer, the more flows there are."""
+    """More flows need fewer requests for each."""
     calls = table()["each of 50 called flows, a caller each"]["flow_service"]
     apart = timedelta(minutes=calls / Settings(tenant_id="fakes").flow_service_requests_per_minute)
 
@@ -123,7 +123,7 @@ async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
 
 
 def test_a_proof_costs_the_same_however_many_open_firewalls_there_are() -> None:
-    """Each of a hundred times as many apps claims a host; a flow calls one of them."""
+    """Each of a hundred times as many apps claims a host, but a flow calls only one of them."""
 
     def operations(apps: int) -> int:
         walls = [

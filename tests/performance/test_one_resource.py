@@ -1,4 +1,4 @@
-"""How often an app restarts that holds the URLs of many flows, and what a flow then takes.
+"""Test how often an app restarts that contains the URLs of many flows, and the requests of a flow.
 
 In moved time, at the shipped budgets and at wide ones, held to the table in docs/performance.md.
 """
@@ -19,7 +19,7 @@ BUDGETS: Mapping[str, Mapping[str, int] | None] = {"wide": WIDE, "five calls a m
 
 
 def table() -> dict[str, tuple[int, int]]:
-    """Return restarts, and calls of the flow service for each flow, by the budget."""
+    """Return restarts, and requests of the flow service for each flow, by budget."""
     text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     section = text.partition("## One app, many flows")[2].partition("\n## ")[0]
     rows = re.findall(
@@ -30,7 +30,7 @@ def table() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("name", BUDGETS)
 async def test_an_app_restarts_as_seldom_as_is_written_down(name: str) -> None:
-    """Once where calls are plenty; else as often as one delivery cannot read all URLs."""
+    """With enough requests the app restarts once, else once for each invocation's share of URLs."""
     most, calls = table()[name]
     async with moved_scenario(many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
         found = await moved.carry_out(await moved.plan())

@@ -1,4 +1,4 @@
-"""What planning costs: operations and decoded definitions for each flow, counted in one process."""
+"""Test the operations and decoded definitions that planning needs for each flow."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ JOB = EnvironmentJob(
 
 
 async def plan(services: Services) -> list[PlanItem]:
-    """Do what an environment job does up to its plan."""
+    """Run an environment job until its plan."""
     parts = FencedRows(services.tables.discovery_pages, JOB.id)
     found = await discover(services, ENVIRONMENT, parts)
     await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, JOB.id))
@@ -50,13 +50,13 @@ async def plan(services: Services) -> list[PlanItem]:
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """Definitions, to be taken in turn."""
+    """Return definitions, to be used in turn."""
     return definition_texts()
 
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that receives each text that is decoded."""
+    """Return a list that receives each decoded text."""
     texts: list[str] = []
     loads = json.loads
 
@@ -71,7 +71,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_planning_decodes_few_definitions_of_flows_that_do_not_stay(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """A look at the text is enough for most definitions; no definition is decoded three times."""
+    """The text alone decides for most definitions, and none is decoded three times."""
     items = asyncio.run(plan(services_for(LargeWorkflows(texts), LargeReports())))
 
     assert len(items) == HELD_BACK
@@ -81,7 +81,7 @@ def test_planning_decodes_few_definitions_of_flows_that_do_not_stay(
 def test_planning_decodes_each_definition_once_where_every_flow_stays(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """What the plan shows and the digest are read of one decoding."""
+    """The plan and the digest come from the same decoding."""
     flows = len(texts)
 
     asyncio.run(plan(services_for(LargeWorkflows(texts, flows), LargeReports(flows))))
@@ -90,7 +90,7 @@ def test_planning_decodes_each_definition_once_where_every_flow_stays(
 
 
 def test_planning_takes_few_operations_for_each_flow(texts: list[str]) -> None:
-    """Reading, classifying, the graph, the callers and the plan, where few flows stay."""
+    """This covers reading, classifying, the graph, callers and plan, if few flows stay."""
     assert planning_operations(texts, FLOWS, HELD_BACK) <= MAX_OPERATIONS
 
 
@@ -106,7 +106,7 @@ def test_planning_grows_evenly_where_every_flow_stays(texts: list[str]) -> None:
 
 
 def planning_operations(texts: list[str], flows: int, held_back: int) -> float:
-    """Return how many operations a plan takes for each flow of its environment."""
+    """Return the number of operations that a plan needs for each flow of its environment."""
     services = services_for(LargeWorkflows(texts, flows), LargeReports(held_back))
     asyncio.run(plan(services))  # what a process does once is done here
     return count_operations(lambda: asyncio.run(plan(services))) / flows

@@ -1,4 +1,4 @@
-"""What a quiet day of many retired flows costs, at the default budgets and in moved time."""
+"""Test the cost of a quiet day of many retired flows, at the default budgets in simulated time."""
 
 from local_cloud.tenant.environments.flow import SimulatedFlowState
 from tests.performance.retired_flows import Day, retired_flows
@@ -8,13 +8,13 @@ MOST_READS = 50
 
 
 async def quiet_days(flows: int) -> list[Day]:
-    """Return two days of an environment with so many retired flows."""
+    """Return two days of an environment with this number of retired flows."""
     async with retired_flows(flows) as retired:
         return [await retired.day() for _ in range(2)]
 
 
 async def test_the_last_of_1500_retired_flows_is_seen_when_it_is_on_again() -> None:
-    """In the next sweep, as the first is: three calls of Dataverse look at a thousand."""
+    """The next daily check finds it: three Dataverse requests cover a thousand flows."""
     async with retired_flows(1_500) as retired:
         ordered = sorted(retired.jobs, key=lambda job: job.id)
         on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
@@ -29,7 +29,7 @@ async def test_the_last_of_1500_retired_flows_is_seen_when_it_is_on_again() -> N
 
 
 async def test_a_quiet_day_costs_the_same_however_many_flows_are_retired() -> None:
-    """No row a flow, and no query a flow; calls grow by a page of definitions."""
+    """There is no row and no query for each flow; only definitions need another page."""
     few, many = await quiet_days(100), await quiet_days(1_000)
 
     # Three pages of the report more, and one of definitions.

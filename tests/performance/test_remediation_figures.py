@@ -25,7 +25,7 @@ LONGEST_MINUTES_TO_FIRST_QUIET = 10
 
 
 async def test_a_small_budget_costs_time_only() -> None:
-    """Twenty flows at the default budgets, and with budgets that hold up nobody."""
+    """Twenty flows send the same requests at the default budgets and at unlimited budgets."""
     tenant = many_flows(FLOWS)
     wide = await figures(tenant, WIDE)
     found = await figures(tenant | FIVE_A_MINUTE)
@@ -45,7 +45,7 @@ async def test_a_small_budget_costs_time_only() -> None:
 
 
 async def test_five_times_as_many_flows_take_five_times_as_long() -> None:
-    """Who is far behind in the line sleeps until it is called up, and no call is lost by that."""
+    """A job far back in the request queue waits until its turn, and no request is lost by this."""
     found = await figures(many_flows(5 * FLOWS) | FIVE_A_MINUTE)
 
     assert found.messages <= MOST_MESSAGES, found
@@ -56,7 +56,7 @@ async def test_five_times_as_many_flows_take_five_times_as_long() -> None:
 
 
 async def test_where_only_the_flow_service_lends_its_calls_are_used() -> None:
-    """Twenty flows of a tenant whose shares let nobody ask: twice the calls, all of the budget."""
+    """With shares that give no access, twenty flows need twice the requests, and use the budget."""
     tenant = many_flows(FLOWS) | FIVE_A_MINUTE
     found = await figures(tenant | {"assumptions": {"shares_let_people_ask": False}})
 

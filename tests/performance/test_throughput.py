@@ -26,7 +26,7 @@ LIMIT = BudgetLimit(
 
 
 async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
-    """Remediate forty flows within a budget; returns the calls made, and the jobs."""
+    """Remediate forty flows within a budget; return the requests and the jobs."""
     meter, scenario = Meter(), Scenario(mode=ApprovalPolicy.AUTOMATIC)
     put_on_budget(scenario, limit, meter)
     for number in range(FLOWS):
@@ -39,7 +39,7 @@ async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
 
 
 async def test_a_small_budget_is_used_and_costs_no_call() -> None:
-    """Of what five calls a minute allow, 95 % are made until all callers have moved.
+    """At five requests a minute, 95 % of the budget is used until all callers are updated.
 
     No service is called more often than where calls are plenty, but for a tenth, and the first
     flow is quiet within ten minutes.

@@ -45,7 +45,7 @@ def build(pattern: str, strike: Strike) -> Interrupted:
 
 
 def count_one(pattern: str, order: str, *, every: int, kills: bool) -> tuple[int, list[str]]:
-    """Strike one pattern at each `every`th call; returns how often, and what went wrong."""
+    """Interrupt one pattern at each `every`th request; return how often, and the faults."""
     logging.disable()
     struck, wrong = 0, []
     for at in count(1, every):

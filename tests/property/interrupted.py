@@ -60,12 +60,12 @@ PREPARED: dict[str, Callable[[Scenario], list[FakeFlow]]] = {
 
 
 class StruckError(Exception):
-    """The process is frozen, or dead."""
+    """The process is paused or killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """What happens to the first process: at which call, counted from 1, and for how long."""
+    """An interruption of the first process: the request, counted from 1, and its duration."""
 
     at: int
     moment: Moment
@@ -73,7 +73,7 @@ class Strike:
     sleep: timedelta | None
 
     def plan(self, world: World) -> Plan:
-        """Return the plan that does it."""
+        """Return the plan that causes the interruption."""
         if self.sleep is None:
             return Plan(at=self.at, moment=self.moment)
         return Pause(at=self.at, moment=self.moment, sleeps=self.sleep, clock=world.clock)
@@ -81,7 +81,7 @@ class Strike:
 
 @dataclass(slots=True)
 class Interrupted:
-    """A remediation: what it begins with, where and how soon it ends if nobody stops it."""
+    """A remediation: its start, and its end state and duration without an interruption."""
 
     scenario: Scenario
     start: Callable[[], Awaitable[object]]
@@ -93,7 +93,8 @@ class Interrupted:
         self.before = take_snapshot(self.scenario.world)
 
     async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
-        """Remediate to the end; `order` is given so long after the strike. Says if there was one.
+        """Remediate to the end, with `order` this long after the strike. Return whether it
+        happened.
 
         Raises `AssertionError` if anything is not as it has to be.
         """
@@ -102,7 +103,9 @@ class Interrupted:
         return has_struck
 
     async def unfold(self, order: Order | None, *, after: timedelta) -> bool:
-        """Do so where the end depends on what else the order did."""
+        """Remediate like `play`, but do not check the end state. Return whether the strike
+        happened.
+        """
         scenario = self.scenario
         await scenario.opt_in()
         await until_done(scenario, self.start)
@@ -135,7 +138,7 @@ def copied(
     seed: int = 7,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Interrupted:
-    """Build a tenant of the ingredients, whose flows are copied."""
+    """Build a tenant of these ingredients, whose flows are copied."""
     scenario = make_scenario(ingredients, seed, Plan(), 0.0, profile)
     return Interrupted(
         _under(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
@@ -160,7 +163,7 @@ def _under(scenario: Scenario, strike: Strike) -> Scenario:
 
 
 async def run_until_struck(scenario: Scenario, time: timedelta) -> None:
-    """Let time pass until the process is struck."""
+    """Let time pass until the process is interrupted."""
 
     def look() -> None:
         if scenario.driver.plan.has_struck:

@@ -36,7 +36,7 @@ FROZEN = timedelta(minutes=8)
 
 
 class Fault(StrEnum):
-    """What happens to a write."""
+    """A fault that happens to a write."""
 
     STOPPED = "the kill switch is turned on before the write"
     DIES_BEFORE = "the process dies before the write"
@@ -56,7 +56,7 @@ class Fault(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Say whether it strikes again and again."""
+        """Return whether the fault repeats."""
         return self in {Fault.REFUSED_FOR_DAYS, Fault.NOT_KEPT_FOR_DAYS}
 
 
@@ -83,7 +83,7 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
 
 @dataclass
 class Striker:
-    """Strikes the writes of one effect, or only notes which effects write."""
+    """Injects faults into the writes of one effect, or only records which effects write."""
 
     scenario: Scenario
     site: str = ""
@@ -117,7 +117,7 @@ class Striker:
         return True
 
     async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
-        """Stand before a permission."""
+        """Inject the fault before a permission."""
         if self.fault is not Fault.STOPPED or not self._strikes(site):
             await permit()
             return
@@ -129,14 +129,14 @@ class Striker:
         self.wrong.append(f"{site} writes although the kill switch is on")
 
     async def switch(self, *, is_on: bool) -> None:
-        """Turn the kill switch."""
+        """Turn the kill switch on or off."""
         await set_kill_switch.set_kill_switch(
             self.scenario.services, is_on=is_on, by="tests", reason="looking"
         )
         self.is_stopped = is_on
 
     async def call(self, site: str, call: Callable[[], Awaitable[object]]) -> None:
-        """Stand before a write."""
+        """Inject the fault around a write."""
         self.seen[site] = self.seen.get(site, 0) + 1
         if self.fault is None or self.fault is Fault.STOPPED:
             await call()
@@ -156,7 +156,7 @@ class Striker:
 
 @contextmanager
 def watched(striker: Striker) -> Iterator[None]:
-    """Put the striker before the permission and the call of each write."""
+    """Put the striker before the permission and the request of each write."""
     before = Write.__init__
 
     def init(write: Write, **members: Any) -> None:
@@ -182,7 +182,7 @@ def _guarded(guard: Any, site: str, inner: Any) -> Any:
 
 
 def _site(frame: Any) -> str:
-    """Return the function that makes a write, past those that make it for somebody else."""
+    """Return the function that builds a write, not a helper that it calls."""
     while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
         frame = frame.f_back
     if frame.f_code.co_filename.startswith("<"):  # a dataclass made anew
@@ -194,7 +194,7 @@ def _site(frame: Any) -> str:
 
 
 def all_sites() -> set[str]:
-    """Return every function of the product that makes a write."""
+    """Return every function of the app that builds a write."""
     found = set()
     for path in Path("shared").rglob("*.py"):
         if path.name not in HELPERS:

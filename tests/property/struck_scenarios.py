@@ -1,4 +1,4 @@
-"""The scenarios of `struck_effects.py`, each played to its end whatever strikes it."""
+"""The scenarios of `struck_effects.py`, each run to its end under a fault."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -67,7 +67,7 @@ def _prepared(name: str) -> tuple[Scenario, list[str]]:
 
 
 def _copied_again() -> tuple[Scenario, list[str]]:
-    """Return a flow that is copied again when somebody edits it."""
+    """Return a scenario with the setting to copy a flow again after its original is edited."""
     scenario, named = _of("app_setting")
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -76,7 +76,7 @@ def _copied_again() -> tuple[Scenario, list[str]]:
 
 
 def _outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
-    """Return a flow outside solutions that no application may turn on."""
+    """Return a scenario with a flow outside solutions that no application may turn on."""
     scenario, _ = _of()
     flow = scenario.build.http_flow("Outside")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
@@ -89,20 +89,20 @@ def _outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
 
 
 def _hidden() -> tuple[Scenario, list[str]]:
-    """Return a flow whose definition the platform does not show to the app."""
+    """Return a scenario with a flow whose definition the platform does not show to the app."""
     scenario, _ = hidden_scenario()
     return scenario, []
 
 
 async def _behind_a_firewall() -> tuple[Scenario, list[str]]:
-    """Return a flow that calls a host whose firewall lacks the new addresses."""
+    """Return a scenario with a flow that calls a host whose firewall lacks the new addresses."""
     scenario = await guarded("network_security_group")
     scenario.build.share_connections()
     return scenario, []
 
 
 def _long_name() -> tuple[Scenario, list[str]]:
-    """Return a flow from the time when names could be longer."""
+    """Return a scenario with a flow whose name is longer than the platform allows now."""
     scenario, _ = _of()
     scenario.build.http_flow("N" * 120)
     scenario.build.migrate()
@@ -110,7 +110,8 @@ def _long_name() -> tuple[Scenario, list[str]]:
 
 
 def _of_a_colleague() -> tuple[Scenario, list[str]]:
-    """Return a flow outside solutions over a connection that only the app may name."""
+    """Return a scenario with a flow outside solutions on a connection that only the app may name.
+    """
     scenario, _ = _of()
     flow = scenario.build.mail_flow("Mail")
     flow.in_solution = False
@@ -123,14 +124,14 @@ def _of_a_colleague() -> tuple[Scenario, list[str]]:
 
 
 async def _edit(scenario: Scenario) -> None:
-    """Let the owner of each original save it with one more step."""
+    """Let each original's owner add a step and save it."""
     for flow in list(scenario.world.flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
 async def _lend_for_the_plan(scenario: Scenario) -> None:
-    """Leave a loan of the plan behind, as a delivery that died does."""
+    """Leave a temporary co-ownership behind, as an invocation does that dies during the plan."""
     table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
@@ -156,7 +157,7 @@ async def _delete(striker: Striker) -> None:
 
 
 async def _sweep(striker: Striker) -> None:
-    """Turn the copies on that nobody wants, and look at the environment three days in a row."""
+    """Turn unwanted copies on, and run the daily check on three days."""
     scenario = striker.scenario
     for job in (await scenario.jobs()).values():
         scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
@@ -194,7 +195,7 @@ TOLD: dict[str, Told] = {
 
 
 async def play(told: Told, site: str = "", fault: Fault | None = None) -> Striker:
-    """Play a scenario; what a person is asked to do is done, and retried. Raises what is wrong."""
+    """Run a scenario; do what a person must do, and retry. Raises what is wrong."""
     built = told.build()
     scenario, named = await built if isawaitable(built) else built
     striker = Striker(scenario, site, fault)
@@ -229,7 +230,7 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
 
 
 async def _explained(striker: Striker) -> Striker:
-    """See that a plan without a job says of each flow why, and that nothing stays lent."""
+    """Check that a plan without a job explains each flow, and that no co-ownership remains."""
     plan = await striker.scenario.plan()
     assert plan
     assert all(item.message and item.fix for item in plan.values())
@@ -241,7 +242,7 @@ async def _explained(striker: Striker) -> Striker:
 
 
 async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
-    """Let time pass, help where a person is asked, and see that each job comes to its end."""
+    """Let time pass, act where a person must, and check that each job ends."""
     scenario = striker.scenario
     for _ in range(RETRIES):
         await _settled(striker, lasts)
@@ -264,7 +265,7 @@ async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> 
 
 
 def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
-    """Somebody is asked to help, or nobody has to."""
+    """Check that a person was asked to act if it was necessary."""
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return
@@ -274,7 +275,7 @@ def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -
 
 
 async def _settled(striker: Striker, time: timedelta) -> None:
-    """Let time pass; the kill switch is turned off again after an hour."""
+    """Let time pass; turn the kill switch off after an hour."""
     scenario = striker.scenario
     until = scenario.world.clock.now() + time
     while scenario.world.clock.now() < until:

@@ -1,4 +1,4 @@
-"""Whatever the budget of calls, from one a minute on, and however long a report, work ends."""
+"""Test that work ends with any request budget from one a minute, and with reports of any length."""
 
 import asyncio
 from datetime import timedelta
@@ -36,7 +36,7 @@ MOST_FLOWS = 6
 def test_a_remediation_ends_and_reads_no_page_twice(
     flows: int, page: int, calls: int, *, shares_lend: bool
 ) -> None:
-    """From the order to the retired originals; each list from its first page to its last."""
+    """Each list is read from its first to its last page between start and retired originals."""
 
     async def play() -> None:
         scenario, report, meter = Scenario(), WatchedReport(), Meter()
@@ -98,7 +98,7 @@ def test_a_hidden_flow_outside_solutions_ends_with_few_requests(calls: int, othe
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 async def test_a_delete_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
-    """Outside solutions, the flow service reads the flow and deletes it."""
+    """The flow service reads and deletes a flow outside solutions."""
     trigger = define.request_trigger("Http" if in_solution else "PowerApp")
     scenario = await retired_scenario(
         lambda new: new.build.flow("Button", trigger, in_solution=in_solution)

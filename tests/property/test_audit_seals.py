@@ -81,7 +81,7 @@ def test_any_change_of_a_sealed_span_is_found(
     data: st.DataObject,
     is_list_kept: bool,
 ) -> None:
-    """With the list each entry is named; without it the difference is found all the same."""
+    """With the list, each entry is named; without it, the difference is still found."""
     entries = entries_of(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
     listed = format_entries(entries) if is_list_kept else None
@@ -95,7 +95,7 @@ def test_any_change_of_a_sealed_span_is_found(
 
 @given(log=logs)
 def test_a_list_of_entries_reads_as_it_was_written(log: dict[str, str]) -> None:
-    """Whatever a key contains."""
+    """Keys may contain any character."""
     entries = entries_of(log)
 
     assert parse_entries(format_entries(entries)) == sorted(entries)
@@ -125,7 +125,7 @@ def chain_of(days: list[dict[str, str]]) -> list[AuditSeal]:
 
 @given(days=st.lists(logs, min_size=3, max_size=6), data=st.data())
 def test_any_change_of_the_chain_is_found(days: list[dict[str, str]], data: st.DataObject) -> None:
-    """A seal that is removed, exchanged, changed, or made again without its followers."""
+    """A seal that is removed, exchanged, changed or replaced is found."""
     seals = chain_of(days)
     place = data.draw(st.integers(1, len(seals) - 2))
     other = seals[place]
@@ -146,7 +146,7 @@ def test_any_change_of_the_chain_is_found(days: list[dict[str, str]], data: st.D
 
 
 class Log:
-    """An audit log that many write to while it is sealed."""
+    """An audit log to which many writers write while it is sealed."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -156,7 +156,7 @@ class Log:
 
     @property
     def services(self) -> Services:
-        """The services of a new process."""
+        """Return the services of a new process."""
         return services_of(self.fakes.ports, settings=SETTINGS)
 
     async def write(self, recorded_at: datetime, *, is_result: bool, is_rejection: bool) -> None:
@@ -180,7 +180,7 @@ class Log:
         await self.services.tables.audit_log.insert(entry)
 
     async def check(self) -> int:
-        """Return how many entries are sealed; each is in one seal, and nothing differs."""
+        """Return the number of sealed entries; each is in one seal, and nothing differs."""
         services = self.services
         seals = [kept.item async for kept in services.tables.audit_seals.query("seal")][::-1]
         assert list(find_chain_differences(seals, is_signature_valid)) == []
@@ -211,7 +211,7 @@ writes = st.lists(
 def test_concurrent_writers_lose_no_entry(
     writes: list[tuple[timedelta, timedelta, bool, bool]], seals: list[timedelta]
 ) -> None:
-    """Entries are written late and while two instances seal; each is sealed exactly once."""
+    """Entries are written late, and while two instances seal; each is sealed exactly once."""
 
     async def run() -> None:
         log = Log()
@@ -235,7 +235,7 @@ def test_concurrent_writers_lose_no_entry(
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_a_crash_in_the_middle_loses_no_entry(moment: Moment) -> None:
-    """At each external call of a seal, before it and after it; the next seal continues."""
+    """The process dies before or after a request of the seal; the next seal continues."""
     at, has_struck = 0, True
     while has_struck:
         at += 1

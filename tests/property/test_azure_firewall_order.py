@@ -1,4 +1,4 @@
-"""Azure Firewall's rules decide as a packet's walk through its documents does."""
+"""Test that the app decides Azure Firewall's rules like a packet that passes them in order."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -40,7 +40,7 @@ PROTOCOLS = st.sampled_from([["TCP"], ["UDP"], ["UDP", "Any"]])
 
 @st.composite
 def nat_rules(draw: st.DrawFn) -> Json:
-    """A DNAT rule of one of two public addresses, or both."""
+    """Return a DNAT rule of one of two public addresses, or both."""
     return nat_rule(
         "nat",
         *draw(SOURCES),
@@ -54,7 +54,7 @@ def nat_rules(draw: st.DrawFn) -> Json:
 
 @st.composite
 def network_rules(draw: st.DrawFn) -> Json:
-    """A network rule to one machine, or to all of them."""
+    """Return a network rule to one machine, or to all of them."""
     return network_rule(
         "network",
         *draw(SOURCES),
@@ -66,7 +66,7 @@ def network_rules(draw: st.DrawFn) -> Json:
 
 @st.composite
 def groups(draw: st.DrawFn) -> list[Json]:
-    """Groups whose priorities differ, with collections whose priorities differ."""
+    """Return groups and collections with different priorities."""
 
     def collections() -> Iterator[Json]:
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4))))):
@@ -81,7 +81,7 @@ def groups(draw: st.DrawFn) -> list[Json]:
 
 
 def walked(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
-    """Yield action and rule in the order of Microsoft's page, of one type of rules."""
+    """Yield action and rule of one rule type in the order of Microsoft's page."""
     for policy in policies:
         for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
             found = one["properties"]["ruleCollections"]
@@ -92,7 +92,7 @@ def walked(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
 
 
 def is_about(rule: Json, caller: str, destination: str) -> bool:
-    """Say whether a rule matches a packet of HTTPS."""
+    """Return whether a rule matches an HTTPS packet."""
     ports = any(
         port == "*" or int(port.split("-")[0]) <= 443 <= int(port.split("-")[-1])
         for port in rule["destinationPorts"]
@@ -103,7 +103,7 @@ def is_about(rule: Json, caller: str, destination: str) -> bool:
 
 
 def holds(source: str, caller: str) -> bool:
-    """Say whether a source of a rule holds a caller."""
+    """Return whether a rule's source contains an address."""
     first, _, last = source.partition("-")
     if last:
         return ip_address(first) <= ip_address(caller) <= ip_address(last)  # type: ignore[operator]
@@ -111,7 +111,7 @@ def holds(source: str, caller: str) -> bool:
 
 
 def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
-    """Return what becomes of a packet to a target: let in, kept out, or both have been written."""
+    """Return the result for a packet to a target: allowed, denied, or both."""
     network = [*walked(policies, "NetworkRule")]
     if target not in PUBLIC:
         decided = (action for action, rule in network if is_about(rule, caller, target))
@@ -130,7 +130,7 @@ def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
 
 
 def decided(firewall: Firewall, caller: str) -> str:
-    """Return what the product says of one caller."""
+    """Return the app's verdict on one address."""
     one = AddressRanges.of([caller])
     admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
@@ -140,7 +140,7 @@ def decided(firewall: Firewall, caller: str) -> str:
 
 @given(groups(), groups())
 def test_every_caller_meets_what_the_documents_say(base: list[Json], child: list[Json]) -> None:
-    """A doubt where a rule refuses what DNAT let in, towards any machine that it leads to."""
+    """The verdict is unknown if a rule denies what DNAT allowed, for any target machine."""
     reader = RuleReader(ip_groups={})
     reader.read_groups(base)
     reader.read_groups(child)

@@ -33,7 +33,7 @@ OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
 
 @st.composite
 def old_urls(draw: st.DrawFn) -> str:
-    """A URL as some caller holds it, with a path and a parameter of its own."""
+    """Return a URL as a caller may contain it, with its own path and parameter."""
     return CLASSIC.format(
         id=draw(st.sampled_from(OLD_IDS)),
         sig=draw(SIGNATURE),
@@ -44,14 +44,14 @@ def old_urls(draw: st.DrawFn) -> str:
 
 @st.composite
 def plain_texts(draw: st.DrawFn) -> str:
-    """Text with URLs in it, each between blanks or quotes."""
+    """Return text with URLs between blanks or quotes."""
     pieces = draw(st.lists(st.one_of(NOISE, old_urls().map(lambda url: f' "{url}" ')), max_size=8))
     return " ".join(pieces)
 
 
 @st.composite
 def json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """A definition-like document in any layout, and the child flows it runs."""
+    """Return a JSON document in any layout, with the child flows that it runs."""
     children = draw(st.lists(GUIDS, min_size=1, max_size=4))
     document = {
         "noise": draw(NOISE),
@@ -70,7 +70,7 @@ def json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @st.composite
 def replacements(draw: st.DrawFn) -> dict[str, str]:
-    """New URLs for some of the old ids."""
+    """Return new URLs for some of the old ids."""
     replaced = draw(st.sets(st.sampled_from(OLD_IDS)))
     new_id = HEX.filter(lambda one: one not in OLD_IDS)
     return {old: NEW.format(id=draw(new_id), sig=draw(SIGNATURE)) for old in sorted(replaced)}
@@ -78,7 +78,7 @@ def replacements(draw: st.DrawFn) -> dict[str, str]:
 
 @given(plain_texts(), replacements())
 def test_undoing_a_rewrite_of_text_gives_the_same_bytes(text: str, urls: dict[str, str]) -> None:
-    """What a rewrite did to a plain text is undone exactly, from edits that passed through JSON."""
+    """A rewrite of plain text is reverted exactly, from edits that were stored as JSON."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
     edits = edits_from_json(edits_to_json(done.edits))
@@ -91,7 +91,7 @@ def test_undoing_a_rewrite_of_text_gives_the_same_bytes(text: str, urls: dict[st
 def test_undoing_a_rewrite_of_json_gives_the_same_bytes(
     document: tuple[str, list[str]], urls: dict[str, str], data: st.DataObject
 ) -> None:
-    """What a rewrite did to JSON source is undone exactly, layout and escapes included."""
+    """A rewrite of JSON source is reverted exactly, with layout and escapes."""
     text, children = document
     flow_ids = {child: data.draw(GUIDS) for child in data.draw(st.sets(st.sampled_from(children)))}
 
@@ -104,7 +104,7 @@ def test_undoing_a_rewrite_of_json_gives_the_same_bytes(
 
 @given(json_texts(), replacements())
 def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
-    """Neither an old nor a new signature stands in what is kept for the undo."""
+    """The stored edits contain neither the old nor the new signature."""
     text, _ = document
 
     kept = edits_to_json(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)
@@ -115,7 +115,7 @@ def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str
 
 @given(plain_texts(), replacements())
 def test_an_undo_can_be_repeated(text: str, urls: dict[str, str]) -> None:
-    """A delivery that comes again after the undo was written changes nothing more."""
+    """A repeated invocation after the revert changes nothing more."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
     back = revert_edits(done.text, done.edits, signatures_in(text))
 

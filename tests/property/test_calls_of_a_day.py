@@ -1,4 +1,4 @@
-"""The limits of an hour and of a day, whatever calls, and in whatever order."""
+"""Test the hourly and daily limits for requests in any order."""
 
 import asyncio
 from contextlib import suppress
@@ -23,7 +23,7 @@ A_DAY, RESERVE, AN_HOUR = 40, 4, 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What somebody does, after a while."""
+    """An action after a delay."""
 
     after: timedelta
     instance: int
@@ -52,19 +52,19 @@ STEPS = st.builds(
 
 
 class FailingStore(MemoryStore):
-    """A store that may be out."""
+    """A store that may be unavailable."""
 
     is_out = False
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write, or raise."""
+        """Write, or raise an error."""
         if self.is_out:
             raise ServiceUnavailable("no answer")
         return await super().write(*operations)
 
 
 class Instances:
-    """Three instances, and the calls that they have made."""
+    """Three instances, and the requests that they have sent."""
 
     def __init__(self, calls: int) -> None:
         self.clock, self.store = ManualClock(), FailingStore()
@@ -78,7 +78,7 @@ class Instances:
         self.at_looks: list[int] = []
 
     async def play(self, steps: list[Step]) -> None:
-        """Do them one after the other, a delivery's within another's."""
+        """Do the actions one after the other; an invocation's actions are nested."""
         while steps:
             await self._act(steps.pop(0), steps)
 
@@ -117,14 +117,14 @@ class Instances:
 
 
 def most_in(length: timedelta, made: list[datetime]) -> int:
-    """Return the most calls in any span of this length."""
+    """Return the highest number of requests in any period of this length."""
     return max((sum(one - length < other <= one for other in made) for one in made), default=0)
 
 
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
 def test_no_24_hours_hold_more_calls_than_are_set(steps: list[Step], calls: int) -> None:
-    """However they are made: in blocks or not, by who dies, and with what is kept for undo."""
+    """The limit holds in blocks or alone, after a crash, and with the part kept for rollbacks."""
     here = Instances(calls)
 
     asyncio.run(here.play(steps))
@@ -138,7 +138,7 @@ def test_no_24_hours_hold_more_calls_than_are_set(steps: list[Step], calls: int)
 @settings(max_examples=100, deadline=None)
 @given(steps=st.lists(STEPS, min_size=40, max_size=120))
 def test_no_24_hours_hold_more_where_calls_are_leased_in_slices(steps: list[Step]) -> None:
-    """There what is urgent may leave a call over that others use: of the limit, not above it."""
+    """Urgent requests may leave one to others, within the limit."""
     here = Instances(200)
 
     asyncio.run(here.play(steps))

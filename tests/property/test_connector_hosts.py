@@ -1,4 +1,4 @@
-"""Converting hosts: repeatable, and nothing but hosts and authentication changes."""
+"""Test that converting hosts is repeatable and changes only hosts and authentication."""
 
 import json
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def _inputs_of(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_converting_twice_changes_no_byte_more_than_converting_once(
     document: dict[str, Any],
 ) -> None:
-    """A copy that was written in the newer shape is met again by every later delivery."""
+    """A later invocation finds a copy that already has the newer shape, and changes no byte."""
     once = with_reference_hosts(json.dumps(document))
 
     assert with_reference_hosts(once) is once
@@ -91,7 +91,7 @@ def test_converting_twice_changes_no_byte_more_than_converting_once(
 def test_nothing_but_host_and_authentication_of_connector_operations_changes(
     document: dict[str, Any],
 ) -> None:
-    """Without those two members, and at any depth, both definitions are equal."""
+    """Without these two members, both definitions are equal at any depth."""
     converted = json.loads(with_reference_hosts(json.dumps(document)))
 
     pairs = list(zip(_inputs_of(document), _inputs_of(converted), strict=True))

@@ -1,4 +1,4 @@
-"""Conversions of definitions that nobody expects: made whole, or not at all; never an error."""
+"""Test that unexpected definitions are converted completely or not at all, without an error."""
 
 import json
 from typing import Any
@@ -54,7 +54,7 @@ _KINDS = st.sampled_from(
 
 @st.composite
 def actions(draw: st.DrawFn) -> dict[str, Any]:
-    """Return actions around a list, of which some read it and most make no sense."""
+    """Return actions around a list; some read it, and most make no sense."""
     found: dict[str, Any] = {"List": json.loads(json.dumps(_LIST))}
     for name in draw(st.lists(st.sampled_from(["Loop", "Filter", "Use"]), unique=True)):
         strange = draw(st.dictionaries(st.sampled_from(["inputs", "foreach"]), _JSON))
@@ -66,7 +66,7 @@ def actions(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def definitions(draw: st.DrawFn) -> str:
-    """Return a flow with both versions' triggers and actions."""
+    """Return a flow with triggers and actions of both versions."""
     properties = draw(st.dictionaries(st.sampled_from(["A_Value", "B_Value"]), _JSON))
     for name in draw(st.sets(st.sampled_from(["A_Value", "B_Value"]))):
         properties[name] = {"type": draw(st.sampled_from(["string", "boolean", "number"]))}
@@ -78,7 +78,7 @@ def definitions(draw: st.DrawFn) -> str:
 
 @given(definitions())
 def test_a_conversion_is_whole_or_not_made(text: str) -> None:
-    """With an obstacle the text is as it was; without, nothing is left to convert."""
+    """With an obstacle the text is unchanged; without one nothing is left to convert."""
     edits = possible_edits(parse_client_data(text), in_solution=False)
 
     converted = convert(text, edits)
@@ -93,6 +93,6 @@ def test_a_conversion_is_whole_or_not_made(text: str) -> None:
 
 @given(st.text(alphabet="@{}()[]?.,'abtriggerBody01 ", max_size=40))
 def test_any_text_can_be_searched_for_expressions(text: str) -> None:
-    """Whatever stands there; each reference is a piece of it."""
+    """Each reference is a part of the text."""
     for found in references_in(text):
         assert text[found.start : found.end] == found.text

@@ -1,4 +1,4 @@
-"""Whatever the budget of requests, from one a minute on: a delete of a flow with many runs ends."""
+"""Test that a delete of a flow with many runs ends with any budget from one request a minute."""
 
 import asyncio
 from collections import Counter
@@ -39,7 +39,7 @@ from tests.property.test_lists_any_budget import MOST, Lists, expiries
 def test_a_delete_waits_for_the_oldest_run_and_ends(
     runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
 ) -> None:
-    """One that began long before the others may still be in progress.
+    """A run that began long before the others may still be in progress.
 
     The archive reads each page once, and so does the search for runs in progress.
     """

@@ -1,4 +1,4 @@
-"""Deletes of originals, killed and raced by rollbacks at any moment: what must never be seen."""
+"""Test the invariants of deletes of originals that are killed or meet a rollback at any moment."""
 
 import asyncio
 from datetime import timedelta
@@ -35,13 +35,13 @@ DAY = timedelta(days=1)
 
 
 async def timers(services: Services) -> None:
-    """Both of the app's timers that matter here."""
+    """Run the two timers of the app that deletes need."""
     await send_due_and_overdue_messages(services)
     await delete_originals(services)
 
 
 def deleted_unfit(world: World) -> list[str]:
-    """Say what is wrong with a delete that was just made: its copy is off, or a parent stands."""
+    """Return what is wrong with a delete: its copy is off, or a parent still exists."""
     write = world.writes[-1]
     if not write.what.startswith("delete "):
         return []
@@ -57,7 +57,7 @@ def deleted_unfit(world: World) -> list[str]:
 
 
 async def delete_under(scenario: Scenario, plan: Plan) -> str:
-    """Retire all and order their deletes in three days under `plan`; returns the remediation."""
+    """Retire all flows and schedule their deletion in three days; return the remediation."""
     await scenario.opt_in()
     await until_done(scenario, scenario.order)
     await approve(scenario)
@@ -83,7 +83,7 @@ async def delete_under(scenario: Scenario, plan: Plan) -> str:
 def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
     ingredients: list[str], seed: int, plan: Plan, undo: int | None
 ) -> None:
-    """Each original is deleted once, or it is back; what cannot be brought back says so.
+    """Each original is deleted once, or it is back; a message names what cannot be restored.
 
     `undo`: hours from the date of the deletes to the order to roll back; None: no such order.
     """
@@ -121,7 +121,7 @@ def test_a_delete_that_is_paused_deletes_nothing_unfit(
     sleep: timedelta,
     undo: int | None,
 ) -> None:
-    """It wakes beside another delete of the same original, or beside its rollback.
+    """The paused invocation continues beside another delete of the original, or its rollback.
 
     `undo`: minutes from the pause to the order to roll back; None: no such order.
     """
@@ -143,7 +143,7 @@ def test_a_delete_that_is_paused_deletes_nothing_unfit(
 
 
 async def ended_well(scenario: Scenario, *, is_undone: bool) -> None:
-    """Hold the rows and the tenant against each other."""
+    """Compare the rows with the tenant."""
     targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))
     environment = scenario.build.environment

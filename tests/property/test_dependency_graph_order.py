@@ -1,4 +1,4 @@
-"""Any graph of calls, with cycles and children that nobody has, is put in a usable order."""
+"""Test that any graph of calls, with call loops and missing children, gets a usable order."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ def _reaches(children: dict[str, frozenset[str]], start: str) -> set[str]:
 
 @given(_GRAPHS)
 def test_each_flow_stands_once_and_after_what_it_calls(children: dict[str, frozenset[str]]) -> None:
-    """Children come first, except inside a cycle, where there is no first."""
+    """Children come first, except in a call loop, which has no first flow."""
     graph = DependencyGraph(children)
 
     order = graph.leaves_first
@@ -37,7 +37,7 @@ def test_each_flow_stands_once_and_after_what_it_calls(children: dict[str, froze
 def test_cycles_are_exactly_the_flows_that_reach_themselves(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """Members of a cycle reach one another; nobody else reaches itself but at once."""
+    """The flows of a call loop reach one another, and no other flow reaches itself indirectly."""
     cycles = DependencyGraph(children).call_loops
 
     others = {flow: called - {flow} for flow, called in children.items()}
@@ -49,7 +49,7 @@ def test_cycles_are_exactly_the_flows_that_reach_themselves(
 
 @given(_GRAPHS)
 def test_families_part_the_flows(children: dict[str, frozenset[str]]) -> None:
-    """Each flow is in one family, with all that it calls and all that call it."""
+    """Each flow is in one group, with all flows that it calls and that call it."""
     graph = DependencyGraph(children)
 
     assert sorted(flow for family in graph.dependent_groups for flow in family) == sorted(children)
@@ -62,7 +62,7 @@ def test_families_part_the_flows(children: dict[str, frozenset[str]]) -> None:
 def test_missing_children_are_named_with_their_callers(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """What a flow calls is either in the graph or among the missing."""
+    """A called flow is either in the graph or among the missing flows."""
     graph = DependencyGraph(children)
 
     for flow, called in children.items():
@@ -73,7 +73,7 @@ def test_missing_children_are_named_with_their_callers(
 
 @given(_GRAPHS)
 def test_ancestors_are_the_flows_that_reach(children: dict[str, frozenset[str]]) -> None:
-    """Walking up finds what walking down from each flow would."""
+    """The search upwards from a flow finds what searches downwards find."""
     graph = DependencyGraph(children)
 
     others = {flow: called - {flow} for flow, called in children.items()}

@@ -1,4 +1,4 @@
-"""A discovery may take longer than its lists stay fresh: it ends, and keeps what it has read."""
+"""Test that a discovery longer than its lists stay fresh ends and keeps what it has read."""
 
 import asyncio
 from collections import Counter
@@ -23,18 +23,18 @@ APART = timedelta(minutes=20)
 
 @dataclass(slots=True)
 class Rationed:
-    """Lists that may be asked so many times in an invocation; some pages are malformed once."""
+    """Lists with a limit of requests in an invocation; some pages are malformed once."""
 
     malformed: set[int]
     left: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def before(self, port: Any) -> Any:
-        """Stand before a port."""
+        """Put the limit before a port."""
         return _Rationed(self, port)
 
     def take(self, name: str, arguments: tuple[object, ...]) -> None:
-        """Count a request, or refuse it."""
+        """Count a request, or reject it."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -71,7 +71,7 @@ class _Rationed:
 def test_a_long_discovery_ends_and_finds_every_flow(
     flows: int, page: int, calls: int, without_row: int, malformed: set[int], *, reconcile: bool
 ) -> None:
-    """No flow is read alone twice, and no list more often than it has grown too old."""
+    """No flow is read separately twice, and a list is read again only after it has expired."""
 
     async def play() -> None:
         scenario, rationed = Scenario(), Rationed(set(malformed))

@@ -1,4 +1,4 @@
-"""Every effect of the product is struck at every point of its protocol."""
+"""Inject faults into every effect of the app at every point of its protocol."""
 
 import asyncio
 from functools import cache
@@ -11,19 +11,19 @@ from tests.property.struck_scenarios import SCENARIOS
 
 @cache
 def effects_of(name: str) -> frozenset[str]:
-    """Return the effects that a scenario reaches if nothing strikes it."""
+    """Return the effects that a scenario reaches without a fault."""
     return frozenset(asyncio.run(SCENARIOS[name]()).seen) & all_sites()
 
 
 def test_the_scenarios_reach_every_effect() -> None:
-    """A new effect needs a scenario: `struck_scenarios.py`."""
+    """A new effect needs a scenario in `struck_scenarios.py`."""
     assert all_sites().difference(*map(effects_of, SCENARIOS)) == set()
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_struck_effect_changes_no_end(name: str, fault: Fault) -> None:
-    """Each job ends as it does otherwise, at most after a retry, and an undo undoes it.
+    """Each job ends as without a fault, at most after a retry, and a rollback reverts it.
 
     What lasts is told to somebody. No call is lost, nothing is lent to the operator any more.
     """

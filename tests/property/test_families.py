@@ -1,4 +1,4 @@
-"""Whole remediations of any family: copied bottom-up, retired top-down, never waiting for ever."""
+"""Test remediations of any dependency group: copied children first, retired parents first."""
 
 import asyncio
 import json
@@ -28,21 +28,21 @@ TRIGGERS = {
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Flows by number: what starts each, and which earlier ones it runs."""
+    """Flows by number: the trigger of each, and the earlier flows that it runs."""
 
     triggers: tuple[str, ...]
     children: tuple[frozenset[int], ...]
 
     @property
     def graph(self) -> DependencyGraph:
-        """The calls by title."""
+        """Return the calls by title."""
         return DependencyGraph(
             {str(one): frozenset(map(str, below)) for one, below in enumerate(self.children)}
         )
 
     @property
     def staying(self) -> set[str]:
-        """Titles of the flows that stay on Microsoft's key: HTTP flows and all that run them."""
+        """Return the titles of the flows that stay: HTTP flows and all their ancestors."""
         http = [str(one) for one, trigger in enumerate(self.triggers) if trigger == "http"]
         return set(http) | self.graph.ancestors_of(*http)
 
@@ -52,7 +52,7 @@ _CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
 
 @st.composite
 def families(draw: st.DrawFn) -> Family:
-    """Draw up to seven flows without circles; what starts by itself is nobody's child."""
+    """Draw up to seven flows without call loops; a self-starting flow is never a child."""
     triggers = draw(st.lists(st.sampled_from(sorted(TRIGGERS)), min_size=1, max_size=7))
     children = []
     for one in range(len(triggers)):
@@ -72,7 +72,7 @@ def build(scenario: Scenario, family: Family) -> list[FakeFlow]:
 
 
 async def remediate(scenario: Scenario) -> None:
-    """Let the app do all it can; the watchers look at the tenant after every write."""
+    """Let the app do all its work; the watchers check the tenant after every write."""
     scenario.build.link()
     scenario.build.share_connections()
     watch(scenario.world)
@@ -83,7 +83,7 @@ async def remediate(scenario: Scenario) -> None:
 
 
 def when(job: FlowJob, state: FlowJobState) -> datetime:
-    """Return when a job first came to a state."""
+    """Return when a job first had a state."""
     return min(change.changed_at for change in job.history if change.state == state)
 
 
@@ -92,7 +92,7 @@ def when(job: FlowJob, state: FlowJobState) -> datetime:
 def test_any_family_is_copied_bottom_up_and_retired_top_down(
     family: Family, profile: Profile
 ) -> None:
-    """Every flow that stays is planned once and retired, whatever runs what."""
+    """Every flow that stays is planned once and retired, whatever flows it runs."""
 
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)
@@ -117,7 +117,7 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
 def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
     family: Family, data: st.DataObject
 ) -> None:
-    """The plan names the circle; every other flow is retired, and no job waits for ever.
+    """The plan names the call loop; every other flow is retired, and no job waits forever.
 
     A flow that runs itself is no circle: its copy runs the copy.
     """

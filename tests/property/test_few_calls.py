@@ -1,4 +1,4 @@
-"""A process that is killed while jobs wait for calls of the flow service, at any moment."""
+"""Test a process that is killed at any moment while jobs wait for flow service requests."""
 
 import asyncio
 from datetime import timedelta
@@ -31,7 +31,7 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), w
 def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
     at: int, moment: Moment, seed: int, unsettled: float
 ) -> None:
-    """Every flow is retired, what was lent is returned, and no minute has more calls than five."""
+    """Every flow is retired, each co-ownership is revoked, and no minute has over five requests."""
 
     async def play() -> None:
         plan, meter = Plan(at=at, moment=moment), Meter()

@@ -52,20 +52,23 @@ LISTS = [
 
 
 def allowed(firewall: Firewall) -> list[str]:
-    """Return the callers that a firewall lets in for certain; of no other there is a doubt."""
+    """Return the addresses that a firewall certainly allows; every other address has an unknown
+    verdict.
+    """
     admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.of(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
 
 
 def holds(source: str, caller: str) -> bool:
-    """Say whether a source holds a caller: a prefix, the tag, all, or the inside of a network."""
+    """Return whether a source contains an address: a prefix, the tag, all, or a network's inside.
+    """
     prefix = {"*": "8.0.0.0/8", "virtualnetwork": "10.0.0.0/8", TAG.lower(): "8.0.0.8/29"}
     return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
 
 
 def first(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
-    """Return the callers that the first rule about them lets in."""
+    """Return the addresses that the first matching rule allows."""
     return [
         caller
         for caller in CALLERS
@@ -79,7 +82,7 @@ def first(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
 
 @st.composite
 def security_rules(draw: st.DrawFn) -> list[Json]:
-    """Rules of different priorities, some about other traffic."""
+    """Return rules of different priorities, some for other traffic."""
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
         security_rule(
@@ -98,7 +101,7 @@ def security_rules(draw: st.DrawFn) -> list[Json]:
 
 @given(security_rules())
 def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -> None:
-    """Of those about inbound HTTPS, by priority; nobody else gets in."""
+    """The first rule for inbound HTTPS by priority decides; everything else is denied."""
     [firewall] = read_group(security_group(*rules))
 
     about = [
@@ -121,7 +124,8 @@ def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -
 def test_a_site_decides_by_its_first_restriction(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
-    """By priority; a restriction alone keeps out all others; the scm site has its own, or not."""
+    """The first by priority decides; one restriction denies all others; the scm site has its own.
+    """
     listed = [
         restriction(source, 100 - number, access) for number, (source, access) in enumerate(drawn)
     ]
@@ -139,7 +143,7 @@ def test_a_site_decides_by_its_first_restriction(
 @pytest.mark.parametrize("kind", LISTS)
 @given(PREFIXES.filter(bool))
 def test_a_list_of_addresses_lets_in_whom_it_holds(kind: str, prefixes: list[str]) -> None:
-    """Of every kind that is one, as its test data write it."""
+    """This holds for every kind with such a list, with the kind's test data."""
     world = World()
     resources = firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
@@ -157,7 +161,7 @@ FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
 def test_a_call_passes_every_filter_of_api_management(
     common: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], has_base: bool
 ) -> None:
-    """Of the API, and of the service if the API's policy has its base."""
+    """The filters are those of the API, and of the service if the API's policy has its base."""
 
     def policy(filters: list[tuple[str, list[str]]], *before: str) -> str:
         written = [

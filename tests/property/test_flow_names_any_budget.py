@@ -1,4 +1,4 @@
-"""A flow's name is found with any budget, however many flows there are, each page read once."""
+"""Test that a flow's name is found with any budget and number of flows, each page read once."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class Rationed:
-    """The flow service for so many requests an invocation."""
+    """The flow service with a limit of requests in an invocation."""
 
     expires: set[int] = field(default_factory=set)
     left: int = 0
@@ -26,11 +26,11 @@ class Rationed:
     _cursors: int = 0
 
     def before(self, port: Any, *names: str) -> Any:
-        """Stand before the methods of these names of a port."""
+        """Put the limit before the named methods of a port."""
         return _Rationed(self, port, names)
 
     def take(self, name: str, last: str) -> None:
-        """Count a request, or refuse it."""
+        """Count a request, or reject it."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -104,7 +104,7 @@ def _scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
 def test_a_name_that_only_the_list_has_is_found(
     flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
 ) -> None:
-    """What was searched is not searched again, but where a cursor has expired."""
+    """A page that was searched is not searched again unless a cursor has expired."""
 
     async def play() -> None:
         scenario, made = _scenario(flows)
@@ -130,7 +130,7 @@ def test_a_name_that_only_the_list_has_is_found(
 
 
 async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None:
-    """Dataverse has it; the flow service is asked by that name. In another state it has none."""
+    """Dataverse returns the name and the flow service confirms it, except in another state."""
     scenario, made = _scenario(300)
     flow, service = made[-1], Rationed(left=4)
     services = _services(scenario, service)
@@ -146,7 +146,7 @@ async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None
 
 
 async def test_a_flow_that_is_nowhere_has_no_name() -> None:
-    """The list is read to its end; nothing stays behind."""
+    """The list is read to its end, and no row is left."""
     scenario, made = _scenario(3)
     service = Rationed(left=100)
     services = _services(scenario, service)

@@ -1,4 +1,4 @@
-"""Whatever happens to jobs, an answer from the index is the answer from every row."""
+"""Test that the index and the complete rows always give the same answer."""
 
 import random
 from collections import Counter
@@ -31,7 +31,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 
 async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -> tuple[T, T]:
-    """Return the answer from the index, then the one from every row."""
+    """Return the answer from the index, then the answer from every row."""
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
     assert kept is not None, "no comparison has come to its end"
@@ -43,7 +43,7 @@ async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -
 
 
 async def check(scenario: Scenario) -> None:
-    """Compare all that people see; of by-itself and environments the order does not matter."""
+    """Compare all that people see; the order of flows and environments does not count."""
     fast, slow = await both(scenario.services, show_status)
     assert fast.flows == slow.flows
     assert fast.not_migrated == slow.not_migrated
@@ -59,19 +59,19 @@ async def check(scenario: Scenario) -> None:
 
 
 async def names(services: Services) -> Counter[NamedKind]:
-    """Return how many rows of the index there are of each kind."""
+    """Return the number of index rows of each kind."""
     return Counter([row.kind for row in await services.tables.job_index.all()])
 
 
 async def settled(services: Services, scenario: Scenario) -> None:
-    """Compare twice, with so long between that closed jobs are counted."""
+    """Compare twice, with enough time between to count closed jobs."""
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)
 
 
 def new_scenario() -> Scenario:
-    """Return a tenant of a few flows, not planned yet."""
+    """Return a tenant of a few flows that are not planned yet."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
         scenario.build.app_setting_caller(
@@ -83,7 +83,7 @@ def new_scenario() -> Scenario:
 
 
 async def blocked_now(services: Services, job: FlowJob) -> None:
-    """Let a job come to something that only a person can change."""
+    """Block a job with a reason that only a person can fix."""
 
     def stuck(job: FlowJob) -> FlowJob | None:
         if job.is_inactive:
@@ -97,7 +97,7 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
 
 
 async def one_deed(scenario: Scenario, draw: random.Random, number: int) -> None:
-    """Do something at random; raises what the product or a struck process raises."""
+    """Do a random action; raises what the app or a killed process raises."""
     ids = {flow.name: flow.workflow_id for flow in scenario.world.flows()}
     some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
     deeds = ["order", "approve", "roll back", "retry", "block", "compare", "settle", "time"]
@@ -124,7 +124,7 @@ async def one_deed(scenario: Scenario, draw: random.Random, number: int) -> None
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
-    """Remediations, orders, comparisons and time, in a random order, with processes that die."""
+    """Remediations, actions, comparisons and time come in random order, with crashes."""
     draw = random.Random(seed)  # noqa: S311 -- no secret
     scenario = new_scenario()
     await scenario.opt_in()
@@ -151,7 +151,7 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
 
 
 async def test_closed_jobs_are_counted_and_named_again() -> None:
-    """What is retired is a number; rolled back, it is a row again."""
+    """A retired job is only counted; after a rollback it is named again."""
     scenario = new_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -176,12 +176,12 @@ async def test_closed_jobs_are_counted_and_named_again() -> None:
 
 
 def _same(job: FlowJob) -> FlowJob:
-    """Write the row as it is: it stays counted."""
+    """Write the row unchanged, so that it stays counted."""
     return job
 
 
 async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> None:
-    """Its name was to be removed: whoever names it again makes that fail."""
+    """A writer that names the job again makes the removal of its name fail."""
     scenario = new_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -195,7 +195,7 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
     write, done = services.tables.store.write, False
 
     async def beaten(*operations: Operation) -> list[StoreRow]:
-        """Let an order come right before the names are removed."""
+        """Let another action happen right before the names are removed."""
         nonlocal done
         if len(operations) > 1 and not done:
             done = True
@@ -218,7 +218,7 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
 
 
 async def test_an_index_row_that_cannot_be_read_costs_nothing() -> None:
-    """Its key tells which job it names; without counts, the jobs of the environment are read."""
+    """The row's key names its job; without counts, the jobs of the environment are read."""
     scenario = new_scenario()
     await scenario.opt_in()
     await scenario.order()

@@ -1,4 +1,4 @@
-"""Looking at the literals around matches finds what looking at all literals finds."""
+"""Test that reading the literals around matches finds what reading all literals finds."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _DOCUMENTS = st.recursive(
 def test_literals_around_matches_are_those_of_a_full_walk(
     document: object, is_ascii: bool, indent: int | None
 ) -> None:
-    """The same values at the same places, however the document is written."""
+    """Values and places are the same, however the document is written."""
     source = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
 
     found = list(json_strings_around(source, _WANTED))

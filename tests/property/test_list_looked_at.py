@@ -1,4 +1,4 @@
-"""The daily look at the flow service's list ends, whatever its length and the calls of a day."""
+"""Test that the daily check of the flow service's list ends with any length and daily budget."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Service:
-    """A flow service with so many calls a day. All flows are on; a bare list does not say so."""
+    """A flow service with a daily limit. All flows are on; a list of names does not show it."""
 
     pages: list[tuple[str, ...]]
     is_bare: bool

@@ -1,4 +1,4 @@
-"""Whatever the budget of calls, from one a minute on: long lists end, and are read once."""
+"""Test that long lists end and are read once, with any budget from one request a minute."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ expiries = st.frozensets(st.integers(1, MOST), max_size=3)
 
 @dataclass(slots=True)
 class Lists:
-    """Stands before the reports: notes which pages were given, and lets cursors expire."""
+    """A filter before the reports: it records the pages returned, and lets cursors expire."""
 
     expires: frozenset[int]
     #: Of each page: which list, its cursor, and how many items it had; None: it was refused.
@@ -38,7 +38,7 @@ class Lists:
     _cursors: int = 0
 
     def put_before(self, scenario: Scenario) -> None:
-        """Stand before the port of every process of the scenario."""
+        """Put the filter before the port of every process of the scenario."""
 
         def watched(ports: Ports) -> Ports:
             reports: Any = _Watched(self, ports.flow_reports)
@@ -49,11 +49,11 @@ class Lists:
 
     @property
     def expired(self) -> int:
-        """Return how many cursors were refused."""
+        """Return the number of rejected cursors."""
         return sum(size is None for _, _, size in self.given)
 
     def readings(self, name: object) -> list[list[str]]:
-        """Return the cursors of the pages of one list, anew after each that expired."""
+        """Return the cursors of the pages of one list, separately after each that expired."""
         found: list[list[str]] = [[]]
         for one, cursor, size in self.given:
             if one == name and size is None:
@@ -65,7 +65,7 @@ class Lists:
     async def page[T](
         self, name: object, cursor: str, read: Callable[[], Awaitable[ResultPage[T]]]
     ) -> ResultPage[T]:
-        """Give a page, or refuse its cursor."""
+        """Return a page, or reject its cursor."""
         self._cursors += bool(cursor)
         if cursor and self._cursors in self.expires:
             self.given.append((name, cursor, None))
@@ -85,7 +85,7 @@ class _Watched:
     async def run_page(
         self, environment_id: str, flow_name: str, cursor: str = "", **times: Any
     ) -> ResultPage[Any]:
-        """Watch a page of the runs of a flow."""
+        """Record a page of the runs of a flow."""
         read = self._reports.run_page
         name = (flow_name, times["until"])
         return await self._lists.page(
@@ -95,7 +95,7 @@ class _Watched:
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[Any]:
-        """Watch a page of a report."""
+        """Record a page of a report."""
         read = self._reports.microsoft_key_flows
         return await self._lists.page(
             cannot_migrate_only,
@@ -105,7 +105,7 @@ class _Watched:
 
 
 def _let_run(scenario: Scenario, flow: FakeFlow, count: int) -> None:
-    """Let a flow have run every hour."""
+    """Let a flow run every hour."""
     for number in range(count):
         started = scenario.world.clock.now() - timedelta(hours=number, seconds=1)
         run = FakeRun(
@@ -118,7 +118,7 @@ def _let_run(scenario: Scenario, flow: FakeFlow, count: int) -> None:
 
 
 async def _archive(scenario: Scenario) -> set[RunArchiveState]:
-    """Ask until all is archived, as the command does; returns the states of the archives."""
+    """Ask until all is archived, as the command does; return the states of the archives."""
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
         found = await scenario.driver.call(lambda s: archive_runs(s, scenario.remediation.id))
@@ -141,7 +141,7 @@ async def _archive(scenario: Scenario) -> set[RunArchiveState]:
 def test_archives_of_runs_end_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """While the remediation goes on; a cursor that expires costs the run at its boundary."""
+    """The remediation continues meanwhile; an expired cursor reads only the boundary run again."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -186,7 +186,7 @@ def test_archives_of_runs_end_and_read_no_run_twice(
 def test_an_ordered_assessment_ends_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """Where a cursor expires that list begins anew, and no other."""
+    """After a cursor has expired, that list begins again, and no other."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -217,7 +217,7 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
 
 @dataclass(slots=True)
 class FewReads:
-    """App settings that are read so many times a minute."""
+    """App settings with a limit of reads a minute."""
 
     settings: Any
     clock: Any
@@ -230,7 +230,7 @@ class FewReads:
         return await self.settings.sites()
 
     async def read(self, site_id: str) -> Any:
-        """Return the settings of an app, or refuse until the minute is over."""
+        """Return an app's settings, or reject the read until the minute is over."""
         now = self.clock.now()
         self._times = [one for one in self._times if now - one < MINUTE]
         if len(self._times) >= self.a_minute:
@@ -244,7 +244,7 @@ class FewReads:
 @given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
 @example(flows=MOST, calls=1)
 def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) -> None:
-    """However many invocations it takes: no caller stays unknown for want of requests."""
+    """No caller stays unknown because requests were missing, whatever the number of invocations."""
 
     async def play() -> None:
         scenario = Scenario()

@@ -1,4 +1,4 @@
-"""The daily look at many flows: with any budget, and any crash, each flow has its turn."""
+"""Test that the daily check reads each of many flows in turn, with any budget and crash."""
 
 import asyncio
 from collections.abc import Collection
@@ -26,7 +26,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Rationed:
-    """Dataverse that takes so many calls a day, and refuses what it is asked of some flows."""
+    """Dataverse with a daily limit of requests, which rejects reads of some flows."""
 
     calls: int
     refused: frozenset[str]
@@ -38,7 +38,7 @@ class Rationed:
     async def known_each(
         self, _: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return flows that are off, while there are calls."""
+        """Return flows that are off while requests are left."""
         self.made += 1
         if self.made == self.dies_at:
             raise KilledError
@@ -52,14 +52,14 @@ class Rationed:
         }
 
     async def seen_one(self, job_id: str, _: WorkflowSummary | None) -> None:
-        """Note that a flow was looked at."""
+        """Record that a flow was checked."""
         self.seen.append(job_id)
 
 
 async def days_until_all_had_their_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """Sweep day after day; raises `AssertionError` where a flow waits for longer than it has to."""
+    """Run the daily check; raises `AssertionError` if a flow waits longer than necessary."""
     scenario, turns = Scenario(), -(-flows // AT_A_TIME)
     scenario.build.link()
     ids = {f"job-{n:03}": f"flow-{n:03}" for n in range(flows)}
@@ -101,6 +101,6 @@ def _with(scenario: Scenario, workflows: Any) -> Any:
 def test_each_flow_has_its_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """As soon as the calls allow; what was not looked at comes first the next day."""
+    """Flows that were not checked come first on the next day."""
     with patch.object(module, "_AT_A_TIME", AT_A_TIME):
         asyncio.run(days_until_all_had_their_turn(flows, calls, refused, deaths))

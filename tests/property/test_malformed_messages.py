@@ -1,4 +1,4 @@
-"""Whatever lies in a queue: no exception, no dead letter, no remediation of nothing."""
+"""Test that no message in a queue causes an exception, a dead letter or an empty remediation."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ TRIGGERS: tuple[Trigger, ...] = (
 
 
 def _real() -> Iterator[Any]:
-    """Yield messages as they should be: our own, and recorded events where there are some."""
+    """Yield valid messages: the app's own, and recorded events if there are some."""
     data = {"environmentId": "e", "policyId": "p", "linkStatus": "Linked", "linkedSince": "now"}
     key = {"VaultName": "vault", "ObjectName": "key"}
     yield {"specversion": "1.0", "id": "1", "type": LINKED, "source": "/", "data": data}
@@ -61,7 +61,7 @@ values = st.recursive(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Draw bytes, JSON, or a real message with a few places changed; sometimes cut off."""
+    """Draw bytes, JSON, or a real message with a few changes, sometimes cut off."""
     kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
     if kind == "bytes":
         return draw(st.binary(max_size=60))
@@ -96,7 +96,7 @@ def _mutated(draw: st.DrawFn, value: Any) -> Any:
     )
 )
 def test_no_message_breaks_anything(messages: list[tuple[Trigger, bytes, str]]) -> None:
-    """Each is ignored or parked with a reason, and the timer goes on afterwards."""
+    """Each message is ignored or stored with a reason, and the timer still works."""
 
     async def deliver() -> None:
         scenario = Scenario()

@@ -1,4 +1,4 @@
-"""Whatever names and texts hold: a message is small, and has no signature of a trigger URL."""
+"""Test that a message with any names and texts is small and contains no signature."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ TEXTS = st.one_of(
 
 @st.composite
 def actions(draw: st.DrawFn) -> PendingAction:
-    """An action of any kind, in which every text may be anything."""
+    """Return an action of any kind with any texts."""
     flows = draw(st.lists(TEXTS, max_size=7))
     return PendingAction(
         kind=draw(st.sampled_from(PendingActionKind)),
@@ -81,7 +81,7 @@ WORST = PendingAction(
 async def test_every_message_is_small_and_has_no_signature(
     caplog: pytest.LogCaptureFixture, pending: list[PendingAction]
 ) -> None:
-    """A Teams message has 28 KB at most, a webhook 20 KB; one action, or a digest of several."""
+    """Teams takes 28 KB at most, a webhook 20 KB; a message has one action or several."""
     caplog.clear()
     caplog.set_level(logging.WARNING)
     action = pending[0] if len(pending) == 1 else digest_of(pending)
@@ -111,7 +111,7 @@ async def test_every_message_is_small_and_has_no_signature(
 
 @given(st.lists(st.from_regex(r"[A-Z][a-z]{0,9}\.", fullmatch=True), min_size=1, max_size=9))
 def test_first_sentence_of_a_text_is_whole(sentences: list[str]) -> None:
-    """Names with a full stop do not end it."""
+    """A full stop in a name does not end the sentence."""
     text = " ".join(sentences)
 
     assert first_sentences(text, 0, 1_000) == sentences[0]
@@ -122,7 +122,7 @@ def test_first_sentence_of_a_text_is_whole(sentences: list[str]) -> None:
 
 
 def test_message_of_a_long_text_says_where_it_is_cut() -> None:
-    """A reader sees that there is more."""
+    """The message shows that its text continues."""
     cut = first_sentences("word " * 100, 0, 50)
 
     assert len(cut) == 50

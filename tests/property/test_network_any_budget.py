@@ -1,4 +1,4 @@
-"""Whatever the budget of requests, from one a minute on: the reading of a network ends."""
+"""Test that reading a network ends with any request budget from one a minute."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Rationed(PagedResourceReader):
-    """Apps, page by page, for so many requests an invocation; cursors expire, processes die."""
+    """Apps in pages with a limit of requests in an invocation; cursors expire and processes die."""
 
     apps: int
     page_size: int
@@ -49,19 +49,19 @@ class Rationed(PagedResourceReader):
     _cursors: int = 0
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
-        """A reading asks for pages."""
+        """No reading calls this, because a reading asks for pages."""
         raise NotImplementedError
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> "list[Document]":  # type: ignore[valid-type]
-        """No kind but apps has resources here."""
+        """Return nothing, because only apps have resources here."""
         raise NotImplementedError
 
     async def children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """No kind but apps has resources here."""
+        """Return nothing, because only apps have resources here."""
         raise NotImplementedError
 
     async def list_page(
@@ -126,7 +126,7 @@ async def _is_complete(services: Services) -> bool:
 
 
 async def _read(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
-    """Let one invocation read; returns whether it has come to its end."""
+    """Let one invocation read; return whether the reading has ended."""
     services = _services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = calls
@@ -161,7 +161,7 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
     gone: frozenset[int],
     host: str,
 ) -> None:
-    """But for the pages of a list whose cursor has expired."""
+    """Only the pages of a list whose cursor has expired are read again."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -193,7 +193,7 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
 def test_a_process_that_dies_costs_no_more_than_a_batch(
     apps: int, page_size: int, deaths: list[int]
 ) -> None:
-    """What was stored before is not read again. A dead reader is waited for."""
+    """Stored answers are not read again. Others wait until the dead reader's lease ends."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -216,7 +216,7 @@ def test_a_process_that_dies_costs_no_more_than_a_batch(
 
 
 def network_snapshot_width() -> int:
-    """Return how many requests may be under way in a process that dies."""
+    """Return how many requests can be in progress in a process that dies."""
     from shared.concurrency import SIDE_BY_SIDE
 
     return SIDE_BY_SIDE

@@ -107,7 +107,7 @@ async def test_of_a_solution_a_list_tells_only_if_asked(world: TenantWorld) -> N
 
 
 async def test_makers_search_what_is_theirs_and_what_is_shared(world: TenantWorld) -> None:
-    """A shared flow is in its owner's two lists, and in the shared list of its co-owners."""
+    """A shared flow is in the list `team` of its owner and co-owner, and not in `personal`."""
     world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = SimulatedRole.CAN_VIEW
 
     async def found(who: str, search: str = "") -> set[str]:

@@ -81,7 +81,7 @@ async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> 
 
 
 async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
-    """Each channel sends with the settings of a deployment; a second time has the same id."""
+    """Each channel sends with the settings of a deployment; a message sent twice has one id."""
     settings = Settings(
         tenant_id="t", event_grid_topic=TOPIC, webhook=HOOK, webhook_secret=SECRET,
         teams_webhook=CHANNEL,
