@@ -1,4 +1,4 @@
-"""Microsoft's Bicep compiler, where this machine has it: named by BICEP, or on PATH."""
+"""Run Microsoft's Bicep compiler, if BICEP names it or it is on PATH."""
 
 import json
 import os
@@ -35,13 +35,13 @@ def bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedProces
 
 
 def diagnostics(folder: Path, pattern: str) -> list[str]:
-    """Return what the compiler and its linter say of files: errors, warnings and remarks."""
+    """Return errors, warnings and notes of the compiler and its linter about files."""
     said = bicep("lint", "--pattern", pattern, of=folder).stderr.splitlines()
     return sorted({line for line in said if line.strip()})
 
 
 def snapshot(parameters: Path) -> Path:
-    """Write what a set of parameters deploys beside it, and return where; raises what is wrong."""
+    """Write the snapshot of a set of parameters; return its path, or raise the compiler's error."""
     done = bicep("snapshot", str(parameters), "--mode=overwrite", *SNAPSHOT_OF)
     if done.returncode:
         raise ValueError(done.stderr)
@@ -54,7 +54,7 @@ def snapshot(parameters: Path) -> Path:
 
 
 def validated(parameters: Path) -> str:
-    """Return how a committed snapshot differs, resource by resource."""
+    """Return for each resource how a committed snapshot differs."""
     done = bicep("snapshot", str(parameters), "--mode=validate", *SNAPSHOT_OF)
     return done.stdout + done.stderr
 

@@ -66,7 +66,7 @@ def _metavar(argument: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a help text on one line: as Markdown it is text, and no command to be typed."""
+    """Return a help text on one line, as Markdown text that is not a command."""
     return " ".join(text.split()).replace("|", "\\|").replace("`", "")
 
 

@@ -1,4 +1,4 @@
-"""Every command that `cmkflow` has, walked from its own tree: no list of them is kept by hand."""
+"""Every command of `cmkflow`, read from its own tree instead of a separate list."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +9,12 @@ from cmkflow.__main__ import app
 
 
 def command_tree() -> dict[tuple[str, ...], Any]:
-    """Return commands and groups by the words that are typed after `cmkflow`; `()` is itself."""
+    """Return commands and groups by the words after `cmkflow`; `()` is the program itself."""
     return dict(_walk(get_command(app), ()))
 
 
 def is_group(command: Any) -> bool:
-    """Say whether it only holds commands."""
+    """Return whether a command only contains commands."""
     return hasattr(command, "commands")
 
 

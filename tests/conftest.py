@@ -1,4 +1,4 @@
-"""What all tests share: property tests measure no time, which a busy machine takes as it likes."""
+"""Settings of all tests: property tests have no time limit, which a busy machine would exceed."""
 
 import os
 from itertools import islice
@@ -16,7 +16,7 @@ _LONG = ("e2e", "corpus")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each process begin with its share of the long ones: else all wait for the last of them.
+    """Give each process its share of the long tests first, so that none is last.
 
     With `--dist worksteal` every process is given as many tests as the others, in this order, and
     takes some from another one when it is done.

@@ -1,4 +1,4 @@
-"""Every command that the documents tell somebody to type, and what they say it needs.
+"""Every command that a document tells a person to type, and whether it needs Azure.
 
 A command stands on a line of a fenced block, or in inline code with a word after its name: `az`
 alone names a program. *Needs Azure* in the text marks all commands of the section that it stands
@@ -40,27 +40,27 @@ class Command:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that a shell makes of it, with those in brackets, which may be left out."""
+        """Return the words that a shell makes of the command, with optional words in brackets."""
         return tuple(shlex.split(re.sub(r"[][]", "", self.text), comments=True))
 
     @property
     def needs_azure(self) -> bool:
-        """Whether it calls a program of Azure or of Power Platform, itself or in `$(…)`."""
+        """Return whether the command, or its `$(…)`, calls a program of Azure or Power Platform."""
         return bool(_OF_AZURE.search(self.text))
 
     def __str__(self) -> str:
-        """Return where it stands: `docs/demo.md:9`."""
+        """Return the command's place, such as `docs/demo.md:9`."""
         return f"{self.page}:{self.line}"
 
 
 def documented_commands() -> list[Command]:
-    """Return the commands of all pages, as they come."""
+    """Return the commands of all pages in their order."""
     return [command for path in PAGES for command in _Reader(path).commands()]
 
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads one page from its top."""
+    """A reader of one page from its top."""
 
     path: Path
     #: For the text before any heading, then for each level of headings down to here.
@@ -105,7 +105,7 @@ def _typed(code: str) -> str:
 
 
 def _is_whole(block: str) -> bool:
-    """Say whether every quotation that the block opens is closed."""
+    """Return whether every quotation that the block opens is closed."""
     try:
         shlex.split(block, comments=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Tables that the code writes into a document, each between two comments of the document."""
+"""Tables that the code writes into a document, between two comments of the document."""
 
 import inspect
 import re
@@ -9,7 +9,7 @@ _END = "<!-- end -->"
 
 
 def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> str:
-    """Return the text of a document with its tables, by name, as `python -m MODULE` writes them."""
+    """Return the text of a document with its tables, by name."""
     for name, lines in tables.items():
         begin = f"<!-- {name}: python -m {module} -->\n"
         before, found, after = text.partition(begin)
@@ -29,5 +29,5 @@ def rows_of(kind: type[StrEnum]) -> Iterator[str]:
 
 
 def list_of(kind: type[StrEnum]) -> Iterator[str]:
-    """Yield one line with the values of an enumeration that need no comment."""
+    """Return one line with the values of an enumeration that have no comment."""
     yield ", ".join(f"`{one}`" for one in kind) + "."

@@ -1,4 +1,4 @@
-"""The tables of docs/http-api.md that the code knows: routes, values, answers, errors.
+"""The generated tables of docs/http-api.md: routes, values, answers, errors.
 
 `python -m tests.http_api_tables` writes them.
 """
@@ -25,7 +25,7 @@ _OF_PAGES = ("completed_action", "flow_count")
 
 
 def documented_endpoints() -> dict[tuple[str, str], Endpoint]:
-    """Return the endpoints that programs use: all but the pages, by method and path."""
+    """Return by method and path the endpoints for programs, without the pages."""
     return {
         route: one
         for route, one in list_endpoints().items()
@@ -34,7 +34,7 @@ def documented_endpoints() -> dict[tuple[str, str], Endpoint]:
 
 
 def with_all_tables(text: str) -> str:
-    """Return the text of the page with its tables as the code has them."""
+    """Return the text of the page with the tables that the code generates."""
     tables = {
         "routes": _routes(),
         "approval policies": rows_of(ApprovalPolicy),
@@ -58,7 +58,7 @@ def _routes() -> Iterator[str]:
 
 
 def _summary(one: Endpoint) -> str:
-    """Return the first paragraph of a route's description, without *Return the*, on one line."""
+    """Return the first paragraph of a route's description on one line, without *Return the*."""
     text = " ".join(one.description.partition("\n\n")[0].split())
     summary = re.sub("^(Return )?(the )?", "", text).rstrip(".")
     return summary[:1].upper() + summary[1:]

@@ -1,4 +1,4 @@
-"""Draw texts of the project at random, for a reader who marks how clear and how true they are.
+"""Draw random texts of the project, so that a reader can mark whether each is clear and right.
 
 `python -m tests.reading_sample --seed 7` prints Markdown. The same seed and commit draw the same
 texts. docs/style.md says how to read them, and has the last result.
@@ -41,7 +41,7 @@ _SHORTEST_TEXT = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class Text:
-    """One text, and where it is: `shared/rows.py:12`."""
+    """One text and its place, such as `shared/rows.py:12`."""
 
     where: str
     text: str
@@ -181,7 +181,7 @@ def _literal(node: ast.Constant | ast.JoinedStr) -> str:
 
 
 def _is_prose(text: str) -> bool:
-    """Return whether a literal reads as a sentence: words, and no markup or code."""
+    """Return whether a literal is a sentence: words without markup or code."""
     words = re.findall(r"[A-Za-z]{2,}", text)
     return len(words) >= _SHORTEST_TEXT and bool(re.match(r"[A-Z…]", text)) and "<" not in text
 

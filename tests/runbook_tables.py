@@ -1,4 +1,4 @@
-"""The lists of docs/runbook.md that the code knows: reasons, and codes of the platform.
+"""The generated lists of docs/runbook.md: reasons, and codes of the platform.
 
 `python -m tests.runbook_tables` writes them.
 """
@@ -60,7 +60,7 @@ _NOTHING = "Nothing"
 
 
 def with_tables(page: str) -> str:
-    """Return the page's text with its lists as the code has them."""
+    """Return the page's text with the lists that the code generates."""
     tables = {
         "reasons": _reasons(page),
         "codes of the platform": _platform_codes(),
@@ -103,7 +103,7 @@ def _sentence(meaning: str) -> str:
 
 
 def _fix(fix: str) -> str:
-    """Return an instruction without its last words, which the page says once."""
+    """Return a fix without its last words, which the page contains once."""
     return re.sub("[,;] then retry[.]$", ".", fix)
 
 

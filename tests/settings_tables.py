@@ -1,4 +1,4 @@
-"""The table of docs/settings.md: every setting with its default, and its comment in the code.
+"""The generated table of docs/settings.md: every setting with its default and comment.
 
 `python -m tests.settings_tables` writes it.
 """
@@ -21,7 +21,7 @@ _MARK = "#: "
 
 
 def with_table(text: str) -> str:
-    """Return the text of the page with the table as the code has it."""
+    """Return the text of the page with the table that the code generates."""
     return with_tables(text, "tests.settings_tables", {"settings": _rows()})
 
 

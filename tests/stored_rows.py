@@ -1,4 +1,4 @@
-"""Rows of every table as this version stores them, for tests of the versions that follow.
+"""Write rows of every table as this version stores them, for tests of later versions.
 
 `python -m tests.stored_rows` writes tests/stored_rows/version-N.json, N being the version of the
 schema. Run it before SCHEMA_VERSION is raised; the files of earlier versions stay as they are.
@@ -49,7 +49,7 @@ def item_types() -> dict[str, type]:
 
 
 async def rows() -> list[StoreRow]:
-    """Return two rows of each table: one of the remediation, and one made from the types."""
+    """Return two rows of each table: one of the remediation, one built from the types."""
     ran = (await run_remediation()).rows.values()
     store = MemoryStore()
     tables = Tables(VersionedStore(store, [], ""))
@@ -63,7 +63,7 @@ async def rows() -> list[StoreRow]:
 
 
 def documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
-    """Yield rows as JSON has them."""
+    """Yield rows as they appear in JSON."""
     for row in stored:
         yield {
             "table": row.table,

@@ -1,4 +1,4 @@
-"""Rows of Application Insights from the lines of a local Functions host, and the alerts they raise.
+"""Build rows of Application Insights from the lines of a local Functions host, and run alerts.
 
 The rows are made as the real host makes them: a line of the app has the category
 `Function.NAME.User`, a failed run is an exception in two categories of the host's own, and a
@@ -42,7 +42,7 @@ class Alert:
     threshold: int
 
     def fires(self, value: int) -> bool:
-        """Say whether a number of rows, or a value of the metric, raises it."""
+        """Return whether a number of rows, or a value of the metric, raises the alert."""
         is_above = self.operator == "GreaterThan"
         return value > self.threshold if is_above else value < self.threshold
 
@@ -63,7 +63,7 @@ class Telemetry:
     """The tables of one resource of Application Insights."""
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Take the lines of a host's stderr, each read as JSON."""
+        """Read the lines of a host's stderr, each as JSON."""
         self._connection: duckdb.DuckDBPyConnection = duckdb_kql.connect()
         for table, columns in _TABLES.items():
             self._connection.execute(f"CREATE TABLE {table} ({columns})")

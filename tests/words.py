@@ -44,7 +44,7 @@ class AvoidedWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A text of a file, and the lines of it on which an exception counts."""
+    """A text of a file, and its lines on which an exception counts."""
 
     text: str
     line: int
@@ -53,7 +53,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """Where a word stands, or an exception that is wrong."""
+    """A place with an avoided word, or with a wrong exception."""
 
     path: str
     line: int
@@ -62,12 +62,12 @@ class Hit:
     instead: str
 
     def __str__(self) -> str:
-        """Return it as one line."""
+        """Return the hit as one line."""
         return f"{self.path}:{self.line}: {self.found!r} ({self.pattern}): {self.instead}"
 
     @property
     def folder(self) -> str:
-        """The top-level folder; a file beside them is in `.`."""
+        """Return the top-level folder, or `.` for a file in the root."""
         return self.path.partition("/")[0] if "/" in self.path else "."
 
 
@@ -94,13 +94,13 @@ def avoided_words() -> tuple[AvoidedWord, ...]:
 
 @cache
 def _any_word() -> re.Pattern[str]:
-    """Return what finds out fast that a passage has none."""
+    """Return a fast test of whether a passage contains any avoided word."""
     patterns = "|".join(f"(?:{word.compiled.pattern})" for word in avoided_words())
     return re.compile(patterns, re.IGNORECASE)
 
 
 def files(paths: Iterable[str] = ()) -> list[str]:
-    """Return the files of the repository that are searched; below some paths only, if named."""
+    """Return the searched files of the repository, or only those below some paths."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths],
         cwd=ROOT,
@@ -113,7 +113,7 @@ def files(paths: Iterable[str] = ()) -> list[str]:
 
 
 def find_hits(path: str, text: str) -> Iterator[Hit]:
-    """Yield what a file has of avoided words, and exceptions that have no reason or no use."""
+    """Yield the avoided words of a file, and the exceptions without a reason or a use."""
     lines = text.splitlines()
     allowed = {
         number: one for number, line in enumerate(lines, 1) if (one := _ALLOWED.search(line))
@@ -150,7 +150,7 @@ def find_hits(path: str, text: str) -> Iterator[Hit]:
 
 
 def passages(path: str, text: str) -> Iterator[Passage]:
-    """Yield what is searched of a file, its path first."""
+    """Yield the searched passages of a file, its path first."""
     yield Passage(text=_as_words(path), line=1, last_line=1)
     if path.endswith(".py"):
         yield from _of_python(text)
@@ -162,7 +162,7 @@ def passages(path: str, text: str) -> Iterator[Passage]:
 
 
 def _over_the_end(line: str, after: str, number: int) -> Iterator[Passage]:
-    """Yield the end of a line with the beginning of the next, where a phrase goes over it."""
+    """Yield the end of a line with the start of the next, for phrases over two lines."""
     both = f"{' '.join(line.split()[-2:])}\n{' '.join(after.split()[:2])}"
     for one in _any_word().finditer(both):
         if "\n" in one[0]:
@@ -199,7 +199,7 @@ def _comment(tokens: list[tokenize.TokenInfo]) -> Iterator[Passage]:
 
 
 def _declared(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a node declares; what libraries declare is theirs."""
+    """Yield the names that a node declares, without those that libraries declare."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
@@ -218,12 +218,12 @@ def _without_exception(line: str) -> str:
 
 
 def _as_words(text: str) -> str:
-    """Return a text with the names in it split into words."""
+    """Return a text with its names split into words."""
     return _WORD_ENDS.sub(" ", text)
 
 
 def all_hits(paths: Iterable[str] = ()) -> Iterator[Hit]:
-    """Yield the hits of all files; below some paths only, if named."""
+    """Yield the hits of all files, or only of those below some paths."""
     for path in files(paths):
         try:
             text = (ROOT / path).read_text()
@@ -233,7 +233,7 @@ def all_hits(paths: Iterable[str] = ()) -> Iterator[Hit]:
 
 
 def lower_ceilings() -> None:
-    """Write into the test how many hits each folder has now."""
+    """Write the present number of hits of each folder into the test."""
     test = ROOT / "tests" / "unit" / "test_words.py"
     counts = Counter(hit.folder for hit in all_hits())
     text = re.sub(

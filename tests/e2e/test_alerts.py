@@ -1,4 +1,4 @@
-"""Each alert of infra/ is raised in the local cloud by what it is for, and by nothing else.
+"""Test that each alert of infra/ is raised in the local cloud by its cause, and by nothing else.
 
 The app runs on Microsoft's worker, and a KQL engine runs the alerts' queries on the lines that the
 host forwards. docs/notifications.md quotes the lines that raise an alert; this test checks them.
@@ -84,10 +84,10 @@ VARIES = (
 
 
 class Cloud:
-    """A running local cloud, its app, and what Application Insights would have of it."""
+    """A running local cloud, its app, and its lines as Application Insights would have them."""
 
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
-        """Call app and tenant by this session."""
+        """Send requests to app and tenant with this session."""
         self.stack = stack
         self.app = App(session, lambda: stack.app)
         self._session = session
@@ -108,13 +108,13 @@ class Cloud:
         return Telemetry(self.lines).messages(log_alerts()[alert].asks)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until the lines say so."""
+        """Wait until the log lines meet a condition."""
         async with asyncio.timeout(120):
             while not await asyncio.to_thread(is_so):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.2)
 
     async def faults(self, *faults: dict[str, Any]) -> None:
-        """Let the platform meet these faults, and no earlier ones."""
+        """Let the platform inject these faults, and no earlier ones."""
         url = f"{self.stack.tenant.control}/faults"
         async with self._session.delete(url):
             pass
@@ -122,7 +122,7 @@ class Cloud:
             answer.raise_for_status()
 
     async def run_timer(self, name: str) -> None:
-        """Run a timer now, to its end."""
+        """Run a timer now, and wait for its end."""
         before = self._ends(name)
         url = f"{self.stack.app.url}/admin/functions/{name}"
         headers = {"x-functions-key": self.stack.app.key}
@@ -136,7 +136,7 @@ class Cloud:
 
 
 async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
-    """A plan, a blocked flow, an original off with its copy, failing timers, given-up messages."""
+    """The causes are a plan, a blocked flow, both off, failing timers and poison messages."""
     daily = flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
     seed = tenant_seed(orders(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
@@ -159,7 +159,7 @@ async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
 
 
 async def _plans(cloud: Cloud) -> str:
-    """Order a remediation and return its id; its plan raises an alert, and nothing else does."""
+    """Start a remediation and return its id; its plan raises an alert, and nothing else does."""
     await cloud.app.put(f"environments/{ENVIRONMENT}", {"approval_policy": "required"})
     order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
     ordered = await cloud.app.post("remediations", order)
@@ -170,7 +170,7 @@ async def _plans(cloud: Cloud) -> str:
 
 
 async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
-    """Approve the plan; the platform then refuses each start in the middle of the swap."""
+    """Approve the plan; the platform then rejects each start in the middle of the cutover."""
     path = f"remediations/{remediation}"
     plans = await cloud.app.get(f"{path}/plan")
     await cloud.faults(SLOW_WRITES)
@@ -184,14 +184,14 @@ async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
 
 
 async def _sweep(cloud: Cloud) -> None:
-    """The alert on a missing sweep ends with the first one."""
+    """The alert on a missing daily check ends with the first check."""
     await cloud.run_timer("run_daily_check")
 
     assert "no-sweep" not in cloud.fired
 
 
 async def _fails(cloud: Cloud) -> None:
-    """One failed run raises nothing, a second one does, a success ends it."""
+    """One failed run raises no alert, a second one does, and a success ends it."""
     fired = []
     for fault in ([OUTAGE], [OUTAGE], []):
         await cloud.faults(REFUSAL, *fault)
@@ -202,7 +202,7 @@ async def _fails(cloud: Cloud) -> None:
 
 
 async def _given_up(cloud: Cloud) -> None:
-    """What is no event is parked; what the broker gives up on lies in a dead-letter queue."""
+    """The app stores a message without an event; the broker dead-letters one that fails."""
     alerts = metric_alerts()
     parked, dead = alerts["poison-messages"], alerts["dead-letters"]
     client = ServiceBusClient.from_connection_string(cloud.stack.service_bus)

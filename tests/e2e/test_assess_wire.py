@@ -1,4 +1,4 @@
-"""`cmkflow assess show` against the deployed app on the local cloud, before a key and after it."""
+"""Test `cmkflow assess show` with the app on the local cloud, before and after a key."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def cmkflow(url: str, key: str, *arguments: str) -> str:
-    """Run the command line as a person does, and return what it prints."""
+    """Run the command line as a person does, and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -45,7 +45,7 @@ async def cmkflow(url: str, key: str, *arguments: str) -> str:
 async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_written(
     tmp_path: Path,
 ) -> None:
-    """Real tokens, paging and addresses; the page holds no signature, the tenant is untouched."""
+    """Tokens, paging and addresses are real; the page has no signature, and nothing is written."""
     options = StackOptions(folder=tmp_path, seed=description(), settings=SETTINGS)
     page = tmp_path / "assessment.html"
     async with Stack(options) as stack:
@@ -82,7 +82,7 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
 
 
 async def _apply_key(stack: Stack, session: aiohttp.ClientSession) -> None:
-    """Link the environment, and let the link and the migration end."""
+    """Apply the policy, and wait until the link and the migration have ended."""
     control = stack.tenant.control
     link = {"systemId": POLICY_ID}
     async with session.post(f"{control}/environments/{ENVIRONMENT}/link", json=link) as reply:

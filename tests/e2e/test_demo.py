@@ -1,4 +1,4 @@
-"""The demo as a user runs it: one command, an exit code, two reports."""
+"""Test the demo as a user runs it: one command, an exit code, two reports."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 async def test_the_demo_loses_no_call_and_ends_as_the_table_says(tmp_path: Path) -> None:
-    """It exits with 0, and its reports say what became of each flow and hold no signature."""
+    """The demo exits with 0; its reports show each flow's end state and contain no signature."""
     folder = tmp_path / "demo"
 
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""docs/first-hour.md, typed into another terminal beside `make up`: each command, each answer."""
+"""Type every command of docs/first-hour.md in another terminal while `make up` runs."""
 
 import asyncio
 import os
@@ -36,14 +36,14 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """A command of the page, and what the page shows of its answer."""
+    """A command of the page, and the part of its output that the page shows."""
 
     command: str
     shown: tuple[str, ...]
 
 
 def typed_commands() -> Iterator[Typed]:
-    """Return what the page has typed, in order, but for what the first terminal runs."""
+    """Return the commands that the page types, in order, except those of the first terminal."""
     for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
@@ -52,7 +52,7 @@ def typed_commands() -> Iterator[Typed]:
 
 
 def missing(shown: tuple[str, ...], output: str) -> str:
-    """Return the first text that is shown and was not printed after those before it; "": none.
+    """Return the first shown text that was not printed after the texts before it, or "".
 
     Lines are wrapped to a terminal's width and tables drawn: neither counts.
     """
@@ -70,7 +70,7 @@ def _plain(text: str) -> str:
 
 @asynccontextmanager
 async def printed(folder: Path) -> AsyncIterator[str]:
-    """Everything running; yields what it printed, and stops it as Ctrl-C does."""
+    """Start everything; yield its output, and stop it as Ctrl-C does."""
     process = await asyncio.create_subprocess_exec(
         "env", "--default-signal=INT",  # whatever runs in the background of a shell ignores it
         sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
@@ -86,7 +86,7 @@ async def printed(folder: Path) -> AsyncIterator[str]:
 
 
 class Terminal:
-    """A shell that knows nothing but where programs are; it keeps its exports and its folder."""
+    """A shell that knows only where programs are, and keeps its exports and its folder."""
 
     def __init__(self, folder: Path, pasted: str) -> None:
         self._state = folder / "exported"
@@ -94,7 +94,7 @@ class Terminal:
         self._state.write_text(f"export XDG_CONFIG_HOME={folder / 'home'}\n{pasted}")
 
     async def run(self, command: str) -> tuple[int, str]:
-        """Type a command, and yes where it asks; exit code and all that it prints."""
+        """Type a command, with yes to each question; return the exit code and the output."""
         kept = f'{{ export -p; echo "cd $PWD"; }} > {self._state}'
         script = f". {self._state}; {command}\ncode=$?; {kept}; exit $code"
         process = await asyncio.create_subprocess_exec(
@@ -110,7 +110,7 @@ class Terminal:
 @pytest.mark.e2e
 @pytest.mark.timeout(1200)  # it types some 40 commands, each a process, and waits for the app
 async def test_the_first_hour_is_as_its_page_tells_it(tmp_path: Path) -> None:
-    """Paste what `make up` prints, then type the page from its top to its end."""
+    """The test types the output of `make up`, then the page from its first to its last command."""
     page = list(typed_commands())
     async with printed(tmp_path / "up") as text:
         lines = re.findall(r"^  (.+)$", text, re.MULTILINE)
@@ -138,7 +138,7 @@ async def _type(terminal: Terminal, one: Typed) -> None:
 
 
 def test_what_is_shown_is_looked_for_in_its_order() -> None:
-    """Breaks of lines and frames of tables do not count; what is missing does."""
+    """Line breaks and table frames do not count; a missing text does."""
     output = "┃ Flows ┃ 5 blocked,\n  20 retired ┃\nNext step   none"
 
     assert missing(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""
@@ -147,7 +147,7 @@ def test_what_is_shown_is_looked_for_in_its_order() -> None:
 
 
 def test_linking_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The export lines, or a tenant that answers."""
+    """The export lines are missing, or no tenant answers."""
     monkeypatch.delenv("LOCAL_TENANT", raising=False)
     with pytest.raises(PolicyLinkError, match="paste the export lines"):
         link("environment", "policy")

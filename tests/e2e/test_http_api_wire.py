@@ -1,4 +1,4 @@
-"""The app as it is deployed, on the local cloud: every part of it is reached over the wire."""
+"""Test the deployed app on the local cloud: each part of it is reached over the wire."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Client:
-    """Calls the API and keeps what it answered."""
+    """A client that calls the API and keeps the answers."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -41,7 +41,7 @@ class Client:
         self.answers = ""
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Return the answer's document; fails if it is a problem."""
+        """Return the answer's document; fail if it is a problem."""
         async with self._session.request(method, f"{self._url}/api/{path}", json=body) as reply:
             text = await reply.text()
             assert reply.status < 400, text
@@ -49,7 +49,7 @@ class Client:
             return await reply.json()
 
     async def page(self, path: str) -> str:
-        """Return the page that a browser is shown; fails if it may load or run anything."""
+        """Return the page that a browser gets; fail if it may load or run anything."""
         accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         async with self._session.get(f"{self._url}/api/{path}", headers=accept) as reply:
             text = await reply.text()
@@ -59,7 +59,7 @@ class Client:
             return text
 
     async def ended(self, path: str) -> Any:
-        """Return the remediation when nothing happens any more."""
+        """Return the remediation after all work has ended."""
         async with asyncio.timeout(60):
             while True:
                 found = await self.call("GET", path)
@@ -71,7 +71,7 @@ class Client:
 async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
     tmp_path: Path,
 ) -> None:
-    """Real tokens, paging, queues and state; no signature in answers, logs or state."""
+    """Tokens, paging, queues and state are real; answers, logs and state have no signature."""
     options = StackOptions(folder=tmp_path, seed=description(), settings=SETTINGS)
     async with Stack(options) as stack:
         app = await stack.start_app()

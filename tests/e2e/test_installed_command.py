@@ -1,4 +1,4 @@
-"""`pip install .` as an administrator does it: into an environment of its own, from elsewhere."""
+"""Test `pip install .` as an administrator runs it, in a separate environment."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """`cmkflow` in a fresh environment; nothing of the checkout is in reach of it."""
+    """`cmkflow` in a new environment, without access to the checkout."""
 
     venv: Path
     #: The folder that it is run in.
@@ -52,13 +52,13 @@ class Installed:
     environ: dict[str, str] = field(default_factory=dict)
 
     async def helps(self, commands: list[tuple[str, ...]]) -> list[tuple[int | None, str]]:
-        """Return what `run` would of each command's help; one process asks them all."""
+        """Return what `run` would return for each command's help; one process reads them all."""
         told = await self._printed("python", "-c", HELPS, json.dumps(commands))
         assert told[0] == 0, told
         return [(code, text) for code, text in json.loads(told[1])]
 
     async def run(self, *arguments: str) -> tuple[int | None, str]:
-        """Return the exit code and all that it printed."""
+        """Return the exit code and the output."""
         return await self._printed("cmkflow", *arguments)
 
     async def _printed(self, program: str, *arguments: str) -> tuple[int | None, str]:
@@ -73,7 +73,7 @@ class Installed:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that pip builds of the checkout."""
+    """Return the wheel that pip builds from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True)
     (built,) = folder.glob("*.whl")
@@ -82,7 +82,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(wheel: Path, tmp_path: Path) -> Installed:
-    """The wheel and what it says it needs, in the versions that all the other tests run with."""
+    """Install the wheel and its requirements, in the versions that the other tests use."""
     venv, home = tmp_path / "venv", tmp_path / "home"
     home.mkdir()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
@@ -92,7 +92,7 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
 
 
 def test_the_wheel_holds_every_file_of_two_packages_and_no_other(wheel: Path) -> None:
-    """Templates too; `functions` and `local_cloud` are nobody's to import in site-packages."""
+    """Templates are included; `functions` and `local_cloud` are not in site-packages."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "cmkflow", "shared"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -109,7 +109,7 @@ def test_the_wheel_holds_every_file_of_two_packages_and_no_other(wheel: Path) ->
 
 
 async def test_an_installed_command_line_does_its_work(installed: Installed) -> None:
-    """Every command explains itself, files are read offline, and the app answers over HTTP."""
+    """Every command has a help text, files are read offline, and the app answers over HTTP."""
     helps = await installed.helps([*command_tree()])
     (installed.home / "flow.json").write_text(json.dumps(FLOW))
     inspected = await installed.run("inspect", "flow.json")

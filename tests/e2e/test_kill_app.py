@@ -1,4 +1,4 @@
-"""The app's process ends in the middle of the demo, again and again: it ends as if it had not."""
+"""Test that the demo ends as usual although the app's process is killed several times."""
 
 import asyncio
 from pathlib import Path
@@ -24,7 +24,9 @@ POINTS = (
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path) -> None:
-    """Killed while it prepares, copies, moves callers, swaps, deletes and rolls back: 0 lost."""
+    """The app dies while it prepares, copies, updates callers, cuts over, deletes and rolls
+    back.
+    """
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         scenario = asyncio.create_task(demo.play())
         kills = 0
@@ -42,7 +44,7 @@ async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path)
 
 
 async def _is_logged(demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int) -> bool:
-    """Wait until the app's log has a text so often; False if the scenario ends before."""
+    """Wait until the app's log contains a text this often; return False if the demo ends first."""
     while not scenario.done():
         log = await asyncio.to_thread(demo.stack.log("app").read_text)
         if log.count(text) >= times:

@@ -1,4 +1,4 @@
-"""What `make up` leaves behind, and what it refuses."""
+"""Test the processes and folders of `make up`, and what it rejects."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 async def test_a_killed_parent_leaves_no_child_and_a_second_start_is_refused(
     tmp_path: Path,
 ) -> None:
-    """The refusal names the first process; after kill -9 of that, its three children end."""
+    """The error names the first process; after kill -9 of it, its three children end."""
     folder = tmp_path / "up"
     first = await _start(folder)
     children: list[int] = []
@@ -47,7 +47,7 @@ async def test_a_killed_parent_leaves_no_child_and_a_second_start_is_refused(
 
 
 def test_the_demo_and_what_stays_up_have_folders_of_their_own() -> None:
-    """Each empties its folder at the start: a shared one would cost the demo its report."""
+    """Each empties its folder at the start, so a shared folder would lose the demo's report."""
     assert len(set(FOLDERS.values())) == 2 * len(Profile)
 
 
@@ -59,12 +59,12 @@ async def _start(folder: Path) -> asyncio.subprocess.Process:
 
 
 def _children(parent: int) -> list[int]:
-    """Return a handle of each child process, which stays valid after its end."""
+    """Return a handle for each child process, which stays valid after the process has ended."""
     threads = Path(f"/proc/{parent}/task").iterdir()
     found = [one for thread in threads for one in (thread / "children").read_text().split()]
     return [os.pidfd_open(int(one)) for one in found]
 
 
 def _ended(children: list[int], seconds: float) -> list[int]:
-    """Wait for each process at most so long; return the handles of those that have ended."""
+    """Wait for each process for at most this time; return the handles of those that ended."""
     return [one for one in children if select.select([one], [], [], seconds)[0]]

@@ -101,8 +101,7 @@ def _firewall(rules: Sequence[str]) -> Firewall:
 
 
 class Yardstick:
-    """The comparison: collapse the allowed prefixes, then `subnet_of` for each prefix of a region.
-    """
+    """The comparison: collapse the allowed prefixes, then `subnet_of` for each prefix."""
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._regions = [

@@ -30,8 +30,7 @@ TAKES = {
 
 @dataclass(slots=True)
 class Deliveries(PlentyOfCalls):
-    """A budget that allows every request, and records each invocation's reservation and requests.
-    """
+    """A budget that allows every request and records each reservation and its requests."""
 
     calls: CallLog
     took: list[tuple[int, int]] = field(default_factory=list)

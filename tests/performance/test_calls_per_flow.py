@@ -102,8 +102,7 @@ async def counted(scenario: WireScenario) -> dict[str, int]:
 async def test_a_flow_takes_the_calls_that_are_written_down(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The requests are at most those in the table, and the table does not claim more than needed.
-    """
+    """The requests are at most those in the table, and the table has no more than needed."""
     async with wire_scenario(monkeypatch, tmp_path, scenarios()[name]) as scenario:
         calls = await counted(scenario)
 

@@ -48,8 +48,7 @@ JOB = EnvironmentJob(
 
 
 def _fill(platform: Adapters) -> None:
-    """Fill the tenant: 10,000 solution flows, a tenth of those that stay parents, and a few others.
-    """
+    """Fill the tenant: 10,000 solution flows, a few others, and parents among those that stay."""
     world = platform.world
     already = len(world.environment.flows)
     parents = HELD_BACK // 10

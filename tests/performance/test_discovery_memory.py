@@ -16,8 +16,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @pytest.mark.parametrize("held_back", [HELD_BACK, FLOWS])
 def test_ten_thousand_definitions_are_never_held_at_once(held_back: int) -> None:
-    """Memory contains one page of definitions, the plan's data of flows that stay, and the calls.
-    """
+    """Memory contains one page of definitions, the data of flows that stay, and the calls."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.performance.discovery_memory", str(held_back)],
         cwd=ROOT,

@@ -110,8 +110,7 @@ def _long_name() -> tuple[Scenario, list[str]]:
 
 
 def _of_a_colleague() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow outside solutions on a connection that only the app may name.
-    """
+    """Return a scenario with a flow on a connection that only the app may name."""
     scenario, _ = _of()
     flow = scenario.build.mail_flow("Mail")
     flow.in_solution = False

@@ -52,16 +52,15 @@ LISTS = [
 
 
 def allowed(firewall: Firewall) -> list[str]:
-    """Return the addresses that a firewall certainly allows; every other address has an unknown
-    verdict.
-    """
+    """Return the addresses that a firewall certainly allows; the others are unknown or denied."""
     admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.of(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
 
 
 def holds(source: str, caller: str) -> bool:
-    """Return whether a source contains an address: a prefix, the tag, all, or a network's inside.
+    """Return whether a source contains an address: a prefix, the tag, all, or a network's
+    inside.
     """
     prefix = {"*": "8.0.0.0/8", "virtualnetwork": "10.0.0.0/8", TAG.lower(): "8.0.0.8/29"}
     return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
@@ -124,7 +123,8 @@ def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -
 def test_a_site_decides_by_its_first_restriction(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
-    """The first by priority decides; one restriction denies all others; the scm site has its own.
+    """The first by priority decides; one restriction denies all others; the scm site has
+    its own.
     """
     listed = [
         restriction(source, 100 - number, access) for number, (source, access) in enumerate(drawn)

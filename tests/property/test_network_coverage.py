@@ -1,4 +1,4 @@
-"""Address arithmetic and rule order agree with asking for every single address."""
+"""Compare the arithmetic of addresses and rules with a check of every single address."""
 
 from ipaddress import ip_address, ip_network
 
@@ -25,7 +25,7 @@ SOURCES = st.one_of(V4, V6, st.sampled_from([TAG.lower(), REGIONAL.upper(), "*",
 
 
 def holds(prefixes: list[str], address: str) -> bool:
-    """Say whether an address is in any of the prefixes."""
+    """Return whether one of the prefixes contains an address."""
     return any(ip_address(address) in ip_network(one, strict=False) for one in prefixes)
 
 
@@ -72,7 +72,7 @@ WALLS = st.builds(
 def test_a_firewall_has_the_gaps_that_it_has_alone(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
-    """Firewalls with the same rules are walked once, and each is told by its own name."""
+    """Firewalls with the same rules are evaluated once, and each gap has its firewall's name."""
     tags = tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
     found = NetworkCheck(walls, "europe", tags).lacking()
@@ -110,12 +110,12 @@ WORDS = st.one_of(
 
 @given(WORDS)
 def test_a_prefix_reads_as_the_standard_library_reads_it(word: str) -> None:
-    """The faster way takes what `ipaddress` takes, for the same addresses, and refuses the rest."""
+    """The faster code accepts what `ipaddress` accepts, with the same addresses."""
     assert ours(word) == theirs(word)
 
 
 def ours(word: str) -> tuple[str, ...] | None:
-    """Return what the product reads; None: it refuses."""
+    """Return the prefix that the app reads, or None if it rejects the text."""
     try:
         return AddressRanges.of([word]).prefixes()
     except ValueError:
@@ -123,7 +123,7 @@ def ours(word: str) -> tuple[str, ...] | None:
 
 
 def theirs(word: str) -> tuple[str, ...] | None:
-    """Return what the standard library reads, without an interface's name; None: it refuses."""
+    """Return the prefix that the standard library reads, or None if it rejects the text."""
     try:
         network = ip_network(word.strip(), strict=False)
     except ValueError:
@@ -133,7 +133,7 @@ def theirs(word: str) -> tuple[str, ...] | None:
 
 @st.composite
 def firewalls(draw: st.DrawFn) -> Firewall:
-    """A firewall with a few rules that overlap as they like."""
+    """Return a firewall with a few rules that may overlap."""
     rule = st.builds(
         FirewallRule,
         name=st.just("rule"),
@@ -154,7 +154,7 @@ def firewalls(draw: st.DrawFn) -> Firewall:
 def test_the_first_rule_that_matches_an_address_decides_it(
     firewall: Firewall, tag: list[str]
 ) -> None:
-    """What is not covered is what the first matching rule of each address denies."""
+    """A gap contains exactly the addresses that their first matching rule denies."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
     left = list(uncovered(firewall, {REGIONAL: tag}, tags))
@@ -177,7 +177,7 @@ def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
 def test_an_uncertain_rule_never_makes_anything_covered(
     firewall: Firewall, tag: list[str], position: int
 ) -> None:
-    """A rule that cannot be read may open a doubt; it cannot remove a gap."""
+    """An unreadable rule may make a verdict unknown, and cannot remove a gap."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
     unread = FirewallRule(name="?", action=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
@@ -200,7 +200,7 @@ def test_an_uncertain_rule_never_makes_anything_covered(
 def test_a_verdict_counts_addresses(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
-    """Covered, partly or not: as asking for each address of the tag tells, IPv4 and IPv6 apart."""
+    """The verdict agrees with a check of each address of the tag, for IPv4 and IPv6."""
     tags = tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.of(tag) & version
 

@@ -28,7 +28,7 @@ REFUSED = {
 
 
 async def struck(refused: str, lag: float, plan: Plan) -> Pair:
-    """Swap while the process is struck, let everything settle, and look."""
+    """Cut over while the process is interrupted, let all work end, and check."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(pairs_on_together)
@@ -60,7 +60,7 @@ async def struck(refused: str, lag: float, plan: Plan) -> Pair:
 
 
 def plan_of(at: int, moment: Moment, *, sleeps: bool) -> Plan:
-    """Return what strikes at a call: death, or sleep."""
+    """Return the plan that interrupts a request: the process dies or pauses."""
     if not sleeps:
         return Plan(at=at, moment=moment)
     return Pause(at=at, moment=moment, sleeps=FROZEN, clock=None)  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def plan_of(at: int, moment: Moment, *, sleeps: bool) -> Plan:
 async def test_whoever_dies_or_sleeps_one_of_the_two_is_on(
     lag: float, step: int, refused: str, *, sleeps: bool
 ) -> None:
-    """At every second call of an hour, or every seventh where reads lag; before it and after."""
+    """The interruption comes before or after every second request, or every seventh with lag."""
     at, has_struck = 1, True
     while has_struck and at <= LAST:
         for moment in Moment:

@@ -1,4 +1,4 @@
-"""Whatever a tenant is like, every flow is in a count: of the assessment, and of the plan."""
+"""Test that an assessment and a plan count every flow of any tenant."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ type _Tenant = tuple[list[tuple[str, bool, bool]], bool, bool, bool]
 
 
 def build(builder: Builder, tenant: _Tenant) -> None:
-    """Add the flows: with or without a row, on or off, shown to the app or not."""
+    """Add the flows, with or without a row, on or off, readable by the app or not."""
     flows, have_rows, hidden, stopped_listed = tenant
     assumptions = builder.world.assumptions
     assumptions.my_flows_have_rows = have_rows
@@ -42,7 +42,7 @@ def build(builder: Builder, tenant: _Tenant) -> None:
 @settings(max_examples=60, deadline=None)
 @given(_TENANTS)
 def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
-    """Those that stay, of which it is not known, and that move, are all that there are."""
+    """Flows that stay, that are unknown, and that move are all flows together."""
     assessed = Assessed()
     build(assessed.build, tenant)
 
@@ -69,7 +69,7 @@ def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 @settings(max_examples=40, deadline=None)
 @given(_TENANTS, st.booleans())
 def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in: bool) -> None:
-    """One item each, and the counts of its actions are theirs."""
+    """Each flow has one item, and the counts of the actions agree with the items."""
     scenario = Scenario()
     build(scenario.build, tenant)
     scenario.build.link()

@@ -1,4 +1,4 @@
-"""No document of a firewall, however odd, ends a check: it is judged, or cannot be told."""
+"""Test that any odd document of a firewall gets a verdict or is unknown, without an error."""
 
 import asyncio
 import copy
@@ -26,7 +26,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the paths of all members and items inside."""
+    """Return the paths of all members and items of a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     found = []
     for key, one in inner:
@@ -38,7 +38,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.sampled_from(FIREWALL_KINDS), st.data())
 def test_an_odd_document_is_judged_or_cannot_be_told(kind: str, data: st.DataObject) -> None:
-    """Any member of any resource of a firewall is replaced; ids and types stay."""
+    """The test replaces any member of a firewall's resources except ids and types."""
     case = firewall_case(kind)
     sources = case.sources(["PowerPlatformPlex"], TAGS)
     documents = copy.deepcopy([*case.resources(sources).values()])

@@ -1,4 +1,4 @@
-"""Invariant 10: a delivery that is paused at any call, and then wakes, breaks nothing."""
+"""Test invariant 10: an invocation that pauses at any request and continues breaks nothing."""
 
 import asyncio
 from datetime import timedelta
@@ -34,12 +34,12 @@ UNDO = [change_remediation.cancel, change_remediation.roll_back]
 
 
 def pauses(calls: int) -> st.SearchStrategy[Strike]:
-    """Draw a pause at one of the first `calls` calls."""
+    """Draw a pause at one of the first `calls` requests."""
     return st.builds(Strike, at=st.integers(1, calls), moment=moments, sleep=sleeps)
 
 
 def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -> None:
-    """Play to the end; the order comes so many minutes after the pause began."""
+    """Run to the end; the action comes this number of minutes after the pause began."""
     asyncio.run(interrupted.play(order, after=after * MINUTE))
 
 
@@ -55,7 +55,7 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
 def test_a_paused_delivery_changes_nothing(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:
-    """Paused at any call, each job is retired and no invariant breaks."""
+    """Each job is retired and no invariant breaks, wherever the invocation pauses."""
     play(copied(ingredients, pause, seed=seed, profile=profile))
 
 
@@ -71,7 +71,7 @@ def test_a_paused_delivery_changes_nothing(
 def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
     ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order, profile: Profile
 ) -> None:
-    """Ordered while it sleeps: every caller is what it was, no copy is on, no co-owner is left."""
+    """A rollback during the pause restores every caller, turns copies off and ends co-ownership."""
     play(copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
@@ -87,7 +87,7 @@ def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
 def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
     seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
 ) -> None:
-    """A person's, which the delivery has not read and may replace by what it had read.
+    """A person's new version, which the paused invocation has not read, stays or is reported.
 
     It sleeps until another one has taken its place.
     """
@@ -133,5 +133,5 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
 def test_a_delivery_that_is_paused_while_it_prepares_changes_nothing(
     name: str, seed: int, pause: Strike, after: int, order: Order | None, profile: Profile
 ) -> None:
-    """Each flow is prepared all the same, or each definition is what it was."""
+    """Each flow is prepared, or its definition is unchanged."""
     play(prepared(name, pause, seed=seed, profile=profile), order, after)

@@ -1,4 +1,4 @@
-"""Whatever is shown, ticked or lost: a plan page approves what its bar says, or less."""
+"""Test that a plan page approves what its bar says, or less, with any ticks and lost fields."""
 
 import json
 import re
@@ -38,27 +38,27 @@ type Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A plan page as a browser has it."""
+    """A plan page in a browser."""
 
     items: list[PlanItem]
     text: str = field(repr=False)
 
     @property
     def form(self) -> str:
-        """The form that approves."""
+        """Return the form that approves."""
         found = re.search(r'<form class="plan" method="post"(.*?)</form>', self.text, re.DOTALL)
         assert found
         return found[0]
 
     @property
     def hidden(self) -> Fields:
-        """The fields that are always sent."""
+        """Return the fields that are always sent."""
         found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.form)
         return [(name, unescape(value)) for name, value in found]
 
     @property
     def ticks(self) -> dict[str, Mapping[str, str]]:
-        """The attributes of each tick, by the flow's id."""
+        """Return the attributes of each tick by the flow's id."""
         boxes = re.findall(
             r'<input class="pick" [^>]*name="included_flow_ids\[\]"[^>]*>', self.form
         )
@@ -68,13 +68,13 @@ class Page:
         return {one["value"]: one for one in found}
 
     def data(self, name: str) -> str:
-        """Return what the form hands to the script."""
+        """Return the data that the form gives to the script."""
         found = re.search(rf"""data-{name}=(?:"([^"]*)"|'([^']*)')""", self.form)
         assert found
         return unescape(found[1] or found[2] or "")
 
     def said_for_all_ticks(self) -> tuple[int, int]:
-        """Return the flows and changes that the bar names while everything is ticked."""
+        """Return the flows and changes that the bar names with every tick."""
         found = re.search(r"You approve ([\d,]+) flows?, ([\d,]+) changes?,", self.form)
         assert found
         return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
@@ -99,7 +99,7 @@ class Page:
 
 
 def approved_by(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
-    """Return the flows and changes that the API approves by a form; None: it rejects the form."""
+    """Return the flows and changes that a form approves, or None if the API rejects it."""
     fields: dict[str, list[str]] = {}
     for name, value in sent:
         fields.setdefault(parse_member_name(name), []).extend(value.split(","))
@@ -126,7 +126,7 @@ def approved_by(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
 
 @st.composite
 def pages(draw: st.DrawFn) -> Page:
-    """Draw a plan of up to twelve flows, and one page of it with four rows."""
+    """Draw a plan of up to twelve flows, and one page of four rows."""
     ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
     items = []
     for number, flow in enumerate(ids):
@@ -158,7 +158,7 @@ def ticked(page: Page, flows: Iterable[str]) -> Fields:
 
 @given(pages())
 def test_bar_of_a_page_with_all_ticks_names_what_the_api_approves(page: Page) -> None:
-    """By the text of the server and by the numbers of the script."""
+    """The server's text and the script's numbers agree with the approval."""
     approved = approved_by(page.items, ticked(page, page.ticks))
 
     said = page.said_for_all_ticks()
@@ -170,7 +170,7 @@ def test_bar_of_a_page_with_all_ticks_names_what_the_api_approves(page: Page) ->
 def test_bar_of_a_page_with_some_ticks_names_what_the_api_approves(
     page: Page, data: st.DataObject
 ) -> None:
-    """Without any tick, a page that offers all flows is rejected."""
+    """A page that offers all flows is rejected if no flow is ticked."""
     flows = [flow for flow in page.ticks if data.draw(st.booleans())]
 
     approved = approved_by(page.items, ticked(page, flows))
@@ -181,7 +181,7 @@ def test_bar_of_a_page_with_some_ticks_names_what_the_api_approves(
 
 @given(pages())
 def test_page_with_flows_left_out_shows_the_ticks_that_the_server_keeps(page: Page) -> None:
-    """A flow that runs one that is left out has no tick or an empty one."""
+    """A flow that runs an excluded flow has no tick, or an empty one."""
     checked = [flow for flow, tick in page.ticks.items() if tick["checked"]]
     children = {one.workflow_id: set(one.children) for one in page.items if one.awaits_approval}
     hidden = dict(page.hidden)
@@ -194,7 +194,7 @@ def test_page_with_flows_left_out_shows_the_ticks_that_the_server_keeps(page: Pa
 
 @given(pages(), st.data())
 def test_form_that_lost_fields_approves_nothing_more(page: Page, data: st.DataObject) -> None:
-    """Each field may be lost; a form without a version or a choice is rejected."""
+    """Any field may be lost; a form without a version or a choice is rejected."""
     sent = ticked(page, page.ticks)
     kept = [one for one in sent if data.draw(st.booleans())]
 

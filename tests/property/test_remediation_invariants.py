@@ -84,7 +84,7 @@ def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None
 
 
 def edit_settings(scenario: Scenario, random: Random) -> None:
-    """Let a deployment set a setting of its own."""
+    """Let a deployment add its own setting."""
     for site in scenario.world.sites.values():
         site.settings["DEPLOYED"] = str(random.randrange(1_000))
 
@@ -103,7 +103,7 @@ def copy_of(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
 
 
 def put_back_settings(scenario: Scenario, _: Random) -> None:
-    """Let a deployment put back the URL that it was made with, where that still works."""
+    """Let a deployment restore its original URL if that URL still works."""
     for flow in list(scenario.world.flows()):
         original = scenario.build.url_of(flow)
         copy = copy_of(scenario, flow)
@@ -138,7 +138,7 @@ def make_scenario(
     unsettled: float,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Scenario:
-    """Build a tenant under a policy whose deliveries come in random order, some of them twice."""
+    """Build a tenant under a policy; messages come in random order, and some come twice."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](scenario.build)
@@ -154,7 +154,7 @@ def make_scenario(
 
 
 async def until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
-    """Give an order again if it was not answered, as a person or the timer would."""
+    """Repeat an action until it is answered, as a person or the timer would."""
     try:
         await order()
     except BaseException as error:
@@ -164,7 +164,7 @@ async def until_done(scenario: Scenario, order: Callable[[], Awaitable[object]])
 
 
 async def approve(scenario: Scenario) -> None:
-    """Approve the plan; a repetition finds it approved already."""
+    """Approve the plan; a repetition finds that it is approved already."""
     with suppress(JobBlocked):
         await until_done(
             scenario,
@@ -173,14 +173,14 @@ async def approve(scenario: Scenario) -> None:
 
 
 async def settle(scenario: Scenario) -> None:
-    """Let a minute's timer and time do their work until nothing moves any more."""
+    """Run the timer and let time pass until nothing changes any more."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
         await until_done(scenario, lambda: scenario.driver.call(send_due_and_overdue_messages))
 
 
 def check(scenario: Scenario) -> None:
-    """Hold the tenant and the store against the invariants."""
+    """Check the invariants in the tenant and in the store."""
     assert scenario.world.violations == []
     assert stopped_too_early(scenario.world, QUIET) == []
     assert signatures_in_store(scenario.world, scenario.fakes.store) == []
@@ -200,7 +200,7 @@ def check(scenario: Scenario) -> None:
 def test_a_killed_process_and_doubled_messages_change_nothing(
     ingredients: list[str], seed: int, plan: Plan, unsettled: float, profile: Profile
 ) -> None:
-    """Killed at any call, every message doubled: each job is retired and no invariant breaks."""
+    """The process is killed at any request, and each message comes twice."""
 
     async def play() -> None:
         scenario = make_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
@@ -238,7 +238,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
 def test_an_order_to_undo_at_any_moment_brings_everything_back(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile
 ) -> None:
-    """Whatever was done by then, every caller is byte for byte what it was and no copy is on."""
+    """A rollback restores every caller byte for byte and turns every copy off."""
 
     async def play() -> None:
         scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
@@ -299,7 +299,7 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
     unsettled: float,
     profile: Profile,
 ) -> None:
-    """A service does not answer, done or not: in mode auto each job is retired all the same."""
+    """A service does not answer, with the request done or not; each job is still retired."""
 
     async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
@@ -344,7 +344,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     on_drift: OnOriginalEdited,
     profile: Profile,
 ) -> None:
-    """Originals, copies and callers are edited while the work goes on; what is stuck is retried.
+    """Originals, copies and callers are edited during the work; blocked flows are retried.
 
     Every job ends, or says what a person must do; an undo brings back what was there by then.
     """

@@ -44,7 +44,7 @@ _AROUND = st.text(st.characters(exclude_characters="«»", codec="utf-8"), max_s
 
 @st.composite
 def _urls(draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False) -> str:
-    """A trigger URL: as the platform gives it, or with what callers add to it."""
+    """Return a trigger URL from the platform, possibly with additions of a caller."""
     parameters = [f"api-version={draw(st.sampled_from(['1', '2016-06-01']))}"]
     if signed:
         signature = draw(_SIGNATURE)
@@ -89,7 +89,7 @@ def _id_of(url: str) -> str:
 def test_a_replacement_changes_the_url_only_and_can_be_taken_back(
     before: str, after: str, write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """What stands around the URL stays, and the reverse replacement restores every byte."""
+    """The text around the URL stays, and the reverse replacement restores every byte."""
     platform_url = old.split("?")[0].split("/invoke")[0] + "/invoke?" + _platform_query(old)
     text = f"{before}{write(old)} {after}"
 
@@ -110,7 +110,7 @@ def _platform_query(url: str) -> str:
 def test_a_copy_that_wants_a_signature_gets_one_everywhere(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """An original that asked for a token gives way to a copy with a signature, and back."""
+    """An original that needed a token may get a copy with a signature, and the reverse."""
     unsigned = old.split("/invoke")[0] + "/invoke?" + _platform_query(old)
 
     signed = replace_trigger_urls(old, {_id_of(old): new})
@@ -125,7 +125,7 @@ def test_a_copy_that_wants_a_signature_gets_one_everywhere(
 def test_urls_of_other_workflows_stay(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
-    """A text without the original's id comes back as it was."""
+    """A text without the original's id is unchanged."""
     text = before + write(url)
 
     assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
@@ -135,7 +135,7 @@ def test_urls_of_other_workflows_stay(
 def test_a_mask_hides_the_signature_and_comes_off_exactly(
     before: str, after: str, write: Callable[[str], str], url: str
 ) -> None:
-    """A masked text has no signature in it, masks no further, and is restored byte for byte."""
+    """A masked text contains no signature, is not masked again, and is restored exactly."""
     signature = url.split("sig=")[1].split("&")[0]
     text = f"{before}{write(url)} {after}"
 
@@ -149,7 +149,7 @@ def test_a_mask_hides_the_signature_and_comes_off_exactly(
 
 @given(st.text(st.sampled_from("sigSIG=%23DdfF25u0026&?;\\\"': abc-_./~+\n")))
 def test_masks_come_off_any_text(text: str) -> None:
-    """No text is damaged by masking, be it ever so close to a signature."""
+    """Masking damages no text, however similar it is to a signature."""
     masked = mask_signatures(text)
 
     assert mask_signatures(masked) == masked
@@ -158,7 +158,7 @@ def test_masks_come_off_any_text(text: str) -> None:
 
 @given(before=_AROUND, write=_writings, url=_urls())
 def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
-    """A report shows whose URL it was and nothing that lets one call it."""
+    """A report shows which flow the URL starts, and nothing with which one can call it."""
     redacted = redact(before + write(url))
 
     assert url.split("sig=")[1].split("&")[0] not in redacted
@@ -190,7 +190,7 @@ def test_json_source_keeps_its_bytes(
     escaped: set[str],
     ids: tuple[object, object],
 ) -> None:
-    """URLs and child references change inside their literals; the rest of the source stays."""
+    """URLs and child references change inside their literals; all other bytes stay."""
     child, copy = map(str, ids)
     pattern = {"before": around, "uri": "<1>", "workflowReferenceName": "<2>", "after": around}
     source = json.dumps(pattern, indent=indent, ensure_ascii=False)

@@ -20,7 +20,7 @@ from tests.property.test_remediation_invariants import check, plans, settle, unt
 
 
 def make_scenario(seed: int, plan: Plan) -> TwoEnvironments:
-    """Build both environments; what is delivered comes in random order, some of it twice."""
+    """Build both environments; messages come in random order, and some come twice."""
     scenario = TwoEnvironments(world=World(seed=seed))
     _, shop = scenario.called_across()
     scenario.other.app_setting_caller(shop)
@@ -37,7 +37,7 @@ def make_scenario(seed: int, plan: Plan) -> TwoEnvironments:
 def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
     seed: int, plan: Plan, hours: int, undo: bool
 ) -> None:
-    """Each job is retired, or every caller is byte for byte what it was and no copy is on."""
+    """Each job is retired, or every caller is restored and no copy is on."""
 
     async def play() -> None:
         scenario = make_scenario(seed, plan)

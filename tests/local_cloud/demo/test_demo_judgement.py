@@ -67,8 +67,7 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
 
 
 def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
-    """The demo fails if a flow was on and neither original nor copy is on, whatever its end state.
-    """
+    """If a flow was on, the demo fails unless its original or its copy is on at the end."""
     off = replace(BLOCKED, was_on=True, original="off", copy="off")
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
 
@@ -148,7 +147,8 @@ def _entry(**changes: object) -> dict[str, Any]:
 
 
 def test_a_demo_in_which_nobody_is_told_fails() -> None:
-    """Each receiver must get the plan, a blocked flow and the end, although each was down at first.
+    """Each receiver must get the plan, a blocked flow and the end, although each was down
+    at first.
     """
     heard: list[dict[str, Any]] = [
         {

@@ -188,7 +188,8 @@ async def test_a_stop_lets_the_message_in_work_finish(bus: LocalServiceBus, tmp_
 
 
 async def test_a_stop_gives_back_what_does_not_finish(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """SIGTERM ends a long invocation: its message is free at once, and the exit code reports this.
+    """SIGTERM ends a long invocation: its message is free at once, and the exit code
+    reports this.
     """
     async with running_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send(bus, "orders", ServiceBusMessage("wait 60"))

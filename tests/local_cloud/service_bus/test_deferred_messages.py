@@ -83,7 +83,8 @@ def test_a_number_that_is_not_deferred_is_not_found(queue: Queue, number: int) -
 def test_an_abandoned_or_lost_one_is_set_aside_again_and_its_failures_count(
     queue: Queue, clock: ManualClock
 ) -> None:
-    """Failures count until the limit; then the dead-letter queue has the message for any receiver.
+    """Failures count until the limit; then any receiver of the dead-letter queue gets the
+    message.
     """
     number = deferred(queue)
     [message] = queue.receive_deferred([number])

@@ -62,8 +62,7 @@ class RawClient:
 def test_clients_find_the_mechanism_that_they_insist_on(
     bus: LocalServiceBus, mechanism: str
 ) -> None:
-    """.NET's client requires the first mechanism, the others the second, whose answer is ignored.
-    """
+    """.NET's client requires the first mechanism; the broker ignores an answer to the second."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         assert client.read(8) == SASL
