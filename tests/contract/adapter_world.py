@@ -55,7 +55,7 @@ OPERATOR = ServiceAccountSettings(
 
 
 def description() -> dict[str, Any]:
-    """Return the seed of the Power Platform tests with what the Azure adapters read."""
+    """Return the seed of the Power Platform tests, with the resources that Azure adapters read."""
     full = deepcopy(SEED)
     http_flow = full["environments"][0]["flows"][0]
     http_flow["runs"] = [{"secondsAgo": age} for age in (50, 400, 4000)]
@@ -84,11 +84,11 @@ class Adapters(PlatformPorts):
     operator: ServiceAccountCredential
 
     async def environment(self) -> Environment:
-        """Return the environment that most tests are about."""
+        """Return the environment that most tests use."""
         return await self.environments.get(ENVIRONMENT)
 
     async def sign_in(self) -> None:
-        """Let the operator sign in."""
+        """Sign the service account in."""
         await self.operator.sign_in(flow_service.SCOPE, lambda _: None)
 
 
@@ -109,7 +109,7 @@ def trusting_transport(ca_file: str) -> PlainTransport:
 async def adapters(
     monkeypatch: pytest.MonkeyPatch, described: dict[str, Any] | None = None
 ) -> AsyncIterator[Adapters]:
-    """Start a tenant and point all that goes out at it, by the environment alone."""
+    """Start a tenant, and direct all requests to it by environment variables alone."""
     tenant = Tenant()
     seed(tenant, described or description())
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:

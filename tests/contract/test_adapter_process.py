@@ -1,4 +1,4 @@
-"""A process of its own reaches everything by its environment alone, and starts light."""
+"""Test that a new process reaches everything by environment variables alone, and starts fast."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ print("\\n".join(sys.modules))
 
 
 async def run(code: str, **environment: str) -> str:
-    """Run code in a fresh interpreter and return what it prints."""
+    """Run code in a new interpreter and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -56,7 +56,7 @@ async def run(code: str, **environment: str) -> str:
 async def test_proxy_certificates_and_identity_come_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No setting of ours says where the platform is."""
+    """The app has no setting for the platform's address."""
     async with adapters(monkeypatch) as app:
         printed = await run(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
 
@@ -64,7 +64,7 @@ async def test_proxy_certificates_and_identity_come_from_the_environment(
 
 
 async def test_importing_the_adapters_imports_no_heavy_library() -> None:
-    """What costs tens of milliseconds is imported by the factory that needs it."""
+    """The factory that needs a slow library imports it."""
     modules = set((await run(IMPORT_ALL)).split())
 
     assert "shared.adapters.archive.blob" in modules

@@ -1,4 +1,4 @@
-"""What every implementation of the archive must do."""
+"""Test every implementation of the archive."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
 @pytest.fixture(params=["memory", "folder", pytest.param("blobs", marks=pytest.mark.azurite)])
 async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
-    """Give an empty archive of each kind."""
+    """Return an empty archive of each kind."""
     match request.param:
         case "memory":
             yield MemoryArchive()
@@ -41,7 +41,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def test_what_was_kept_comes_back(archive: Archive) -> None:
-    """Byte for byte, under a name with folders."""
+    """The content is the same byte for byte, under a name with folders."""
     content = bytes(range(256)) * 100
 
     await archive.put("env-1/flow-2/1.json", content)
@@ -50,7 +50,7 @@ async def test_what_was_kept_comes_back(archive: Archive) -> None:
 
 
 async def test_the_first_content_stays(archive: Archive) -> None:
-    """A step that runs twice does not replace the original by what it made of it."""
+    """A step that runs twice does not replace the original by its own result."""
     first = await archive.put("a", b"original")
 
     second = await archive.put("a", b"changed")
@@ -60,13 +60,13 @@ async def test_the_first_content_stays(archive: Archive) -> None:
 
 
 async def test_what_was_not_kept_is_not_found(archive: Archive) -> None:
-    """A missing name has its own error."""
+    """A missing name raises its own error."""
     with pytest.raises(NotFound):
         await archive.get("nothing/here")
 
 
 async def test_a_folder_holds_no_readable_text(tmp_path: Path) -> None:
-    """A signature in a definition cannot be read from the disk."""
+    """Nobody can read a definition's signature from the disk."""
     archive = FolderArchive(tmp_path, KEY)
 
     await archive.put("a/b", b"sig=secret secret secret")
@@ -76,7 +76,7 @@ async def test_a_folder_holds_no_readable_text(tmp_path: Path) -> None:
 
 
 async def test_a_sealed_file_opens_with_its_key_and_name_only(tmp_path: Path) -> None:
-    """Another key, another name or a changed byte is told apart from a missing file."""
+    """Another key, another name and a changed byte raise another error than a missing file."""
     archive = FolderArchive(tmp_path, KEY)
     await archive.put("a", b"text")
     (tmp_path / "b.sealed").write_bytes((tmp_path / "a.sealed").read_bytes())
@@ -91,13 +91,13 @@ async def test_a_sealed_file_opens_with_its_key_and_name_only(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["../a", "a/../b", "/a", "a//b", "", "a b", "a\n", "x" * 201])
 async def test_a_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
-    """A name that could point elsewhere is a mistake."""
+    """A name with a path outside the folder is an error."""
     with pytest.raises(ValueError, match="is not a valid name"):
         await FolderArchive(tmp_path, KEY).put(name, b"")
 
 
 @pytest.mark.parametrize("key", ["", "short", "!" * 44, base64.urlsafe_b64encode(b"x").decode()])
 def test_a_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
-    """An archive without a proper key is not opened."""
+    """An archive with an invalid key is not opened."""
     with pytest.raises(ValueError, match="archive key"):
         FolderArchive(tmp_path, key)

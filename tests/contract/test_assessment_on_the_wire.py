@@ -1,4 +1,4 @@
-"""What the assessment's adapters do at faults, and how apps are found as callers, on the wire."""
+"""Test the assessment's adapters with faults, and the search for apps as callers, on the wire."""
 
 from collections.abc import AsyncIterator
 
@@ -16,13 +16,13 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of this test's own."""
+    """Return all adapters on a separate tenant for this test."""
     async with adapters(monkeypatch, description()) as made:
         yield made
 
 
 async def test_a_connector_that_is_not_shown_leaves_the_answer_open(app: Adapters) -> None:
-    """Refused is not OAuth and not the contrary."""
+    """A rejected read proves neither OAuth nor another sign-in."""
     app.world.tenant.faults.add(
         Fault(route="power_apps.get_connector", kind=FaultKind.FAIL, status=403, code="Forbidden")
     )
@@ -35,7 +35,7 @@ async def test_a_connector_that_is_not_shown_leaves_the_answer_open(app: Adapter
 async def test_a_search_finds_apps_and_names_those_it_cannot_read(
     app: Adapters,
 ) -> None:
-    """An app is a caller for its maker; the one without a document ends the search as a gap."""
+    """An app is a caller that its maker must change; one without a document is a gap."""
     kind = CanvasAppCallers(app.canvas_apps)
     environment = await app.environment()
     found: list[Caller] = []
@@ -54,6 +54,6 @@ async def test_a_search_finds_apps_and_names_those_it_cannot_read(
 
 
 def test_a_document_that_is_none_is_unreadable() -> None:
-    """Whatever bytes come, the error says no more than that."""
+    """The error says no more than that the document is unreadable."""
     with pytest.raises(InvalidInput):
         flow_ids_in(b"PK\x03\x04 no archive")

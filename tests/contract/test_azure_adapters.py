@@ -1,4 +1,4 @@
-"""The Azure adapters against the tenant, over TLS and the tunnel."""
+"""Test the Azure adapters against the tenant, over TLS and the tunnel."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,13 +15,13 @@ from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of this test's own."""
+    """Return all adapters on a separate tenant for this test."""
     async with adapters(monkeypatch) as made:
         yield made
 
 
 async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
-    """They are read by Microsoft's SDK, on our pipeline: counted, tried again, translated."""
+    """Microsoft's SDK reads keys with the app's pipeline, which counts, retries and translates."""
     faults = app.world.tenant.faults
     vault = await app.keys.vault(VAULT_ID)
     faults.add(Fault(route="key_vault.*", status=503))
@@ -54,7 +54,7 @@ async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
 async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
     app: Adapters, closed: dict[str, object]
 ) -> None:
-    """Through Azure Resource Manager: each version with its type, size, operations and dates."""
+    """Azure Resource Manager shows each version with its type, size, operations and dates."""
     azure = app.world.tenant.part(Azure)
     contents, document = azure.vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
     assert contents is not None
@@ -78,13 +78,13 @@ async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
 
 
 async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> None:
-    """What cannot be read is an error, not nothing."""
+    """An unreadable list is an error, not an empty list."""
     with pytest.raises((NotFound, PlatformError)):
         await app.resources.list("Microsoft.Nothing/things", "2023-12-01")
 
 
 async def test_calls_are_counted_by_service(app: Adapters) -> None:
-    """A list of one page is one call."""
+    """A list of one page is one request."""
     await app.app_settings.sites()
 
     assert app.http.calls == {"Azure Resource Manager": 1}

@@ -1,4 +1,4 @@
-"""How many calls it takes to read runs over the wire."""
+"""Test how many requests a reading of runs sends on the wire."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,20 +13,20 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of one run a page."""
+    """Return all adapters on a tenant with one run in a page."""
     async with adapters(monkeypatch) as made:
         made.world.platform.assumptions.run_page = 1
         yield made
 
 
 def calls(app: Adapters) -> int:
-    """Return the calls for runs so far."""
+    """Return the requests for runs so far."""
     return app.world.tenant.calls.routes["flow_service.admin_list_runs"]
 
 
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_no_call_is_made_for_runs_beyond_the_limit(app: Adapters, limit: int) -> None:
-    """The last page is not followed by another one."""
+    """After the last needed page, no further page is read."""
     since = app.world.tenant.clock.now() - DAY
 
     runs = await app.flow_reports.runs(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
@@ -35,7 +35,7 @@ async def test_no_call_is_made_for_runs_beyond_the_limit(app: Adapters, limit: i
 
 
 async def test_a_page_of_runs_is_one_call(app: Adapters) -> None:
-    """Wherever the list goes on."""
+    """This applies to the first page and to later ones."""
     now = app.world.tenant.clock.now()
 
     first = await app.flow_reports.run_page(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)

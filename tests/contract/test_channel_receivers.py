@@ -1,4 +1,4 @@
-"""Receivers that answer at length, slowly or not at all, over real connections."""
+"""Test receivers that answer at length, slowly or not at all, over real connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ BUFFERS = 40_000_000
 
 
 class Receiver:
-    """A receiver of which each path answers in its own way."""
+    """A receiver in which each path has its own behaviour."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -30,7 +30,7 @@ class Receiver:
         self.written = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer as the path says."""
+        """Answer with the behaviour of the path."""
         _, status, way = request.path.split("/")
         response = web.StreamResponse(status=int(status))
         await response.prepare(request)
@@ -64,7 +64,7 @@ async def receiving() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
 
 
 async def send(channel: SignedWebhook, url: str) -> None:
-    """Send a fresh notification to an address."""
+    """Send a new notification to an address."""
     http, service = channel._http, channel._service
     fresh = replace(NOTIFICATION, created_at=datetime.now(UTC))
     await SignedWebhook(http, service, url, KEY).send(fresh)
@@ -72,12 +72,12 @@ async def send(channel: SignedWebhook, url: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Call this machine directly."""
+    """Send requests on this machine without a proxy."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 async def test_the_beginning_of_a_long_answer_is_enough() -> None:
-    """Of 300 MB that follow a 200, the receiver can give away no more than buffers hold."""
+    """After a 200, the app does not read the 300 MB that follow."""
     async with receiving() as (receiver, channel):
         await send(channel, f"{receiver.url}/200/long")
 
@@ -85,7 +85,7 @@ async def test_the_beginning_of_a_long_answer_is_enough() -> None:
 
 
 async def test_a_long_refusal_is_a_refusal() -> None:
-    """Its beginning says why."""
+    """The beginning of the answer gives the reason."""
     async with receiving() as (receiver, channel):
         with pytest.raises(CmkflowError, match="Webhook"):
             await send(channel, f"{receiver.url}/400/long")
@@ -95,7 +95,7 @@ async def test_a_long_refusal_is_a_refusal() -> None:
 
 @pytest.mark.parametrize("way", ["slow", "never"])
 async def test_a_slow_receiver_ends_as_no_answer(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte now and then keeps no call alive beyond its time."""
+    """A byte from time to time does not extend the time limit."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
     async with receiving() as (receiver, channel):
         with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout$"):

@@ -1,4 +1,4 @@
-"""Reads of Dataverse in batches: each keeps its own answer, whatever becomes of the others."""
+"""Test reads of Dataverse in batches, each of which has its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ def id_of(number: int) -> str:
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """All adapters on a tenant of many flows."""
+    """Return all adapters on a tenant of many flows."""
     async with adapters(monkeypatch) as made:
         for number in range(MANY):
             seed_flow(
@@ -46,7 +46,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
-    """Shared out among ten batches at a time; solutions by filters of 25 flows, ten in one."""
+    """Ten batches run at a time; solutions are read with filters of 25 flows, ten in a batch."""
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
@@ -68,7 +68,9 @@ async def test_rows_beyond_a_page_are_read_on(app: Adapters) -> None:
 
 
 async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> None:
-    """Of tasks, and of tasks within them; who is refused, or gives up, leaves the others alone."""
+    """They may come from nested tasks; one that fails or is cancelled does not affect the
+    others.
+    """
     environment, calls = await app.environment(), app.world.tenant.calls
     calls.reset()
 
@@ -94,7 +96,7 @@ async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> N
 
 
 async def test_a_read_by_itself_is_no_batch(app: Adapters) -> None:
-    """Nor are reads that follow one another."""
+    """Consecutive reads are not combined either."""
     environment, calls = await app.environment(), app.world.tenant.calls
     calls.reset()
 
@@ -106,7 +108,7 @@ async def test_a_read_by_itself_is_no_batch(app: Adapters) -> None:
 
 
 async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> None:
-    """One flow is gone, for another there are too many calls just now."""
+    """One flow is missing, and another is throttled."""
     app.world.tenant.faults.add(
         Fault(route=SHARES, status=429, headers={"Retry-After": "7"}, skip=2)
     )
@@ -124,7 +126,7 @@ async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> 
 
 
 async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
-    """Filters of 25 flows, a hundred of them in a call; the ids of one that fails are not told."""
+    """Filters have 25 flows, four in a batch; a failed filter returns no ids."""
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
     whole = await app.workflows.known_each(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
@@ -142,7 +144,7 @@ async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
 
 
 async def test_a_batch_without_an_answer_leaves_the_other_batches_alone(app: Adapters) -> None:
-    """Each of the ten is tried again, and one of them has no answer then either."""
+    """Each of the ten is retried, and one of them still has no answer."""
     app.world.tenant.faults.add(Fault(route=BATCHES, kind=FaultKind.DROP_BEFORE, times=1))
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [id_of(number) for number in range(MANY)]

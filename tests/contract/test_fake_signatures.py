@@ -1,4 +1,4 @@
-"""Every fake has exactly the methods of its port: the same parameters, in the same order."""
+"""Test that every fake has exactly the methods and parameters of its port."""
 
 import inspect
 from dataclasses import fields
@@ -13,7 +13,7 @@ PORTS = get_type_hints(Ports)
 
 
 def methods_of(protocol: type) -> list[str]:
-    """Name the public methods of a protocol."""
+    """Return the public methods of a protocol."""
     return [name for name in vars(protocol) if not name.startswith("_")]
 
 

@@ -1,4 +1,4 @@
-"""The rows of a job that only its newest delivery may write, on every store."""
+"""Test that only the newest invocation can write the rows of a job, on every store."""
 
 import pytest
 
@@ -14,7 +14,7 @@ CALLER = Caller(kind="flow", address="a", label="flow A", resource_id="a")
 
 
 def rows(store: Store, number: int | None) -> FencedRows[CallerRecord]:
-    """Return the rows as a delivery with this lease has them."""
+    """Return the rows of an invocation with this lease."""
     return FencedRows(Tables(store).callers, "job", number)
 
 
@@ -24,7 +24,9 @@ def record(state: CallerState, identity: str = "a") -> CallerRecord:
 
 
 async def test_an_older_lease_writes_nothing_once_a_newer_one_has_read(store: Store) -> None:
-    """Whether it had written before or not: what the newer one read stays true."""
+    """The rows that the newer lease has read stay true, whether the older one has written
+    or not.
+    """
     older, oldest = rows(store, 2), rows(store, 1)
     await oldest.upsert(record(CallerState.FOUND))
     await older.upsert(record(CallerState.WRITING))
@@ -40,7 +42,7 @@ async def test_an_older_lease_writes_nothing_once_a_newer_one_has_read(store: St
 
 
 async def test_a_write_that_was_not_answered_is_made_again(store: Store) -> None:
-    """The fence has moved under the same number: nobody else has the row."""
+    """The fence has moved with the same number, so no other invocation has the row."""
     one, fake = rows(store, 1), rows(store, 1)
     await one.upsert(record(CallerState.FOUND))
     await fake.upsert(record(CallerState.WRITING))
@@ -51,7 +53,7 @@ async def test_a_write_that_was_not_answered_is_made_again(store: Store) -> None
 
 
 async def test_many_rows_are_written_and_removed(store: Store) -> None:
-    """More than one batch takes; a row that is gone already is removed as well."""
+    """The rows need several batches, and a row that is gone is no error."""
     many = [record(CallerState.FOUND, f"{number:03}") for number in range(45)]
     held = rows(store, 1)
 
@@ -62,7 +64,7 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
 
 
 async def test_of_rows_that_jobs_share_the_last_to_take_them_is_the_newest(store: Store) -> None:
-    """Their leases count apart, so none of them has a number."""
+    """The jobs' leases count separately, so none of them has a number."""
     older, newer = rows(store, None), rows(store, None)
     await older.upsert(record(CallerState.FOUND))
 
@@ -77,7 +79,7 @@ async def test_of_rows_that_jobs_share_the_last_to_take_them_is_the_newest(store
 
 
 async def test_rows_of_an_earlier_version_are_taken_under_the_fence(store: Store) -> None:
-    """They were written without one."""
+    """These rows were written without a fence."""
     table = Tables(store).callers
     for batch in table.batches(record(CallerState.WRITING)):
         assert all(isinstance(one, UpsertRow) for one in batch)
@@ -96,7 +98,7 @@ async def test_rows_of_an_earlier_version_are_taken_under_the_fence(store: Store
 async def test_where_nobody_else_is_left_the_number_goes_there_with_the_first_write(
     store: Store,
 ) -> None:
-    """A read costs no write; from the first write on an older lease is refused as ever."""
+    """A read writes nothing; after the first write an older lease is rejected as usual."""
     table, older = Tables(store).callers, rows(store, 1)
     await older.upsert(record(CallerState.FOUND))
     alone = FencedRows(table, "job", 2, is_alone=True)

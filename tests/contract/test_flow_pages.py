@@ -1,4 +1,4 @@
-"""The port `FlowPages` against the tenant over TLS: pages, cursors, and a budget of its own."""
+"""Test the port `FlowPages` against the tenant over TLS: pages, cursors and its own budget."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -20,7 +20,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of two flows a page."""
+    """Return all adapters on a tenant with two flows in a page."""
     async with adapters(monkeypatch) as made:
         made.world.platform.assumptions.flow_page = 2
         made.world.platform.assumptions.dataverse_page = 2
@@ -28,7 +28,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_a_page_is_one_call(app: Adapters) -> None:
-    """Of two rows each, until the list ends."""
+    """Each page has two rows until the list ends."""
     environment = await app.environment()
 
     page = await app.flow_pages.workflows(environment)
@@ -42,7 +42,7 @@ async def test_a_page_is_one_call(app: Adapters) -> None:
 
 
 async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> None:
-    """The access token goes with the call: a row that was tampered with gets none."""
+    """The request contains the access token, so a changed row must not choose its host."""
     environment = await app.environment()
     app.world.tenant.calls.reset()
 
@@ -56,7 +56,7 @@ async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> N
 
 
 async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> None:
-    """As Dataverse answers a paging cookie that it does not know."""
+    """Dataverse answers an unknown paging cookie in this way."""
     environment = await app.environment()
     first = await app.flow_pages.workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
@@ -68,7 +68,7 @@ async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> N
 
 
 async def test_a_share_takes_from_the_whole_and_never_more_than_its_own() -> None:
-    """Two of five calls: the other three are left for those who cannot wait."""
+    """It takes two of five requests and leaves three for work that cannot wait."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
@@ -85,7 +85,7 @@ async def test_a_share_takes_from_the_whole_and_never_more_than_its_own() -> Non
 
 
 async def test_a_pause_that_the_service_asks_for_stops_both() -> None:
-    """The service is one and the same."""
+    """Both use the same service."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))

@@ -1,4 +1,4 @@
-"""Caller kinds and firewall kinds on the real adapters, against the tenant over TLS."""
+"""Test caller kinds and firewall kinds with the real adapters against the tenant over TLS."""
 
 from collections.abc import AsyncIterator
 
@@ -27,7 +27,7 @@ COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of this test's own."""
+    """Return all adapters on a separate tenant for this test."""
     async with adapters(monkeypatch) as made:
         yield made
 
@@ -49,7 +49,7 @@ async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
 
 
 async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
-    """Each holds the same original; what only a person can change says so."""
+    """Each caller names the same original, and a manual caller has its reason."""
     _, found = await callers_of(app)
 
     assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
@@ -58,7 +58,7 @@ async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
 
 
 async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) -> None:
-    """The adapters keep what the kinds do not touch."""
+    """The adapters keep every other byte."""
     url, found = await callers_of(app)
     old_id = find_trigger_urls(url)[0].url.workflow_id
     urls = {old_id: url.replace(old_id, COPY_ID)}
@@ -83,7 +83,7 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kind: str) -> None:
-    """Opened for the old ranges it lacks the new ones until a rule for the tag is added."""
+    """The firewall allows the old ranges and lacks the new ones until a rule is added."""
     case = firewall_case(kind)
     tags = await app.service_tags.get_list()
 
@@ -103,7 +103,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_the_tenant_refuses_whom_the_app_says_it_does(app: Adapters, kind: str) -> None:
-    """The copy's call and the app's check agree, before a rule for the new ranges and after it."""
+    """The copy's call and the app's check agree before and after a rule for the new ranges."""
     case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.part(Azure)
 
@@ -122,7 +122,7 @@ async def test_the_tenant_refuses_whom_the_app_says_it_does(app: Adapters, kind:
 async def test_a_subscription_without_a_service_has_no_firewall_of_it(
     app: Adapters, kind: str
 ) -> None:
-    """Azure refuses to list what no provider is registered for: that is not an error."""
+    """Azure rejects the list of an unregistered provider, which is not an error here."""
     seed_azure(app.world.tenant, {"subscriptions": [{"subscriptionId": EMPTY_SUBSCRIPTION}]})
     assert isinstance(app.resource_writer, ResourceManager)  # `resources` reads through it
     app.resource_writer.subscriptions = (EMPTY_SUBSCRIPTION,)

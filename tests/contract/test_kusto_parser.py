@@ -1,4 +1,4 @@
-"""Every query of infra/ and of the documents, judged by Microsoft's own KQL parser."""
+"""Check every query of infra/ and the documents with Microsoft's own KQL parser."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def documented() -> list[str]:
 
 
 def diagnostics(queries: Sequence[str]) -> list[list[str]]:
-    """Return what the parser says of each query."""
+    """Return the parser's diagnostics of each query."""
     assert KUSTO_NPM
     done = subprocess.run(
         ["node", SCRIPT, KUSTO_NPM],
@@ -63,7 +63,7 @@ def test_every_query_parses_and_binds() -> None:
 
 
 def test_the_parser_finds_a_wrong_column_and_a_wrong_operator() -> None:
-    """Else a query without a word from it would say nothing."""
+    """Without this test, a query without diagnostics would prove nothing."""
     column, operator = diagnostics(["traces | where nothing == 1", "traces | wher true"])
 
     assert "'nothing'" in column[0]

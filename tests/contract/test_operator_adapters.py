@@ -1,4 +1,4 @@
-"""The operator's sign-in and what only the operator may do, over TLS and the tunnel."""
+"""Test the service account's sign-in and requests, over TLS and the tunnel."""
 
 import json
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of this test's own."""
+    """Return all adapters on a separate tenant for this test."""
     async with adapters(monkeypatch) as made:
         yield made
 
@@ -24,7 +24,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_process(
     app: Adapters,
 ) -> None:
-    """The cache lies in Key Vault; without it a person has to sign in."""
+    """Key Vault has the token cache; without it a person must sign in."""
     with pytest.raises(JobBlocked) as caught:
         await app.flow_access.account_id()
     assert "sign-in" in caught.value.fix
@@ -40,7 +40,7 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
 
 
 async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapters) -> None:
-    """A new process gets a token by the kept refresh token, until the tenant refuses that."""
+    """A new process uses the stored refresh token until the tenant rejects it."""
     await app.sign_in()
     await app.flow_access.renew_sign_in()
 
@@ -61,7 +61,7 @@ async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapter
 
 
 async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
-    """A process that found nobody looks into Key Vault again."""
+    """A process that found no account reads Key Vault again."""
     waiting = ServiceAccountCredential(OPERATOR, app.secrets)
     with pytest.raises(JobBlocked):
         await waiting.get_token(flow_service.SCOPE)
@@ -75,7 +75,7 @@ async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
 async def test_the_account_is_looked_for_once(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every loan asks for the operator's id, and msal is asked in another thread."""
+    """Every grant needs the account's id, and msal runs in another thread."""
     await app.sign_in()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     looks = 0
@@ -93,7 +93,7 @@ async def test_the_account_is_looked_for_once(
 
 
 async def test_an_account_that_signs_in_instead_is_the_one(app: Adapters) -> None:
-    """What is known of the account before ends with the next sign-in."""
+    """The next sign-in replaces what is known of the earlier account."""
     await app.sign_in()
     await app.flow_access.account_id()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
@@ -105,7 +105,7 @@ async def test_an_account_that_signs_in_instead_is_the_one(app: Adapters) -> Non
 
 
 async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
-    """The refusal is a person's to mend, so it is no transient error."""
+    """Only a person can fix the sign-in, so the error is not transient."""
     await app.sign_in()
     app.world.tenant.tokens._refresh_tokens.clear()
 
@@ -116,7 +116,7 @@ async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
 
 
 async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
-    """The operator that owns the flow stays its owner."""
+    """A service account that owns the flow stays its owner."""
     await app.sign_in()
 
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
@@ -127,7 +127,7 @@ async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
 
 
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
-    """What azure-identity and msal keep is gone past: a read, a write and the operator's own."""
+    """A read, a write and the account's own request skip the tokens that both libraries cache."""
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
     before = await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

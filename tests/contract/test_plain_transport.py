@@ -1,4 +1,4 @@
-"""The short way of a call: what it sends and returns, and what it raises without an answer."""
+"""Test the short transport: what it sends and returns, and its errors without an answer."""
 
 import asyncio
 import gzip
@@ -18,7 +18,7 @@ type Answer = Callable[[bytes], bytes]
 
 @asynccontextmanager
 async def _served(answer: Answer) -> AsyncIterator[str]:
-    """Give the address of a server that makes of each request's bytes the bytes of its answer."""
+    """Return the address of a server that answers each request's bytes with its own bytes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -63,7 +63,7 @@ async def test_an_error_status_and_a_redirection_are_answers() -> None:
 
 
 async def test_a_request_without_a_body_names_no_type() -> None:
-    """aiohttp would add a type, as azure-core prevents."""
+    """aiohttp would add a content type; azure-core sends none."""
     heads: list[bytes] = []
 
     def record(head: bytes) -> bytes:

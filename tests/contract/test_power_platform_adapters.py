@@ -1,4 +1,4 @@
-"""Adapters of the admin API and the flow service, and platform faults, over TLS and the tunnel."""
+"""Test adapters of the admin API and the flow service with platform faults, over TLS."""
 
 import json
 from collections.abc import AsyncIterator
@@ -26,13 +26,13 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Give all adapters on a tenant of this test's own."""
+    """Return all adapters on a separate tenant for this test."""
     async with adapters(monkeypatch) as made:
         yield made
 
 
 async def test_a_flow_reads_in_the_shape_of_dataverse(app: Adapters) -> None:
-    """What the flow service gives can be written as `clientdata`."""
+    """The definition from the flow service can be written as `clientdata`."""
     flow = app.world.environment.flows[HTTP_FLOW]
     flow.save(client_data(definition(HTTP), bound("cr1_office")))
 
@@ -46,7 +46,7 @@ async def test_a_flow_reads_in_the_shape_of_dataverse(app: Adapters) -> None:
 
 
 async def test_faults_of_the_platform_are_transient(app: Adapters) -> None:
-    """A read survives one fault, not two; a lost answer is a fault too."""
+    """A read survives one fault, but not two; a lost answer is a fault, too."""
     faults = app.world.tenant.faults
     faults.add(Fault(route="flow_service.*", status=503))
     assert await app.flow_reports.list_flows(ENVIRONMENT)
@@ -64,7 +64,7 @@ async def test_faults_of_the_platform_are_transient(app: Adapters) -> None:
 
 
 async def test_too_many_calls_are_throttled_with_a_wait(app: Adapters) -> None:
-    """The platform's own budget refuses the second call."""
+    """The platform's own budget rejects the second request."""
     budget = {"flow_service": {"calls": 1, "seconds": 60}}
     await app.world.control("PUT", "/budgets", budget)
     await app.flow_reports.list_flows(ENVIRONMENT)
@@ -76,7 +76,7 @@ async def test_too_many_calls_are_throttled_with_a_wait(app: Adapters) -> None:
 
 
 async def test_a_host_that_the_network_refuses_is_unavailable(app: Adapters) -> None:
-    """A tunnel that does not lead there is no answer."""
+    """A tunnel that does not lead to the host gives no answer."""
     other = replace(await app.environment(), dataverse_url="https://elsewhere.example")
 
     with pytest.raises(ServiceUnavailable):
@@ -86,7 +86,7 @@ async def test_a_host_that_the_network_refuses_is_unavailable(app: Adapters) -> 
 async def test_a_flow_that_is_shown_from_the_bin_counts_as_gone(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Should the platform answer with a deleted flow instead of 404, it is not taken for one."""
+    """If the platform returns a deleted flow instead of a 404, the app does not use it."""
     shown = FlowEntity.model_validate(
         {"name": BUTTON_FLOW, "properties": {"displayName": "x", "state": "Deleted"}}
     )

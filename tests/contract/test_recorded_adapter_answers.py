@@ -1,4 +1,4 @@
-"""Answers recorded from the real platform must read: `FLOW_CORPUS` names the folder with them."""
+"""Read answers recorded from the real platform, in the folder that `FLOW_CORPUS` names."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def corpus() -> Path:
 
 
 def recorded(types: frozenset[str]) -> Iterator[dict[str, object]]:
-    """Yield every recorded item of some types, from lists and by itself."""
+    """Yield every recorded item of some types, from lists and single answers."""
     for file in sorted((corpus() / "api").rglob("*.json")):
         document = json.loads(file.read_text(encoding="utf-8"))
         listed = document.get("value") if isinstance(document, dict) else document
@@ -48,14 +48,14 @@ def recorded(types: frozenset[str]) -> Iterator[dict[str, object]]:
 
 
 def read_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
-    """Read every recorded item of some types; there are at least so many."""
+    """Read every recorded item of some types, and check their minimum number."""
     read = [read_wire(model, item) for item in recorded(types)]
     assert len(read) >= least
     return read
 
 
 def test_every_recorded_environment_reads() -> None:
-    """A linked one among them, with its policy."""
+    """One of the environments is linked and has its policy."""
     environments = [e.to_domain() for e in read_all(EnvironmentEntity, ENVIRONMENTS, 100)]
 
     links = [environment.policy for environment in environments if environment.policy]
@@ -68,7 +68,7 @@ def test_every_recorded_environment_reads() -> None:
 
 
 def test_every_recorded_flow_reads() -> None:
-    """Those that carry a definition read in the shape of Dataverse."""
+    """Flows with a definition read in the shape of Dataverse."""
     flows = read_all(FlowEntity, FLOWS, 5)
 
     assert {flow.properties.state for flow in flows} == {"Started", "Deleted"}
@@ -83,7 +83,7 @@ def test_every_recorded_flow_reads() -> None:
 
 
 def test_every_recorded_run_reads() -> None:
-    """With the id of the trigger URL, where the run shows its content."""
+    """A run has the id of the trigger URL if it shows its content."""
     runs: list[FlowRun] = [run.to_domain() for run in read_all(RunEntity, RUNS, 5)]
 
     assert all(run.started_at.tzinfo for run in runs)
@@ -91,7 +91,7 @@ def test_every_recorded_run_reads() -> None:
 
 
 def test_every_recorded_permission_reads() -> None:
-    """A principal and a role each."""
+    """Each permission has a principal and a role."""
     for permission in read_all(PermissionEntity, PERMISSIONS, 3):
         domain = permission.to_domain()
         assert domain.role
@@ -99,7 +99,7 @@ def test_every_recorded_permission_reads() -> None:
 
 
 def test_the_published_service_tags_read() -> None:
-    """All regions, IPv4 and IPv6."""
+    """The list has all regions, with IPv4 and IPv6."""
     [file] = (corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = read_service_tags(json.loads(file.read_bytes()))
@@ -112,7 +112,7 @@ def test_the_published_service_tags_read() -> None:
 
 
 def test_the_recorded_service_tags_of_the_api_read() -> None:
-    """The API's answer has the same list."""
+    """The API's answer contains the same list."""
     file = corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
 
     tags = read_service_tags(json.loads(file.read_bytes()))

@@ -1,4 +1,4 @@
-"""The sender against the local Service Bus, with the real SDK."""
+"""Test the message sender against the local Service Bus, with the real SDK."""
 
 import gc
 import json
@@ -22,21 +22,21 @@ QUEUES = [
 
 @pytest.fixture
 def bus() -> Iterator[LocalServiceBus]:
-    """Give a broker with two queues."""
+    """Return a broker with two queues."""
     with LocalServiceBus(QUEUES) as bus:
         yield bus
 
 
 @pytest.fixture
 async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
-    """Give the adapter."""
+    """Return the adapter."""
     adapter = ServiceBusMessages(client_by_connection_string(bus.connection_string))
     yield adapter
     await adapter.close()
 
 
 def message(number: int, *, queue: str = "flow-jobs", due: datetime | None = None) -> QueueMessage:
-    """Return a message of our own."""
+    """Return a message of the app."""
     return QueueMessage(
         queue=queue,
         message_id=f"job-1/copying/{number}",
@@ -47,7 +47,7 @@ def message(number: int, *, queue: str = "flow-jobs", due: datetime | None = Non
 
 
 async def received(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedMessage]:
-    """Take what waits in a queue."""
+    """Receive the messages in a queue."""
     async with (
         client_by_connection_string(bus.connection_string) as client,
         client.get_queue_receiver(queue) as receiver,
@@ -58,7 +58,7 @@ async def received(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedM
 async def test_messages_arrive_with_id_body_and_properties(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """As JSON, each in its queue."""
+    """Each message is in its queue, as JSON."""
     await messages.send(message(1), message(2, queue="poison"))
 
     [job] = await received(bus, "flow-jobs")
@@ -74,7 +74,7 @@ async def test_messages_arrive_with_id_body_and_properties(
 async def test_more_than_one_transfer_holds_is_sent_in_several(
     messages: ServiceBusMessages,
 ) -> None:
-    """Two hundred messages of 4 KiB do not fit into one."""
+    """Two hundred messages of 4 KiB need several transfers."""
     many = [
         QueueMessage(queue="flow-jobs", message_id=str(n), body={"text": "x" * 4000})
         for n in range(200)
@@ -88,7 +88,7 @@ async def test_more_than_one_transfer_holds_is_sent_in_several(
 async def test_dead_letters_are_counted_apart(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """A message that was given up counts there and no longer in the queue."""
+    """A dead letter counts there and no longer in the queue."""
     await messages.send(message(1))
     async with (
         client_by_connection_string(bus.connection_string) as client,
@@ -104,7 +104,7 @@ async def test_dead_letters_are_counted_apart(
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_broker_that_is_gone_is_unavailable() -> None:
-    """Whether it is gone before the first message or after it."""
+    """The broker may be gone before the first message or after it."""
     with LocalServiceBus(QUEUES) as bus:
         used = ServiceBusMessages(client_by_connection_string(bus.connection_string))
         unused = ServiceBusMessages(client_by_connection_string(bus.connection_string))

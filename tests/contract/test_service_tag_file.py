@@ -1,4 +1,4 @@
-"""Microsoft's list of service tags as a file, for where Azure may not be asked."""
+"""Test a file with Microsoft's list of service tags, used if Azure cannot be read."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 
 def put(path: Path, number: int, *prefixes: str) -> None:
-    """Put a list there as it is downloaded."""
+    """Write a list in its downloaded form."""
     entry = {"name": WEST, "properties": {"addressPrefixes": prefixes}}
     document = {"changeNumber": number, "values": [entry]}
     path.write_text(json.dumps(document), encoding="utf-8-sig")
 
 
 async def test_a_list_that_is_replaced_counts_at_the_next_look(tmp_path: Path) -> None:
-    """Nobody has to restart the app."""
+    """The app needs no restart."""
     path = tmp_path / "ServiceTags_Public.json"
     source = DownloadedServiceTags(path)
     put(path, 371, "20.1.0.0/24")
@@ -38,7 +38,7 @@ async def test_a_list_that_is_replaced_counts_at_the_next_look(tmp_path: Path) -
 async def test_a_file_that_is_no_list_blocks_with_what_to_do(
     tmp_path: Path, content: str | None
 ) -> None:
-    """No file, no JSON, no list: never a list without tags."""
+    """A missing file, invalid JSON or another document is an error, and never an empty list."""
     path = tmp_path / "ServiceTags_Public.json"
     if content is not None:
         path.write_text(content)

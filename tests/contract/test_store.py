@@ -1,4 +1,4 @@
-"""What every implementation of the store must do: one suite against each of them."""
+"""Test every implementation of the store with one suite."""
 
 import asyncio
 import fcntl
@@ -41,7 +41,7 @@ PLANS = f"Plans{uuid4().hex}"
     params=["memory", "sqlite", pytest.param("tables", marks=pytest.mark.azurite)],
 )
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Give an empty store of each kind."""
+    """Return an empty store of each kind."""
     match request.param:
         case "memory":
             yield MemoryStore()
@@ -69,7 +69,7 @@ def azurite() -> str:
 
 
 def row(key: str = "k", partition: str = "p", **columns: Scalar) -> StoreRow:
-    """Return a row that was never stored."""
+    """Return a row that is not stored."""
     return with_columns(columns, key, partition)
 
 
@@ -84,7 +84,7 @@ async def keys(store: Store, *where: Condition, partition: str | None = None) ->
 
 
 async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
-    """Text, whole numbers, fractions and truth values come back as they were."""
+    """Text, whole numbers, fractions and booleans keep their types."""
     columns: dict[str, Scalar] = {
         "text": "ä\n\u2028",
         "number": 2**40,
@@ -105,7 +105,7 @@ async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
 
 
 async def test_a_row_that_was_never_stored_is_none(store: Store) -> None:
-    """Reading what is not there is no error."""
+    """Reading a missing row is no error."""
     assert await store.get(JOBS, "p", "k") is None
 
 
@@ -122,7 +122,7 @@ async def test_a_second_insert_is_refused(store: Store) -> None:
 
 
 async def test_a_replace_needs_the_present_etag(store: Store) -> None:
-    """Of two writers who read the same row one wins."""
+    """Of two writers who read the same row, one succeeds."""
     [first] = await store.write(InsertRow(row(n=1)))
     [second] = await store.write(ReplaceRow(replace(first, columns={"n": 2})))
 
@@ -134,7 +134,7 @@ async def test_a_replace_needs_the_present_etag(store: Store) -> None:
 
 
 async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) -> None:
-    """A replaced row is the new row, not a mixture."""
+    """A replaced row has only the new columns."""
     [first] = await store.write(InsertRow(row(old=1)))
 
     await store.write(ReplaceRow(replace(first, columns={"new": 1})))
@@ -154,7 +154,7 @@ async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> No
 
 
 async def test_an_etag_never_comes_back(store: Store) -> None:
-    """A row stored anew does not take a write meant for the one before."""
+    """A row that is stored again rejects a write for the earlier row."""
     [first] = await store.write(InsertRow(row(n=1)))
     await store.write(DeleteRow(first))
     await store.write(InsertRow(row(n=1)))
@@ -174,7 +174,7 @@ async def test_an_upsert_stores_over_anything(store: Store) -> None:
 
 
 async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
-    """A wrong ETag is a conflict, no row is not found, no ETag takes any."""
+    """A wrong ETag is a conflict, a missing row is not found, and no ETag deletes any version."""
     [first] = await store.write(InsertRow(row(n=1)))
     await store.write(UpsertRow(row(n=2)))
 
@@ -186,7 +186,7 @@ async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
 
 
 async def test_a_batch_is_done_whole_or_not_at_all(store: Store) -> None:
-    """One refused operation undoes its fellows."""
+    """One rejected operation undoes the others."""
     await store.write(InsertRow(row("b")))
 
     with pytest.raises(AlreadyExists):
@@ -205,7 +205,7 @@ async def test_a_batch_returns_its_rows_in_order(store: Store) -> None:
 
 
 async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -> None:
-    """Also beyond a page."""
+    """The order continues over pages."""
     for partition in ("q", "p"):
         for start in range(0, 700, 100):
             await store.write(
@@ -219,7 +219,7 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
 
 
 async def test_a_query_ends_before_a_key(store: Store) -> None:
-    """That key and all after it are left out, and so are other partitions and what does not fit."""
+    """That key, all later keys and other partitions are left out."""
     await store.write(*(InsertRow(row(f"{n:04}", n=n % 2)) for n in range(10)))
     await store.write(InsertRow(row("0001", "q", n=0)))
     even = [Condition("n", "eq", 0)]
@@ -266,7 +266,7 @@ async def test_all_conditions_must_hold(store: Store) -> None:
 
 
 async def test_a_row_without_the_column_fits_no_condition(store: Store) -> None:
-    """A missing column is neither equal nor unequal."""
+    """A missing column is neither equal nor unequal to a value."""
     await store.write(InsertRow(row("a")), InsertRow(row("b", n=5)))
 
     assert await keys(store, Condition("n", "ne", 4)) == ["b"]
@@ -303,7 +303,7 @@ async def test_tables_are_apart(store: Store) -> None:
     ids=lambda bad: f"{ascii(bad.key)[:8]}-{len(bad.columns)}",
 )
 async def test_what_tables_refuse_is_refused(store: Store, bad: StoreRow) -> None:
-    """A row that Azure Tables would not take is taken nowhere."""
+    """A row that Azure Tables rejects is rejected by every store."""
     with pytest.raises(ValueError, match=r"."):
         await store.write(UpsertRow(bad))
 
@@ -318,7 +318,7 @@ async def test_the_largest_row_is_taken(store: Store) -> None:
 
 
 async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
-    """No rows, too many, two partitions, two tables, one row twice, a replace of a new row."""
+    """Examples are no rows, too many, two partitions or tables, and one row twice."""
     batches: list[list[Operation]] = [
         [],
         [UpsertRow(row(f"{n}")) for n in range(101)],
@@ -334,7 +334,7 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
 
 
 async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None:
-    """A counter that is read and replaced with its ETag loses no step."""
+    """A counter that is read and replaced with its ETag loses no increment."""
     await store.write(InsertRow(row(n=0)))
 
     async def step() -> int:
@@ -359,7 +359,7 @@ async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None
 
 
 async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
-    """However few rows it has: the request would be too large for Tables."""
+    """The number of rows does not matter: the request would be too large for Tables."""
     columns = {f"data{number}": "x" * 30_000 for number in range(15)}
     rows = [with_columns(columns, key=f"k{number}") for number in range(10)]
 
@@ -371,7 +371,7 @@ async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
 
 @pytest.mark.azurite
 async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
-    """Found, missing, listed, written, refused: a clock that is an hour wrong is put right."""
+    """Every answer shows the time, so a clock that is an hour wrong is corrected."""
     wrong = ManualClock()
 
     async def time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:

@@ -223,7 +223,7 @@ def network_snapshot_width() -> int:
 
 
 async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> None:
-    """Its own app is read first; the verdict is there although 1,000 others are not read."""
+    """The flow's app is read first; the verdict needs none of the 1,000 others."""
     scenario = Scenario()
     scenario.build.link()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
@@ -241,7 +241,7 @@ async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> No
 
 
 async def test_one_reader_at_a_time_makes_requests() -> None:
-    """Another uses what is stored, and otherwise comes again later."""
+    """A second reader uses stored answers, or waits until the first has ended."""
     scenario = Scenario()
     scenario.build.link()
     azure = Rationed(10, 5, left=1_000)

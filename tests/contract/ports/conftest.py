@@ -1,4 +1,4 @@
-"""Gives each test of a port both implementations of it."""
+"""Give each test of a port both of its implementations."""
 
 from collections.abc import AsyncIterator
 
@@ -11,6 +11,6 @@ from tests.contract.ports.sides import Side, side_of
 async def side(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Side]:
-    """Give a tenant of this test's own, and every port onto it."""
+    """Return a separate tenant for this test, with every port on it."""
     async with side_of(request.param, monkeypatch) as made:
         yield made

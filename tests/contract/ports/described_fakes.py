@@ -1,4 +1,4 @@
-"""The same tenant as fakes: what a seed of the local tenant describes, as a world in memory."""
+"""Build a tenant of fakes from the description that seeds the local tenant."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +32,7 @@ PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
 
 
 def world_of(description: Description) -> World:
-    """Return a world of the same people, flows and resources."""
+    """Return a world with the description's people, flows and resources."""
     world = World()
     world.oauth_connectors["shared_office365"] = True
     world.service_tags.update(PLEX)
@@ -53,13 +53,13 @@ def world_of(description: Description) -> World:
 
 
 def link(world: World, environment: FakeEnvironment) -> None:
-    """Apply the policy; the flows are about to be moved."""
+    """Apply the policy; the migration of the flows starts later."""
     made = Builder(world, environment=environment).link(migrated=False)
     environment.policy = replace(made, policy_id=POLICY_ID.lower())
 
 
 def migrate(world: World, environment: FakeEnvironment) -> None:
-    """Move the flows that move."""
+    """Migrate the flows that can migrate."""
     Builder(world, environment=environment).migrate()
 
 
@@ -209,7 +209,7 @@ class _Filled:
 
 
 def _filled(world: World, text: str) -> str:
-    """Return a text with a trigger URL in place of `{{trigger_url:FLOW}}`."""
+    """Replace `{{trigger_url:FLOW}}` in a text by a trigger URL."""
     flow_id = text.removeprefix("{{trigger_url:").removesuffix("}}")
     return url_of(world, flow_id)
 

@@ -1,4 +1,4 @@
-"""The tenant that both sides of a contract show: the adapters' one, with all that a port reads."""
+"""The tenant of both sides of the contract tests, with everything that a port reads."""
 
 from copy import deepcopy
 from typing import Any
@@ -32,7 +32,7 @@ SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
 
 
 def description() -> dict[str, Any]:
-    """Return it as a seed of the local tenant."""
+    """Return the tenant as a seed of the local tenant."""
     full = deepcopy(adapter_world.description())
     directory = full["directory"]
     directory["users"] += [

@@ -28,11 +28,13 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 
 class Hands(Protocol):
-    """What happens in a tenant without the product."""
+    """Changes that people and the platform make in a tenant, without the app."""
 
     @property
     def assumptions(self) -> Assumptions:
-        """What the platform is taken to do where no source says; may be changed."""
+        """Return the assumptions about the platform that no source proves; a test may
+        change them.
+        """
 
     def now(self) -> datetime:
         """Return the tenant's time."""
@@ -50,37 +52,37 @@ class Hands(Protocol):
         """Return a flow's trigger URL."""
 
     def make_managed(self, flow_id: str) -> None:
-        """Let a flow be part of a managed solution."""
+        """Add a flow to a managed solution."""
 
     def remove_user(self, entra_id: str) -> None:
-        """Let somebody leave: Dataverse has no row of them any more."""
+        """Remove a person's row from Dataverse."""
 
     def block_connector(self, connector: str) -> None:
-        """Let a data policy of the tenant forbid a connector."""
+        """Let a data policy of the tenant block a connector."""
 
     def stamp(self, flow_id: str, reference: str) -> None:
-        """Let the platform have added a connection reference that it does not find."""
+        """Let the platform add a connection reference that it does not find."""
 
     def references_wiped(self, flow_id: str) -> int:
-        """Return how often a refused save has emptied a flow's connection references."""
+        """Return how often a rejected save has emptied a flow's connection references."""
 
     def take_licence(self, entra_id: str) -> None:
-        """Leave a person without a premium licence."""
+        """Remove a person's premium licence."""
 
     def refuse_call(self, flow_id: str) -> None:
-        """Let the newest run of a flow have failed: its action `Call` was refused."""
+        """Make the newest run of a flow fail, because its action `Call` was denied."""
 
     def set_run_page(self, size: int) -> None:
-        """Let a page of runs take so many."""
+        """Set how many runs a page has."""
 
     async def link(self) -> None:
-        """Apply the policy to the environment, and wait out the link itself, not the migration."""
+        """Apply the policy and wait for the link, but not for the migration."""
 
     async def migrate(self) -> None:
-        """Wait until all flows that move have moved."""
+        """Wait until all flows that can migrate have migrated."""
 
     async def sign_in(self) -> None:
-        """Let the operator sign in."""
+        """Sign the service account in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ class Side:
     hands: Hands
 
     async def environment(self) -> Environment:
-        """Return the environment that most tests are about, as it is now."""
+        """Return the environment that most tests use, as it is now."""
         return await self.ports.environments.get(ENVIRONMENT)
 
 
@@ -150,7 +152,7 @@ class _FakeHands:
         described_fakes.migrate(self.world, self.world.environment(ENVIRONMENT))
 
     async def sign_in(self) -> None:
-        """The fakes' operator is signed in."""
+        """Do nothing: the fakes' service account is signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ class _TenantHands:
 
 @asynccontextmanager
 async def side_of(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
-    """Give one side: `fakes` or `wire`."""
+    """Return one side: `fakes` or `wire`."""
     if name == "fakes":
         world = described_fakes.world_of(description())
         yield Side(ports=fakes_of(world).ports, hands=_FakeHands(world))

@@ -1,4 +1,4 @@
-"""What both implementations of `Workflows` do when a flow is saved and turned on."""
+"""Test how both implementations of `Workflows` save a flow and turn it on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 async def created(side: Side, text: str = "", **more: Any) -> None:
-    """Create the copy, with a definition that needs no connection unless said otherwise."""
+    """Create the copy, by default with a definition that needs no connection."""
     text = text or client_data(definition(HTTP))
     await side.ports.workflows.create(
         await side.environment(), draft(side, client_data=text, **more)
@@ -35,19 +35,19 @@ async def created(side: Side, text: str = "", **more: Any) -> None:
 
 
 async def change(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> FlowState:
-    """Change a flow, and return how it reads back."""
+    """Change a flow, and return what a read shows."""
     environment = await side.environment()
     await side.ports.workflows.update(environment, workflow_id, what, etag="*")
     return (await side.ports.workflows.get(environment, workflow_id)).state
 
 
 def using(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
-    """Return a definition that is bound to a connection reference."""
+    """Return a definition that uses a connection reference."""
     return client_data(definition(trigger), bound(connection))
 
 
 async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -> None:
-    """And cycles a flow that its owner turned on: the flow itself holds the permission.
+    """The app can also turn a flow off and on that its owner turned on.
 
     See platform.md#flow-grants.
     """
@@ -59,7 +59,7 @@ async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -
 
 
 async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Side) -> None:
-    """The flow itself holds the permission then (platform.md#flow-grants)."""
+    """The flow itself then has the permission (platform.md#flow-grants)."""
     await created(side, using("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
@@ -69,7 +69,7 @@ async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Si
 
 
 async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -> None:
-    """Where the header is lost the app's own rights count."""
+    """If the header is lost, the app's own rights count."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
     await created(side, using("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
@@ -79,7 +79,7 @@ async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> None:
-    """The platform saves it and refuses to turn it on."""
+    """The platform saves the flow and rejects its start."""
     await created(side, owner_id=side.hands.user_id(TRAINEE))
 
     with pytest.raises(PlatformError, match="MissingAdequateQuotaPolicy"):
@@ -87,7 +87,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> No
 
 
 async def test_an_activation_may_answer_well_and_do_nothing(side: Side) -> None:
-    """A 200 is no proof: the flow reads back off, the next try sticks."""
+    """After a 200 the flow still reads as off; the next attempt works."""
     side.hands.assumptions.activations_that_do_not_stick = 1
     await created(side)
 
@@ -96,7 +96,7 @@ async def test_an_activation_may_answer_well_and_do_nothing(side: Side) -> None:
 
 
 async def test_activation_may_change_the_flow_name(side: Side) -> None:
-    """The flow is found again in the list by its Dataverse id."""
+    """The flow service's list shows the flow with its Dataverse id."""
     side.hands.assumptions.activation_changes_flow_name = True
     await created(side)
     reports = side.ports.flow_reports
@@ -112,7 +112,7 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
 
 
 async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
-    """A parent's copy cannot be turned on while a child it names is off."""
+    """A parent's copy cannot be turned on while one of its children is off."""
     await change(side, TURN_OFF, HTTP_FLOW)
     await created(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
 
@@ -124,7 +124,7 @@ async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
 
 
 async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) -> None:
-    """One change is all or nothing."""
+    """An update changes everything or nothing."""
     await created(side, using("cr1_office"))
     both = WorkflowUpdate(client_data=using("cr1_office", HTTP), state=FlowState.ON)
 
@@ -146,7 +146,9 @@ async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) 
 async def test_a_connection_that_is_missing_is_told_from_one_that_may_not_be_used(
     side: Side, connection: Mapping[str, str], code: str
 ) -> None:
-    """A reference leads to none; a name that nobody has is no valid connection."""
+    """The errors differ for a reference without a connection and for a connection without
+    access.
+    """
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": "shared_x"}}
     await created(side, client_data(definition(DAILY), {"shared_x": entry}))
 
@@ -156,7 +158,7 @@ async def test_a_connection_that_is_missing_is_told_from_one_that_may_not_be_use
 
 @pytest.mark.parametrize("is_refused", [True, False])
 async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool) -> None:
-    """The flow is refused when it is turned on, or it is suspended."""
+    """The start is rejected, or the flow is suspended."""
     side.hands.assumptions.data_policy_refuses_activation = is_refused
     side.hands.block_connector("shared_office365")
     await created(side, using("cr1_officeshared"))
@@ -169,13 +171,13 @@ async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool
 
 
 async def test_a_definition_that_nobody_can_read_is_refused(side: Side) -> None:
-    """The flow service validates what is saved."""
+    """The flow service validates each definition that is saved."""
     with pytest.raises(PlatformError, match="InvalidTemplate"):
         await change(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
 
 async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
-    """The URL comes with activation."""
+    """A flow has a trigger URL only after its first activation."""
     await side.hands.sign_in()
     await created(side)
     await side.ports.flow_access.grant(ENVIRONMENT, COPY)
@@ -189,7 +191,7 @@ async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
 
 
 async def test_flows_in_no_solution_may_have_no_row(side: Side) -> None:
-    """The flow service has them all the same."""
+    """The flow service shows such flows in any case."""
     side.hands.assumptions.my_flows_have_rows = False
     environment = await side.environment()
 

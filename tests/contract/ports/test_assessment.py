@@ -1,4 +1,4 @@
-"""What both implementations of the ports of an assessment do."""
+"""Test both implementations of the ports that an assessment uses."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 async def test_connections_tell_how_they_sign_in(side: Side) -> None:
-    """By the connector's definition; the owner is a person's name."""
+    """The connector's definition decides; the owner has a person's name."""
     found = {one.name: one for one in await side.ports.connections.list(ENVIRONMENT)}
 
     assert {name: one.uses_oauth for name, one in found.items()} == {
@@ -27,7 +27,7 @@ async def test_connections_tell_how_they_sign_in(side: Side) -> None:
 
 
 async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
-    """By their names; of those that work, nothing."""
+    """A connection has the names of its errors; a working one has none."""
     assert await side.ports.connections.errors(ENVIRONMENT) == {
         "office-maker": "",
         "office-shared": "",
@@ -36,7 +36,7 @@ async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
 
 
 async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
-    """An app without flows is left out; one without a document keeps its place, with a gap."""
+    """An app without flows is left out; an app without a document is listed with a gap."""
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
     found = {one.display_name: one for one in listed}
 
@@ -48,7 +48,7 @@ async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
 
 
 async def test_an_app_is_read_alone_and_says_when_it_cannot_be(side: Side) -> None:
-    """An app without flows uses none; one without a document is unreadable, never empty."""
+    """An app without flows has none; one without a document is unreadable, and never empty."""
     apps = side.ports.canvas_apps
 
     used = (await apps.get(ENVIRONMENT, APP_OF_FLOW)).flow_ids
@@ -63,12 +63,12 @@ async def test_an_app_is_read_alone_and_says_when_it_cannot_be(side: Side) -> No
 
 
 async def test_only_hosted_groups_are_named(side: Side) -> None:
-    """Groups of a customer's own machines have nothing to provision again."""
+    """Groups of a customer's own machines need no change and are left out."""
     assert await side.ports.machine_groups.hosted(await side.environment()) == ["Night shift"]
 
 
 async def test_the_organization_tells_its_setting_and_names(side: Side) -> None:
-    """Of people and teams by their rows, in whatever case; a strange id is left out."""
+    """People and teams are named by their rows, in any case; an unknown id is left out."""
     environment, organization = await side.environment(), side.ports.organization
     maker = side.hands.user_id(MAKER)
 
@@ -79,7 +79,7 @@ async def test_the_organization_tells_its_setting_and_names(side: Side) -> None:
 
 
 async def test_an_environment_that_is_strange_is_not_found(side: Side) -> None:
-    """Silence would look like an environment without connections."""
+    """An empty answer would look like an environment without connections."""
     with pytest.raises(NotFound):
         await side.ports.connections.list(STRANGER)
     with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""What both implementations of the ports onto Azure do."""
+"""Test both implementations of the ports for Azure."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ API_VERSION = "2023-12-01"
 
 
 async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
-    """What is not written again is gone."""
+    """A setting that the write leaves out is removed."""
     apps = side.ports.app_settings
     [site] = await apps.sites()
     read = await apps.read(site.id)
@@ -63,7 +63,7 @@ async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Si
 
 
 async def test_a_secret_keeps_the_versions_before(side: Side) -> None:
-    """Asked for by the second in which one was added."""
+    """Earlier versions are read from the second in which one was added."""
     secrets = side.ports.secrets
     began = await secrets.read(VAULT_URL, "orders-url")
     side.hands.advance(timedelta(hours=1))
@@ -77,7 +77,7 @@ async def test_a_secret_keeps_the_versions_before(side: Side) -> None:
 
 
 async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
-    """A site, a resource, a secret, a key."""
+    """A missing site, resource, secret or key is not found."""
     ports, gone = side.ports, f"{SITE_ID}-gone"
 
     with pytest.raises(NotFound):
@@ -97,7 +97,7 @@ async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
 
 
 async def test_a_policy_names_its_vault_and_key(side: Side) -> None:
-    """Without a version it follows the newest."""
+    """A policy without a key version follows the newest version."""
     [policy] = await side.ports.keys.policies()
 
     assert (policy.id, policy.name) == (POLICY_ID.lower(), "cmk-eu")
@@ -109,7 +109,7 @@ async def test_a_policy_names_its_vault_and_key(side: Side) -> None:
 
 
 async def test_a_vault_shows_its_protection(side: Side) -> None:
-    """By its resource id, in whatever case."""
+    """The vault is found by its resource id in any case."""
     vault = await side.ports.keys.vault(VAULT_ID.upper())
 
     assert (vault.id, vault.url) == (VAULT_ID.lower(), VAULT_URL)
@@ -119,7 +119,7 @@ async def test_a_vault_shows_its_protection(side: Side) -> None:
 
 
 async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
-    """Without regard to case, as vaults are named."""
+    """The vault's name ignores case."""
     vault = await side.ports.keys.vault("KV-CMK")
 
     assert vault.id == VAULT_ID.lower()
@@ -128,7 +128,7 @@ async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
 
 
 async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> None:
-    """Of one principal; it may be that none of them reaches the key."""
+    """Roles of one principal are returned, even if none of them applies to the key."""
     roles = await side.ports.keys.roles(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.roles(VAULT_ID, "b0000000-0000-4000-8000-0000000000d1")
 
@@ -143,7 +143,7 @@ async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> N
 
 
 async def test_a_keys_versions_come_newest_first(side: Side) -> None:
-    """With type and size."""
+    """Each version has its key type and size."""
     keys = side.ports.keys
     newest, oldest = await keys.key_versions(await keys.vault(VAULT_ID), "pp-cmk")
 
@@ -157,7 +157,7 @@ async def test_a_keys_versions_come_newest_first(side: Side) -> None:
 
 
 async def test_the_list_of_service_tags_has_a_number_and_prefixes(side: Side) -> None:
-    """Found in any case of the letters, in all pages of the answer."""
+    """A service tag is found in any case, from all pages of the answer."""
     tags = await side.ports.service_tags.get_list()
 
     found = tags.find("powerplatformplex.WESTEUROPE")
@@ -168,7 +168,7 @@ async def test_the_list_of_service_tags_has_a_number_and_prefixes(side: Side) ->
 
 
 async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
-    """In any case of the letters, and what lies below one too."""
+    """Types are compared without case, and resources below others are included."""
     sites = await side.ports.resources.list("microsoft.web/SITES", API_VERSION)
     web = await side.ports.resources.get(SITE_ID.upper(), API_VERSION, "/config/web")
 
@@ -177,7 +177,7 @@ async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
 
 
 async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
-    """All of one collection, and nothing of a resource that is gone."""
+    """All items of one collection are returned, and none below a missing resource."""
     rules = await side.ports.resources.list_children(SQL_SERVER, "firewallRules", "2021-11-01")
 
     assert [rule["name"] for rule in rules] == ["office"]
@@ -189,25 +189,25 @@ async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
 
 @dataclass(slots=True)
 class RememberedAnswers:
-    """Keeps the answers of a reading."""
+    """A store of the answers of a reading."""
 
     kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     def find(self, request: str) -> Mapping[str, object] | None:
-        """Return an answer."""
+        """Return a stored answer."""
         return self.kept.get(request)
 
     async def keep(self, request: str, answer: Mapping[str, object]) -> None:
-        """Keep an answer."""
+        """Store an answer."""
         self.kept[request] = answer
 
     async def forget(self, start: str) -> None:
-        """No cursor expires here."""
+        """Do nothing, because no cursor expires here."""
         raise NotImplementedError
 
 
 async def test_a_reading_that_resumes_reads_the_same(side: Side) -> None:
-    """Page by page, and the second time from its answers; what is gone stays gone."""
+    """A second reading uses the stored answers, and a resource that is gone stays gone."""
     resources, answers = side.ports.resources, RememberedAnswers()
     gone = f"{SQL_SERVER}-gone"
 
@@ -232,7 +232,7 @@ async def test_a_reading_that_resumes_reads_the_same(side: Side) -> None:
 
 
 async def test_what_the_app_may_do_in_a_resource_group_is_told(side: Side) -> None:
-    """As patterns of actions, of which some may be taken out again."""
+    """The rights are patterns of actions, some of which are excluded again."""
     group = resource_group(SITE_ID)
     found = await side.ports.resources.list_children(
         group, "providers/Microsoft.Authorization/permissions", "2022-04-01"
@@ -252,7 +252,7 @@ def members(*addresses: str) -> dict[str, object]:
 
 
 async def test_a_resource_is_made_replaced_by_its_etag_and_removed(side: Side) -> None:
-    """Who has not seen the last change writes nothing; who finds it made has not made it."""
+    """An old ETag changes nothing, and a create of an existing resource creates nothing."""
     writer, reader = side.ports.resource_writer, side.ports.resources
 
     await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.1"), etag=None)
@@ -275,7 +275,7 @@ async def test_a_resource_is_made_replaced_by_its_etag_and_removed(side: Side) -
 
 
 async def test_members_of_a_resource_are_changed_and_the_others_stay(side: Side) -> None:
-    """A site's configuration has no ETag; one that is gone is not found."""
+    """A site's configuration has no ETag; that of a missing site is not found."""
     writer, reader = side.ports.resource_writer, side.ports.resources
     rule = {"name": "flows", "ipAddress": "198.51.100.0/24", "action": "Allow", "priority": 100}
     config = f"{SITE_ID}/config/web"
@@ -293,7 +293,7 @@ async def test_members_of_a_resource_are_changed_and_the_others_stay(side: Side)
 
 
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
-    """The public key checks what the private key has signed; without a version, the newest."""
+    """The public key verifies the signature; without a version, the newest one signs."""
     keys, content = side.ports.signing_keys, b"a manifest"
     vault = await side.ports.keys.vault(VAULT_ID)
     newest, oldest = await side.ports.keys.key_versions(vault, "pp-cmk")
@@ -316,7 +316,7 @@ async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> N
 
 
 async def test_signing_key_that_does_not_exist_is_not_found(side: Side) -> None:
-    """Neither a key nor a version."""
+    """A missing key and a missing version are not found."""
     for name in ("nothing", "pp-cmk/0123456789abcdef0123456789abcdef"):
         with pytest.raises(NotFound):
             await side.ports.signing_keys.read(f"{VAULT_URL}/keys/{name}")

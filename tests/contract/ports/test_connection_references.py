@@ -1,4 +1,4 @@
-"""What both implementations of `ConnectionReferences` do (platform.md#connection-references)."""
+"""Test both implementations of `ConnectionReferences` (platform.md#connection-references)."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDr
 async def test_a_reference_is_created_as_the_makers_and_reads_back(
     side: Side, *, by_entra_id: bool
 ) -> None:
-    """The app acts for the maker, whichever id of theirs is known."""
+    """The app acts for the maker, with either of the maker's ids."""
     references, environment = side.ports.connection_references, await side.environment()
     made = draft(side)
     if by_entra_id:
@@ -44,7 +44,7 @@ async def test_a_reference_is_created_as_the_makers_and_reads_back(
 
 
 async def test_a_second_create_changes_nothing_and_says_so(side: Side) -> None:
-    """The row under that id stays as the first made it."""
+    """The row keeps the values of the first create."""
     references, environment = side.ports.connection_references, await side.environment()
     await references.create(environment, draft(side))
 
@@ -56,7 +56,7 @@ async def test_a_second_create_changes_nothing_and_says_so(side: Side) -> None:
 
 
 async def test_whom_a_create_acts_for_is_checked_before_the_row(side: Side) -> None:
-    """A reference that exists is not told to who may not act."""
+    """A person without rights does not learn that a reference exists."""
     references, environment = side.ports.connection_references, await side.environment()
     await references.create(environment, draft(side))
     for_a_stranger = replace(draft(side), owner_id=STRANGER, owner_is_entra_id=True)
@@ -68,7 +68,7 @@ async def test_whom_a_create_acts_for_is_checked_before_the_row(side: Side) -> N
 async def test_references_are_found_by_their_connection_however_it_is_spelled(
     side: Side,
 ) -> None:
-    """Others are left out; a quote in a name is nothing special."""
+    """Other references are left out, and a quote in a name has no special meaning."""
     references, environment = side.ports.connection_references, await side.environment()
     await references.create(environment, draft(side))
 
@@ -80,7 +80,7 @@ async def test_references_are_found_by_their_connection_however_it_is_spelled(
 
 
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:
-    """Others are left out, and so are names that are not there."""
+    """Other references are left out, and unknown names return nothing."""
     references, environment = side.ports.connection_references, await side.environment()
     made = draft(side)
     await references.create(environment, made)
@@ -92,7 +92,7 @@ async def test_references_are_found_by_their_logical_name(side: Side) -> None:
 
 
 async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
-    """The app is refused the maker's own connection, and given the one that is shared with it."""
+    """The app cannot use the maker's own connection, but can use the shared one."""
     references, environment = side.ports.connection_references, await side.environment()
     as_app = replace(draft(side), owner_id="")
 
@@ -106,7 +106,7 @@ async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
 
 
 async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
-    """Whoever runs the flow brings one."""
+    """The person who runs the flow then provides the connection."""
     references, environment = side.ports.connection_references, await side.environment()
     await references.create(environment, draft(side, ""))
 
@@ -116,7 +116,7 @@ async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
 
 
 async def test_a_reference_that_is_not_there_is_not_found(side: Side) -> None:
-    """A delivery that died before the create finds nothing."""
+    """After a crash before the create, nothing is found."""
     references, environment = side.ports.connection_references, await side.environment()
     with pytest.raises(NotFound):
         await references.get(environment, REFERENCE)

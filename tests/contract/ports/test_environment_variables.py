@@ -1,4 +1,4 @@
-"""What both implementations of `EnvironmentVariables` do (platform.md#environment-variables)."""
+"""Test both implementations of `EnvironmentVariables` (platform.md#environment-variables)."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 
 async def test_a_variable_is_read_and_written_by_the_etag_of_its_row(side: Side) -> None:
-    """Value and default are rows of their own; a late write is a conflict."""
+    """Value and default are separate rows; a write with an old ETag is a conflict."""
     environment, variables = await side.environment(), side.ports.environment_variables
     [variable] = await variables.list(environment)
     assert variable.value_id is not None
@@ -29,7 +29,7 @@ async def test_a_variable_is_read_and_written_by_the_etag_of_its_row(side: Side)
 
 
 async def test_a_variable_that_is_not_there_is_not_found(side: Side) -> None:
-    """Neither its value nor its default."""
+    """Neither its value nor its default is found."""
     environment, variables = await side.environment(), side.ports.environment_variables
 
     with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""No port onto the platform is without its suite, and no method of one."""
+"""Every platform port has a contract suite that calls each of its methods."""
 
 import ast
 from dataclasses import fields
@@ -13,7 +13,7 @@ _PORTS = get_type_hints(PlatformPorts)
 
 
 def _used() -> set[str]:
-    """Return the names of attributes that the suites of this folder read."""
+    """Return the names of the attributes that the suites of this folder read."""
     return {
         node.attr
         for path in Path(__file__).parent.glob("test_*.py")
@@ -24,7 +24,7 @@ def _used() -> set[str]:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(PlatformPorts)])
 def test_a_port_has_a_suite_that_calls_each_of_its_methods(name: str) -> None:
-    """Fakes and adapters are held to the same behaviour."""
+    """The suite compares fakes and adapters."""
     methods = {one for one in vars(_PORTS[name]) if not one.startswith("_")}
 
     assert {name, *methods} - _used() == set()

@@ -24,18 +24,18 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture(autouse=True)
 async def signed_in(side: Side) -> None:
-    """Every call is made as the operator, or for it."""
+    """Sign the service account in, because every call needs it."""
     await side.hands.sign_in()
 
 
 async def roles(side: Side, flow_name: str) -> dict[str, str]:
-    """Return everybody's role."""
+    """Return the roles of all people."""
     held = await side.ports.flow_access.permissions(ENVIRONMENT, flow_name)
     return {one.principal_id: one.role for one in held}
 
 
 async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: Side) -> None:
-    """Both may be repeated; without the role the URL is refused."""
+    """Grant and revoke are repeatable; without the role the trigger URL is rejected."""
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.trigger_url(*flow, "manual")
@@ -55,7 +55,7 @@ async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: 
 
 @pytest.mark.parametrize("is_heard", [True, False])
 async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_heard: bool) -> None:
-    """No source tells which; the role that the flow service gives counts in both cases."""
+    """No source says which; the role of the flow service works in both cases."""
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     operator = DataversePrincipal(table=USERS, id=side.hands.user_id(OPERATOR))
@@ -75,7 +75,7 @@ async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_he
 
 
 async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
-    """A button has none, and a trigger of another name is not there."""
+    """A button has no trigger URL, and a trigger with another name does not exist."""
     access = side.ports.flow_access
     await access.grant(ENVIRONMENT, BUTTON_FLOW)
     await access.grant(ENVIRONMENT, HTTP_FLOW)
@@ -87,7 +87,7 @@ async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
 
 
 async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> None:
-    """Of others it is refused, and the application is told all but the definition."""
+    """Other flows are rejected, and the application sees everything but the definition."""
     side.hands.assumptions.definitions_hidden_from_administrators = True
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     lean = await side.ports.flow_reports.get_flow(*flow)
@@ -104,7 +104,7 @@ async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> 
 
 
 async def test_the_operator_starts_its_flows_where_no_application_may(side: Side) -> None:
-    """Of others it is refused; both as the platform words it."""
+    """Other flows are rejected, with the platform's own error in both cases."""
     side.hands.assumptions.applications_activate = False
     access, switch = side.ports.flow_access, side.ports.flow_switch
     flow = (ENVIRONMENT, BUTTON_FLOW)
@@ -122,7 +122,7 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
 
 
 async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> None:
-    """It may still ask for its own id afterwards, and is the same."""
+    """Afterwards the account can still read its own id, which is the same."""
     access = side.ports.flow_access
     before = await access.account_id()
 
@@ -132,7 +132,7 @@ async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> 
 
 
 async def test_people_and_groups_are_told_apart(side: Side) -> None:
-    """Of a flow in no solution, which Dataverse shares with nobody."""
+    """The flow is outside solutions, so Dataverse has no share of it."""
     held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {

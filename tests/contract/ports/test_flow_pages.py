@@ -1,4 +1,4 @@
-"""What both implementations of `FlowPages` do: the lists of flows, page by page."""
+"""Test both implementations of `FlowPages`, the lists of flows in pages."""
 
 from shared.errors import NotFound
 from tests.contract.ports.sides import Side
@@ -6,7 +6,7 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 
 async def test_pages_of_rows_are_the_list(side: Side) -> None:
-    """Cursor by cursor, every flow once, with its definition."""
+    """The cursors lead to every flow once, with its definition."""
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
@@ -20,7 +20,7 @@ async def test_pages_of_rows_are_the_list(side: Side) -> None:
 
 
 async def test_pages_of_the_flow_service_are_its_list(side: Side) -> None:
-    """Lean, and as `FlowReports` has them."""
+    """The flows have no definition, as in `FlowReports`."""
     pages = side.ports.flow_pages
     whole = await side.ports.flow_reports.list_flows(ENVIRONMENT)
 
@@ -35,7 +35,7 @@ async def test_pages_of_the_flow_service_are_its_list(side: Side) -> None:
 
 
 async def test_a_cursor_is_all_that_has_to_be_kept(side: Side) -> None:
-    """The page that it names is the same again; no signature is in it."""
+    """A cursor returns the same page again and contains no signature."""
     environment, pages = await side.environment(), side.ports.flow_pages
     first = await pages.workflows(environment)
     assert first.cursor
@@ -50,7 +50,7 @@ async def test_a_cursor_is_all_that_has_to_be_kept(side: Side) -> None:
 
 
 async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Side) -> None:
-    """Every flow once, with the ETag that its row is read with."""
+    """Every flow is listed once, with the ETag of its row."""
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
@@ -65,7 +65,7 @@ async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Si
 
 
 async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
-    """One that is gone is left out."""
+    """A deleted flow is left out."""
     environment = await side.environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone = "f0000000-0000-4000-8000-00000000dead"
@@ -77,7 +77,7 @@ async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
 
 
 async def test_each_flow_is_known_by_its_id_or_has_no_row(side: Side) -> None:
-    """An id of another shape has none either, and spoils no other."""
+    """An id of another shape has no row, and does not affect the other ids."""
     environment = await side.environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"

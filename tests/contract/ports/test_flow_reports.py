@@ -1,4 +1,4 @@
-"""What both implementations of `Environments` and `FlowReports` do."""
+"""Test both implementations of `Environments` and `FlowReports`."""
 
 import json
 from datetime import timedelta
@@ -34,7 +34,7 @@ STAYING = {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
 
 
 async def test_environments_are_listed_and_read(side: Side) -> None:
-    """Before a link there is no policy; afterwards there is, in force."""
+    """Before a link there is no policy; afterwards the policy is in force."""
     before = {environment.id: environment for environment in await side.ports.environments.list()}
     await side.hands.link()
     after = await side.environment()
@@ -55,7 +55,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
 
 
 async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None:
-    """It does not show what happened since; a new reading does, and serves from then on."""
+    """A cached reading does not show later changes; a new reading replaces it."""
     environments = side.ports.environments
     before = await environments.get(ENVIRONMENT)
     await side.hands.link()
@@ -67,7 +67,7 @@ async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None
 
 
 async def test_what_does_not_exist_is_not_found(side: Side) -> None:
-    """An environment, and a flow of one."""
+    """A missing environment or flow is not found."""
     with pytest.raises(NotFound):
         await side.ports.environments.get(STRANGER)
     with pytest.raises(NotFound):
@@ -77,7 +77,7 @@ async def test_what_does_not_exist_is_not_found(side: Side) -> None:
 
 
 async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> None:
-    """It does not tell it from one without rights."""
+    """The error is the same as for an environment without rights."""
     ports = side.ports
 
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
@@ -93,7 +93,7 @@ async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> No
 
 
 async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None:
-    """Before it, one names every flow on Microsoft's key, the other those that stay."""
+    """Before, one report names every flow on Microsoft's key, the other those that stay."""
     report = side.ports.flow_reports.microsoft_key_flows
 
     await side.hands.link()
@@ -110,7 +110,7 @@ async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None
 
 @pytest.mark.parametrize("moves", [True, False])
 async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -> None:
-    """It moves under the key, or it is on the list of all flows that have not moved alone."""
+    """The flow moves under the key, or only the list of flows that have not moved names it."""
     side.hands.assumptions.edited_flows_migrate = moves
     report, workflows = side.ports.flow_reports.microsoft_key_flows, side.ports.workflows
     await side.hands.link()
@@ -130,7 +130,7 @@ async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -
 
 
 async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) -> None:
-    """Its trigger would, if it were on Microsoft's key."""
+    """The same trigger would hold the parent back if the copy were on Microsoft's key."""
     await side.hands.link()
     await side.hands.migrate()
     environment, workflows = await side.environment(), side.ports.workflows
@@ -146,7 +146,7 @@ async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) ->
 
 
 async def test_every_flow_is_listed_lean(side: Side) -> None:
-    """Flows outside solutions name no row of Dataverse."""
+    """Flows outside solutions have no id of Dataverse."""
     flows = {flow.flow_name: flow for flow in await side.ports.flow_reports.list_flows(ENVIRONMENT)}
 
     assert set(flows) == ALL
@@ -157,7 +157,7 @@ async def test_every_flow_is_listed_lean(side: Side) -> None:
 
 
 async def test_a_flow_reads_in_the_shape_of_dataverse(side: Side) -> None:
-    """What the flow service gives can be written as `clientdata`."""
+    """The definition from the flow service can be written as `clientdata`."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
     given = json.loads(detail.client_data or "")
@@ -167,7 +167,7 @@ async def test_a_flow_reads_in_the_shape_of_dataverse(side: Side) -> None:
 
 
 async def test_a_flow_in_no_solution_tells_its_description(side: Side) -> None:
-    """Where Dataverse has no row of it, that is all there is to go by."""
+    """Dataverse has no row of the flow, so this is the only source."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
     assert detail.description == "Press it"
@@ -175,7 +175,7 @@ async def test_a_flow_in_no_solution_tells_its_description(side: Side) -> None:
 
 
 async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
-    """With the id inside the trigger URL that each came by."""
+    """Each run has the id of the trigger URL that started it."""
     runs, now = side.ports.flow_reports.runs, side.hands.now()
     day = timedelta(days=1)
 
@@ -191,7 +191,7 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
 
 
 async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
-    """A cursor is all that has to be kept; the run that began at the moment belongs to them."""
+    """The cursor alone continues the list, and a run at the limit is included."""
     reports, now = side.ports.flow_reports, side.hands.now()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
@@ -214,7 +214,7 @@ async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
 
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:
-    """However many there were since."""
+    """This applies to any number of runs."""
     reports, now = side.ports.flow_reports, side.hands.now()
     long_ago = now - timedelta(days=60)
     [kept] = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
@@ -232,7 +232,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
 
 
 async def test_runs_from_before_the_key_are_not_listed(side: Side) -> None:
-    """Of a flow that moved; one that stays on Microsoft's key keeps its own."""
+    """This applies to a flow that moved; a flow that stays keeps its earlier runs."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
     moving = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=since)
     staying = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -247,7 +247,7 @@ async def test_runs_from_before_the_key_are_not_listed(side: Side) -> None:
 
 
 async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> None:
-    """The list says that it failed, the run itself says of what; a run that is not there is not."""
+    """The list shows the failure, the run its action and error; an unknown run is not found."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
     side.hands.refuse_call(HTTP_FLOW)
     failed, sound, *_ = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -264,7 +264,7 @@ async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> Non
 
 
 async def test_a_flow_tells_the_licence_it_runs_on(side: Side) -> None:
-    """Its owner's; none once that is taken away, while the flow runs on."""
+    """The licence is the owner's; there is none after it is removed, while the flow still runs."""
     reports = side.ports.flow_reports
     before = await reports.licence(ENVIRONMENT, HTTP_FLOW)
     side.hands.take_licence(MAKER)

@@ -1,4 +1,4 @@
-"""What both implementations of `NonSolutionFlows` and `SolutionPlacement` do."""
+"""Test both implementations of `NonSolutionFlows` and `SolutionPlacement`."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
-    """By the flow service, as an administrator; both may be repeated."""
+    """The flow service does both for an administrator, and both are repeatable."""
     switch, get_flow = side.ports.flow_switch, side.ports.flow_reports.get_flow
 
     for _ in range(2):
@@ -34,7 +34,7 @@ async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
 
 
 async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> None:
-    """The flow service refuses one that was never on; afterwards it turns it on."""
+    """The flow service rejects a flow that was never on, and starts it after it was."""
     environment, switch = await side.environment(), side.ports.flow_switch
     await side.ports.workflows.create(environment, draft(side))
 
@@ -48,7 +48,7 @@ async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> N
 
 
 async def test_a_flow_that_does_not_exist_has_no_switch(side: Side) -> None:
-    """Neither for on nor for off."""
+    """Neither a start nor a stop finds the flow."""
     with pytest.raises(NotFound):
         await side.ports.flow_switch.start(ENVIRONMENT, STRANGER)
     with pytest.raises(NotFound):
@@ -56,7 +56,7 @@ async def test_a_flow_that_does_not_exist_has_no_switch(side: Side) -> None:
 
 
 async def test_a_flow_is_deleted_and_restored(side: Side) -> None:
-    """A second delete does nothing; restored, the flow is off and reads as before."""
+    """A second delete does nothing; a restored flow is off and otherwise unchanged."""
     switch, reports = side.ports.flow_switch, side.ports.flow_reports
     before = await reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
@@ -74,7 +74,7 @@ async def test_a_flow_is_deleted_and_restored(side: Side) -> None:
 
 
 async def test_what_is_not_in_the_bin_cannot_be_restored(side: Side) -> None:
-    """A flow that stands, one that never was, and one that was deleted 21 days ago."""
+    """This applies to an existing flow, an unknown one, and one deleted 21 days ago."""
     await side.ports.flow_switch.delete(ENVIRONMENT, BUTTON_FLOW)
     side.hands.advance(timedelta(days=21))
 
@@ -84,7 +84,7 @@ async def test_what_is_not_in_the_bin_cannot_be_restored(side: Side) -> None:
 
 
 async def test_nothing_is_switched_while_the_environment_migrates(side: Side) -> None:
-    """The migration is named, so that who asks can wait for it."""
+    """The error names the migration, so that the app can wait for its end."""
     await side.hands.link()
 
     with pytest.raises(PlatformMigrationInProgress):
@@ -92,7 +92,7 @@ async def test_nothing_is_switched_while_the_environment_migrates(side: Side) ->
 
 
 async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side: Side) -> None:
-    """One with the first trigger of Power Apps stays on Microsoft's key outside solutions."""
+    """A Power Apps (V1) flow stays on Microsoft's key only while it is outside solutions."""
     report = side.ports.flow_reports.microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
     edit = WorkflowUpdate(client_data=client_data(definition(first)))
@@ -109,7 +109,7 @@ async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side:
 
 
 async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:
-    """Afterwards they name their row; those that are in one stay; one more is refused."""
+    """The flows then have rows; flows in a solution stay there, and a 21st flow is rejected."""
     place = side.ports.flow_placement.add_to_solution
 
     await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])

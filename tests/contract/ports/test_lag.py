@@ -1,4 +1,4 @@
-"""Reads of both implementations that lag behind writes: the same things at the same time."""
+"""Test that reads of both implementations lag behind writes in the same way."""
 
 from datetime import timedelta
 
@@ -18,13 +18,13 @@ HALF = timedelta(seconds=31)
 
 @pytest.fixture(autouse=True)
 def lagging(side: Side) -> None:
-    """Reads lag by 30 seconds, lists by 60."""
+    """Let reads lag by 30 seconds, and lists by 60."""
     side.hands.assumptions.read_lag_seconds = (30, 30)
     side.hands.assumptions.list_lag_seconds = (60, 60)
 
 
 async def row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
-    """Read one row; None: there is none."""
+    """Read one row; return None if there is none."""
     try:
         return await side.ports.workflows.get(await side.environment(), workflow_id)
     except NotFound:
@@ -32,13 +32,13 @@ async def row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
 
 
 async def listed(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
-    """Return what the list of rows has of a flow."""
+    """Return the list's entry of a flow."""
     rows = side.ports.workflows.list(await side.environment())
     return [one async for one in rows if one.workflow_id == workflow_id]
 
 
 async def test_a_created_flow_is_seen_late_and_listed_later(side: Side) -> None:
-    """Turned on before it is seen, it reads on from the first."""
+    """If it is turned on before reads show it, the first read shows it on."""
     await created(side)
     soon = await row(side, COPY)
     await side.ports.workflows.update(await side.environment(), COPY, TURN_ON, etag="*")
@@ -56,7 +56,7 @@ async def test_a_created_flow_is_seen_late_and_listed_later(side: Side) -> None:
 async def test_a_changed_flow_reads_as_before_in_every_way(
     side: Side, change: WorkflowUpdate
 ) -> None:
-    """Its ETag too, with which nothing can be written; both services agree."""
+    """Its old ETag cannot be used for a write, and both services agree."""
     environment, before = await side.environment(), await row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
@@ -75,7 +75,7 @@ async def test_a_changed_flow_reads_as_before_in_every_way(
 
 
 async def test_a_variable_is_listed_as_before_its_write(side: Side) -> None:
-    """With its old ETag, with which nothing can be written."""
+    """Its old ETag cannot be used for a write."""
     environment, variables = await side.environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
     assert before.value_id is not None
@@ -90,7 +90,7 @@ async def test_a_variable_is_listed_as_before_its_write(side: Side) -> None:
 
 
 async def test_a_connection_reference_is_seen_late_and_listed_later(side: Side) -> None:
-    """A second create meets it at once."""
+    """A second create fails at once."""
     environment, references = await side.environment(), side.ports.connection_references
     made = reference_draft(side)
     await references.create(environment, made)
@@ -107,7 +107,7 @@ async def test_a_connection_reference_is_seen_late_and_listed_later(side: Side) 
 
 
 async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
-    """Until the delete is seen."""
+    """Reads and the list show the flow until the delete becomes visible."""
     before = await row(side)
     await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
 
@@ -121,7 +121,7 @@ async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
 async def test_a_co_ownership_that_is_not_listed_yet_is_taken_back_all_the_same(
     side: Side,
 ) -> None:
-    """It was given a moment ago; taking it back twice does nothing."""
+    """The grant was made a moment ago; a second revocation does nothing."""
     await side.hands.sign_in()
     access, operator = side.ports.flow_access, await side.ports.flow_access.account_id()
     await access.grant(ENVIRONMENT, HTTP_FLOW)

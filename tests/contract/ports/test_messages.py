@@ -21,7 +21,7 @@ QUEUE = "flow-jobs"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One implementation, and what it has to deliver now."""
+    """One implementation, and the messages that it can deliver now."""
 
     messages: MessageSender
     #: Ids and bodies, in the order of sending.
@@ -30,7 +30,7 @@ class Broker:
 
 @pytest.fixture(params=["fake", "wire"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
-    """Give each implementation with the product's queues, empty."""
+    """Return each implementation with the app's queues, empty."""
     if request.param == "fake":
         clock = ManualClock(datetime.now(UTC))
         fake = FakeMessages(clock)
@@ -55,13 +55,13 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
 
 
 def message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> QueueMessage:
-    """Return a message of our own."""
+    """Return a message of the app."""
     body = {"job": "job-1", "name": "ä"}
     return QueueMessage(queue=queue, message_id=f"job-1/copying/{number}", body=body, due=due)
 
 
 async def test_messages_arrive_with_id_and_body_each_in_its_queue(broker: Broker) -> None:
-    """In the order of sending."""
+    """Each queue delivers its messages in the order of sending."""
     await broker.messages.send(message(1), message(2, queue="poison"), message(3))
 
     body = {"job": "job-1", "name": "ä"}
@@ -70,7 +70,7 @@ async def test_messages_arrive_with_id_and_body_each_in_its_queue(broker: Broker
 
 
 async def test_equal_ids_are_one_message(broker: Broker) -> None:
-    """Within one call, and from call to call."""
+    """Duplicates are dropped within one call and between calls."""
     await broker.messages.send(message(1), message(2), message(1))
     await broker.messages.send(message(2), message(3))
 
@@ -78,7 +78,7 @@ async def test_equal_ids_are_one_message(broker: Broker) -> None:
 
 
 async def test_a_message_for_later_waits(broker: Broker) -> None:
-    """It is counted and not delivered."""
+    """The message is counted but not delivered."""
     later = datetime.now(UTC) + timedelta(hours=1)
 
     await broker.messages.send(message(1, due=later))
@@ -90,7 +90,7 @@ async def test_a_message_for_later_waits(broker: Broker) -> None:
 
 
 async def test_what_is_too_large_is_a_refusal(broker: Broker) -> None:
-    """Trying again would not make it smaller, and the next message goes through."""
+    """A retry would not help; the next message is sent."""
     large = QueueMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
 
     with pytest.raises(PlatformError, match="MessageSizeExceeded"):
@@ -101,7 +101,7 @@ async def test_what_is_too_large_is_a_refusal(broker: Broker) -> None:
 
 
 async def test_a_queue_that_does_not_exist_is_not_found(broker: Broker) -> None:
-    """For a count and for a message."""
+    """This applies to counting and to sending."""
     with pytest.raises(NotFound):
         await broker.messages.send(message(1, queue="nowhere"))
     with pytest.raises(NotFound):

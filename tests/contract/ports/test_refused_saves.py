@@ -1,4 +1,4 @@
-"""What both implementations of `Workflows` do with a save that is refused.
+"""Test how both implementations of `Workflows` handle a save that is rejected.
 
 See platform.md#rejected-saves.
 """
@@ -44,13 +44,13 @@ NEWER = {
 
 
 def sending(actions: dict[str, Any], references: dict[str, Any] | None = None) -> str:
-    """Return a definition that sends a mail by the app's connection."""
+    """Return a definition that sends mail with the app's connection."""
     references = bound("cr1_officeshared") if references is None else references
     return client_data(definition(HTTP, actions), references)
 
 
 async def references_of(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
-    """Return the connection references of a flow as they read."""
+    """Return the connection references of a flow that a read shows."""
     row = await side.ports.workflows.get(await side.environment(), workflow_id)
     references: dict[str, Any] = json.loads(row.client_data)["properties"]["connectionReferences"]
     return references
@@ -62,7 +62,7 @@ async def save(side: Side, text: str, **more: Any) -> None:
 
 
 async def test_a_refused_save_may_empty_the_connection_references(side: Side) -> None:
-    """Neither the row's ETag nor the rest of the definition says so."""
+    """Neither the row's ETag nor the rest of the definition shows the damage."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
@@ -80,7 +80,7 @@ async def test_a_refused_save_may_empty_the_connection_references(side: Side) ->
 
 
 async def test_a_save_with_the_references_brings_them_back(side: Side) -> None:
-    """With what the emptied flow reads as, it is refused again."""
+    """A save of the emptied definition is rejected again."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
@@ -102,7 +102,7 @@ async def test_a_save_with_the_references_brings_them_back(side: Side) -> None:
 async def test_a_connection_that_cannot_be_used_refuses_the_save_of_a_flow_that_is_on(
     side: Side,
 ) -> None:
-    """And may empty its references."""
+    """The rejected save may also empty the flow's references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await created(side, sending(NEWER))
     await change(side, WorkflowUpdate(state=FlowState.ON))
@@ -116,7 +116,7 @@ async def test_a_connection_that_cannot_be_used_refuses_the_save_of_a_flow_that_
 async def test_a_refused_save_leaves_the_flow_where_the_platform_is_as_documented(
     side: Side,
 ) -> None:
-    """All or nothing."""
+    """As documented, the save changes everything or nothing."""
     side.hands.assumptions.older_host_shapes_refused = True
     await created(side, sending(NEWER))
 
@@ -128,7 +128,7 @@ async def test_a_refused_save_leaves_the_flow_where_the_platform_is_as_documente
 
 
 async def test_a_refused_save_of_a_flow_without_references_does_no_harm(side: Side) -> None:
-    """There is nothing to empty."""
+    """The flow has no references that could be emptied."""
     side.hands.assumptions.refused_saves_wipe_references = True
 
     with pytest.raises(PlatformError, match="InvalidTemplate"):
@@ -138,13 +138,13 @@ async def test_a_refused_save_of_a_flow_without_references_does_no_harm(side: Si
 
 
 async def test_an_operation_needs_its_reference_in_the_definition(side: Side) -> None:
-    """A create is refused as an update is."""
+    """A create is rejected like an update."""
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
         await created(side, sending(NEWER, {}))
 
 
 async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Side) -> None:
-    """Whatever is sent; another flow with the same definition is saved."""
+    """Every content is rejected, while another flow with the same definition is saved."""
     await created(side, sending(NEWER))
     side.hands.stamp(COPY, "new_sharedoffice365_1a2b3")
 
@@ -160,7 +160,7 @@ async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Si
 
 
 async def test_the_flow_service_may_show_a_shape_that_no_save_takes(side: Side) -> None:
-    """Dataverse shows the definition as it was saved."""
+    """Dataverse shows the definition in the shape in which it was saved."""
     side.hands.assumptions.flow_service_shows_runtime_shape = True
     side.hands.assumptions.older_host_shapes_refused = True
     await created(side, sending(NEWER))
@@ -177,7 +177,7 @@ async def test_the_flow_service_may_show_a_shape_that_no_save_takes(side: Side) 
 
 
 async def test_a_save_that_is_refused_for_now_succeeds_later(side: Side) -> None:
-    """The time runs from the first save of a flow that is on; one that is off is saved at once."""
+    """The delay runs from the first save of a flow that is on; one that is off is saved at once."""
     side.hands.assumptions.unpublished_row_seconds = 60
     await created(side, sending(NEWER))
     await save(side, sending(NEWER))
@@ -193,7 +193,7 @@ async def test_a_save_that_is_refused_for_now_succeeds_later(side: Side) -> None
 
 
 async def test_reads_lag_behind_the_harm(side: Side) -> None:
-    """What is read right after the refusal is how it was."""
+    """A read right after the rejection shows the earlier state."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await created(side, sending(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)

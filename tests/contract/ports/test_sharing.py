@@ -1,4 +1,4 @@
-"""What both implementations of the ports about people do: sharing, principals, solutions."""
+"""Test both implementations of the ports for sharing, principals and solutions."""
 
 import pytest
 
@@ -21,12 +21,12 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 def row(side: Side, entra_id: str) -> DataversePrincipal:
-    """Return somebody's row."""
+    """Return a person's row."""
     return DataversePrincipal(table=USERS, id=side.hands.user_id(entra_id))
 
 
 async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
-    """Granted twice is granted once; a team may have no group behind it."""
+    """A second grant changes nothing, and a team need not have a group."""
     user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
@@ -41,7 +41,7 @@ async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
 
 
 async def test_the_shares_of_many_flows_are_told_together(side: Side) -> None:
-    """By flow; of one that is gone it is told that it is."""
+    """Each flow has its own list, and a missing flow is reported as missing."""
     where = await side.environment()
     share = Share(principal=row(side, ADMIN), rights=rights_of("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
@@ -56,7 +56,7 @@ async def test_the_shares_of_many_flows_are_told_together(side: Side) -> None:
 async def test_a_grant_adds_rights_and_a_modification_replaces_them(
     side: Side,
 ) -> None:
-    """Hence the second where a copy has other rights already."""
+    """A copy that has other rights already therefore needs a modification."""
     reader = Share(principal=row(side, ADMIN), rights=rights_of("CanView"))
     sharer = Share(principal=row(side, ADMIN), rights=frozenset({"ShareAccess"}))
     where = await side.environment(), HTTP_FLOW
@@ -72,7 +72,7 @@ async def test_a_grant_adds_rights_and_a_modification_replaces_them(
 
 
 async def test_a_share_is_taken_away_and_gone(side: Side) -> None:
-    """Of whom there is none there is nothing to take; other shares stay."""
+    """Revoking a missing share does nothing, and other shares stay."""
     user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
@@ -90,7 +90,7 @@ async def test_a_share_is_taken_away_and_gone(side: Side) -> None:
 
 
 async def test_a_share_shows_as_co_ownership(side: Side) -> None:
-    """The flow service and Dataverse tell of the same people."""
+    """The flow service and Dataverse show the same people."""
     share = Share(
         principal=DataversePrincipal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit")
     )
@@ -107,7 +107,7 @@ async def test_a_share_shows_as_co_ownership(side: Side) -> None:
 
 
 async def test_what_cannot_be_shared_is_an_error(side: Side) -> None:
-    """With a disabled user, with nobody, or a flow that is gone."""
+    """A disabled user, an unknown one and a missing flow are errors."""
     disabled = Share(principal=row(side, UNLICENSED), rights=rights_of("CanView"))
     nobody = Share(
         principal=DataversePrincipal(table=USERS, id=STRANGER), rights=rights_of("CanView")
@@ -124,7 +124,7 @@ async def test_what_cannot_be_shared_is_an_error(side: Side) -> None:
 async def test_people_and_groups_are_found_by_what_entra_calls_them(
     side: Side,
 ) -> None:
-    """Strangers are left out; of a group's teams the one of all its members counts."""
+    """Unknown ids are left out; of a group's teams, the one with all members counts."""
     users = await side.ports.principals.users(
         await side.environment(), [MAKER.upper(), UNLICENSED, STRANGER]
     )
@@ -139,7 +139,7 @@ async def test_people_and_groups_are_found_by_what_entra_calls_them(
 
 
 async def test_a_user_is_found_by_its_row_and_a_team_is_none(side: Side) -> None:
-    """The owner of a flow may be either."""
+    """Either may own a flow."""
     maker = await side.ports.principals.user(await side.environment(), row(side, MAKER).id)
 
     assert maker is not None
@@ -148,12 +148,12 @@ async def test_a_user_is_found_by_its_row_and_a_team_is_none(side: Side) -> None
 
 
 async def test_the_app_knows_its_own_user(side: Side) -> None:
-    """Which is not carried over to copies."""
+    """The app's user is not added to copies."""
     assert await side.ports.principals.application(await side.environment()) == row(side, APP)
 
 
 async def test_privileges_say_how_far_they_reach(side: Side) -> None:
-    """The app may change everybody's flows and act for them; a maker its own, for nobody."""
+    """The app may change and act for everybody; a maker may change own flows and act for nobody."""
     where = await side.environment()
 
     async def reach(entra_id: str, name: str) -> frozenset[str]:
@@ -166,7 +166,7 @@ async def test_privileges_say_how_far_they_reach(side: Side) -> None:
 
 
 async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
-    """Built-in and managed ones are left alone; joining may be repeated."""
+    """Built-in and managed solutions are left out, and a second join changes nothing."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
     held = await side.ports.solutions.containing(where, both)
     found = solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
@@ -180,7 +180,7 @@ async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
 
 
 async def test_a_managed_solution_takes_nothing(side: Side) -> None:
-    """The platform refuses, should anybody ask."""
+    """The platform rejects the request."""
     held = await side.ports.solutions.containing(await side.environment(), [HTTP_FLOW])
     solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]
@@ -192,7 +192,7 @@ async def test_a_managed_solution_takes_nothing(side: Side) -> None:
 async def test_a_flow_in_no_solution_tells_its_description_and_co_owners(
     side: Side,
 ) -> None:
-    """Where Dataverse has no row of it, that is all there is to go by."""
+    """Dataverse has no row of the flow, so this is the only source."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
     held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
 

@@ -1,4 +1,4 @@
-"""What both implementations of `Workflows` do: cloud flows as rows of Dataverse."""
+"""Test both implementations of `Workflows`, the cloud flows as rows of Dataverse."""
 
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,7 @@ def draft(side: Side, **more: Any) -> WorkflowDraft:
 
 
 def draft_for(owner_id: str) -> WorkflowDraft:
-    """Return a copy of the HTTP flow, for somebody."""
+    """Return a copy of the HTTP flow for a person."""
     return WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",
@@ -49,7 +49,7 @@ def draft_for(owner_id: str) -> WorkflowDraft:
 
 
 async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> None:
-    """Byte for byte as it was saved, also those that are in no solution."""
+    """Definitions are as saved, byte for byte; flows outside solutions are included."""
     environment = await side.environment()
 
     rows = {row.workflow_id: row async for row in side.ports.workflows.list(environment)}
@@ -62,7 +62,7 @@ async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> Non
 
 
 async def test_managed_flows_can_be_listed_alone(side: Side) -> None:
-    """Those of solutions that somebody else maintains."""
+    """These are the flows of solutions that others maintain."""
     side.hands.make_managed(HTTP_FLOW)
     environment = await side.environment()
 
@@ -72,7 +72,7 @@ async def test_managed_flows_can_be_listed_alone(side: Side) -> None:
 
 
 async def test_a_copy_is_created_off_for_its_owner_and_once(side: Side) -> None:
-    """The owner is the original's owner from the start; a second create meets the first."""
+    """The original's owner owns the copy from the start; a second create finds the first copy."""
     environment = await side.environment()
 
     await side.ports.workflows.create(environment, draft(side))
@@ -104,7 +104,7 @@ async def test_an_owner_without_a_row_is_named_by_its_entra_id(side: Side) -> No
 async def test_nobody_acts_for_who_is_disabled_or_strange(
     side: Side, owner: str, code: str
 ) -> None:
-    """The create is refused, and no row is left."""
+    """The create for a disabled or unknown user is rejected and leaves no row."""
     environment = await side.environment()
 
     with pytest.raises(PlatformError) as refused:
@@ -118,7 +118,7 @@ async def test_nobody_acts_for_who_is_disabled_or_strange(
 
 
 async def test_whom_a_call_acts_for_is_checked_before_the_row(side: Side) -> None:
-    """Neither that the row exists nor that its ETag is old is told to who may not act."""
+    """A person without rights learns neither that the row exists nor that the ETag is old."""
     environment, workflows = await side.environment(), side.ports.workflows
     await workflows.create(environment, draft(side))
     for_a_stranger = draft(side, owner_id=STRANGER, owner_is_entra_id=True)
@@ -133,7 +133,7 @@ async def test_whom_a_call_acts_for_is_checked_before_the_row(side: Side) -> Non
 
 
 async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
-    """Its row and the flow service name them; nobody can act for them."""
+    """The row and the flow service name the owner, and the app cannot act for them."""
     environment, workflows = await side.environment(), side.ports.workflows
     before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.user_id(MAKER)
     side.hands.remove_user(MAKER)
@@ -147,7 +147,7 @@ async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
 
 
 async def test_a_change_needs_the_rows_etag(side: Side) -> None:
-    """Somebody's edit in between is a conflict, a row that is gone is not found."""
+    """An edit in between is a conflict, and a missing row is not found."""
     environment, update = await side.environment(), side.ports.workflows.update
     read = await side.ports.workflows.get(environment, HTTP_FLOW)
     await update(environment, HTTP_FLOW, WorkflowUpdate(name="Renamed"), etag=read.etag)
@@ -161,7 +161,7 @@ async def test_a_change_needs_the_rows_etag(side: Side) -> None:
 
 
 async def test_a_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
-    """Who may not use the flow's connections is refused with the flow service's own code."""
+    """Without access to the flow's connections, the error has the flow service's code."""
     environment, update = await side.environment(), side.ports.workflows.update
     text = client_data(definition(HTTP), bound("cr1_office"))
     await side.ports.workflows.create(environment, draft(side, client_data=text))
@@ -177,7 +177,7 @@ async def test_a_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
 
 
 async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
-    """Asking for it is a mistake of ours."""
+    """A request to suspend a flow is an error of the app."""
     suspended = WorkflowUpdate(state=FlowState.SUSPENDED)
 
     with pytest.raises(ValueError, match="only the platform can suspend"):
@@ -185,7 +185,7 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
 
 
 async def test_a_row_is_deleted_only_as_it_was_read_and_once(side: Side) -> None:
-    """Another version is a conflict, and the row stays; the right one goes; then nothing is."""
+    """Another version is a conflict; the right one is deleted, and a second delete does nothing."""
     environment, workflows = await side.environment(), side.ports.workflows
     row = await workflows.get(environment, HTTP_FLOW)
 
@@ -202,7 +202,7 @@ async def test_a_row_is_deleted_only_as_it_was_read_and_once(side: Side) -> None
 
 
 async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
-    """The platform refuses, and says which privilege is missing."""
+    """The platform's error names the missing privilege."""
     side.hands.make_managed(HTTP_FLOW)
 
     with pytest.raises(PlatformError):
@@ -210,7 +210,7 @@ async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
 
 
 async def test_nothing_is_written_while_the_environment_migrates(side: Side) -> None:
-    """Creating, changing and deleting flows says that a migration is going on."""
+    """Creating, changing and deleting report that a migration is in progress."""
     await side.hands.link()
     environment, workflows = await side.environment(), side.ports.workflows
 
@@ -221,7 +221,7 @@ async def test_nothing_is_written_while_the_environment_migrates(side: Side) -> 
 
 
 async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None:
-    """There is nowhere to ask."""
+    """Such an environment has no rows to read."""
     other = await side.ports.environments.get(OTHER_REGION)
 
     with pytest.raises(PlatformError, match="Dataverse"):
@@ -229,7 +229,7 @@ async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None
 
 
 async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
-    """The column takes 100 code units: fifty emoji, and not one more (platform.md#long-names)."""
+    """The column takes 100 code units, which are fifty emoji (platform.md#long-names)."""
     environment = await side.environment()
     workflows = side.ports.workflows
 
@@ -246,7 +246,7 @@ async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
 
 
 async def test_a_flow_of_agents_stays_one(side: Side) -> None:
-    """`modernflowtype` (platform.md#agent-flows): 1 is Copilot Studio's; a plain flow has 0."""
+    """`modernflowtype` 1 is a flow of Copilot Studio, 0 a plain one (platform.md#agent-flows)."""
     environment = await side.environment()
     workflows = side.ports.workflows
 
