@@ -1,4 +1,4 @@
-"""A page of Chromium in which a script of npm has run: how others draw what we write."""
+"""Open a page of Chromium in which a script of npm has run, to test how others draw texts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from playwright.async_api import Page, async_playwright
 
 @asynccontextmanager
 async def page_with(chromium: str, script: Path) -> AsyncIterator[Page]:
-    """Give an empty page in which a script has run. It asks no host for anything."""
+    """Return an empty page in which a script has run, and which sends no request."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]

@@ -30,7 +30,7 @@ ACCOUNT = "admin@contoso.example"
 
 
 class Outside:
-    """What is done beside the pages: in the tenant, and what an API has to tell."""
+    """The actions outside the pages: in the tenant, and with the API."""
 
     def __init__(self, session: aiohttp.ClientSession, text: str) -> None:
         exports = dict(re.findall(r"export (\w+)=(\S+)", text))
@@ -39,7 +39,7 @@ class Outside:
         self._session = session
 
     async def apply_key(self, visit: Visit) -> None:
-        """Opt the environment in, and link it."""
+        """Opt the environment in, and apply the policy."""
         await visit.ask("PUT", f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
         body = {"systemId": POLICY_SYSTEM_ID}
         async with self._session.post(f"{self._tenant}/link", json=body) as reply:
@@ -52,7 +52,7 @@ class Outside:
         return job
 
     async def publish(self, app: str, *flows: str) -> None:
-        """Let its maker publish the canvas app with these flows."""
+        """Publish the canvas app as its maker, with these flows."""
         body = {"flows": flows}
         async with self._session.patch(f"{self._tenant}/canvasApps/{app}", json=body) as reply:
             assert reply.status == 204
@@ -60,12 +60,12 @@ class Outside:
 
 @pytest.fixture
 def axe() -> str:
-    """Return what judges whether a page is accessible."""
+    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, axe: str) -> None:
-    """Each page passes axe-core, nothing is loaded from elsewhere, no error is on the console."""
+    """Each page passes axe-core, loads nothing from other hosts, and logs no error."""
     pictures = Path(SCREENSHOTS) if SCREENSHOTS else None
     async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         outside = Outside(session, text)
@@ -117,7 +117,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
 
 
 async def watched(visit: Visit) -> None:
-    """Look at the remediation as it works: on a wide screen, a phone, in the dark, on paper."""
+    """Check the remediation in progress: on a wide screen, a phone, in the dark, on paper."""
     page = visit.page
     await visit.check()
     await page.evaluate("location.hash = 'graph'")
@@ -136,7 +136,7 @@ async def watched(visit: Visit) -> None:
 
 
 async def opened(visit: Visit) -> None:
-    """Look at the change that closes a firewall's gap, and order it."""
+    """Check the change that fixes a firewall, and start it."""
     gap = visit.page.locator("#firewalls article", has_text=RECEIPTS_GROUP)
     await gap.get_by_role("link", name="Show fix").click()
     await visit.see("Firewall fix")
@@ -147,7 +147,7 @@ async def opened(visit: Visit) -> None:
 
 
 async def ended(visit: Visit, remediation: str) -> None:
-    """The session ends: a live page says so, and a form is kept until it is sent again."""
+    """After the session's end a live page shows it, and a form is kept until it is sent again."""
     page = visit.page
     await visit.open(f"/remediations/{remediation}")
     form = page.locator("#actions details.deed", has_text="Roll back all flows")
@@ -173,7 +173,7 @@ async def ended(visit: Visit, remediation: str) -> None:
 
 
 async def forged(visit: Visit) -> None:
-    """A page of somebody else makes the browser send a form: without its session, for nothing."""
+    """A page of another site makes the browser send a form, which has no effect."""
     await visit.page.goto("about:blank")
     await visit.page.set_content(
         f'<form method="post" action="{visit.url}/api/remediations/any/cancel"><button>Win</button>'

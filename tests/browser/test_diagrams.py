@@ -40,7 +40,7 @@ DRAW = """async source => {
 
 
 def diagrams() -> list[tuple[str, str]]:
-    """Return each diagram with the page that has it."""
+    """Return each diagram with its page."""
     pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
     return [
         (page.name, source)
@@ -50,7 +50,7 @@ def diagrams() -> list[tuple[str, str]]:
 
 
 async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read() -> None:
-    """What mermaid cannot read is shown as an error in place of the picture."""
+    """A diagram that mermaid cannot read would be shown as an error."""
     drawn = diagrams()
     assert len(drawn) > 5
     async with page_with(CHROMIUM, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
@@ -65,7 +65,7 @@ async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read() -> None
 
 
 async def test_a_diagram_that_mermaid_cannot_read_is_found() -> None:
-    """The test above can fail."""
+    """This proves that the test above can fail."""
     async with page_with(CHROMIUM, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         result = await page.evaluate(DRAW, "flowchart TD\n  a --> --> b\n")
 

@@ -21,12 +21,12 @@ pytestmark = [
 
 @pytest.fixture
 def axe() -> str:
-    """Return what judges whether a page is accessible."""
+    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_changes_are_stopped_and_a_dry_run_is_started(tmp_path: Path, axe: str) -> None:
-    """Each page passes axe-core at three widths, and says what was done."""
+    """Each page passes axe-core at three widths and shows the result."""
     async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         url = Outside(session, text).url
         async with visiting(url, ACCOUNT, chromium=CHROMIUM, axe=axe, pictures=None) as visit:

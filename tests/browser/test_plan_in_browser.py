@@ -42,7 +42,7 @@ FLOWS = [
 
 
 async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice: object) -> None:
-    """Show the plan of these flows."""
+    """Show the plan with these flows."""
     plan = PlanView(environment_job=AWAITING, items=tuple(items), trigger_hosts=())
     text = plan_page(READER, "r", [plan], PlanChoice(**choice))  # type: ignore[arg-type]  # any choice
 
@@ -74,7 +74,7 @@ async def page() -> AsyncIterator[Page]:
 
 
 async def test_ticks_follow_dependent_flows_and_the_bar_counts_them(page: Page) -> None:
-    """Parents are left out with a flow, and children come back with one."""
+    """A parent is excluded with its child, and a child is included with its parent."""
     await opened(page, FLOWS)
     bar = page.locator(".approve")
     await expect(bar).to_contain_text("You approve 4 flows, 8 changes, in environment.")
@@ -95,7 +95,7 @@ async def test_ticks_follow_dependent_flows_and_the_bar_counts_them(page: Page) 
 
 
 async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) -> None:
-    """The approval covers the flows that are not shown."""
+    """The approval covers flows that are not shown."""
     await opened(page, FLOWS)
     lines = page.locator("#rows > li[data-kind]:visible")
 
@@ -112,7 +112,7 @@ async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) ->
 
 
 async def test_links_to_other_pages_keep_what_is_left_out(page: Page) -> None:
-    """Flows on another page that run a flow of this one count as left out."""
+    """Flows on another page that run an excluded flow are excluded, too."""
     many = [item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await opened(page, [*FLOWS, *many], search="Flow c")
     await expect(page.locator(".approve")).to_contain_text("You approve 124 flows, 248 changes,")
@@ -129,12 +129,12 @@ async def test_links_to_other_pages_keep_what_is_left_out(page: Page) -> None:
 
 @pytest.fixture
 def axe() -> str:
-    """Return what judges whether a page is accessible."""
+    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_page_is_accessible_and_as_wide_as_the_screen(page: Page, axe: str) -> None:
-    """On a wide screen, a phone and a very small one, with every line open."""
+    """The test uses a wide screen, a phone and a very small one, with every line open."""
     for width in (1280, 390, 320):
         await opened(page, FLOWS, width)
         await page.evaluate(
@@ -147,7 +147,7 @@ async def test_page_is_accessible_and_as_wide_as_the_screen(page: Page, axe: str
 
 
 async def test_paper_shows_the_details_of_every_flow(page: Page) -> None:
-    """They are folded on the screen; what only works there is not printed."""
+    """The screen folds the details; controls are not printed."""
     await opened(page, FLOWS)
     details = page.locator("#rows .in").first
     await expect(details).to_be_hidden()
@@ -159,7 +159,7 @@ async def test_paper_shows_the_details_of_every_flow(page: Page) -> None:
 
 
 async def test_thirty_flows_take_less_than_ten_screens_of_a_phone(page: Page) -> None:
-    """And less than four of a wide screen."""
+    """A wide screen needs fewer than four."""
     many = [
         replace(one, workflow_id=f"{one.workflow_id}{number}", children=())
         for number in range(6)

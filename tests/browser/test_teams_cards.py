@@ -1,4 +1,4 @@
-"""What Microsoft's renderer of Adaptive Cards makes of the cards that go to Teams."""
+"""Test how Microsoft's renderer of Adaptive Cards shows the cards for Teams."""
 
 import os
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
 
 
 async def test_every_card_is_valid_and_shows_names_as_they_are() -> None:
-    """No card has an unknown member or a link that a flow's name made."""
+    """No card has an unknown member, or a link that comes from a flow's name."""
     async with page_with(
         CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
@@ -131,7 +131,7 @@ CASES = {
 async def test_a_card_is_read_at_a_glance_at_every_width(
     names: tuple[str, ...], width: int, tmp_path: Path
 ) -> None:
-    """Title, reason, what to do and one button fit on a telephone; nothing is cut off."""
+    """Title, reason, fix and one button fit on a phone, and nothing is cut off."""
     content = card(about(names))
     async with page_with(
         CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
@@ -177,7 +177,9 @@ def about(names: tuple[str, ...]) -> Notification:
 
 
 async def test_the_renderer_refuses_what_is_no_card_and_makes_a_link_of_markdown() -> None:
-    """The test above can fail: a block of text reads Markdown, and an unknown type is told."""
+    """This proves that the test above can fail: text is Markdown, and unknown types are
+    reported.
+    """
     block = {"type": "TextBlock", "text": NAME}
     wrong = {"type": "AdaptiveCard", "version": "1.4", "body": [block, {"type": "Nothing"}]}
     async with page_with(

@@ -1,4 +1,4 @@
-"""A visit to the dashboard in Chromium, at which everything is noted that must not happen."""
+"""A visit to the dashboard in Chromium that records everything that must not happen."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 
 @dataclass  # no slots: playwright keeps something of its own at whom it calls
 class Visit:
-    """One page, and what was seen at it."""
+    """One page, and the faults recorded on it."""
 
     page: Page
     url: str
@@ -39,15 +39,15 @@ class Visit:
         await self.page.goto(f"{self.url}/api/dashboard{path}")
 
     async def follow(self, name: str) -> None:
-        """Follow a link by its words."""
+        """Follow a link with this text."""
         await self.page.get_by_role("link", name=name).first.click()
 
     async def see(self, text: str | re.Pattern[str], *, within: str = "main") -> None:
-        """Wait until a text is there, without loading the page again."""
+        """Wait until a text appears, without loading the page again."""
         await expect(self.page.locator(within)).to_contain_text(text, timeout=PATIENCE)
 
     async def do(self, deed: str | re.Pattern[str], *says: str, **fields: str) -> None:
-        """Open what may be done with the keyboard, read what it will do, then do it."""
+        """Open an action with the keyboard, read its explanation, and confirm it."""
         opened = self.page.locator("details.deed", has_text=deed).first
         await opened.locator("summary").focus()
         await self.page.keyboard.press("Enter")
@@ -65,21 +65,21 @@ class Visit:
         await expect(self.page.locator(".said")).to_be_visible()
 
     async def approve(self) -> None:
-        """Approve the shown plan with all ticks, whose bar names the flows and changes."""
+        """Approve the plan with all ticks; its bar names the flows and changes."""
         bar = self.page.locator(".approve")
         await expect(bar).to_contain_text(re.compile(r"You approve \d+ flows, \d+ changes,"))
         await bar.get_by_role("button").click()
         await expect(self.page.locator(".said")).to_contain_text("Approved:")
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the API, in the session of the browser."""
+        """Send an API request in the browser's session."""
         address = f"{self.url}/api/{path}"
         reply = await self.page.request.fetch(address, method=method, data=body)
         assert reply.ok, await reply.text()
         return await reply.json()
 
     async def check(self) -> None:
-        """Fail if the page is not accessible, is wider than the screen, or holds a signature."""
+        """Fail if the page is not accessible, is wider than the screen, or contains a signature."""
         found = await self.page.evaluate(f"{self.axe}; axe.run()")
         wrong = [(one["id"], one["help"], _places(one)) for one in found["violations"]]
         assert not wrong, (self.page.url, wrong)
@@ -90,19 +90,19 @@ class Visit:
         assert not SIGNATURE.search(await self.page.content())
 
     async def picture(self, name: str) -> None:
-        """Check what is seen; keep a picture of it, if that is wanted."""
+        """Check the page, and keep a picture of it if wanted."""
         await self.check()
         if self.pictures:
             await self.page.screenshot(path=self.pictures / f"{name}.png")
 
     def nothing_went_wrong(self) -> None:
-        """Fail if anything was noted."""
+        """Fail if a fault was recorded."""
         assert self.errors == []
         assert self.lax == []
         assert self.hosts == {urlsplit(self.url).netloc}
 
     def note(self, response: Response) -> None:
-        """Note who was asked, and the policy of a page."""
+        """Record the requested host and the page's policy."""
         self.hosts.add(urlsplit(response.url).netloc)
         if response.headers.get("content-type", "").startswith("text/html"):
             policy = response.headers.get("content-security-policy", "none at all")
@@ -111,7 +111,7 @@ class Visit:
 
 
 async def accept_all(opened: Locator) -> None:
-    """Tick what has to be accepted."""
+    """Tick every box that an approval requires."""
     for box in await opened.locator("input[type=checkbox][required]").all():
         await box.check()
 
@@ -120,7 +120,7 @@ async def accept_all(opened: Locator) -> None:
 async def visiting(
     url: str, account: str, *, chromium: str, axe: str, pictures: Path | None
 ) -> AsyncIterator[Visit]:
-    """Start the system's Chromium, and sign in; from then on it asks nobody but the app."""
+    """Start Chromium and sign in; afterwards only the app may get requests."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]

@@ -18,7 +18,7 @@ type Answer = Callable[[bytes], bytes]
 
 @asynccontextmanager
 async def _served(answer: Answer) -> AsyncIterator[str]:
-    """Return the address of a server that answers each request's bytes with its own bytes."""
+    """Yield the address of a server that computes each answer's bytes from its request's bytes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What people were told."""
+"""Fake of the port for notices to people."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,10 @@ from shared.domain.alert import Alert
 
 @dataclass(slots=True)
 class FakeNotices:
-    """Keeps every notice."""
+    """A list of every notice that was sent."""
 
     told: list[Alert] = field(default_factory=list)
 
     async def send(self, notice: Alert) -> None:
-        """Keep it."""
+        """Add the notice to the list."""
         self.told.append(notice)

@@ -16,7 +16,7 @@ class FakeConnections:
         self._world = world
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all of them, or none where an application is not shown any."""
+        """Return all connections, or none if an application may not see them."""
         environment = self._world.environment(environment_id)
         return [
             Connection(
@@ -30,7 +30,7 @@ class FakeConnections:
         ]
 
     async def errors(self, environment_id: str) -> dict[str, str]:
-        """Return what is wrong with each."""
+        """Return the errors of each connection."""
         connections = self._world.environment(environment_id).connections
         return {name.lower(): one.error for name, one in connections.items()}
 
@@ -42,7 +42,7 @@ class FakeCanvasApps:
         self._world = world
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use any flow, or may."""
+        """Return the apps that use, or may use, any flow."""
         apps = self._world.environment(environment_id).canvas_apps
         return [app for app in apps if app.flow_ids or app.unknown_reason]
 
@@ -63,7 +63,7 @@ class FakeMachineGroups:
         self._world = world
 
     async def hosted(self, environment: Environment) -> list[str]:
-        """Return their titles."""
+        """Return the names of the hosted groups."""
         return list(self._world.environment(environment.id).hosted_machine_groups)
 
 
@@ -74,7 +74,7 @@ class FakeOrganization:
         self._world = world
 
     async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Return the setting."""
+        """Return whether flows are created in solutions."""
         return self._world.environment(environment.id).creates_flows_in_solutions
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Makes realistic tenants in a few lines: flows of every kind, callers of every kind."""
+"""Build realistic tenants in a few lines, with flows and callers of every kind."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Builder:
     def __init__(
         self, world: World, *, name: str = "Contoso", environment: FakeEnvironment | None = None
     ) -> None:
-        """Build in `environment`, or in a new one under no policy."""
+        """Build in `environment`, or in a new one without a policy."""
         self.world = world
         self.environment = environment or self._add_environment(name)
         self.owner = world.add_user(f"{name} maker")
@@ -88,7 +88,7 @@ class Builder:
         return self.flow(name, define.http_trigger(), is_on=False)
 
     def mail_flow(self, name: str) -> FakeFlow:
-        """Add an HTTP flow outside solutions that sends mail over a connection it embeds."""
+        """Add an HTTP flow outside solutions that sends mail over its own embedded connection."""
         return self.flow(
             name,
             define.http_trigger(),
@@ -107,7 +107,9 @@ class Builder:
         return self.flow(name, define.request_trigger("PowerApp"), in_solution=in_solution)
 
     def polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
-        """Add a flow that asks Teams for new messages; `posts_to`: a URL it calls for each."""
+        """Add a flow that polls Teams for new messages; `posts_to` is a URL that it calls
+        for each.
+        """
         connection = f"shared-teams-{self.world.hex_id()[:8]}"
         return self.flow(
             name,
@@ -117,7 +119,7 @@ class Builder:
         )
 
     def keyword_flow(self, name: str) -> FakeFlow:
-        """Add a flow that Teams starts at a keyword: stays on Microsoft's key, starts itself."""
+        """Add a self-starting flow with a Teams keyword, which stays on Microsoft's key."""
         connection = f"shared-teams-{self.world.hex_id()[:8]}"
         return self.flow(
             name,
@@ -152,7 +154,7 @@ class Builder:
     # --- whom flows belong to ----------------------------------------------------------------
 
     def share(self, flow: FakeFlow, holder: FakeUser | FakeTeam, role: str = "CanEdit") -> None:
-        """Share a flow of a solution, with the rights that stand for a role."""
+        """Share a solution flow with the rights of a role."""
         if isinstance(holder, FakeUser):
             principal = DataversePrincipal(table=USERS, id=holder.user_id)
         else:
@@ -184,11 +186,13 @@ class Builder:
     # --- callers -----------------------------------------------------------------------------
 
     def url_of(self, flow: FakeFlow) -> str:
-        """Return the trigger URL that callers hold."""
+        """Return the trigger URL that callers use."""
         return trigger_url(self.environment, flow)
 
     def system(self, name: str, url: str) -> UrlHolder:
-        """Add an outside system with the URL in its own code: nobody can find or change it."""
+        """Add an outside system with the URL in its code, which the app can neither find nor
+        change.
+        """
         return self._calls(UrlHolder(name=name, read=lambda: url))
 
     def app_setting_caller(
@@ -206,7 +210,7 @@ class Builder:
     def secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
     ) -> FakeSecret:
-        """Let a system read URLs, one a line, from a secret before each call."""
+        """Let a system read URLs, one in each line, from a secret before each call."""
         vault_url = "https://contoso-app.vault.azure.net/"
         secret = FakeSecret(
             vault_url=vault_url,
@@ -223,7 +227,7 @@ class Builder:
         return secret
 
     def flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
-        """Add a button flow whose HTTP actions hold URLs; somebody presses the button."""
+        """Add a button flow whose HTTP actions hold URLs, and a person who presses the button."""
         return self._button_flow(name, *map(self.url_of, flows))
 
     def variable_caller(
@@ -245,7 +249,7 @@ class Builder:
         return variable, self._button_flow(f"Reads {schema_name}", expression)
 
     def starter(self, flow: FakeFlow) -> FlowStarter:
-        """Let somebody run a flow by its id at every beat."""
+        """Let a person run a flow by its id at every beat."""
         starter = FlowStarter(
             name=f"starter of {flow.name}",
             environment_id=flow.environment_id,
@@ -263,12 +267,12 @@ class Builder:
         )
 
     def share_connections(self) -> None:
-        """Share every connection of the environment with the app, as its instruction says."""
+        """Share every connection of the environment with the app, as the app's fix says."""
         for connection in self.environment.connections.values():
             connection.shared_with.add(self.world.application.user_id)
 
     def link(self, *, name: str = "cmk-eu", migrated: bool = True) -> PolicyLink:
-        """Apply a customer's key; `migrated=False` leaves the migration of the flows going."""
+        """Apply a customer-managed key; with `migrated=False` the migration of flows continues."""
         policy_id = f"{_SUBSCRIPTION}/providers/microsoft.powerplatform/enterprisepolicies/{name}"
         system_id = self.world.guid()
         link = PolicyLink(
@@ -284,7 +288,7 @@ class Builder:
         return link
 
     def unlink(self) -> None:
-        """Begin to take the environment off its policy."""
+        """Begin to remove the environment's policy."""
         if self.environment.policy:
             self.environment.policy = replace(
                 self.environment.policy, status=PolicyLinkStatus.UNLINKING

@@ -1,4 +1,4 @@
-"""A service that takes all calls."""
+"""Fake of the port `RequestBudget` with unlimited requests."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -7,21 +7,21 @@ from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueS
 
 
 class PlentyOfCalls:
-    """The port `RequestBudget` where nobody has to wait."""
+    """A request budget in which no job has to wait."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Let the work begin."""
         return nullcontext()
 
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Come back at once."""
+        """Return at once."""
 
     async def queue_status(self) -> RequestQueueStatus:
-        """Return that nobody waits."""
+        """Return an empty request queue."""
         return RequestQueueStatus(row=("", "", ""), waiting=0, requests_per_minute=1_000)
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Call nobody."""
+        """Do nothing, because no job waits."""
         return await self.queue_status()

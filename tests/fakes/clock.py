@@ -10,11 +10,11 @@ class ManualClock:
     """A `Clock` that a test moves by hand."""
 
     def __init__(self, start: datetime = START) -> None:
-        """Stand at `start` (aware, UTC)."""
+        """Start at `start` (aware, UTC)."""
         self._now = start
 
     def now(self) -> datetime:
-        """Return the present."""
+        """Return the time of the clock."""
         return self._now
 
     def advance(self, step: timedelta) -> None:
@@ -24,9 +24,9 @@ class ManualClock:
         self._now += step
 
     def advance_to(self, moment: datetime) -> None:
-        """Let time pass until `moment`; does nothing if that is over."""
+        """Move the clock to `moment`, or do nothing if `moment` is over."""
         self._now = max(self._now, moment)
 
     async def sleep(self, time: timedelta) -> None:
-        """Let the time pass at once."""
+        """Move the clock at once by the time to sleep."""
         self.advance(time)

@@ -25,7 +25,7 @@ class FakeConnectionReferences:
     async def find(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return those bound to any of these connections."""
+        """Return the references of any of these connections."""
         wanted = {name.lower() for name in connection_ids}
         rows = self._shown(environment.id, in_list=True)
         return [row for row in rows if row.connection_id.lower() in wanted]
@@ -33,20 +33,20 @@ class FakeConnectionReferences:
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return those with any of these logical names."""
+        """Return the references with any of these logical names."""
         wanted = {name.lower() for name in logical_names}
         rows = self._shown(environment.id, in_list=True)
         return [row for row in rows if row.logical_name.lower() in wanted]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return one; raises `NotFound`."""
+        """Return one reference; raises `NotFound`."""
         for row in self._shown(environment.id):
             if row.reference_id == reference_id:
                 return row
         raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create it under the draft's id; raises `AlreadyExists`."""
+        """Create the reference with the draft's id; raises `AlreadyExists`."""
         world, fake = self._world, self._world.environment(environment.id)
         actor = self._actor(draft)
         if any(row.reference_id == draft.reference_id for row in self._rows(fake.id)):
@@ -64,7 +64,7 @@ class FakeConnectionReferences:
             )
 
     def _shown(self, environment_id: str, *, in_list: bool = False) -> list[ConnectionReference]:
-        """Return the rows as reads, or lists, show them."""
+        """Return the rows that reads, or lists, show at this time."""
         unseen = self._world.environment(environment_id).unseen_references
         now = self._world.clock.now()
         return [
@@ -86,7 +86,7 @@ class FakeConnectionReferences:
 def _require_permission(
     environment: FakeEnvironment, draft: ConnectionReferenceDraft, actor: FakeUser
 ) -> None:
-    """Only who owns a connection, or has it shared, may name it in a reference.
+    """Raise an error unless the actor owns the connection or has it shared.
 
     See platform.md#connection-references.
     """

@@ -14,11 +14,11 @@ from typing import Any, cast
 
 
 class Killed(BaseException):
-    """The process died. No handler of the product may catch it."""
+    """The process died. No handler of the app may catch this error."""
 
 
 class Moment(StrEnum):
-    """When the plan strikes."""
+    """The moment at which the plan interrupts the process."""
 
     BEFORE = "before"  #: the call never reached the other side
     AFTER = "after"  #: the other side did it, the answer never came
@@ -26,7 +26,7 @@ class Moment(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """Counts the external calls of all ports it is wrapped around, and strikes at one of them."""
+    """A plan that counts the external calls of all its ports and interrupts one of them."""
 
     #: 1: the first call; None: never, only count.
     at: int | None = None
@@ -51,18 +51,18 @@ class Plan:
         return self.calls
 
     def leave(self, number: int) -> None:
-        """Note that a call is done; raises if the process dies now."""
+        """Record that a call is done; raises if the process dies now."""
         if self.is_dead:
             raise Killed
         self._strike(number, Moment.AFTER)
 
     @property
     def is_gone(self) -> bool:
-        """Say whether what comes next is for another process."""
+        """Return whether another process has to continue."""
         return self.is_dead
 
     async def rest(self) -> None:
-        """Come back when the process goes on."""
+        """Return when the process continues."""
 
     async def run[T](self, work: Awaitable[T]) -> T:
         """Do the work of this process."""
@@ -77,12 +77,12 @@ class Plan:
 
 
 def interrupting[T](port: T, plan: Plan) -> T:
-    """Return `port` with every external call of it under `plan`."""
+    """Return `port` with every external call under `plan`."""
     return cast("T", _Interrupted(port, plan))
 
 
 def was_killed(error: BaseException) -> bool:
-    """Say whether an exception, or a group of them, means that the process died."""
+    """Return whether an exception, or a group of them, means that the process died."""
     if isinstance(error, BaseExceptionGroup):
         return any(was_killed(one) for one in error.exceptions)
     return isinstance(error, Killed)
@@ -94,7 +94,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 class _Interrupted:
-    """Stands before a port. Methods that are not async (`Clock.now`) pass through uncounted."""
+    """A wrapper of a port. Methods that are not async (`Clock.now`) are not counted."""
 
     def __init__(self, port: object, plan: Plan) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""Writes `clientdata` as designers do: one trigger, a few actions, connection references."""
+"""Write `clientdata` as designers do: one trigger, a few actions, connection references."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Definitions as the fakes' platform reads them; the reading itself is the local cloud's."""
+"""How the fakes' platform reads definitions, with the code of the local tenant."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _SELF_STARTING = frozenset(
 
 @lru_cache(maxsize=4096)
 def properties_of(client_data: str) -> dict[str, Any]:
-    """Return `properties` of a `clientdata` (not to be changed)."""
+    """Return the `properties` of a `clientdata`, which must not be changed."""
     return parse_client_data(client_data)
 
 
@@ -41,7 +41,7 @@ def facts_of(client_data: str) -> FlowFacts:
 
 
 def require_valid(client_data: str) -> None:
-    """Raise `PlatformError` for a `clientdata` the flow service would not save."""
+    """Raise `PlatformError` for a `clientdata` that the flow service would not save."""
     try:
         facts_of(client_data)
     except InvalidDefinitionError as error:
@@ -50,9 +50,7 @@ def require_valid(client_data: str) -> None:
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Raise `PlatformError` for what the local cloud refuses, with the code that the adapters give
-    it.
-    """
+    """Raise `PlatformError` with the adapters' code for an error of the local tenant."""
     try:
         yield
     except SimulatedPlatformError as error:
@@ -62,19 +60,19 @@ def refused() -> Iterator[None]:
 
 @lru_cache(maxsize=4096)
 def lineage_of(client_data: str) -> str | None:
-    """Return what a built flow and its copies have in common; None: the flow was not built."""
+    """Return the id that a built flow shares with its copies, or None for any other flow."""
     action = properties_of(client_data)["definition"]["actions"].get(LINEAGE)
     return str(action["inputs"]["lineage"]) if action else None
 
 
 def is_self_starting(client_data: str) -> bool:
-    """Say whether it runs with nobody calling."""
+    """Return whether the flow starts without a call."""
     return facts_of(client_data).trigger_type.lower() in _SELF_STARTING
 
 
 @lru_cache(maxsize=4096)
 def event_source(client_data: str) -> str | None:
-    """Name what a connector's trigger listens to, equal for a flow and its copy; None: nothing."""
+    """Return the event source of a connector trigger, the same for flow and copy, or None."""
     trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
     if not is_self_starting(client_data) or trigger["type"] == "Recurrence":
         return None
@@ -91,13 +89,13 @@ def event_source(client_data: str) -> str | None:
 
 
 def is_webhook(client_data: str) -> bool:
-    """Say whether events are pushed to it and are gone if it is off (platform.md#missed-events)."""
+    """Return whether the flow gets pushed events, which are lost while it is off."""
     kind = facts_of(client_data).trigger_type.lower()
     return kind.endswith(("webhook", "notification"))
 
 
 def http_uris(client_data: str, variables: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield name and target of each HTTP action, with environment variables put in."""
+    """Yield name and target of each HTTP action, with the values of environment variables."""
     definition = properties_of(client_data)["definition"]
     parameters: dict[str, Any] = definition.get("parameters", {})
 

@@ -32,7 +32,7 @@ SETTLES = timedelta(minutes=5)
 
 
 class NeverEndsError(AssertionError):
-    """Messages keep coming although no time passes."""
+    """Raised if messages keep coming although no time passes."""
 
 
 async def _flow_job(services: Services, message: Delivered) -> None:
@@ -46,7 +46,7 @@ async def _environment_job(services: Services, message: Delivered) -> None:
 
 
 async def next_reminder(store: Store, now: datetime) -> datetime | None:
-    """Return when the timer, which comes every minute, has something to look at."""
+    """Return when the timer, which runs every minute, next has work."""
     async for row in store.query("requestbudgets"):
         if row.key != "leases":
             return now + MINUTE  # somebody stands in the line, and may be called up
@@ -98,7 +98,7 @@ class Driver:
         raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
 
     async def _pass_time(self, until: datetime) -> None:
-        """Go to what comes next: a message, the timer, or the next look at the traffic."""
+        """Move the clock to the next message, timer run, or check of the traffic."""
         clock = self.fakes.world.clock
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
@@ -147,7 +147,7 @@ class Driver:
         return False
 
     async def _wake(self, pause: Pause) -> None:
-        """What a delivery raises that nobody waits for any more is logged, and that is all."""
+        """Run a message; log an error of work for which nobody waits any more."""
         error = await pause.wake()
         if error and not isinstance(error, CmkflowError):
             raise error
@@ -155,7 +155,7 @@ class Driver:
         self.meanwhile()
 
     def _services(self) -> Services:
-        """Return what the process has; after a kill a new one, which is not interrupted."""
+        """Return the services of the process; after a kill, those of a new process."""
         if self._current is None or (self.plan.is_gone and not self._is_new):
             self._is_new = self.plan.is_gone
             ports = self.fakes.ports

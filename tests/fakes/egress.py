@@ -1,4 +1,4 @@
-"""Where a flow's calls come from, and which firewall does not let them through."""
+"""The addresses from which a flow calls, and the firewall that denies its calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 
 
 def egress_tag(world: World, flow: FakeFlow) -> str:
-    """Name the service tag a flow calls from: another one under the customer's key.
+    """Return the service tag from which a flow calls; it is another one under your key.
 
     See platform.md#plex-tag.
     """
@@ -26,7 +26,7 @@ def egress_tag(world: World, flow: FakeFlow) -> str:
 
 
 def refusing_firewall(world: World, flow: FakeFlow, host: str) -> str | None:
-    """Name the firewall before `host` that keeps some address of the flow out; None: none."""
+    """Return the firewall before `host` that denies an address of the flow, or None."""
     addresses = _networks(world.service_tags.get(egress_tag(world, flow), ()))
     for firewall in world.firewalls:
         if host in firewall.hosts and not all(_lets_in(world, firewall, one) for one in addresses):

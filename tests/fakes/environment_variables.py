@@ -20,7 +20,7 @@ class FakeEnvironmentVariables:
         self._world = world
 
     async def list(self, environment: Environment) -> builtins.list[EnvironmentVariable]:
-        """Return all of them."""
+        """Return all environment variables."""
         now = self._world.clock.now()
         variables = self._world.environment(environment.id).variables.values()
         shown = (one.past.shown(one, now, in_list=True) for one in variables)

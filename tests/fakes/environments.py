@@ -23,13 +23,13 @@ class FakeEnvironments:
         return [one.described() for one in self._world.environments.values()]
 
     async def get(self, environment_id: str) -> Environment:
-        """Return one; raises `NotFound`."""
+        """Return one environment; raises `NotFound`."""
         found = self._world.environment(environment_id).described()
         self._read[environment_id] = self._world.clock.now(), found
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return one as it was within the last minute; raises `NotFound`."""
+        """Return one environment as it was within the last minute; raises `NotFound`."""
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._world.clock.now() - asked < _LATELY:
             return known

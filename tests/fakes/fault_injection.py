@@ -1,10 +1,10 @@
-"""A port that fails whatever it is asked."""
+"""A port whose every call fails."""
 
 from typing import Any, Never
 
 
 class Failing:
-    """A port of which every call fails."""
+    """A port whose every call fails."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

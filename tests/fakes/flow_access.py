@@ -1,4 +1,4 @@
-"""Fake of the port `FlowsAsServiceAccount`: what only a co-owner may ask."""
+"""Fake of the port `FlowsAsServiceAccount`, with the requests that only a co-owner may send."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ class FakeFlowAccess:
     """Permissions and trigger URLs of a world's flows."""
 
     def __init__(self, world: World) -> None:
-        """Act on `world` as its operator."""
+        """Act on `world` as its service account."""
         self._world = world
 
     async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
@@ -26,7 +26,7 @@ class FakeFlowAccess:
         return permissions_of(self._world, flow)
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Make the operator a co-owner; says whether it is one now, and no more than that."""
+        """Make the service account a co-owner; return whether it is one now."""
         flow = self._world.flow(environment_id, flow_name)
         operator = self._world.operator
         if operator.user_id == flow.owner_id:
@@ -37,7 +37,7 @@ class FakeFlowAccess:
         return True
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none."""
+        """Revoke the service account's co-ownership; do nothing if it has none."""
         flow, operator = self._world.flow(environment_id, flow_name), self._world.operator
         if operator.entra_id in flow.co_owners or user_row(operator) in flow.shares:
             with self._world.writing(environment_id, "remove co-owner", flow_name):
@@ -85,7 +85,7 @@ class FakeFlowAccess:
             flow.touch(self._world.clock.now())
 
     def _own(self, environment_id: str, flow_name: str) -> FakeFlow:
-        """Return a flow as reads show it; who may read it is known at once."""
+        """Return a flow as reads show it; the permission to read applies at once."""
         flow = self._world.shown_flow(environment_id, flow_name)
         operator = self._world.operator
         now = self._world.workflow(environment_id, flow.workflow_id)
@@ -102,11 +102,11 @@ class FakeFlowAccess:
         )
 
     async def account_id(self) -> str:
-        """Return the Entra object id of the operator."""
+        """Return the Entra object id of the service account."""
         return self._world.operator.entra_id
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew its sign-in, unless the world has ended it."""
+        """Renew the account's sign-in, unless the world has ended it."""
         if self._world.is_operator_signed_out:
             raise JobBlocked(
                 "The service account is not signed in (invalid_grant).",

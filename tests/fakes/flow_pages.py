@@ -34,7 +34,7 @@ class FakeFlowPages:
     async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
+        """Return these cloud flows as Dataverse has them; missing flows are left out."""
         rows = self._workflows.list(environment)
         return [one async for one in rows if one.workflow_id in workflow_ids]
 

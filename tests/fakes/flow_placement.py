@@ -1,4 +1,4 @@
-"""Fake of the port `SolutionPlacement`: flows are put into a solution, up to twenty a call."""
+"""Fake of the port `SolutionPlacement`, which adds up to twenty flows to a solution."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,16 @@ _MOST = 20
 
 
 class FakeFlowPlacement:
-    """The way of a world's flows into its default solution."""
+    """Adds a world's flows to its default solution."""
 
     def __init__(self, world: World) -> None:
         """Act on `world` as its application."""
         self._world = world
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Put flows into a solution; what is there already is passed over, one gone fails all."""
+        """Add flows to the solution; flows in it are skipped, and a missing flow fails the
+        request.
+        """
         world = self._world
         environment = world.served(environment_id)
         refuse_while_migrating(world, environment)

@@ -82,7 +82,7 @@ class FakeFlowReports:
         return replace(shown, client_data=None) if is_hidden else shown
 
     async def licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return the licence that a flow runs on; empty: none."""
+        """Return the licence with which a flow runs, or an empty text."""
         flow = self._world.flow(environment_id, flow_name)
         if not self._world.tells_licences:
             return None

@@ -1,4 +1,4 @@
-"""What the flow service does with a flow: save it, turn it on and off, sign its URL, report it."""
+"""How the flow service saves a flow, turns it on and off, signs its URL, and reports it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800,
 
 
 def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
-    """Raise `PlatformMigrationInProgress` while nothing can be created or changed.
+    """Raise `PlatformMigrationInProgress` during a migration, in which writes are rejected.
 
     See platform.md#blocked-writes.
     """
@@ -54,7 +54,7 @@ def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
 
 
 def trigger_url(environment: FakeEnvironment, flow: FakeFlow) -> str:
-    """Return the URL that callers hold, in one of the shapes of platform.md#url-shapes."""
+    """Return the trigger URL in one of the shapes of platform.md#url-shapes."""
     facts = facts_of(flow.client_data)
     path = _signed_path(flow)
     match flow.url_form:
@@ -94,7 +94,7 @@ def _signed_path(flow: FakeFlow) -> str:
 
 
 def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> None:
-    """Store a definition; an on flow may only take connections that `actor` may use."""
+    """Store a definition; a flow that is on may only use connections of `actor`."""
     require_valid(client_data)
     with refused():
         require_savable(world.assumptions, client_data)
@@ -109,7 +109,7 @@ def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> Non
 
 @contextmanager
 def releasing(world: World, environment: FakeEnvironment, flow: FakeFlow) -> Iterator[None]:
-    """Let a flow move that what is done inside no longer holds back, with its parents."""
+    """Let a flow and its parents migrate if the change inside removes their last reason to stay."""
     was_held = not flow.is_protected and stays_on_microsoft_key(environment, flow)
     yield
     has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
@@ -121,7 +121,7 @@ def releasing(world: World, environment: FakeEnvironment, flow: FakeFlow) -> Ite
 
 
 def move_under_key(world: World, flow: FakeFlow) -> None:
-    """Put a flow under the customer's key; its runs until now are shown no more.
+    """Move a flow under your key; its earlier runs are no longer shown.
 
     See platform.md#earlier-runs.
     """
@@ -130,7 +130,7 @@ def move_under_key(world: World, flow: FakeFlow) -> None:
 
 
 def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> None:
-    """Refuse what this flow does not take, or does not take yet.
+    """Raise an error if this flow cannot be saved, or cannot be saved yet.
 
     See platform.md#stamped-references, #unpublished-rows.
     """
@@ -145,7 +145,7 @@ def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> No
 
 @contextmanager
 def harmful_when_refused(world: World, flow: FakeFlow) -> Iterator[None]:
-    """Let a refused save empty the flow's connection references, if the platform does so.
+    """Empty the flow's connection references if a save is rejected and the platform does so.
 
     The row's version stays as it is (platform.md#rejected-saves).
     """
@@ -161,7 +161,9 @@ def harmful_when_refused(world: World, flow: FakeFlow) -> Iterator[None]:
 
 
 def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
-    """Turn a flow on as `actor`, or raise `PlatformError`; it may answer well and stay off."""
+    """Turn a flow on as `actor`, or raise `PlatformError`; the flow may stay off without an
+    error.
+    """
     if flow.is_on:
         return
     environment = world.environment(flow.environment_id)
@@ -194,7 +196,7 @@ def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
 
 
 def require_published(flow: FakeFlow) -> None:
-    """Refuse to start a solution's flow in the flow service before it was on once.
+    """Raise an error if a solution's flow was never on, so that this service cannot start it.
 
     See platform.md#unpublished-flows.
     """
@@ -204,13 +206,13 @@ def require_published(flow: FakeFlow) -> None:
 
 
 def turn_off(world: World, flow: FakeFlow) -> None:
-    """Turn a flow off; runs that are going go on (platform.md#turning-off)."""
+    """Turn a flow off; its current runs continue (platform.md#turning-off)."""
     if flow.state is not FlowState.OFF:
         _switch(world, flow, FlowState.OFF)
 
 
 def delete(world: World, flow: FakeFlow) -> None:
-    """Put a flow into the recycle bin; runs that are going are ended (platform.md#turning-off)."""
+    """Put a flow into the recycle bin and end its current runs (platform.md#turning-off)."""
     now = world.clock.now()
     turn_off(world, flow)
     for run in flow.runs:
@@ -220,7 +222,7 @@ def delete(world: World, flow: FakeFlow) -> None:
 
 
 def stays_on_microsoft_key(environment: FakeEnvironment, flow: FakeFlow) -> bool:
-    """Say whether migration leaves the flow behind: categories a to d.
+    """Return whether the migration leaves the flow on Microsoft's key: categories a to d.
 
     See platform.md#flows-that-stay.
     """
@@ -253,7 +255,7 @@ def recurrence(client_data: str) -> timedelta:
 
 
 def _start_listening(world: World, flow: FakeFlow) -> None:
-    """A new flow begins with now; one that is turned on again may replay what it missed."""
+    """Let a new flow begin with the present; a flow that is on again may process missed events."""
     if not is_self_starting(flow.client_data):
         return
     if facts_of(flow.client_data).trigger_type == "Recurrence":
@@ -300,7 +302,7 @@ def _connections(environment: FakeEnvironment, client_data: str) -> set[str]:
 def _check_connections(
     environment: FakeEnvironment, flow: FakeFlow, client_data: str, actor: FakeUser
 ) -> None:
-    """Whoever activates must own each connection or have it shared.
+    """Raise an error unless the activating user owns or shares each connection.
 
     See platform.md#activation-check.
     """

@@ -1,4 +1,4 @@
-"""Fake of the port `NonSolutionFlows`: flows in no solution, on, off, deleted and restored."""
+"""Fake of the port `NonSolutionFlows`, which starts, stops, deletes and restores flows."""
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.errors import NotFound
@@ -14,7 +14,7 @@ from tests.fakes.test_world import World
 
 
 class FakeFlowSwitch:
-    """The switch of every flow of a world."""
+    """The port for every flow of a world."""
 
     def __init__(self, world: World) -> None:
         """Act on `world` as its application."""
@@ -36,7 +36,7 @@ class FakeFlowSwitch:
             flow.touch(self._world.clock.now())
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
-        """Delete a flow; does nothing if it is gone."""
+        """Delete a flow; do nothing if it is deleted."""
         try:
             flow = self._changeable(environment_id, flow_name)
         except NotFound:
@@ -45,7 +45,7 @@ class FakeFlowSwitch:
             delete(self._world, flow)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
+        """Restore a flow from the recycle bin, off; raises `NotFound` if it is not there."""
         now = self._world.clock.now()
         for flow in self._world.served(environment_id).flows.values():
             deleted = flow.deleted_at

@@ -1,11 +1,11 @@
-"""Function keys in memory."""
+"""Fake of the port for function keys, in memory."""
 
 
 class OneFunctionKey:
-    """Knows one key, and counts nothing: a check costs the platform nothing."""
+    """A port that knows one key and sends no request."""
 
     KEY = "the-function-key"
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is the key."""
+        """Return whether the key is valid."""
         return key == self.KEY

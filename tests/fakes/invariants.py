@@ -35,7 +35,7 @@ def second_copies(world: World) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerWatch:
-    """2: every known caller holds what works. Callers that were broken before are left out."""
+    """Invariant 2: every known caller works. Callers that were broken before are left out."""
 
     broken_before: frozenset[str]
 

@@ -28,7 +28,7 @@ class FakeKeys:
         raise NotFound(f"there is no vault {named}")
 
     async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the roles that a principal has by itself at a vault, above it and below."""
+        """Return the roles of a principal at a vault, above it and below it."""
         await self.vault(vault_id)
         return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
@@ -48,7 +48,7 @@ class FakeServiceTags:
         self._world = world
 
     async def get_list(self) -> ServiceTagList:
-        """Return the list as it is now."""
+        """Return the current list."""
         tags = self._world.service_tags.items()
         return ServiceTagList(
             (ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in tags),
@@ -57,7 +57,7 @@ class FakeServiceTags:
 
 
 class FakeFirewalls:
-    """The firewalls of a world, whatever their kind."""
+    """The firewalls of a world, of any kind."""
 
     kind = "any"
     resource_type = "any"
@@ -70,5 +70,5 @@ class FakeFirewalls:
         return list(self._world.firewalls)
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return that a person has to look."""
+        """Return that a person must act."""
         return no_fix(gap, "of no kind: a fake")

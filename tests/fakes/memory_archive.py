@@ -4,19 +4,19 @@ from shared.errors import NotFound
 
 
 class MemoryArchive:
-    """Keeps definitions in memory."""
+    """An archive in memory."""
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
+        """Start with an empty archive."""
         self.contents: dict[str, bytes] = {}
 
     async def put(self, name: str, content: bytes) -> str:
-        """Keep `content` under `name` unless it is there; return where it stands."""
+        """Store `content` under `name` unless the name exists; return its address."""
         self.contents.setdefault(name, content)
         return f"memory:{name}"
 
     async def get(self, name: str) -> bytes:
-        """Return what was kept; raises `NotFound`."""
+        """Return the stored content; raises `NotFound`."""
         try:
             return self.contents[name]
         except KeyError:

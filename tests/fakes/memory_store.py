@@ -31,10 +31,10 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class MemoryStore:
-    """A `Store` that lasts as long as the test."""
+    """A `Store` that exists as long as the test."""
 
     def __init__(self) -> None:
-        """Hold no row yet."""
+        """Start without rows."""
         self.rows: dict[Name, StoreRow] = {}
         #: Called after every write.
         self.watchers: list[Callable[[], object]] = []
@@ -46,7 +46,7 @@ class MemoryStore:
         return self.rows.get((table, partition, key))
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Do all operations, or none; see the port."""
+        """Do all operations or none, as the port says."""
         check_batch(operations)
         for operation in operations:
             _check(operation, self.rows.get(_name(operation.row)))
@@ -88,7 +88,7 @@ def _name(row: StoreRow) -> Name:
 
 
 def _check(operation: Operation, stored: StoreRow | None) -> None:
-    """Raise what the port says if what is stored does not allow the operation."""
+    """Raise the port's error if the stored row does not allow the operation."""
     row = operation.row
     name = "/".join(_name(row))
     etag = stored.etag if stored else None
@@ -106,7 +106,7 @@ def _check(operation: Operation, stored: StoreRow | None) -> None:
 
 
 def _fits(row: StoreRow, condition: Condition) -> bool:
-    """Compare like with like; a row without the column fits no condition."""
+    """Compare values of the same type; a row without the column fits no condition."""
     value = row.columns.get(condition.column)
     if value is None or _sort(value) != _sort(condition.value):
         return False
@@ -114,7 +114,7 @@ def _fits(row: StoreRow, condition: Condition) -> bool:
 
 
 def _sort(value: Scalar) -> str:
-    """Numbers compare with numbers, and a truth value is no number."""
+    """Return a sort key: numbers compare with numbers, and a boolean is no number."""
     match value:
         case bool():
             return "truth"

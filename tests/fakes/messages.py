@@ -1,4 +1,4 @@
-"""Fake of Service Bus queues: peek-lock, schedules, duplicate detection, any order, redelivery."""
+"""Fake of Service Bus queues with peek-lock, schedules, duplicate detection and redelivery."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ _MOST_COUNTED = 1000
 
 @dataclass(slots=True, kw_only=True)
 class Delivered:
-    """A message as a handler gets it."""
+    """A message in the form that a handler receives."""
 
     queue: str
     message_id: str
@@ -35,7 +35,7 @@ class Delivered:
 
 
 class Delivery(StrEnum):
-    """What became of one delivery."""
+    """The result of one delivery."""
 
     NOTHING_DUE = "nothing due"
     COMPLETED = "completed"
@@ -56,10 +56,10 @@ class _Queue:
 
 
 class FakeMessages:
-    """The port `MessageSender`, and the broker's other side for tests."""
+    """The port `MessageSender`, and the broker's other side for the tests."""
 
     def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
-        """Deliver in the order of sending, or in a random one drawn from `order`."""
+        """Deliver in the order of sending, or in a random order from `order`."""
         self._clock = clock
         self._order = order
         self._queues = {name: _Queue() for name in (*QUEUES, POISON)}
@@ -67,28 +67,28 @@ class FakeMessages:
         self.sent = 0
 
     async def send(self, *messages: QueueMessage) -> None:
-        """Send all; a message whose id was seen within ten minutes is dropped."""
+        """Send all messages; drop a message whose id was seen within ten minutes."""
         bodies = [_encoded(message) for message in messages]
         for message, body in zip(messages, bodies, strict=True):
             self._take(message, json.loads(body))
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
-        """Count what waits in a queue, or in its dead-letter queue; at most 1,000 are counted."""
+        """Count the messages in a queue or its dead-letter queue, up to 1,000."""
         found = self._queue(queue)
         return min(len(found.dead if dead_letters else found.waiting), _MOST_COUNTED)
 
     # --- the other side ----------------------------------------------------------------------
 
     def waiting(self, queue: str) -> list[Delivered]:
-        """Return what waits in a queue, scheduled messages too."""
+        """Return the messages in a queue, including scheduled ones."""
         return list(self._queue(queue).waiting)
 
     def dead_letters(self, queue: str) -> list[Delivered]:
-        """Return what the broker gave up on."""
+        """Return the dead-lettered messages."""
         return list(self._queue(queue).dead)
 
     def lose(self) -> None:
-        """Lose all that waits in any queue."""
+        """Remove all messages of all queues."""
         for queue in self._queues.values():
             queue.waiting.clear()
 

@@ -1,4 +1,4 @@
-"""Freezes the process before or after any external call, as an instance that gets no time.
+"""Pause the process before or after any external call, like an instance that gets no time.
 
 Whoever waits for it takes it for dead: its message comes again, to another process. Later it goes
 on where it was, with all that it has in memory.
@@ -16,7 +16,7 @@ from tests.fakes.crash import Killed, Moment, Plan
 
 @dataclass(slots=True, kw_only=True)
 class Pause(Plan):
-    """Freezes the process at one call, and lets it go on later."""
+    """A plan that pauses the process at one call and continues it later."""
 
     #: How long it sleeps, by the clock of the world.
     sleeps: timedelta
@@ -28,16 +28,16 @@ class Pause(Plan):
 
     @property
     def is_asleep(self) -> bool:
-        """Say whether the process is frozen now."""
+        """Return whether the process is paused now."""
         return self._asleep.is_set() and not self._woken.is_set()
 
     @property
     def is_gone(self) -> bool:
-        """Say whether what comes next is for another process."""
+        """Return whether another process has to continue."""
         return self.has_struck
 
     async def rest(self) -> None:
-        """Come back when the process is not frozen any more."""
+        """Return when the process is no longer paused."""
         if self.is_asleep:
             await self._woken.wait()
 
@@ -54,7 +54,7 @@ class Pause(Plan):
         return await task
 
     async def wake(self) -> BaseException | None:
-        """Let the frozen process go on to its end; returns what it raised."""
+        """Let the paused process run to its end; return what it raised."""
         self._woken.set()
         assert self._sleeper is not None
         await asyncio.wait({self._sleeper})
@@ -69,7 +69,7 @@ class Pause(Plan):
 
 @dataclass(slots=True, kw_only=True)
 class PauseBefore(Pause):
-    """Freezes the process before the call of this name and number."""
+    """A plan that pauses the process before the call with this name and number."""
 
     call: str
     number: int

@@ -47,7 +47,7 @@ from tests.fakes.workflows import FakeWorkflows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports(PlatformPorts):
-    """What a use case may be given."""
+    """The ports that a use case may get."""
 
     clock: Clock
     store: Store
@@ -57,7 +57,7 @@ class Ports(PlatformPorts):
     firewalls: FirewallKind
 
     def under(self, plan: Plan) -> Self:
-        """Return the same ports, with every call of any of them under `plan`."""
+        """Return the same ports, with every call under `plan`."""
         return replace(
             self,
             **{one.name: interrupting(getattr(self, one.name), plan) for one in fields(self)},
@@ -66,7 +66,7 @@ class Ports(PlatformPorts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fakes:
-    """A world with its store, archive and broker, and the ports onto them."""
+    """A world with its store, archive and broker, and the ports for them."""
 
     world: World
     store: MemoryStore

@@ -1,4 +1,4 @@
-"""What a world writes down while it is used."""
+"""The records that a world keeps while it is used."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from shared.domain.flow import FlowState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One change somebody made through a port."""
+    """One change that was made through a port."""
 
     at: datetime
     #: None: outside Power Platform.
@@ -20,7 +20,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """One time a flow was turned on or off."""
+    """One time at which a flow was turned on or off."""
 
     at: datetime
     workflow_id: str

@@ -1,4 +1,4 @@
-"""Fake of the port `ResourceReader`: raw Azure resources, as a test put them in."""
+"""Fake of the port `ResourceReader`, with the raw Azure resources that a test added."""
 
 import builtins
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class FakeResourceReader(PagedResourceReader):
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return one resource, or what lies below it; raises `NotFound`."""
+        """Return one resource, or one below it; raises `NotFound`."""
         try:
             return self._world.resources[(resource_id + suffix).lower()]
         except KeyError:
@@ -37,7 +37,7 @@ class FakeResourceReader(PagedResourceReader):
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all of a collection below a resource; raises `NotFound`."""
+        """Return all resources of a collection below a resource; raises `NotFound`."""
         if collection == "providers/Microsoft.Authorization/permissions":
             return [self._world.permissions.get(resource_id.lower(), self._world.may_all)]
         await self.get(resource_id, api_version)
@@ -47,13 +47,13 @@ class FakeResourceReader(PagedResourceReader):
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of what `list` returns."""
+        """Return a page of the result of `list`."""
         return self._page(await self.list(resource_type, api_version), cursor)
 
     async def children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of what `list_children` returns; raises `NotFound`."""
+        """Return a page of the result of `list_children`; raises `NotFound`."""
         return self._page(await self.list_children(resource_id, collection, api_version), cursor)
 
     def _page(

@@ -1,4 +1,4 @@
-"""Fake of the port `ResourceWriter`: what is written is what the reader's fake reads.
+"""Fake of the port `ResourceWriter`, which writes what the reader's fake reads.
 
 A rule of a network security group is a resource by itself, and shown in its group.
 """
@@ -27,7 +27,7 @@ class FakeResourceWriter:
         *,
         etag: str | None,
     ) -> None:
-        """Replace a resource that still has an ETag; None: make one."""
+        """Replace a resource with this ETag, or with None create one."""
         there = self._find(resource_id)
         if there is not None and etag is None:
             raise AlreadyExists(f"{resource_id} is there")

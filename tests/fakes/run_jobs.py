@@ -1,4 +1,4 @@
-"""Calls that reach the tenant, and runs of its flows with what they call in turn."""
+"""Simulate calls to the tenant, and runs of its flows with the calls that they make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEEPEST = 8  # the platform's own limit of nested child flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one call."""
+    """The result of one call."""
 
     status: int
     #: The platform's code of a refusal; empty where it was accepted.
@@ -31,22 +31,22 @@ class Outcome:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the caller got a success."""
+        """Return whether the caller got a success."""
         return self.status < 400
 
     @property
     def has_failed(self) -> bool:
-        """Whether a run failed."""
+        """Return whether a run failed."""
         return any(run.failed for run in self.runs)
 
 
 def urls_in(text: str) -> list[str]:
-    """Return the trigger URLs that stand in a text."""
+    """Return the trigger URLs in a text."""
     return _URL.findall(text)
 
 
 def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
-    """Return the flow a URL names, and the refusal if calling it would be refused.
+    """Return the flow that a URL names, and the error that a call would get.
 
     See platform.md#trigger-answers.
     """
@@ -72,7 +72,7 @@ def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
 
 
 def call(world: World, url: str, *, depth: int = 0) -> Outcome:
-    """Post to a URL: the call is accepted and is a run, or it is lost with the refusal's status."""
+    """Post to a URL: an accepted call starts a run, and a rejected call is lost with its status."""
     flow, refusal = find_flow(world, url)
     if refusal or flow is None:
         return refusal or Outcome(status=404, code="WorkflowNotFound")
@@ -85,7 +85,7 @@ def call(world: World, url: str, *, depth: int = 0) -> Outcome:
 def run_flow(
     world: World, flow: FakeFlow, *, depth: int = 0, trigger_url_id: str | None = None
 ) -> FakeRun:
-    """Run a flow that is on: its child flows run, its HTTP actions call."""
+    """Run a flow that is on, with its child flows and HTTP actions."""
     now = world.clock.now()
     run = FakeRun(
         run_id=f"08584{world.random.randrange(10**27):027d}CU24",
@@ -113,7 +113,7 @@ def _children_error(world: World, flow: FakeFlow, depth: int) -> str:
 
 
 def _http_error(world: World, flow: FakeFlow, depth: int) -> tuple[str, str]:
-    """Return which action fails, and why; nothing if none does."""
+    """Return the failing action and its reason, or nothing."""
     for name, uri in http_uris(flow.client_data, flow.variables):
         if firewall := refusing_firewall(world, flow, urlsplit(uri).hostname or ""):
             # The text a refused run shows (platform.md#denied-calls).

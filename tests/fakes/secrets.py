@@ -1,4 +1,4 @@
-"""Fake of the port `Secrets`: every write is a version, the old ones stay."""
+"""Fake of the port `Secrets`: every write adds a version, and old versions stay."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -43,7 +43,7 @@ class FakeSecrets:
         )
 
     async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all versions that were added since then, to the second."""
+        """Return the values of all versions added since then, to the second."""
         versions = self._secret(vault_url, name).versions
         second = since.replace(microsecond=0)
         return [version.value for version in versions if version.created >= second]

@@ -1,4 +1,4 @@
-"""The product's own bundle of ports, filled with fakes."""
+"""The app's own bundle of ports, filled with fakes."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.fakes.ports import Ports
 
 
 def fake_settings(**changes: Any) -> Settings:
-    """Return the defaults, but that whoever calls may do all: few tests are about who it is.
+    """Return the default settings, except that every caller has all roles.
 
     Where one is, the platform signs people in as well.
     """
@@ -25,14 +25,14 @@ def fake_settings(**changes: Any) -> Settings:
 
 
 def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
-    """Return the caller kinds on these ports, as a new process builds them."""
+    """Return the caller kinds on these ports, as in a new process."""
     return caller_kinds(ports, fake_settings())
 
 
 def services_of(
     ports: Ports, *, settings: Settings | None = None, has_azure_firewalls: bool = False
 ) -> Services:
-    """Return services on these ports: make them anew after a kill, as a new process would.
+    """Return services on these ports, as in a new process; after a kill, build them again.
 
     `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
     """

@@ -22,7 +22,7 @@ def user_row(user: FakeUser) -> DataversePrincipal:
 
 
 def shares_of(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozenset[str]]:
-    """Return everybody whom Dataverse shares a flow with, and the rights."""
+    """Return the principals with whom Dataverse shares a flow, and their rights."""
     if not flow.in_solution:
         return {}
     by_role = {
@@ -32,7 +32,7 @@ def shares_of(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozense
 
 
 def permissions_of(world: World, flow: FakeFlow) -> list[FlowPermission]:
-    """Return everybody whom the flow service names, the owner first."""
+    """Return the principals that the flow service names, the owner first."""
     roles = {world.entra_id_of(flow.owner_id): "Owner"} | flow.co_owners
     for principal, rights in flow.shares.items():
         entra_id = _entra_id_of(world, principal)
@@ -51,7 +51,7 @@ def permissions_of(world: World, flow: FakeFlow) -> list[FlowPermission]:
 
 
 def is_lent(world: World, flow: FakeFlow) -> bool:
-    """Say whether the operator is co-owner of a flow, by either service."""
+    """Return whether the service account is a co-owner in either service."""
     operator = world.operator
     return operator.entra_id in flow.co_owners or user_row(operator) in flow.shares
 
@@ -87,7 +87,7 @@ class FakeFlowSharing:
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return every share of each flow, by its id, or why it is not told."""
+        """Return every share of each flow by its id, or an error."""
         found: dict[str, Sequence[Share] | CmkflowError] = {}
         for workflow_id in workflow_ids:
             try:
@@ -97,20 +97,20 @@ class FakeFlowSharing:
         return found
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Give a principal rights that it has none of yet; may be repeated."""
+        """Give rights to a principal that has none; a repetition changes nothing."""
         flow = self._world.workflow(environment.id, workflow_id)
         held = shares_of(self._world, flow).get(share.principal, frozenset())
         self._set(flow, share.principal, held | share.rights)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Give a principal these rights in place of those it has; may be repeated."""
+        """Replace the rights of a principal; a repetition changes nothing."""
         flow = self._world.workflow(environment.id, workflow_id)
         self._set(flow, share.principal, share.rights)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
-        """Take all rights of a share away; does nothing if there is none."""
+        """Revoke all rights of a share; do nothing if there is none."""
         world, flow = self._world, self._world.workflow(environment.id, workflow_id)
         if principal in shares_of(world, flow):
             with world.writing(environment.id, "unshare workflow", workflow_id):
@@ -134,13 +134,13 @@ class FakePrincipals:
     """Users and teams; every environment has all of them."""
 
     def __init__(self, world: World) -> None:
-        """Look at `world` as its application."""
+        """Read `world` as its application."""
         self._world = world
 
     async def users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by Entra object id, in lower case; who has no row is left out."""
+        """Return users by Entra object id in lower case; ids without a row are left out."""
         wanted = {one.lower() for one in entra_ids}
         return {
             user.entra_id: _shown(user)
@@ -160,16 +160,16 @@ class FakePrincipals:
         }
 
     async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
-        """Return a user by `systemuserid`; None: there is none, as for a team's id."""
+        """Return a user by `systemuserid`, or None for an unknown id or a team's id."""
         user = self._world.users.get(user_id)
         return _shown(user) if user else None
 
     async def application(self, environment: Environment) -> DataversePrincipal:
-        """Return the application user that the app acts as."""
+        """Return the app's own application user."""
         return user_row(self._world.application)
 
     async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
-        """Return how far a privilege reaches: the app's everywhere, but for what it may not."""
+        """Return the depth of a privilege; the app has all but those that the world removed."""
         world = self._world
         if user_id in world.without_roles:
             return frozenset()

@@ -30,7 +30,7 @@ class FakeSigningKeys:
         raise NotFound(f"there is no version {version} of {name}")
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return a signature; raises `PlatformError` for a version that is off."""
+        """Return a signature; raises `PlatformError` for a disabled version."""
         place, name, version = self._parts(key.id)
         versions = self._versions(place, name)
         number, found = next(

@@ -1,4 +1,4 @@
-"""What a rollback has to bring back, and what is not as it was."""
+"""Compare the state that a rollback must restore with the state after it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from tests.fakes.test_world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything that callers and flows were at one moment; texts by a name for people."""
+    """Everything that callers and flows were at one moment, with texts by a readable name."""
 
     texts: dict[str, str]
     #: Which of the flows there are.
@@ -16,7 +16,7 @@ class Snapshot:
 
 
 def take_snapshot(world: World) -> Snapshot:
-    """Return the world as it is."""
+    """Return the present state of the world."""
     texts: dict[str, str] = {}
     for flow in world.flows():
         texts |= _flow_texts(flow)
@@ -32,7 +32,7 @@ def take_snapshot(world: World) -> Snapshot:
 
 
 def differences(before: Snapshot, world: World) -> list[str]:
-    """Name what is not byte for byte as it was: copies may stay if they are off."""
+    """Return what is not byte for byte as before; copies that are off may stay."""
     now = take_snapshot(world)
     new = {flow.workflow_id: flow for flow in world.flows() if flow.workflow_id not in before.flows}
     changed = [name for name, text in before.texts.items() if now.texts.get(name) != text]

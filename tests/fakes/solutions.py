@@ -18,7 +18,7 @@ class FakeSolutions:
     async def containing(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
-        """Return the ids of all solutions that hold each flow, by workflow id."""
+        """Return by workflow id the ids of all solutions that contain each flow."""
         solutions = self._world.environment(environment.id).solutions.values()
         return {
             flow: frozenset(one.solution_id for one in solutions if flow in one.flows)
@@ -26,7 +26,7 @@ class FakeSolutions:
         }
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return these solutions; those that are gone are left out."""
+        """Return these solutions; missing ones are left out."""
         solutions = self._world.environment(environment.id).solutions
         return [
             Solution(
@@ -42,7 +42,7 @@ class FakeSolutions:
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str
     ) -> None:
-        """Put a flow into an unmanaged solution; does nothing if it is in it."""
+        """Add a flow to an unmanaged solution; do nothing if it is in it."""
         flow = self._world.workflow(environment.id, workflow_id)
         fake = self._world.environment(environment.id).solutions[solution.id]
         if fake.is_managed or not self._world.may_change_solutions:

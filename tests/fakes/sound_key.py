@@ -1,4 +1,4 @@
-"""A policy whose key passes every check, for tests that are about something else."""
+"""A policy whose key passes every check, for tests of something else."""
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
 from tests.fakes.test_world import World
@@ -8,7 +8,7 @@ KEY = "pp-cmk"
 
 
 def put_sound_key(world: World, policy_id: str, system_id: str) -> None:
-    """Put a policy of Europe, its vault and its key into a world, unless they are there."""
+    """Add a policy of Europe, its vault and its key to a world, unless they exist."""
     world.policies.setdefault(
         policy_id,
         EnterprisePolicy(

@@ -1,4 +1,4 @@
-"""What the fakes' tenant consists of: plain mutable records, without behaviour of the platform."""
+"""The records of the fakes' tenant: plain and mutable, without the platform's behaviour."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FakeConnection:
 
 @dataclass(slots=True, kw_only=True)
 class FakeRun:
-    """One run; it is going until the clock passes `ends`."""
+    """One run, in progress until the clock passes `ends`."""
 
     run_id: str
     started: datetime
@@ -79,7 +79,7 @@ class FakeRun:
 
 @dataclass(slots=True, kw_only=True)
 class FakeFlow:
-    """A flow: its Dataverse row and what the flow service keeps of it."""
+    """A flow: its Dataverse row and the data of the flow service."""
 
     environment_id: str
     workflow_id: str
@@ -142,22 +142,22 @@ class FakeFlow:
     past: Past[FakeFlow] = field(default_factory=Past, compare=False, repr=False)
 
     def as_it_is(self) -> FakeFlow:
-        """Return what reads go on showing while they lag; its runs are seen at once."""
+        """Return a copy that reads show while they lag; its runs are visible at once."""
         return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
     def touch(self, now: datetime) -> None:
-        """Give its row a new version; Dataverse keeps whole seconds."""
+        """Give the row a new version; Dataverse stores whole seconds."""
         self.version += 1
         self.modified_at = now.replace(microsecond=0)
 
     @property
     def etag(self) -> str:
-        """The row's version as Dataverse writes it."""
+        """Return the row's version in the form of Dataverse."""
         return f'W/"{self.version}"'
 
     @property
     def is_on(self) -> bool:
-        """Whether it runs when it is triggered."""
+        """Return whether the flow runs when it is triggered."""
         return self.state is FlowState.ON and not self.is_deleted
 
 
@@ -179,18 +179,18 @@ class FakeVariable:
     past: Past[FakeVariable] = field(default_factory=Past, compare=False, repr=False)
 
     def as_it_is(self) -> FakeVariable:
-        """Return what lists go on showing while they lag."""
+        """Return a copy that lists show while they lag."""
         return replace(self, past=Past())
 
     @property
     def current(self) -> str | None:
-        """What a flow would read if it were saved now."""
+        """Return the value that a flow would read if it were saved now."""
         return self.default_value if self.value is None else self.value
 
 
 @dataclass(slots=True, kw_only=True)
 class FakeEnvironment:
-    """One environment with everything in it."""
+    """One environment with all its contents."""
 
     id: str
     display_name: str
@@ -222,7 +222,7 @@ class FakeEnvironment:
     creates_flows_in_solutions: bool = True
 
     def described(self) -> Environment:
-        """Return it as the port shows it."""
+        """Return the environment as the port shows it."""
         return Environment(
             id=self.id,
             display_name=self.display_name,
@@ -272,5 +272,5 @@ class FakeSecret:
 
     @property
     def value(self) -> str:
-        """The current version's value."""
+        """Return the current version's value."""
         return self.versions[-1].value

@@ -109,7 +109,7 @@ class World:
         return f"{self.random.getrandbits(128):032x}"
 
     def secret_version(self, value: str) -> FakeVersion:
-        """Return a new version of a secret, of now."""
+        """Return a new version of a secret with the present time."""
         return FakeVersion(self.hex_id(), value, self.clock.now())
 
     def add_user(self, name: str, *, has_premium: bool = True) -> FakeUser:
@@ -120,7 +120,7 @@ class World:
         return self.join(user)
 
     def join(self, user: FakeUser) -> FakeUser:
-        """Make somebody a user."""
+        """Add a user row for a person."""
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
@@ -156,7 +156,7 @@ class World:
             raise _no_such_user() from None
 
     def entra_id_of(self, user_id: str) -> str:
-        """Return the Entra object id of somebody who is or was a user."""
+        """Return the Entra object id of a present or former user."""
         return self._ever[user_id].entra_id
 
     def user_by_entra_id(self, entra_id: str) -> FakeUser:
@@ -167,7 +167,7 @@ class World:
         raise _no_such_user()
 
     def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
-        """Return whom the app acts for; raises `PlatformError` if it may not.
+        """Return the user for whom the app acts; raises `PlatformError` if it may not.
 
         Dataverse looks at this before it looks at a row.
         """
@@ -237,7 +237,7 @@ class World:
 
     @contextmanager
     def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
-        """Record what is done inside as one write, if it succeeds, and let the watchers look."""
+        """Record the changes inside as one write if it succeeds, and run the watchers."""
         lag = draw_lag(self.assumptions, self.random, self.clock.now())
         before = {id(one): one.as_it_is() for one in self._written(environment_id, target) if lag}
         yield
@@ -251,18 +251,18 @@ class World:
             self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
 
     def let_reference_lag(self, environment: FakeEnvironment, reference_id: str) -> None:
-        """Let reads go on showing that there is no such connection reference."""
+        """Let reads still miss a new connection reference."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             past = environment.unseen_references.setdefault(reference_id, Past())
             past.keep(None, lag)
 
     def let_reads_lag(self, flow: FakeFlow) -> None:
-        """Let reads go on showing a flow as it is, which is about to be changed unasked."""
+        """Let reads still show a flow as it is now, before a change that nobody requested."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             flow.past.keep(flow.as_it_is(), lag)
 
     def _written(self, environment_id: str | None, target: str) -> list[Any]:
-        """Return the flows and variables that a write names, by either of their ids."""
+        """Return the flows and variables that a write names by either of their ids."""
         environment, names = self.environments.get(environment_id or ""), set(target.split(","))
         if environment is None:
             return []

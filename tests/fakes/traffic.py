@@ -1,4 +1,4 @@
-"""Outside systems that keep calling, events that start flows, and what was lost of either.
+"""Simulate outside systems that call, events that start flows, and the losses of both.
 
 A call is lost when it is not accepted, is accepted without exactly one run, or its run fails where
 the original's would not. What a system's first call met stands for "what the original's would".
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlHolder:
-    """A system that posts to the URL standing in some text: a setting, a secret, its own code."""
+    """A system that posts to the URL in a text, such as a setting, a secret or its code."""
 
     name: str
     #: Returns the text as the system sees it now; it holds one trigger URL.
     read: Callable[[], str]
 
     def url(self) -> str | None:
-        """Return the URL it would call."""
+        """Return the URL that the system would call."""
         return next(iter(urls_in(self.read())), None)
 
     def post(self, world: World) -> Outcome:
@@ -40,7 +40,7 @@ class UrlHolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStarter:
-    """A person or an app that runs one flow by its id: a button, a Power App."""
+    """A person or an app that runs one flow by its id, such as a button or a Power App."""
 
     name: str
     environment_id: str
@@ -56,7 +56,7 @@ class FlowStarter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """One line of the ledger. It holds no URL."""
+    """One line of the ledger, without a URL."""
 
     at: datetime
     system: str
@@ -64,7 +64,7 @@ class Posted:
 
     @property
     def is_good(self) -> bool:
-        """Whether it was accepted, ran once, and its run did its work."""
+        """Return whether the call was accepted and its only run succeeded."""
         return (
             self.outcome.is_accepted and len(self.outcome.runs) == 1 and not self.outcome.has_failed
         )
@@ -72,7 +72,7 @@ class Posted:
 
 @dataclass(slots=True)
 class Traffic:
-    """All callers of a world, with the ledger of their calls."""
+    """All callers of a world, with a ledger of their calls."""
 
     systems: list[UrlHolder | FlowStarter] = field(default_factory=list)
     ledger: list[Posted] = field(default_factory=list)
@@ -91,13 +91,13 @@ class Traffic:
 
     @property
     def lost(self) -> list[Posted]:
-        """The calls that were lost; those of a system that never got through are not."""
+        """Return the lost calls, without those of a system that never succeeded."""
         return [
             line for line in self.ledger if not line.is_good and self._first[line.system].is_good
         ]
 
     def emit(self, world: World, flow: FakeFlow) -> str:
-        """Let something happen that `flow`'s trigger listens to; returns the event's name."""
+        """Create an event that `flow`'s trigger listens to; return the event's name."""
         source = event_source(flow.client_data)
         if source is None:
             raise ValueError("the flow listens to nothing")
@@ -112,7 +112,7 @@ class Traffic:
         return event
 
     def tick(self, world: World) -> None:
-        """Let every self-starting flow do what is due."""
+        """Let every self-starting flow do its due work."""
         for flow in list(world.flows()):
             if flow.is_on and is_self_starting(flow.client_data):
                 self._tick(world, flow)
@@ -134,10 +134,10 @@ class Traffic:
 
     @property
     def handled_twice(self) -> list[str]:
-        """Events that more than one run handled."""
+        """Return the events that more than one run handled."""
         return [event for event, flows in self.handled.items() if len(flows) > 1]
 
     @property
     def not_handled(self) -> list[str]:
-        """Events that no flow handled."""
+        """Return the events that no flow handled."""
         return [event for event, flows in self.handled.items() if not flows]

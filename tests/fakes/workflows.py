@@ -39,7 +39,7 @@ class FakeWorkflows:
                 yield _row(flow)
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return one; raises `NotFound`."""
+        """Return one flow; raises `NotFound`."""
         self._environment(environment)
         flow = self._world.shown_workflow(environment.id, workflow_id)
         return _row(self._with_row(flow))
@@ -47,7 +47,7 @@ class FakeWorkflows:
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return each flow as lists show it, which may be later than its row shows it."""
+        """Return each flow as lists show it, which may lag behind its row."""
         try:
             rows = {row.workflow_id: row.summary async for row in self.list(environment)}
         except CmkflowError as err:
@@ -58,7 +58,7 @@ class FakeWorkflows:
         }
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+        """Create the flow, off, with the draft's id; raises `AlreadyExists`."""
         world, fake = self._world, self._environment(environment)
         owner = world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
@@ -77,7 +77,7 @@ class FakeWorkflows:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        """Change the flow if it has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform can suspend a flow")
         world, fake = self._world, self._environment(environment)
@@ -99,7 +99,7 @@ class FakeWorkflows:
             flow.touch(world.clock.now())
 
     def _save(self, flow: FakeFlow, change: WorkflowUpdate, actor: FakeUser) -> None:
-        """Save the definition and, if asked, turn the flow on: a PATCH changes all or nothing."""
+        """Save the definition and perhaps turn the flow on: a PATCH changes all or nothing."""
         before = flow.client_data
         save(self._world, flow, change.client_data or "", actor)
         try:
@@ -110,7 +110,7 @@ class FakeWorkflows:
             raise
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
+        """Delete the flow if it has `etag`; do nothing if it is gone. Raises `Conflict`."""
         fake = self._environment(environment)
         flow = fake.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
@@ -152,7 +152,7 @@ class FakeWorkflows:
         return flow
 
     def _actor(self, on_behalf_of: str | None) -> FakeUser:
-        """Return whom the flow service sees; whether the header reaches it is unproven.
+        """Return the user that the flow service sees, which may not be the impersonated one.
 
         See platform.md#impersonation.
         """

@@ -1,4 +1,4 @@
-"""Bicep of repairs as values: what its resources are, and where they lie."""
+"""Read the resources that the Bicep text of a fix declares."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ PARSER = Parser(Language(language()))
 
 
 def nodes(node: Node, kind: str) -> Iterator[Node]:
-    """Yield every node of a kind below one."""
+    """Yield every node of a kind below a node."""
     if node.type == kind:
         yield node
     for child in node.children:
@@ -20,7 +20,7 @@ def nodes(node: Node, kind: str) -> Iterator[Node]:
 
 
 def text(node: Node) -> str:
-    """Return the source of a node, without quotes."""
+    """Return the source of a node without quotes."""
     assert node.text is not None
     return node.text.decode().strip("'")
 
@@ -38,7 +38,7 @@ class DeclaredResource:
 
 
 def declared(source: str) -> list[DeclaredResource]:
-    """Return the resources of a text but for those that are there already; fails at an error."""
+    """Return the resources of a text except existing ones; fail on an error."""
     root = PARSER.parse(source.encode()).root_node
     assert not root.has_error, source
     names: dict[str, tuple[str, ...]] = {}
@@ -63,7 +63,7 @@ def declared(source: str) -> list[DeclaredResource]:
 
 
 def evaluated(node: Node) -> Any:
-    """Return the value of a literal; a name stands for itself."""
+    """Return the value of a literal; a name represents itself."""
     match node.type:
         case "object":
             pairs = [child for child in node.children if child.type == "object_property"]

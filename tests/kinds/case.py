@@ -1,4 +1,4 @@
-"""What a kind's test data tell: how to set up one place, or one firewall, of it."""
+"""The test data of a kind: how to set up one caller, or one firewall, of the kind."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class FirewallCase:
     takes_service_tags: bool = True
 
     def sources(self, tags: Sequence[str], listed: ServiceTagList) -> list[str]:
-        """Return what lets some service tags in, by what the list holds of each."""
+        """Return sources that allow some service tags, by the tags of the list."""
         if self.takes_service_tags:
             return [*tags]
         found = [entry for tag in tags if (entry := listed.find(tag))]
@@ -72,7 +72,7 @@ def resource(resource_type: str, *names: str, properties: Json, **more: object) 
 def resources_case(
     name: str, build: Callable[[Sequence[str]], Sequence[Json]], *, takes_service_tags: bool = False
 ) -> FirewallCase:
-    """Return a case of resources that both sides hold as they are shown."""
+    """Return a case of resources that both sides hold in the form of Azure Resource Manager."""
     return FirewallCase(
         name=name,
         resources=lambda sources: {one["id"]: one for one in build(sources)},
@@ -82,4 +82,4 @@ def resources_case(
 
 
 async def seeded(app: "Adapters", url: str) -> None:
-    """Add nothing: the tenant of the adapters' tests holds such a place already."""
+    """Add nothing, because the tenant of the adapters' tests has such a caller already."""

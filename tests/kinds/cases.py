@@ -1,4 +1,4 @@
-"""Every kind of the product with its test data: one file a kind, found by the kind's name.
+"""Every kind of the app with its test data, in one file for each kind.
 
 The tests that hold every kind to the same rules run over this. A kind without its file fails them.
 """

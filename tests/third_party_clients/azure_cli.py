@@ -28,7 +28,7 @@ class AzureCli:
     folder: Path
 
     async def run(self, text: str) -> str:
-        """Run a script; return what it printed. AssertionError when a command of it fails."""
+        """Run a script; return its output. Raises `AssertionError` if a command fails."""
         process = await asyncio.create_subprocess_exec(
             "bash",
             "-euo",
@@ -62,7 +62,7 @@ class AzureCli:
 async def signed_in(
     monkeypatch: pytest.MonkeyPatch, folder: Path, azure: Sequence[dict[str, Any]] = ()
 ) -> AsyncIterator[AzureCli]:
-    """Serve a tenant with more Azure resources than usual, and sign the CLI in to it."""
+    """Serve a tenant with more Azure resources than usual, and sign the CLI in."""
     described = description()
     for part in azure:
         for member, value in part.items():

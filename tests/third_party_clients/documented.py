@@ -1,4 +1,4 @@
-"""What third-party clients got from the local tenant: `answers.json`, and the page that counts it.
+"""The answers that third-party clients got, in `answers.json`, and the page that counts them.
 
 A run compares its answers with the file, or with `THIRD_PARTY_CLIENTS_WRITE` writes the file and
 the page.
@@ -25,7 +25,7 @@ class ClientAnswers:
 
     @property
     def rejections(self) -> int:
-        """Return how many calls were made to be rejected."""
+        """Return the number of calls that must be rejected."""
         return sum(answer.startswith("rejected") for _, answer in self.calls)
 
 

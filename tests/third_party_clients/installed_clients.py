@@ -1,4 +1,4 @@
-"""Clients that know nothing of this project: where they are installed, and what they reach.
+"""Run clients that know nothing of this project: where they are, and what they reach.
 
 `make third-party-clients` installs them into a folder of their own and names it in
 `THIRD_PARTY_CLIENTS`: what they need is no part of what the tests need.
@@ -31,7 +31,7 @@ needs_third_party_clients = pytest.mark.skipif(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a client's process said before it ended."""
+    """The output of a client's process."""
 
     code: int
     output: str
@@ -48,13 +48,13 @@ class World:
 
     @property
     def first_run(self) -> str:
-        """The name of the first run of the flow that has one."""
+        """Return the name of the first run of the flow that has one."""
         environment = self.tenant.part(PowerPlatform).environments[ENVIRONMENT]
         return environment.workflows[ORDERS].runs[0].name
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """All that leads a process to the tenant, whichever way its language goes."""
+        """Return the environment variables that lead a process of any language to the tenant."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -82,7 +82,7 @@ class World:
 
 @asynccontextmanager
 async def third_party_world() -> AsyncIterator[World]:
-    """Serve a tenant in which one flow has run once, to processes with a home of their own."""
+    """Serve a tenant in which one flow has run once, for processes with their own home folder."""
     tenant = Tenant()
     seed(tenant, SEED)
     environment = tenant.part(PowerPlatform).environments[ENVIRONMENT]

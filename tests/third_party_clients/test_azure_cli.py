@@ -31,7 +31,7 @@ TAGS = [
 
 
 async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
-    """Return what the firewall of a kind's case lacks, as the app reads it."""
+    """Return the issues of a kind's firewall, as the app reads it."""
     app, name = cli.app, firewall_case(kind).name
     firewalls = await firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
@@ -42,7 +42,7 @@ async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
 async def test_the_printed_commands_close_the_gap(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As they are printed: the firewall then lets in every address that a copy calls from."""
+    """Afterwards the firewall allows every address from which a copy calls."""
     async with signed_in(monkeypatch, tmp_path, [{"serviceTags": TAGS}]) as cli:
         case, tags = firewall_case(kind), await cli.app.service_tags.get_list()
         seed_azure(cli.app.world.tenant, case.seed(case.sources(["LogicApps"], tags)))
@@ -81,7 +81,7 @@ TOPIC = {
 
 
 def commands() -> list[Command]:
-    """Return the commands of the Azure CLI in all documents."""
+    """Return the Azure CLI commands of all documents."""
     return [
         one
         for one in documented_commands()
@@ -95,7 +95,7 @@ def commands() -> list[Command]:
 async def test_a_documented_command_works(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With a real name for each placeholder."""
+    """Each placeholder has a real name."""
     [names] = [names for start, names in PLACEHOLDERS.items() if command.text.startswith(start)]
     text = command.text
     for placeholder, name in names.items():
@@ -132,7 +132,7 @@ EVERYDAY = {
 async def test_everyday_commands_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """One after another on one tenant; the document lists them."""
+    """They run one after another on one tenant, and the document lists them."""
     slot: dict[str, object] = {
         "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
         "appSettings": {"SHADE": "green"},

@@ -1,4 +1,4 @@
-"""CLI for Microsoft 365, as npm brings it: it signs in as a person and uses the flow service.
+"""Test CLI for Microsoft 365 from npm, which signs in as a person and uses the flow service.
 
 It knows the global hosts only, and follows every link that an answer has.
 """
@@ -48,7 +48,7 @@ IDS = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command that must work, and what its answer has to show, in words for the document."""
+    """A command that must work, and what its answer must show, in words for the document."""
 
     command: str
     answer: str
@@ -57,19 +57,19 @@ class Call:
 
 
 def printed(told: Told) -> Any:
-    """Return what a command printed that did not fail; None for nothing."""
+    """Return the output of a command that did not fail, or None."""
     assert told.code == 0, told.errors
     return json.loads(told.output) if told.output.strip() else None
 
 
 def done(told: Told) -> str:
-    """Show that a command did not fail."""
+    """Return that a command did not fail."""
     assert told.code == 0, told.errors
     return "done"
 
 
 def rejected(words: str) -> tuple[str, Callable[[Told], str]]:
-    """Return the answer of a command that has to fail with these words, and what shows it."""
+    """Return the answer of a command that must fail with these words."""
     answer = f"rejected: {words} …"
 
     def read(told: Told) -> str:
@@ -81,12 +81,12 @@ def rejected(words: str) -> tuple[str, Callable[[Told], str]]:
 
 
 def names(told: Told) -> str:
-    """Show the display names of a list in order."""
+    """Return the display names of a list in order."""
     return ", ".join(sorted(each["properties"]["displayName"] for each in printed(told)))
 
 
 def member(*path: str) -> Callable[[Told], str]:
-    """Return what shows one member of an answer."""
+    """Return a function that shows one member of an answer."""
 
     def read(told: Told) -> str:
         answer = printed(told)
@@ -101,23 +101,23 @@ display_name = member("properties", "displayName")
 
 
 def statuses(told: Told) -> str:
-    """Show the statuses of a list of runs."""
+    """Return the statuses of a list of runs."""
     return ", ".join(each["properties"]["status"] for each in printed(told)) or "none"
 
 
 def actions(told: Told) -> str:
-    """Show the statuses of the actions of a run."""
+    """Return the statuses of the actions of a run."""
     found = printed(told)["actions"]
     return ", ".join(f"{name}: {action['status']}" for name, action in found.items())
 
 
 def roles(told: Told) -> str:
-    """Show the roles that are held on a flow."""
+    """Return the roles for a flow."""
     return ", ".join(sorted(each["properties"]["roleName"] for each in printed(told)))
 
 
 def solutions(told: Told) -> str:
-    """Show solutions with their publishers."""
+    """Return solutions with their publishers."""
     return ", ".join(
         f"{each['uniquename']} of {each['publisherid']['friendlyname']}" for each in printed(told)
     )
@@ -210,7 +210,7 @@ CALLS = (
 
 
 async def do_all(world: World) -> list[Told]:
-    """Run every command, with ids in place of what stands for them; the first by itself."""
+    """Run every command with real ids for its placeholders, the first one alone."""
     asked, told = world.folder / "asked.json", world.folder / "told.json"
     ids = {**IDS, "RUN": world.first_run}
     login, *others = CALLS
@@ -238,7 +238,7 @@ def _parsed(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | boo
 
 @needs_third_party_clients
 async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> None:
-    """In this order, on one tenant; what it exports, the product reads."""
+    """The commands run in this order on one tenant; the app reads what they export."""
     rows = []
     async with third_party_world() as world:
         for call, told in zip(CALLS, await do_all(world), strict=True):

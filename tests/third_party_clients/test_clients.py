@@ -1,4 +1,4 @@
-"""Clients in Python, each in a process of its own that knows nothing of this project."""
+"""Test clients in Python, each in its own process that knows nothing of this project."""
 
 import json
 import os
@@ -25,7 +25,7 @@ CLIENTS = Path(__file__).with_name("clients")
 async def judge(
     client: str, python: Path, script: str, tests: pytest.Subtests, **environment: str
 ) -> None:
-    """Let a client make its calls: each works, or is rejected with an error that it can read."""
+    """Let a client send its requests: each works, or is rejected with a readable error."""
     async with third_party_world() as world:
         told = await world.run(python, CLIENTS / script, **environment)
         assert world.server.refused_hosts == []
@@ -47,12 +47,12 @@ async def judge(
     ],
 )
 async def test_sdks_of_microsoft(subtests: pytest.Subtests, script: str, client: str) -> None:
-    """As their registry brings them."""
+    """The packages come unchanged from their registry."""
     await judge(client, INSTALLED / "bin" / "python", script, subtests)
 
 
 async def test_scripts_for_enterprise_policies(subtests: pytest.Subtests) -> None:
-    """Played by the standard library, so this needs nothing that is not there."""
+    """The standard library sends the scripts' requests, so this test needs no installed client."""
     client = "Microsoft's scripts for enterprise policies"
     await judge(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
 
@@ -61,7 +61,7 @@ async def test_scripts_for_enterprise_policies(subtests: pytest.Subtests) -> Non
 @pytest.mark.azurite
 @pytest.mark.skipif("AZURITE_CONNECTION_STRING" not in os.environ, reason="needs Azurite")
 async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Subtests) -> None:
-    """It reads the app's rows with their types; what it changes, the app's store notices."""
+    """The client reads the rows with their types, and the store notices what the client changes."""
     account, table = os.environ["AZURITE_CONNECTION_STRING"], f"ThirdParty{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [

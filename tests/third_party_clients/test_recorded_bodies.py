@@ -1,4 +1,4 @@
-"""Every body that was recorded of the platform, as an answer to every question of the adapters.
+"""Give every recorded body of the platform to the adapters as the answer to every question.
 
 It reads, if it answers what was asked; if not, the adapters say so in an error of the product's
 own, whatever it is. Nothing else comes out of them: `FLOW_CORPUS` names the folder with the bodies.
@@ -64,10 +64,10 @@ SOLUTION = "50000000-0000-4000-8000-000000000001"
 
 
 class OneAnswer(ScriptedTransport):
-    """Gives one answer first, and empty lists after it."""
+    """A transport that gives one answer first, and empty lists afterwards."""
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Give the next answer."""
+        """Return the next answer."""
         self.requests.append(request)
         answer = self.answers.pop(0) if self.answers else Scripted(body={"value": []})
         assert isinstance(answer, Scripted)
@@ -75,7 +75,7 @@ class OneAnswer(ScriptedTransport):
 
 
 class Adapters:
-    """The adapters that read Power Platform, all of which get one body."""
+    """The adapters for Power Platform, all of which get one body."""
 
     def __init__(self, answer: Scripted) -> None:
         self.http = HttpClient(OneAnswer(answer))
@@ -114,7 +114,7 @@ QUESTIONS: dict[str, Question] = {
 
 
 def bodies() -> Iterator[tuple[str, Any]]:
-    """Yield every recorded body; a bare list is what a command line printed of a list."""
+    """Yield every recorded body; a bare list is the output of a command line."""
     folder = Path(os.environ["FLOW_CORPUS"]) / "api"
     for file in sorted(folder.rglob("*.json")):
         body = json.loads(file.read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def bodies() -> Iterator[tuple[str, Any]]:
 
 
 def answers(body: Mapping[str, Any]) -> str | None:
-    """Which question a body answers, by the type that it says it has; None: none of ours."""
+    """Return the question that a body answers, by the body's own type, or None."""
     listed = body.get("value")
     items = listed if isinstance(listed, list) else [body]
     first = next((each for each in items if isinstance(each, dict)), {})
@@ -146,7 +146,7 @@ def answers(body: Mapping[str, Any]) -> str | None:
 
 
 async def ask(question: Question, answer: Scripted) -> CmkflowError | object:
-    """Ask one question; what was made of the answer, or the product's own error."""
+    """Ask one question; return the result, or the app's own error."""
     try:
         return await question(Adapters(answer))
     except CmkflowError as error:
@@ -154,7 +154,7 @@ async def ask(question: Question, answer: Scripted) -> CmkflowError | object:
 
 
 async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
-    """Of any other question it makes an answer or an error of the product's, never an accident."""
+    """To any other question the adapters give an answer or the app's own error."""
     read: Counter[str] = Counter()
     for name, body in bodies():
         wanted = answers(body)
@@ -172,7 +172,7 @@ async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
 
 
 async def test_every_recorded_refusal_keeps_its_code() -> None:
-    """Whatever was asked: the code is what an instruction goes by."""
+    """The code decides the fix that a person sees."""
     refusals = [(name, body["error"]) for name, body in bodies() if "error" in body]
 
     for name, error in refusals:

@@ -1,4 +1,4 @@
-"""The app as it is deployed, judged by its OpenAPI document: by Schemathesis, which knows no more.
+"""Test the deployed app with Schemathesis, which knows only its OpenAPI document.
 
 No answer of the 5xx kind, none that the document does not name, none that is unlike its schema;
 what the document allows is taken, what it forbids is refused, and nobody gets in unknown.
@@ -31,7 +31,7 @@ PLENTY = "1000000"
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
-    """The app with a finished dry run, and a token of a machine with every role."""
+    """Return the app with a completed dry run, and a machine's token with every role."""
     seed = description()
     roles = {APP: ["reader", "operator", "approver"]}
     seed["directory"]["applications"].append(REGISTRATION | {"appRoles": roles})
@@ -55,7 +55,7 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
 
 
 async def machine_token(stack: Stack) -> str:
-    """Return a token for the app, as a managed identity gets one."""
+    """Return a token for the app that a managed identity gets."""
     address = stack.tenant
     query = {"resource": f"api://{API_CLIENT}", "api-version": "2019-08-01"}
     headers = {"X-IDENTITY-HEADER": address.identity_header}
@@ -68,7 +68,7 @@ async def machine_token(stack: Stack) -> str:
 
 
 async def run(*command: str) -> str:
-    """Run a program that is installed beside the third-party clients; fails with what it said."""
+    """Run a program installed beside the third-party clients; fail with its output."""
     process = await asyncio.create_subprocess_exec(
         str(INSTALLED / "bin" / command[0]),
         *command[1:],

@@ -47,7 +47,7 @@ def using(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
 
 
 async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -> None:
-    """The app can also turn a flow off and on that its owner turned on.
+    """The app turns such a flow on, off, and on again.
 
     See platform.md#flow-grants.
     """

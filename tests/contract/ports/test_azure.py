@@ -128,7 +128,7 @@ async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
 
 
 async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> None:
-    """Roles of one principal are returned, even if none of them applies to the key."""
+    """Only the roles of one principal are returned; there may be none."""
     roles = await side.ports.keys.roles(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.roles(VAULT_ID, "b0000000-0000-4000-8000-0000000000d1")
 

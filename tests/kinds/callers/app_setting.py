@@ -1,4 +1,4 @@
-"""A setting of an app holds the trigger URL, another one stands beside it."""
+"""A caller of the kind app setting: one setting holds the trigger URL, next to another setting."""
 
 from typing import TYPE_CHECKING
 

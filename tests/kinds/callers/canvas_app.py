@@ -1,4 +1,4 @@
-"""A canvas app runs the flow; nobody but its maker can point it at another one."""
+"""A caller of the kind canvas app: it runs the flow, and only its maker can change it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""An environment variable holds the trigger URL, and a flow posts to its value."""
+"""A caller of the kind environment variable: it holds the trigger URL to which a flow posts."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, seeded

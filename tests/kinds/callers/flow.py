@@ -1,4 +1,4 @@
-"""A flow posts to the trigger URL in an action; on the wire a parent runs its child by id."""
+"""A caller of the kind flow: it posts to the trigger URL; on the wire it runs a child by id."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, seeded

@@ -1,4 +1,4 @@
-"""A secret is the trigger URL, with a content type and tags that have to stay."""
+"""A caller of the kind secret: it holds the trigger URL, a content type and tags."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, seeded

@@ -1,4 +1,4 @@
-"""API Management whose service lets some prefixes in by an `ip-filter`."""
+"""An API Management service that allows some prefixes with an `ip-filter`."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -27,7 +27,7 @@ def api(name: str) -> Json:
 
 
 def policy(*inbound: str, api_name: str = "") -> Json:
-    """Return the policy of the service, or of an API, from what its inbound section holds."""
+    """Return the policy of the service, or of an API, with this inbound section."""
     value = f"<policies><inbound>{''.join(inbound)}</inbound><backend /></policies>"
     if api_name:
         names = ("apis", api_name, "policy")

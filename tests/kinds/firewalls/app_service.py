@@ -1,4 +1,4 @@
-"""A site whose access restrictions let some service tags in."""
+"""A site whose access restrictions allow some service tags."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""An Azure Firewall whose policy publishes a host by DNAT, to the members of an IP group."""
+"""An Azure Firewall whose policy publishes a host by DNAT, for the members of an IP group."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def network_rule(name: str, *sources: str, **properties: object) -> Json:
 
 
 def collection(name: str, priority: int, *rules: Json, action: str = "Allow") -> Json:
-    """Return a rule collection; DNAT rules have an action of their own."""
+    """Return a rule collection; a DNAT collection has its own action."""
     is_nat = action == "Dnat"
     kind = "FirewallPolicyNatRuleCollection" if is_nat else "FirewallPolicyFilterRuleCollection"
     return {
@@ -62,7 +62,7 @@ def policy(name: str = "edge-policy", **properties: object) -> Json:
 
 
 def firewall(**properties: object) -> Json:
-    """Return a firewall behind the public address, with the policy unless said otherwise."""
+    """Return a firewall with this public address, by default with the policy."""
     configuration = {
         "privateIPAddress": "10.0.0.4",
         "publicIPAddress": {"id": public_address()["id"]},
@@ -79,7 +79,7 @@ def firewall(**properties: object) -> Json:
 
 
 def public_address() -> Json:
-    """Return the public address, by whose name callers call the host."""
+    """Return the public address, whose name callers use for the host."""
     properties = {"ipAddress": ADDRESS, "dnsSettings": {"fqdn": HOST.title()}}
     return resource("Microsoft.Network/publicIPAddresses", "edge-ip", properties=properties)
 

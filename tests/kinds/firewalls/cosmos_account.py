@@ -1,4 +1,4 @@
-"""A Cosmos DB account whose IP rules let some prefixes in."""
+"""A Cosmos DB account whose IP rules allow some prefixes."""
 
 from collections.abc import Sequence
 

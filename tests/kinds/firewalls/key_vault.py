@@ -1,4 +1,4 @@
-"""A key vault whose IP rules let some prefixes in."""
+"""A key vault whose IP rules allow some prefixes."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from tests.kinds.case import HOST, Json, resource, resources_case
 
 
 def vault(rules: Sequence[Json] = (), default: object = "Deny", **properties: object) -> Json:
-    """Return a vault that lets nobody else in, unless said otherwise."""
+    """Return a vault that by default denies all other addresses."""
     rules_of_it = {"bypass": "AzureServices", "defaultAction": default, "ipRules": [*rules]}
     return resource(
         "Microsoft.KeyVault/vaults",

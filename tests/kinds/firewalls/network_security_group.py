@@ -1,4 +1,4 @@
-"""A network security group that lets HTTPS in from some service tags."""
+"""A network security group that allows HTTPS from some service tags."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from tests.kinds.case import HOST, FirewallCase, Json
 
 
 def security_rule(name: str, priority: int, **properties: object) -> Json:
-    """Return a rule that allows HTTPS from anywhere unless said otherwise."""
+    """Return a rule that by default allows HTTPS from anywhere."""
     return {
         "name": name,
         "properties": {

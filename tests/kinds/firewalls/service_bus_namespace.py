@@ -1,4 +1,4 @@
-"""A namespace of Service Bus whose rule set lets some prefixes in."""
+"""A Service Bus namespace whose rule set allows some prefixes."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def namespace() -> Json:
 
 
 def rule_set(*addresses: str, default: str = "Deny", **properties: object) -> Json:
-    """Return its rules."""
+    """Return the rules of the namespace."""
     return resource(
         f"{_TYPE}/networkRuleSets",
         "orders-ns",

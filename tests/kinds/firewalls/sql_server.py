@@ -1,4 +1,4 @@
-"""An Azure SQL server whose firewall rules let some ranges in."""
+"""An Azure SQL server whose firewall rules allow some ranges."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -16,7 +16,7 @@ def server(**properties: object) -> Json:
 
 
 def rule(name: str, first: str, last: str) -> Json:
-    """Return a rule of it."""
+    """Return a rule of the server."""
     properties = {"startIpAddress": first, "endIpAddress": last}
     return resource(f"{_TYPE}/firewallRules", "orders-db", name, properties=properties)
 

@@ -1,4 +1,4 @@
-"""A storage account whose IP rules let some prefixes in."""
+"""A storage account whose IP rules allow some prefixes."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network
@@ -9,7 +9,7 @@ _LONGEST_PREFIX = 30
 
 
 def account(rules: Sequence[Json] = (), location: str = "eastus", **properties: object) -> Json:
-    """Return an account that lets nobody else in; not in a region of the flows."""
+    """Return an account in another region than the flows, which denies all other addresses."""
     return resource(
         "Microsoft.Storage/storageAccounts",
         "orders",
@@ -23,7 +23,7 @@ def account(rules: Sequence[Json] = (), location: str = "eastus", **properties: 
 
 
 def _resources(sources: Sequence[str]) -> list[Json]:
-    """Return the account; a prefix of one or two addresses is as many rules, as it takes none."""
+    """Return the account; a prefix of one or two addresses becomes single addresses."""
     networks = map(IPv4Network, sources)
     values = [
         str(one)

@@ -1,4 +1,4 @@
-"""Microsoft's SDKs for Azure, signed in as a managed identity: what each call answers.
+"""Call Microsoft's SDKs for Azure, signed in as a managed identity, and show each answer.
 
 A process of its own, which knows its environment variables and no more.
 """
@@ -40,12 +40,12 @@ PROTECTED = KeyClient("https://kv-cmk.vault.azure.net", CREDENTIAL, retry_total=
 
 
 def names(items: Iterable[Any]) -> str:
-    """Show the names of a list in order."""
+    """Return the names of a list in order."""
     return ", ".join(sorted(each.name for each in items)) or "none"
 
 
 def settings() -> dict[str, str]:
-    """Read an App Service's settings."""
+    """Return an App Service's settings."""
     found = WEB.web_apps.list_application_settings(GROUP, "shop").properties
     return dict(found or {})
 
@@ -58,7 +58,7 @@ def change_setting() -> str:
 
 
 def delete_key(keys: KeyClient, name: str) -> str:
-    """Delete a key, which takes a poller."""
+    """Delete a key with a poller."""
     return str(keys.begin_delete_key(name).result().name)
 
 
@@ -78,7 +78,7 @@ BACKUPS: dict[str, bytes] = {}
 
 
 def back_up(what: str, take: Callable[[], bytes]) -> str:
-    """Take a backup, and keep it."""
+    """Make a backup and keep it."""
     BACKUPS[what] = take()
     return "done" if BACKUPS[what] else "empty"
 

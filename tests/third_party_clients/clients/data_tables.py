@@ -1,4 +1,4 @@
-"""Microsoft's client of Azure Tables, on tables that the app's store has written.
+"""Use Microsoft's client of Azure Tables on tables that the app's store has written.
 
 An administrator who looks at the state with it, or changes a row, as the app's store has to bear.
 A process of its own, which knows its environment variables and no more.
@@ -18,26 +18,26 @@ TABLE: TableClient = SERVICE.get_table_client(os.environ["TABLE"])
 
 
 def keys(text: str = "") -> str:
-    """Show the keys of the rows that a filter finds."""
+    """Return the keys of the rows that a filter finds."""
     return ", ".join(each["RowKey"] for each in TABLE.query_entities(text)) or "none"
 
 
 def types() -> str:
-    """Show the types of a row's columns."""
+    """Return the types of a row's columns."""
     row = TABLE.get_entity("e1", "k1")
     columns = {name: type(value).__name__ for name, value in row.items()}
     return ", ".join(f"{name}: {kind}" for name, kind in sorted(columns.items()))
 
 
 def change(**options: Any) -> str:
-    """Change a row as it was read, on the condition given."""
+    """Change a row that was read, with the given condition."""
     row = TABLE.get_entity("e1", "k1")
     TABLE.update_entity(row | {"state": "blocked"}, mode=UpdateMode.MERGE, **options)
     return str(TABLE.get_entity("e1", "k1")["state"])
 
 
 def is_listed() -> str:
-    """Say whether the table is among those of the account."""
+    """Return whether the account's list contains the table."""
     return str(TABLE.table_name in {each.name for each in SERVICE.list_tables()})
 
 

@@ -1,4 +1,4 @@
-"""The calls of Microsoft's scripts for enterprise policies, in their order and spelling.
+"""Send the requests of Microsoft's scripts for enterprise policies, in their order and spelling.
 
 They are PowerShell, which is not here: this plays what they send (`LinkPolicyToEnv`,
 `SwapPolicyForEnv`, `UnLinkPolicyFromEnv`, `ValidateKeyVaultForCMK` of
@@ -32,7 +32,7 @@ TOKENS: dict[str, str] = {}
 
 
 def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int, Any, Any]:
-    """Make a call; its status, headers and document."""
+    """Send a request; return its status, headers and document."""
     headers = {"Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -64,19 +64,19 @@ def sign_in() -> str:
 
 
 def bap(method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
-    """Call BAP as `InvokeApi` does."""
+    """Call BAP like `InvokeApi`."""
     return send(
         method, f"{BAP}/{ENVIRONMENT}{path}", body, TOKENS["https://service.powerapps.com/"]
     )
 
 
 def arm(resource: str, version: str, method: str = "GET") -> tuple[int, Any, Any]:
-    """Read a resource as `Get-AzResource -ExpandProperties` does."""
+    """Read a resource like `Get-AzResource -ExpandProperties`."""
     return send(method, f"{ARM}{resource}?api-version={version}", None, TOKENS[f"{ARM}/"])
 
 
 def get_environment() -> Any:
-    """`GetEnvironment`: the slash before the query is theirs."""
+    """Call BAP like `GetEnvironment`, with the script's slash before the query."""
     status, _, environment = bap("GET", "/?&api-version=2016-11-01")
     assert status == 200, environment
     assert environment["id"], environment
@@ -112,7 +112,7 @@ def change(verb: str, policy: str) -> Callable[[], str]:
 
 
 def polled(location: str, interval: int) -> str:
-    """Poll to the end: any state but these three is unknown to the script, which then gives up."""
+    """Poll to the end; the script gives up at any state but these three."""
     states: list[str] = []
     while not states or states[-1] == "Running":
         _, _, operation = send("GET", location, None, TOKENS["https://service.powerapps.com/"])

@@ -1,4 +1,4 @@
-"""Microsoft's generated SDK for `api.powerplatform.com`, signed in as a managed identity.
+"""Use Microsoft's generated SDK for `api.powerplatform.com`, signed in as a managed identity.
 
 A process of its own, which knows its environment variables and no more.
 """
@@ -23,7 +23,7 @@ SCOPE = "https://api.powerplatform.com/.default"
 
 
 def run(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str]:
-    """Return what makes a call with a client of its own."""
+    """Return a function that sends a request with its own client."""
 
     async def made() -> str:
         async with ManagedIdentityCredential() as credential:
@@ -44,7 +44,7 @@ def with_query(builder: Any, **query: Any) -> Any:
 
 
 def shown(items: Iterable[Any] | None, member: str) -> str:
-    """Show one member of each item in order."""
+    """Return one member of each item in order."""
     return ", ".join(sorted(str(getattr(each, member)) for each in items or ())) or "none"
 
 
@@ -56,13 +56,13 @@ async def list_environments(client: ServiceClientBase) -> str:
 
 
 async def get_environment(client: ServiceClientBase, name: str = ENVIRONMENT) -> str:
-    """Show the region of one."""
+    """Return the region of one environment."""
     builder = client.environmentmanagement.environments.by_environment_id(name)
     return str((await builder.get(with_query(builder))).azure_region)
 
 
 def flows(client: ServiceClientBase, name: str = ENVIRONMENT) -> Any:
-    """Return what leads to an environment's flows."""
+    """Return the builder of an environment's flows."""
     return client.powerautomate.environments.by_environment_id(name)
 
 

@@ -1,4 +1,4 @@
-"""What Schemathesis sends: it runs this in its own environment, which has nothing of ours."""
+"""Hooks that Schemathesis runs in its own environment, without the app's packages."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import schemathesis
 
 @schemathesis.hook
 def filter_case(_context: Any, case: Any) -> bool:
-    """Leave out what the app never sees.
+    """Leave out requests that never reach the app.
 
     A part of the path that is empty, or several, is another address; a parameter of the query
     without a value is dropped by the host.

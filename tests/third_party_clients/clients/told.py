@@ -1,4 +1,4 @@
-"""How a client's process tells what came of its calls: one document on its output."""
+"""Report the results of a client's calls in one document on standard output."""
 
 import json
 import sys
@@ -7,13 +7,13 @@ from importlib import metadata
 
 
 def tell_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
-    """Make every call, and say what each showed, or with which error it was rejected."""
+    """Make every call, and report its result or its error."""
     told = [(name, _answer(call)) for name, call in calls]
     json.dump({"about": about, "told": told}, sys.stdout)
 
 
 def versions(*distributions: str) -> str:
-    """Name distributions with their versions."""
+    """Return distributions with their versions."""
     return ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 
