@@ -147,7 +147,9 @@ class Driver:
         return False
 
     async def _wake(self, pause: Pause) -> None:
-        """Run a message; log an error of work for which nobody waits any more."""
+        """Let the paused process finish; ignore an error of the app's own tree, and raise any
+        other.
+        """
         error = await pause.wake()
         if error and not isinstance(error, CmkflowError):
             raise error

@@ -92,7 +92,7 @@ async def run(*command: str) -> str:
 async def test_the_app_does_what_its_document_says(
     app: tuple[AppAddress, str], tmp_path: Path
 ) -> None:
-    """Every operation, alone and where another one's answer leads to it."""
+    """Every operation is tested alone, and after an operation whose answer leads to it."""
     address, token = app
     document = f"{address.url}/api/openapi.json"
     async with (

@@ -1,4 +1,4 @@
-"""An azure-core transport that answers from a script, so that the real pipeline is under test."""
+"""A transport for azure-core that answers from a script, so that tests use the real pipeline."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -21,14 +21,14 @@ class Scripted:
 
     @property
     def content(self) -> bytes:
-        """The body as it goes over the wire."""
+        """Return the body as sent over the wire."""
         if isinstance(self.body, bytes):
             return self.body
         return b"" if self.body is None else json.dumps(self.body).encode()
 
 
 class ScriptedResponse:
-    """As much of an azure-core response as a pipeline touches."""
+    """The part of an azure-core response that a pipeline uses."""
 
     def __init__(self, request: HttpRequest, answer: Scripted) -> None:
         self.request = request
@@ -45,7 +45,7 @@ class ScriptedResponse:
 
 
 class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Gives the answers in their order; an exception is raised instead."""
+    """A transport that returns the answers in order, or raises an exception in their place."""
 
     def __init__(self, *answers: Scripted | Exception) -> None:
         self.answers = list(answers)
@@ -55,7 +55,7 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self.slept: list[float] = []
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Note the request and give the next answer."""
+        """Record the request and return the next answer."""
         self.requests.append(request)
         self.hosts.append(urlsplit(request.url).hostname or "")
         answer = self.answers.pop(0)
@@ -64,7 +64,7 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return ScriptedResponse(request, answer)
 
     async def sleep(self, duration: float) -> None:
-        """Note the pause and go on."""
+        """Record the pause and return at once."""
         self.slept.append(duration)
 
     async def open(self) -> None:
@@ -81,7 +81,7 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
 
 
 class ToldEndpoint:
-    """Tells one address for the flow service of every environment."""
+    """An endpoint finder that returns one address for the flow service of every environment."""
 
     def __init__(self, url: str = "https://emea.api.flow.microsoft.com") -> None:
         self.url = url
@@ -92,13 +92,13 @@ class ToldEndpoint:
 
 
 class NumberedCredential:
-    """Gives a new token each time: `token-1`, `token-2`, …"""
+    """A credential that returns a new token each time: `token-1`, `token-2`, …"""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """Note the scope and give the next token."""
+        """Record the scope and return the next token."""
         self.asked += scopes
         return AccessToken(f"token-{len(self.asked)}", 4_000_000_000)
 

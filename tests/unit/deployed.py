@@ -31,7 +31,7 @@ def resources(resource_type: str, given: str = EVERYTHING) -> list[Resource]:
 
 
 def resource(resource_type: str, name: str, given: str = EVERYTHING) -> Resource:
-    """Return the one resource of a type whose name begins so."""
+    """Return the one resource of a type whose name begins with a text."""
     [found] = [one for one in resources(resource_type, given) if one["name"].startswith(name)]
     return found
 

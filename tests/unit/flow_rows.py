@@ -1,4 +1,4 @@
-"""The row of a flow job of which nothing matters but what a test changes."""
+"""A row of a flow job with default values, of which a test changes what it needs."""
 
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 

@@ -1,4 +1,4 @@
-"""Rows of a remediation, for tests of its page."""
+"""Rows of a remediation for tests of its page."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
 
 def environment(identity: str = "env-1", **more: Any) -> EnvironmentJob:
-    """The job of an environment whose flow jobs are started and that waits for none of them."""
+    """Return an environment's job whose flow jobs are started, and which waits for none of them."""
     facts: dict[str, Any] = {
         "environment_id": identity,
         "environment_name": identity.title(),
@@ -43,7 +43,7 @@ def environment(identity: str = "env-1", **more: Any) -> EnvironmentJob:
 def flow(
     title: str, state: FlowJobState, *, where: EnvironmentJob | None = None, **more: Any
 ) -> FlowView:
-    """A flow with a job. `stopped_at`: the step of a blocked or waiting job."""
+    """Return a flow with a job; `stopped_at` is the step of a blocked or waiting job."""
     where = where or environment()
     identity = f"id-{title}-{where.environment_id}"
     facts: dict[str, Any] = {
@@ -78,7 +78,7 @@ def flow(
 
 
 def item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> PlanItem:
-    """What the plan says about a flow."""
+    """Return the plan item of a flow."""
     where = where or environment()
     facts: dict[str, Any] = {
         "environment_job_id": where.id,
@@ -99,13 +99,13 @@ def item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> Pla
 
 
 def planned(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> FlowView:
-    """A flow without a job."""
+    """Return a flow without a job."""
     where = where or environment()
     return FlowView(environment_job=where, item=item(title, where=where, **more), job=None)
 
 
 def needs_changes(title: str, **more: Any) -> FlowView:
-    """A flow whose maker has to change it."""
+    """Return a flow that needs changes first."""
     return planned(
         title, action=PlannedAction.NEEDS_CHANGES, message="It is in a loop.", fix="Break it.",
         **more,
@@ -113,7 +113,7 @@ def needs_changes(title: str, **more: Any) -> FlowView:
 
 
 def blocked(title: str, code: str = "owner_unavailable", **more: Any) -> FlowView:
-    """A flow that stopped before its copy was verified."""
+    """Return a flow that stopped before its copy was verified."""
     facts: dict[str, Any] = {
         "stopped_at": FlowJobState.COPIED,
         "reason_code": code,
@@ -124,14 +124,14 @@ def blocked(title: str, code: str = "owner_unavailable", **more: Any) -> FlowVie
 
 
 def denied(title: str, *firewalls: str, **more: Any) -> FlowView:
-    """A flow that these firewalls block."""
+    """Return a flow that these firewalls block."""
     names = ", ".join(firewalls)
     message = f"These firewalls deny the copy of {title}: {names}."
     return blocked(title, "firewall_denies", message=message, fix=f"Open {names}.", **more)
 
 
 def issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
-    """A firewall that lacks this number of address ranges."""
+    """Return the issue of a firewall that lacks this number of address ranges."""
     facts: dict[str, Any] = {
         "name": f"nsg:{name}",
         "kind": "network_security_group",
@@ -146,7 +146,7 @@ def issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
 def remediation_of(
     flows: Sequence[FlowView], mode: RemediationMode = RemediationMode.APPLY
 ) -> RemediationView:
-    """The remediation with these flows."""
+    """Return the remediation of these flows."""
     environments = {one.environment_job.id: one.environment_job for one in flows}
     remediation = Remediation(
         mode=mode,
@@ -166,7 +166,7 @@ def page_of(
     roles: frozenset[Role] = frozenset(Role),
     **choice: Any,
 ) -> str:
-    """The page of the remediation with these flows."""
+    """Return the page of the remediation of these flows."""
     principal = Principal(name="a", roles=roles, kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=NOW)
     return remediation_page(

@@ -1,4 +1,4 @@
-"""The budget of calls that all instances share."""
+"""Test the request budget that all instances share."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -16,18 +16,18 @@ MINUTE = timedelta(minutes=1)
 
 
 class CountingStore(MemoryStore):
-    """A store that counts what is written."""
+    """A store that counts the writes."""
 
     writes = 0
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count and write."""
+        """Count the write, and do it."""
         self.writes += 1
         return await super().write(*operations)
 
 
 def budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRequestBudget]:
-    """Return the budgets of several instances over one store."""
+    """Return the budgets of several instances on one store."""
     store = MemoryStore()
     limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
     return [StoredRequestBudget(store, clock, limit) for _ in range(instances)]
@@ -36,7 +36,7 @@ def budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRe
 async def run_hungry(
     clock: ManualClock, instances: list[StoredRequestBudget], length: timedelta
 ) -> list[datetime]:
-    """Take whatever there is for a while and return when each call was made."""
+    """Take every free request for a while, and return when each was sent."""
     random = Random(7)  # noqa: S311  # an order of instances, no secret
     made: list[datetime] = []
     end = clock.now() + length
@@ -53,7 +53,7 @@ async def run_hungry(
 
 
 def most_in_any_window(made: list[datetime]) -> int:
-    """Return the largest number of calls in any span of one minute."""
+    """Return the highest number of requests in any period of one minute."""
     most = first = 0
     for last, moment in enumerate(made):
         while made[first] <= moment - MINUTE:
@@ -64,7 +64,7 @@ def most_in_any_window(made: list[datetime]) -> int:
 
 @pytest.mark.parametrize(("calls", "instances"), [(5, 1), (5, 4), (1000, 1), (1000, 3)])
 async def test_a_budget_is_kept_in_every_window_and_used(calls: int, instances: int) -> None:
-    """No minute holds more calls than the budget, and at least 90 % of it is used."""
+    """No minute has more requests than the budget, and at least 90 % of it is used."""
     clock = ManualClock()
 
     made = await run_hungry(clock, budgets(clock, calls, instances), 10 * MINUTE)
@@ -74,7 +74,7 @@ async def test_a_budget_is_kept_in_every_window_and_used(calls: int, instances: 
 
 
 async def test_a_large_budget_costs_few_writes() -> None:
-    """Calls are leased in slices."""
+    """Instances lease requests in slices."""
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
@@ -86,7 +86,7 @@ async def test_a_large_budget_costs_few_writes() -> None:
 
 
 async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
-    """One delivery after the other uses it, seconds apart; a window never overflows."""
+    """Invocations seconds apart share the slice, and no minute exceeds the budget."""
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
@@ -101,7 +101,7 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
 
 
 async def test_what_was_not_used_of_a_slice_is_free_with_the_next() -> None:
-    """It is told then: the slice counts as what was made of it, from the last call on."""
+    """The slice then counts only the requests that were sent."""
     clock = ManualClock()
     one, other = budgets(clock, 80, 2)
     for _ in range(60):
@@ -113,7 +113,7 @@ async def test_what_was_not_used_of_a_slice_is_free_with_the_next() -> None:
 
 
 async def test_a_refusal_says_when_there_is_a_call_again() -> None:
-    """The wait is exact: after it a call is let through."""
+    """After exactly this wait a request is allowed."""
     clock = ManualClock()
     [budget] = budgets(clock, 1)
     await budget.take()
@@ -127,7 +127,7 @@ async def test_a_refusal_says_when_there_is_a_call_again() -> None:
 
 
 async def test_a_pause_holds_for_every_instance() -> None:
-    """When the service asks one instance to wait, all wait."""
+    """If the service asks one instance to wait, all instances wait."""
     clock = ManualClock()
     first, second = budgets(clock, 100, 2)
     await first.take()
@@ -143,7 +143,7 @@ async def test_a_pause_holds_for_every_instance() -> None:
 
 
 async def test_an_unused_slice_is_not_used_later() -> None:
-    """A slice counts as used when its time is over, so that no window overflows."""
+    """A slice counts as used after its time, so no minute exceeds the budget."""
     clock = ManualClock()
     [budget] = budgets(clock, 1000)
     await budget.take()
@@ -155,6 +155,6 @@ async def test_an_unused_slice_is_not_used_later() -> None:
 
 
 def test_a_budget_of_nothing_is_a_mistake() -> None:
-    """A capability that may never be called would wait for ever."""
+    """A budget of zero would let jobs wait forever."""
     with pytest.raises(ValueError, match="at least one"):
         StoredRequestBudget(MemoryStore(), ManualClock(), BudgetLimit(name="x", calls=0))

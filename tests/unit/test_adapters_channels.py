@@ -1,4 +1,4 @@
-"""What the channels send, read by clients that know nothing of the product."""
+"""Test the notifications of each channel with clients that know nothing of the app."""
 
 import base64
 import json
@@ -46,18 +46,18 @@ NOTIFICATION = Notification(
 
 
 def sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTransport]:
-    """Return a client, and what stands for the network."""
+    """Return a client and its replacement for the network."""
     transport = ScriptedTransport(*answers)
     return HttpClient(transport), transport
 
 
 def open_service(name: str) -> HttpService:
-    """Return a service whose address is all that it asks for."""
+    """Return a service that needs only an address."""
     return HttpService(name=name, scope="", credential=None)
 
 
 async def test_a_webhook_is_signed_as_its_standard_says() -> None:
-    """The standard's own library accepts the body, and no other body."""
+    """The standard's own library accepts the body, and no other."""
     http, network = sender(Scripted(status=204))
     channel = SignedWebhook(http, open_service("Webhook"), "https://hook.example/in", KEY)
 
@@ -77,7 +77,7 @@ async def test_a_webhook_is_signed_as_its_standard_says() -> None:
 
 
 async def test_a_topic_gets_a_cloud_event() -> None:
-    """It has the attributes that CloudEvents 1.0 asks for, and the topic's media type."""
+    """The event has the attributes of CloudEvents 1.0 and the topic's media type."""
     credential = NumberedCredential()
     http, network = sender(Scripted())
     service = HttpService(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
@@ -100,7 +100,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
 
 @pytest.mark.parametrize("link", ["", "http://127.0.0.1:7071/x", NOTIFICATION.link])
 async def test_teams_gets_a_card(link: str) -> None:
-    """What waits, why, what to do, and a way to the page where the app has an https address."""
+    """The card has cause, reason and fix, and a link if the app has an https address."""
     http, network = sender(Scripted(status=202))
     channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
 
@@ -120,7 +120,7 @@ async def test_teams_gets_a_card(link: str) -> None:
 
 
 def test_no_name_is_a_link_in_a_card() -> None:
-    """Cards read Markdown in blocks and facts, and a flow may be called whatever anybody likes."""
+    """Cards read Markdown, and a flow may have any name."""
     name = "[Approve now](https://evil.example) **at once**"
     waiting = replace(
         NOTIFICATION.pending_action, environment_name=name, flows=(name,), message=name
@@ -144,7 +144,7 @@ def test_no_name_is_a_link_in_a_card() -> None:
     ],
 )
 async def test_what_is_not_taken_says_so_without_the_address(answer: Scripted) -> None:
-    """The address of a Workflows webhook is a trigger URL: whoever has it can post."""
+    """The address of a Workflows webhook is a trigger URL, with which anybody can post."""
     http, _ = sender(answer, answer)
     channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
 

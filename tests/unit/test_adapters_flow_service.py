@@ -1,4 +1,4 @@
-"""Which host of the flow service a call goes to, and what its refusal to tell a region becomes."""
+"""Test which host of the flow service a request uses, also after an error about the region."""
 
 import pytest
 
@@ -18,21 +18,21 @@ REFUSAL = "Cannot determine macro region for location 'asia'"
 
 
 def refused(code: str, message: str) -> Scripted:
-    """Return a refusal in the platform's envelope."""
+    """Return an error in the platform's envelope."""
     return Scripted(status=400, body={"error": {"code": code, "message": message}})
 
 
 def flow_service(
     transport: ScriptedTransport, told: str = "", credential: NumberedCredential | None = None
 ) -> FlowService:
-    """Return the flow service of environments that tell this address."""
+    """Return the flow service of environments with this address."""
     service = HttpService(name="x", scope=SCOPE, credential=credential or NumberedCredential())
     return FlowService(HttpClient(transport), service, ToldEndpoint(told))
 
 
 @pytest.mark.parametrize("told", ["https://asia.api.flow.microsoft.com", f"https://{GLOBAL}/"])
 async def test_a_call_goes_where_its_environment_says(told: str) -> None:
-    """With a token for the service, whichever of its hosts that is."""
+    """The token is for the service, whatever its host."""
     transport, credential = ScriptedTransport(Scripted()), NumberedCredential()
 
     await flow_service(transport, told, credential).send("e", START)
@@ -57,7 +57,7 @@ async def test_a_call_goes_where_its_environment_says(told: str) -> None:
     ],
 )
 async def test_a_token_goes_to_no_host_but_the_services_own(told: str) -> None:
-    """What is no address of it is as good as none: the global host is asked."""
+    """An invalid address is ignored, and the global host is used."""
     transport = ScriptedTransport(Scripted())
 
     await flow_service(transport, told).send("e", START)
@@ -83,7 +83,7 @@ async def test_a_token_goes_to_no_host_but_the_services_own(told: str) -> None:
 async def test_a_call_whose_region_cannot_be_told_is_made_at_the_regional_host(
     refusal: Scripted,
 ) -> None:
-    """A write too: such a refusal comes before anything is done."""
+    """A write is sent again, too, because this error comes before any change."""
     transport = ScriptedTransport(refusal, Scripted())
 
     await flow_service(transport).send("e", START)
@@ -99,7 +99,7 @@ async def test_a_call_whose_region_cannot_be_told_is_made_at_the_regional_host(
 async def test_a_regional_host_may_be_called_otherwise_than_the_location(
     location: str, host: str
 ) -> None:
-    """The United Kingdom has two names, and one host."""
+    """The United Kingdom has two names and one host."""
     message = REFUSAL.replace("asia", location)
     transport = ScriptedTransport(refused("MacroRegionDerivationFailed", message), Scripted())
 
@@ -109,7 +109,7 @@ async def test_a_regional_host_may_be_called_otherwise_than_the_location(
 
 
 async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
-    """The first page's link leads to the others."""
+    """The link of the first page leads to the other pages."""
     link = f"https://asia.{GLOBAL}/flows?$skiptoken=2"
     transport = ScriptedTransport(
         refused("MacroRegionDerivationFailed", REFUSAL),
@@ -134,7 +134,7 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
     ],
 )
 async def test_any_other_refusal_stays_one(told: str, message: str, code: str) -> None:
-    """One call, and its code."""
+    """Only one request is sent, and its code is kept."""
     transport = ScriptedTransport(refused(code, message))
 
     with pytest.raises(PlatformError) as caught:

@@ -1,4 +1,4 @@
-"""Function keys, checked by the one route that the Functions host guards."""
+"""Test the check of function keys with the route that the Functions host protects."""
 
 import asyncio
 from datetime import timedelta
@@ -16,7 +16,7 @@ YES, NO = Scripted(status=204), Scripted(status=401)
 
 
 class Keys:
-    """The adapter, and what it sends."""
+    """The adapter and its requests."""
 
     def __init__(self, *answers: Scripted | Exception, address: str = APP) -> None:
         self.transport, self.clock = ScriptedTransport(*answers), ManualClock()
@@ -28,7 +28,7 @@ class Keys:
 
 
 async def test_the_host_decides_and_its_answer_is_remembered_for_a_minute() -> None:
-    """A key that was revoked ends then; one that was wrong may have become right."""
+    """A revoked key is rejected after a minute, and a wrong key may have become valid."""
     keys = Keys(YES, NO, NO, YES)
 
     assert [await keys.accepts(one) for one in ("a", "b", "a", "b")] == [True, False, True, False]
@@ -42,7 +42,7 @@ async def test_the_host_decides_and_its_answer_is_remembered_for_a_minute() -> N
 
 
 async def test_calls_at_once_ask_once() -> None:
-    """A script that begins with many calls."""
+    """A script may begin with many requests."""
     keys = Keys(YES)
 
     assert await asyncio.gather(*(keys.accepts("a") for _ in range(20))) == [True] * 20
@@ -51,7 +51,7 @@ async def test_calls_at_once_ask_once() -> None:
 
 @pytest.mark.parametrize("key", ["a\r\nHost: other", "ключ", "a\x00", "a" * 1001])
 async def test_what_no_header_carries_is_no_key(key: str) -> None:
-    """It comes in the query, where anything can stand."""
+    """A key in the query may contain any character."""
     keys = Keys()
 
     assert not await keys.accepts(key)
@@ -71,7 +71,7 @@ async def test_what_no_header_carries_is_no_key(key: str) -> None:
 async def test_what_cannot_be_checked_is_neither_accepted_nor_wrong(
     answer: Scripted, address: str
 ) -> None:
-    """The caller may try again; nothing is remembered."""
+    """The caller may try again, and nothing is cached."""
     keys = Keys(answer, YES, address=address)
 
     with pytest.raises(TransientError):
@@ -82,7 +82,7 @@ async def test_what_cannot_be_checked_is_neither_accepted_nor_wrong(
 
 
 async def test_many_wrong_keys_do_not_fill_the_memory() -> None:
-    """Whoever guesses pays for it alone."""
+    """The cache of the valid keys is not affected."""
     keys = Keys(*[NO] * 2500)
     for number in range(2500):
         assert not await keys.accepts(str(number))

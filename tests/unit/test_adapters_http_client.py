@@ -1,4 +1,4 @@
-"""How calls go out and come back: tokens, second tries, pages, budgets."""
+"""Test how requests are sent and answered: tokens, retries, pages, budgets."""
 
 from datetime import timedelta
 from typing import Any
@@ -36,7 +36,7 @@ SIG = "s" * 43
 
 
 class TightBudget:
-    """A budget that lets a number of calls through."""
+    """A budget that allows a fixed number of requests."""
 
     def __init__(self, calls: int) -> None:
         self.left = calls
@@ -45,24 +45,24 @@ class TightBudget:
     is_waited_for = False
 
     async def wait_for(self, calls: int = 1) -> None:
-        """Let whoever asks find out."""
+        """Do nothing, so that the caller finds out."""
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take a call, or refuse."""
+        """Take a request, or raise an error."""
         if self.left == 0:
             self.left = 5
             raise ThrottledError(retry_after=timedelta(seconds=60))
         self.left -= 1
 
     async def refused(self, wait: timedelta) -> None:
-        """Note the pause."""
+        """Record the pause."""
         self.pauses.append(wait)
 
 
 def service(
     budget: TightBudget | None = None, credential: NumberedCredential | None = None
 ) -> HttpService:
-    """Return a service with a credential of its own."""
+    """Return a service with its own credential."""
     return HttpService(
         name="Flow service",
         scope="https://service.flow.microsoft.com//.default",
@@ -73,7 +73,7 @@ def service(
 
 
 async def test_a_call_carries_a_token_for_its_audience() -> None:
-    """Each service gets tokens of its own scope, and one token serves many calls."""
+    """Each service gets tokens of its own scope, and a token is used for many requests."""
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
     credential = NumberedCredential()
@@ -90,7 +90,7 @@ async def test_a_call_carries_a_token_for_its_audience() -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
-    """A fault of the moment does not reach the caller."""
+    """A short fault does not reach the caller."""
     transport = ScriptedTransport(first, Scripted(body={"n": 1}))
 
     answer = await HttpClient(transport).send(service(), READ)
@@ -101,7 +101,7 @@ async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_a_write_is_tried_once(first: Scripted | Exception) -> None:
-    """The delivery of the message is the retry of a write."""
+    """The next delivery of the message retries the write."""
     transport = ScriptedTransport(first)
 
     with pytest.raises(ServiceUnavailable):
@@ -111,7 +111,7 @@ async def test_a_write_is_tried_once(first: Scripted | Exception) -> None:
 
 
 async def test_a_refused_token_is_replaced_once_even_for_a_write() -> None:
-    """A 401 means that nothing was done."""
+    """After a 401 nothing was done."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=204))
 
     answer = await HttpClient(transport).send(service(), WRITE)
@@ -121,7 +121,7 @@ async def test_a_refused_token_is_replaced_once_even_for_a_write() -> None:
 
 
 async def test_a_new_token_is_one_that_the_credential_does_not_keep() -> None:
-    """Credentials give the token that they keep until it expires, revoked or not."""
+    """Credentials return their cached token until it expires, even if it was revoked."""
 
     class Keeping(NumberedCredential):
         async def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
@@ -140,7 +140,7 @@ async def test_a_new_token_is_one_that_the_credential_does_not_keep() -> None:
 
 
 async def test_a_token_refused_twice_may_be_taken_later() -> None:
-    """A wrong audience does not loop, and what keeps tokens may give a new one before long."""
+    """A wrong audience does not loop, and a later try may get another token."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
 
     with pytest.raises(TokenRejected) as caught:
@@ -153,7 +153,7 @@ async def test_a_token_refused_twice_may_be_taken_later() -> None:
 async def test_a_token_that_cannot_be_had_may_be_had_later(
     status: int, kind: type[Exception]
 ) -> None:
-    """The sign-in service may say no, or be out."""
+    """The sign-in service may reject the request or be unavailable."""
     answer: Any = ScriptedResponse(HttpRequest("GET", URL), Scripted(status=status))
     answer.reason = "of the script"
 
@@ -168,7 +168,7 @@ async def test_a_token_that_cannot_be_had_may_be_had_later(
 
 
 async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there() -> None:
-    """Five calls without an answer are enough; another environment is called as before."""
+    """Five requests without an answer are enough; another environment is still called."""
 
     def write(environment: str) -> ServiceRequest:
         url = f"https://api.flow.microsoft.com/providers/x/environments/{environment}/flows/1"
@@ -190,7 +190,7 @@ async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there()
 
 
 async def test_a_service_that_fails_on_one_thing_is_asked_again() -> None:
-    """500 is an answer about that thing: no circuit opens, whatever the number."""
+    """A 500 is about one thing, so no number of them opens a circuit breaker."""
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
     http, flow_service = HttpClient(transport, circuits), service()
@@ -202,7 +202,7 @@ async def test_a_service_that_fails_on_one_thing_is_asked_again() -> None:
 
 
 async def test_too_many_calls_are_not_tried_again() -> None:
-    """A 429 comes back at once with its wait, and every instance is told."""
+    """A 429 is raised at once with its wait, and every instance waits."""
     transport = ScriptedTransport(Scripted(status=429, headers={"Retry-After": "17"}))
     budget = TightBudget(5)
 
@@ -215,7 +215,7 @@ async def test_too_many_calls_are_not_tried_again() -> None:
 
 
 async def test_a_used_up_budget_stops_the_call_before_it_goes_out() -> None:
-    """Our own budget is asked first."""
+    """The app's own budget is checked first."""
     transport = ScriptedTransport()
 
     with pytest.raises(ThrottledError):
@@ -225,7 +225,7 @@ async def test_a_used_up_budget_stops_the_call_before_it_goes_out() -> None:
 
 
 async def test_a_list_is_followed_to_its_last_page() -> None:
-    """The next page's URL is taken as it is, without the first page's query."""
+    """The next page's URL is used unchanged, without the first page's query."""
     transport = ScriptedTransport(
         Scripted(body={"value": [1, 2], "nextLink": NEXT}), Scripted(body={"value": [3]})
     )
@@ -241,7 +241,7 @@ async def test_a_list_is_followed_to_its_last_page() -> None:
 
 
 async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
-    """A list longer than a budget would never end if each refusal began it anew."""
+    """A list longer than the budget would otherwise never end."""
     transport = ScriptedTransport(
         Scripted(body={"value": [1], "nextLink": NEXT}), Scripted(body={"value": [2]})
     )
@@ -255,7 +255,7 @@ async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
 
 
 async def test_a_list_that_is_always_refused_ends() -> None:
-    """After four minutes of waiting the message is scheduled again."""
+    """After four minutes of waiting, the message is scheduled again."""
     refusal = Scripted(status=429, headers={"Retry-After": "100"})
     transport = ScriptedTransport(
         Scripted(body={"value": [1], "nextLink": NEXT}), refusal, refusal, refusal
@@ -286,7 +286,7 @@ async def test_a_list_that_is_always_refused_ends() -> None:
     ],
 )
 async def test_a_list_that_leads_elsewhere_or_round_in_a_circle_is_not_followed(link: str) -> None:
-    """The access token goes with the call, so it stays on hosts of the service."""
+    """The request contains the access token, so it is sent only to hosts of the service."""
     transport = ScriptedTransport(Scripted(body={"value": [1], "nextLink": link}))
 
     with pytest.raises(ServiceUnavailable):
@@ -297,7 +297,7 @@ async def test_a_list_that_leads_elsewhere_or_round_in_a_circle_is_not_followed(
 
 @pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])
 async def test_an_answer_that_is_no_list_is_no_answer(body: object) -> None:
-    """A gateway's page or a changed shape is tried again later."""
+    """A gateway's page, or a changed shape, is tried again later."""
     transport = ScriptedTransport(Scripted(body=body))
 
     with pytest.raises(ServiceUnavailable):
@@ -305,7 +305,7 @@ async def test_an_answer_that_is_no_list_is_no_answer(body: object) -> None:
 
 
 async def test_no_error_shows_an_address_or_a_signature() -> None:
-    """Neither the URL nor a quoted signature stands in what is raised, or in its causes."""
+    """Neither an error nor its causes contain the URL or a quoted signature."""
     url = f"https://prod-1.westeurope.logic.azure.com/workflows/{'a' * 32}/x?sig={SIG}"
     failures: list[Scripted | Exception] = [
         Scripted(status=400, body={"error": {"code": "Bad", "message": f"cannot call {url}"}}),

@@ -1,4 +1,4 @@
-"""Which answer of the platform becomes which error."""
+"""Test which answer of the platform becomes which error."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from shared.errors import (
 def failed(
     status: int, code: str = "Some", message: str = "text", *, method: str = "PATCH", **more: object
 ) -> CmkflowError:
-    """Return the error of an answer with the platform's envelope."""
+    """Return the error for an answer in the platform's envelope."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
     fields: dict[str, object] = {"is_create": False, "headers": {}, "body": body} | more
     return error_of(
@@ -33,7 +33,7 @@ def failed(
 
 
 def wrapped(name: str, code: str, message: str = "inner") -> str:
-    """Return a message of Dataverse that holds an error of the flow service."""
+    """Return a Dataverse message that contains an error of the flow service."""
     inner = json.dumps({"error": {"code": code, "message": message}})
     return f'Flow client error returned with status code "{name}" and details "{inner}".'
 
@@ -56,12 +56,12 @@ def wrapped(name: str, code: str, message: str = "inner") -> str:
     ],
 )
 def test_a_status_decides_the_kind_of_error(status: int, kind: type[CmkflowError]) -> None:
-    """Most answers are told apart by their status alone."""
+    """The status alone decides for most answers."""
     assert type(failed(status)) is kind
 
 
 def test_a_refusal_keeps_the_platforms_code() -> None:
-    """Steps decide by the code, people read the message."""
+    """Steps decide by the code, and people read the message."""
     error = failed(403, "EnvironmentAccessDenied", "Access is denied.")
 
     assert isinstance(error, PlatformError)
@@ -73,12 +73,12 @@ def test_a_refusal_keeps_the_platforms_code() -> None:
     ("status", "code"), [(412, ""), (412, "0x80040237"), (409, "0x80040237"), (400, "0x80040237")]
 )
 def test_a_create_that_meets_its_row_says_so(status: int, code: str) -> None:
-    """However Dataverse says it (platform.md#duplicate-keys)."""
+    """Dataverse has several codes for this (platform.md#duplicate-keys)."""
     assert type(failed(status, code, is_create=True)) is AlreadyExists
 
 
 def test_a_provider_that_nobody_uses_is_no_conflict() -> None:
-    """Azure answers 409 to a list of what a subscription cannot have."""
+    """Azure answers 409 for a list of resources that a subscription cannot have."""
     assert (
         type(failed(409, "MissingSubscriptionRegistration", method="GET")) is ProviderNotRegistered
     )
@@ -124,12 +124,12 @@ def test_dataverse_wraps_the_flow_services_error() -> None:
 def test_a_wrapped_error_is_judged_by_what_is_inside(
     name: str, code: str, kind: type[CmkflowError]
 ) -> None:
-    """A 400 may hide a throttle; a wrapped 404 is not the row that is missing."""
+    """A 400 may contain a throttling error, and a wrapped 404 is not about the row."""
     assert type(failed(400, "0x80060467", wrapped(name, code))) is kind
 
 
 def test_of_several_errors_the_first_one_counts() -> None:
-    """`MultipleErrorsOccurred` says nothing by itself; every message is kept."""
+    """`MultipleErrorsOccurred` has no meaning of its own; every message is kept."""
     several = [{"code": "ChildFlowNeverPublished", "message": text} for text in ("one", "two")]
     body = {"error": {"code": "MultipleErrorsOccurred", "message": "see", "details": several}}
 
@@ -140,13 +140,13 @@ def test_of_several_errors_the_first_one_counts() -> None:
 
 
 def test_another_operation_on_the_resource_passes() -> None:
-    """Azure's 409 for a resource that is just being changed is no refusal."""
+    """Azure's 409 for a resource during another change is transient."""
     assert type(failed(409, "AnotherOperationInProgress")) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
 def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
-    """Nothing is assumed of a failing answer's body."""
+    """The body of an error may have any form."""
     error = failed(400, body=body)
 
     assert isinstance(error, PlatformError)
@@ -154,7 +154,7 @@ def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
 
 
 def test_a_wait_is_given_in_seconds_or_as_a_date() -> None:
-    """Both forms of `Retry-After` are read; anything else is no wait."""
+    """`Retry-After` may be seconds or a date; any other value is ignored."""
     later = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)
 
     assert retry_after({"Retry-After": "12"}) == timedelta(seconds=12)

@@ -1,4 +1,4 @@
-"""How old what the app goes by may be of an environment."""
+"""Test how long a cached reading of an environment is used."""
 
 from datetime import timedelta
 
@@ -11,12 +11,12 @@ MINUTE = timedelta(minutes=1)
 
 
 def environment(sku: str) -> Scripted:
-    """Answer with an environment."""
+    """Return an environment as the answer."""
     return Scripted(body={"name": "e", "properties": {"environmentSku": sku}})
 
 
 async def test_jobs_of_one_minute_go_by_one_reading() -> None:
-    """Of each environment; a reading counts from when it was asked for, and `get` asks anew."""
+    """A reading is valid from the time of its request, and `get` always reads again."""
     clock = ManualClock()
     answers = [environment(sku) for sku in ("first", "other", "second", "third")]
     service = HttpService(name="x", scope=SCOPE, credential=NumberedCredential())

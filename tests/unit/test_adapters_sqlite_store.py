@@ -1,4 +1,4 @@
-"""What is particular to the SQLite store: one file, several processes."""
+"""Test the particularities of the SQLite store: one file and several processes."""
 
 import asyncio
 import sqlite3
@@ -36,7 +36,7 @@ asyncio.run(main())
 
 
 async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -> None:
-    """Two processes count up one row; each lost race is a conflict, none is a lost step."""
+    """Two processes increment one row; a lost race is a conflict and loses no increment."""
     file = tmp_path / "state.db"
     store = SqliteStore(file)
     await store.write(
@@ -58,7 +58,7 @@ async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -
 
 
 async def test_state_outlives_the_process(tmp_path: Path) -> None:
-    """A store opened anew on the file holds what was written."""
+    """A store that is opened again has all rows."""
     first = SqliteStore(tmp_path / "state.db")
     await first.write(InsertRow(StoreRow(table="Jobs", partition="p", key="k", columns={"n": 1})))
     await first.close()
@@ -71,7 +71,7 @@ async def test_state_outlives_the_process(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
-    """A fault of the database is a transient error, not one of SQLite's."""
+    """A fault of the database is a transient error of the app."""
     store = SqliteStore(tmp_path / "state.db")
     with sqlite3.connect(tmp_path / "state.db") as other:
         other.execute("DROP TABLE entity")
@@ -84,12 +84,12 @@ async def test_a_database_that_cannot_be_used_is_unavailable(tmp_path: Path) -> 
 
 
 def row(key: str) -> StoreRow:
-    """Return a row that was never stored."""
+    """Return a row that is not stored."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={"n": 1})
 
 
 async def test_writes_that_come_together_share_one_wait_for_the_disk(tmp_path: Path) -> None:
-    """One of them is refused, and takes none of the others with it."""
+    """One write is rejected and does not affect the others."""
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(row("there")))
     statements: list[str] = []
@@ -109,7 +109,7 @@ async def test_writes_that_come_together_share_one_wait_for_the_disk(tmp_path: P
 
 
 async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path: Path) -> None:
-    """It had the turn, and was to write for the others too."""
+    """The cancelled caller was about to write for the others, too."""
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # the disk is slow
         tasks = [asyncio.ensure_future(store.write(InsertRow(row(f"{n}")))) for n in range(4)]
@@ -127,7 +127,7 @@ async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path:
 
 
 async def test_a_file_that_another_process_locks_is_waited_for(tmp_path: Path) -> None:
-    """Reads and writes go on when it lets go of it."""
+    """Reads and writes continue after the other process releases the lock."""
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(row("there")))
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)

@@ -1,4 +1,4 @@
-"""What the adapters make of the platform's answers, shape by shape."""
+"""Test how the adapters read each shape of the platform's answers."""
 
 import json
 
@@ -33,7 +33,7 @@ HEX = "0123456789abcdef0123456789abcdef"
 
 
 def scripted(*bodies: object) -> tuple[HttpClient, HttpService]:
-    """Return a client that gets these bodies, and a service."""
+    """Return a client that receives these bodies, and a service."""
     http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
     return http, HttpService(name="x", scope="https://x/.default", credential=NumberedCredential())
 
@@ -50,7 +50,7 @@ def environment(policies: object, **properties: object) -> object:
 
 @pytest.mark.parametrize("name", ["customerManagedKeys", "CustomerManagedKeys"])
 def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
-    """Microsoft's own scripts read it in any case (platform.md#property-case)."""
+    """Microsoft's own scripts ignore the case, too (platform.md#property-case)."""
     policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
 
     read = read_wire(EnvironmentEntity, environment({name: policy, "vNets": {}})).to_domain()
@@ -63,20 +63,20 @@ def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("policies", [None, {}, {"vnets": {"id": "x"}}])
 def test_an_environment_without_an_encryption_policy_has_none(policies: object) -> None:
-    """Other kinds of policy do not count."""
+    """Policies of other kinds do not count."""
     assert read_wire(EnvironmentEntity, environment(policies)).to_domain().policy is None
 
 
 @pytest.mark.parametrize(("level", "managed"), [("Standard", True), ("Basic", False), ("", None)])
 def test_a_managed_environment_is_known_by_its_level(level: str, managed: bool | None) -> None:
-    """`Basic` is the level of all others; an answer without one does not tell."""
+    """`Basic` is the level of all others; without a level the app does not know."""
     entity = environment({}, governanceConfiguration={"protectionLevel": level})
 
     assert read_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
 
 
 def test_an_answer_that_does_not_read_names_the_place_and_quotes_nothing() -> None:
-    """What stands in an answer may be a secret."""
+    """The answer may contain a secret."""
 
     class Model(Wire):
         number: int
@@ -88,7 +88,7 @@ def test_an_answer_that_does_not_read_names_the_place_and_quotes_nothing() -> No
 
 
 async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
-    """And give a flow once that stands on two pages (platform.md#shadow-flows, #flow-lists)."""
+    """A flow on two pages is returned once (platform.md#shadow-flows, #flow-lists)."""
 
     def flow(name: str, state: str = "Started") -> object:
         return {"name": name, "properties": {"displayName": name, "state": state}}
@@ -105,7 +105,7 @@ async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
 
 
 def test_a_connection_reference_turns_into_dataverses() -> None:
-    """Name, logical name and connector go where `clientdata` has them.
+    """`clientdata` then has name, logical name and connector in Dataverse's places.
 
     See platform.md#flow-read, #client-data.
     """
@@ -143,12 +143,12 @@ def test_a_connection_reference_turns_into_dataverses() -> None:
 
 
 def test_a_flow_whose_definition_is_not_shown_has_none() -> None:
-    """An empty definition would read as a flow without a trigger."""
+    """An empty definition would look like a flow without a trigger."""
     assert read_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
 
 
 def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
-    """The id is read from whichever link is there."""
+    """The app reads the id from either link."""
     running = {"name": "r", "properties": {"startTime": "2026-01-02T03:04:05.1234567Z"}}
     link = {"uri": f"https://host:443/workflows/{HEX.upper()}/runs/1/contents/x?sig=s"}
     ended = {
@@ -171,7 +171,7 @@ def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
 
 @pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
 async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
-    """Older answers have no `response` around it (platform.md#trigger-url-read)."""
+    """Older answers have no `response` around the URL (platform.md#trigger-url-read)."""
     service = flow_service(body)
 
     access = FlowServiceAccountFlows(service, service, NoServiceAccount())
@@ -180,7 +180,7 @@ async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
 
 
 async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
-    """And it is not quoted."""
+    """The error does not quote the answer."""
     service = flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
     with pytest.raises(ServiceUnavailable) as caught:
@@ -192,7 +192,7 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
 
 
 def test_an_action_that_failed_tells_its_error_without_secrets() -> None:
-    """Its code stands in the error or beside it; what was skipped did not fail."""
+    """The code is in the error or beside it; a skipped action has not failed."""
     url = f"https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
     actions = {
         "Call": {"status": "Failed", "code": "BadRequest", "error": {"message": f"No: {url}"}},
@@ -213,7 +213,7 @@ def test_an_action_that_failed_tells_its_error_without_secrets() -> None:
 
 
 def test_a_row_of_dataverse_reads_with_its_annotations() -> None:
-    """ETag and owner stand under names that are no identifiers."""
+    """ETag and owner have names that are no identifiers."""
     row = {
         "@odata.etag": 'W/"7"',
         "workflowid": "ABC",
@@ -229,7 +229,7 @@ def test_a_row_of_dataverse_reads_with_its_annotations() -> None:
 
 
 async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
-    """Nobody may write the one, nobody can read the other."""
+    """The app must not write certificates, and cannot read disabled secrets."""
     base = "https://v.vault.azure.net/secrets/"
     items = [
         {"id": base + "a", "attributes": {"enabled": True}},
@@ -250,14 +250,14 @@ async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
 
 
 def test_a_policys_identity_is_read_in_both_spellings() -> None:
-    """The specification's example and the live service differ (platform.md#enterprise-policies)."""
+    """The specification and the live service differ (platform.md#enterprise-policies)."""
     for name in ("principalId", "systemAssignedIdentityPrincipalId"):
         entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
         assert read_wire(PolicyEntity, entity).to_domain().principal_id == "i"
 
 
 def test_a_vault_that_does_not_speak_of_purge_protection_has_none() -> None:
-    """Absent soft delete is on, absent purge protection is off."""
+    """Without a value, soft delete is on and purge protection is off."""
     entity = {
         "id": "/V",
         "properties": {
@@ -273,7 +273,7 @@ def test_a_vault_that_does_not_speak_of_purge_protection_has_none() -> None:
 
 
 def test_a_site_answers_to_all_its_hosts_once() -> None:
-    """In lower case, the default host first."""
+    """Hosts are in lower case, the default host first."""
     properties = {"defaultHostName": "A.example", "hostNames": ["a.example", "b.example"]}
 
     site = read_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
@@ -282,7 +282,7 @@ def test_a_site_answers_to_all_its_hosts_once() -> None:
 
 
 def test_a_name_with_a_signature_is_read_without_it() -> None:
-    """Names are anybody's text and kept in rows: redacted where they come in, so that they agree.
+    """Names are redacted where they are read, so that later comparisons agree.
 
     A name that was redacted later would look changed at each comparison.
     """
@@ -302,7 +302,7 @@ def test_a_name_with_a_signature_is_read_without_it() -> None:
 
 @pytest.mark.parametrize("key", [{"kty": "EC", "x": "AA"}, {"kty": "RSA", "n": "AQAB", "e": "AA"}])
 async def test_a_key_that_is_no_rsa_key_cannot_sign(key: dict[str, str]) -> None:
-    """An elliptic curve has no modulus; numbers that are no key are no key."""
+    """A key of an elliptic curve has no modulus, and other numbers are no key."""
     vaults = VaultClient(*scripted({"key": {"kid": "https://v/keys/k/1", **key}}))
 
     with pytest.raises(PlatformError, match="not an RSA key"):

@@ -31,7 +31,7 @@ SILENT = {"no-sweep"}
 
 
 def ago(**age: float) -> datetime:
-    """Return a time in the past, by the clock that `ago()` of a query reads."""
+    """Return a past time by the clock that a query's `ago()` reads."""
     return datetime.now(UTC) - timedelta(**age)
 
 
@@ -39,23 +39,23 @@ class Host:
     """A Functions host that runs one timer, and the lines that it writes."""
 
     def __init__(self, stream: io.StringIO) -> None:
-        """Read from the stream."""
+        """Read lines from the stream."""
         self._stream = stream
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Return every line so far."""
+        """Return all lines so far."""
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
 
     @property
     def fired(self) -> set[str]:
-        """Return the alerts that the lines raise, but the one on silence."""
+        """Return the alerts that the lines raise, without the alert on missing lines."""
         return Telemetry(self.lines).fired() - SILENT
 
 
 @contextmanager
 def running(function: str) -> Iterator[Host]:
-    """Log to a host, within a run of this function."""
+    """Log to a host during a run of this function."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines({"i-1": function}))
@@ -77,7 +77,7 @@ def running(function: str) -> Iterator[Host]:
 
 
 def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
-    """Return the host's line of a run so many minutes ago."""
+    """Return the host's line of a run this many minutes ago."""
     return {
         "time": ago(minutes=minutes).isoformat(),
         "level": "INFO" if succeeded else "ERROR",
@@ -91,7 +91,7 @@ def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "time
 
 
 def told(cause: PendingActionKind, **more: Any) -> Notification:
-    """Return a notification of a cause, with a name that tries to look like fields."""
+    """Return a notification whose name imitates fields."""
     waiting = PendingAction(
         kind=cause,
         count=1,
@@ -115,7 +115,7 @@ def told(cause: PendingActionKind, **more: Any) -> Notification:
 async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
     cause: PendingActionKind,
 ) -> None:
-    """Whatever the environment is called, and however long the reason is."""
+    """The environment's name and the length of the reason do not matter."""
     wanted = {
         PendingActionKind.PLAN_AWAITING_APPROVAL: {"plan-waits"},
         PendingActionKind.PLAN_EXPIRES_SOON: {"plan-waits"},
@@ -129,7 +129,7 @@ async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
 
 
 async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
-    """The line is an error too; another notice is an error only."""
+    """The line has level ERROR, too; any other notice has only level ERROR."""
     for code, wanted in (
         (Reason.BOTH_OFF, {"both-off", "errors"}),
         (Reason.INTERNAL_ERROR, {"errors"}),
@@ -144,7 +144,7 @@ async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
 
 
 def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
-    """Not even where a flow's name imitates fields, in its text or in a stack."""
+    """A flow's name may imitate fields in the text or in a stack."""
     with running("run_flow_job") as host:
         try:
             raise LookupError(FORGED)
@@ -155,7 +155,7 @@ def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
 
 
 def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
-    """The alert looks for the words that the timer writes."""
+    """The alert searches for the words that the timer writes."""
     (words,) = {"daily check completed"} & set(log_alerts()["no-sweep"].asks.split("'"))
     with running("run_daily_check") as host:
         product_log("functions.timers").info(words, extra={"result": "3 environments"})
@@ -182,7 +182,7 @@ def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
 def test_two_failures_in_a_row_raise_an_alert_and_one_does_not(
     runs: list[bool], fires: bool
 ) -> None:
-    """What the host logs of a failed run is no error of its own; other functions do not count."""
+    """The host's own lines about a failed run and other functions do not count."""
     lines = [
         run_of("poll", minutes=50 - number, succeeded=succeeded)
         for number, succeeded in enumerate(runs)
@@ -194,7 +194,7 @@ def test_two_failures_in_a_row_raise_an_alert_and_one_does_not(
 
 
 def test_a_line_of_level_error_raises_an_alert() -> None:
-    """With a stack or without; a warning does not."""
+    """A line with or without a stack counts; a warning does not."""
     with running("show") as host:
         product_log("functions.endpoints").warning("a message is tried again")
         assert host.fired == set()

@@ -1,4 +1,4 @@
-"""Questions whose answers may stay out."""
+"""Test questions that may remain without an answer."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ async def _raise(err: Exception) -> str:
 
 
 async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
-    """The reason is kept for people, and a trigger URL in it is redacted."""
+    """The reason is kept for people, without the signature of a trigger URL."""
     url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
 
     answer = await read_or_none(_raise(PlatformError(f"no: {url}", code="Forbidden", status=403)))
@@ -27,20 +27,20 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
 
 
 async def test_silence_is_no_answer() -> None:
-    """A question has its seconds, and no more."""
+    """A question has a time limit in seconds."""
     answer = await read_or_none(asyncio.Event().wait(), seconds=0.01)
 
     assert isinstance(answer, NoAnswer)
 
 
 async def test_a_defect_is_raised() -> None:
-    """What is not the platform's doing is not swallowed."""
+    """An error of the app itself is raised."""
     with pytest.raises(ZeroDivisionError):
         await read_or_none(_raise(ZeroDivisionError()))
 
 
 async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> None:
-    """Once, after the wait that was named; where none was, not at all."""
+    """The second try comes once, after the given wait; without a wait there is none."""
     answers: Iterator[str | Exception] = iter(
         [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]
     )

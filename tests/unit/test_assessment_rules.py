@@ -1,4 +1,4 @@
-"""The rules of an assessment, on facts alone."""
+"""Test the rules of an assessment with given facts."""
 
 import math
 from collections.abc import Iterable
@@ -70,7 +70,7 @@ def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> Microsof
 def facts(
     *flows: FlowFacts, status: PolicyLinkStatus | None = None, **more: Any
 ) -> EnvironmentSnapshot:
-    """Return an environment with these flows; `status` None: under no policy."""
+    """Return an environment with these flows; with `status` None it has no policy."""
     link = PolicyLink(policy_id="p", system_id="s", status=status) if status else None
     environment = Environment(
         id="e",
@@ -103,7 +103,7 @@ def facts(
 
 
 def by_code(findings: Iterable[Finding], code: str) -> Finding:
-    """Return the one finding of a check."""
+    """Return the only finding of a check."""
     (found,) = (one for one in findings if one.code == code)
     return found
 
@@ -121,12 +121,12 @@ def by_code(findings: Iterable[Finding], code: str) -> Finding:
 def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
-    """Linked is not the end of a migration, and silence is not either."""
+    """A link is not the end of a migration, and neither is a missing list."""
     assert phase_for(facts(status=status, microsoft_key_lists=lists)) is phase
 
 
 def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
-    """The list decides; the difference is told."""
+    """The list decides, and the assessment names the difference."""
     there = facts(flow("Daily", TriggerCategory.RECURRENCE), microsoft_key_lists=reports("daily"))
 
     (found,) = assess_flows(there)
@@ -137,7 +137,7 @@ def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
 
 
 def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> None:
-    """It is shown with the doubt; under a policy it would be a copy, and be left out."""
+    """The assessment shows the doubt; with a policy the flow would be left out."""
     orders = flow("Orders", TriggerCategory.HTTP)
 
     (found,) = assess_flows(facts(orders))
@@ -149,7 +149,7 @@ def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> 
 
 
 def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
-    """Past a parent that has a reason of its own as well."""
+    """The way passes a parent that also has its own reason."""
     there = facts(
         flow("Child", TriggerCategory.HTTP),
         flow("Middle", TriggerCategory.HTTP, "child"),
@@ -173,7 +173,7 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
 def test_a_geography_that_cannot_be_compared_is_unknown_and_says_why(
     policy: NoAnswer | None, status: PolicyLinkStatus | None, text: str
 ) -> None:
-    """A policy that could not be read is not one that nobody named."""
+    """An unreadable policy is not the same as no policy."""
     there = facts(policy=policy, status=status)
 
     found = by_code(eligibility_findings(there), "environment_geography")
@@ -183,7 +183,9 @@ def test_a_geography_that_cannot_be_compared_is_unknown_and_says_why(
 
 
 def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
-    """Settling one of them does not let the parent go: each is shown, with the way to it."""
+    """Each called flow with its own reason keeps the parent, so each is shown with the way
+    to it.
+    """
     there = facts(
         flow("Near", TriggerCategory.HTTP),
         flow("Far", TriggerCategory.TEAMS_WEBHOOK),
@@ -211,7 +213,7 @@ RATES = ProcessingRates(
 
 
 def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
-    """Nine tenths of the day's calls are for work; a slow minute still counts."""
+    """Work may use nine tenths of the daily limit, and a slow minute still counts."""
     there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
     (known,) = assess_flows(there)
     few = replace(RATES, flow_service_requests_per_minute=100, flow_service_requests_per_day=1_300)
@@ -222,7 +224,7 @@ def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
 
 
 def test_effort_says_why_it_may_be_more() -> None:
-    """A flow whose callers are not all known, or flows that nobody could read."""
+    """Callers of a flow may be unknown, or flows may be unreadable."""
     rates = RATES
     there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
     (known,) = assess_flows(there)
@@ -234,7 +236,7 @@ def test_effort_says_why_it_may_be_more() -> None:
 
 
 def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
-    """Two called flows that run each other hold each other back."""
+    """Two called flows that run each other keep each other on Microsoft's key."""
     there = facts(
         flow("One", TriggerCategory.HTTP, "two"),
         flow("Two", TriggerCategory.HTTP, "one"),
@@ -251,7 +253,7 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
 
 
 def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
-    """Another environment may have it."""
+    """The child may be in another environment."""
     (found,) = assess_flows(facts(flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
 
     assert found.stays_on_microsoft_key is None
@@ -259,7 +261,7 @@ def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
 
 
 def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
-    """The list knows it without a definition."""
+    """The list names the flow without its definition."""
     broken = flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
 
     (open_,) = assess_flows(facts(broken))
@@ -270,7 +272,7 @@ def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
 
 
 def test_what_was_not_read_is_never_called_absent() -> None:
-    """Neither Copilot skills nor HTTP calls, if a listed flow is not among those read."""
+    """Skills and HTTP calls are unknown if a listed flow was not read."""
     there = facts(microsoft_key_lists=reports("strange", is_joined=False))
 
     levels = {one.level for one in [*copilot_findings(there), *network_findings(there)]}
@@ -292,7 +294,7 @@ def test_what_was_not_read_is_never_called_absent() -> None:
 def test_a_gap_weighs_what_it_holds_up(
     is_required: bool, is_certain: bool, level: FindingLevel
 ) -> None:
-    """Calls that are refused, calls that may be, and what Microsoft asks for beside."""
+    """Denied calls weigh most, then possible denials, then Microsoft's recommendations."""
     gap = FirewallIssue(
         name="app_service:/erp",
         kind="app_service",
@@ -320,7 +322,9 @@ def test_a_gap_weighs_what_it_holds_up(
 def test_movable_flows_long_after_the_link_are_a_case_for_support(
     days: int | None, level: FindingLevel
 ) -> None:
-    """A migration takes four days at most; who does not know the day waits first."""
+    """A migration takes four days at most; without a known day the assessment says to wait
+    first.
+    """
     since = None if days is None else NOW - timedelta(days=days)
     there = facts(
         status=PolicyLinkStatus.LINKED, microsoft_key_lists=reports(movable=1), linked_at=since
@@ -343,7 +347,9 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
 def test_the_ticket_for_run_history_has_a_last_day(
     days: int | None, level: FindingLevel, text: str
 ) -> None:
-    """Thirty days after the key, and unknown where the app did not see it applied."""
+    """The last day is thirty days after the key, and unknown if the app did not see the key
+    applied.
+    """
     since = None if days is None else NOW - timedelta(days=days)
 
     (found,) = run_history_findings(facts(status=PolicyLinkStatus.LINKED, linked_at=since))
@@ -355,7 +361,7 @@ def test_the_ticket_for_run_history_has_a_last_day(
 @pytest.mark.parametrize("is_before", [True, False])
 @pytest.mark.parametrize("reason", list(MicrosoftKeyReason))
 def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_before: bool) -> None:
-    """A managed flow's begins with its source environment."""
+    """The advice for a managed flow begins with its source environment."""
     advice = recommend([reason], is_before=is_before, is_managed=False)
 
     managed = recommend([reason], is_before=is_before, is_managed=True)
@@ -379,7 +385,7 @@ def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_befo
 def test_a_connector_tells_how_its_connections_sign_in(
     connector: Any, chosen: str, answer: bool | None
 ) -> None:
-    """By its parameters, or by the set that the connection chose."""
+    """The parameters, or the set that the connection chose, decide."""
     sets = {
         "connectionParameterSets": {
             "values": [
@@ -393,7 +399,7 @@ def test_a_connector_tells_how_its_connections_sign_in(
 
 
 def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
-    """Minutes follow the flow service's budget."""
+    """The minutes follow the flow service's budget."""
     there = facts(
         flow("Orders", TriggerCategory.HTTP),
         flow("Bills", TriggerCategory.HTTP),

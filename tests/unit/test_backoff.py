@@ -1,4 +1,4 @@
-"""How long to wait after a failure, and how those who wait together are spread."""
+"""Test the delay after a failure, and how jobs that wait together are spread."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_those_who_wait_together_come_apart() -> None:
-    """A hundred jobs are spread over a tenth of the wait, each always to the same place."""
+    """A hundred jobs are spread over a tenth of the delay, each always at the same place."""
     waits = [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
 
     assert waits == [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
@@ -18,12 +18,12 @@ def test_those_who_wait_together_come_apart() -> None:
 
 
 def test_a_short_wait_is_long_enough_to_be_one() -> None:
-    """A message may come a second early: a wait of less would be none."""
+    """A message may arrive a second early, so the delay is never shorter."""
     assert add_jitter(timedelta(0), "job") >= timedelta(seconds=2)
 
 
 def test_a_long_wait_is_spread_by_minutes() -> None:
-    """Who is told to come tomorrow comes then, and not hours later."""
+    """A job that is due tomorrow runs tomorrow, and not hours later."""
     day = timedelta(days=1)
 
     assert day < max(add_jitter(day, f"job-{number}") for number in range(100)) <= day + 10 * MINUTE

@@ -1,4 +1,4 @@
-"""Blocks of calls: who is let in, in which order, and what becomes of who dies."""
+"""Test blocks of requests: which job gets one, in which order, and what a crash leaves."""
 
 import contextlib
 from collections import defaultdict
@@ -19,7 +19,7 @@ CALLS = 5
 
 
 class Instances:
-    """The budgets of several instances over one store."""
+    """The budgets of several instances on one store."""
 
     def __init__(self, number: int = 2) -> None:
         self.clock = ManualClock()
@@ -31,7 +31,7 @@ class Instances:
     async def use(
         self, budget: StoredRequestBudget, calls: int, *, apart: timedelta = SECOND / 10
     ) -> None:
-        """Make so many calls, one after the other."""
+        """Send this number of requests, one after the other."""
         for _ in range(calls):
             await budget.wait_for()
             await budget.take()
@@ -39,14 +39,14 @@ class Instances:
             self.clock.advance(apart)
 
     async def told(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
-        """Return when somebody who is not let in is to come again."""
+        """Return when a rejected job is due again."""
         with pytest.raises(MustWait) as caught:
             async with budget.reserve(need):
                 pass
         return caught.value.until
 
     async def come(self, budget: StoredRequestBudget, need: RequestDemand) -> None:
-        """Come as often as it is told to, and use what it said that it needs."""
+        """Come again at each due time, and use the reserved requests."""
         while True:
             try:
                 async with budget.reserve(need):
@@ -55,12 +55,12 @@ class Instances:
                 self.clock.advance_to(err.until)
 
     async def places(self) -> list[str]:
-        """Return who stands in the line, in order."""
+        """Return the jobs in the request queue, in order."""
         rows = [row.key async for row in self.store.query("requestbudgets", "flow-service")]
         return [key for key in rows if key != "leases"]
 
     def most_in_any_minute(self) -> int:
-        """Return the most calls in any span of one minute."""
+        """Return the highest number of requests in any period of one minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
 
@@ -70,7 +70,7 @@ def need(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
 
 
 async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
-    """Nothing was begun before, and the time is right."""
+    """The job has not begun before, and it is accepted at the given time."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a", CALLS)):
@@ -86,7 +86,9 @@ async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
 
 
 async def test_who_is_furthest_along_goes_first() -> None:
-    """Although it came later: the one before it is told another time, and no call is lost."""
+    """A job that came later may be first; the earlier one gets another time, and no request is
+    lost.
+    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a", CALLS)):
@@ -107,7 +109,7 @@ async def test_who_is_furthest_along_goes_first() -> None:
 
 
 async def test_what_a_step_did_not_use_is_kept_for_the_next_step_of_its_job() -> None:
-    """Nothing else is begun between the two, and nobody waits for it for long."""
+    """No other job begins in between, and no job waits long for it."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a", CALLS)):
@@ -122,7 +124,7 @@ async def test_what_a_step_did_not_use_is_kept_for_the_next_step_of_its_job() ->
 
 
 async def test_a_block_is_begun_with_less_than_it_needs_and_its_reads_wait() -> None:
-    """Where five calls are allowed and three were made, two more can be: the third comes then."""
+    """With five requests a minute and three sent, two are free, and the third comes later."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a")):
@@ -137,7 +139,7 @@ async def test_a_block_is_begun_with_less_than_it_needs_and_its_reads_wait() -> 
 
 
 async def test_a_block_that_has_not_all_of_its_calls_gets_them_before_others_are_let_in() -> None:
-    """Whatever is free by then."""
+    """This holds whatever becomes free."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a", 4)):
@@ -148,7 +150,7 @@ async def test_a_block_that_has_not_all_of_its_calls_gets_them_before_others_are
 
 
 async def test_a_wait_of_minutes_is_a_refusal() -> None:
-    """A delivery does not last for ever: its job goes on where it was saved."""
+    """An invocation has limited time, so its job continues from its last saved state."""
     here = Instances()
     [one] = Instances(1).budgets
     async with one.reserve(need("a", CALLS)):
@@ -159,7 +161,7 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
 
 @pytest.mark.parametrize("asked", [None, need("b", 0)])
 async def test_who_needs_no_turn_waits_for_calls_inside(asked: RequestDemand | None) -> None:
-    """It is let in while others wait, and has two calls at once where a write comes after a look.
+    """Such a job begins while others wait, and has two requests for a read and a write.
 
     They are not kept from it for those that were let in before.
     """
@@ -181,7 +183,7 @@ async def test_who_needs_no_turn_waits_for_calls_inside(asked: RequestDemand | N
 
 
 async def test_who_dies_in_the_line_holds_up_nobody() -> None:
-    """A minute after it was to come its place has lapsed."""
+    """Its place expires a minute after it was due."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a", CALLS)):
@@ -197,7 +199,7 @@ async def test_who_dies_in_the_line_holds_up_nobody() -> None:
 
 
 async def test_who_dies_with_a_block_may_have_used_it() -> None:
-    """Its calls count until a minute after it can have made the last of them, then no more."""
+    """Its requests count until a minute after the last of them could have been sent."""
     here = Instances()
     one, other = here.budgets
     died = here.clock.now()
@@ -211,7 +213,7 @@ async def test_who_dies_with_a_block_may_have_used_it() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
-    """Forty jobs of four steps, on three instances; some die, some need more than they said.
+    """Forty jobs of four steps run on three instances; some die, and some need more.
 
     While any waits, 95 % of the calls are made; what was begun is ended before more is begun.
     """
@@ -246,7 +248,7 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
 
 
 async def asks_of_each(jobs: int) -> float:
-    """Return how often each of so many new jobs asked before it was let in."""
+    """Return how often each of this number of new jobs asked before it was accepted."""
     here, asked = Instances(), 0
     due = {f"{number:04}": here.clock.now() for number in range(jobs)}
     while due:
@@ -266,7 +268,7 @@ async def asks_of_each(jobs: int) -> float:
 
 
 async def test_a_long_line_is_not_called_again_and_again() -> None:
-    """A job far behind sleeps until it is probably its turn, however many go before it."""
+    """A job far back waits until its probable turn, whatever the number before it."""
     few, many = await asks_of_each(40), await asks_of_each(160)
 
     assert few <= 3
@@ -274,7 +276,7 @@ async def test_a_long_line_is_not_called_again_and_again() -> None:
 
 
 async def a_long_line(here: Instances) -> None:
-    """Let all calls of a minute be made, and 270 be told to come."""
+    """Use all requests of a minute, and let 270 jobs wait."""
     one, other = here.budgets
     await here.come(one, need("first", CALLS))
     for number in range(270):
@@ -289,7 +291,7 @@ async def a_long_line(here: Instances) -> None:
 
 
 async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None:
-    """In their order, and once: who was told that time already is not told it again."""
+    """Each is called once in order, unless it was given this time already."""
     here, called = Instances(), list[QueuedJob]()
     await a_long_line(here)
 
@@ -309,7 +311,7 @@ async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None
 
 
 async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up() -> None:
-    """By their number it would have slept for seven hours; their places are struck out."""
+    """Without the others it would wait seven hours; their places are removed."""
     here, called = Instances(), list[str]()
     await a_long_line(here)
     last = RequestDemand(job_id="last", requests=1, later_requests=8, priority="3")
@@ -330,7 +332,7 @@ async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up
 
 
 async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind() -> None:
-    """A place of somebody who was let in would keep calls from others."""
+    """A remaining place would keep requests from other jobs."""
     here = Instances()
     await a_long_line(here)
     one, other = here.budgets
@@ -348,7 +350,7 @@ async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind(
 
 
 async def test_whose_call_comes_in_a_moment_waits_for_it_inside() -> None:
-    """Rather than to write when it is to come, and be sent a message; but who goes first does."""
+    """The others store their place and get a message, except the first."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(need("a", CALLS)):

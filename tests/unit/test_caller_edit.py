@@ -1,4 +1,4 @@
-"""Rewriting a caller: what moves, what stays, and what is left to a person."""
+"""Test the rewrite of a caller: what changes, what stays, and what a person must do."""
 
 import json
 import os
@@ -42,7 +42,7 @@ URLS = {OLD_ID: NEW_URL}
 
 
 def test_a_caller_keeps_its_own_path_and_the_text_around_the_url() -> None:
-    """Only the platform's part of the URL moves."""
+    """Only the platform's part of the URL changes."""
     text = f"url = {old_url('/orders')} ; retries = 3"
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -61,7 +61,7 @@ def test_a_text_without_the_original_is_not_edited() -> None:
 
 
 def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
-    """The same GUID in another member is somebody else's business."""
+    """The same GUID in another member has another meaning."""
     text = json.dumps({"host": {"workflowReferenceName": CHILD.upper()}, "note": CHILD})
 
     done = replace_references(text, is_json=True, urls={}, flow_ids={CHILD: CHILD_COPY})
@@ -71,7 +71,7 @@ def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
 
 
 def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
-    """Nothing can be put there: it has to be told to a person."""
+    """The app cannot insert a signature there, so a person must act."""
     text = old_url(signature="@{parameters('sig')}")
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -82,7 +82,7 @@ def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
 
 
 def test_an_undo_keeps_what_others_changed_elsewhere() -> None:
-    """Only the edited places go back."""
+    """Only the edited places are reverted."""
     text = json.dumps({"uri": old_url(), "retries": 3})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={})
     meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
@@ -93,7 +93,7 @@ def test_an_undo_keeps_what_others_changed_elsewhere() -> None:
 
 
 def test_an_undo_tells_the_edited_place_from_one_that_read_the_same_before() -> None:
-    """A caller that held the copy's URL already keeps it."""
+    """A caller that held the copy's URL before the edit keeps it."""
     text = f"first={NEW_URL} second={old_url()} third={NEW_URL}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
@@ -101,7 +101,7 @@ def test_an_undo_tells_the_edited_place_from_one_that_read_the_same_before() -> 
 
 
 def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
-    """A URL that somebody edited is not overwritten."""
+    """A URL that a person edited is not overwritten."""
     text = old_url("/orders")
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     meanwhile = done.text.replace("/orders", "/invoices")
@@ -113,7 +113,7 @@ def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
 
 
 def test_an_undo_refuses_when_it_cannot_tell_two_places_apart() -> None:
-    """A second URL of the copy that reads the same is a question for a person."""
+    """A person must decide about a second URL of the copy that is equal."""
     done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(EditConflict):
@@ -121,7 +121,7 @@ def test_an_undo_refuses_when_it_cannot_tell_two_places_apart() -> None:
 
 
 def test_places_that_somebody_put_back_are_undone_already() -> None:
-    """Two places were changed, one reads as before again: the other one is undone."""
+    """One of two changed places is restored already, and the other is reverted."""
     text = f"first={old_url()} second={old_url()}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     first, _, second = done.text.partition(" second=")
@@ -133,7 +133,7 @@ def test_places_that_somebody_put_back_are_undone_already() -> None:
 
 @pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
 def test_a_text_that_is_rewritten_twice_is_undone_at_once(pattern: str) -> None:
-    """Somebody added or put back places between two rewrites: all of them are undone."""
+    """A person added or restored places between two rewrites, and all are reverted."""
     first = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
     between = pattern.format(old=old_url(), new=first.text)
     second = replace_references(between, is_json=False, urls=URLS, flow_ids={})
@@ -145,7 +145,7 @@ def test_a_text_that_is_rewritten_twice_is_undone_at_once(pattern: str) -> None:
 
 
 def test_an_undo_refuses_a_signature_that_was_regenerated() -> None:
-    """The platform's present signature must be the one that stood there."""
+    """The platform's present signature must equal the earlier one."""
     done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(SignatureChanged):
@@ -153,7 +153,7 @@ def test_an_undo_refuses_a_signature_that_was_regenerated() -> None:
 
 
 def test_edits_survive_a_state_row() -> None:
-    """Edits read back from JSON are the edits that were written."""
+    """Edits that are read back from JSON equal the stored edits."""
     text = json.dumps({"uri": old_url(), "host": {"workflowReferenceName": CHILD}})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
 
@@ -162,7 +162,7 @@ def test_edits_survive_a_state_row() -> None:
 
 
 def test_a_text_is_not_shown_in_a_representation() -> None:
-    """A rewrite in a log line gives nothing away."""
+    """The repr of a rewrite contains no signature, so a log line cannot leak one."""
     done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
 
     assert OLD_SIGNATURE not in repr(done)
@@ -179,7 +179,7 @@ def _text_of(path: Path) -> str:
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 @pytest.mark.parametrize("folder", ["flows", "callers"])
 def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
-    """All URLs and child calls of real definitions, canvas apps and variables, to the byte."""
+    """URLs and child calls of real definitions, apps and variables are restored byte for byte."""
     edited = 0
     for path in sorted(Path(os.environ["FLOW_CORPUS"], folder).rglob("*.*")):
         if path.suffix not in {".json", ".xml"}:

@@ -1,4 +1,4 @@
-"""A canvas app's document: a ZIP file from outside, so anything may be wrong with it."""
+"""Test a canvas app's document, a ZIP file from outside that may have any fault."""
 
 from contextlib import suppress
 from io import BytesIO
@@ -23,7 +23,7 @@ def document(compression: int) -> bytes:
 
 @pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
 def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compression: int) -> None:
-    """Whichever byte is wrong: the ids that are there, or an error that the search can name."""
+    """Whatever byte is wrong, the search gets the remaining ids or an error that it can name."""
     whole = document(compression)
     assert flow_ids_in(whole) == {FLOW}
 
@@ -35,7 +35,7 @@ def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compres
 
 
 def test_a_document_that_ends_too_early_is_unreadable() -> None:
-    """A download that broke off is told apart from an app without flows."""
+    """An interrupted download differs from an app without flows."""
     whole = document(ZIP_DEFLATED)
     for end in range(len(whole)):
         with pytest.raises(InvalidInput):

@@ -1,4 +1,4 @@
-"""A setting of a notification channel that cannot be used says which one it is, and what to do."""
+"""Test that an invalid setting of a notification channel is named with its fix."""
 
 import base64
 
@@ -16,7 +16,7 @@ REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/can
 
 
 def key_of(length: int) -> str:
-    """Return a signing key of so many bytes as a person gives it."""
+    """Return a signing key of this number of bytes in the form that a person enters."""
     return "whsec_" + base64.b64encode(b"\x07" * length).decode()
 
 
@@ -43,7 +43,7 @@ def key_of(length: int) -> str:
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_by_its_setting(value: str) -> None:
-    """The text names the setting and what to do, and not the value: it may be a secret."""
+    """The text names the setting and the fix, and not the value, which may be a secret."""
     with pytest.raises(UnusableSetting) as caught:
         check_address("CMK_TEAMS_WEBHOOK", value)
 
@@ -56,7 +56,7 @@ def test_an_address_that_cannot_be_used_is_refused_by_its_setting(value: str) ->
     "value", ["https://h.example", "https://h.example:8443/in?a=b", "HTTPS://H.example/x"]
 )
 def test_an_https_address_is_used_as_it_is(value: str) -> None:
-    """Path, port and query are the receiver's matter."""
+    """Path, port and query belong to the receiver."""
     assert check_address("CMK_WEBHOOK", value) == value
 
 
@@ -69,7 +69,7 @@ def test_an_https_address_is_used_as_it_is(value: str) -> None:
     ],
 )
 def test_a_topic_lies_in_its_domain(value: str) -> None:
-    """The app's access token goes with each call."""
+    """Each request contains the app's access token."""
     topic = "https://t.westeurope-1.eventgrid.azure.net/api/events"
     assert check_address("CMK_EVENT_GRID_TOPIC", topic, domain="eventgrid.azure.net") == topic
 
@@ -81,7 +81,7 @@ def test_a_topic_lies_in_its_domain(value: str) -> None:
     "value", ["", "whsec_", "x", "whsec_!!!", "ümlaut", "AAAA", REFERENCE, key_of(SHORTEST_KEY - 1)]
 )
 def test_a_weak_signing_key_is_refused(value: str) -> None:
-    """A short key can be guessed; the text says how long it has to be."""
+    """A short key can be guessed; the text gives the minimum length."""
     with pytest.raises(UnusableSetting) as caught:
         check_signing_key("CMK_WEBHOOK_SECRET", value)
 
@@ -91,7 +91,7 @@ def test_a_weak_signing_key_is_refused(value: str) -> None:
 
 
 def test_a_signing_key_of_24_bytes_is_used() -> None:
-    """With its prefix or without."""
+    """The key may have its prefix or not."""
     assert len(check_signing_key("CMK_WEBHOOK_SECRET", key_of(SHORTEST_KEY))) == SHORTEST_KEY
     assert (
         check_signing_key("CMK_WEBHOOK_SECRET", key_of(32).removeprefix("whsec_")) == b"\x07" * 32
@@ -99,6 +99,6 @@ def test_a_signing_key_of_24_bytes_is_used() -> None:
 
 
 def test_the_settings_of_a_channel_are_named() -> None:
-    """The log has none."""
+    """The channel log has no setting."""
     assert channel_setting_names("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
     assert channel_setting_names("log") == ""

@@ -1,4 +1,4 @@
-"""When a service counts as out, who tries it, and when it is back."""
+"""Test when a circuit breaker opens, which instance tries the service, and when it closes."""
 
 import asyncio
 from dataclasses import replace
@@ -29,7 +29,7 @@ class World:
         self.calls = 0
 
     def instance(self) -> CircuitBreakers:
-        """Return the circuits of a process that has met nothing yet."""
+        """Return the circuit breakers of a process that has met no failure yet."""
         return CircuitBreakers(
             self.tables, self.clock, Settings(tenant_id="tests", circuit_breaker_threshold=5)
         )
@@ -41,14 +41,14 @@ class World:
         *,
         target: str = "a flow",
     ) -> None:
-        """Make a call; raises what comes of it."""
+        """Send a request; raises its error."""
         async with circuits.calling("Flow service", "environment", target):
             self.calls += 1
             if error:
                 raise error
 
     async def fail(self, circuits: CircuitBreakers, times: int, *, of_object: bool = False) -> None:
-        """Make calls on one thing that fail, one a second."""
+        """Send failing requests about one thing, one each second."""
         for _ in range(times):
             self.clock.advance(SECOND)
             with pytest.raises(ServiceUnavailable):
@@ -57,12 +57,12 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a service that is well."""
+    """Return a service that answers."""
     return World()
 
 
 async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
-    """The fifth one; then nobody calls, and what waits learns until when."""
+    """The fifth failure opens it; then no request is sent, and jobs wait until a given time."""
     await world.fail(world.one, 4)
     assert await open_circuits(world.tables) == []
 
@@ -78,7 +78,7 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
 
 
 async def test_an_answer_in_between_ends_the_row(world: World) -> None:
-    """A refusal is an answer too: the service works."""
+    """An error answer counts, too, because it shows that the service works."""
     await world.fail(world.one, 4)
     with pytest.raises(NotFound):
         await world.call(world.one, NotFound("no such flow"))
@@ -90,7 +90,7 @@ async def test_an_answer_in_between_ends_the_row(world: World) -> None:
 
 
 async def test_failures_that_are_far_apart_are_not_in_a_row(world: World) -> None:
-    """What was hours ago says nothing of now."""
+    """A failure of some hours ago says nothing about the present."""
     for _ in range(10):
         await world.fail(world.one, 1)
         world.clock.advance(timedelta(hours=1))
@@ -99,7 +99,7 @@ async def test_failures_that_are_far_apart_are_not_in_a_row(world: World) -> Non
 
 
 async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
-    """However often: it is that thing's own. The same with three things is the service's."""
+    """Any number of failures belongs to that thing; three things show that the service fails."""
     await world.fail(world.one, 20, of_object=True)
     assert await open_circuits(world.tables) == []
 
@@ -111,7 +111,7 @@ async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
 
 
 async def test_too_many_calls_say_nothing_of_the_service(world: World) -> None:
-    """They are neither its failure nor its answer."""
+    """A 429 is neither a failure nor an answer of the service."""
     await world.fail(world.one, 4)
     with pytest.raises(ThrottledError):
         await world.call(world.one, ThrottledError())
@@ -121,7 +121,7 @@ async def test_too_many_calls_say_nothing_of_the_service(world: World) -> None:
 
 
 async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
-    """A process asks nobody before it has met a failure; then it knows what the others know."""
+    """A process reads the row only after its first failure, and then knows it."""
     await world.fail(world.one, 5)
 
     with pytest.raises(ServiceOutage):
@@ -133,7 +133,7 @@ async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
 
 
 async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(world: World) -> None:
-    """30 seconds, then twice as long each time, up to ten minutes, whoever tries."""
+    """The first try comes after 30 seconds, then each delay doubles, up to ten minutes."""
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
@@ -155,7 +155,7 @@ async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(wo
 
 
 async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None:
-    """The other instance calls again when it would have asked anyway."""
+    """The other instance continues at its next check."""
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
@@ -171,7 +171,7 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
 async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each reads the row while the other does."""
+    """Each instance reads the row while the other does."""
     await world.fail(world.one, 5)
     world.clock.advance(30 * SECOND)
     await world.tables.circuit_breakers.clear("circuit_breaker")
@@ -189,7 +189,7 @@ async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
 
 
 async def test_another_place_of_the_service_is_another_circuit(world: World) -> None:
-    """One environment may be out while the others are well."""
+    """A service may fail in one environment and work in the others."""
     await world.fail(world.one, 5)
 
     async with world.one.calling("Flow service", "another environment", "a flow"):
@@ -197,7 +197,7 @@ async def test_another_place_of_the_service_is_another_circuit(world: World) -> 
 
 
 async def test_a_row_of_another_version_keeps_nobody_from_calling(world: World) -> None:
-    """A circuit is a courtesy: what cannot be read of it is learnt anew."""
+    """A circuit breaker is not essential, so an unreadable row is replaced."""
     await world.fail(world.one, 5)
     (name,) = world.store.rows
     row = world.store.rows[name]

@@ -1,4 +1,4 @@
-"""What `pip install .` brings along: what the command line imports, and nothing else."""
+"""Test that `pip install .` installs what the command line imports, and nothing else."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ print("\\n".join(one.__file__ for one in ours))
 
 
 def imported() -> set[str]:
-    """Return what the modules that the command line reaches import, in functions too."""
+    """Return the imports of the modules that the command line reaches, also inside functions."""
     reached = subprocess.run(
         [sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
@@ -34,7 +34,7 @@ def imported() -> set[str]:
 
 
 def test_the_command_line_requires_what_it_imports_and_nothing_else() -> None:
-    """An administrator who installs it gets no Functions library and no SDK that it never calls."""
+    """An administrator gets no Functions library and no SDK that the command line never uses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = {
         re.split("[<>=]", one)[0].replace("azure-", "azure.").replace("-", "_")

@@ -1,4 +1,4 @@
-"""Every command's `--help` stands in the documents."""
+"""Test that docs/command-reference.md contains every command's `--help`."""
 
 import shlex
 
@@ -12,12 +12,12 @@ from tests.command_tree import command_tree, is_group
 
 
 def test_the_reference_is_what_the_commands_say() -> None:
-    """`python -m tests.command_reference` writes it anew."""
+    """`python -m tests.command_reference` generates the page."""
     assert PAGE.read_text() == reference()
 
 
 def test_the_help_of_each_command_says_what_the_reference_says() -> None:
-    """With every option, which only the help explains, and no text cut off: in 80 columns too."""
+    """The help also explains every option, and fits 80 columns without cuts."""
     text = PAGE.read_text()
     for words, command in command_tree().items():
         if is_group(command):
@@ -35,7 +35,7 @@ def test_the_help_of_each_command_says_what_the_reference_says() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_of_a_command_are_shown_and_can_be_typed(name: str) -> None:
-    """Each in one line of its `--help`, with options and values that the command takes."""
+    """Each example is one line of `--help`, with valid options and values."""
     command = command_tree()[tuple(name.split())]
     shown = CliRunner().invoke(app, [*name.split(), "--help"]).stdout.splitlines()
 

@@ -23,7 +23,7 @@ def _named() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "name"), sorted(set(_named())))
 def test_a_command_that_a_text_names_exists(path: str, name: str) -> None:
-    """Also where the literal is split over lines; a sentence may name a group alone."""
+    """The text may be a literal over several lines; a sentence may name a group alone."""
     tree = command_tree()
     words = tuple(name.split(" "))
 

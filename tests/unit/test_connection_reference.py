@@ -30,7 +30,7 @@ def entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
 
 
 def test_an_entry_with_a_connection_reference_needs_none() -> None:
-    """Also where the connection is named beside it, and for an invoker's connection."""
+    """The entry may also name a connection, or belong to an invoker's connection."""
     text = client_data(
         mail=entry(connectionReferenceLogicalName="cr1_mail"),
         both=entry(connectionReferenceLogicalName="cr1_mail", name="mail-1"),
@@ -41,7 +41,7 @@ def test_an_entry_with_a_connection_reference_needs_none() -> None:
 
 
 def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
-    """Its key, connector and connection are told."""
+    """The result has its key, connector and connection."""
     (found,) = parse_embedded_connections(client_data(mail=entry(name="mail-1")))
 
     assert (found.key, found.connector, found.connection_id) == (
@@ -54,7 +54,7 @@ def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
 
 
 def test_an_entry_as_the_flow_service_writes_it_is_understood() -> None:
-    """`connectionName`, `source` and `id` stand at its top (platform.md#flow-read)."""
+    """`connectionName`, `source` and `id` are at its top level (platform.md#flow-read)."""
     api = "/providers/Microsoft.PowerApps/apis/shared_office365"
     (found,) = parse_embedded_connections(
         client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})
@@ -64,7 +64,7 @@ def test_an_entry_as_the_flow_service_writes_it_is_understood() -> None:
 
 
 def test_the_connection_of_whoever_runs_the_flow_is_not_taken_over() -> None:
-    """An invoker's entry gets a reference that is bound to no connection."""
+    """The reference of an invoker's entry has no connection."""
     (found,) = parse_embedded_connections(client_data(mail=entry("invoker", name="mail-1")))
 
     assert found.connection_id == ""
@@ -72,7 +72,7 @@ def test_the_connection_of_whoever_runs_the_flow_is_not_taken_over() -> None:
 
 
 def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
-    """Exports of old solutions hold 180 such entries."""
+    """Old solutions contain 180 such entries."""
     assert parse_embedded_connections(client_data(mail=entry())) == ()
 
 
@@ -85,14 +85,14 @@ def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
     ],
 )
 def test_a_custom_connector_is_told_by_its_logical_name_or_its_own_id(api: dict[str, str]) -> None:
-    """Both shapes stand in public solutions."""
+    """Public solutions contain both shapes."""
     (found,) = parse_embedded_connections(client_data(orders=entry(name="orders-1") | {"api": api}))
 
     assert found.is_custom
 
 
 def test_only_the_connection_of_an_entry_changes() -> None:
-    """Source, connector and everything else of the flow stay."""
+    """Source, connector and all other parts of the flow stay."""
     text = client_data(mail=entry(name="mail-1"), other=entry(name="other-1"))
 
     changed = json.loads(with_references(text, {"mail": "cmk_mail"}))
@@ -105,14 +105,14 @@ def test_only_the_connection_of_an_entry_changes() -> None:
 
 
 def test_without_embedded_connections_not_a_byte_changes() -> None:
-    """A definition that names references is copied as it stands."""
+    """A definition that uses references is copied unchanged."""
     text = client_data(mail=entry(connectionReferenceLogicalName="cr1_mail"))
 
     assert with_references(text, {}) is text
 
 
 def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
-    """Files have one, and what was imported from a file may."""
+    """A definition that was imported from a file may begin with such a mark."""
     text = "\ufeff" + client_data(mail=entry(name="mail-1"))
 
     assert len(parse_embedded_connections(text)) == 1
@@ -120,7 +120,7 @@ def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
 
 
 def test_a_logical_name_is_one_that_dataverse_takes() -> None:
-    """A prefix, lower-case letters and digits, 100 characters at most."""
+    """It has a prefix, lower-case letters and digits, and 100 characters at most."""
     (found,) = parse_embedded_connections(
         client_data(x=entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}})
     )

@@ -1,4 +1,4 @@
-"""docs/coverage.md: each demand of Microsoft's document has tests, and they exist."""
+"""Test docs/coverage.md: each demand of Microsoft's document has tests that exist."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Demand(NamedTuple):
-    """One row: what the document says, what the app does about it, and the tests that prove it."""
+    """One row: the demand, what the app does, and the tests that prove it."""
 
     says: str
     does: str
@@ -45,7 +45,7 @@ def names_of_tests(path: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("demand", demands(), ids=lambda demand: demand.says[:40])
 def test_each_demand_is_met_and_proven(demand: Demand) -> None:
-    """A row says what the app does and names at least one test; each of them is there."""
+    """A row says what the app does and names at least one existing test."""
     assert demand.does
     assert demand.tests, f"no test for: {demand.says}"
 
@@ -56,7 +56,7 @@ def test_each_demand_is_met_and_proven(demand: Demand) -> None:
 
 
 def test_no_demand_stands_twice() -> None:
-    """And the page is not empty."""
+    """The page has at least one row."""
     quotes = [demand.says for demand in demands()]
 
     assert len(quotes) > 20

@@ -1,4 +1,4 @@
-"""A row of a call budget that cannot be read costs minutes, and never exceeds the rate."""
+"""Test that an unreadable row of a request budget costs minutes and never exceeds the rate."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Work:
         self.made: list[datetime] = []
 
     async def go_on(self, length: timedelta) -> None:
-        """Begin one delivery after the other on both instances."""
+        """Run one invocation after the other on both instances."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             for budget in self.budgets:
@@ -75,11 +75,13 @@ class Work:
         self.damage(ROW, "ledger", lambda text: json.dumps(json.loads(str(text)) | {member: value}))
 
     def most_in_any_minute(self) -> int:
-        """Return the most calls in any span of one minute."""
+        """Return the highest number of requests in any period of one minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
     async def assert_goes_on(self) -> None:
-        """The rate is kept, work goes on within minutes, and the reset is reported for a day."""
+        """Check that the rate holds, work continues within minutes, and the reset is reported for a
+        day.
+        """
         before = len(self.made)
         await self.go_on(MINUTE * 15)
         assert self.most_in_any_minute() <= 5
@@ -90,13 +92,13 @@ class Work:
 
 
 async def come(_: QueuedJob) -> bool:
-    """Say that whoever is called up still waits."""
+    """Report that the called job still waits."""
     return True
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
-    """Nothing raises; what the lost row allowed is over before the first new call."""
+    """No error is raised; all requests of the lost row are over before the first new one."""
     work = Work()
     await work.go_on(MINUTE * 3)
     for name in list(work.store.rows[ROW].columns):
@@ -107,7 +109,7 @@ async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
 
 @pytest.mark.parametrize("member", MEMBERS)
 async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
-    """Also a value that is valid and impossible, such as a pause of seventy years."""
+    """The value may also be valid but impossible, such as a pause of seventy years."""
     work = Work()
     await work.go_on(MINUTE * 3)
     work.damage_member(member, MEMBERS[member])
@@ -116,7 +118,7 @@ async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
 
 
 async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() -> None:
-    """Its calls are made until three windows after it was given them."""
+    """Its requests are sent until three windows after its start."""
     work = Work()
     one, _ = work.budgets
     async with one.reserve(replace(NEED, requests=5)):
@@ -134,7 +136,7 @@ async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -> None:
-    """Until then it holds up nobody; what was removed is reported."""
+    """Until then the place delays no job, and its removal is reported."""
     work = Work()
     columns = {"waiter": "{}"}
     table, partition, key = PLACE
@@ -152,7 +154,7 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
 
 
 async def test_pause_that_a_service_asks_for_ends_within_a_day() -> None:
-    """A service that names a date in the far future does not stop the app for good."""
+    """A service that names a far future date does not stop the app permanently."""
     work = Work()
     await work.budgets[0].refused(DAY * 1000)
     work.clock.advance(DAY + SECOND)

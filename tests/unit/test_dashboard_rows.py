@@ -1,4 +1,4 @@
-"""Lines of the dashboard's list of flows: they are markup that no template escapes."""
+"""Test the lines in the dashboard's list of flows, which are markup without a template."""
 
 from functions.dashboard.flow_steps import FlowSteps, shorten
 from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
@@ -18,7 +18,7 @@ def line(identity: str, title: str, **texts: str) -> FlowTableRow:
 
 
 def test_every_text_in_a_line_is_escaped() -> None:
-    """Titles and reasons are the tenant's."""
+    """Titles and reasons come from the tenant."""
     steps = FlowSteps((HOSTILE,), 0, is_stopped=True)
     row = FlowTableRow(
         HOSTILE, HOSTILE, HOSTILE, "person", HOSTILE, steps,
@@ -33,7 +33,7 @@ def test_every_text_in_a_line_is_escaped() -> None:
 
 
 def test_flows_with_the_same_state_have_separate_lines() -> None:
-    """What is shared is made once; title, environment and next step are each flow's."""
+    """Common parts are built once; title, environment and next step belong to each flow."""
     lines = [
         line("1", "Orders"),
         line("2", "Bills", where="Sales"),
@@ -51,7 +51,7 @@ def test_flows_with_the_same_state_have_separate_lines() -> None:
 
 
 def test_steps_show_what_is_done_and_where_a_flow_stopped() -> None:
-    """As boxes and as text."""
+    """The steps are boxes with a text."""
     stopped = line("1", "Orders")._replace(steps=FlowSteps(NAMES, 3, is_stopped=True))
     done = line("1", "Orders")._replace(steps=FlowSteps(NAMES, 5, is_stopped=False))
 
@@ -64,7 +64,7 @@ def test_steps_show_what_is_done_and_where_a_flow_stopped() -> None:
 
 
 def test_a_reason_of_more_than_twelve_words_is_shortened() -> None:
-    """To its first sentence if that is short enough, otherwise to its first words."""
+    """Its first sentence is used if it is short enough, otherwise its first words."""
     twelve = "one two three four five six seven eight nine ten eleven twelve"
 
     assert shorten(twelve) == twelve

@@ -1,4 +1,4 @@
-"""The answers of a Dataverse batch, as they come over the wire."""
+"""Test how the answers of a Dataverse batch are read from the wire."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def written(*bodies: bytes, encoding: str = "binary") -> bytes:
 
 @given(BODIES)
 def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
-    """Whatever line ends and bytes a body has."""
+    """Bodies may have any line ends and bytes."""
     parts = parts_of(TYPE, written(*bodies))
 
     assert [part.body for part in parts] == bodies
@@ -34,7 +34,7 @@ def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
 
 
 def test_a_boundary_may_stand_in_quotes() -> None:
-    """As RFC 2046 has it."""
+    """RFC 2046 allows quotes."""
     quoted = f'multipart/mixed;charset="utf-8"; Boundary="{BOUNDARY}"'
 
     assert [part.body for part in parts_of(quoted, written(b"{}"))] == [b"{}"]
@@ -54,6 +54,6 @@ def test_a_boundary_may_stand_in_quotes() -> None:
     ],
 )
 def test_what_is_no_whole_batch_is_an_error(content_type: str, body: bytes) -> None:
-    """Half of the answers are none: they would be taken for those of other reads."""
+    """An incomplete batch could give answers to the wrong reads."""
     with pytest.raises(ValueError):  # noqa: PT011 -- any: the caller tells it as one
         parts_of(content_type, body)

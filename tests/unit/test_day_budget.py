@@ -1,4 +1,4 @@
-"""The calls of a day: how many there are, what is kept of them, and what is given back."""
+"""Test the requests of a day: the limit, the part kept for rollbacks, and what is returned."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ WORK = RequestDemand(job_id="a", requests=2, priority="1")
 
 
 class Instance:
-    """One instance that works as long as there are calls."""
+    """One instance that works as long as requests are left."""
 
     def __init__(self, calls: int, before: "Instance | None" = None) -> None:
         self.clock: ManualClock = before.clock if before else ManualClock()
@@ -30,7 +30,7 @@ class Instance:
         self.made = 0
 
     async def work(self, length: timedelta) -> None:
-        """Begin one delivery after the other."""
+        """Run one invocation after the other."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             with suppress(ThrottledError, MustWait):
@@ -40,7 +40,7 @@ class Instance:
             self.clock.advance(MINUTE / 2)
 
     async def refusal(self) -> tuple[datetime, str]:
-        """Return when to come again, and why."""
+        """Return when the job is due again, and why."""
         try:
             async with self.budget.reserve(WORK):
                 await self.budget.take()
@@ -51,13 +51,13 @@ class Instance:
         raise AssertionError("there was a call")
 
     async def left(self) -> int | None:
-        """Return the calls that are left of the day."""
+        """Return the requests that are left today."""
         return (await self.budget.queue_status()).remaining_today
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_what_there_is_in_a_day_is_used(calls: int) -> None:
-    """All but a tenth of it, and what comes back an hour late."""
+    """A tenth is kept, and some requests become free an hour late."""
     here = Instance(calls)
 
     await here.work(4 * DAY)
@@ -73,7 +73,7 @@ async def test_what_there_is_in_a_day_is_used(calls: int) -> None:
     ],
 )
 async def test_who_is_refused_hears_when_there_are_calls_again(calls: int, message: str) -> None:
-    """A day after the first were made, and within the hour."""
+    """The time is a day after the first requests, within the hour."""
     here = Instance(calls)
     began = here.clock.now()
     await here.work(HOUR)
@@ -89,7 +89,9 @@ async def test_who_is_refused_hears_when_there_are_calls_again(calls: int, messa
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> None:
-    """By a delivery that may begin nothing else, and leaves nothing of what is kept to others."""
+    """An invocation that may do nothing else can revoke, and uses the kept part for nothing
+    else.
+    """
     here = Instance(calls)
     await here.work(2 * HOUR)
     assert await here.left() == 0
@@ -106,7 +108,7 @@ async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> No
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_people_who_look_use_nothing_that_is_kept(calls: int) -> None:
-    """Outside of deliveries: a timer may still turn off what should not be on."""
+    """Outside invocations a timer may still turn off what must not be on."""
     here = Instance(calls)
     await here.work(2 * HOUR)
 
@@ -116,7 +118,7 @@ async def test_people_who_look_use_nothing_that_is_kept(calls: int) -> None:
 
 
 async def test_what_is_not_used_of_a_slice_is_given_back() -> None:
-    """Else one call a minute would use up the day as fast as two."""
+    """Otherwise one request a minute would use up the day as fast as two."""
     here = Instance(PLENTY)
 
     for _ in range(40):
@@ -127,7 +129,7 @@ async def test_what_is_not_used_of_a_slice_is_given_back() -> None:
 
 
 async def test_another_instance_counts_on() -> None:
-    """The day stands in the row, and outlives a process."""
+    """The row contains the day and outlives a process."""
     here = Instance(SCARCE)
     await here.work(MINUTE * 10)
 
