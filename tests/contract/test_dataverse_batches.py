@@ -126,7 +126,7 @@ async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> 
 
 
 async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
-    """Filters have 25 flows, four in a batch; a failed filter returns no ids."""
+    """A filter has 25 flows; if it fails, each of its flows has the error as its result."""
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
     whole = await app.workflows.known_each(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
