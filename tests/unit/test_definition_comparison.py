@@ -30,7 +30,7 @@ def _with(**inputs: object) -> str:
     ],
 )
 def test_what_the_platform_adds_or_spells_differently_is_no_difference(text: str) -> None:
-    """Whitespace, empty members, the version beside the properties, and 1.0 for 1."""
+    """Examples are whitespace, empty members, the version beside the properties, and 1.0 for 1."""
     assert same_definition(json.dumps(FLOW), text)
     assert definition_digest(json.dumps(FLOW)) == definition_digest(text)
 
@@ -41,7 +41,7 @@ def _bound(**connection: str) -> str:
 
 
 def test_the_connection_that_a_reference_leads_to_is_no_difference() -> None:
-    """The platform may name it beside the reference; without a reference it is what counts."""
+    """The platform may also name the connection; without a reference the connection counts."""
     bare = _bound(connectionReferenceLogicalName="cr1_mail")
 
     assert same_definition(bare, _bound(connectionReferenceLogicalName="cr1_mail", name="mail-1"))
@@ -62,6 +62,6 @@ def test_the_connection_that_a_reference_leads_to_is_no_difference() -> None:
     ],
 )
 def test_what_a_maker_wrote_is_a_difference(text: str) -> None:
-    """Also where it is called like something that the platform adds elsewhere."""
+    """The member may have the name of one that the platform adds elsewhere."""
     assert not same_definition(json.dumps(FLOW), text)
     assert definition_digest(json.dumps(FLOW)) != definition_digest(text)

@@ -1,4 +1,4 @@
-"""Unit tests of what an administrator is told about an edit."""
+"""Test the description of an edit that an administrator reads."""
 
 import json
 
@@ -6,7 +6,7 @@ from shared.domain.definitions.changed_paths import MOST_PLACES, changed_places
 
 
 def test_places_are_named_and_values_are_not() -> None:
-    """A changed, an added and a removed member are given by their paths."""
+    """Changed, added and removed members are named by their paths."""
     old = json.dumps({"a": {"uri": "https://x?sig=secret", "gone": 1}, "same": [1]})
     new = json.dumps({"a": {"uri": "https://y?sig=other"}, "same": [1], "new": 2})
 
@@ -16,7 +16,7 @@ def test_places_are_named_and_values_are_not() -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    """Nobody reads more places than a dozen."""
+    """A list contains twelve places at most."""
     old, new = json.dumps({}), json.dumps({str(number): 1 for number in range(40)})
 
     places = changed_places(old, new)
@@ -25,7 +25,7 @@ def test_a_long_list_is_cut() -> None:
 
 
 def test_text_that_is_no_json_has_no_places() -> None:
-    """The digest tells that it differs; where, nobody can say."""
+    """The digest shows a difference, but no place."""
     places = changed_places("{", "{}")
 
     assert places == ()

@@ -1,4 +1,4 @@
-"""The rules of a dated delete: when it may be, what an approval is about, what it says."""
+"""Test the rules of a scheduled deletion: when it may happen, what is approved, its messages."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,17 +35,17 @@ APPROVAL = DeletionApproval(
 
 
 def job_of(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
-    """Return a job that came into this state just now."""
+    """Return a job that just came into this state."""
     return with_history(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
 
 def deletion_of(job: FlowJob | None = None) -> Deletion:
-    """Return a delete that was ordered just now."""
+    """Return a deletion that was just scheduled."""
     return new_deletion(job or job_of(), APPROVAL, None)
 
 
 def test_a_job_was_retired_when_its_last_retirement_began() -> None:
-    """Lines that were added to its history since do not count, nor do earlier retirements."""
+    """Neither later history entries nor earlier retirements count."""
     job = job_of()
     lines = (
         HistoryEntry(
@@ -63,7 +63,7 @@ def test_a_job_was_retired_when_its_last_retirement_began() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(FlowJobState) - {FlowJobState.RETIRED}))
 def test_what_is_not_retired_has_no_date(state: FlowJobState) -> None:
-    """Whatever else its history says."""
+    """The rest of its history does not matter."""
     assert retired_at(job_of(state)) is None
     assert earliest_delete_at(job_of(state), delay=DAY, quiet=DAY) is None
 
@@ -74,14 +74,14 @@ def test_what_is_not_retired_has_no_date(state: FlowJobState) -> None:
 def test_the_longest_of_delay_and_quiet_periods_counts(
     delay: int, quiet: int, own: int, days: int
 ) -> None:
-    """The setting, the quiet period, and that of the job's own callers."""
+    """The setting, the no-call period, and that of the job's own callers count."""
     job = replace(job_of(), no_call_period=own * DAY or None)
 
     assert earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 
 
 def test_an_approval_is_about_one_retirement() -> None:
-    """It notes which, by whom and for when, and is due at its date."""
+    """The approval names the retirement, its person and date, and is due at its date."""
     deletion = deletion_of()
 
     assert (deletion.state, deletion.next_check_at) == (DeletionState.SCHEDULED, APPROVAL.delete_at)
@@ -95,7 +95,7 @@ def test_an_approval_is_about_one_retirement() -> None:
 def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
     code: str, *, accepts: bool
 ) -> None:
-    """Who orders anew after another reason has not seen an edit. The history goes on."""
+    """After another reason, the person has not seen an edit. The history continues."""
     earlier = stop_with_reason(
         deletion_of(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
     )
@@ -107,7 +107,7 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
 
 
 def test_the_bin_is_counted_from_the_first_intent() -> None:
-    """A retry after a crash does not promise days that the first call may have begun."""
+    """After a crash, the retry does not promise days that the first request may have used."""
     first = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
     second = record_delete_intent(first, now=NOW + DAY)
 
@@ -116,7 +116,7 @@ def test_the_bin_is_counted_from_the_first_intent() -> None:
 
 
 def test_what_was_blocked_was_not_deleted() -> None:
-    """An intent that came to nothing promises no restore; nothing is due by itself."""
+    """A failed intent promises no restore, and nothing is due by itself."""
     made = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
@@ -130,7 +130,7 @@ def test_what_was_blocked_was_not_deleted() -> None:
 
 
 def test_who_found_it_gone_does_not_claim_the_delete() -> None:
-    """Without an intent somebody else has done it."""
+    """Without an intent, another person has deleted the original."""
     row = mark_deleted(start_archiving(deletion_of(), now=NOW), now=NOW)
 
     assert "somebody else" in row.message
@@ -138,7 +138,7 @@ def test_who_found_it_gone_does_not_claim_the_delete() -> None:
 
 
 def test_waiting_for_the_same_again_adds_no_line() -> None:
-    """The history is for what changes; a failure that passes is forgotten with it."""
+    """Waiting with the same message changes only the next check and the reason code."""
     row = wait_until(
         deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.FLOW_RUN_IN_PROGRESS
     )
@@ -152,7 +152,9 @@ def test_waiting_for_the_same_again_adds_no_line() -> None:
 
 
 def test_what_a_delete_ends_depends_on_the_flow() -> None:
-    """Only a flow with a URL loses one; only a flow outside solutions is restored by the app."""
+    """Only a flow with a trigger URL loses one, and the app restores only flows outside
+    solutions.
+    """
     called = describe_consequences(job_of())
     outside = describe_consequences(replace(job_of(), has_trigger_url=False, in_solution=False))
 
@@ -162,7 +164,7 @@ def test_what_a_delete_ends_depends_on_the_flow() -> None:
 
 
 def test_a_continued_archive_begins_where_the_first_ended() -> None:
-    """It has its own count for the cap, and covers what began since."""
+    """The continued archive has its own count for the limit, and covers later runs."""
     first = RunArchive(
         environment_id="e",
         job_id="j",

@@ -1,10 +1,10 @@
-"""Families of flows in the shapes that makers build."""
+"""Test dependency groups of flows in the shapes that makers build."""
 
 from shared.domain.plans.dependency_graph import DependencyGraph
 
 
 def test_children_are_copied_before_their_parents() -> None:
-    """A chain and a shared child come out leaves first."""
+    """Children come first, in a chain and with a shared child."""
     graph = DependencyGraph({"top": ["mid", "leaf"], "mid": ["leaf"], "leaf": [], "alone": []})
 
     order = graph.leaves_first
@@ -16,7 +16,9 @@ def test_children_are_copied_before_their_parents() -> None:
 
 
 def test_a_cycle_is_a_finding_with_its_members() -> None:
-    """Flows that call one another are named; one that calls itself waits for nobody."""
+    """The finding names flows that call one another; a flow that calls itself waits for no
+    other.
+    """
     graph = DependencyGraph({"a": ["b"], "b": ["c"], "c": ["a"], "self": ["self"], "d": ["a"]})
 
     assert graph.call_loops == (("a", "b", "c"),)
@@ -25,7 +27,7 @@ def test_a_cycle_is_a_finding_with_its_members() -> None:
 
 
 def test_a_missing_child_is_named_with_its_caller() -> None:
-    """A child that was deleted or cannot be read does not stop the rest."""
+    """A deleted or unreadable child does not stop the other flows."""
     graph = DependencyGraph({"parent": ["gone", "leaf"], "leaf": []})
 
     assert graph.missing == {"parent": {"gone"}}
@@ -34,7 +36,7 @@ def test_a_missing_child_is_named_with_its_caller() -> None:
 
 
 def test_a_chain_of_thousands_needs_no_recursion() -> None:
-    """Depth costs time, not the stack."""
+    """A deep chain takes time, but no stack."""
     size = 20_000
     children = {f"{i:05}": [f"{i + 1:05}"] for i in range(size)} | {f"{size:05}": []}
 

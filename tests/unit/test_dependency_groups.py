@@ -1,4 +1,4 @@
-"""Groups of dependent flows on the page of a remediation: each is drawn or counted, and listed."""
+"""Test the page's groups of dependent flows: each is listed, and drawn or counted."""
 
 import re
 from html import unescape
@@ -13,7 +13,7 @@ LONG = "A name that is longer than the box of a flow"
 
 
 def group(name: str, size: int) -> list[FlowView]:
-    """A parent that calls all other flows of its group."""
+    """Return a parent that calls all other flows of its group."""
     parent = flow(f"{name} 0", FlowJobState.COPIED)
     plan = {"parents": (parent.workflow_id,)}
     children = [
@@ -33,7 +33,7 @@ def calls(page: str) -> list[tuple[str, str]]:
 
 
 def test_who_calls_whom_is_drawn_with_arrows_and_listed_with_full_names() -> None:
-    """Also callers that are not flows; the whole name is the title of its box."""
+    """The diagram also has callers that are not flows; the title of a box is the whole name."""
     callers = (PlannedCaller(kind="canvas_app", label="app Requests", manual_reason="its maker"),)
     child = flow(LONG, FlowJobState.COPIED, plan={"callers": callers})
     parent = flow("Parent", FlowJobState.COPIED, plan={"children": (child.workflow_id,)})
@@ -46,7 +46,7 @@ def test_who_calls_whom_is_drawn_with_arrows_and_listed_with_full_names() -> Non
 
 
 def test_flows_that_call_each_other_have_a_line_in_each_direction() -> None:
-    """And a row of the table."""
+    """The table also has a row for each direction."""
     where = environment()
     first = flow("a", FlowJobState.COPIED, plan={"children": ("id-b-env-1",)}, where=where)
     second = flow("b", FlowJobState.COPIED, plan={"children": ("id-a-env-1",)}, where=where)
@@ -57,7 +57,7 @@ def test_flows_that_call_each_other_have_a_line_in_each_direction() -> None:
 
 
 def test_a_line_is_red_if_a_flow_waits_for_one_that_requires_an_action() -> None:
-    """In the diagram and in the table."""
+    """The diagram and the table show this."""
     child = blocked("child")
     parent = flow("parent", FlowJobState.PLANNED, plan={"children": (child.workflow_id,)})
     page = page_of([child, parent])
@@ -68,7 +68,7 @@ def test_a_line_is_red_if_a_flow_waits_for_one_that_requires_an_action() -> None
 
 
 def test_every_group_is_on_one_page() -> None:
-    """None is absent, whatever their number."""
+    """No group is missing, whatever their number."""
     flows = [one for number in range(30) for one in group(f"g{number}", 3)]
     pages = [
         page_of(flows, diagrams=DiagramFilter(start=start))
@@ -82,7 +82,7 @@ def test_every_group_is_on_one_page() -> None:
 
 
 def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
-    """It is not legible as a diagram."""
+    """A diagram of the group would not be legible."""
     flows = group("g", 100)
     page = page_of(flows)
     link = re.search(r'\?group=([^#"]+)#graph">Show all 99 calls', page)
@@ -96,7 +96,7 @@ def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
 
 
 def test_a_page_draws_a_limited_number_of_boxes_and_leads_to_the_other_diagrams() -> None:
-    """The first load stays small."""
+    """The first load therefore stays small."""
     flows = [one for number in range(5) for one in group(f"g{number}", 50)]
     page = page_of(flows)
     alone = page_of(flows, diagrams=DiagramFilter(flow_id=flows[-1].workflow_id))

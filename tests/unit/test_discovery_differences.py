@@ -1,4 +1,4 @@
-"""Differences between the sources of a discovery are named, grouped, and bounded."""
+"""Test that differences between the sources of a discovery are named, grouped and limited."""
 
 from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.plans.discovery_differences import (
@@ -32,7 +32,7 @@ def line(
 
 
 def by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
-    """Return flows by the id that Dataverse has for them."""
+    """Return flows by their id in Dataverse."""
     return {
         flow.workflow_id or (flow.flow_name if isinstance(flow, FlowListEntry) else ""): flow
         for flow in flows
@@ -40,7 +40,7 @@ def by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
 
 
 def test_sources_that_agree_yield_nothing() -> None:
-    """With or without the full list."""
+    """The full list does not matter."""
     known, lines = by_id(row("a"), row("b")), by_id(line("a"))
 
     assert differences(known, FlowServiceListing(reported=lines)) == ()
@@ -49,7 +49,7 @@ def test_sources_that_agree_yield_nothing() -> None:
 
 
 def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
-    """Reported in no source; under a strange id; in another state; under another title."""
+    """Missing flows, unknown ids, other states and other titles are found."""
     known = by_id(row("off", state=OFF), row("renamed", "New"))
     reported = by_id(
         line("gone"), line("strange"), line("off"), line("renamed", title="Old"), line("mute")
@@ -68,7 +68,7 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
 
 
 def test_the_full_list_names_what_one_source_lacks() -> None:
-    """In one source only, either way; in the report only; states, titles, and two ids."""
+    """The list finds flows in one source only, other states, other titles, and second ids."""
     known = by_id(row("a"), row("dataverse-only"), row("two-ids"), row("off", state=OFF))
     reported = by_id(line("a"), line("report-only"))
     everything = by_id(
@@ -91,7 +91,7 @@ def test_the_full_list_names_what_one_source_lacks() -> None:
 
 
 def test_a_flow_outside_solutions_is_found_by_its_flow_name() -> None:
-    """Its lines name no row of Dataverse; the row has the flow's name for an id."""
+    """The flow service does not name the row, whose id is the flow's name."""
     known = by_id(row("mine"))
     lines = {"mine": line(None, flow_name="mine")}
 
@@ -99,7 +99,7 @@ def test_a_flow_outside_solutions_is_found_by_its_flow_name() -> None:
 
 
 def test_ten_thousand_differences_are_one_sentence() -> None:
-    """A few are named, the rest is counted: the row of a job has a limit."""
+    """A few are named and the others counted, because the job's row has a limit."""
     known = by_id(*(row(f"flow-{number}") for number in range(10_000)))
 
     (text,) = differences(known, FlowServiceListing(reported={}, everything={}))

@@ -1,4 +1,4 @@
-"""A discovery whose flows were read once more: what was read later counts."""
+"""Test that a discovery uses the later data of flows that were read again."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -43,7 +43,7 @@ def known(*flows: str, etag: str = "1") -> tuple[WorkflowSummary, ...]:
 
 
 def held_back(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
-    """Return a flow that stays."""
+    """Return a flow that stays on Microsoft's key."""
     return FlowOnMicrosoftKey(
         workflow_id=flow,
         flow_name=flow,
@@ -66,7 +66,7 @@ FIRST = part(
 
 
 def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
-    """It runs no child any more; the other still does."""
+    """The first flow runs no child any more, and the other still does."""
     again = part(
         DiscoverySource.DATAVERSE,
         1,
@@ -84,7 +84,7 @@ def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
 
 
 def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
-    """The report may still name it: that is told as a difference."""
+    """If the report still names the flow, this is a difference."""
     found = combine_pages(
         [report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
     )
@@ -95,7 +95,7 @@ def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
 
 
 def test_only_what_the_report_names_is_held_back() -> None:
-    """What was held back when it was read may have moved since."""
+    """A flow that stayed when it was read may have moved since."""
     found = combine_pages([report("b"), FIRST])
 
     assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["b"]

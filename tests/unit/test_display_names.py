@@ -1,4 +1,4 @@
-"""Names with a suffix keep within what Dataverse takes, and are readable where they are cut."""
+"""Test that names with a suffix fit Dataverse's limit, and are readable where they are cut."""
 
 import pytest
 
@@ -11,12 +11,12 @@ ACCENT = "e\u0301"
 
 
 def units(text: str) -> int:
-    """Count as Dataverse does, or more."""
+    """Return a length that is at least Dataverse's."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def test_a_name_that_fits_stays_whole() -> None:
-    """Most names."""
+    """Most names fit."""
     assert copy_name("Orders") == "Orders (CMK)"
     assert retired_name("Orders") == "Orders (retired, MMK)"
     assert shortened("x" * LIMIT) == "x" * LIMIT
@@ -24,7 +24,7 @@ def test_a_name_that_fits_stays_whole() -> None:
 
 @pytest.mark.parametrize("length", [86, 95, 100, 101, 174, 255])
 def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
-    """The suffix tells which flow it is: the name before it gives way."""
+    """The suffix identifies the flow, so the name is cut before it."""
     title = "".join(chr(ord("a") + place % 26) for place in range(length))
 
     for name, suffix in (
@@ -39,7 +39,7 @@ def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
 
 
 def test_the_name_of_a_retired_original_can_be_given_back() -> None:
-    """One that is longer than Dataverse takes now is never taken away."""
+    """A name that is longer than Dataverse now allows is never removed."""
     fits, does_not_fit = "x" * LIMIT, "x" * (LIMIT + 1)
 
     assert units(retired_name(fits)) == LIMIT
@@ -50,7 +50,7 @@ def test_the_name_of_a_retired_original_can_be_given_back() -> None:
 @pytest.mark.parametrize("character", [FAMILY, FLAG, THUMB, ACCENT, "😀", "ש\u200f", "ع\u0650"])
 @pytest.mark.parametrize("before", range(12))
 def test_no_character_is_cut_in_two(character: str, before: int) -> None:
-    """Half of a surrogate pair, of a flag, of a family, or a letter without its accent."""
+    """Surrogate pairs, flags, families of emoji, and letters with accents stay whole."""
     title = "x" * before + character * LIMIT
 
     kept = copy_name(title).removesuffix("… (CMK)").removeprefix("x" * before)
@@ -60,12 +60,12 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
 
 
 def test_as_much_as_fits_is_kept() -> None:
-    """A name is not cut shorter than it has to be."""
+    """A name is not cut shorter than necessary."""
     assert units(copy_name("x" * 255)) == LIMIT
     assert units(copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
 
 
 def test_what_is_no_text_is_cut_all_the_same() -> None:
-    """A lone surrogate, as JSON may hold one, and a name of marks only."""
+    """Examples are a lone surrogate, which JSON may contain, and a name of accents only."""
     assert units(copy_name("\ud83d" * 255)) <= LIMIT
     assert copy_name("\u200f" * 255) == "… (CMK)"

@@ -1,4 +1,4 @@
-"""The documents name everything there is, and name nothing that is not there."""
+"""Test that the documents name everything that exists, and nothing that does not exist."""
 
 import ast
 import inspect
@@ -39,7 +39,7 @@ def rows(text: str) -> list[str]:
 
 
 def code_in(cells: list[str]) -> set[str]:
-    """Return everything that the cells set in code."""
+    """Return all code in the cells."""
     return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
 
 
@@ -47,7 +47,7 @@ def code_in(cells: list[str]) -> set[str]:
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
-    """By the name that an administrator sets it with."""
+    """The document uses the name with which an administrator sets it."""
     text = page("settings.md")
     ours, _, _ = text.partition("## Read by the Functions host")
     names = {
@@ -59,7 +59,9 @@ def test_every_setting_is_documented_and_no_other() -> None:
 
 
 def test_the_table_of_settings_is_what_the_code_says() -> None:
-    """`python -m tests.settings_tables` writes it; each setting has a comment, on one line."""
+    """`python -m tests.settings_tables` generates the table; each setting has a comment on one
+    line.
+    """
     text = page("settings.md")
 
     assert text == settings_tables.with_table(text)
@@ -68,7 +70,7 @@ def test_the_table_of_settings_is_what_the_code_says() -> None:
 
 
 def test_every_schedule_is_documented() -> None:
-    """The timers' settings, which the host reads."""
+    """The settings of the timers are those that the host reads."""
     source = (ROOT / "functions" / "timers.py").read_text()
 
     schedules = set(re.findall(r"%(CMK_\w+)%", source))
@@ -79,7 +81,7 @@ def test_every_schedule_is_documented() -> None:
     ("package", "name"), [("shared.callers", "callers.md"), ("shared.firewalls", "network.md")]
 )
 def test_every_kind_is_documented(package: str, name: str) -> None:
-    """Callers and firewalls, each with its own row."""
+    """Each caller kind and firewall kind has its own row."""
     kinds = {kind.kind for kind in kinds_in(package)}
 
     assert kinds
@@ -87,7 +89,7 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
 
 
 def test_every_category_of_flows_that_stay_is_documented() -> None:
-    """In docs/assess.md: what to do before the key and after it."""
+    """docs/assess.md says what to do before the key and after it."""
     _, _, section = page("assess.md").partition("| `microsoft_key_reasons` |")
 
     assert {str(reason) for reason in MicrosoftKeyReason} <= code_in(rows(section))
@@ -109,7 +111,7 @@ def test_every_error_is_in_the_tree_of_its_module() -> None:
 
 
 def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says() -> None:
-    """`python -m tests.runbook_tables` writes the lists."""
+    """`python -m tests.runbook_tables` generates the lists."""
     text = page("runbook.md")
     listed = code_in(re.findall(r"^\* (`[^:\n]+`): ", text, re.MULTILINE))
 
@@ -120,7 +122,7 @@ def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says(
 
 @pytest.mark.parametrize("anchor", runbook_tables.ENTRIES)
 def test_an_entry_of_the_runbook_names_its_reasons(anchor: str) -> None:
-    """Their texts are in no table."""
+    """No table contains the texts of these reasons."""
     sections = re.split(r"^## (.+)$", page("runbook.md"), flags=re.MULTILINE)
     by_anchor = {
         title.lower().replace(" ", "-"): text
@@ -132,13 +134,13 @@ def test_an_entry_of_the_runbook_names_its_reasons(anchor: str) -> None:
 
 
 def test_a_page_without_a_place_for_a_table_is_rejected() -> None:
-    """A table that is written nowhere would be missed by nobody."""
+    """Without this error, nobody would notice a missing table."""
     with pytest.raises(ValueError, match="no place for the reasons"):
         runbook_tables.with_tables("# Operations")
 
 
 def test_no_reason_breaks_the_list_of_the_runbook() -> None:
-    """One line each; the instruction is a sentence."""
+    """Each reason is one line, and its fix is a sentence."""
     for reason in Reason:
         assert not re.search(r"\n", reason.meaning + reason.fix), reason
         assert reason.meaning.endswith("."), reason
@@ -146,7 +148,7 @@ def test_no_reason_breaks_the_list_of_the_runbook() -> None:
 
 
 def test_every_platform_error_without_a_published_code_is_among_what_to_check() -> None:
-    """Each is a guess, whether of the code or of the words."""
+    """The code or the words of such an error are a guess."""
     text = page("verify-on-a-real-tenant.md")
     guesses = {one.code for one in platform_errors.REFUSALS if not one.is_documented}
 
@@ -154,7 +156,7 @@ def test_every_platform_error_without_a_published_code_is_among_what_to_check() 
 
 
 def test_every_pattern_stage_and_table_is_described() -> None:
-    """Patterns, stages of a rollback, tables; states: tests/unit/test_state_pictures.py."""
+    """The documents describe patterns, stages of a rollback, and tables."""
     text = page("architecture.md")
     words = [*MigrationMethod, *RollbackStage]
     tables = [field.name.replace("_", "") for field in fields(Tables) if not field.init]
@@ -163,7 +165,7 @@ def test_every_pattern_stage_and_table_is_described() -> None:
 
 
 def test_every_error_line_of_the_log_has_a_runbook() -> None:
-    """A line of level ERROR means that a person must act: its first words are in the table."""
+    """A line of level ERROR means that a person must act; the table has its first words."""
     section = page("runbook.md").partition("## Log messages")[2].partition("\n## ")[0]
     plain = re.sub(r"[`…]|NAME", "", section)
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
@@ -174,7 +176,7 @@ def test_every_error_line_of_the_log_has_a_runbook() -> None:
 
 
 def test_every_alert_has_a_runbook() -> None:
-    """The names that infra/ gives them."""
+    """The runbook uses the names in infra/."""
     source = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
     names = re.findall(r"name: '([a-z-]+)-\$\{token\}'", source)
 
@@ -183,7 +185,7 @@ def test_every_alert_has_a_runbook() -> None:
 
 
 def test_every_assumption_is_among_what_to_check() -> None:
-    """What the local tenant guesses is checked on a real one."""
+    """The assumptions of the local tenant are checked on a real one."""
     text = page("verify-on-a-real-tenant.md")
 
     assert [one.name for one in fields(Assumptions) if f"`{one.name}`" not in text] == []
@@ -209,7 +211,7 @@ def names_in(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def names_of_the_repository() -> set[str]:
-    """Return every word of every file but documents, and the names of the files."""
+    """Return every word of every file except documents, and the names of the files."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -233,14 +235,14 @@ def names_of_the_repository() -> set[str]:
 def test_every_name_in_code_that_a_document_shows_exists(
     path: Path, names_of_the_repository: set[str]
 ) -> None:
-    """What is renamed in code is renamed where it is explained."""
+    """A name that is changed in code is changed in the documents."""
     missing = names_in(path.read_text()) - names_of_the_repository - NAMES_ELSEWHERE
 
     assert missing == set()
 
 
 def test_a_name_that_only_a_document_has_is_found() -> None:
-    """Words without an underscore or a capital inside are left to the reader."""
+    """Words without an underscore or a capital inside are not checked."""
     text = "`moving_parts`, `MovingParts.state`, `CMK_MOVING`, `word`\n```\n`in_a_block`\n```\n"
 
     assert names_in(text) == {"moving_parts", "MovingParts", "CMK_MOVING"}
@@ -256,7 +258,7 @@ def named(requirements: str) -> set[str]:
 
 
 def test_every_dependency_is_documented_and_no_other() -> None:
-    """A package comes with the need for it."""
+    """The document says why each package is needed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {name for file in ROOT.glob("requirements*.txt") for name in named(file.name)}
     wanted |= {re.split("[<>=]", one)[0] for one in project["dependencies"]}
@@ -267,7 +269,7 @@ def test_every_dependency_is_documented_and_no_other() -> None:
 
 
 def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
-    """Each package of requirements.txt is imported by the product, and the other way round."""
+    """The app imports each package of requirements.txt, and no other package."""
     imported = set()
     for path in [
         ROOT / "function_app.py",
@@ -298,7 +300,7 @@ def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """Return the anchors of a document's headings, as Markdown viewers make them."""
+    """Return the anchors of a document's headings in the form of Markdown viewers."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {
         re.sub(r"[^\w\- ]", "", normalize("NFKC", title).lower()).strip().replace(" ", "-")
@@ -308,7 +310,7 @@ def anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path: Path) -> None:
-    """Files and headings of this repository."""
+    """This covers files and headings of this repository."""
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
         if "://" in target:
             continue
@@ -319,7 +321,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 
 def test_every_page_is_reached_from_the_first() -> None:
-    """By links, from README.md."""
+    """The links begin at README.md."""
     reached, waiting = set[Path](), [ROOT / "README.md"]
     while waiting:
         here = waiting.pop()
@@ -339,7 +341,7 @@ def test_every_page_is_reached_from_the_first() -> None:
 
 
 def test_every_folder_says_which_tests_to_run() -> None:
-    """CONTRIBUTING.md names the folders and the tests that there are, and every subject."""
+    """CONTRIBUTING.md names all folders, tests and subjects."""
     table = (ROOT / "CONTRIBUTING.md").read_text()
     named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table) if "/" in name}
     subjects = {

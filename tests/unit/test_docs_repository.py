@@ -1,4 +1,4 @@
-"""What must be nowhere in the repository: other machines, local modes, real signatures."""
+"""Test that no file contains machine names, local modes or real signatures."""
 
 import re
 import subprocess
@@ -32,22 +32,22 @@ def hits(pattern: str, *where: str) -> list[str]:
 
 @pytest.mark.parametrize("pattern", [MACHINE, REGISTRY])
 def test_no_file_names_a_machine_or_a_registry(pattern: str) -> None:
-    """The project is the same wherever it is checked out and installed."""
+    """The project must be the same on every machine."""
     assert hits(pattern) == []
 
 
 def test_no_file_but_a_test_holds_a_signature() -> None:
-    """Whatever looks like a signed URL in a document or in code is one too many."""
+    """Neither a document nor code contains a text like a signed URL."""
     assert hits(SIGNATURE, ".", ":!tests") == []
 
 
 def test_the_product_does_not_import_the_local_cloud() -> None:
-    """It knows of no other world than the one that its environment leads to."""
+    """The app knows only the world that its environment names."""
     assert hits(r"(import|from) +local_cloud", *PRODUCT) == []
 
 
 def test_no_setting_and_no_switch_is_named_local_fake_or_simulate() -> None:
-    """The environment does the work; the product has no mode for it."""
+    """The environment decides where the app runs; the app has no mode for it."""
     word = re.compile("local|fake|simulat|emulat", re.IGNORECASE)
 
     assert [name for name in Settings.model_fields if word.search(name)] == []
@@ -56,7 +56,7 @@ def test_no_setting_and_no_switch_is_named_local_fake_or_simulate() -> None:
 
 
 def test_what_a_run_leaves_behind_is_not_committed() -> None:
-    """State, logs, settings with secrets, caches."""
+    """Such files are state, logs, settings with secrets, and caches."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

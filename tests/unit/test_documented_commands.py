@@ -37,7 +37,7 @@ def of(program: str) -> list[Command]:
 
 @cache
 def run(*command: str) -> tuple[int, str]:
-    """Run a program in the checkout, once; return its exit code and all that it printed."""
+    """Run a program once in the checkout; return its exit code and output."""
     done = subprocess.run(
         command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -45,7 +45,7 @@ def run(*command: str) -> tuple[int, str]:
 
 
 def test_what_needs_azure_is_marked_in_its_document() -> None:
-    """Whoever reads on knows before typing it."""
+    """A reader knows this before typing the command."""
     needing = [one for one in COMMANDS if one.needs_azure and one.page != "README.md"]
 
     assert needing
@@ -53,7 +53,7 @@ def test_what_needs_azure_is_marked_in_its_document() -> None:
 
 
 def test_every_other_command_is_run_by_a_test() -> None:
-    """A program that is new in the documents needs a test that runs it."""
+    """A new program in the documents needs a test that runs it."""
     here = {"cmkflow", "make", "python", "export"}  # the last only names what the next ones read
     others = [one for one in COMMANDS if not one.needs_azure and one.words[0] not in here]
     others = [one for one in others if "$APP/api/" not in one.text]
@@ -67,7 +67,7 @@ def test_every_other_command_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("command", of("cmkflow"), ids=str)
 def test_a_named_command_exists(command: Command) -> None:
-    """In a sentence a group may be named too."""
+    """A sentence may also name a group."""
     tree = command_tree()
     names = [command.words[1 : 1 + length] for length in (1, 2)]
     found = [tree[name] for name in names if name in tree]
@@ -78,7 +78,7 @@ def test_a_named_command_exists(command: Command) -> None:
 
 @pytest.mark.parametrize("command", of("make"), ids=str)
 def test_a_make_command_is_one(command: Command) -> None:
-    """The target is there, and the Makefile reads the variables that are set."""
+    """The target exists, and the Makefile reads the variables."""
     variables = {word.partition("=")[0] for word in command.words if "=" in word}
     source = (ROOT / "Makefile").read_text()
 
@@ -90,7 +90,7 @@ def test_a_make_command_is_one(command: Command) -> None:
 
 @pytest.mark.parametrize("command", of("python"), ids=str)
 def test_a_python_command_takes_what_is_given_to_it(command: Command) -> None:
-    """A module says in its help which options it has; a script is there."""
+    """A module's help names its options, and a script exists."""
     if command.words[1] != "-m":
         assert (ROOT / command.words[1]).is_file()
         return

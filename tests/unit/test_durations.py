@@ -1,4 +1,4 @@
-"""Durations as a person says them."""
+"""Test the words for durations."""
 
 from datetime import timedelta
 
@@ -19,5 +19,5 @@ from shared.domain.durations import format_duration
     ],
 )
 def test_a_duration_is_said_in_its_two_largest_units(duration: timedelta, words: str) -> None:
-    """Not as `7 days, 0:00:00`."""
+    """A duration is not shown as `7 days, 0:00:00`."""
     assert format_duration(duration) == words

@@ -1,4 +1,4 @@
-"""The line about an environment: its state, its bar and what is next."""
+"""Test the line of an environment: its state, its bar and its next step."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ STOPPED = Situation(now=NOW, is_stopped=True)
 
 
 def status(state: str = "completed", /, migrated: int = 0, **changes: Any) -> EnvironmentStatus:
-    """Return the status of an environment; `left` has the flows that are not migrated."""
+    """Return the status of an environment; `left` contains the flows that are not migrated."""
     values: dict[str, Any] = {
         "environment_id": "e",
         "environment_name": "Operations",
@@ -115,14 +115,14 @@ REASON = NotMigratedReason
 def test_row_says_state_and_what_is_next(
     one: EnvironmentStatus, situation: Situation, look: str, state: str, following: str
 ) -> None:
-    """The most urgent fact decides the state; no flow is missing in what is next."""
+    """The most urgent fact decides the state, and the next step counts every flow."""
     row = environment_row(one, situation)
 
     assert (row.look, row.state, row.next) == (look, state, following)
 
 
 def test_parts_of_the_bar_add_up_to_all_flows() -> None:
-    """Planned, pending and prepared flows are parts of it too."""
+    """The bar includes planned, pending and prepared flows."""
     left = dict.fromkeys(NotMigratedReason, 1)
 
     row = environment_row(status("completed", 7, not_migrated=left, prepared_count=2), AT_WORK)

@@ -1,4 +1,4 @@
-"""A pack of evidence: what is in it can be checked, and what was changed in it is found."""
+"""Test that an evidence file can be checked, and that the check finds every change."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ SIGNED = format_signature("a test")
 
 
 def packed(folder: Path, *, order: int = 1) -> bytes:
-    """Return a pack of three files, begun in this order or the other."""
+    """Return an evidence file of three files, begun in either order."""
     folder.mkdir()
     pack = EvidenceFile(folder)
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
@@ -35,12 +35,12 @@ def packed(folder: Path, *, order: int = 1) -> bytes:
 
 
 def found(content: bytes) -> list[str]:
-    """Return what differs."""
+    """Return the differences."""
     return list(find_manifest_differences(io.BytesIO(content)))
 
 
 def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
-    """Return a pack with other files, zipped as anybody's tool does."""
+    """Return an evidence file with other contents, zipped with an ordinary tool."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
@@ -52,17 +52,17 @@ def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Make a pack of a version that signed nothing."""
+    """Turn the file into one of an earlier version, without a signature."""
     del files[SIGNATURE]
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
-    """In whatever order they were written, and whenever."""
+    """The order and time of writing do not matter."""
     assert packed(tmp_path / "a") == packed(tmp_path / "b", order=-1)
 
 
 def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> None:
-    """Names, SHA-256, sizes; and what was said about the whole."""
+    """The manifest has names, SHA-256, sizes, and facts about the whole."""
     with zipfile.ZipFile(io.BytesIO(packed(tmp_path / "a"))) as archive:
         manifest = json.loads(archive.read(MANIFEST))
         assert archive.testzip() is None
@@ -77,7 +77,7 @@ def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> 
 
 
 def test_a_whole_pack_has_no_differences_however_it_is_zipped(tmp_path: Path) -> None:
-    """Somebody may unpack it and zip it again: the files count."""
+    """A person may unpack and zip the files again, because only the files count."""
     content = packed(tmp_path / "a")
 
     assert found(content) == []
@@ -95,14 +95,14 @@ def test_a_whole_pack_has_no_differences_however_it_is_zipped(tmp_path: Path) ->
 def test_each_difference_is_named(
     tmp_path: Path, change: Callable[[dict[str, bytes]], None], said: str
 ) -> None:
-    """What was changed, taken out or put in."""
+    """The check names what was changed, removed or added."""
     (difference,) = found(changed(packed(tmp_path / "a"), change))
 
     assert difference.startswith(said)
 
 
 def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) -> None:
-    """The version that was approved is a hash of the plan: a new manifest does not hide it."""
+    """The approved version is a hash of the plan, so a new manifest does not hide the change."""
 
     def exchange(files: dict[str, bytes]) -> None:
         files[APPROVED] = b'{"environment": "another"}'
@@ -119,7 +119,7 @@ def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) ->
 
 
 def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
-    """Of a version with few digits, or none, somebody could find a plan that has it."""
+    """For a version of few digits, a person could find another plan with it."""
 
     def renamed(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
@@ -134,7 +134,7 @@ def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", [MANIFEST, SIGNATURE, "a.json"])
 def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
-    """Some tools show the first of two files, some the last: the manifest is one of them."""
+    """Some tools show the first of two files, and others the last."""
     target = io.BytesIO(packed(tmp_path / "a"))
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr(name, archive.read(name))
@@ -143,7 +143,7 @@ def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
 
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
-    """A disk may do that."""
+    """A disk may damage bytes."""
     content = changed(packed(tmp_path / "a"), lambda _: None)  # stored as it is
 
     (difference,) = found(content.replace(PLAN, PLAN.upper(), 1))
@@ -153,7 +153,7 @@ def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
 def test_what_is_no_pack_is_told_as_such(content: bytes | None) -> None:
-    """Another file, or another zip."""
+    """Examples are another file and another zip."""
     if content is None:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
@@ -165,7 +165,7 @@ def test_what_is_no_pack_is_told_as_such(content: bytes | None) -> None:
 
 
 def test_a_manifest_that_is_none_is_told_as_such() -> None:
-    """It may have any content."""
+    """The manifest may have any content."""
     for text in ("[]", "{", '{"files": {"a": 1}}', '{"files": []}', "{}"):
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
@@ -175,7 +175,7 @@ def test_a_manifest_that_is_none_is_told_as_such() -> None:
 
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
-    """Names come from the tenant, and somebody opens the table in a spreadsheet."""
+    """Names come from the tenant, and a person may open the table in a spreadsheet."""
     pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
     with zipfile.ZipFile(io.BytesIO(pack.zipped(pack.manifest({}), SIGNED))) as archive:
@@ -183,7 +183,7 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
 
 
 def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: Path) -> None:
-    """What was signed are the bytes of the manifest, as they are in the zip."""
+    """The signature covers the bytes of the manifest in the zip."""
     signature = Signature(key_id="k", public_key="p", value="v")
     pack = EvidenceFile(tmp_path)
     manifest = pack.manifest({})
@@ -194,7 +194,7 @@ def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: 
 
 
 def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> None:
-    """An older pack has no signature file."""
+    """An older evidence file has no signature file."""
     content = packed(tmp_path / "a")
 
     older = changed(content, remove_signature)
@@ -206,7 +206,7 @@ def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", [b"[]", b"{", b'{"value": 1}', b'{"value": "v"}', b'{"x": "y"}'])
 def test_read_signature_of_damaged_signature_raises(tmp_path: Path, text: bytes) -> None:
-    """It may have any content."""
+    """The signature file may have any content."""
     content = changed(packed(tmp_path / "a"), lambda files: files.update({SIGNATURE: text}))
 
     with pytest.raises(ValueError, match="not an evidence file"):

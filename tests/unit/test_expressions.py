@@ -1,4 +1,4 @@
-"""Unit tests of what expressions read."""
+"""Test which references an expression contains."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
     ],
 )
 def test_a_path_is_read_however_it_is_written(text: str) -> None:
-    """Brackets, dots, question marks and interpolation mean the same."""
+    """Brackets, dots, question marks and interpolation have the same meaning."""
     found = _read(text)
 
     assert found == [("triggerbody", "", ["Name_Value"])]
@@ -43,7 +43,7 @@ def test_a_path_is_read_however_it_is_written(text: str) -> None:
     ],
 )
 def test_literal_text_is_no_expression(text: str) -> None:
-    """Prose, escaped signs and texts inside an expression read nothing."""
+    """Prose, escaped characters and texts inside an expression contain no reference."""
     found = [function for function, _, _ in _read(text) if function != "concat"]
 
     assert found == []
@@ -62,14 +62,14 @@ def test_a_path_may_go_on_behind_a_function_that_gives_one_of_a_list() -> None:
 
 
 def test_what_only_a_run_knows_is_said_to_be_unknown() -> None:
-    """A key or an argument that is itself an expression has no name."""
+    """A key or argument that is itself an expression has no name."""
     found = _read("@triggerBody()?[variables('key')]")
 
     assert found == [("triggerbody", "", [None]), ("variables", "key", [])]
 
 
 def test_the_function_around_a_reference_is_known() -> None:
-    """`length(…)` of a list asks for nothing inside of it."""
+    """`length(…)` of a list reads nothing inside the list."""
     found = {one.function: one.inside for one in references_in("@length(body('List'))")}
 
     assert found["body"] == "length"
@@ -86,7 +86,7 @@ def test_the_function_around_a_reference_is_known() -> None:
     ],
 )
 def test_a_value_is_a_reference_only_as_a_whole(text: str, is_whole: bool) -> None:
-    """Interpolation makes a text of it."""
+    """Interpolation makes a text of the value."""
     found: ExpressionReference | None = whole_reference(text)
 
     assert (found is not None) is is_whole
@@ -96,7 +96,7 @@ def test_a_value_is_a_reference_only_as_a_whole(text: str, is_whole: bool) -> No
     "text", ["@body('List'", "@{body('List)", "@", "@{", "@body(", "@a[", "@a."]
 )
 def test_a_broken_expression_does_no_harm(text: str) -> None:
-    """The platform refuses to save it; whoever looks at it must not fall over it."""
+    """The platform does not save such an expression, and the app raises no error."""
     found = list(references_in(text))
 
     assert len(found) <= 1

@@ -1,4 +1,4 @@
-"""What the fakes' tenant answers to calls, and what its flows do when they run."""
+"""Test how the fakes' tenant answers calls, and what its flows do."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Give an empty environment."""
+    """Return an empty environment."""
     return Builder(World())
 
 
@@ -33,7 +33,7 @@ def test_a_call_of_a_flow_that_is_on_is_accepted_and_is_a_run(builder: Builder) 
 
 
 def test_a_flow_that_is_off_refuses_the_call_and_keeps_no_trace(builder: Builder) -> None:
-    """Calls to a stopped flow are gone: a 400 and no run."""
+    """The call gets a 400 and starts no run."""
     flow = builder.http_flow("Orders")
     turn_off(builder.world, flow)
 
@@ -44,7 +44,7 @@ def test_a_flow_that_is_off_refuses_the_call_and_keeps_no_trace(builder: Builder
 
 
 def test_a_signature_is_checked(builder: Builder) -> None:
-    """A wrong signature and none at all are refused differently."""
+    """A wrong signature and a missing one get different errors."""
     url = builder.url_of(builder.http_flow("Orders"))
     unsigned, _, _ = url.partition("&sp=")
 
@@ -63,7 +63,7 @@ def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
 
 
 async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
-    """The old URL of a deleted flow stays dead when a flow is made again under its id."""
+    """The old URL stays invalid if a flow with this id is created again."""
     workflows = fakes_of(builder.world).ports.workflows
     flow, environment = builder.http_flow("Orders"), builder.environment.described()
     url = builder.url_of(flow)
@@ -89,7 +89,7 @@ def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> No
 
 
 def test_a_parent_runs_its_children(builder: Builder) -> None:
-    """One call of the parent is one run of each, the child's shows no URL."""
+    """One call of the parent starts one run of each child, without a URL."""
     child, parent, _ = builder.family("Billing")
 
     call(builder.world, builder.url_of(parent))
@@ -99,7 +99,7 @@ def test_a_parent_runs_its_children(builder: Builder) -> None:
 
 
 def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
-    """The caller of the parent still gets a 202: only the run shows it."""
+    """The parent's caller still gets a 202, and only the run shows the failure."""
     child, parent, _ = builder.family("Billing")
     turn_off(builder.world, child)
 
@@ -121,7 +121,7 @@ def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None
 
 
 async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: Builder) -> None:
-    """A new value is used only after the flow that reads it is saved."""
+    """A flow uses a new value only after the flow is saved."""
     old, new = builder.http_flow("Old"), builder.http_flow("New")
     variable, reader = builder.variable_caller(old)
     ports, environment = fakes_of(builder.world).ports, builder.environment.described()
@@ -140,7 +140,7 @@ async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: B
 
 
 def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
-    """A firewall that knows the old addresses only refuses a flow under the customer's key."""
+    """A firewall that knows only the old addresses denies a flow under your key."""
     world = builder.world
     world.service_tags = {
         "logicapps.westeurope": ["13.69.64.0/24"],
@@ -168,7 +168,7 @@ def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
 
 
 async def test_going_runs_have_no_end(builder: Builder) -> None:
-    """A run shows its end only when the clock has passed it."""
+    """A run shows its end only after the clock has passed it."""
     flow = builder.http_flow("Orders")
     reports = fakes_of(builder.world).ports.flow_reports
     began = builder.world.clock.now()

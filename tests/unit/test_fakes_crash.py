@@ -1,4 +1,4 @@
-"""How a plan counts calls and kills the process before or after one of them."""
+"""Test how a plan counts calls and kills the process before or after one of them."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def fakes() -> Fakes:
-    """Give the fakes of a world with one flow."""
+    """Return the fakes of a world with one flow."""
     world = World()
     Builder(world).http_flow("Orders")
     return fakes_of(world)
@@ -26,7 +26,7 @@ def row(key: str) -> StoreRow:
 
 
 async def work(ports: Ports) -> list[str]:
-    """Do four external calls: list, iterate, write, write."""
+    """Send four external calls: list, iterate, write, write."""
     [environment] = await ports.environments.list()
     names = [flow.name async for flow in ports.workflows.list(environment)]
     await ports.store.write(UpsertRow(row("a")))
@@ -36,7 +36,7 @@ async def work(ports: Ports) -> list[str]:
 
 
 async def test_a_plan_without_a_number_only_counts(fakes: Fakes) -> None:
-    """Calls of every port are counted together, iterators too, the clock is not."""
+    """Calls of all ports count together, with iterators and without the clock."""
     plan = Plan(trace=[])
 
     assert await work(fakes.ports.under(plan)) == ["Orders"]
@@ -64,7 +64,7 @@ async def test_a_plan_without_a_number_only_counts(fakes: Fakes) -> None:
 async def test_the_process_dies_before_or_after_a_call(
     fakes: Fakes, at: int, moment: Moment, written: list[str]
 ) -> None:
-    """What was written before stays, nothing comes after."""
+    """Earlier writes stay, and no later write happens."""
     with pytest.raises(Killed):
         await work(fakes.ports.under(Plan(at=at, moment=moment)))
 
@@ -72,7 +72,7 @@ async def test_the_process_dies_before_or_after_a_call(
 
 
 async def test_a_dead_process_reaches_nothing(fakes: Fakes) -> None:
-    """What a `finally` still tries after the kill is not done; a new process works."""
+    """A `finally` block cannot write after the kill, and a new process can."""
     ports = fakes.ports.under(Plan(at=1))
 
     async def tidy_up_at_the_end() -> None:
@@ -89,7 +89,7 @@ async def test_a_dead_process_reaches_nothing(fakes: Fakes) -> None:
 
 
 async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
-    """The other side did it, the caller sees an error, and the process goes on."""
+    """The call is done, its caller gets an error, and the process continues."""
     ports = fakes.ports.under(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):
@@ -100,7 +100,7 @@ async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
 
 
 async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(fakes: Fakes) -> None:
-    """A task group wraps it: the broker's fake unwraps it."""
+    """A task group wraps the error, and the broker's fake unwraps it."""
     ports = fakes.ports.under(Plan(at=2))
 
     async def list_together() -> None:

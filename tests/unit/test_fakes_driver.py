@@ -1,4 +1,4 @@
-"""How the driver plays the platform: deliveries, time, a kill and the process after it."""
+"""Test how the driver simulates the platform: messages, time, and a new process after a kill."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -18,7 +18,7 @@ QUEUE = "flow-jobs"
 
 @pytest.fixture
 def fakes() -> Fakes:
-    """Give the fakes of an empty world."""
+    """Return the fakes of an empty world."""
     return fakes_of(World())
 
 
@@ -37,11 +37,11 @@ async def count_down(services: Services, message: Delivered) -> None:
 
 
 async def no_timer(_services: Services) -> None:
-    """Do nothing, so that only the deliveries' calls are counted."""
+    """Do nothing, so that only calls of messages count."""
 
 
 async def test_it_delivers_what_is_due_and_lets_time_pass(fakes: Fakes) -> None:
-    """Waiting messages come at their time, and traffic goes on while nothing is due."""
+    """Waiting messages arrive at their time, and traffic continues in between."""
     seen: list[datetime] = []
     began = fakes.world.clock.now()
     driver = Driver(
@@ -64,7 +64,7 @@ async def test_it_delivers_what_is_due_and_lets_time_pass(fakes: Fakes) -> None:
 async def test_after_a_kill_a_new_process_ends_the_work(
     fakes: Fakes, at: int, moment: Moment
 ) -> None:
-    """Wherever it dies, the message comes again and every row is written."""
+    """Wherever the process dies, the message comes again and every row is written."""
     plan = Plan(at=at, moment=moment)
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=no_timer)
     await fakes.messages.send(again(3))
@@ -77,7 +77,7 @@ async def test_after_a_kill_a_new_process_ends_the_work(
 
 
 async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
-    """With every other settlement lost there are more deliveries, and the same rows."""
+    """If every other settlement is lost, more messages lead to the same rows."""
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, unsettled=0.5)
     await fakes.messages.send(again(9))
 
@@ -88,7 +88,7 @@ async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
 
 
 async def test_work_that_never_ends_is_an_error(fakes: Fakes) -> None:
-    """Messages that beget messages at one moment are a defect, not a long scenario."""
+    """Messages that send messages without end are an error of the app."""
 
     async def forever(services: Services, message: Delivered) -> None:
         await services.messages.send(again(int(str(message.body["number"])) + 1))

@@ -1,4 +1,4 @@
-"""What the fakes give a co-owner, and what the reports on Microsoft's key say."""
+"""Test the rights of a co-owner in the fakes, and the reports of flows on Microsoft's key."""
 
 import pytest
 
@@ -10,18 +10,18 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Give an empty environment."""
+    """Return an empty environment."""
     return Builder(World())
 
 
 @pytest.fixture
 def ports(builder: Builder) -> Ports:
-    """Give the ports onto it."""
+    """Return the ports of the environment."""
     return fakes_of(builder.world).ports
 
 
 async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports: Ports) -> None:
-    """While flows move, the full list is longer; only what cannot move is left."""
+    """During the migration the full list is longer; at its end only flows that stay are left."""
     child, parent, grandparent = builder.family("Billing")
     stuck = [
         builder.teams_flow("Cards"),
@@ -53,7 +53,7 @@ async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports
 
 
 async def test_reports_may_name_nothing_but_the_flow(builder: Builder, ports: Ports) -> None:
-    """A bare report has neither the Dataverse id nor the state; flows in no solution never do."""
+    """A report may lack Dataverse id and state; it always does for flows outside solutions."""
     builder.http_flow("Orders")
     builder.power_apps_v1_flow("Approve")
     environment_id = builder.environment.id

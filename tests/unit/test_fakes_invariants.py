@@ -1,4 +1,4 @@
-"""What the invariants see: each of them is broken here on purpose."""
+"""Test that the invariants find faults: each test breaks one on purpose."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ class Watched:
     """A linked environment with an HTTP flow, a caller of it and a keyword flow."""
 
     def __init__(self) -> None:
-        """Build it and begin to watch."""
+        """Build the environment and begin to watch."""
         self.world = World()
         self.builder = Builder(self.world)
         self.builder.link()
@@ -43,11 +43,11 @@ class Watched:
 
     @property
     def environment(self) -> Environment:
-        """The environment as the port shows it."""
+        """Return the environment as the port shows it."""
         return self.builder.environment.described()
 
     async def copy(self, original: FakeFlow) -> FakeFlow:
-        """Create a copy, off."""
+        """Create a copy that is off."""
         draft = WorkflowDraft(
             workflow_id=self.world.guid(),
             name="copy",
@@ -67,12 +67,12 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Watched:
-    """Give a watched environment."""
+    """Return a watched environment."""
     return Watched()
 
 
 async def test_a_remediation_by_the_book_breaks_nothing(watched: Watched) -> None:
-    """Copy, on, caller moved, old one stopped; a swap: off, then on."""
+    """The order is copy, on, callers updated, original off; for a cutover off, then on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     url = watched.builder.url_of(copy)
@@ -86,7 +86,7 @@ async def test_a_remediation_by_the_book_breaks_nothing(watched: Watched) -> Non
 
 
 async def test_a_second_copy_is_seen(watched: Watched) -> None:
-    """Two copies of one original under one policy are one too many, even when both are off."""
+    """Two copies of one original under one policy are one too many, even if both are off."""
     await watched.copy(watched.orders)
     await watched.copy(watched.orders)
 
@@ -95,7 +95,7 @@ async def test_a_second_copy_is_seen(watched: Watched) -> None:
 
 
 async def test_a_caller_that_is_left_behind_is_seen(watched: Watched) -> None:
-    """Stopping the original while a setting holds its URL breaks the caller at that moment."""
+    """A stop of the original breaks the caller, because a setting still holds its URL."""
     await watched.update(watched.orders, OFF)
 
     [seen] = watched.world.violations
@@ -104,7 +104,7 @@ async def test_a_caller_that_is_left_behind_is_seen(watched: Watched) -> None:
 
 
 async def test_a_self_starting_pair_that_is_on_together_is_seen(watched: Watched) -> None:
-    """Even for the moment between two writes."""
+    """This holds even between two writes."""
     copy = await watched.copy(watched.keyword)
     await watched.update(copy, ON)
     await watched.update(watched.keyword, OFF)
@@ -114,7 +114,7 @@ async def test_a_self_starting_pair_that_is_on_together_is_seen(watched: Watched
 
 
 async def test_a_stop_within_the_quiet_period_is_seen(watched: Watched) -> None:
-    """The time since the last run is looked at when the flow is stopped."""
+    """The check reads the time of the last run when the flow is stopped."""
     quiet = timedelta(days=7)
     call(watched.world, watched.builder.url_of(watched.orders))
 
@@ -125,7 +125,7 @@ async def test_a_stop_within_the_quiet_period_is_seen(watched: Watched) -> None:
 
 
 async def test_a_write_where_nobody_opted_in_is_seen(watched: Watched) -> None:
-    """Every write carries its environment."""
+    """Every write has the id of its environment."""
     await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
     assert writes_outside(watched.world, {watched.environment.id}) == []
@@ -133,7 +133,7 @@ async def test_a_write_where_nobody_opted_in_is_seen(watched: Watched) -> None:
 
 
 async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
-    """Byte for byte: a caller's text, an original's name, a copy that is still on."""
+    """Examples are a caller's text, an original's name, and a copy that is still on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     settings = await watched.fakes.ports.app_settings.read(watched.site.id)

@@ -1,4 +1,4 @@
-"""How the fake of the broker delivers, repeats and gives up."""
+"""Test how the broker's fake delivers, repeats and dead-letters messages."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ QUEUE = "flow-jobs"
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Give a clock that stands."""
+    """Return a clock that does not move."""
     return ManualClock()
 
 
 @pytest.fixture
 def messages(clock: ManualClock) -> FakeMessages:
-    """Give a broker that delivers in the order of sending."""
+    """Return a broker that delivers in the order of sending."""
     return FakeMessages(clock)
 
 
@@ -32,22 +32,22 @@ def message(name: str, **body: object) -> QueueMessage:
 
 
 class Reader:
-    """A handler that remembers what it was given, and may fail."""
+    """A handler that records its messages and may fail."""
 
     def __init__(self, failure: BaseException | None = None) -> None:
-        """Raise `failure` at every message."""
+        """Raise `failure` for every message."""
         self.read: list[Delivered] = []
         self._failure = failure
 
     async def __call__(self, delivered: Delivered) -> None:
-        """Take a message."""
+        """Record a message."""
         self.read.append(delivered)
         if self._failure:
             raise self._failure
 
 
 async def test_a_message_is_delivered_once_when_it_is_completed(messages: FakeMessages) -> None:
-    """What the handler returns from is gone."""
+    """A message is completed when the handler returns."""
     reader = Reader()
     await messages.send(message("a", job="1"))
 
@@ -60,7 +60,7 @@ async def test_a_message_is_delivered_once_when_it_is_completed(messages: FakeMe
 async def test_a_scheduled_message_waits_for_its_time(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """It is counted and has a due time, but is not delivered before."""
+    """The message is counted and has a due time, but is not delivered before."""
     due = clock.now() + timedelta(hours=1)
     await messages.send(QueueMessage(queue=QUEUE, message_id="a", body={}, due=due))
 
@@ -75,7 +75,7 @@ async def test_a_scheduled_message_waits_for_its_time(
 async def test_an_equal_id_is_dropped_for_ten_minutes(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """The window counts from the first sending, completed or not."""
+    """The window begins at the first sending, whether the message was completed or not."""
     await messages.send(message("a"), message("a"))
     await messages.deliver_next(QUEUE, Reader())
     await messages.send(message("a"))
@@ -91,7 +91,7 @@ async def test_an_equal_id_is_dropped_for_ten_minutes(
 async def test_what_was_not_settled_comes_again(
     messages: FakeMessages, loses: bool, failure: BaseException | None
 ) -> None:
-    """A lost settlement and a killed process both mean: once more."""
+    """This applies to a lost settlement and to a killed process."""
     reader = Reader(failure)
     await messages.send(message("a"))
 
@@ -104,7 +104,7 @@ async def test_what_was_not_settled_comes_again(
 
 
 async def test_a_message_that_always_fails_is_given_up(messages: FakeMessages) -> None:
-    """An error of the handler abandons the message and is raised; after ten it is dead."""
+    """An error of the handler abandons the message and is raised; after ten it is dead-lettered."""
     await messages.send(message("a"))
 
     for _ in range(10):
@@ -117,7 +117,7 @@ async def test_a_message_that_always_fails_is_given_up(messages: FakeMessages) -
 
 
 async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) -> None:
-    """Equal seeds deliver equally, and some seed delivers out of order."""
+    """Equal seeds give the same order, and some seeds give another order than sending."""
 
     async def order(seed: int) -> list[str]:
         broker, reader = FakeMessages(clock, order=World(seed=seed).random), Reader()

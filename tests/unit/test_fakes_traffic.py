@@ -1,4 +1,4 @@
-"""What the fakes count as lost, handled twice and not handled."""
+"""Test which calls and events the fakes count as lost, handled twice or not handled."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Give an empty environment."""
+    """Return an empty environment."""
     return Builder(World())
 
 
@@ -23,7 +23,7 @@ def on_again(builder: Builder, flow: FakeFlow) -> None:
 
 
 def test_a_call_that_is_refused_is_lost(builder: Builder) -> None:
-    """What got through before and does not now is lost, once for each call."""
+    """Each call that worked before and does not now is lost."""
     traffic, flow = builder.world.traffic, builder.http_flow("Orders")
     builder.system("till", builder.url_of(flow))
     traffic.beat(builder.world)
@@ -38,7 +38,7 @@ def test_a_call_that_is_refused_is_lost(builder: Builder) -> None:
 
 
 def test_a_call_whose_run_fails_where_the_originals_did_not_is_lost(builder: Builder) -> None:
-    """An accepted call may still be lost: its run has to do its work."""
+    """An accepted call is also lost if its run fails."""
     child, parent, _ = builder.family("Billing")
     builder.system("till", builder.url_of(parent))
     builder.world.traffic.beat(builder.world)
@@ -51,7 +51,7 @@ def test_a_call_whose_run_fails_where_the_originals_did_not_is_lost(builder: Bui
 
 
 def test_a_system_that_never_got_through_loses_nothing(builder: Builder) -> None:
-    """What was broken before is not what a remediation broke."""
+    """A remediation has not broken what was broken before."""
     child, parent, _ = builder.family("Billing")
     turn_off(builder.world, child)
     builder.system("till", builder.url_of(parent))
@@ -63,7 +63,7 @@ def test_a_system_that_never_got_through_loses_nothing(builder: Builder) -> None
 
 
 async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> None:
-    """A new value in a setting, a secret or a flow changes whom the next call reaches."""
+    """A new value in a setting, a secret or a flow changes which flow the next call reaches."""
     old, new = builder.http_flow("Old"), builder.http_flow("New")
     site = builder.app_setting_caller(old)
     builder.secret_caller(old)
@@ -88,7 +88,7 @@ async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> No
 
 
 def test_a_recurrence_runs_at_once_and_then_at_its_interval(builder: Builder) -> None:
-    """Without a start time the first run comes with activation; missed ones are not made up."""
+    """Without a start time the first run comes at activation, and missed runs are not repeated."""
     flow, clock = builder.parent("Hourly"), builder.world.clock
     interval = define.recurrence_trigger()["recurrence"]["interval"]
     step = flow.run_duration
@@ -105,7 +105,7 @@ def test_a_recurrence_runs_at_once_and_then_at_its_interval(builder: Builder) ->
 
 
 def test_a_polling_trigger_replays_what_it_missed(builder: Builder) -> None:
-    """Turned on again it handles the backlog; a fresh flow begins with now."""
+    """If it is turned on again, it processes the backlog; a new flow begins with the present."""
     world, flow = builder.world, builder.polling_flow("Notes")
     turn_off(world, flow)
     world.traffic.emit(world, flow)
@@ -121,7 +121,7 @@ def test_a_polling_trigger_replays_what_it_missed(builder: Builder) -> None:
 
 
 def test_a_webhook_trigger_misses_what_happens_while_it_is_off(builder: Builder) -> None:
-    """Nothing is replayed, and two flows that are on handle one event twice."""
+    """Events are not repeated, and two flows that are on handle one event twice."""
     world, first = builder.world, builder.keyword_flow("Keyword")
     turn_off(world, first)
     missed = world.traffic.emit(world, first)
@@ -136,7 +136,7 @@ def test_a_webhook_trigger_misses_what_happens_while_it_is_off(builder: Builder)
 
 
 def test_equal_seeds_make_equal_worlds() -> None:
-    """Everything random comes from the seed: a failure can be played again."""
+    """Everything random comes from the seed, so a failure can be repeated."""
 
     def url(seed: int) -> str:
         builder = Builder(World(seed=seed))

@@ -1,4 +1,4 @@
-"""Where the fakes hurt as the platform does: creating, changing and turning on flows."""
+"""Test how the fakes create, change and turn on flows with the platform's difficulties."""
 
 import pytest
 
@@ -17,7 +17,7 @@ class Tenant:
     """An environment under a policy, and the ports onto it."""
 
     def __init__(self) -> None:
-        """Link an environment that has no flows yet."""
+        """Apply the policy to an environment without flows."""
         self.world = World()
         self.builder = Builder(self.world)
         self.builder.link()
@@ -25,7 +25,7 @@ class Tenant:
 
     @property
     def environment(self) -> Environment:
-        """The environment as the port shows it."""
+        """Return the environment as the port shows it."""
         return self.builder.environment.described()
 
     async def copy(self, original: FakeFlow) -> FakeFlow:
@@ -35,7 +35,7 @@ class Tenant:
         return self.world.workflow(original.environment_id, draft.workflow_id)
 
     def draft(self, original: FakeFlow) -> WorkflowDraft:
-        """Return what creates a copy of a flow."""
+        """Return the draft of a copy of a flow."""
         return WorkflowDraft(
             workflow_id=self.world.guid(),
             name=f"{original.name} (CMK)",
@@ -47,12 +47,12 @@ class Tenant:
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Give a linked environment."""
+    """Return an environment with a policy."""
     return Tenant()
 
 
 async def test_a_created_flow_is_off_protected_and_its_owners(tenant: Tenant) -> None:
-    """A copy made after linking is under the key and has another URL."""
+    """A copy created after the link is under your key and has another URL."""
     original = tenant.builder.http_flow("Orders")
 
     copy = await tenant.copy(original)
@@ -63,7 +63,7 @@ async def test_a_created_flow_is_off_protected_and_its_owners(tenant: Tenant) ->
 
 
 async def test_acting_for_the_owner_may_not_reach_the_flow_service(tenant: Tenant) -> None:
-    """Where the header is lost the app's own rights count; else Dataverse may refuse it."""
+    """If the header is lost, the app's own rights count; otherwise Dataverse may reject it."""
     original = tenant.builder.polling_flow("Notes")
     copy = await tenant.copy(original)
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=original.owner_id)
@@ -78,7 +78,7 @@ async def test_acting_for_the_owner_may_not_reach_the_flow_service(tenant: Tenan
 
 
 async def test_a_copy_of_a_flow_without_a_row_is_owned_by_its_creator(tenant: Tenant) -> None:
-    """The flow service names owners by Entra object id; the draft says so."""
+    """The draft says that the owner is named by the Entra object id."""
     tenant.world.assumptions.my_flows_have_rows = False
     flow = tenant.builder.power_apps_v1_flow("Approve")
     with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""The picture of a family: who stands above whom, what holds what up, that nothing overlaps."""
+"""Test the drawing of a dependency group: order, red lines, and no overlaps."""
 
 import re
 from dataclasses import replace
@@ -17,19 +17,19 @@ from functions.dashboard.dependency_diagram import (
 
 
 def flow(name: str, **facts: bool) -> DiagramNode:
-    """A flow of the plan."""
+    """Return a flow of the plan."""
     return replace(DiagramNode(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
 
 
 def picture(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
-    """Draw the only family there is."""
+    """Draw the only dependency group."""
     known = {node.id: node for node in nodes}
     (family,) = dependency_groups(known, calls, ())
     return draw(family, known)
 
 
 def test_callers_stand_above_all_that_they_call() -> None:
-    """Also where they call something of their child's."""
+    """A caller may also call a flow that its child calls."""
     drawn = picture(
         [flow("month"), flow("day"), flow("orders"), flow("stock")],
         [("month", "day"), ("day", "orders"), ("month", "orders"), ("day", "stock")],
@@ -41,7 +41,7 @@ def test_callers_stand_above_all_that_they_call() -> None:
 
 @pytest.mark.parametrize("broad", [2, 7, 40])
 def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
-    """However many a flow calls."""
+    """A flow may have any number of calls."""
     names = [f"child {number}" for number in range(broad)]
     drawn = picture([flow("day"), *map(flow, names)], [("day", name) for name in names])
 
@@ -54,7 +54,7 @@ def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
 
 
 def test_a_circle_of_calls_is_drawn() -> None:
-    """Every call of it, and every flow once."""
+    """The drawing has every call of the loop, and every flow once."""
     drawn = picture(list(map(flow, "abc")), [("a", "b"), ("b", "c"), ("c", "a")])
 
     assert len(drawn.lines) == 3
@@ -78,14 +78,14 @@ def test_a_circle_of_calls_is_drawn() -> None:
 def test_a_line_is_red_where_one_waits_for_the_other(
     caller: dict[str, bool], called: dict[str, bool], holds: bool
 ) -> None:
-    """Copies are made from the bottom up, originals retire from the top down."""
+    """Copies are made children first, and originals retire parents first."""
     drawn = picture([flow("day", **caller), flow("orders", **called)], [("day", "orders")])
 
     assert [line.holds for line in drawn.lines] == [holds]
 
 
 def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> None:
-    """Then the larger ones."""
+    """Larger groups come first among the others."""
     calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
     found = dependency_groups({"lone", *"abcdexy"}, calls, {"y", "lone"})
@@ -95,7 +95,7 @@ def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> N
 
 
 def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
-    """Not at the top of a tall family."""
+    """These callers are not at the top of a tall group."""
     site = DiagramNode(id="site", title="orders-api", note="app setting")
     drawn = picture(
         [flow("month"), flow("day"), flow("orders"), site],
@@ -107,7 +107,7 @@ def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
 
 
 def test_a_line_past_a_row_leads_behind_nothing_that_stands_there() -> None:
-    """It goes straight down beside the flows between its ends."""
+    """The line passes beside the flows between its ends."""
     names = [f"child {number}" for number in range(3)]
     drawn = picture(
         list(map(flow, ["month", "day", *names, "orders"])),

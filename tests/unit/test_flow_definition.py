@@ -1,4 +1,4 @@
-"""A definition is read alike from every format, at any depth and whatever is missing in it."""
+"""Test that a definition is read from every format, at any depth and with missing parts."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ CHILD = "4ada345e-9007-eb11-a813-000d3aa3e751"
 
 
 def definition(**parts: Any) -> dict[str, Any]:
-    """A workflow definition with a button, unless told otherwise."""
+    """Return a workflow definition, by default with a button."""
     return {"triggers": BUTTON, "actions": {}, **parts}
 
 
@@ -29,7 +29,7 @@ SAVED = definition(
 
 
 def client_data(**parts: Any) -> dict[str, Any]:
-    """Dataverse `clientdata` around it."""
+    """Return Dataverse `clientdata` with this definition."""
     properties = {"connectionReferences": {}, "definition": definition(**parts)}
     return {"properties": properties, "schemaVersion": "1.0.0.0"}
 
@@ -63,7 +63,7 @@ def client_data(**parts: Any) -> dict[str, Any]:
 def test_every_format_gives_the_same_flow(
     document: dict[str, Any], format_: DefinitionFormat
 ) -> None:
-    """Six ways to hold a definition, one flow; text with a byte order mark is no obstacle."""
+    """Six formats give the same flow, also with a byte order mark."""
     flow = parse_client_data("\ufeff" + json.dumps(document))
 
     assert flow.format is format_
@@ -76,7 +76,7 @@ def test_every_format_gives_the_same_flow(
     ["", "null", "[]", "{}", '{"properties": {}}', '{"triggers": {}}', "{sig=abc", "[" * 9**5],
 )
 def test_anything_else_is_unreadable_and_not_quoted(text: str) -> None:
-    """The error says why and carries nothing of a text that may hold signatures."""
+    """The error gives the reason and no part of a text that may contain signatures."""
     with pytest.raises(UnreadableDefinition) as error:
         parse_client_data(text)
 
@@ -132,7 +132,7 @@ def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str,
 
 
 def test_actions_are_found_in_every_container_at_any_depth() -> None:
-    """If, Switch, Scope, loops and a depth no recursion would survive."""
+    """Containers are If, Switch, Scope and loops, deeper than a recursion could read."""
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": CHILD.upper()}}}
     actions: dict[str, Any] = {"deep": call}
     for _ in range(2000):
@@ -170,7 +170,7 @@ def test_actions_are_found_in_every_container_at_any_depth() -> None:
     ],
 )
 def test_the_host_of_an_http_action_is_told_where_it_is_written(uri: str, host: str | None) -> None:
-    """An expression may decide the path, but where it decides the host the host is unknown."""
+    """If an expression decides the host, and not only the path, the host is unknown."""
     action = {"type": "Http", "inputs": {"method": "post", "uri": uri}}
 
     (found,) = parse_client_data(definition(actions={"a": action})).http_actions
@@ -194,7 +194,9 @@ _V1_PATH = "/scopes/admin/environments/@{encodeURIComponent(items('x')?['a/b'])}
     ],
 )
 def test_list_flows_as_admin_v1_is_recognised(inputs: dict[str, Any], expected: bool) -> None:
-    """By its operation id, or by its path where an old action has no id; V2 is another action."""
+    """The operation id decides, or the path of an old action without an id; V2 is another
+    action.
+    """
     host = {"connectionName": "shared_flowmanagement_1", **inputs["host"]}
     action = {"type": "ApiConnection", "inputs": {**inputs, "host": host}}
 
@@ -246,7 +248,7 @@ def test_what_the_platform_adds_on_save_is_no_difference() -> None:
     ],
 )
 def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
-    """What the maker would see in the designer counts."""
+    """A change that a maker sees in the designer counts."""
     written = client_data(actions={"a": {"type": "Compose", "inputs": 1}})
     read = client_data(**{"actions": {"a": {"type": "Compose", "inputs": 1}}, **change})
 
@@ -254,6 +256,6 @@ def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
 
 
 def test_text_that_is_not_json_equals_only_itself() -> None:
-    """A comparison of garbage is an answer, not an error."""
+    """A comparison of invalid texts raises no error."""
     assert same_definition("{", "{")
     assert not same_definition("{", "[")

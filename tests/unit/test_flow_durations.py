@@ -30,7 +30,7 @@ def steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
 
 
 def test_pauses_belong_to_the_step_that_they_interrupt() -> None:
-    """A blocked time is part of the step's duration; visits and requests are added up."""
+    """A step's duration includes its blocked time; visits and requests are added up."""
     work = with_history(
         job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED),
         (0, "planned", 0), (10, "copying", 7), (20, "copied", 2), (25, "waiting", 1),
@@ -51,7 +51,7 @@ def test_pauses_belong_to_the_step_that_they_interrupt() -> None:
 
 
 def test_completed_job_takes_no_more_time() -> None:
-    """Its last step ends with the entry that completes it."""
+    """The last step ends with the entry that completes the job."""
     work = with_history(
         job(FlowJobState.RETIRED), (0, "copying", 0), (60, "checking_for_calls", 0),
         (120, "retired", 0),
@@ -64,14 +64,14 @@ def test_completed_job_takes_no_more_time() -> None:
 
 
 def test_history_that_begins_with_a_pause_counts_it_for_the_step_that_continues() -> None:
-    """Earlier entries were removed."""
+    """The earlier entries were removed."""
     work = with_history(job(FlowJobState.MONITORING), (0, "waiting", 0), (30, "monitoring", 0))
 
     assert steps(work, 40)["Monitor the copy"].lasted == timedelta(minutes=40)
 
 
 def test_path_shows_times_of_done_steps_and_where_the_job_stopped() -> None:
-    """A step that the history no longer has is done, without a time."""
+    """A step that the history no longer contains is done, without a duration."""
     work = with_history(
         job(FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS),
         (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
@@ -89,7 +89,7 @@ def test_path_shows_times_of_done_steps_and_where_the_job_stopped() -> None:
 
 
 def test_path_of_rollback_follows_its_stages() -> None:
-    """It replaces the path of the migration, and is done at the end."""
+    """The path replaces that of the migration, and is done at the end."""
     rolling = job(FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS)
 
     looks = [one.look for one in build_path(rolling, is_stopped=False)]
@@ -100,7 +100,7 @@ def test_path_of_rollback_follows_its_stages() -> None:
 
 
 def test_flow_without_a_copy_has_no_path() -> None:
-    """Neither have cancelled flows."""
+    """Cancelled flows have none, either."""
     edited = job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
 
     assert build_path(edited, is_stopped=False) == []
@@ -108,7 +108,7 @@ def test_flow_without_a_copy_has_no_path() -> None:
 
 
 def test_original_is_on_only_if_the_rows_say_so() -> None:
-    """Not when it was off before, was turned off, or when the app does not know."""
+    """It may have been off before, be turned off, or have an unknown state."""
     blocked = job(
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original_was_on=True
     )
