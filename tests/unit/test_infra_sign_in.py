@@ -1,4 +1,4 @@
-"""How people sign in where it is deployed: App Service authentication, and no secret."""
+"""Test how people sign in to a deployed app: App Service authentication without a secret."""
 
 import importlib.util
 import json
@@ -61,7 +61,7 @@ class Graph:
 
 
 def test_the_registration_has_the_roles_that_the_app_knows() -> None:
-    """For people and for machines; no role, no token; no secret anywhere."""
+    """The roles are for people and programs; a token needs a role, and there is no secret."""
     graph = Graph()
 
     client_id = hooks().register(graph, ENVIRON)
@@ -79,7 +79,7 @@ def test_the_registration_has_the_roles_that_the_app_knows() -> None:
 
 
 def test_the_hooks_may_be_repeated() -> None:
-    """The same ids each time: assignments of roles survive a deployment."""
+    """The ids stay the same, so role assignments survive a deployment."""
     graph, script = Graph(), hooks()
     for _ in range(2):
         client_id = script.register(graph, ENVIRON)
@@ -97,7 +97,7 @@ def test_the_hooks_may_be_repeated() -> None:
 
 
 def test_a_registration_that_was_made_by_hand_is_left_alone() -> None:
-    """Whoever may deploy need not be able to register applications, nor call Graph at all."""
+    """A person who deploys need not have the right to register applications or call Graph."""
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "made-by-hand", "CMK_SIGN_IN_REGISTERED_ID": "x"}
     graph = Graph()
 
@@ -110,7 +110,7 @@ def test_a_registration_that_was_made_by_hand_is_left_alone() -> None:
 def test_no_token_is_asked_for_where_the_registration_was_made_by_hand(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
-    """An identity of a pipeline gets none for Graph."""
+    """The identity of a pipeline gets no token for Graph."""
     monkeypatch.setenv("CMK_SIGN_IN_CLIENT_ID", "made-by-hand")
     monkeypatch.delenv("CMK_SIGN_IN_REGISTERED_ID", raising=False)
     monkeypatch.setenv("PATH", "")  # where azd is not
@@ -121,7 +121,7 @@ def test_no_token_is_asked_for_where_the_registration_was_made_by_hand(
 
 
 def test_the_next_deployment_knows_its_own_registration() -> None:
-    """The first one has set its id in the azd environment, and that it is its own."""
+    """The first deployment has stored the id and its origin in the azd environment."""
     graph = Graph(cmkflow_prod="ours")
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours", "CMK_SIGN_IN_REGISTERED_ID": "ours"}
 
@@ -130,7 +130,7 @@ def test_the_next_deployment_knows_its_own_registration() -> None:
 
 
 def test_a_create_needs_no_read() -> None:
-    """Its answer has the client id; a read might not find it yet."""
+    """The answer has the client id; a read might not find it yet."""
     graph = Graph(lag=1000)
 
     assert hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
@@ -138,7 +138,7 @@ def test_a_create_needs_no_read() -> None:
 
 
 def test_a_read_that_lags_is_repeated() -> None:
-    """The answer to the create was lost, and its update says nothing."""
+    """The answer to the create was lost, and the update returns nothing."""
     slept: list[float] = []
     graph = Graph(cmkflow_prod="ours", lag=3)
 
@@ -150,7 +150,7 @@ def test_a_read_that_lags_is_repeated() -> None:
 
 
 class _Answering(ThreadingHTTPServer):
-    """A Graph on a port that gives these answers in their order, the last one for ever."""
+    """A Graph on a port that returns these answers in order, and repeats the last one."""
 
     def __init__(self, *answers: tuple[int, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Server)
@@ -167,14 +167,14 @@ class _Answering(ThreadingHTTPServer):
         self.server_close()
 
     def patch(self) -> Any:
-        """Call it as the hooks do."""
+        """Call Graph as the hooks do."""
         address = f"http://127.0.0.1:{self.server_port}"
         call = hooks().graph("token", address, self.slept.append)
         return call("PATCH", NAME, {"displayName": "x"})
 
 
 class _Server(BaseHTTPRequestHandler):
-    """Answers a request; a status 0 ends the connection without an answer."""
+    """Answers a request; with status 0 the connection ends without an answer."""
 
     server: _Answering
 
@@ -196,7 +196,7 @@ class _Server(BaseHTTPRequestHandler):
     do_GET = do_PATCH = _answer  # noqa: N815  # the names that http.server calls
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
 _NO_BACKING = (
@@ -222,7 +222,7 @@ _NO_REFERENCE = (
     ],
 )
 def test_what_a_later_try_may_not_meet_is_tried_again(answer: tuple[int, str], wait: int) -> None:
-    """A service principal right after its application, too many calls, no answer at all."""
+    """Examples are a missing new object, throttling, and no answer."""
     with _Answering(answer, (201, '{"appId": "new"}')) as server:
         assert server.patch() == {"appId": "new"}
 
@@ -231,7 +231,7 @@ def test_what_a_later_try_may_not_meet_is_tried_again(answer: tuple[int, str], w
 
 
 def test_tries_come_to_an_end() -> None:
-    """After two minutes whoever deploys is told."""
+    """After about two minutes of tries, the script stops and names the last status."""
     with _Answering((404, "{}")) as server, pytest.raises(SystemExit, match="404"):
         server.patch()
 
@@ -240,7 +240,7 @@ def test_tries_come_to_an_end() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refusal_is_final_and_says_what_to_do(status: int) -> None:
-    """Whoever may not is told who may."""
+    """The error names the role that has the missing right."""
     with (
         _Answering((status, "{}")) as server,
         pytest.raises(SystemExit, match="CMK_SIGN_IN_CLIENT_ID"),
@@ -251,7 +251,7 @@ def test_a_refusal_is_final_and_says_what_to_do(status: int) -> None:
 
 
 def test_what_is_not_there_is_none() -> None:
-    """A read is repeated by whoever knows that it has to be there."""
+    """A missing object is None; the caller decides whether to read again."""
     with _Answering((404, "{}")) as server:
         call = hooks().graph("token", f"http://127.0.0.1:{server.server_port}", server.slept.append)
         assert call("GET", NAME, None) is None
@@ -260,7 +260,7 @@ def test_what_is_not_there_is_none() -> None:
 
 
 def test_azd_runs_both_hooks() -> None:
-    """Before and after provisioning, on both kinds of machine."""
+    """The hooks run before and after provisioning, on both kinds of machines."""
     source = (ROOT / "azure.yaml").read_text()
 
     for step, hook in (("register", "preprovision"), ("connect", "postprovision")):
@@ -273,12 +273,12 @@ def test_azd_runs_both_hooks() -> None:
 
 
 def test_what_the_hooks_need_is_told_by_the_template() -> None:
-    """azd gives outputs to hooks by their names."""
+    """azd gives outputs to the hooks by these names."""
     assert {"CMKFLOW_API", "CMKFLOW_TENANT_ID", "CMK_PRINCIPAL_ID"} <= set(outputs())
 
 
 def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> None:
-    """The app answers who is not signed in; the identity is used in place of a secret."""
+    """The app rejects a caller without sign-in; the identity replaces a secret."""
     [settings] = [
         one["properties"]
         for one in resources("Microsoft.Web/sites/config")
@@ -300,7 +300,7 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
-    """Azure refuses settings without a client id; the app lets nobody in without them."""
+    """Azure rejects settings without a client id, and the app then rejects every caller."""
     names = [one["name"] for one in resources("Microsoft.Web/sites/config", "least")]
 
     assert [name for name in names if name.endswith("/authsettingsV2")] == []

@@ -1,4 +1,4 @@
-"""JSON as others write it: half a character, and deeper than anything reads."""
+"""Test JSON from other programs: half characters, and nesting that is too deep to read."""
 
 import json
 
@@ -23,19 +23,19 @@ SERVICE = HttpService(name="flow service", credential=NumberedCredential(), scop
     ],
 )
 def test_half_a_character_becomes_a_sign_of_one(text: str, value: object) -> None:
-    """Nothing that is read ends in an error where it is kept, sent or shown."""
+    """A text with half a character can be stored, sent and shown."""
     assert decoded(text) == value
     assert json.dumps(decoded(text), ensure_ascii=False).encode()
 
 
 def test_what_nests_too_deep_says_so() -> None:
-    """It is an error of its own: asking again gives the same."""
+    """This error is not transient, because another read gives the same text."""
     with pytest.raises(JsonTooDeep):
         decoded("[" * 9**6)
 
 
 def test_an_answer_has_whole_characters_and_a_bottom() -> None:
-    """Names come with answers; too deep is no outage, for which one would wait."""
+    """Names have whole characters, and an answer that nests too deep is no outage."""
 
     def answer(body: bytes) -> ServiceResponse:
         return ServiceResponse(status=200, headers={}, body=body)

@@ -1,4 +1,4 @@
-"""Each check of a key: when it is content, when it warns, and when nobody can tell."""
+"""Test each check of a key: good, warning and unknown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -72,7 +72,7 @@ ENVIRONMENT = Environment(
 
 
 def readiness(**changes: object) -> KeyCheckResult:
-    """Look at a sound key, save for what a test names."""
+    """Check a key that is good except for the given facts."""
     facts = KeySnapshot(
         read_at=NOW,
         vault_id=POLICY.vault_id,
@@ -86,17 +86,17 @@ def readiness(**changes: object) -> KeyCheckResult:
 
 
 def assess(**changes: object) -> tuple[Finding, ...]:
-    """Return the findings of a sound key, save for what a test names."""
+    """Return the findings of a key that is good except for the given facts."""
     return readiness(**changes).findings
 
 
 def others(findings: Sequence[Finding]) -> dict[str, FindingLevel]:
-    """Return the findings that are not good, by their code."""
+    """Return by code the findings that are not good."""
     return {one.code: one.level for one in findings if one.level is not FindingLevel.OK}
 
 
 def test_a_sound_key_passes_every_check() -> None:
-    """Every check says that it was made, and none complains."""
+    """Each check has a finding, and all findings are good."""
     findings = assess()
 
     assert highest_level(findings) is FindingLevel.OK
@@ -208,7 +208,7 @@ def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
 def test_one_fault_gives_one_finding_that_says_what_to_do(
     case: Callable[[], tuple[Finding, ...]], code: str, level: FindingLevel
 ) -> None:
-    """Nothing else is blamed for it."""
+    """No other finding changes."""
     findings = case()
 
     assert others(findings) == {code: level}
@@ -233,12 +233,12 @@ def test_one_fault_gives_one_finding_that_says_what_to_do(
     ],
 )
 def test_what_is_allowed_gives_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
-    """Limits are inclusive where the documents say so; other environments do not count."""
+    """Limits are inclusive if the documents say so, and other environments do not count."""
     assert others(case()) == {}
 
 
 def test_what_cannot_be_read_is_unknown() -> None:
-    """No vault, no key: nothing about them passes."""
+    """Without a vault or key, no finding about them is good."""
     levels = others(assess(vault=None, versions=None))
 
     assert set(levels.values()) == {FindingLevel.UNKNOWN}
@@ -256,7 +256,7 @@ def test_what_cannot_be_read_is_unknown() -> None:
 
 
 def test_a_key_without_versions_is_a_problem() -> None:
-    """It was deleted: its environments get locked."""
+    """The key was deleted, so its environments will be locked."""
     assert others(assess(versions=[])) == {"key_enabled": FindingLevel.PROBLEM}
 
 
@@ -277,7 +277,7 @@ def test_a_key_without_versions_is_a_problem() -> None:
 def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_do(
     changes: dict[str, object], command: str
 ) -> None:
-    """Those on the policy, whether they are linked by now or not; and a command to copy."""
+    """All environments on the policy count, linked or not, and the fix has a command to copy."""
     other = replace(ENVIRONMENT, id="e2", display_name="Fabrikam", policy=None)
 
     [found] = [
@@ -291,7 +291,7 @@ def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_
 
 
 def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
-    """Before there is a policy no environment counts, and no grant can be looked at."""
+    """Without a policy no environment counts, and no role assignment can be checked."""
     found = readiness(policy=None)
 
     assert (found.policy_id, found.environments, found.policy_replacement_steps) == ("", (), ())
@@ -300,7 +300,9 @@ def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
 
 
 def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> None:
-    """Another policy for the same key, a grant, a check, a swap of each environment; no more."""
+    """The steps are another policy for the same key, a role, a check, and each
+    environment's swap.
+    """
     pinned = replace(POLICY, key_version="v1", id="/subscriptions/s/policies/cmk-eu")
     link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)
     on_it = [replace(ENVIRONMENT, id=n, display_name=n, policy=link) for n in ("b", "a")]
@@ -317,7 +319,7 @@ def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> N
 
 
 def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None:
-    """Only a later expiry date is named."""
+    """The fix names only a later expiry date."""
     pinned = replace(POLICY, key_version="v1")
 
     [found] = [
@@ -331,7 +333,7 @@ def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None
 
 
 def test_a_pinned_version_is_the_one_that_is_judged() -> None:
-    """A sound newest version does not help a policy that names an old one."""
+    """A good newest version does not help a policy that names an old version."""
     old = replace(KEY, version="v0", expires_at=NOW - DAY)
 
     levels = others(assess(policy=replace(POLICY, key_version="v0"), versions=[KEY, old]))
@@ -346,7 +348,7 @@ def test_a_pinned_version_is_the_one_that_is_judged() -> None:
 def test_a_previous_version_is_kept_for_28_days(
     replaced: datetime | None, level: FindingLevel | None
 ) -> None:
-    """The days count from the version that took over."""
+    """The days count from the start of the next version."""
     newest = replace(KEY, version="v2", created_at=replaced)
     previous = replace(KEY, version="v1", is_enabled=False)
 
@@ -359,7 +361,7 @@ def test_a_previous_version_is_kept_for_28_days(
     ("count", "level"), [(19, None), (20, FindingLevel.WARNING), (25, FindingLevel.WARNING)]
 )
 def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel | None) -> None:
-    """All environments under any key count, five places before the limit."""
+    """Environments with any key count, and the warning comes five before the limit."""
     elsewhere = PolicyLink(
         policy_id="/policies/other", system_id="", status=PolicyLinkStatus.LINKING
     )
@@ -369,14 +371,14 @@ def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel 
 
 
 def test_no_finding_at_all_is_unknown() -> None:
-    """An empty report is no good news."""
+    """A report without findings is not good."""
     assert highest_level([]) is FindingLevel.UNKNOWN
     assert highest_level(assess(vault=None)) is FindingLevel.UNKNOWN
     assert highest_level(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
 
 
 def test_every_check_is_documented() -> None:
-    """docs/key-check.md names the code of each finding."""
+    """docs/key-check.md contains the code of each finding."""
     text = Path(__file__).parents[2].joinpath("docs/key-check.md").read_text(encoding="utf-8")
     findings = assess(vault=replace(VAULT, id="/vaults/other"))
 

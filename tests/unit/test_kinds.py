@@ -1,4 +1,4 @@
-"""Kinds of callers and firewalls: found by their files, built on the ports that they name."""
+"""Test that caller kinds and firewall kinds are found by their files and get their ports."""
 
 import ast
 import pkgutil
@@ -24,7 +24,7 @@ KINDS = [(package, kind) for package in PACKAGES for kind in kinds_in(package)]
 
 
 def test_every_kind_of_a_package_is_built_by_its_name() -> None:
-    """On the fakes' ports and the default settings."""
+    """The ports are fakes, and the settings have default values."""
     ports = fakes_of(World()).ports
 
     callers, firewalls = caller_kinds(ports, fake_settings()), firewall_kinds(ports.resources)
@@ -36,13 +36,13 @@ def test_every_kind_of_a_package_is_built_by_its_name() -> None:
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_a_kind_stands_in_the_file_of_its_name(package: str, kind: type[Any]) -> None:
-    """One file, one kind: whoever reads its name in a row or a report knows where to look."""
+    """A reader of a row or report finds a kind by its name."""
     assert kind.__module__ == f"{package}.{kind.kind}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_file_of_a_package_is_a_kind_or_what_kinds_share(package: str) -> None:
-    """A file whose class has no name of a kind would never be found."""
+    """A class without a kind name would never be found."""
     files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
 
     assert files - {kind.kind for kind in kinds_in(package)} <= {"search", "below"}
@@ -51,7 +51,7 @@ def test_a_file_of_a_package_is_a_kind_or_what_kinds_share(package: str) -> None
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_a_kind_names_ports_as_what_they_are(package: str, kind: type[Any]) -> None:
-    """Each parameter of its constructor is one of `PlatformPorts`: of its name and its type."""
+    """Each constructor parameter has the name and type of a field of `PlatformPorts`."""
     offered = {**get_type_hints(PlatformPorts), "settings": Settings}
     needs = get_type_hints(kind.__init__)
     del needs["return"]
@@ -62,7 +62,7 @@ def test_a_kind_names_ports_as_what_they_are(package: str, kind: type[Any]) -> N
 
 
 def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
-    """What they do holds for every kind: what differs is an attribute of the kind."""
+    """Steps and use cases read attributes of a kind, and not its name."""
     names = {kind.kind for _, kind in KINDS}
     root = Path(shared.__path__[0])
     canonical_region = [

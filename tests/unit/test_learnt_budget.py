@@ -1,4 +1,4 @@
-"""A budget that is learnt, and the writes of an hour."""
+"""Test a request budget that learns its rate, and the limit for writes in an hour."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ WAIT = timedelta(seconds=40)
 
 
 class Service:
-    """A service with a limit of its own, and jobs that call it as long as they may."""
+    """A service with its own limit, and jobs that call it as often as they may."""
 
     def __init__(self, takes: int | None, **limits: int) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
@@ -26,12 +26,14 @@ class Service:
         self.budget = self.begun(5)
 
     def begun(self, calls: int) -> StoredRequestBudget:
-        """Return the budget of a process that begins with so many calls a minute."""
+        """Return the budget of a process that begins with this number of requests a minute."""
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
         return StoredRequestBudget(self.store, self.clock, limit)
 
     async def work(self, length: timedelta, *, is_write: bool = False) -> float:
-        """Call for a while, ten calls a delivery; returns how many a minute were made at last."""
+        """Send ten requests in each invocation for a while; return the last rate for each
+        minute.
+        """
         end = self.clock.now() + length
         while self.clock.now() < end:
             try:
@@ -56,12 +58,12 @@ class Service:
             self.made.append(self.clock.now())
 
     def in_last(self, length: timedelta) -> int:
-        """Return how many calls there were."""
+        """Return the number of requests."""
         return sum(one > self.clock.now() - length for one in self.made[-60:])
 
 
 async def test_a_budget_rises_slowly_to_its_most_while_nothing_is_refused() -> None:
-    """One call a minute more every ten minutes."""
+    """The budget rises by one request a minute every ten minutes."""
     service = Service(takes=None, most=20)
 
     assert 4.5 <= await service.work(HOUR / 7) <= 5
@@ -70,12 +72,12 @@ async def test_a_budget_rises_slowly_to_its_most_while_nothing_is_refused() -> N
 
 
 async def test_a_budget_that_is_fixed_does_not_rise() -> None:
-    """The most that it may become is what it begins with."""
+    """Its highest rate equals its first rate."""
     assert 4.5 <= await Service(takes=None, most=5).work(3 * HOUR) <= 5
 
 
 async def test_a_service_that_takes_no_more_refuses_one_call_a_day() -> None:
-    """After the first refusal it is not tried again before tomorrow, by a new process either."""
+    """After the first 429 the app does not try this rate before tomorrow, even after a restart."""
     service = Service(takes=5, most=20)
 
     await service.work(10 * HOUR)
@@ -89,7 +91,9 @@ async def test_a_service_that_takes_no_more_refuses_one_call_a_day() -> None:
 
 
 async def test_a_refusal_halves_what_was_learnt_and_is_obeyed() -> None:
-    """Nothing goes out before the service's own time is over; then it rises to what was taken."""
+    """No request is sent before the service's wait ends; then the rate rises to the
+    accepted one.
+    """
     service = Service(takes=12, most=20)
 
     await service.work(8 * HOUR)
@@ -102,7 +106,7 @@ async def test_a_refusal_halves_what_was_learnt_and_is_obeyed() -> None:
 
 
 async def test_a_service_that_takes_less_than_the_setting_is_called_less() -> None:
-    """Each refusal takes off one call, until there is none."""
+    """Each 429 takes one request off, until the service sends none."""
     service = Service(takes=3, most=20)
 
     assert 2.5 <= await service.work(HOUR) <= 3
@@ -110,7 +114,7 @@ async def test_a_service_that_takes_less_than_the_setting_is_called_less() -> No
 
 
 async def test_another_setting_begins_anew() -> None:
-    """Whoever sets it knows more."""
+    """A person who changes the setting knows more than the app has learned."""
     service = Service(takes=None, most=20)
     await service.work(2 * HOUR)
 
@@ -120,7 +124,7 @@ async def test_another_setting_begins_anew() -> None:
 
 
 async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
-    """In no hour are there more, and a tenth is kept for what is urgent."""
+    """No hour has more writes, and a tenth is kept for urgent ones."""
     service = Service(takes=None, most=20, writes_an_hour=100)
 
     await service.work(3 * HOUR, is_write=True)
@@ -130,7 +134,7 @@ async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
 
 
 async def test_what_is_urgent_may_write_when_others_may_not() -> None:
-    """The tenth that was kept is there for it, and others are told to come much later."""
+    """Urgent writes use the kept tenth, and other jobs wait much longer."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -151,7 +155,7 @@ async def test_what_is_urgent_may_write_when_others_may_not() -> None:
 
 
 async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
-    """A delivery that has used up the hour may not write any more, but for that."""
+    """An invocation that has used up the hour may only revoke."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -166,7 +170,7 @@ async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
 
 
 async def test_reads_are_not_counted_as_writes() -> None:
-    """They go on when the hour's writes would be over."""
+    """Reads continue after the hour's writes are used up."""
     service = Service(takes=None, most=5, writes_an_hour=20)
 
     await service.work(HOUR)

@@ -1,4 +1,4 @@
-"""The fields of a log line are in its message, and nothing else can look like them."""
+"""Test that a log message contains its fields, and that no other text can imitate them."""
 
 import ast
 import json
@@ -28,7 +28,7 @@ LONGEST_MESSAGE = 32_768
 
 
 class _Messages(logging.Handler):
-    """Keeps what Microsoft's worker would send of each record."""
+    """A handler that keeps what Microsoft's worker would send of each record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,13 +57,13 @@ def messages() -> Iterator[_Messages]:
 
 
 def fields(message: str) -> dict[str, object]:
-    """Return the fields as a query finds them: the first match."""
+    """Return the fields that a query finds in the first match."""
     found = FIELDS.search(message)
     return json.loads(found[1]) if found else {}
 
 
 def test_fields_stand_at_the_end_of_the_message(messages: _Messages) -> None:
-    """A person reads the text, a query the fields; what is empty is left out."""
+    """A person reads the text and a query reads the fields; empty fields are left out."""
     product_log("app").warning(
         "told %s", "x", extra={"reason_code": "plan", "count": 2, "environment": ""}
     )
@@ -72,7 +72,7 @@ def test_fields_stand_at_the_end_of_the_message(messages: _Messages) -> None:
 
 
 def test_a_stack_follows_the_fields(messages: _Messages) -> None:
-    """So a long stack that is cut takes no field with it."""
+    """A long stack that is cut therefore loses no field."""
     try:
         raise LookupError(FORGED * 2_000)
     except LookupError:
@@ -84,7 +84,7 @@ def test_a_stack_follows_the_fields(messages: _Messages) -> None:
 
 @pytest.mark.parametrize("log", [product_log("app"), logging.getLogger("library")])
 def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
-    """Neither a name nor an exception looks like fields, whoever logs it."""
+    """Neither a name nor an exception can imitate a field."""
     try:
         raise LookupError(FORGED)
     except LookupError:
@@ -103,7 +103,7 @@ def test_no_field_holds_a_secret(messages: _Messages) -> None:
 
 
 def test_arguments_that_do_not_fit_are_logged_with_the_fields(messages: _Messages) -> None:
-    """A defect in a log call costs no line."""
+    """An error in a log call loses no line."""
     product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
 
     assert messages.sent[-1] == 'count %d (\'many\',) | {"reason_code": "plan"}'
@@ -121,7 +121,7 @@ def test_arguments_that_do_not_fit_are_logged_with_the_fields(messages: _Message
 def test_any_text_and_any_values_can_be_read_again(
     text: str, values: dict[str, str | int], messages: _Messages
 ) -> None:
-    """Quotes, newlines, forged fields and great lengths change no field, and all survive a cut."""
+    """Quotes, newlines, imitated fields and long texts change no field, also after a cut."""
     product_log("app").info("%s%s", text, FORGED, extra=values)
 
     sent = messages.sent[-1]
@@ -134,7 +134,7 @@ def test_any_text_and_any_values_can_be_read_again(
 
 
 def test_every_field_is_documented_and_no_other() -> None:
-    """Whoever writes a query finds it in the documents."""
+    """A person who writes a query finds each field in the documents."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -46,7 +46,9 @@ def kept(snapshot: NetworkSnapshot) -> NetworkSnapshot:
 
 
 def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
-    """Tags of flows by region, tags that only a rule names, rules that lie beyond others."""
+    """The test has tags by region, tags that only a rule names, and rules beyond other
+    firewalls.
+    """
     walls = [
         firewall("LogicApps"),
         firewall("AzureCloud.WestEurope"),
@@ -72,7 +74,7 @@ def test_it_comes_back_as_it_was_put() -> None:
 
 
 def test_only_tags_that_may_decide_are_kept() -> None:
-    """The list has three thousand, and four megabytes."""
+    """The whole list has three thousand tags and four megabytes."""
     names = {tag.name for tag in build_snapshot([firewall("Sql")], LISTED).tags}
 
     assert names == {

@@ -1,4 +1,6 @@
-"""Hosts that callers of copies have to reach: expected by the environment's id, then seen."""
+"""Test the hosts that callers of copies must reach: expected from the environment's id,
+then seen.
+"""
 
 from dataclasses import replace
 
@@ -31,12 +33,12 @@ JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_n
 
 
 def test_an_environments_host_follows_from_its_id() -> None:
-    """Without dashes, the last two characters apart (platform.md#environment-host)."""
+    """The host has no dashes, and the last two characters are separate."""
     assert trigger_host(ENVIRONMENT) == EXPECTED
 
 
 def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
-    """What the platform gives counts, should it be another host."""
+    """The host in the trigger URL counts, even if it differs."""
     other = replace(JOB, copy_host="prod-7.westeurope.logic.azure.com")
 
     [expected] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": JOB})
@@ -61,5 +63,5 @@ def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
-    """Nobody calls it by a URL, it gets no copy, or it keeps its URL."""
+    """No caller uses its URL, it gets no copy, or it keeps its URL."""
     assert outgoing_hosts(ENVIRONMENT, [item], {}) == ()

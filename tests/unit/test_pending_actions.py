@@ -1,4 +1,4 @@
-"""Pending actions: short titles, who has to act, and since when."""
+"""Test actions required: their short titles, who must act, and since when."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ NAMES = {"environment": "Operations"}
 
 
 def blocked(now: datetime, code: str = Reason.FIREWALL_DENIES, fix: str = "Open it.") -> FlowJob:
-    """Return a flow job that was blocked then."""
+    """Return a flow job that was blocked at this time."""
     return stop_with_reason(
         FLOW_JOB, FlowJobState.BLOCKED, "A firewall denies calls.", fix, code=code, now=now
     )
@@ -50,7 +50,7 @@ def test_cause_without_its_own_words_is_shown_by_the_words_of_its_code() -> None
 
 
 def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
-    """A flow that was retried and blocked again counts from its last stop."""
+    """A flow that was retried and blocked again counts from its last block."""
     retried = stop_with_reason(
         resume(blocked(NOW - 5 * DAY), "Retried.", now=NOW - 2 * DAY),
         FlowJobState.BLOCKED, "A firewall denies calls.", "Open it.",
@@ -73,7 +73,7 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
 
 
 def test_alerts_are_pending_since_the_first_was_raised() -> None:
-    """One action for all rows of a reason code."""
+    """All rows with one reason code are one action."""
     alerts = [
         Alert(reason_code=Reason.KEY_WARNING, row=("t", "p", key), message=key, raised_at=at)
         for key, at in (("a", NOW), ("b", NOW - DAY))
@@ -86,7 +86,7 @@ def test_alerts_are_pending_since_the_first_was_raised() -> None:
 
 
 def test_reason_of_firewalls_names_each_once_and_no_address_range() -> None:
-    """The fix of each firewall, with its ranges, is on the page of the remediation."""
+    """The page of the remediation has the fix of each firewall with its ranges."""
     jobs = [
         replace(
             blocked(NOW, fix="Allow 10.0.0.0/8, 10.1.0.0/16."),
@@ -102,7 +102,7 @@ def test_reason_of_firewalls_names_each_once_and_no_address_range() -> None:
 
 
 def test_reason_of_different_flows_is_the_meaning_of_its_code() -> None:
-    """The words of the first flow would name that flow only."""
+    """The message of the first flow would name only that flow."""
     jobs = [
         replace(blocked(NOW, Reason.OWNER_UNAVAILABLE), message=f"The owner of {flow} has left.")
         for flow in ("Orders", "Stock")
@@ -116,7 +116,7 @@ def test_reason_of_different_flows_is_the_meaning_of_its_code() -> None:
 
 
 def test_fix_of_different_flows_names_one_of_them_and_no_id() -> None:
-    """Ids are in the next command only."""
+    """Only the next command contains ids."""
     code = Reason.OWNER_UNAVAILABLE
     jobs = [blocked(NOW, code), blocked(NOW, code, fix="Open another.")]
 
@@ -136,7 +136,7 @@ def test_fix_of_different_flows_names_one_of_them_and_no_id() -> None:
     ],
 )
 def test_each_action_says_who_has_to_act(kind: PendingActionKind, code: str, actor: str) -> None:
-    """By its kind, or else by its reason code."""
+    """The kind of the action decides, or else its reason code."""
     one = PendingAction(
         kind=kind, reason_code=code, count=1, message="", fix="", next_command="cmkflow status"
     )

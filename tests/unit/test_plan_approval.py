@@ -1,4 +1,4 @@
-"""Versions of plans, and what counts as a change of what was approved."""
+"""Test versions of plans, and which changes make an approval incomplete."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, fields, replace
@@ -57,7 +57,7 @@ def item(workflow_id: str = "a", **more: Any) -> PlanItem:
 
 
 def test_a_version_is_the_same_in_any_order() -> None:
-    """Rows come in the order of their keys, findings in that of the search."""
+    """Rows come in the order of keys, and findings in that of the search."""
     first, second = item("a"), item("b")
     job = replace(JOB, findings=("x", "y"), firewall_issues=(GAP, replace(GAP, name="crm")))
     turned = replace(job, findings=("y", "x"), firewall_issues=tuple(reversed(job.firewall_issues)))
@@ -99,7 +99,7 @@ def other(value: object) -> object:
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
-    """Also with those that are added later: whoever leaves one out has to say so."""
+    """This applies to later fields, too; the code must name each field that is left out."""
     one = item()
 
     change: dict[str, Any] = {name: other(getattr(one, name))}
@@ -119,19 +119,19 @@ def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
 def test_a_version_changes_with_what_is_shown_beside_the_items(
     change: Callable[[EnvironmentJob], EnvironmentJob],
 ) -> None:
-    """The environment, a finding, a firewall."""
+    """Examples are the environment, a finding and a firewall."""
     assert plan_version(JOB, [item()]) != plan_version(change(JOB), [item()])
 
 
 def test_a_version_does_not_change_with_how_far_the_job_is() -> None:
-    """Its state, its lease, when it is due: nobody approves these."""
+    """An approver does not approve the state, the lease or the next check."""
     leased = replace(JOB, fencing_token=3, message_number=7, message="Tried again.")
 
     assert plan_version(JOB, [item()]) == plan_version(leased, [item()])
 
 
 def test_every_action_has_its_words() -> None:
-    """Those who show plans need them."""
+    """Every page and command that shows plans needs these words."""
     assert set(ACTION_WORDS) == set(PlannedAction)
 
 
@@ -166,14 +166,14 @@ def test_every_action_has_its_words() -> None:
 def test_only_what_asks_for_more_is_a_change(
     changes: dict[str, Any], said: tuple[str, ...]
 ) -> None:
-    """Another action, an edit, on or off, a new name, a new caller, a new write; in words."""
+    """Each change of action, definition, state, name, callers or writes is named in words."""
     approved = item(callers=(SETTING,))
 
     assert changes_since(approved, replace(approved, **changes)) == said
 
 
 def test_parents_wait_with_a_child_however_far_up() -> None:
-    """And nobody else: siblings and children of the one that changed go on."""
+    """Siblings and other children of the changed flow continue."""
     child, sibling = item("child"), item("sibling")
     parent = item("parent", children=("child", "sibling"))
     top = item("top", children=("parent",))
@@ -194,7 +194,7 @@ def test_parents_wait_with_a_child_however_far_up() -> None:
 
 
 def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
-    """Whichever rows of it were written: the others are decided on as if all had been at once."""
+    """Whichever rows were written, the other rows get the same decision."""
     items = [item("child"), item("parent", children=("child",)), item("left"), item("free")]
     items.append(item("above", children=("left",)))
     now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
@@ -213,7 +213,7 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
 
 
 def test_a_second_approval_decides_on_what_waits_only() -> None:
-    """What is under way is not looked at, though it is not what it was by now."""
+    """Flows in progress are not compared, although they have changed since."""
     under_way, held = (
         item("a", approval_number=1),
         item("b", approval_number=1, changed_since_approval=("edited",)),
@@ -228,7 +228,7 @@ def test_a_second_approval_decides_on_what_waits_only() -> None:
 
 
 def test_rows_from_before_stay_readable() -> None:
-    """Fields about approvals have defaults."""
+    """Fields about approvals have default values."""
     names = {"approval_number", "changed_since_approval"}
 
     assert all(field.default is not MISSING for field in fields(PlanItem) if field.name in names)

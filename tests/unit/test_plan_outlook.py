@@ -1,4 +1,4 @@
-"""Which flows of a plan pause, and why: each flow has one outlook, and the numbers add up."""
+"""Test which flows of a plan pause, and why: each flow has one outlook, and the counts agree."""
 
 from dataclasses import replace
 
@@ -14,14 +14,14 @@ MANUAL = PlannedCaller(kind="canvas_app", label="app Expenses", manual_reason="B
 
 
 def behind(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutlook:
-    """Return the outlook of flow `a` behind a firewall that names these flows."""
+    """Return the outlook of flow `a` behind a firewall whose issue names these flows."""
     issue = replace(GAP, workflow_ids=flows, flow_count=number, fix_by_app=fix_by_app)
     job = replace(AWAITING, firewall_issues=(issue,))
     return outlooks_of(job, [item("a", http_hosts=("erp",)), item("b", http_hosts=("erp",))])["a"]
 
 
 def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
-    """A planned fix is made before the first copy is verified."""
+    """The app makes a planned fix before the first copy is verified."""
     assert behind("a").outlook is Outlook.FIREWALL
     assert behind("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
     assert behind("a", fix_by_app="allow the tag").firewall_issues
@@ -29,13 +29,13 @@ def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
 
 
 def test_flow_that_an_issue_does_not_name_pauses_if_it_calls_the_same_hosts() -> None:
-    """An issue names its first flows only; while it names all, no other flow is behind it."""
+    """An issue names only its first flows; if it names all, no other flow is behind it."""
     assert behind("b", number=2).outlook is Outlook.FIREWALL
     assert behind("b", number=1).outlook is Outlook.NO_PAUSE
 
 
 def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
-    """The parent is copied after it, and the child of that parent is retired after the parent."""
+    """The parent is copied after the flow, and the parent's child is retired after the parent."""
     job = replace(AWAITING, firewall_issues=(replace(GAP, workflow_ids=("child",)),))
     flows = [
         item("child", http_hosts=("erp",)),
@@ -73,14 +73,14 @@ def test_manual_caller_pauses_its_flow_and_the_flows_that_it_runs() -> None:
 
 
 def test_manual_caller_of_a_copy_that_stays_off_is_not_waited_for() -> None:
-    """Callers of such a flow are listed and not changed."""
+    """The plan lists callers of such a flow, and does not change them."""
     off = item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
 
     assert outlooks_of(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
 
 
 def test_each_flow_of_a_plan_has_one_outlook() -> None:
-    """Also those without a change, and those that an earlier approval or remediation started."""
+    """This includes flows without a change, and those that an earlier approval started."""
     flows = [
         item("a"),
         item("b", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
@@ -103,7 +103,7 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
 
 
 def test_unknown_of_another_version_of_the_app_is_its_own_title() -> None:
-    """Plans outlive an update."""
+    """Plans survive an update of the app."""
     assert unknown_of(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
     assert unknown_of("Whether it rains.").title == "Whether it rains."
     assert unknown_of("Whether it rains.").consequence == ""

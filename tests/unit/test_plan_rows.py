@@ -1,4 +1,4 @@
-"""Rows of the plan page: their order, groups, pages and words."""
+"""Test rows of the plan page: their order, groups, pages and words."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def test_groups_with_a_pause_come_first_and_flows_that_are_not_included_last() -
 
 
 def test_dependent_flows_are_together_callers_before_what_they_run() -> None:
-    """A child that needs changes keeps its place in the group."""
+    """A child that needs changes first keeps its place in the group."""
     found = rows(
         item("a", children=("c",)),
         item("b"),
@@ -56,7 +56,7 @@ def test_dependent_flows_are_together_callers_before_what_they_run() -> None:
 
 
 def test_row_names_the_flows_that_leave_with_it_at_any_depth() -> None:
-    """They cannot be copied without it."""
+    """Those flows cannot be copied without this one."""
     [[grandparent, parent, child]] = rows(
         item("c"), item("b", children=("c",)), item("a", children=("b",))
     )
@@ -104,21 +104,21 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
     ],
 )
 def test_row_says_its_most_important_risk(one: PlanItem, words: str) -> None:
-    """In a few words, with a look and an icon."""
+    """The risk has a few words, a style and an icon."""
     [[row]] = rows(one)
 
     assert row.risk[2] == words
 
 
 def test_row_of_a_flow_that_waits_names_the_flow_that_pauses() -> None:
-    """And the flow that pauses names its firewall."""
+    """The flow that pauses names its firewall."""
     [[parent, child]] = rows(item("a", children=("b",)), item("b"), firewall="b")
 
     assert (child.risk[2], parent.risk[2]) == ("Pauses: firewall afw-hub", "Pauses with Flow b")
 
 
 def test_row_counts_its_callers() -> None:
-    """A plan that could not name all of them says so with a plus."""
+    """A plan that cannot name all callers adds a plus."""
     more = PlannedCaller(kind="more", label="12 more callers")
     counted = [
         rows(item("a", callers=callers))[0][0].callers

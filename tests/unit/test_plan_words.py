@@ -1,10 +1,10 @@
-"""How plans are shown, on a page and in a terminal."""
+"""Test how plans are shown on a page and in a terminal."""
 
 from shared.domain.plans.display_text import plan_sort_key
 
 
 def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None:
-    """An action that only a newer app knows stands behind those that need somebody."""
+    """An action that only a newer app knows comes after those that need a person."""
     shown = [
         ("Zebra", "no_change", ("it was edited",)),
         ("beta", "needs_changes", ()),

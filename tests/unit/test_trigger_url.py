@@ -46,7 +46,7 @@ TO_NEW = {OLD_ID: NEW}
     ],
 )
 def test_a_host_that_flows_have_left_is_known(host: str, is_retired: bool) -> None:
-    """Sovereign clouds kept theirs (platform.md#retired-hosts)."""
+    """Sovereign clouds keep their hosts (platform.md#retired-hosts)."""
     url = parse_trigger_url(f"https://{host}/workflows/{'a' * 32}/triggers/manual/paths/invoke?a=1")
 
     assert url is not None
@@ -77,7 +77,7 @@ def test_a_url_is_taken_apart() -> None:
     ],
 )
 def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -> None:
-    """Known shapes have names; a host nobody knows yet is still a trigger URL."""
+    """Known shapes have names, and an unknown host can still have a trigger URL."""
     found = parse_trigger_url(url)
 
     assert found is not None
@@ -97,12 +97,12 @@ def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -
     ],
 )
 def test_lookalikes_are_no_trigger_urls(text: str) -> None:
-    """Run links, other ids, the connector endpoint and the portal are left alone."""
+    """Run links, other ids, the connector endpoint and the portal are not changed."""
     assert find_trigger_urls(text) == []
 
 
 def test_no_representation_shows_the_signature() -> None:
-    """A match that ends up in a log or an exception gives nothing away."""
+    """A match in a log or an exception does not show the signature."""
     match = find_trigger_urls(OLD)[0]
 
     assert OLD_SIG not in repr(match)
@@ -147,7 +147,7 @@ def test_a_url_is_replaced_where_it_stands(old: str, new: str) -> None:
 
 
 def test_a_copy_without_a_signature_takes_the_old_one_away() -> None:
-    """A copy that wants a token leaves no `sp`, `sv` or `sig` behind, wherever they stood."""
+    """No `sp`, `sv` or `sig` stays, wherever it was."""
     old = f"{OLD_HEAD}?sv=1.0&sig={OLD_SIG}&a=1&api-version=2016-06-01&sp=%2Ft&b=2"
 
     assert replace_trigger_urls(old, {OLD_ID: f"{NEW_HEAD}?api-version=1"}) == (
@@ -176,14 +176,14 @@ def test_the_double_slash_of_the_environment_hosts_is_taken_over() -> None:
     ],
 )
 def test_a_url_that_something_else_completes_is_reported_and_left_alone(text: str) -> None:
-    """Half a replacement would leave the caller with a URL that does not work."""
+    """Half a replacement would give the caller a URL that does not work."""
     assert [match.is_replaceable for match in find_trigger_urls(text)] == [False]
     assert replace_trigger_urls(text, TO_NEW) == text
 
 
 @pytest.mark.parametrize("bad", ["https://example.org/", f"see {NEW}", NEW_HEAD, ""])
 def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
-    """Anything but a whole URL of the platform is refused, without being quoted."""
+    """Any other text is rejected and not quoted."""
     with pytest.raises(ValueError, match="not a trigger URL") as error:
         replace_trigger_urls(OLD, {OLD_ID: bad})
 
@@ -240,12 +240,12 @@ def test_every_signature_is_masked_and_restored(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["design=loud", "sig", "sig=", "sig={{x}}", '"sigma": "x"'])
 def test_what_is_no_signature_is_not_masked(text: str) -> None:
-    """Names that end in the same letters and values filled in elsewhere stay."""
+    """Names that end in the same letters, and values that are inserted later, stay."""
     assert mask_signatures(text) == text
 
 
 def test_the_mask_and_the_match_agree_on_the_hash() -> None:
-    """An undo asks for the signature by the hash that the search saw, however it was encoded."""
+    """A revert finds the signature by the hash of the search, in any encoding."""
     signature = "a%2Bb%2Fc%3D"
     text = quote(OLD.replace(OLD_SIG, signature), safe="")
 
@@ -256,7 +256,7 @@ def test_the_mask_and_the_match_agree_on_the_hash() -> None:
 
 @pytest.mark.parametrize("signatures", [{}, {hash_signature(OLD_SIG): NEW_SIG}])
 def test_a_signature_that_no_longer_fits_is_a_conflict(signatures: dict[str, str]) -> None:
-    """A regenerated key must not be written over what a person may have changed."""
+    """A new key must not replace a URL that a person may have changed."""
     with pytest.raises(SignatureChanged) as error:
         unmask_signatures(mask_signatures(OLD), signatures)
 
@@ -264,7 +264,7 @@ def test_a_signature_that_no_longer_fits_is_a_conflict(signatures: dict[str, str
 
 
 def test_reports_show_host_and_workflow_id_only() -> None:
-    """A redacted text still says whose URL stood where."""
+    """The text still shows which flow each URL starts."""
     redacted = redact(f"POST {OLD}&code=secret failed")
 
     assert redacted == f"POST https://prod-65.westus.logic.azure.com/…/workflows/{OLD_ID}/… failed"
