@@ -67,7 +67,7 @@ def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
 
 
 def test_it_comes_back_as_it_was_put() -> None:
-    """Every member of a firewall, those inside of one included."""
+    """An archived snapshot is read back with every field, also with a firewall beyond another."""
     snapshot = build_snapshot([firewall("Sql", beyond=firewall("*"))], LISTED)
 
     assert kept(snapshot) == snapshot
