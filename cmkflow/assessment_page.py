@@ -9,7 +9,7 @@ from typing import Any
 from cmkflow.assessment_to_do import DECIDING, can_be_changed_now, is_firewall, to_do_list
 from cmkflow.run_archive_tables import format_number
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.html_pages import rendered, style
+from shared.html_pages import read_style, render_template
 
 #: Texts of the reason codes of the API.
 REASONS = {str(reason): reason.category.title for reason in MicrosoftKeyReason}
@@ -52,7 +52,7 @@ _LEVELS = {
 
 def page_of(assessments: Sequence[Any]) -> str:
     """Return the page for the API's assessments; names from the tenant are escaped."""
-    return rendered(
+    return render_template(
         Path(__file__).with_name("assessment.html.j2"),
         {
             "assessments": [_build_page_values(one) for one in assessments],
@@ -61,7 +61,7 @@ def page_of(assessments: Sequence[Any]) -> str:
             "phases": _PHASES,
             "levels": _LEVELS,
             "looks": _LOOKS,
-            "style": style(),
+            "style": read_style(),
         },
     )
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from shared.domain.definitions.json_values import JsonTooDeep, decoded
+from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
 
 
 class UnreadableFile(Exception):
@@ -27,7 +27,7 @@ def decode_json(data: bytes) -> object:
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"the text is not {error.encoding}") from None
     try:
-        document = decoded(text.removeprefix("\ufeff"), strict=False)
+        document = parse_json_value(text.removeprefix("\ufeff"), strict=False)
         if len(data) > _SMALL:
             _check_paths(document)
         return document

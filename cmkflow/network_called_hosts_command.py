@@ -23,7 +23,7 @@ from cmkflow.paragraphs import shorten_resource_ids
 from cmkflow.printing import AnswerPrinter
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
-from shared.domain.network.called_hosts import targets
+from shared.domain.network.called_hosts import list_called_hosts
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
@@ -65,7 +65,7 @@ def show_called_hosts(
     tags = read_list(service_tags)
     answers = CalledHostReport(tags, [find_canonical_region(one, tags) for one in region])
     read = asyncio.run(read_exported_firewalls(read_exported(firewalls or ())))
-    rows = [answers.row(one) for one in targets(_group_hosts_by_flow(files), read)]
+    rows = [answers.row(one) for one in list_called_hosts(_group_hosts_by_flow(files), read)]
     printer.print({"items": rows}, lambda: _format_rows(rows))
     if email_folder:
         _write_mails(email_folder, rows, answers)

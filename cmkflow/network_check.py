@@ -18,7 +18,7 @@ from shared.domain.network.firewall_issue import find_firewall_issue
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.verdict import TagVerdict, Verdict, check_firewall
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.ports import FirewallKind
 
 
@@ -103,7 +103,7 @@ async def check_network(
     resources: ExportedResources, question: Question, *, with_fixes: bool = False
 ) -> list[FirewallCheckRow]:
     """Return the rows, firewalls first."""
-    kinds = firewall_kinds(resources)
+    kinds = build_firewall_kinds(resources)
     firewalls = await read_exported_firewalls(resources)
     read_types = {kind.resource_type.lower() for kind in kinds.values()}
     sources = RuleSources(question.tags, FLOW_TAGS)
@@ -146,7 +146,7 @@ async def _propose_fix(
 
 async def read_exported_firewalls(resources: ExportedResources) -> list[Firewall]:
     """Read the firewalls of all kinds from the resources."""
-    return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
+    return [one for kind in build_firewall_kinds(resources).values() for one in await kind.read()]
 
 
 def _build_rows(

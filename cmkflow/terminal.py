@@ -20,7 +20,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 
 def remove_unprintable(text: str) -> str:
     """Return a text without control characters and trigger URLs."""
-    return display.printable(redact(text))
+    return display.make_printable(redact(text))
 
 
 #: Width for pipes, where programs read whole lines.

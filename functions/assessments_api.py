@@ -20,7 +20,7 @@ from shared.domain.plans.discovery import DiscoverySource
 from shared.domain.principal import Role
 from shared.use_cases import start_assessment as assessments
 from shared.use_cases.assess import assess
-from shared.use_cases.audit_state import new_assessment
+from shared.use_cases.audit_state import read_new_assessment
 
 #: Value of `Retry-After`, in seconds.
 _SECONDS = 5
@@ -173,7 +173,7 @@ class AssessmentJobResponse(ApiResponse):
     answer=AssessmentJobResponse,
     status=202,
     answer_headers=(LOCATION, RETRY_AFTER),
-    subject=new_assessment,
+    subject=read_new_assessment,
 )
 async def start_assessment(call: ApiRequest[NoQuery, StartAssessmentRequest]) -> func.HttpResponse:
     """Start an assessment of one environment in the background.

@@ -29,10 +29,10 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
 from shared.domain.principal import Role
 from shared.errors import CmkflowError, JobBlocked, NotFound
-from shared.html_pages import style
+from shared.html_pages import read_style
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
-from shared.use_cases.read_open_part import RemediationPart, closed_flows, read_open_part
+from shared.use_cases.read_open_part import RemediationPart, read_closed_flows, read_open_part
 from shared.use_cases.read_remediation_rows import find, reject_self_approval
 from shared.use_cases.show_environments import show_environments
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
@@ -248,7 +248,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
         environment_id=query.environment or "",
         is_file=query.export,
     )
-    return page(text, style=style() if query.export else "")
+    return page(text, style=read_style() if query.export else "")
 
 
 @endpoint(
@@ -305,12 +305,12 @@ async def _read_closed_flows(
 ) -> list[flows.FlowView]:
     """Return the closed flows of the page of a list, or the first ones."""
     if not choice.is_list:
-        return await closed_flows(services(), part, None, 0, FLOWS_OF_PART)
+        return await read_closed_flows(services(), part, None, 0, FLOWS_OF_PART)
     state = choice.flows.closed_state()
     if state == "":
         return []
     skip, take = compute_closed_flows_range(part.flows, choice.flows, choice.start)
-    return await closed_flows(services(), part, state, skip, take)
+    return await read_closed_flows(services(), part, state, skip, take)
 
 
 def _build_page_context[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:

@@ -15,7 +15,7 @@ from functions.run_archive_models import RunArchiveResponse, SupportWindowRespon
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import show_run_archives
-from shared.use_cases.audit_state import remediation_state
+from shared.use_cases.audit_state import read_remediation_state
 from shared.use_cases.schedule_deletions import (
     DeletionInput,
     show_deletions,
@@ -54,7 +54,7 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
     body=DeletionRequest,
     answer=ItemListResponse[DeletionDetailResponse],
     status=202,
-    subject=remediation_state,
+    subject=read_remediation_state,
 )
 async def schedule_deletions(
     call: ApiRequest[NoQuery, DeletionRequest],
@@ -75,7 +75,7 @@ async def schedule_deletions(
     role=Role.OPERATOR,
     body=CancelDeletionsRequest,
     answer=CancelDeletionsResponse,
-    subject=remediation_state,
+    subject=read_remediation_state,
 )
 async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],

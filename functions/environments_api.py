@@ -17,7 +17,7 @@ from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
-from shared.use_cases.audit_state import environment_state
+from shared.use_cases.audit_state import read_environment_state
 
 
 @endpoint(
@@ -50,7 +50,7 @@ async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResp
     body=EnvironmentSettingsRequest,
     answer=EnvironmentResponse,
     headers=(IF_MATCH,),
-    subject=environment_state,
+    subject=read_environment_state,
 )
 async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
@@ -63,7 +63,7 @@ async def update_environment_settings(
     role=Role.APPROVER,
     body=EnvironmentSettingsRequest,
     answer=EnvironmentResponse,
-    subject=environment_state,
+    subject=read_environment_state,
 )
 async def change_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
@@ -98,7 +98,7 @@ async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[Flow
     role=Role.APPROVER,
     body=IgnoreIssueRequest,
     answer=IgnoreIssueResponse,
-    subject=environment_state,
+    subject=read_environment_state,
 )
 async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
     """Ignore a firewall issue, and retry jobs of the environment blocked by firewall issues."""

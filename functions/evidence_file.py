@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.signature import format_signature
 from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import NotFound
-from shared.html_pages import rendered, style
+from shared.html_pages import read_style, render_template
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
 from shared.use_cases.sign_content import try_to_sign
 
@@ -98,14 +98,14 @@ class _Writer:
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write("unreadable.json", unreadable)
         values = {
-            "style": style(),
+            "style": read_style(),
             "about": about,
             "omitted": self.omitted,
             "unreadable": len(unreadable.items),
             "audit_differences": differences,
             **self.report.values(about),
         }
-        self.pack.write("report.html", rendered(_PAGE, values).encode())
+        self.pack.write("report.html", render_template(_PAGE, values).encode())
         said = {
             "remediation": self.evidence.remediation.id,
             "omitted": self.omitted,

@@ -9,7 +9,7 @@ from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
 from shared.domain.finding import FindingLevel
 from shared.domain.principal import Role
-from shared.use_cases.audit_state import keys_state
+from shared.use_cases.audit_state import read_keys_state
 from shared.use_cases.check_keys import check_keys as check
 
 
@@ -53,7 +53,7 @@ class KeyCheckResponse(ApiResponse):
     role=Role.OPERATOR,
     body=KeyCheckRequest,
     answer=ItemListResponse[KeyCheckResponse],
-    subject=keys_state,
+    subject=read_keys_state,
 )
 async def check_keys(
     call: ApiRequest[NoQuery, KeyCheckRequest],

@@ -16,7 +16,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_remediation
 from shared.use_cases.approve_plan import ApprovalInput, approve
-from shared.use_cases.audit_state import remediation_state
+from shared.use_cases.audit_state import read_remediation_state
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.show_remediation import show_plan
 
@@ -27,7 +27,7 @@ from shared.use_cases.show_remediation import show_plan
     answer=ApprovalResponse,
     status=202,
     headers=(IF_MATCH,),
-    subject=remediation_state,
+    subject=read_remediation_state,
 )
 async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalResponse:
     """Approve plans of a remediation by their versions.
@@ -58,7 +58,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     body=CancelRequest,
     answer=RollbackResponse,
     status=202,
-    subject=remediation_state,
+    subject=read_remediation_state,
 )
 async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> RollbackResponse:
     """Cancel a remediation: flows that were started are rolled back, no others start."""
@@ -73,7 +73,7 @@ async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> Rollba
     body=RetryRequest,
     answer=RetryResponse,
     status=202,
-    subject=remediation_state,
+    subject=read_remediation_state,
 )
 async def retry_remediation(call: ApiRequest[NoQuery, RetryRequest]) -> RetryResponse:
     """Retry blocked and failed jobs."""
@@ -93,7 +93,7 @@ async def retry_remediation(call: ApiRequest[NoQuery, RetryRequest]) -> RetryRes
     body=RollbackRequest,
     answer=RollbackResponse,
     status=202,
-    subject=remediation_state,
+    subject=read_remediation_state,
 )
 async def roll_back_remediation(call: ApiRequest[NoQuery, RollbackRequest]) -> RollbackResponse:
     """Roll back some or all flows of a remediation."""

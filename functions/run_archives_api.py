@@ -9,7 +9,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import RunArchiveStatus, show_run_archives
 from shared.use_cases.archive_runs import archive_runs as archive
-from shared.use_cases.audit_state import archives_state
+from shared.use_cases.audit_state import read_archives_state
 
 
 class RunArchiveListResponse(ApiResponse):
@@ -35,7 +35,7 @@ async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveList
     role=Role.OPERATOR,
     body=FlowSelection,
     answer=RunArchiveListResponse,
-    subject=archives_state,
+    subject=read_archives_state,
 )
 async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
     """Archive some more parts of the run history.

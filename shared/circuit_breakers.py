@@ -69,11 +69,11 @@ class CircuitBreakers:
         """Record the result of a request; raise the error that replaces its own, if any."""
         match err:
             case ServiceUnavailable():
-                raise await self._failed(where, target, err) from err
+                raise await self._record_failure(where, target, err) from err
             case TransientError():
                 pass  # throttling or a missing permission is no sign of an outage
             case CmkflowError() | None:
-                await self._answered(where)
+                await self._record_success(where)
 
     async def _pass(self, where: tuple[str, str]) -> None:
         """Return if a request may be sent.
@@ -96,9 +96,9 @@ class CircuitBreakers:
                 probe = schedule_next_probe(kept.item, now, self._patience)
                 self._met[where] = await self._table.replace(kept, probe)
                 return
-        raise self._out(kept.item)
+        raise self._build_outage(kept.item)
 
-    async def _failed(
+    async def _record_failure(
         self, where: tuple[str, str], target: str, err: ServiceUnavailable
     ) -> ServiceUnavailable:
         now = self._clock.now()
@@ -107,22 +107,22 @@ class CircuitBreakers:
             service=where[0], endpoint=where[1], last_failure_at=now, message=redact(str(err))
         )
 
-        def worse(circuit: CircuitBreaker | None) -> CircuitBreaker:
+        def with_failure(circuit: CircuitBreaker | None) -> CircuitBreaker:
             return record_failure(circuit or unknown, failure, self._patience)
 
-        kept = await self._table.change(*_address(where), worse)
+        kept = await self._table.change(*_address(where), with_failure)
         assert kept is not None  # a failure always changes it
         self._met[where] = kept
-        return self._out(kept.item) if kept.item.opened_at else err
+        return self._build_outage(kept.item) if kept.item.opened_at else err
 
-    async def _answered(self, where: tuple[str, str]) -> None:
+    async def _record_success(self, where: tuple[str, str]) -> None:
         kept = self._met.pop(where, None)
         if kept is not None:
             # Another instance recorded a failure; the next success closes it.
             with suppress(Conflict, NotFound):
                 await self._table.delete(kept)
 
-    def _out(self, circuit: CircuitBreaker) -> ServiceOutage:
+    def _build_outage(self, circuit: CircuitBreaker) -> ServiceOutage:
         assert circuit.probe_at is not None
         name = f"{circuit.service} ({circuit.endpoint})" if circuit.endpoint else circuit.service
         wait = max(circuit.probe_at - self._clock.now(), self._patience.first_interval)

@@ -33,7 +33,7 @@ async def index_flow_job(index: Table[IndexRow], before: FlowJob | None, after: 
     # Also if it has an entry: a comparison that began earlier must not remove it.
     while True:
         with suppress(Conflict, AlreadyExists, NotFound):
-            await index.store.write(*await _named_again(index, before, after))
+            await index.store.write(*await _list_reopening_operations(index, before, after))
             return
 
 
@@ -45,7 +45,7 @@ async def index_environment_job(
         await index.upsert(name_of_environment_job(after))
 
 
-async def _named_again(
+async def _list_reopening_operations(
     index: Table[IndexRow], before: FlowJob, after: FlowJob
 ) -> tuple[Operation, ...]:
     """Return the operations that add an entry for a reopened job and no longer count it as
@@ -55,7 +55,7 @@ async def _named_again(
     there = await index.store.get(index.name, *index.address(name))
     if there:
         return (ReplaceRow(index.row(name, there.etag)),)
-    nothing = no_counts(after.environment_id)
+    nothing = build_empty_counts(after.environment_id)
     row = await index.store.get(index.name, *index.address(nothing))
     if row is None:
         return InsertRow(index.row(name)), InsertRow(index.row(nothing))
@@ -68,6 +68,6 @@ async def _named_again(
     return InsertRow(index.row(name)), ReplaceRow(index.row(fewer, row.etag))
 
 
-def no_counts(environment_id: str) -> IndexRow:
+def build_empty_counts(environment_id: str) -> IndexRow:
     """Return the counts of an environment without closed jobs."""
     return IndexRow(environment_id=environment_id, closed={})

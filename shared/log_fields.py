@@ -47,7 +47,7 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
     ) -> None:
         """Log the message with its fields."""
         if self.isEnabledFor(level):
-            line = _line(_formatted(msg, args), extra or {})
+            line = _build_line(_format_message(msg, args), extra or {})
             self.logger.log(level, line, exc_info=exc_info)  # type: ignore[arg-type]  # passed on
 
 
@@ -61,7 +61,7 @@ def without_mark(text: str) -> str:
     return text.replace(_MARK, " |{")
 
 
-def _formatted(msg: object, args: tuple[object, ...]) -> str:
+def _format_message(msg: object, args: tuple[object, ...]) -> str:
     """Return the formatted message, even if the arguments do not fit the format."""
     try:
         return str(msg) % args if args else str(msg)
@@ -69,7 +69,7 @@ def _formatted(msg: object, args: tuple[object, ...]) -> str:
         return f"{msg} {args}"
 
 
-def _line(text: str, fields: Mapping[str, object]) -> Line:
+def _build_line(text: str, fields: Mapping[str, object]) -> Line:
     safe = without_mark(redact(text))
     if len(safe) > _LONGEST_TEXT:
         safe = f"{safe[:_LONGEST_TEXT]}…"
@@ -78,13 +78,15 @@ def _line(text: str, fields: Mapping[str, object]) -> Line:
         return Line(safe)
     # JSON output is ASCII on one line for any values.
     for longest in _LONGEST_VALUES:
-        text_of_fields = json.dumps({name: _short(value, longest) for name, value in told.items()})
+        text_of_fields = json.dumps(
+            {name: _shorten(value, longest) for name, value in told.items()}
+        )
         if len(text_of_fields) <= _LONGEST_FIELDS:
             break
     return Line(f"{safe} | {text_of_fields}")
 
 
-def _short(value: object, longest: int) -> object:
+def _shorten(value: object, longest: int) -> object:
     if isinstance(value, bool | int | float):
         return value
     text = redact(str(value))

@@ -35,7 +35,7 @@ class RedactExtras(logging.Filter):
         """Redact the record; return True."""
         for name, value in vars(record).items():
             if name not in _OWN:
-                setattr(record, name, _redacted(value))
+                setattr(record, name, _redact_value(value))
         return True
 
 
@@ -62,12 +62,12 @@ def _redact_message(record: logging.LogRecord) -> None:
     except (TypeError, ValueError, KeyError):  # the arguments do not fit the format
         text = f"{record.msg} {record.args}"
         record.msg, record.args = text, ()
-    safe = _safe(text)
+    safe = _redact_text(text)
     if safe != text:
         record.msg, record.args = safe, ()
 
 
-def _safe(text: str) -> str:
+def _redact_text(text: str) -> str:
     return without_mark(redact(text))
 
 
@@ -75,19 +75,19 @@ def _redact_stack(record: logging.LogRecord) -> None:
     """Replace an unsafe exception by text, because handlers print or send both."""
     assert record.exc_info
     stack = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-    safe = _safe(stack)
+    safe = _redact_text(stack)
     if safe != stack:
         record.exc_info, record.exc_text = None, safe
 
 
-def _redacted(value: object) -> object:
+def _redact_value(value: object) -> object:
     match value:
         case str():
             return redact(value)
         case Mapping():
-            return {key: _redacted(item) for key, item in value.items()}
+            return {key: _redact_value(item) for key, item in value.items()}
         case list() | tuple():
-            return [_redacted(item) for item in value]
+            return [_redact_value(item) for item in value]
         case _:
             return value
 

@@ -28,7 +28,7 @@ class Memory:
         if len(self._made) > _MOST:
             del self._made[next(iter(self._made))]
 
-    def made[S, T](self, key: object, source: S, make: Callable[[S], T], kind: type[T]) -> T:
+    def get_or_make[S, T](self, key: object, source: S, make: Callable[[S], T], kind: type[T]) -> T:
         """Return the result of `make` for a source, of type `kind`; computed once per source."""
         found = self.find(key, source)
         if isinstance(found, kind):

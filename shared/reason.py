@@ -197,7 +197,7 @@ class Reason(StrEnum):
     )
     START_WOULD_FAIL = (
         "start_would_fail",
-        ("Once off, the original or its copy could not be turned on again."),
+        ("If the original or its copy is turned off, it cannot be turned on again."),
         (
             "Fix what the message names, then retry. Or accept that a rollback may be "
             "impossible: `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
@@ -423,7 +423,7 @@ class Reason(StrEnum):
     STALE_WRITE = (
         "stale_write",
         (
-            "A delayed invocation wrote older values at a caller. The app restores trigger "
+            "A delayed invocation wrote older values to a caller. The app restores trigger "
             "URLs only."
         ),
         (

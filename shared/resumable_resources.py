@@ -1,6 +1,6 @@
 """Read Azure resources so that a long read can continue after an interruption.
 
-Inside `resuming`, each response is stored, and no request is sent twice.
+Inside `resume_reading`, each response is stored, and no request is sent twice.
 """
 
 import builtins
@@ -42,7 +42,7 @@ _answers: ContextVar[StoredAnswers | None] = ContextVar("answers", default=None)
 
 
 @contextmanager
-def resuming(answers: StoredAnswers) -> Iterator[None]:
+def resume_reading(answers: StoredAnswers) -> Iterator[None]:
     """Use and store responses in every `ResumableResources` inside, also in tasks started there."""
     before = _answers.set(answers)
     try:
@@ -52,7 +52,7 @@ def resuming(answers: StoredAnswers) -> Iterator[None]:
 
 
 class ResumableResources(ResourceReader):
-    """A reader in front of another one. Outside of `resuming`, it forwards every request."""
+    """A reader in front of another one. Outside of `resume_reading`, it forwards every request."""
 
     def __init__(self, resources: PagedResourceReader) -> None:
         """Read by `resources`."""
@@ -64,7 +64,7 @@ class ResumableResources(ResourceReader):
         if answers is None:
             return await self._resources.list(resource_type, api_version)
         read = partial(self._resources.list_page, resource_type, api_version)
-        return await _all_pages(answers, f"{resource_type} {api_version}", read)
+        return await _read_all_pages(answers, f"{resource_type} {api_version}", read)
 
     async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
         """Return a resource or a sub-resource; raise `NotFound`."""
@@ -90,11 +90,11 @@ class ResumableResources(ResourceReader):
         answers = _answers.get()
         if answers is None:
             return await self._resources.list_children(resource_id, collection, api_version)
-        read = partial(self._resources.children_page, resource_id, collection, api_version)
-        return await _all_pages(answers, f"{resource_id}/{collection} {api_version}", read)
+        read = partial(self._resources.read_children_page, resource_id, collection, api_version)
+        return await _read_all_pages(answers, f"{resource_id}/{collection} {api_version}", read)
 
 
-async def _all_pages(
+async def _read_all_pages(
     answers: StoredAnswers, request: str, read: Callable[[str], Awaitable[ResultPage[Document]]]
 ) -> list[Document]:
     """Return the items of all pages; raise `NotFound` if the list does not exist."""

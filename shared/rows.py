@@ -46,7 +46,7 @@ class StoredItem[T]:
     etag: str
 
 
-async def _nothing(_before: object, _after: object) -> None:
+async def _do_nothing(_before: object, _after: object) -> None:
     """Do nothing."""
 
 
@@ -63,7 +63,7 @@ class Table[T]:
         columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
         remedy: str = "",
         is_rebuilt: bool = False,
-        indexed: Callable[[T | None, T], Awaitable[None]] = _nothing,
+        indexed: Callable[[T | None, T], Awaitable[None]] = _do_nothing,
     ) -> None:
         """`address` returns an item's partition and key; `columns` its searchable columns.
 
@@ -77,7 +77,7 @@ class Table[T]:
         self.store = store
         self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
         #: By text, for any row: items are immutable, so readers can share them.
-        self._item_of = functools.lru_cache(_REMEMBERED)(self._validated)
+        self._item_of = functools.lru_cache(_REMEMBERED)(self._validate)
         self._address = address
         self._columns = columns
         self._indexed = indexed
@@ -96,20 +96,20 @@ class Table[T]:
         if not is_indexed:
             await self._indexed(None, item)
         try:
-            return await self._one(InsertRow(self.row(item)), item)
+            return await self._write_one(InsertRow(self.row(item)), item)
         except AlreadyExists:
             row = await self.store.get(self.name, *self._address(item))
             if row is None or any(self.readable([row])):
                 raise
         try:
-            return await self._one(ReplaceRow(self.row(item, row.etag)), item)
+            return await self._write_one(ReplaceRow(self.row(item, row.etag)), item)
         except Conflict as err:
             raise AlreadyExists(str(err)) from err
 
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
         """Store `item` in place of `kept`; raise `Conflict`."""
         await self._indexed(kept.item, item)
-        return await self._one(ReplaceRow(self.row(item, kept.etag)), item)
+        return await self._write_one(ReplaceRow(self.row(item, kept.etag)), item)
 
     async def change(
         self,
@@ -117,7 +117,7 @@ class Table[T]:
         key: str,
         change: Callable[[T | None], T | None],
         *,
-        first: Callable[[T | None, T], Awaitable[None]] = _nothing,
+        first: Callable[[T | None, T], Awaitable[None]] = _do_nothing,
     ) -> StoredItem[T] | None:
         """Store the result of `change` for the stored item (None: missing), unless it is None.
 
@@ -135,7 +135,7 @@ class Table[T]:
 
     async def upsert(self, *items: T) -> None:
         """Store items, whether or not they exist, one batch at a time per partition."""
-        if self._indexed is not _nothing:
+        if self._indexed is not _do_nothing:
             for item in items:
                 await self._indexed(None, item)
         by_partition = groupby(self.batches(*items), key=lambda batch: batch[0].row.partition)
@@ -152,7 +152,7 @@ class Table[T]:
             row = self.row(item)
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
-            for batch in _batches(rows):
+            for batch in _split_into_batches(rows):
                 yield [UpsertRow(row) for row in batch]
 
     def removal(self, item: T) -> DeleteRow:
@@ -241,7 +241,7 @@ class Table[T]:
         """Return the item's table, partition and key."""
         return (self.name, *self._address(item))
 
-    async def _one(self, operation: InsertRow | ReplaceRow, item: T) -> StoredItem[T]:
+    async def _write_one(self, operation: InsertRow | ReplaceRow, item: T) -> StoredItem[T]:
         (row,) = await self.store.write(operation)
         return StoredItem(item, row.etag or "")
 
@@ -263,13 +263,13 @@ class Table[T]:
         try:
             item = self._item_of(stored_text(row))
         except (KeyError, ValueError, OverflowError) as err:
-            reason = _what_is_wrong(err)
+            reason = _describe_invalid_fields(err)
             raise UnreadableRow(name, message=reason, remedy=self._remedy) from None
         if self.name_of(item) != name:  # writing it back would overwrite another row
             raise UnreadableRow(name, message="it contains another row's key", remedy=self._remedy)
         return StoredItem(item, row.etag or "")
 
-    def _validated(self, text: str) -> T:
+    def _validate(self, text: str) -> T:
         return self._adapter.validate_json(text)
 
     def readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
@@ -296,7 +296,7 @@ def stored_text(row: StoreRow) -> str:
     return "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
 
 
-def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:
+def _describe_invalid_fields(err: KeyError | ValueError | OverflowError) -> str:
     """Return the invalid fields, without their values."""
     if not isinstance(err, ValidationError):
         return "it is not whole"
@@ -306,7 +306,7 @@ def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:
     )
 
 
-def _batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
+def _split_into_batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
     """Split rows into batches within the limits of Tables."""
     batch: list[StoreRow] = []
     room = BATCH_CHARACTERS

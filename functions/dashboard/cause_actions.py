@@ -9,7 +9,7 @@ from functions.dashboard.page_actions import (
     describe_retry,
     page_action,
 )
-from shared.domain.plans.pending_actions import counted
+from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView
@@ -28,9 +28,9 @@ def retry_cause(shown: RemediationView, code: str, principal: Principal) -> Page
     if looks := len(jobs) - len(blocked):
         does.append(describe_check(looks))
     title = (
-        f"Retry {counted(len(blocked), 'flow')}"
+        f"Retry {format_count(len(blocked), 'flow')}"
         if blocked
-        else f"Check {counted(looks, 'flow')} now"
+        else f"Check {format_count(looks, 'flow')} now"
     )
     return page_action(
         "retry",
@@ -50,7 +50,7 @@ def start_again(
     if not flows or len(flows) > _MOST_FLOWS or not mode.writes:
         return None
     environments = dict.fromkeys(flow.environment_job.environment_id for flow in flows)
-    title = f"Start a remediation for {counted(len(flows), 'flow')}"
+    title = f"Start a remediation for {format_count(len(flows), 'flow')}"
     return page_action(
         "remediations",
         title,
@@ -63,7 +63,7 @@ def start_again(
             *(("flow_ids[]", flow.workflow_id) for flow in flows),
         ),
         does=[
-            f"The app plans {counted(len(flows), 'flow')} again, in a new remediation.",
+            f"The app plans {format_count(len(flows), 'flow')} again, in a new remediation.",
             "A flow that still needs changes is not changed.",
             "The approval policy of the environment decides whether the plan awaits approval.",
         ],

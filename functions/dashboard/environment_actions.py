@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functions.dashboard.page_actions import PageAction, page_action
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.plans.environment_status import OngoingFlows
-from shared.domain.plans.pending_actions import PendingAction, counted
+from shared.domain.plans.pending_actions import PendingAction, format_count
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.principal import Principal
 from shared.use_cases.show_environments import KnownEnvironment
@@ -31,7 +31,7 @@ def turn_kill_switch_off(ongoing: Sequence[OngoingFlows], principal: Principal) 
         name = one.environment_name or one.environment_id
         flows[name] = flows.get(name, 0) + one.count
     does = [
-        f"{name}: {counted(number, 'flow')} {'continues' if number == 1 else 'continue'}."
+        f"{name}: {format_count(number, 'flow')} {'continues' if number == 1 else 'continue'}."
         for name, number in flows.items()
     ]
     return page_action(
@@ -44,7 +44,7 @@ def turn_kill_switch_off(ongoing: Sequence[OngoingFlows], principal: Principal) 
         does=[
             *(does[:5] or ["No flow waits for it now."]),
             *(
-                [f"Flows of {counted(len(does) - 5, 'more environment')} continue."]
+                [f"Flows of {format_count(len(does) - 5, 'more environment')} continue."]
                 if does[5:]
                 else []
             ),
@@ -73,7 +73,9 @@ def turn_kill_switch_on(principal: Principal) -> PageAction:
 def retry_pending(one: PendingAction, principal: Principal) -> PageAction:
     """Return the retry of the flows, or of the environment job, of a pending action."""
     fields = [("reason_code", one.reason_code), ("environment", one.environment_id)]
-    what = counted(one.count, "flow") if one.flows else one.environment_name or one.environment_id
+    what = (
+        format_count(one.count, "flow") if one.flows else one.environment_name or one.environment_id
+    )
     return page_action(
         "retry",
         "Retry",
@@ -146,9 +148,8 @@ def _start(
 
 def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     settings = one.settings
-    does = [
-        f"The app plans the migration of at most {counted(settings.max_flows, 'flow')} of {name}."
-    ]
+    most = format_count(settings.max_flows, "flow")
+    does = [f"The app plans the migration of at most {most} of {name}."]
     if settings.approval_policy is ApprovalPolicy.AUTOMATIC:
         does.append("It then makes the changes without an approval.")
     else:
@@ -158,7 +159,7 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     if settings.excluded_flows:
         number = len(settings.excluded_flows)
         does.append(
-            f"{counted(number, 'excluded flow')} {_choose_stay_verb(number)} "
+            f"{format_count(number, 'excluded flow')} {_choose_stay_verb(number)} "
             f"as {_choose_subject(number)}."
         )
     if not (one.policy_link and one.policy_link.policy_id):

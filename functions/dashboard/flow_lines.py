@@ -10,7 +10,7 @@ from functions.dashboard.flow_steps import build_steps, shorten
 from functions.dashboard.table_rows import FlowTableRow
 from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS
-from shared.html_pages import moment
+from shared.html_pages import format_moment
 from shared.use_cases.show_flow import FlowView
 
 #: The value of `FlowFilter.state` for all flows in one list.
@@ -124,6 +124,6 @@ def _format_next_step(flow: FlowView, part: str, now: datetime) -> str:
         at = job.next_check_at
         if at is None or at <= now:
             return ""
-        return f"Next check {f'{at:%H:%M} UTC' if at.date() == now.date() else moment(at)}"
+        return f"Next check {f'{at:%H:%M} UTC' if at.date() == now.date() else format_moment(at)}"
     is_closed = PARTS[part].closed_state == job.state
     return f"{job.history[-1].changed_at:%Y-%m-%d}" if is_closed and job.history else ""

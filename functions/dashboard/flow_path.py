@@ -9,7 +9,7 @@ from functions.dashboard.flow_steps import build_steps
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
-from shared.html_pages import moment
+from shared.html_pages import format_moment
 
 #: States whose entry shows that a step is done, in the order of the steps.
 _ENTERED: Sequence[tuple[FlowJobState, ...]] = (
@@ -65,7 +65,7 @@ def _build_migration_path(
     job: FlowJob, names: Sequence[str], done: Sequence[datetime | None], *, is_stopped: bool
 ) -> list[PathStep]:
     path = [
-        PathStep(name, "done", moment(at) if at else "Done")
+        PathStep(name, "done", format_moment(at) if at else "Done")
         for name, at in zip(names, done, strict=False)
     ]
     for name in names[len(done) :]:
@@ -80,7 +80,7 @@ def _describe_next(job: FlowJob, is_stopped: bool) -> str:
     text = "Stopped" if is_stopped else "Waiting" if job.is_interrupted else "In progress"
     if job.state is FlowJobState.PLANNED:
         text = "Not started"
-    return f"{text} since {moment(since)}" if since else text
+    return f"{text} since {format_moment(since)}" if since else text
 
 
 def explain_original_on(job: FlowJob | None) -> str:
@@ -98,5 +98,6 @@ def explain_original_on(job: FlowJob | None) -> str:
     if write is None:
         return "It was on when its job started, and the app has not turned it off."
     if write.state is FlowState.ON and write.is_confirmed:
-        return f"The app turned it on again ({moment(write.last_sent_at)}) and has read that back."
+        sent_at = format_moment(write.last_sent_at)
+        return f"The app turned it on again ({sent_at}) and has read that back."
     return ""

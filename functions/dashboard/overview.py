@@ -18,7 +18,7 @@ from functions.dashboard.environment_rows import (
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.plans.display_text import count_undecided
-from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, counted
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, format_count
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.principal import Principal
 from shared.html_pages import format_span
@@ -103,13 +103,13 @@ def headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
     if others:
         other = "other " if status.health.kill_switch_on else ""
         is_decision = all(one.kind in _DECISIONS for one in others)
-        text = f"{counted(len(others), f'{other}action')} required"
+        text = f"{format_count(len(others), f'{other}action')} required"
         return Headline(look="wait" if is_decision else "person", text=text, lead=lead)
     if status.unreadable_rows:
-        text = f"{counted(len(status.unreadable_rows), 'row')} cannot be read"
+        text = f"{format_count(len(status.unreadable_rows), 'row')} cannot be read"
         return Headline(look="person", text=text, lead=lead)
     if left:
-        text = f"{counted(left, 'flow')} {'is' if left == 1 else 'are'} not migrated"
+        text = f"{format_count(left, 'flow')} {'is' if left == 1 else 'are'} not migrated"
         return Headline(look="wait", text=text, lead=lead)
     if status.health.kill_switch_on:
         return Headline(look="wait", text="No other action required", lead=lead)
@@ -124,20 +124,19 @@ def _format_lead(status: TenantStatus) -> str:
         return "Assess an environment first, or start a dry run. Both change nothing."
     ongoing = status.not_migrated.get(NotMigratedReason.IN_PROGRESS, 0)
     if ongoing and status.health.kill_switch_on:
-        return (
-            f"{counted(ongoing, 'flow')} {'waits' if ongoing == 1 else 'wait'} for the kill switch."
-        )
+        waiting = format_count(ongoing, "flow")
+        return f"{waiting} {'waits' if ongoing == 1 else 'wait'} for the kill switch."
     if ongoing:
-        return f"The app continues with {counted(ongoing, 'flow')}."
+        return f"The app continues with {format_count(ongoing, 'flow')}."
     if planning := sum(one.is_being_read for one in status.environments):
-        return f"The app assesses or plans {counted(planning, 'environment')}."
+        return f"The app assesses or plans {format_count(planning, 'environment')}."
     if not status.flow_count:
         return "No flow is known that a remediation has to migrate."
     if status.migrated_count == status.flow_count:
         return "Every flow that was found is on your key."
     if excluded := status.not_migrated.get(NotMigratedReason.EXCLUDED, 0):
         stays = "stays" if excluded == 1 else "stay"
-        return f"{counted(excluded, 'excluded flow')} {stays} on Microsoft's key."
+        return f"{format_count(excluded, 'excluded flow')} {stays} on Microsoft's key."
     return "No flow is in progress."
 
 

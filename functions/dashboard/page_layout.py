@@ -10,9 +10,9 @@ from typing import Any
 
 from functions.dashboard.display_state import look_with
 from shared.domain.plans.display_text import CONVERSION_WORDS
-from shared.domain.plans.pending_actions import counted
+from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal, PrincipalKind
-from shared.html_pages import rendered, style
+from shared.html_pages import read_style, render_template
 
 _FOLDER = Path(__file__).parent
 
@@ -65,7 +65,7 @@ class PageContext:
         if not self.completed_action:
             return ""
         nouns = ("firewall", "flow", "job", "plan")
-        counts = {f"{noun}s": counted(self.flow_count, noun) for noun in nouns}
+        counts = {f"{noun}s": format_count(self.flow_count, noun) for noun in nouns}
         return _DONE[self.completed_action].format(**counts)
 
 
@@ -73,7 +73,7 @@ class PageContext:
 def read_assets() -> dict[str, tuple[str, str]]:
     """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
-        ("css", "text/css", style()),
+        ("css", "text/css", read_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
         ("plan-js", "text/javascript", (_FOLDER / "plan.js").read_text()),
         ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),
@@ -104,7 +104,7 @@ def render_page(
         "conversion_words": CONVERSION_WORDS,
         "style": "",
     }
-    return rendered(_FOLDER / f"{name}.html.j2", {**common, **values})
+    return render_template(_FOLDER / f"{name}.html.j2", {**common, **values})
 
 
 def session_page(

@@ -14,7 +14,7 @@ from functions.dashboard.plan_summary import PlanSummary
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.html_pages import style
+from shared.html_pages import read_style
 from shared.use_cases.show_remediation import PlanView
 
 
@@ -230,5 +230,5 @@ def plan_page(
         has_others=len(plans) > 1,
         choice=choice,
         outlooks=Outlook,
-        style=style() if is_file else "",
+        style=read_style() if is_file else "",
     )

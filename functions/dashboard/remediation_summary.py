@@ -7,7 +7,7 @@ from functions.dashboard.display_state import look_with
 from functions.dashboard.flow_parts import PARTS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.html_pages import moment
+from shared.html_pages import format_moment
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView
 
@@ -80,7 +80,7 @@ def format_state_chip(shown: RemediationView) -> tuple[str, str]:
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
     since = _find_first_blocked_time(shown) if progress.state is RemediationState.BLOCKED else None
-    return look, f"{words} since {moment(since)}" if since else words
+    return look, f"{words} since {format_moment(since)}" if since else words
 
 
 def _find_first_blocked_time(shown: RemediationView) -> datetime | None:

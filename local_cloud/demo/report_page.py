@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.html_pages import rendered, style
+from shared.html_pages import read_style, render_template
 
 type Json = dict[str, Any]
 
@@ -51,9 +51,9 @@ def render_report_page(document: Json) -> str:
         "open": sum(ends[state] for state in _PEOPLE),
         "notes": document["notes"],
         "first_notes": _FIRST_NOTES,
-        "style": style(),
+        "style": read_style(),
     }
-    return rendered(Path(__file__).with_name("report.html.j2"), values)
+    return render_template(Path(__file__).with_name("report.html.j2"), values)
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:

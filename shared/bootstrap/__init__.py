@@ -58,8 +58,8 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
     from shared.adapters.log_alerts import LogAlertSender
-    from shared.callers import caller_kinds
-    from shared.firewalls import firewall_kinds
+    from shared.callers import build_caller_kinds
+    from shared.firewalls import build_firewall_kinds
     from shared.tables import Tables
 
     ground = build_ground(settings, closing)
@@ -75,7 +75,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         function_keys=HostFunctionKeys(ground.http, ground.clock, settings.own_address),
         request_budget=outside.flow_budget,
         channels=build_channels(ground),
-        callers=caller_kinds(ports, settings),
-        firewalls=firewall_kinds(ports.resources),
+        callers=build_caller_kinds(ports, settings),
+        firewalls=build_firewall_kinds(ports.resources),
         **platform_ports(ports),
     )

@@ -91,7 +91,7 @@ def _store(
     if settings.storage_account:
         from shared.adapters.state.table_store import TableStore, tables_of_account
 
-        account = tables_of_account(settings.storage_account, credential, clock.answered)
+        account = tables_of_account(settings.storage_account, credential, clock.record_time)
         tables = TableStore(account)
         closing.push_async_callback(tables.close)
         names = [table.name for table in Tables(tables)]
@@ -133,15 +133,15 @@ def build_messages(ground: CoreServices) -> "MessageSender":
     """Return the sender of queue messages."""
     from shared.adapters.bus.service_bus import (
         ServiceBusMessages,
-        client_by_connection_string,
-        client_by_identity,
+        build_client_by_connection_string,
+        build_client_by_identity,
     )
 
     settings = ground.settings
     if settings.service_bus_namespace:
-        client = client_by_identity(settings.service_bus_namespace, ground.credential)
+        client = build_client_by_identity(settings.service_bus_namespace, ground.credential)
     elif settings.service_bus_connection:
-        client = client_by_connection_string(settings.service_bus_connection)
+        client = build_client_by_connection_string(settings.service_bus_connection)
     else:
         raise ValueError("ServiceBusConnection (or its __fullyQualifiedNamespace) is not set")
     messages = ServiceBusMessages(client)

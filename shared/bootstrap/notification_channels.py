@@ -30,7 +30,7 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
     # The notifier decides when to retry a channel.
     http = ground.http.without_circuits()
 
-    def topic() -> NotificationChannel:
+    def build_topic() -> NotificationChannel:
         address = check_address(
             EVENT_GRID_TOPIC, settings.event_grid_topic, domain=event_grid.DOMAIN
         )
@@ -39,30 +39,32 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
         )
         return event_grid.EventGridTopic(http, service, address)
 
-    def webhook() -> NotificationChannel:
+    def build_webhook() -> NotificationChannel:
         address = check_address(WEBHOOK, settings.webhook)
         key = check_signing_key(WEBHOOK_SECRET, settings.webhook_secret)
         return SignedWebhook(
             http, HttpService(name="Webhook", scope="", credential=None), address, key
         )
 
-    def teams() -> NotificationChannel:
+    def build_teams() -> NotificationChannel:
         address = check_address(TEAMS_WEBHOOK, settings.teams_webhook)
         service = HttpService(name="Teams webhook", scope="", credential=None)
         return TeamsWorkflow(http, service, address)
 
     wanted: list[tuple[str, str, Callable[[], NotificationChannel]]] = [
-        ("event_grid", settings.event_grid_topic, topic),
-        ("webhook", settings.webhook, webhook),
-        ("teams", settings.teams_webhook, teams),
+        ("event_grid", settings.event_grid_topic, build_topic),
+        ("webhook", settings.webhook, build_webhook),
+        ("teams", settings.teams_webhook, build_teams),
     ]
     return (
         LogNotificationChannel(),
-        *(_built(name, build) for name, value, build in wanted if value),
+        *(_build_or_mark_unusable(name, build) for name, value, build in wanted if value),
     )
 
 
-def _built(name: str, build: Callable[[], NotificationChannel]) -> NotificationChannel:
+def _build_or_mark_unusable(
+    name: str, build: Callable[[], NotificationChannel]
+) -> NotificationChannel:
     try:
         return build()
     except UnusableSetting as err:

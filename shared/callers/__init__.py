@@ -12,12 +12,12 @@ from shared.ports import CallerKind, PlatformPorts
 from shared.settings import Settings
 
 
-def caller_kinds(ports: PlatformPorts, settings: Settings) -> dict[str, CallerKind]:
+def build_caller_kinds(ports: PlatformPorts, settings: Settings) -> dict[str, CallerKind]:
     """Return every kind by its name."""
-    return {kind.kind: _build(kind, ports, settings) for kind in kinds_in(__name__)}
+    return {kind.kind: _build_caller_kind(kind, ports, settings) for kind in kinds_in(__name__)}
 
 
-def _build(kind: type[Any], ports: PlatformPorts, settings: Settings) -> CallerKind:
+def _build_caller_kind(kind: type[Any], ports: PlatformPorts, settings: Settings) -> CallerKind:
     needs = inspect.signature(kind).parameters
     built: CallerKind = kind(
         **{name: settings if name == "settings" else getattr(ports, name) for name in needs}

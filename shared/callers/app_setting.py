@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from shared.callers.search import UnreadableCallers, callers_in, left_with_readings
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import value_digest
@@ -93,8 +93,8 @@ class AppSettingCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         watched: _Watched | None = None
-        sites = await self._settings.sites()
-        readings = left_with_readings(search, sites, _site_id, self._read_site)
+        sites = await self._settings.read_sites()
+        readings = read_remaining_ahead(search, sites, _site_id, self._read_site)
         async with aclosing(readings):
             async for site, reading in readings:
                 try:
@@ -113,7 +113,7 @@ class AppSettingCallers:
                         except PlatformError as err:
                             unreadable.add(f"secret {reference.name} in {reference.vault}", err)
                             continue
-                    for caller in callers_in(value, _place(site, name, reference)):
+                    for caller in callers_in(value, _build_caller(site, name, reference)):
                         yield caller
         unreadable.tell()
 
@@ -140,7 +140,7 @@ class AppSettingCallers:
             settings = await self._settings.read(_site_of(callers))
         except NotFound:
             return {}
-        return _values(settings, callers)
+        return _build_contents(settings, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
         """Replace some settings of one app, with one restart.
@@ -155,7 +155,7 @@ class AppSettingCallers:
         wanted = before | {_name_of(caller): value.text for caller, value in values}
         if wanted == before:
             return
-        current = _values(before, callers)
+        current = _build_contents(before, callers)
         for caller, value in values:
             now = current.get(caller.address)
             if now is None or value.etag not in {"", now.etag}:
@@ -167,7 +167,7 @@ class AppSettingCallers:
     async def _list_watched_secrets(self) -> _Watched:
         places: dict[tuple[str, str], tuple[str, str]] = {}
         closed: dict[str, PlatformError] = {}
-        async for vault_url in self._secrets.vaults():
+        async for vault_url in self._secrets.read_vaults():
             vault = urlsplit(vault_url).netloc.partition(".")[0].lower()
             try:
                 async for name in self._secrets.list(vault_url):
@@ -216,7 +216,7 @@ def _site_id(site: Site) -> str:
     return site.id
 
 
-def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
+def _build_caller(site: Site, name: str, reference: SecretReference | None) -> Caller:
     pinned = reference is not None and bool(reference.version)
     return Caller(
         kind=AppSettingCallers.kind,
@@ -232,7 +232,9 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
     )
 
 
-def _values(settings: Mapping[str, str], callers: Sequence[Caller]) -> dict[str, CallerContent]:
+def _build_contents(
+    settings: Mapping[str, str], callers: Sequence[Caller]
+) -> dict[str, CallerContent]:
     site_id = _site_of(callers)
     addresses = {name: f"{site_id}|{name}" for name in settings}
     around = {

@@ -61,7 +61,7 @@ class CanvasAppCallers:
             for app in apps:
                 if app.unknown_reason:
                     unreadable.note(app.unknown_reason)
-                yield _caller(environment.id, app)
+                yield _build_caller(environment.id, app)
         unreadable.tell()
 
     async def read(self, caller: Caller) -> CallerContent:
@@ -77,7 +77,7 @@ class CanvasAppCallers:
                 fix=f"{BY_ITS_MAKER} Then retry.",
                 code=Reason.MANUAL_CALLER,
             ) from err
-        return CallerContent(text=_calls(app.flow_ids))
+        return CallerContent(text=_format_calls(app.flow_ids))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
         """Raise `JobBlocked`, because an app cannot be written."""
@@ -88,7 +88,7 @@ class CanvasAppCallers:
         )
 
 
-def _caller(home: str, app: CanvasApp) -> Caller:
+def _build_caller(home: str, app: CanvasApp) -> Caller:
     owner = f" of {app.owner}" if app.owner else ""
     return Caller(
         kind=KIND,
@@ -101,5 +101,5 @@ def _caller(home: str, app: CanvasApp) -> Caller:
     )
 
 
-def _calls(flow_ids: Collection[str]) -> str:
+def _format_calls(flow_ids: Collection[str]) -> str:
     return json.dumps([{CHILD_REFERENCE: one} for one in sorted(flow_ids)])

@@ -1,7 +1,7 @@
 """Read and write Dataverse environment variables as callers: a value and a default are two places.
 
-Flows use a variable's old value until they are saved (platform.md#stale-variables); `flows_to_save`
-lists them. See platform.md#environment-variables.
+Flows use a variable's old value until they are saved (platform.md#stale-variables).
+`read_flows_to_save` lists them. See platform.md#environment-variables.
 """
 
 from collections import defaultdict
@@ -72,8 +72,8 @@ class EnvironmentVariableCallers:
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value or default. Raises `NotFound`."""
-        _, part, variable = await self._place(caller)
-        return _value(variable, part)
+        _, part, variable = await self._read_place(caller)
+        return _build_content(variable, part)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Write it if it still has the ETag. Raises `Conflict` and `NotFound`.
@@ -81,8 +81,8 @@ class EnvironmentVariableCallers:
         An equal value is not written again, because the earlier write may have been interrupted
         before its flows were saved.
         """
-        environment, part, variable = await self._place(caller)
-        if _value(variable, part).text != value.text:
+        environment, part, variable = await self._read_place(caller)
+        if _build_content(variable, part).text != value.text:
             if part == VALUE:
                 await self._variables.write_value(
                     environment, variable.value_id or "", value.text, etag=value.etag
@@ -92,12 +92,12 @@ class EnvironmentVariableCallers:
                     environment, variable.definition_id, value.text, etag=value.etag
                 )
 
-    async def flows_to_save(self, caller: Caller) -> FlowsToSave:
+    async def read_flows_to_save(self, caller: Caller) -> FlowsToSave:
         """Return the flows that use the variable, except flows of managed solutions, whose
         variables only a person changes.
         """
-        environment, part, variable = await self._place(caller)
-        users = (await self._read_users(environment)).get(_key(variable), [])
+        environment, part, variable = await self._read_place(caller)
+        users = (await self._read_users(environment)).get(_schema_key(variable), [])
         return FlowsToSave(
             written_at=(
                 variable.value_modified_at if part == VALUE else variable.definition_modified_at
@@ -109,13 +109,15 @@ class EnvironmentVariableCallers:
         holding = [
             variable
             for variable in await self._variables.list(environment)
-            if any(find_trigger_urls(text) for _, text in _texts(variable))
+            if any(find_trigger_urls(text) for _, text in _list_texts(variable))
         ]
         users = await self._read_users(environment, managed_only=True) if holding else {}
         return [
             caller
             for variable in holding
-            for caller in _callers(environment, variable, users.get(_key(variable), []))
+            for caller in _build_callers(
+                environment, variable, users.get(_schema_key(variable), [])
+            )
         ]
 
     async def _read_users(
@@ -124,11 +126,11 @@ class EnvironmentVariableCallers:
         """Return the flows that use each variable, by its schema name in lower case."""
         users: defaultdict[str, list[Workflow]] = defaultdict(list)
         async for workflow in self._workflows.list(environment, managed_only=managed_only):
-            for name in _variables_of(workflow):
+            for name in _find_variables(workflow):
                 users[name].append(workflow)
         return users
 
-    async def _place(self, caller: Caller) -> tuple[Environment, str, EnvironmentVariable]:
+    async def _read_place(self, caller: Caller) -> tuple[Environment, str, EnvironmentVariable]:
         environment_id, part, definition_id = caller.address.split("/")
         environment = await self._environments.get_cached(environment_id)
         for variable in await self._variables.list(environment):
@@ -137,11 +139,11 @@ class EnvironmentVariableCallers:
         raise NotFound(f"The {caller.label} no longer exists")
 
 
-def _callers(
+def _build_callers(
     environment: Environment, variable: EnvironmentVariable, managed_users: Iterable[Workflow]
 ) -> Iterator[Caller]:
     managed = sorted(workflow.name for workflow in managed_users)
-    for part, text in _texts(variable):
+    for part, text in _list_texts(variable):
         place = Caller(
             kind=EnvironmentVariableCallers.kind,
             address=f"{environment.id}/{part}/{variable.definition_id}",
@@ -163,12 +165,12 @@ def _manual_reason(managed: Sequence[str]) -> str:
     )
 
 
-def _texts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
+def _list_texts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
     both = ((VALUE, variable.value), (DEFAULT, variable.default_value))
     return [(part, text) for part, text in both if text]
 
 
-def _value(variable: EnvironmentVariable, part: str) -> CallerContent:
+def _build_content(variable: EnvironmentVariable, part: str) -> CallerContent:
     if part == VALUE and variable.value_id is not None and variable.value is not None:
         return CallerContent(text=variable.value, etag=variable.value_etag)
     if part == DEFAULT and variable.default_value is not None:
@@ -176,7 +178,7 @@ def _value(variable: EnvironmentVariable, part: str) -> CallerContent:
     raise NotFound(f"The environment variable {variable.schema_name} no longer has a {part}")
 
 
-def _variables_of(workflow: Workflow) -> set[str]:
+def _find_variables(workflow: Workflow) -> set[str]:
     if "schemaName" not in workflow.client_data:
         return set()
     try:
@@ -186,5 +188,5 @@ def _variables_of(workflow: Workflow) -> set[str]:
     return {name.lower() for name in definition.environment_variables}
 
 
-def _key(variable: EnvironmentVariable) -> str:
+def _schema_key(variable: EnvironmentVariable) -> str:
     return variable.schema_name.lower()

@@ -69,17 +69,17 @@ class FlowCallers:
             if part:
                 yield replace(
                     flow_caller(environment.id, workflow.workflow_id, workflow.name),
-                    trigger_url_ids=_ids(part, FlowReferenceKind.TRIGGER_URL),
+                    trigger_url_ids=_select_ids(part, FlowReferenceKind.TRIGGER_URL),
                     retired_url_ids=frozenset(
                         reference.id for reference in part if reference.is_retired
                     ),
-                    child_flow_ids=_ids(part, FlowReferenceKind.CHILD_FLOW),
+                    child_flow_ids=_select_ids(part, FlowReferenceKind.CHILD_FLOW),
                     manual_reason=reason,
                 )
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the definition. Raises `NotFound`."""
-        environment, workflow_id = await self._place(caller)
+        environment, workflow_id = await self._read_place(caller)
         workflow = await self._workflows.get(environment, workflow_id)
         return CallerContent(
             text=workflow.client_data, etag=workflow.etag, owner_id=workflow.owner_id
@@ -87,14 +87,14 @@ class FlowCallers:
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Save the definition if the flow still has the ETag. Raises `Conflict` and `NotFound`."""
-        environment, workflow_id = await self._place(caller)
+        environment, workflow_id = await self._read_place(caller)
         change = WorkflowUpdate(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)
 
-    async def _place(self, caller: Caller) -> tuple[Environment, str]:
+    async def _read_place(self, caller: Caller) -> tuple[Environment, str]:
         environment_id, _, workflow_id = caller.address.partition("/")
         return await self._environments.get_cached(environment_id), workflow_id
 
 
-def _ids(references: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:
+def _select_ids(references: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:
     return frozenset(reference.id for reference in references if reference.kind is kind)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from shared.callers.search import UnreadableCallers, callers_in, left_with_readings
+from shared.callers.search import UnreadableCallers, callers_in, read_remaining_ahead
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -60,12 +60,14 @@ class KeyVaultSecretCallers:
         search = search or CallerSearchPosition()
         unreadable = UnreadableCallers(search, self.required_permissions.fix)
         secrets: list[tuple[str, str]] = []
-        async for vault_url in self._secrets.vaults():
+        async for vault_url in self._secrets.read_vaults():
             try:
                 secrets += [(vault_url, name) async for name in self._secrets.list(vault_url)]
             except PlatformError as err:
                 unreadable.add(f"secrets in {vault_url}", err)
-        readings = left_with_readings(search, secrets, "|".join, lambda it: self._secrets.read(*it))
+        readings = read_remaining_ahead(
+            search, secrets, "|".join, lambda it: self._secrets.read(*it)
+        )
         async with aclosing(readings):
             async for (vault_url, name), reading in readings:
                 try:
@@ -75,30 +77,30 @@ class KeyVaultSecretCallers:
                 except PlatformError as err:
                     unreadable.add(f"secret {name} in {vault_url}", err)
                     continue
-                for caller in callers_in(secret.value, _caller(vault_url, name)):
+                for caller in callers_in(secret.value, _build_caller(vault_url, name)):
                     yield caller
         unreadable.tell()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the current version. Raises `NotFound`."""
-        secret = await self._secrets.read(*_place(caller))
+        secret = await self._secrets.read(*_parse_address(caller))
         return CallerContent(text=secret.value, etag=secret.version, surrounding_digests={})
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Add a version if the current one is still `value.etag`. Raises `Conflict`."""
-        secret = await self._secrets.read(*_place(caller))
+        secret = await self._secrets.read(*_parse_address(caller))
         if secret.value == value.text:
             return
         if value.etag and secret.version != value.etag:
             raise Conflict(f"The {caller.label} has a new version")
         await self._secrets.write(secret, value.text)
 
-    async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
+    async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
         """Return the values of the versions that were added since then. Raises `NotFound`."""
-        return await self._secrets.values_since(*_place(caller), since)
+        return await self._secrets.read_values_since(*_parse_address(caller), since)
 
 
-def _caller(vault_url: str, name: str) -> Caller:
+def _build_caller(vault_url: str, name: str) -> Caller:
     return Caller(
         kind=KeyVaultSecretCallers.kind,
         address=f"{vault_url}|{name}",
@@ -107,6 +109,6 @@ def _caller(vault_url: str, name: str) -> Caller:
     )
 
 
-def _place(caller: Caller) -> tuple[str, str]:
+def _parse_address(caller: Caller) -> tuple[str, str]:
     vault_url, _, name = caller.address.rpartition("|")
     return vault_url, name

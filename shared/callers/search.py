@@ -18,7 +18,7 @@ from shared.errors import JobBlocked, PlatformError
 from shared.reason import Reason
 
 
-async def left_with_readings[T, R](
+async def read_remaining_ahead[T, R](
     search: CallerSearchPosition,
     places: Sequence[T],
     key: Callable[[T], str],

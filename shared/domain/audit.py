@@ -56,7 +56,7 @@ class AuditEntry:
             if self.is_rejection
             else self.recorded_at
         )
-        return f"{_countdown(at):020}-{self.id}-{int(self.status is None)}"
+        return f"{_count_down(at):020}-{self.id}-{int(self.status is None)}"
 
 
 def first_key_before(end: datetime) -> str:
@@ -64,8 +64,8 @@ def first_key_before(end: datetime) -> str:
 
     Entries are older by their keys, so a rejection is as old as its hour.
     """
-    return f"{_countdown(end) + 1:020}"
+    return f"{_count_down(end) + 1:020}"
 
 
-def _countdown(at: datetime) -> int:
+def _count_down(at: datetime) -> int:
     return int((_END - at).total_seconds() * 1_000_000)

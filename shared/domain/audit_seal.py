@@ -157,7 +157,7 @@ def parse_statement(text: str) -> SealStatement:
         read = json.loads(text)
         if read.pop("format") != _FORMAT:
             raise ValueError("the seal has an unknown format")
-        times = {name: _time(read[name]) for name in ("begins_at", "ends_at", "sealed_at")}
+        times = {name: _parse_time(read[name]) for name in ("begins_at", "ends_at", "sealed_at")}
         return SealStatement(**{**read, **times})
     except (KeyError, TypeError, AttributeError) as err:
         raise ValueError(f"the text is not a seal: {err}") from err
@@ -218,5 +218,5 @@ def find_entry_differences(
         yield f"{name} covers an entry that is in the audit log twice"
 
 
-def _time(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

@@ -24,7 +24,7 @@ _CONTINUING = frozenset({"Mn", "Mc", "Me", "Cf"})
 
 def copy_name(title: str) -> str:
     """Return the name of the copy of a flow with this name."""
-    return shortened(title, COPY_SUFFIX)
+    return shorten_with_suffix(title, COPY_SUFFIX)
 
 
 def retired_name(title: str) -> str:
@@ -33,27 +33,27 @@ def retired_name(title: str) -> str:
     A name that is longer than Dataverse accepts now stays unchanged, because it could not be
     restored.
     """
-    return title if _length(title) > LIMIT else shortened(title, RETIRED_SUFFIX)
+    return title if _count_units(title) > LIMIT else shorten_with_suffix(title, RETIRED_SUFFIX)
 
 
-def shortened(title: str, suffix: str = "") -> str:
+def shorten_with_suffix(title: str, suffix: str = "") -> str:
     """Return the name with its suffix in at most `LIMIT` units, without splitting a character."""
-    if _length(title + suffix) <= LIMIT:
+    if _count_units(title + suffix) <= LIMIT:
         return title + suffix
-    left = LIMIT - _length(_ELLIPSIS + suffix)
+    left = LIMIT - _count_units(_ELLIPSIS + suffix)
     kept = ""
-    for character in _characters(title):
-        if _length(kept + character) > left:
+    for character in _split_into_characters(title):
+        if _count_units(kept + character) > left:
             break
         kept += character
     return kept.rstrip() + _ELLIPSIS + suffix
 
 
-def _length(text: str) -> int:
+def _count_units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _characters(text: str) -> Iterator[str]:
+def _split_into_characters(text: str) -> Iterator[str]:
     """Yield the characters as a reader sees them, approximately as in Unicode annex 29."""
     character = ""
     for one in text:

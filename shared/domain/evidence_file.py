@@ -77,10 +77,10 @@ class EvidenceFile:
         """Return the zip with the files, their manifest and its signature file."""
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
-            archive.writestr(_zip_info(MANIFEST), manifest)
-            archive.writestr(_zip_info(SIGNATURE), signature)
+            archive.writestr(_build_zip_info(MANIFEST), manifest)
+            archive.writestr(_build_zip_info(SIGNATURE), signature)
             for name, path in sorted(self._files.items()):
-                with path.open("rb") as file, archive.open(_zip_info(name), "w") as member:
+                with path.open("rb") as file, archive.open(_build_zip_info(name), "w") as member:
                     shutil.copyfileobj(file, member)
         return target.getvalue()
 
@@ -90,10 +90,10 @@ def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
 
     Raises `ValueError` if the file is no evidence file.
     """
-    with _opened(file) as archive:
+    with _open_archive(file) as archive:
         files = json.loads(_read(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
         named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
-        yield from _differences(archive, named)
+        yield from _find_differences(archive, named)
 
 
 def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
@@ -101,7 +101,7 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
 
     Raises `ValueError` if the file is no evidence file.
     """
-    with _opened(file) as archive:
+    with _open_archive(file) as archive:
         manifest = _read(archive, MANIFEST, _LARGEST_MANIFEST)
         if SIGNATURE not in archive.namelist():
             return manifest, "it has no signature file"
@@ -110,13 +110,13 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
 
 def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes]:
     """Return the files with such names; raise `ValueError` if the file is no evidence file."""
-    with _opened(file) as archive:
+    with _open_archive(file) as archive:
         wanted = [name for name in archive.namelist() if names(name)]
         return {name: _read(archive, name, _LARGEST_MANIFEST) for name in wanted}
 
 
 @contextmanager
-def _opened(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+def _open_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
@@ -130,7 +130,9 @@ def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     return archive.read(name)
 
 
-def _differences(archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]]) -> Iterator[str]:
+def _find_differences(
+    archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]]
+) -> Iterator[str]:
     there = [info.filename for info in archive.infolist()]
     yield from (f"{name} is in it twice" for name in sorted({*there}) if there.count(name) > 1)
     yield from (f"{name} is missing" for name in sorted(named.keys() - {*there}))
@@ -158,7 +160,7 @@ def _hash_and_size(file: IO[bytes]) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _zip_info(name: str) -> zipfile.ZipInfo:
+def _build_zip_info(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _TIME)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3  # the same on every system

@@ -9,7 +9,7 @@ _SAFE = frozenset("\n\t\u200c\u200d")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return the text with `�` instead of each character that could change how other text is shown.
 
     An escape sequence rewrites what a terminal shows, a bidirectional control reverses the text

@@ -4,6 +4,6 @@ from shared.kind_discovery import kinds_in
 from shared.ports import FirewallKind, ResourceReader
 
 
-def firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
+def build_firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
     """Return every kind by its name, reading from a subscription or from files."""
     return {kind.kind: kind(resources) for kind in kinds_in(__name__)}

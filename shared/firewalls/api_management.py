@@ -11,10 +11,10 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
-from shared.domain.network.firewall_fix_text import az, placed
+from shared.domain.network.firewall_fix_text import fill_id_placeholders, format_az_command
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_filter import IpFilterPolicy, firewall_from_filters, read_policy
-from shared.domain.network.ip_rules import restricted, service
+from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
@@ -51,10 +51,10 @@ class ApiManagement:
         common = await self._read_policy(service_id, whole.name)
         found = [firewall_from_filters(whole, [common])]
 
-        async def own_policy(api: Mapping[str, object]) -> IpFilterPolicy:
+        async def read_own_policy(api: Mapping[str, object]) -> IpFilterPolicy:
             return await self._read_policy(text_at(api, "id") or "", text_at(api, "name") or "")
 
-        for api, own in zip(apis, await read_each(apis, own_policy), strict=True):
+        for api, own in zip(apis, await read_each(apis, read_own_policy), strict=True):
             name = text_at(api, "name") or ""
             if own.filters or not own.has_base:
                 part = replace(whole, id=f"{whole.id}#{name}", name=f"{whole.name} → {name}")
@@ -68,14 +68,14 @@ class ApiManagement:
         """
         ends = [*AddressRanges.of(issue.missing_prefixes).ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
-        service_id = placed(issue.resource_id)
+        service_id = fill_id_placeholders(issue.resource_id)
         scope = f"{service_id}/apis/{issue.part}" if issue.part else service_id
         where = f'Add to <ip-filter action="allow"> in the policy of {scope}:'
         into = [where, *(f"  {line}" for line in lines)]
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=_commands(scope, ends),
+            azure_cli=_format_commands(scope, ends),
             bicep="".join(f"// {line}\n" for line in into),
             terraform="".join(f"# {line}\n" for line in into),
             notes=(
@@ -93,13 +93,13 @@ class ApiManagement:
         return read_policy(text_at(mapping_at(policy, "properties"), "value") or "", name)
 
 
-def _commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
+def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
     """Return commands that read the policy, add the ranges and write the policy.
 
     The policy is one line of JSON, so its quotation marks are escaped.
     """
     url = f"https://management.azure.com{scope}/policies/policy?api-version={API_VERSION}"
-    reading = az("rest", {"method": "get", "url": f"{url}&format=rawxml"})
+    reading = format_az_command("rest", {"method": "get", "url": f"{url}&format=rawxml"})
     writing = {"method": "put", "url": url, "headers": "If-Match=*", "body": "@new-policy.json"}
     ranges = "".join(
         rf'<address-range from=\\"{first}\\" to=\\"{last}\\" />' for first, last in ends
@@ -109,7 +109,7 @@ def _commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
         (
             f"{reading} > policy.json",
             f"sed '{adding}' policy.json > new-policy.json",
-            az("rest", writing),
+            format_az_command("rest", writing),
         )
     )
 
@@ -121,5 +121,5 @@ def open_service(resource: Mapping[str, object]) -> Firewall:
     hosts = [properties.get("gatewayUrl")] + [
         as_mapping(one).get("hostName") for one in (listed if isinstance(listed, list) else ())
     ]
-    open_one = service(ApiManagement.kind, resource, hosts, OPENED_BY)
-    return restricted(open_one, properties.get("publicNetworkAccess"), None, None)
+    open_one = build_open_firewall(ApiManagement.kind, resource, hosts, OPENED_BY)
+    return build_restricted_firewall(open_one, properties.get("publicNetworkAccess"), None, None)

@@ -19,18 +19,18 @@ from shared.domain.network.firewall_fix import (
     FirewallFix,
     ListEntries,
     ListUpdate,
+    explain_unknown_order,
     free_priority,
     no_fix,
     no_fix_list_full,
     rule_name,
-    unordered,
 )
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
-    az,
-    bicep_children,
-    terraform_part,
+    format_az_command,
+    format_bicep_children,
+    format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.host_matching import ClaimedHosts
@@ -80,7 +80,7 @@ class AppServices:
         return await self._read(site for site in sites if _answers_to(site, hosts))
 
     async def _read(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
-        configured = await with_what_is_below(sites, self._config)
+        configured = await with_what_is_below(sites, self._read_config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
@@ -88,7 +88,7 @@ class AppServices:
         those that deny it.
         """
         site = await self._resources.get(issue.resource_id, API_VERSION)
-        config = await self._config(issue.resource_id)
+        config = await self._read_config(issue.resource_id)
         properties = mapping_at(config, "properties")
         is_scm = issue.part == "scm" and not properties.get("scmIpSecurityRestrictionsUseMain")
         member = f"{'scmIp' if is_scm else 'ip'}SecurityRestrictions"
@@ -97,24 +97,24 @@ class AppServices:
             for one in objects_at(properties, member)
             if one.get("priority") != _DEFAULT_RULE_PRIORITY
         ]
-        if no_fix_reason := unordered(
+        if no_fix_reason := explain_unknown_order(
             issue, ((one.get("name"), one.get("priority")) for one in there)
         ):
             return no_fix_reason
-        taken = [_priority(one) for one in there]
+        taken = [_parse_priority(one) for one in there]
         denying = [
-            _priority(one)
+            _parse_priority(one)
             for one in there
-            if _title(one) in issue.rules and str(one.get("action")).lower() == "deny"
+            if _format_title(one) in issue.rules and str(one.get("action")).lower() == "deny"
         ]
         before = min(
             denying, default=max(taken, default=_FIRST_PRIORITY - 1) + len(issue.missing_tags) + 1
         )
-        named = {_title(one): one for one in there}
+        named = {_format_title(one): one for one in there}
         new: list[dict[str, object]] = []
         for tag in issue.missing_tags:
             same = named.get(rule_name(tag))
-            priority = _priority(same) if same else free_priority(taken, before, 1)
+            priority = _parse_priority(same) if same else free_priority(taken, before, 1)
             if priority is None:
                 return no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)
@@ -126,7 +126,7 @@ class AppServices:
                 "priority": priority,
             }
             # A rule that already allows the tag was added after the issue was found.
-            if same and (_entry(same) != _entry(rule) or priority > before):
+            if same and (_format_entry(same) != _format_entry(rule) or priority > before):
                 name = rule["name"]
                 return no_fix(
                     issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
@@ -138,13 +138,13 @@ class AppServices:
                 f"allow {', '.join(issue.missing_tags)} on {issue.firewall_name}, each with a "
                 "restriction"
             ),
-            azure_cli="\n".join(_command(issue, site, one, is_scm=is_scm) for one in new),
-            bicep=bicep_children(
+            azure_cli="\n".join(_format_command(issue, site, one, is_scm=is_scm) for one in new),
+            bicep=format_bicep_children(
                 f"{RESOURCE_TYPE}/config@{API_VERSION}",
                 issue.resource_name,
                 {"web": {member: [*there, *new]}},
             ),
-            terraform=terraform_part(
+            terraform=format_terraform_part(
                 _terraform_type(site),
                 issue.resource_name,
                 TerraformBlock("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
@@ -152,14 +152,14 @@ class AppServices:
             added_entries=AddedEntries(
                 resource_id=issue.resource_id,
                 list_name=member,
-                entries=tuple(map(_entry, new)),
+                entries=tuple(map(_format_entry, new)),
             ),
         )
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return the restrictions of a site, with only the members that the app writes."""
-        there = await self._restrictions(opening)
-        texts = frozenset(map(_entry, there))
+        there = await self._read_restrictions(opening)
+        texts = frozenset(map(_format_entry, there))
         return ListEntries(texts=texts, etag=json.dumps(there, sort_keys=True))
 
     async def update_list(
@@ -170,10 +170,10 @@ class AppServices:
         A change between that read and the write is lost (docs/network.md). Raises `JobBlocked` if
         no restriction would remain, because then the site would be open.
         """
-        there = await self._restrictions(opening)
+        there = await self._read_restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.present.etag:
             raise Conflict(f"{opening.list_name} of {opening.resource_id} has changed")
-        kept = [one for one in there if _entry(one) not in change.remove]
+        kept = [one for one in there if _format_entry(one) not in change.remove]
         if not kept and not change.add:
             raise JobBlocked(
                 "It is the only restriction, and a site without restrictions may be open to all.",
@@ -185,12 +185,12 @@ class AppServices:
         await writer.patch(f"{opening.resource_id}/config/web", API_VERSION, body)
         return change.add
 
-    async def _restrictions(self, opening: AddedEntries) -> list[Mapping[str, object]]:
-        config = await self._config(opening.resource_id)
+    async def _read_restrictions(self, opening: AddedEntries) -> list[Mapping[str, object]]:
+        config = await self._read_config(opening.resource_id)
         listed = objects_at(mapping_at(config, "properties"), opening.list_name)
-        return [one for one in listed if _priority(one) != _DEFAULT_RULE_PRIORITY]
+        return [one for one in listed if _parse_priority(one) != _DEFAULT_RULE_PRIORITY]
 
-    async def _config(self, site_id: str) -> Mapping[str, object]:
+    async def _read_config(self, site_id: str) -> Mapping[str, object]:
         return await self._resources.get(site_id, API_VERSION, "/config/web")
 
 
@@ -202,7 +202,7 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
         kind=AppServices.kind,
         id=text_at(site, "id") or name,
         name=name,
-        hosts=frozenset(host for host in _hosts(site) if not _is_scm(host)),
+        hosts=frozenset(host for host in _list_hosts(site) if not _is_scm(host)),
         rules=(),
         default=RuleAction.DENY,
     )
@@ -221,7 +221,7 @@ def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> F
         main,
         id=f"{main.id}#scm",
         name=f"{main.name} (scm)",
-        hosts=frozenset(filter(_is_scm, _hosts(site))) or frozenset({f"{main.name}{_SCM}"}),
+        hosts=frozenset(filter(_is_scm, _list_hosts(site))) or frozenset({f"{main.name}{_SCM}"}),
     )
     if properties.get("scmIpSecurityRestrictionsUseMain") or _is_closed(site, properties):
         return scm
@@ -241,19 +241,19 @@ def _with_restrictions(
     listed = properties.get(member)
     if not isinstance(listed, list | None):
         return replace(firewall, rules=unread_rules(member, listed))
-    rules = sorted(map(as_mapping, listed or ()), key=_priority)
+    rules = sorted(map(as_mapping, listed or ()), key=_parse_priority)
     own = [rule for rule in rules if rule.get("priority") != _DEFAULT_RULE_PRIORITY]
     action = (text_at(properties, f"{member}DefaultAction") or "").lower()
     # As configured; by default other addresses are denied if there is any rule.
     is_denied = action == "deny" if action in {"allow", "deny"} else bool(own)
     return replace(
         firewall,
-        rules=tuple(_rules(rules)),
+        rules=tuple(_parse_rules(rules)),
         default=RuleAction.DENY if is_denied else RuleAction.ALLOW,
     )
 
 
-def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
+def _parse_rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
     for rule in rules:
         access = (text_at(rule, "action") or "allow").lower()
         is_allow = access == "allow"
@@ -263,18 +263,18 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
         narrows = bool(as_mapping(rule.get("headers")))
         is_proxy = (text_at(rule, "tag") or "").lower() == "xffproxy"
         yield FirewallRule(
-            name=_title(rule),
+            name=_format_title(rule),
             action=RuleAction.ALLOW if is_allow else RuleAction.DENY,
-            sources=_sources(text_at(rule, "ipAddress") or ""),
+            sources=_parse_sources(text_at(rule, "ipAddress") or ""),
             is_certain=not narrows and not is_proxy and not isinstance(rule.get("priority"), str),
         )
 
 
-def _title(rule: Mapping[str, object]) -> str:
-    return text_at(rule, "name") or f"priority {_priority(rule)}"
+def _format_title(rule: Mapping[str, object]) -> str:
+    return text_at(rule, "name") or f"priority {_parse_priority(rule)}"
 
 
-def _entry(rule: Mapping[str, object]) -> str:
+def _format_entry(rule: Mapping[str, object]) -> str:
     own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
     return json.dumps(own, sort_keys=True)
 
@@ -283,7 +283,7 @@ def _is_function_app(site: Mapping[str, object]) -> bool:
     return "functionapp" in (text_at(site, "kind") or "").lower()
 
 
-def _command(
+def _format_command(
     issue: FirewallIssue, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
 ) -> str:
     options = {
@@ -296,7 +296,7 @@ def _command(
     }
     app = "functionapp" if _is_function_app(site) else "webapp"
     scm = [("scm-site", "true")] if is_scm else []
-    return az(f"{app} config access-restriction add", options, *scm)
+    return format_az_command(f"{app} config access-restriction add", options, *scm)
 
 
 def _terraform_type(site: Mapping[str, object]) -> str:
@@ -311,7 +311,7 @@ def _block(rule: Mapping[str, object], *, is_scm: bool) -> TerraformBlock:
     return TerraformBlock(kind, body=[*body, ("priority", rule["priority"])])
 
 
-def _sources(address: str) -> tuple[str, ...]:
+def _parse_sources(address: str) -> tuple[str, ...]:
     """Split a rule's address: one tag, or up to eight prefixes separated by commas."""
     return tuple(part.strip() for part in address.split(",") if part.strip())
 
@@ -322,7 +322,7 @@ def _is_closed(site: Mapping[str, object], properties: Mapping[str, object]) -> 
     return any((text_at(part, "publicNetworkAccess") or "").lower() == "disabled" for part in shown)
 
 
-def _hosts(site: Mapping[str, object]) -> set[str]:
+def _list_hosts(site: Mapping[str, object]) -> set[str]:
     properties = mapping_at(site, "properties")
     names: list[object] = [properties.get("defaultHostName")]
     for member in ("hostNames", "enabledHostNames"):
@@ -335,7 +335,7 @@ def _is_scm(host: str) -> bool:
     return host.endswith(_SCM)
 
 
-def _priority(rule: Mapping[str, object]) -> int:
+def _parse_priority(rule: Mapping[str, object]) -> int:
     priority = rule.get("priority")
     if isinstance(priority, str):
         return 0  # computed by the template: count it as the first, to be safe

@@ -89,7 +89,7 @@ class AzureFirewalls:
         """Return the addresses of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return ListEntries(
-            texts=frozenset(map(json.dumps, _addresses(group))), etag=_version(group)
+            texts=frozenset(map(json.dumps, _list_addresses(group))), etag=_version(group)
         )
 
     async def update_list(
@@ -99,7 +99,7 @@ class AzureFirewalls:
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
-        kept = [one for one in _addresses(group) if json.dumps(one) not in change.remove]
+        kept = [one for one in _list_addresses(group) if json.dumps(one) not in change.remove]
         body = {
             **{member: group[member] for member in ("location", "tags") if member in group},
             "properties": {"ipAddresses": [*kept, *map(json.loads, change.add)]},
@@ -121,7 +121,9 @@ class AzureFirewalls:
             hosts=dict(map(public_address, await self._list("publicIPAddresses"))),
             route_tables=await self._list("routeTables"),
         )
-        alone = [one for key, one in policies.items() if key not in _used(listed, policies)]
+        alone = [
+            one for key, one in policies.items() if key not in _find_used_policies(listed, policies)
+        ]
         for resource in listed:
             policy_id = _policy_id(resource, "firewallPolicy")
             found.places.extend(await self._read_one(resource, policy_id, context, found.users))
@@ -138,7 +140,7 @@ class AzureFirewalls:
     ) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
         rules = RuleReader(ip_groups=context.ip_groups, users=users)
         if policy_id:
-            async for groups in self._groups(policy_id, context, rules):
+            async for groups in self._read_groups(policy_id, context, rules):
                 rules.read_groups(groups)
         else:
             rules.read_classic(resource)
@@ -156,7 +158,7 @@ class AzureFirewalls:
         )
         return split_by_target(whole, rules.nat, rules.network, context.hosts)
 
-    async def _groups(
+    async def _read_groups(
         self, policy_id: str, context: _Context, rules: RuleReader
     ) -> AsyncIterator[list[Document]]:
         """Yield the rule collection groups of a policy, those of its base policies first."""
@@ -177,14 +179,14 @@ class AzureFirewalls:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
 
 
-def _addresses(group: Document) -> list[str]:
+def _list_addresses(group: Document) -> list[str]:
     listed = mapping_at(group, "properties").get("ipAddresses")
     return [*map(str, listed)] if isinstance(listed, list) else []
 
 
 def _version(group: Document) -> str:
     """Return a value that changes with a group: its ETag, or its addresses if it has none."""
-    return text_at(group, "etag") or json.dumps(_addresses(group))
+    return text_at(group, "etag") or json.dumps(_list_addresses(group))
 
 
 def _id(resource: Document) -> str:
@@ -195,7 +197,7 @@ def _policy_id(resource: Document, member: str) -> str:
     return _id(mapping_at(resource, "properties", member))
 
 
-def _used(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
+def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
     """Return the policies used by firewalls or other policies, and those for which Azure lists
     firewalls.
     """

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
-from shared.domain.network.firewall_fix_text import ResourceIdParts, az, bicep_part, terraform_part
+from shared.domain.network.firewall_fix_text import (
+    ResourceIdParts,
+    format_az_command,
+    format_bicep_part,
+    format_terraform_part,
+)
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import restricted, service
+from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
 from shared.ports import ResourceReader
 
 API_VERSION = "2024-05-15"
@@ -42,14 +47,14 @@ class CosmosAccounts:
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=az(
+            azure_cli=format_az_command(
                 "cosmosdb update",
                 {**options, "name": issue.resource_name, "ip-range-filter": ",".join(addresses)},
             ),
-            bicep=bicep_part(
+            bicep=format_bicep_part(
                 f"{self.resource_type}@{API_VERSION}", issue.resource_name, {"ipRules": listed}
             ),
-            terraform=terraform_part(
+            terraform=format_terraform_part(
                 "azurerm_cosmosdb_account", issue.resource_name, ("ip_range_filter", addresses)
             ),
         )
@@ -64,8 +69,8 @@ def read_cosmos_account(account: Mapping[str, object]) -> Firewall:
         for one in (locations if isinstance(locations, list) else ())
     ]
     rules, is_filtered = properties.get("ipRules"), properties.get("isVirtualNetworkFilterEnabled")
-    return restricted(
-        service(CosmosAccounts.kind, account, endpoints, OPENED_BY),
+    return build_restricted_firewall(
+        build_open_firewall(CosmosAccounts.kind, account, endpoints, OPENED_BY),
         properties.get("publicNetworkAccess"),
         "Deny" if rules or is_filtered else "Allow",
         rules,

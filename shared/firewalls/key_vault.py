@@ -12,12 +12,12 @@ from shared.domain.network.firewall_fix import (
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
-    az,
-    bicep_part,
-    terraform_part,
+    format_az_command,
+    format_bicep_part,
+    format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import restricted, service
+from shared.domain.network.ip_rules import build_open_firewall, build_restricted_firewall
 from shared.ports import ResourceReader
 
 API_VERSION = "2026-02-01"
@@ -65,16 +65,16 @@ class KeyVaults:
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=az(
+            azure_cli=format_az_command(
                 "keyvault network-rule add",
                 {**options, "name": name, "ip-address": issue.missing_prefixes},
             ),
-            bicep=bicep_part(
+            bicep=format_bicep_part(
                 f"{self.resource_type}@{API_VERSION}",
                 name,
                 {"networkAcls": {**rules, "ipRules": listed}},
             ),
-            terraform=terraform_part("azurerm_key_vault", name, block),
+            terraform=format_terraform_part("azurerm_key_vault", name, block),
         )
 
 
@@ -82,8 +82,8 @@ def read_vault(vault: Mapping[str, object]) -> Firewall:
     """Return a vault with its rules."""
     properties = mapping_at(vault, "properties")
     rules = mapping_at(properties, "networkAcls")
-    return restricted(
-        service(KeyVaults.kind, vault, [properties.get("vaultUri")], OPENED_BY),
+    return build_restricted_firewall(
+        build_open_firewall(KeyVaults.kind, vault, [properties.get("vaultUri")], OPENED_BY),
         properties.get("publicNetworkAccess"),
         rules.get("defaultAction"),
         rules.get("ipRules"),

@@ -30,20 +30,20 @@ from shared.domain.network.firewall_fix import (
     FirewallFix,
     ListEntries,
     ListUpdate,
+    explain_unknown_order,
     free_priority,
     no_fix,
     no_fix_list_full,
     rule_name,
-    unordered,
 )
-from shared.domain.network.firewall_fix_text import bicep_children, terraform
+from shared.domain.network.firewall_fix_text import format_bicep_children, format_terraform
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, any_matches, covers, holds_port, leads_anywhere
 from shared.domain.network.security_rules import (
     block,
-    command,
+    build_rule,
     existing_rule_to_json,
-    rule_for,
+    format_command,
     rule_to_json,
 )
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
@@ -91,21 +91,23 @@ class NetworkSecurityGroups:
         priorities = (
             (one.get("name"), mapping_at(one, "properties").get("priority")) for one in inbound
         )
-        if no_fix_reason := unordered(issue, priorities):
+        if no_fix_reason := explain_unknown_order(issue, priorities):
             return no_fix_reason
-        denying = [_priority(rule) for rule in inbound if rule.get("name") in issue.rules]
-        taken = [_priority(rule) for rule in inbound]
+        denying = [_parse_priority(rule) for rule in inbound if rule.get("name") in issue.rules]
+        taken = [_parse_priority(rule) for rule in inbound]
         before = min(denying, default=_LAST_PRIORITY + 1)
         named = {str(rule.get("name")).lower(): rule for rule in there}
         rules: dict[str, Mapping[str, object]] = {}
         for tag in issue.missing_tags:
             name = rule_name(tag, issue.part)
             same = named.get(name.lower())
-            priority = _priority(same) if same else free_priority(taken, before, _FIRST_PRIORITY)
+            priority = (
+                _parse_priority(same) if same else free_priority(taken, before, _FIRST_PRIORITY)
+            )
             if priority is None:
                 return no_fix(issue, f"priority_taken: no priority below {before} is free")
             taken.append(priority)
-            rules[name] = rule_for(tag, priority, issue.part)
+            rules[name] = build_rule(tag, priority, issue.part)
             # A rule that already allows the tag was added after the issue was found.
             is_other = same and rule_to_json(name, rules[name]) != existing_rule_to_json(same)
             if same and (is_other or priority > before):
@@ -117,11 +119,11 @@ class NetworkSecurityGroups:
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.resource_name}, each with a rule"
             ),
-            azure_cli="\n".join(command(issue, name, rule) for name, rule in rules.items()),
-            bicep=bicep_children(
+            azure_cli="\n".join(format_command(issue, name, rule) for name, rule in rules.items()),
+            bicep=format_bicep_children(
                 f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", issue.resource_name, rules
             ),
-            terraform=terraform(*(block(issue, name, rule) for name, rule in rules.items())),
+            terraform=format_terraform(*(block(issue, name, rule) for name, rule in rules.items())),
             added_entries=AddedEntries(
                 resource_id=issue.resource_id,
                 entries=tuple(rule_to_json(name, rule) for name, rule in rules.items()),
@@ -131,7 +133,7 @@ class NetworkSecurityGroups:
     async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return the rules of a group, with only the members that the app writes."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        return _entries(group)
+        return _list_entries(group)
 
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
@@ -142,7 +144,7 @@ class NetworkSecurityGroups:
         again right before.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        if _entries(group) != change.present:
+        if _list_entries(group) != change.present:
             raise Conflict(f"{opening.resource_id} has changed")
         place = f"{opening.resource_id}/securityRules"
         for rule in map(as_mapping, map(json.loads, change.remove)):
@@ -188,32 +190,32 @@ def read_group(
         *objects_at(properties, "defaultSecurityRules"),
     ]
     inbound = [rule for rule in listed if _is_about_inbound_https(rule)]
-    inbound.sort(key=_priority)
-    whole = _firewall(resource)
+    inbound.sort(key=_parse_priority)
+    whole = _build_firewall(resource)
     written = properties.get("securityRules")
     if not isinstance(written, list | None):
         return [replace(whole, rules=unread_rules("securityRules", written))]
     if whole.hosts:
-        rules = [_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
+        rules = [_parse_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
         return [replace(whole, rules=tuple(rules))]
     narrow: dict[str, frozenset[str]] = {
         one: frozenset()
         for rule in inbound
         if not _leads_everywhere(rule)
-        for one in _destinations(rule)
+        for one in _list_destinations(rule)
     }
     members = [*objects_at(properties, "subnets"), *objects_at(properties, "networkInterfaces")]
     attached = {_id(resource), *map(_id, members)}
     narrow |= {one.address: one.hosts for one in machines if one.places & attached}
     return [
-        replace(whole, rules=_rules_towards(None, inbound)),
+        replace(whole, rules=_select_rules_towards(None, inbound)),
         *(
             replace(
                 whole,
                 id=f"{whole.id}#{destination}",
                 name=f"{whole.name} → {destination.rpartition('/applicationSecurityGroups/')[2]}",
                 hosts=narrow[destination],
-                rules=_rules_towards(destination, inbound),
+                rules=_select_rules_towards(destination, inbound),
             )
             for destination in sorted(narrow)
         ),
@@ -237,7 +239,7 @@ def _public_interfaces(
                 )
 
 
-def _entries(group: Mapping[str, object]) -> ListEntries:
+def _list_entries(group: Mapping[str, object]) -> ListEntries:
     listed = objects_at(mapping_at(group, "properties"), "securityRules")
     return ListEntries(
         texts=frozenset(map(existing_rule_to_json, listed)), etag=text_at(group, "etag") or "*"
@@ -248,15 +250,15 @@ def _is_inbound(rule: Mapping[str, object]) -> bool:
     return str(mapping_at(rule, "properties").get("direction")).lower() != "outbound"
 
 
-def _priority(rule: Mapping[str, object]) -> int:
-    return _number(mapping_at(rule, "properties").get("priority"))
+def _parse_priority(rule: Mapping[str, object]) -> int:
+    return _parse_number(mapping_at(rule, "properties").get("priority"))
 
 
 def _id(resource: Mapping[str, object]) -> str:
     return (text_at(resource, "id") or "").lower()
 
 
-def _firewall(resource: Mapping[str, object]) -> Firewall:
+def _build_firewall(resource: Mapping[str, object]) -> Firewall:
     name = text_at(resource, "name") or ""
     return Firewall(
         kind=NetworkSecurityGroups.kind,
@@ -269,12 +271,14 @@ def _firewall(resource: Mapping[str, object]) -> Firewall:
     )
 
 
-def _rules_towards(
+def _select_rules_towards(
     destination: str | None, inbound: Sequence[Mapping[str, object]]
 ) -> tuple[FirewallRule, ...]:
     """Return the rules for a destination; None: for all destinations that no rule names."""
     reaches = [(rule, _covers(rule, destination)) for rule in inbound]
-    return tuple(_rule(rule, is_whole=bool(whole)) for rule, whole in reaches if whole is not False)
+    return tuple(
+        _parse_rule(rule, is_whole=bool(whole)) for rule, whole in reaches if whole is not False
+    )
 
 
 def _covers(rule: Mapping[str, object], destination: str | None) -> bool | None:
@@ -283,19 +287,19 @@ def _covers(rule: Mapping[str, object], destination: str | None) -> bool | None:
         return True
     if destination is None:
         return False
-    return any_matches(covers([one], [destination]) for one in _destinations(rule))
+    return any_matches(covers([one], [destination]) for one in _list_destinations(rule))
 
 
-def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
+def _parse_rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
     properties = mapping_at(rule, "properties")
     access = (text_at(properties, "access") or "").lower()
-    source_ports = _texts(properties, "sourcePortRange", "sourcePortRanges")
+    source_ports = _list_texts(properties, "sourcePortRange", "sourcePortRanges")
     # Members of an application security group are inside the network, where no flow is. So a rule
     # with such a source has no source here and matches nothing.
     return FirewallRule(
         name=text_at(rule, "name") or "",
         action=RuleAction.ALLOW if access == "allow" else RuleAction.DENY,
-        sources=tuple(_texts(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
+        sources=tuple(_list_texts(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
         is_certain=is_whole
         and (not source_ports or "*" in source_ports)
         and access in {"allow", "deny"}
@@ -303,16 +307,16 @@ def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
     )
 
 
-def _destinations(rule: Mapping[str, object]) -> list[str]:
+def _list_destinations(rule: Mapping[str, object]) -> list[str]:
     properties = mapping_at(rule, "properties")
     groups = objects_at(properties, "destinationApplicationSecurityGroups")
-    return _texts(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
+    return _list_texts(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
         text_at(group, "id") or "" for group in groups
     ]
 
 
 def _leads_everywhere(rule: Mapping[str, object]) -> bool:
-    listed = _destinations(rule)
+    listed = _list_destinations(rule)
     # The network itself is everything behind a group.
     return leads_anywhere(listed) or "virtualnetwork" in map(str.lower, listed)
 
@@ -328,11 +332,11 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
     """Return whether a rule covers port 443; None: a port is not a literal."""
-    ports = _texts(properties, "destinationPortRange", "destinationPortRanges")
+    ports = _list_texts(properties, "destinationPortRange", "destinationPortRanges")
     return holds_port(ports, HTTPS)
 
 
-def _texts(properties: Mapping[str, object], single: str, several: str) -> list[str]:
+def _list_texts(properties: Mapping[str, object], single: str, several: str) -> list[str]:
     listed = properties.get(several)
     values: list[object] = [properties.get(single)]
     # A template may have `[parameters('…')]` instead of a list.
@@ -340,7 +344,7 @@ def _texts(properties: Mapping[str, object], single: str, several: str) -> list[
     return [str(value) for value in values if value]
 
 
-def _number(priority: object) -> int:
+def _parse_number(priority: object) -> int:
     try:
         return int(str(priority))
     except ValueError:

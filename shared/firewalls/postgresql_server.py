@@ -7,8 +7,12 @@ from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import database_server
-from shared.domain.network.range_rules import range_blocks, range_children, range_commands
+from shared.domain.network.ip_rules import build_database_server_firewall
+from shared.domain.network.range_rules import (
+    build_range_blocks,
+    format_range_children,
+    format_range_commands,
+)
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 
@@ -35,7 +39,7 @@ class PostgresqlServers:
                 properties = mapping_at(server, "properties")
                 network = mapping_at(properties, "network") or properties
                 access = network.get("publicNetworkAccess")
-                found.append(database_server(self.kind, server, rules, access))
+                found.append(build_database_server_firewall(self.kind, server, rules, access))
         return found
 
     async def _read_rules(self, version: str, server_id: str) -> Sequence[Mapping[str, object]]:
@@ -50,7 +54,9 @@ class PostgresqlServers:
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", issue),
-            bicep=range_children(f"{resource_type}/firewallRules@{version}", issue),
-            terraform=range_blocks(terraform_type, issue),
+            azure_cli=format_range_commands(
+                f"postgres {word} firewall-rule create", "server-name", issue
+            ),
+            bicep=format_range_children(f"{resource_type}/firewallRules@{version}", issue),
+            terraform=build_range_blocks(terraform_type, issue),
         )

@@ -10,9 +10,13 @@ from shared.domain.network.firewall_fix import (
     no_fix_list_full,
     rule_set_command,
 )
-from shared.domain.network.firewall_fix_text import TerraformBlock, bicep_children, terraform_part
+from shared.domain.network.firewall_fix_text import (
+    TerraformBlock,
+    format_bicep_children,
+    format_terraform_part,
+)
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import MOST_RULES, namespace
+from shared.domain.network.ip_rules import MOST_RULES, build_namespace_firewall
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 
@@ -33,7 +37,7 @@ class ServiceBusNamespaces:
         """Return every namespace, also open ones, which claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await with_what_is_below(listed, self._read_rule_set)
-        return [namespace(self.kind, one, rules) for one, rules in found]
+        return [build_namespace_firewall(self.kind, one, rules) for one, rules in found]
 
     async def _read_rule_set(self, namespace_id: str) -> Mapping[str, object]:
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
@@ -61,10 +65,12 @@ class ServiceBusNamespaces:
             issue=issue.name,
             summary=describe_added_prefixes(issue),
             azure_cli=rule_set_command("servicebus", issue),
-            bicep=bicep_children(
+            bicep=format_bicep_children(
                 f"{self.resource_type}/networkRuleSets@{API_VERSION}",
                 issue.resource_name,
                 {"default": {**rules, "ipRules": listed}},
             ),
-            terraform=terraform_part("azurerm_servicebus_namespace", issue.resource_name, block),
+            terraform=format_terraform_part(
+                "azurerm_servicebus_namespace", issue.resource_name, block
+            ),
         )

@@ -10,12 +10,12 @@ from shared.domain.network.firewall_fix import (
     no_fix_list_full,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import database_server
+from shared.domain.network.ip_rules import build_database_server_firewall
 from shared.domain.network.range_rules import (
-    range_blocks,
-    range_children,
-    range_commands,
-    ranges,
+    build_range_blocks,
+    format_range_children,
+    format_range_commands,
+    list_missing_ranges,
 )
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
@@ -41,7 +41,7 @@ class SqlServers:
         found: list[Firewall] = []
         for server, rules in await with_what_is_below(listed, self._read_rules):
             access = mapping_at(server, "properties").get("publicNetworkAccess")
-            found.append(database_server(self.kind, server, rules, access))
+            found.append(build_database_server_firewall(self.kind, server, rules, access))
         return found
 
     async def _read_rules(self, server_id: str) -> Sequence[Mapping[str, object]]:
@@ -50,10 +50,12 @@ class SqlServers:
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
-        return no_fix_list_full(issue, len(there), len([*ranges(issue)]), MAX_RULES) or FirewallFix(
+        return no_fix_list_full(
+            issue, len(there), len([*list_missing_ranges(issue)]), MAX_RULES
+        ) or FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=range_commands("sql server firewall-rule create", "server", issue),
-            bicep=range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", issue),
-            terraform=range_blocks("azurerm_mssql_firewall_rule", issue),
+            azure_cli=format_range_commands("sql server firewall-rule create", "server", issue),
+            bicep=format_range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", issue),
+            terraform=build_range_blocks("azurerm_mssql_firewall_rule", issue),
         )

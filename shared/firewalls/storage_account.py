@@ -18,12 +18,12 @@ from shared.domain.network.firewall_fix import (
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
-    az,
-    bicep_part,
-    terraform_part,
+    format_az_command,
+    format_bicep_part,
+    format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_rules import AZURE, restricted, service
+from shared.domain.network.ip_rules import AZURE, build_open_firewall, build_restricted_firewall
 from shared.ports import ResourceReader
 
 _LONGEST_PREFIX = 30
@@ -70,16 +70,16 @@ class StorageAccounts:
         return FirewallFix(
             issue=issue.name,
             summary=describe_added_prefixes(issue),
-            azure_cli=az(
+            azure_cli=format_az_command(
                 "storage account network-rule add",
                 {**options, "account-name": issue.resource_name, "ip-address": new},
             ),
-            bicep=bicep_part(
+            bicep=format_bicep_part(
                 f"{self.resource_type}@{API_VERSION}",
                 issue.resource_name,
                 {"networkAcls": {**rules, "ipRules": listed}},
             ),
-            terraform=terraform_part("azurerm_storage_account", issue.resource_name, block),
+            terraform=format_terraform_part("azurerm_storage_account", issue.resource_name, block),
             notes=("The rules do not apply to flows that run in the account's own region.",),
         )
 
@@ -98,8 +98,8 @@ def read_storage_account(account: Mapping[str, object]) -> Firewall:
         *mapping_at(properties, "primaryEndpoints").values(),
         *mapping_at(properties, "secondaryEndpoints").values(),
     ]
-    firewall = restricted(
-        service(StorageAccounts.kind, account, endpoints, OPENED_BY),
+    firewall = build_restricted_firewall(
+        build_open_firewall(StorageAccounts.kind, account, endpoints, OPENED_BY),
         properties.get("publicNetworkAccess"),
         rules.get("defaultAction"),
         rules.get("ipRules"),

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.printable import printable
+from shared.domain.printable import make_printable
 from shared.domain.trigger_urls.trigger_url import redact
 
 if TYPE_CHECKING:
@@ -20,23 +20,23 @@ _RESOURCE_ID = re.compile(r"(\w+:)?/subscriptions/[^\s,]*/(?=[^\s,/])", re.IGNOR
 
 
 @cache
-def style() -> str:
+def read_style() -> str:
     """Return the style sheet of every page."""
     return (_FOLDER / "style.css").read_text()
 
 
-def rendered(template: Path, values: Mapping[str, Any]) -> str:
+def render_template(template: Path, values: Mapping[str, Any]) -> str:
     """Return a page.
 
     Untrusted text is escaped and made printable, and trigger URLs are redacted.
     """
-    return printable(
-        redact(_environment(template.parent).get_template(template.name).render(values))
+    return make_printable(
+        redact(_build_environment(template.parent).get_template(template.name).render(values))
     )
 
 
 @cache
-def _environment(folder: Path) -> "Environment":
+def _build_environment(folder: Path) -> "Environment":
     # Imported here because most instances render no page.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -48,10 +48,10 @@ def _environment(folder: Path) -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["moment"] = moment
+    environment.filters["moment"] = format_moment
     environment.filters["day"] = lambda at: f"{at:%-d %B %Y}"
     environment.filters["second"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S}"
-    environment.filters["resource_names"] = resource_names
+    environment.filters["resource_names"] = replace_ids_by_names
     environment.filters["commands"] = format_commands
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
@@ -73,12 +73,12 @@ def format_commands(text: str) -> str:
     )
 
 
-def moment(at: datetime) -> str:
+def format_moment(at: datetime) -> str:
     """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def resource_names(text: str) -> str:
+def replace_ids_by_names(text: str) -> str:
     """Return the text with the names of Azure resources in place of their ids."""
     return _RESOURCE_ID.sub("", text)
 

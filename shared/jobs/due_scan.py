@@ -102,7 +102,7 @@ async def count_overdue_rows(services: Services) -> int:
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
-async def reminded_rows(services: Services) -> set[RowName]:
+async def read_reminded_rows(services: Services) -> set[RowName]:
     """Return the names of all rows that have a wake-up."""
     reminded = set[RowName]()
     async for one in services.tables.wake_ups.scan("wake_up"):
@@ -116,7 +116,7 @@ async def restore_wake_ups(services: Services) -> None:
     """Write missing wake-ups: rows of an earlier version have none."""
     table = services.tables.wake_ups
     there = {one.item.row async for one in readable(services, table.scan("wake_up"))}
-    for kind in _kinds(services).values():
+    for kind in _kinds_by_table(services).values():
         rows = kind.table(services.tables)
         found = [one.item async for one in readable(services, rows.scan())]
         open_rows = [job for job in found if job.next_check_at or kind.is_watched(job)]
@@ -129,9 +129,9 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
 
     Otherwise they would wait although jobs before them have stopped or need less.
     """
-    kinds = _kinds(services)
+    kinds = _kinds_by_table(services)
 
-    async def come(turn: QueuedJob) -> bool:
+    async def make_turn_due(turn: QueuedJob) -> bool:
         table, *place = turn.row
         if table not in kinds:
             return False  # of an earlier version: its own wake-up continues it
@@ -139,7 +139,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
             return await _make_due(services, kinds[table], (place[0], place[1]), turn)
         return True
 
-    return await services.request_budget.promote_waiters(come)
+    return await services.request_budget.promote_waiters(make_turn_due)
 
 
 async def _make_due[J: DurableJob[Any]](
@@ -148,7 +148,7 @@ async def _make_due[J: DurableJob[Any]](
     """Make a row due when its requests are available; return whether it waits for them."""
     waits = False
 
-    def made_due(job: J) -> J | None:
+    def with_requests_due(job: J) -> J | None:
         nonlocal waits
         demand = None if kind.is_ended(job) else kind.request_demand(job)
         waits = (
@@ -162,11 +162,11 @@ async def _make_due[J: DurableJob[Any]](
             replace(job, next_check_at=turn.requests_available_at) if sleeps and is_late else None
         )
 
-    await kind.order(services, place, made_due)
+    await kind.order(services, place, with_requests_due)
     return waits
 
 
-def _kinds(services: Services) -> dict[str, JobKind[Any]]:
+def _kinds_by_table(services: Services) -> dict[str, JobKind[Any]]:
     kinds: tuple[JobKind[Any], ...] = (FLOW, ENVIRONMENT)
     return {kind.table(services.tables).name: kind for kind in kinds}
 
@@ -174,7 +174,7 @@ def _kinds(services: Services) -> dict[str, JobKind[Any]]:
 async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanResult) -> _Move:
     async with one_row(services, wake_up.row):
         table, *place = wake_up.row
-        kind = _kinds(services)[table]
+        kind = _kinds_by_table(services)[table]
         kept = await kind.table(services.tables).get(*place)
         if kept is None:
             if kind is ENVIRONMENT:
@@ -194,7 +194,7 @@ def _postpone(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _
     return _Move(old=wake_up, new=replace(wake_up, wake_at=due - SOON) if due else None)
 
 
-def _watched_after(job: DurableJob[Any], now: datetime) -> timedelta:
+def _choose_watch_delay(job: DurableJob[Any], now: datetime) -> timedelta:
     """Return when to check a row again that is not due: less often the longer it
     has not changed.
     """
@@ -212,30 +212,30 @@ async def _check_row[J: DurableJob[Any]](
     """Send the message of a row if it has none, or if the message was lost."""
     now, settings, job, due = services.now, services.settings, kept.item, kept.item.next_check_at
 
-    def again(at: datetime) -> _Move:
+    def postpone_to(at: datetime) -> _Move:
         return _Move(old=wake_up, new=replace(wake_up, wake_at=at))
 
     if job.leased_until and job.is_leased(now):
-        return again(job.leased_until + settings.overdue_delay)
+        return postpone_to(job.leased_until + settings.overdue_delay)
     if due is None or due > now + SOON:
         later = _postpone(services, wake_up, due=due)
         if not kind.is_watched(job):
             return later
         result.add(kept)
-        at = now + _watched_after(job, now)
-        return again(min(at, later.new.wake_at) if later.new else at)
+        at = now + _choose_watch_delay(job, now)
+        return postpone_to(min(at, later.new.wake_at) if later.new else at)
     if now < due + settings.overdue_delay:
         await kind.send(services, job)
-        return again(due + settings.overdue_delay)
+        return postpone_to(due + settings.overdue_delay)
 
     if wake_up.message_sent_at and now - wake_up.message_sent_at < wake_up.message_sent_at - due:
-        return again(now + SOON)  # the queue may be long: send less and less often
+        return postpone_to(now + SOON)  # the queue may be long: send less and less often
 
-    def overdue(job: J) -> J | None:
+    def select_overdue(job: J) -> J | None:
         return job if job.next_check_at and not job.is_leased(services.now) else None
 
     # As a new attempt: the id of the old message may be used up.
-    sent = await kind.order(services, (wake_up.row[1], wake_up.row[2]), overdue)
+    sent = await kind.order(services, (wake_up.row[1], wake_up.row[2]), select_overdue)
     result.overdue += sent is not None
     # A later invocation may leave the row due after more than five minutes, and then it has no
     # message.

@@ -152,7 +152,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         try:
             if before.consecutive_crashes > services.settings.internal_error_max_attempts:
                 raise InternalErrorRepeated(_STOPPED_WITHOUT_ERROR)
-            async with held.renewed():
+            async with held.keep_renewed():
                 with counted_in(held.calls):
                     job = await step(held)
         except LeaseLost:
@@ -231,7 +231,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         `even_blocked`: also if it is blocked for that reason.
         """
 
-        def woken_up(job: J | None) -> J | None:
+        def with_wake_up(job: J | None) -> J | None:
             if job is None:
                 return None
             if job.is_leased(services.now) and not job.needs_action:
@@ -250,7 +250,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             back = bump_fencing_token(back, settles_after=services.settings.in_flight_timeout)
             return replace(back, message_number=job.message_number + 1)
 
-        kept = await self.change(services, place, woken_up)
+        kept = await self.change(services, place, with_wake_up)
         if kept and not kept.item.is_leased(services.now):
             await self.send(services, kept.item)
 
@@ -288,11 +288,11 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         For a leased row the message is due when the lease expires, because its holder may have
         crashed.
         """
-        messages = [message for job in jobs if (message := self._message(services, job))]
+        messages = [message for job in jobs if (message := self._build_message(services, job))]
         if messages:
             await services.messages.send(*messages)
 
-    def _message(self, services: Services, job: J) -> QueueMessage | None:
+    def _build_message(self, services: Services, job: J) -> QueueMessage | None:
         held = job.is_leased(services.now)
         due = job.leased_until if held else job.next_check_at
         if due is None or due > services.now + SOON or not self.queue:

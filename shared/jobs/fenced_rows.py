@@ -95,14 +95,14 @@ class FencedRows[T]:
                 break
             with suppress(Conflict):
                 (self._fence,) = await self._store.write(operation)
-                self._number = _number(self._fence)
+                self._number = _parse_token(self._fence)
         return self._fence
 
     def _fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
         """Return the operation that writes this invocation's token over `row`.
         Raises `LeaseLost`.
         """
-        current = _number(row) if row else 0
+        current = _parse_token(row) if row else 0
         number = current + 1 if self._number is None else self._number
         if current > number:
             raise LeaseLost
@@ -117,7 +117,7 @@ class FencedRows[T]:
         return InsertRow(fence)
 
 
-def _number(row: StoreRow) -> int:
+def _parse_token(row: StoreRow) -> int:
     """Return the token of a fence; one that cannot be read rejects nobody."""
     try:
         return int(row.columns["number"])

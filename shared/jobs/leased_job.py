@@ -116,7 +116,7 @@ class LeasedJob[J: DurableJob[Any]]:
     async def end(self, job: J, *, crashes: int = 0) -> J:
         """Write the result of a step and release the lease. Raises `LeaseLost`."""
 
-        def ended(job: J) -> J:
+        def with_end(job: J) -> J:
             job = replace(
                 job,
                 leased_until=None,
@@ -128,7 +128,7 @@ class LeasedJob[J: DurableJob[Any]]:
             return job
 
         before = self.job
-        after = await self._write(lambda: self._kind.merge_concurrent(job, self.job), ended)
+        after = await self._write(lambda: self._kind.merge_concurrent(job, self.job), with_end)
         self._log(before, after, has_ended=True)
         return after
 
@@ -145,7 +145,7 @@ class LeasedJob[J: DurableJob[Any]]:
         return self._fenced[table.name]
 
     @asynccontextmanager
-    async def renewed(self) -> AsyncIterator[None]:
+    async def keep_renewed(self) -> AsyncIterator[None]:
         """Renew the lease in the background while a step runs."""
         renewal = asyncio.ensure_future(self._renew_regularly())
         try:
@@ -198,7 +198,7 @@ class LeasedJob[J: DurableJob[Any]]:
             def with_row_fields(job: J, by: J) -> J:
                 return last(replace(job, is_woken=by.is_woken, message_number=by.message_number))
 
-            def merged(fresh: J | None) -> J:
+            def merge_changes(fresh: J | None) -> J:
                 if fresh is None or fresh.fencing_token != self.job.fencing_token:
                     raise LeaseLost
                 return with_row_fields(self._kind.merge_concurrent(job, fresh), fresh)
@@ -206,7 +206,7 @@ class LeasedJob[J: DurableJob[Any]]:
             try:
                 kept = await self._table.replace(before, with_row_fields(job, before.item))
             except Conflict:
-                changed = await self._table.change(*self._table.address(job), merged)
+                changed = await self._table.change(*self._table.address(job), merge_changes)
                 if changed is None:
                     raise LeaseLost from None
                 kept = changed

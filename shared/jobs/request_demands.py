@@ -55,7 +55,7 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     if reached is FlowJobState.PLANNED:
         group = min(job.parents, default=job.id).rpartition("/")[2]
         demand = _demand(job.id, _request_count(job), f"{_NEW}-{group}")
-        return replace(demand, later_requests=_counts_by_state(job)[FlowJobState.COPIED])
+        return replace(demand, later_requests=_choose_counts(job)[FlowJobState.COPIED])
     if job.active_grants:  # grants are revoked first
         return _demand(job.id, _request_count(job), _ROLLBACK)
     return _demand(job.id, _request_count(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
@@ -68,10 +68,10 @@ def environment_job_demand(job: EnvironmentJob) -> RequestDemand:
 
 def _request_count(job: FlowJob) -> int:
     looks = job.step in _RETIRING and bool(job.http_hosts)
-    return _counts_by_state(job).get(job.step, _DEFAULT_COUNT) + looks
+    return _choose_counts(job).get(job.step, _DEFAULT_COUNT) + looks
 
 
-def _counts_by_state(job: FlowJob) -> Mapping[FlowJobState, int]:
+def _choose_counts(job: FlowJob) -> Mapping[FlowJobState, int]:
     has_url = job.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 

@@ -19,7 +19,7 @@ class Connections(Protocol):
         The list may be empty if the application has no access to them.
         """
 
-    async def errors(self, environment_id: str) -> dict[str, str]:
+    async def read_errors(self, environment_id: str) -> dict[str, str]:
         """Return the error of each connection by lower-case name, "" if it has none."""
 
 
@@ -36,7 +36,7 @@ class CanvasApps(Protocol):
 class MachineGroups(Protocol):
     """Read machine groups for desktop flows (platform.md#machine-groups)."""
 
-    async def hosted(self, environment: Environment) -> list[str]:
+    async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of hosted groups."""
 
 

@@ -28,7 +28,7 @@ class AppSettings(Protocol):
     See platform.md#app-settings.
     """
 
-    async def sites(self) -> list[Site]:
+    async def read_sites(self) -> list[Site]:
         """Return every app of the configured subscriptions."""
 
     async def read(self, site_id: str) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Secret:
 class Secrets(Protocol):
     """Read and write secrets of the configured vaults."""
 
-    def vaults(self) -> AsyncIterator[str]:
+    def read_vaults(self) -> AsyncIterator[str]:
         """Yield the URL of every configured vault."""
 
     def list(self, vault_url: str) -> AsyncIterator[str]:
@@ -64,7 +64,7 @@ class Secrets(Protocol):
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raise `NotFound`."""
 
-    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+    async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
         """Return the values of all enabled versions added since `since`, to the second.
 
         Raises `NotFound`.
@@ -77,16 +77,16 @@ class Secrets(Protocol):
 class Keys(Protocol):
     """Read keys, vaults and the enterprise policies that reference them."""
 
-    async def policies(self) -> list[EnterprisePolicy]:
+    async def read_policies(self) -> list[EnterprisePolicy]:
         """Return the encryption policies of the configured subscriptions."""
 
-    async def vault(self, named: str) -> KeyVault:
+    async def read_vault(self, named: str) -> KeyVault:
         """Return a vault by name or Azure resource id; raise `NotFound`."""
 
-    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+    async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
         """Return the direct role assignments of a principal at, above and below a vault."""
 
-    async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
+    async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first; raise `NotFound`.
 
         If a vault's network rules block the app, Azure Resource Manager returns them.
@@ -171,7 +171,7 @@ class PagedResourceReader(ResourceReader, Protocol):
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list`, with one request."""
 
-    async def children_page(
+    async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list_children`, with one request; raise `NotFound`."""

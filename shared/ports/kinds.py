@@ -62,7 +62,7 @@ class FoundInDefinitions(Protocol):
 class KeepsVersions(Protocol):
     """A `CallerKind` whose platform keeps earlier versions of a place."""
 
-    async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
+    async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
         """Return all texts written to the place since `since`; raise `NotFound`."""
 
 
@@ -93,7 +93,7 @@ class FlowsToSave:
 class ReadOnSave(Protocol):
     """A `CallerKind` whose value a flow reads only when the flow is saved."""
 
-    async def flows_to_save(self, caller: Caller) -> FlowsToSave:
+    async def read_flows_to_save(self, caller: Caller) -> FlowsToSave:
         """Return the flows of the caller's environment to save after each write."""
 
 

@@ -49,7 +49,7 @@ class ResultPage[T]:
 class FlowReports(Protocol):
     """Read flows and runs from the flow service in the admin scope."""
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return up to 250 flows that are on Microsoft's key, or that cannot be migrated.
@@ -65,10 +65,10 @@ class FlowReports(Protocol):
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow, with its definition if the platform returns it; raise `NotFound`."""
 
-    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+    async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
         """Return a flow's licence: empty for none, None if the response does not include it."""
 
-    async def runs(
+    async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
         """Return up to `limit` runs that began at or after `since`, newest first."""
@@ -89,7 +89,7 @@ class FlowReports(Protocol):
         `FlowPages`.
         """
 
-    async def failed_actions(
+    async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
         """Return the failed actions of a run; raise `NotFound`."""
@@ -98,7 +98,7 @@ class FlowReports(Protocol):
 class FlowsAsServiceAccount(Protocol):
     """Send the requests that only a co-owner of a flow may send, as the service account."""
 
-    async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
+    async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
@@ -113,7 +113,7 @@ class FlowsAsServiceAccount(Protocol):
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+    async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow as the service account; raise `PlatformError` (403) without co-
         ownership.
         """
@@ -123,7 +123,7 @@ class FlowsAsServiceAccount(Protocol):
         ownership.
         """
 
-    async def account_id(self) -> str:
+    async def read_account_id(self) -> str:
         """Return the Entra object id of the service account."""
 
     async def renew_sign_in(self) -> datetime | None:
@@ -170,7 +170,7 @@ class Workflows(Protocol):
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return a flow; raise `NotFound`."""
 
-    async def known_each(
+    async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, or an error, by id.
@@ -196,20 +196,22 @@ class FlowPages(Protocol):
     An invalid cursor raises `PlatformError` (status 400 or 410) or `NotFound`.
     """
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Return up to 500 cloud flows from Dataverse."""
 
-    async def workflow_summaries(
+    async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return up to 5,000 cloud flows from Dataverse, without definitions."""
 
-    async def workflows_by_id(
+    async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
 
-    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows from the flow service without details, within their own budget."""
 
 

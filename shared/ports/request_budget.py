@@ -24,7 +24,7 @@ class RequestBudget(Protocol):
         `ThrottledError` if that takes minutes.
         """
 
-    async def queue_status(self) -> RequestQueueStatus:
+    async def read_queue_status(self) -> RequestQueueStatus:
         """Return how many wait in the queue, and for how long."""
 
     async def promote_waiters(

@@ -35,23 +35,25 @@ class FlowSharing(Protocol):
 class PrincipalDirectory(Protocol):
     """Find users, applications and groups as rows of an environment's Dataverse."""
 
-    async def users(
+    async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
         """Return users by lower-case Entra object id; skip those without a row."""
 
-    async def teams(
+    async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by lower-case object id."""
 
-    async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
+    async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return the user with this `systemuserid`, or None, for example for a team's id."""
 
-    async def application(self, environment: Environment) -> DataversePrincipal:
+    async def read_application_user(self, environment: Environment) -> DataversePrincipal:
         """Return the application user of the app."""
 
-    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+    async def read_privilege_levels(
+        self, environment: Environment, user_id: str, name: str
+    ) -> frozenset[str]:
         """Return the access levels that a user has for a privilege, by own and team roles.
 
         One or more of `Basic`, `Local`, `Deep` and `Global`; empty without the privilege.
@@ -61,7 +63,7 @@ class PrincipalDirectory(Protocol):
 class Solutions(Protocol):
     """Read solutions and add flows to them (platform.md#solutions)."""
 
-    async def containing(
+    async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return the ids of all solutions that contain each flow, by workflow id."""

@@ -22,7 +22,7 @@ _patience = ContextVar("patience", default=READ_TIMEOUT_SECONDS)
 
 
 @contextmanager
-def patience_of_a_delivery() -> Iterator[None]:
+def allow_patience_of_delivery() -> Iterator[None]:
     """Allow more time for the reads inside, because no HTTP client waits."""
     before = _patience.set(PATIENCE_OF_A_DELIVERY)
     try:
@@ -38,12 +38,12 @@ async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = Non
         async with asyncio.timeout(seconds):
             return await question
     except CmkflowError as err:
-        return no_answer(err)
+        return build_no_answer(err)
     except TimeoutError:
         return NoAnswer(message=f"no answer within {seconds:.0f} seconds", is_throttled=True)
 
 
-def no_answer(err: CmkflowError) -> NoAnswer:
+def build_no_answer(err: CmkflowError) -> NoAnswer:
     """Return an error as a missing answer."""
     return NoAnswer(message=redact(str(err)), is_throttled=isinstance(err, ThrottledError))
 

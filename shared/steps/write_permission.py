@@ -21,7 +21,7 @@ async def read_environment_settings(services: Services, environment_id: str) -> 
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
-async def kill_switch(services: Services) -> KillSwitch | None:
+async def read_switch(services: Services) -> KillSwitch | None:
     """Return the kill switch; None: it was never set and is off.
 
     A row that cannot be read counts as on.
@@ -47,7 +47,7 @@ async def check_write_allowed(
 
     `anytime`: ignore the maintenance window. `settings`: as just read.
     """
-    switch = await kill_switch(services)
+    switch = await read_switch(services)
     if switch and switch.is_on:
         until = services.now + services.settings.wait_poll_interval
         text = "The kill switch is on: the app writes nothing."
@@ -85,7 +85,7 @@ async def require_linked_environment(
     Uses what was read within the last minute, unless `anew`.
     """
     environment = await _read_environment(services, environment_id, anew=anew)
-    later = _later(services)
+    later = _next_check_at(services)
     link = environment.policy
     if link is None:
         raise MustWait(
@@ -142,5 +142,5 @@ async def _read_environment(
         ) from err
 
 
-def _later(services: Services) -> datetime:
+def _next_check_at(services: Services) -> datetime:
     return services.now + max(services.settings.wait_poll_interval, timedelta(seconds=1))

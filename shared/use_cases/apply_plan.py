@@ -16,7 +16,7 @@ from shared.steps.planning.compare_plan import leave_unapproved, require_new_app
 from shared.steps.planning.plan_environment import plan_now
 from shared.steps.planning.start_flow_jobs import (
     open_jobs,
-    planned_work,
+    read_planned_work,
     send_job_messages,
     start_flow_jobs,
 )
@@ -57,7 +57,7 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
     job = await require_new_approval_for_changes(leased, environment, now)
     rows = leased.rows(services.tables.discovery_pages)
     await (keep_flows_only(rows) if job.awaiting_approval_count else rows.clear())
-    unchanged = await planned_work(services, job)
+    unchanged = await read_planned_work(services, job)
     if job.awaiting_approval_count and not unchanged and not await open_jobs(services, job):
         return await_approval(services, job)
     text = f"{len(unchanged)} flows are unchanged since the approval"

@@ -96,12 +96,12 @@ async def approve(
     reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
     approval = await _resolve_excluded_flows(services, remediation_id, approval)
     while True:
-        approved_jobs = await _already_approved(services, remediation_id, approval)
+        approved_jobs = await _read_already_approved(services, remediation_id, approval)
         left = [version for version in approval.versions if version not in approved_jobs]
         if approved_jobs and not left:
             return list(approved_jobs.values())
-        waiting = await _plans_awaiting_approval(services, remediation_id)
-        plans = _plans_by_version(waiting, left)
+        waiting = await _read_plans_awaiting_approval(services, remediation_id)
+        plans = _select_plans_by_version(waiting, left)
         for plan in plans:
             await _require_approvable(services, plan.job)
         _require_known_flows(plans, approval)
@@ -113,7 +113,7 @@ async def approve(
         return list(approved_jobs.values())
 
 
-async def _plans_awaiting_approval(services: Services, remediation_id: str) -> list[_Plan]:
+async def _read_plans_awaiting_approval(services: Services, remediation_id: str) -> list[_Plan]:
     plans = []
     rows = services.tables.environment_jobs.scan(remediation_id)
     async for kept in readable(services, rows):
@@ -129,7 +129,7 @@ async def _plans_awaiting_approval(services: Services, remediation_id: str) -> l
     return plans
 
 
-def _plans_by_version(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
+def _select_plans_by_version(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
     """Return the plans with these versions; raise `JobBlocked` if one is no longer current."""
     by_version = {plan.version: plan for plan in waiting}
     stale = [version for version in versions if version not in by_version]
@@ -238,7 +238,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
     return job
 
 
-async def _already_approved(
+async def _read_already_approved(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
     """Return the environment jobs that already have this approval, by version."""
@@ -251,11 +251,11 @@ async def _already_approved(
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval
         and job.excluded_from_approval
-        == approval.excluded_among(await _approved_flows(services, job, approval))
+        == approval.excluded_among(await _read_approved_flows(services, job, approval))
     }
 
 
-async def _approved_flows(
+async def _read_approved_flows(
     services: Services, job: EnvironmentJob, approval: ApprovalInput
 ) -> frozenset[str]:
     """Return the flows that awaited approval in the approved version, from the archive.

@@ -17,7 +17,7 @@ from shared.errors import Conflict, ThrottledError
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.deleting.archive_runs import archive_part
-from shared.use_cases.read_remediation_rows import find, jobs_of, named_jobs
+from shared.use_cases.read_remediation_rows import find, read_jobs, select_named_jobs
 
 #: Number of parts per call, one request each; fits into the time of one request.
 PARTS = 20
@@ -70,10 +70,10 @@ async def archive_runs(
     Raises `NotFound`; `FlowNotFound` for a flow that is not in this remediation.
     """
     await find(services, remediation_id)
-    for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
+    for job in select_named_jobs(await read_jobs(services, remediation_id), flow_ids):
         if await services.tables.run_archives.get(job.environment_id, job.id) is None:
             await services.tables.run_archives.upsert(
-                new_run_archive(services, job, remediation_id)
+                build_run_archive(services, job, remediation_id)
             )
     wait = await _archive_parts(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
@@ -112,7 +112,7 @@ async def _read_archives(
     ]
 
 
-def new_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
+def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
     """Return a new archive for the runs that a job's original has started until now."""
     return RunArchive(
         environment_id=job.environment_id,

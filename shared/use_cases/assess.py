@@ -18,7 +18,7 @@ from shared.services import Services
 from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
-    places_on_retired_host,
+    read_places_on_retired_host,
 )
 from shared.steps.assessing.read_co_owners import (
     ReadShares,
@@ -61,7 +61,7 @@ async def assess(
     question = AssessmentInput(
         environment=environment,
         everywhere=everywhere,
-        policy=await named_policy(services, environment, policy),
+        policy=await read_named_policy(services, environment, policy),
         key=key,
         network=network,
     )
@@ -84,19 +84,19 @@ async def assess(
     names = await _names(services, environment, {flow.owner for flow in flows}, shares)
     flows = with_co_owners(flows, shares, names)
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
-    retired = await places_on_retired_host(services, searched)
+    retired = await read_places_on_retired_host(services, searched)
     found = build_assessment(facts, flows, rates, on_retired_host=retired)
     return replace(found, callers_searched_at=searched.at)
 
 
-async def named_policy(
+async def read_named_policy(
     services: Services, environment: Environment, named: str
 ) -> EnterprisePolicy | NoAnswer | None:
     """Return the policy with this name or id, else the environment's own; raise `NotFound`."""
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None
-    policies = await read_or_none(services.keys.policies())
+    policies = await read_or_none(services.keys.read_policies())
     if isinstance(policies, NoAnswer):
         return policies
     for policy in policies:

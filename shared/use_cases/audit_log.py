@@ -72,8 +72,8 @@ async def record_result(
         entry = replace(
             pending.entry,
             request_body=_shorten(pending.entry.request_body),
-            state_before=_text(pending.before, changed),
-            state_after=_text(after, changed),
+            state_before=_format_state(pending.before, changed),
+            state_after=_format_state(after, changed),
             status=status,
             message=mask_signatures(reason),
         )
@@ -103,7 +103,7 @@ async def show_audit(services: Services, *, limit: int, after: str = "") -> Audi
     """Return `limit` requests after the given position, with their results where known."""
     items: list[AuditEntry] = []
     last = ""
-    async for entry in _rows(services, after):
+    async for entry in _read_rows(services, after):
         if items and items[-1].id == entry.id:
             last = entry.sort_key  # the request row of an entry whose result row was read before
             continue
@@ -114,7 +114,7 @@ async def show_audit(services: Services, *, limit: int, after: str = "") -> Audi
     return AuditPage(items=tuple(items), next="")
 
 
-async def _rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:
+async def _read_rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:
     where = [Condition("sort_key", "gt", after)] if after else []
     async for row in services.tables.audit_log.scan("audit", where=where):
         if not isinstance(row, UnreadableRow):  # a newer version wrote it, and can read it
@@ -132,7 +132,7 @@ def _differs(name: str, before: State, after: State) -> bool:
     return bool(before.get(name) != after.get(name))
 
 
-def _text(state: State, names: list[str]) -> str:
+def _format_state(state: State, names: list[str]) -> str:
     kept = {name: state[name] for name in names if name in state}
     return _shorten(json.dumps(kept)) if kept else ""
 

@@ -7,15 +7,15 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import environment_identifier
 from shared.rows import type_adapter_for
 from shared.services import Services
-from shared.steps.write_permission import kill_switch, read_environment_settings
+from shared.steps.write_permission import read_environment_settings, read_switch
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
 from shared.use_cases.check_address_ranges import list_known_versions
 from shared.use_cases.manage_firewall_fixes import list_applied_fixes
-from shared.use_cases.read_remediation_rows import find, jobs_of
+from shared.use_cases.read_remediation_rows import find, read_jobs
 
 
-async def environment_state(services: Services, environment_id: str) -> State:
+async def read_environment_state(services: Services, environment_id: str) -> State:
     """Return the settings of an environment."""
     # In the platform's spelling, because a request may use another case.
     settings = await read_environment_settings(services, environment_identifier(environment_id))
@@ -40,7 +40,7 @@ async def read_new_remediation(services: Services, remediation_id: str) -> State
     }
 
 
-async def new_assessment(services: Services, identity: str) -> State:
+async def read_new_assessment(services: Services, identity: str) -> State:
     """Return the environments of an assessment; empty before it exists."""
     kept = await services.tables.remediations.get("remediation", identity)
     if kept is None:
@@ -48,10 +48,10 @@ async def new_assessment(services: Services, identity: str) -> State:
     return {"assessment": identity, "environment_ids": kept.item.environment_ids}
 
 
-async def remediation_state(services: Services, remediation_id: str) -> State:
+async def read_remediation_state(services: Services, remediation_id: str) -> State:
     """Return the state of a remediation: environments, approvals, flows by state."""
     identity = remediation_id.lower()
-    flows = Counter(str(job.state) for job in await jobs_of(services, identity))
+    flows = Counter(str(job.state) for job in await read_jobs(services, identity))
     jobs = await services.tables.environment_jobs.all(identity)
     return {
         **{job.environment_id: str(job.state) for job in jobs},
@@ -60,7 +60,7 @@ async def remediation_state(services: Services, remediation_id: str) -> State:
     }
 
 
-async def archives_state(services: Services, remediation_id: str) -> State:
+async def read_archives_state(services: Services, remediation_id: str) -> State:
     """Return the state of each run archive, by job."""
     shown = await show_run_archives(services, remediation_id.lower())
     return {
@@ -93,7 +93,7 @@ async def read_service_tag_lists(services: Services, _: str) -> State:
     }
 
 
-async def keys_state(services: Services, _: str) -> State:
+async def read_keys_state(services: Services, _: str) -> State:
     """Return the key alerts of each policy: level by finding."""
     levels: dict[str, dict[str, str]] = {}
     for one in await services.tables.key_alerts.all():
@@ -105,5 +105,5 @@ async def keys_state(services: Services, _: str) -> State:
 
 async def read_kill_switch(services: Services, _: str) -> State:
     """Return the state of the kill switch."""
-    flag = await kill_switch(services)
+    flag = await read_switch(services)
     return {"is_on": flag.is_on, "justification": flag.justification} if flag else {"is_on": False}

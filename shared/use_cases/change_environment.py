@@ -73,11 +73,11 @@ async def change_environment(
             added = await require_flows(services, [environment], new)
             changes = {**changes, field: kept | frozenset(added.values())}
 
-    def changed(old: EnvironmentSettings) -> EnvironmentSettings:
+    def apply_changes(old: EnvironmentSettings) -> EnvironmentSettings:
         check(EnvironmentView(environment=environment, settings=old))
         return replace(old, **changes)
 
-    settings = await _change(services, environment.id, changed)
+    settings = await _change(services, environment.id, apply_changes)
     if "maintenance_window" in changes:
         await _wake_up_for_window(services, environment.id)
     return EnvironmentView(environment=environment, settings=settings)
@@ -132,11 +132,11 @@ async def _change(
     """Change the settings row under its ETag, so that concurrent changes are not lost."""
     new = EnvironmentSettings(environment_id=environment_id)
 
-    def changed(old: EnvironmentSettings | None) -> EnvironmentSettings:
+    def apply_change(old: EnvironmentSettings | None) -> EnvironmentSettings:
         nonlocal new
         new = change(old or EnvironmentSettings(environment_id=environment_id))
         return new
 
-    await services.tables.environment_settings.change("environment", environment_id, changed)
+    await services.tables.environment_settings.change("environment", environment_id, apply_change)
     log.info("settings of environment %s changed: %s", environment_id, new)
     return new

@@ -15,7 +15,7 @@ from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.deletion_rows import cancel_if_allowed
-from shared.use_cases.read_remediation_rows import RowReader, find, jobs_of, named_jobs
+from shared.use_cases.read_remediation_rows import RowReader, find, read_jobs, select_named_jobs
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.start_remediation import complete_start
 
@@ -74,35 +74,35 @@ async def roll_back(
     `JobBlocked`, without any change, if an original would process its backlog again and `replay` is
     False.
     """
-    to_roll_back = await _jobs_to_roll_back(services, remediation_id, flow_ids, RowReader())
+    to_roll_back = await _read_jobs_to_roll_back(services, remediation_id, flow_ids, RowReader())
     _require_replay_accepted(services, to_roll_back, replay=replay)
     reading = RowReader()
     if not flow_ids:
         await _cancel_environment_jobs(services, remediation_id, reading)
-    to_roll_back = await _jobs_to_roll_back(services, remediation_id, flow_ids, reading)
+    to_roll_back = await _read_jobs_to_roll_back(services, remediation_id, flow_ids, reading)
     return await _request_rollback(
         services, to_roll_back, JobCommand.ROLL_BACK, reading, replay=replay
     )
 
 
 async def _open_jobs(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
-    jobs = await jobs_of(services, remediation_id, reading)
+    jobs = await read_jobs(services, remediation_id, reading)
     return dependent_groups([job for job in jobs if not job.has_succeeded], jobs)
 
 
-async def _jobs_to_roll_back(
+async def _read_jobs_to_roll_back(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[FlowJob]:
-    jobs = await jobs_of(services, remediation_id, reading)
-    return dependent_groups(_named(jobs, flow_ids, reading), jobs)
+    jobs = await read_jobs(services, remediation_id, reading)
+    return dependent_groups(_select_named_jobs(jobs, flow_ids, reading), jobs)
 
 
-def _named[T: FlowJob | PlanItem](
+def _select_named_jobs[T: FlowJob | PlanItem](
     jobs: list[T], flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[T]:
     """Return the jobs of these flows; raise `UnreadableRow` if a missing job may be unreadable."""
     try:
-        return named_jobs(jobs, flow_ids)
+        return select_named_jobs(jobs, flow_ids)
     except NotFound:
         for unreadable in reading.unreadable:
             raise unreadable from None
@@ -131,7 +131,7 @@ async def _cancel_environment_jobs(
     Missing environment jobs are created first, so that an interrupted start cannot continue later.
     """
 
-    def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
+    def cancel(job: EnvironmentJob) -> EnvironmentJob | None:
         if job.can_start_more_flows:
             text = "Cancelled on request."
             return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
@@ -139,7 +139,7 @@ async def _cancel_environment_jobs(
 
     await complete_start(services, await find(services, remediation_id))
     for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-        await _change(services, job, cancelled)
+        await _change(services, job, cancel)
 
 
 async def retry(
@@ -156,26 +156,26 @@ async def retry(
     named flow has neither a job nor a plan item.
     """
 
-    def retried(job: EnvironmentJob) -> EnvironmentJob | None:
+    def resume_blocked(job: EnvironmentJob) -> EnvironmentJob | None:
         return resume(job, "Retried on request.", now=services.now) if job.needs_action else None
 
     def is_meant(job: FlowJob | EnvironmentJob) -> bool:
         return code in ("", job.reason_code) and environment_id in ("", job.environment_id)
 
     titles, reading = list[str](), RowReader()
-    every = await jobs_of(services, remediation_id, reading)
+    every = await read_jobs(services, remediation_id, reading)
     flows: list[FlowJob | PlanItem] = [
         *every,
         *await _without_job(services, remediation_id, every),
     ]
-    found = _named(flows, flow_ids, reading)
+    found = _select_named_jobs(flows, flow_ids, reading)
     if flow_ids and any(isinstance(one, PlanItem) and one.action.has_job for one in found):
         for unreadable in reading.unreadable:  # it may be the job of this flow
             raise unreadable
     jobs = [one for one in found if isinstance(one, FlowJob)]
     if not flow_ids:
         for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-            if is_meant(one) and await _change(services, one, retried):
+            if is_meant(one) and await _change(services, one, resume_blocked):
                 titles.append(one.environment_name or one.environment_id)
     for job in jobs:
         if job.is_interrupted and is_meant(job):
@@ -208,7 +208,7 @@ async def _without_job(
 async def retry_job(services: Services, job: FlowJob) -> None:
     """Retry one job. An edit that blocked it is accepted: the current original is copied."""
 
-    def retried(job: FlowJob) -> FlowJob | None:
+    def resume_interrupted(job: FlowJob) -> FlowJob | None:
         if not job.is_interrupted:
             return None
         back = job.step
@@ -222,7 +222,7 @@ async def retry_job(services: Services, job: FlowJob) -> None:
         return move_to_state(job, back, "Retried on request.", now=services.now)
 
     # Taking over the lease of a stopped job is safe: the next step revokes its grants.
-    await FLOW.order(services, (job.environment_id, job.id), retried, takes_over=True)
+    await FLOW.order(services, (job.environment_id, job.id), resume_interrupted, takes_over=True)
 
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
@@ -273,7 +273,7 @@ async def _request_rollback(
 
 
 async def _request(services: Services, job: FlowJob, command: JobCommand, *, replay: bool) -> bool:
-    def requested(job: FlowJob) -> FlowJob | None:
+    def with_requested_command(job: FlowJob) -> FlowJob | None:
         if job.is_withdrawn:
             return None
         return replace(
@@ -286,7 +286,9 @@ async def _request(services: Services, job: FlowJob, command: JobCommand, *, rep
         )
 
     await cancel_if_allowed(services, job, "Cancelled because the job is rolled back.")
-    return await FLOW.order(services, (job.environment_id, job.id), requested) is not None
+    return (
+        await FLOW.order(services, (job.environment_id, job.id), with_requested_command) is not None
+    )
 
 
 async def _change(

@@ -28,7 +28,7 @@ from shared.errors import CmkflowError, InvalidInput
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.flows.calling_flows import CallingFlows, calling_flows
+from shared.steps.flows.calling_flows import CallingFlows, read_calling_flows
 from shared.steps.flows.check_network import ANY_HOST, network_of, read_all_firewalls
 from shared.steps.write_permission import read_environment_settings
 
@@ -149,11 +149,11 @@ async def _with_effects(
         network = network_of(services, environment, firewalls, tags)
         ignored = (await read_environment_settings(services, environment.id)).ignored_issues
         # Firewalls that were changed for flows count even if no known flow calls through them.
-        calling: CallingFlows = {(ANY_HOST,): [], **await calling_flows(services, environment)}
+        calling: CallingFlows = {(ANY_HOST,): [], **await read_calling_flows(services, environment)}
         for hosts, remediations in calling.items():
             lacking = [
                 _affected_firewall(issue, added)
-                for issue in network.gaps(hosts)
+                for issue in network.find_issues(hosts)
                 if issue.is_required and issue.name not in ignored
             ]
             missing = {one.issue: one for one in lacking if one.missing_prefixes}

@@ -21,7 +21,7 @@ from shared.services import Services
 from shared.steps.flows.blocked_calls import (
     alert_blocked_call,
     find_blocked_calls,
-    unresolved_blocked_calls,
+    read_unresolved_blocked_calls,
 )
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
@@ -32,13 +32,15 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
 
     Raises the errors of reading runs; results so far are stored.
     """
-    copies = await _copies(services, environment)
-    suspects = {call.copy_id async for call in unresolved_blocked_calls(services, environment.id)}
+    copies = await _read_copies(services, environment)
+    suspects = {
+        call.copy_id async for call in read_unresolved_blocked_calls(services, environment.id)
+    }
     day, since = services.now.toordinal(), services.now - RUN_HISTORY
     young = [
         one for one in copies if one.observation_started_at and one.observation_started_at > since
     ]
-    todays = [calling[day % len(calling)] for calling in _by_host(young).values()]
+    todays = [calling[day % len(calling)] for calling in _group_by_host(young).values()]
     # The budget may not suffice for all hosts, so the order changes daily.
     start = day % max(len(todays), 1)
     in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
@@ -48,12 +50,12 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
             await find_blocked_calls(services, environment, job)
     finally:
         await _resolve_and_delete_old(services, environment, {one.copy_id for one in copies})
-        async for call in unresolved_blocked_calls(services, environment.id):
+        async for call in read_unresolved_blocked_calls(services, environment.id):
             await alert_blocked_call(services, call)
     return await _retry_unblocked(services, environment)
 
 
-async def _copies(services: Services, environment: Environment) -> list[FlowJob]:
+async def _read_copies(services: Services, environment: Environment) -> list[FlowJob]:
     """Return the jobs whose copies have replaced their originals."""
     return [
         kept.item
@@ -65,7 +67,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
     ]
 
 
-def _by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
+def _group_by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
     found: defaultdict[str, list[FlowJob]] = defaultdict(list)
     for job in sorted(copies, key=lambda one: one.id):
         for host in job.http_hosts:
@@ -92,7 +94,7 @@ async def _retry_unblocked(services: Services, environment: Environment) -> int:
     ignored = (await read_environment_settings(services, environment.id)).ignored_issues
     unresolved = {
         call.host
-        async for call in unresolved_blocked_calls(services, environment.id)
+        async for call in read_unresolved_blocked_calls(services, environment.id)
         if call.name not in ignored
     }
     where, count = [Condition("reason_code", "eq", Reason.OUTBOUND_CALL_BLOCKED)], 0

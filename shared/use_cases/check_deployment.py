@@ -18,8 +18,8 @@ from shared.jobs.due_scan import count_overdue_rows
 from shared.ports import FirewallKind
 from shared.queues import POISON
 from shared.services import Services
-from shared.steps.write_permission import kill_switch
-from shared.use_cases.check_health import failing_channels
+from shared.steps.write_permission import read_switch
+from shared.use_cases.check_health import read_failing_channels
 from shared.use_cases.check_permissions import (
     check_caller_kind_permissions,
     check_dataverse_roles,
@@ -64,13 +64,15 @@ _REMEDIES: Mapping[str, str] = {
 
 async def check_deployment(services: Services) -> list[Finding]:
     """Return the findings of all checks, in the order in which a deployment is set up."""
-    found = _settings(services)
+    found = _check_settings(services)
     for code, check in _CHECKS.items():
-        found += await _guarded(code, check(services))
+        found += await _run_guarded(code, check(services))
     return found
 
 
-async def _guarded(code: str, check: Awaitable[list[Finding]], subject: str = "") -> list[Finding]:
+async def _run_guarded(
+    code: str, check: Awaitable[list[Finding]], subject: str = ""
+) -> list[Finding]:
     """Return the findings of a check, or a finding that it could not run."""
     remedy = _REMEDIES[code]
     try:
@@ -90,7 +92,7 @@ async def _guarded(code: str, check: Awaitable[list[Finding]], subject: str = ""
         return [problem(code, str(err), remedy, subject)]
 
 
-def _settings(services: Services) -> list[Finding]:
+def _check_settings(services: Services) -> list[Finding]:
     settings = services.settings
     found = [passed("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if settings.platform_signs_in:
@@ -116,8 +118,8 @@ def _settings(services: Services) -> list[Finding]:
     return found
 
 
-async def _channels(services: Services) -> list[Finding]:
-    failing = {one.channel: one for one in await failing_channels(services, RowReader())}
+async def _check_channels(services: Services) -> list[Finding]:
+    failing = {one.channel: one for one in await read_failing_channels(services, RowReader())}
     found = []
     for channel in services.channels:
         if one := failing.get(channel.name):
@@ -128,7 +130,7 @@ async def _channels(services: Services) -> list[Finding]:
     return found
 
 
-async def _function_keys(services: Services) -> list[Finding]:
+async def _check_function_keys(services: Services) -> list[Finding]:
     if not services.settings.function_key_roles:
         return []
     # Any answer, accepted or not, shows that the host can be reached.
@@ -136,8 +138,8 @@ async def _function_keys(services: Services) -> list[Finding]:
     return [passed("sign_in", "The Functions host checks function keys.")]
 
 
-async def _state(services: Services) -> list[Finding]:
-    switch = await kill_switch(services)
+async def _check_state(services: Services) -> list[Finding]:
+    switch = await read_switch(services)
     found = [passed("state", "The store is available.")]
     if switch and switch.is_on:
         text = f"The kill switch is on, so the app writes nothing: {switch.justification}"
@@ -153,15 +155,15 @@ async def _archive(services: Services) -> list[Finding]:
     return [passed("archive", "The archive is available.")]
 
 
-async def _queues(services: Services) -> list[Finding]:
+async def _check_queues(services: Services) -> list[Finding]:
     return [
         one
         for queue in (*QUEUES, POISON)
-        for one in await _guarded("queues", _queue(services, queue), queue)
+        for one in await _run_guarded("queues", _check_queue(services, queue), queue)
     ]
 
 
-async def _queue(services: Services, queue: str) -> list[Finding]:
+async def _check_queue(services: Services, queue: str) -> list[Finding]:
     waiting = await services.messages.count(queue)
     lost = await services.messages.count(queue, dead_letters=True)
     lost += waiting if queue == POISON else 0
@@ -171,7 +173,7 @@ async def _queue(services: Services, queue: str) -> list[Finding]:
     return [passed("queues", f"The queue is available. Messages: {waiting}.", queue)]
 
 
-async def _timers(services: Services) -> list[Finding]:
+async def _check_timers(services: Services) -> list[Finding]:
     if late := await count_overdue_rows(services):
         text = f"{late} rows are overdue, so the timer send_due_messages is not running."
         return [problem("timers", text, _REMEDIES["timers"])]
@@ -185,7 +187,7 @@ async def _timers(services: Services) -> list[Finding]:
     return [passed("timers", ended)]
 
 
-async def _power_platform(services: Services) -> list[Finding]:
+async def _check_power_platform(services: Services) -> list[Finding]:
     """Check the admin API, then the services of each environment that has a policy or permits
     writes.
     """
@@ -195,9 +197,9 @@ async def _power_platform(services: Services) -> list[Finding]:
     for one in environments:
         if _is_used(one, decided.get(one.id)):
             name = one.display_name
-            found += await _guarded("flow_service", _flow_service(services, one), name)
+            found += await _run_guarded("flow_service", _check_flow_service(services, one), name)
             if one.dataverse_url:
-                found += await _guarded("dataverse", check_dataverse_roles(services, one), name)
+                found += await _run_guarded("dataverse", check_dataverse_roles(services, one), name)
     return found
 
 
@@ -206,15 +208,15 @@ def _is_used(environment: Environment, settings: EnvironmentSettings | None) -> 
     return environment.policy is not None or is_opted_in
 
 
-async def _flow_service(services: Services, environment: Environment) -> list[Finding]:
-    await services.flow_reports.microsoft_key_flows(environment.id, cannot_migrate_only=True)
+async def _check_flow_service(services: Services, environment: Environment) -> list[Finding]:
+    await services.flow_reports.read_microsoft_key_flows(environment.id, cannot_migrate_only=True)
     return [
         passed("flow_service", "The app can read the Microsoft-key list.", environment.display_name)
     ]
 
 
-async def _service_account(services: Services) -> list[Finding]:
-    await services.flow_access.account_id()
+async def _check_service_account(services: Services) -> list[Finding]:
+    await services.flow_access.read_account_id()
     renewed = await services.flow_access.renew_sign_in()
     text = "The daily check renews the service account's sign-in."
     if renewed:
@@ -225,11 +227,11 @@ async def _service_account(services: Services) -> list[Finding]:
     ]
 
 
-async def _subscriptions(services: Services) -> list[Finding]:
+async def _check_subscriptions(services: Services) -> list[Finding]:
     return [
         one
         for subscription_id in services.settings.subscription_ids
-        for one in await _guarded(
+        for one in await _run_guarded(
             "subscriptions",
             check_subscription_permissions(services, subscription_id),
             subscription_id,
@@ -237,12 +239,12 @@ async def _subscriptions(services: Services) -> list[Finding]:
     ]
 
 
-async def _keys(services: Services) -> list[Finding]:
-    number = len(await services.keys.policies())
+async def _check_keys(services: Services) -> list[Finding]:
+    number = len(await services.keys.read_policies())
     return [passed("keys", f"Enterprise policies: {number}. Check their keys: cmkflow key check.")]
 
 
-async def _evidence_key(services: Services) -> list[Finding]:
+async def _check_evidence_key(services: Services) -> list[Finding]:
     url = services.settings.evidence_key
     if not url:
         text = "Evidence files are not signed, and the audit log is not sealed."
@@ -262,18 +264,18 @@ async def _evidence_key(services: Services) -> list[Finding]:
     return found
 
 
-async def _service_tags(services: Services) -> list[Finding]:
+async def _check_service_tags(services: Services) -> list[Finding]:
     tags = await services.service_tags.get_list()
     return [passed("service_tags", f"Microsoft's service tag list, version {tags.change_number}.")]
 
 
-async def _callers(services: Services) -> list[Finding]:
+async def _check_callers(services: Services) -> list[Finding]:
     """Check the caller kinds in Azure; the Power Platform checks cover the others."""
     return [
         one
         for kind in services.callers.values()
         if kind.required_permissions.resource_type
-        for one in await _guarded(
+        for one in await _run_guarded(
             "callers",
             check_caller_kind_permissions(services, kind.kind, kind.required_permissions),
             kind.kind,
@@ -281,15 +283,15 @@ async def _callers(services: Services) -> list[Finding]:
     ]
 
 
-async def _firewalls(services: Services) -> list[Finding]:
+async def _check_firewalls(services: Services) -> list[Finding]:
     return [
         one
         for kind in services.firewalls.values()
-        for one in await _guarded("firewalls", _firewall_kind(kind), kind.kind)
+        for one in await _run_guarded("firewalls", _check_firewall_kind(kind), kind.kind)
     ]
 
 
-async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
+async def _check_firewall_kind(kind: FirewallKind) -> list[Finding]:
     return [
         passed("firewalls", f"{len(await kind.read())} firewalls of this kind read.", kind.kind)
     ]
@@ -297,19 +299,19 @@ async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
 
 #: In the order in which a deployment is set up.
 _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
-    "sign_in": _function_keys,
-    "state": _state,
+    "sign_in": _check_function_keys,
+    "state": _check_state,
     "archive": _archive,
-    "queues": _queues,
-    "timers": _timers,
-    "channels": _channels,
-    "power_platform": _power_platform,
-    "operator": _service_account,
-    "subscriptions": _subscriptions,
-    "keys": _keys,
-    "evidence_key": _evidence_key,
-    "service_tags": _service_tags,
-    "callers": _callers,
-    "firewalls": _firewalls,
+    "queues": _check_queues,
+    "timers": _check_timers,
+    "channels": _check_channels,
+    "power_platform": _check_power_platform,
+    "operator": _check_service_account,
+    "subscriptions": _check_subscriptions,
+    "keys": _check_keys,
+    "evidence_key": _check_evidence_key,
+    "service_tags": _check_service_tags,
+    "callers": _check_callers,
+    "firewalls": _check_firewalls,
     "repairs": check_fix_permissions,
 }

@@ -12,13 +12,13 @@ from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.channel_settings import channel_setting_names
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.request_demand import RequestQueueStatus
-from shared.jobs.due_scan import count_overdue_rows, reminded_rows
+from shared.jobs.due_scan import count_overdue_rows, read_reminded_rows
 from shared.jobs.engine import SOON
 from shared.ports import UnusableChannel
 from shared.queues import POISON
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.write_permission import kill_switch
+from shared.steps.write_permission import read_switch
 from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_what_needs_people
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
@@ -86,7 +86,7 @@ async def check_health(
     `known`: jobs that the caller has just read; `reading`: rows that it could not read.
     """
     tables, reading = services.tables, reading or RowReader()
-    switch = await kill_switch(services)
+    switch = await read_switch(services)
     parked, *dead = await asyncio.gather(
         services.messages.count(POISON),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
@@ -97,7 +97,7 @@ async def check_health(
         one.timer: one.completed_at for one in await reading.all(tables.timer_runs.scan("timer"))
     }
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
-    failing = await failing_channels(services, reading)
+    failing = await read_failing_channels(services, reading)
     told = await reading.all(tables.alerts.scan("alert"))
     told += _alerts_of_unreadable_rows(services, told, reading)
     counts = Counter(one.reason_code for one in told)
@@ -111,7 +111,7 @@ async def check_health(
             sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))
         ),
         outages=tuple(await open_circuits(services.tables)),
-        request_queues=await services.request_budget.queue_status(),
+        request_queues=await services.request_budget.read_queue_status(),
         plans_awaiting_approval=sum(job.awaits_approval for job in environment_jobs),
         action_required_count=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
         failing_channels=failing,
@@ -124,7 +124,7 @@ async def check_health(
 async def _without_wake_up(services: Services) -> int:
     """Return the number of overdue rows that have no wake-up."""
     late = services.now - SOON - services.settings.overdue_delay
-    return await count_overdue(services, late, await reminded_rows(services))
+    return await count_overdue(services, late, await read_reminded_rows(services))
 
 
 def _alerts_of_unreadable_rows(
@@ -145,7 +145,9 @@ def _alerts_of_unreadable_rows(
     ]
 
 
-async def failing_channels(services: Services, reading: RowReader) -> tuple[FailingChannel, ...]:
+async def read_failing_channels(
+    services: Services, reading: RowReader
+) -> tuple[FailingChannel, ...]:
     """Return the failing channels, by name."""
     deliveries = await reading.all(
         services.tables.notification_deliveries.scan("notification_delivery")
@@ -162,7 +164,7 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
             FailingChannel(
                 channel=channel,
                 settings=settings,
-                notification_count=sum(_waits(one, services.now) for one in mine),
+                notification_count=sum(_is_waiting(one, services.now) for one in mine),
                 attempts=max((one.consecutive_failures for one in mine), default=0),
                 error=wrong.reason if wrong else last[channel].error,
                 failing_since=min(
@@ -175,7 +177,7 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
     return tuple(failing)
 
 
-def _waits(delivery: NotificationDelivery, now: datetime) -> bool:
+def _is_waiting(delivery: NotificationDelivery, now: datetime) -> bool:
     return delivery.consecutive_failures > 0 or (
         not delivery.sent_count and delivery.next_attempt_at <= now
     )

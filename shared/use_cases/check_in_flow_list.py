@@ -37,8 +37,8 @@ async def check_in_flow_list[T](
     left, missed, error = dict(originals), dict[str, T](), None
     try:
         while left:
-            page = await services.flow_pages.flows(environment.id, at.cursor)
-            for flow in _of_page(page, left, since=at.next_job_id):
+            page = await services.flow_pages.read_flows(environment.id, at.cursor)
+            for flow in _select_originals_on_page(page, left, since=at.next_job_id):
                 at = replace(at, next_job_id=flow.flow_name)
                 original = left[flow.flow_name]
                 try:
@@ -72,7 +72,7 @@ async def check_in_flow_list[T](
     return not_checked_count
 
 
-def _of_page[T](
+def _select_originals_on_page[T](
     page: ResultPage[FlowListEntry], originals: Mapping[str, T], *, since: str
 ) -> list[FlowListEntry]:
     """Return the originals on a page, ordered by name, from `since` on."""

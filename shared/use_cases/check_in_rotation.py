@@ -48,7 +48,7 @@ async def check_in_rotation(
     left, missed = in_turn(flows, before.next_job_id), list[str]()
     error: CmkflowError | None = None
     for some in batched(list(left), _AT_A_TIME, strict=False):
-        found = await services.workflows.known_each(environment, [flows[one] for one in some])
+        found = await services.workflows.read_summaries(environment, [flows[one] for one in some])
         refused = []
         for job_id in some:
             known = found[flows[job_id]]

@@ -39,7 +39,7 @@ async def check_keys(
     key that cannot be read results in a finding; the others are checked.
     """
     environments = await services.environments.list()
-    policies = await services.keys.policies()
+    policies = await services.keys.read_policies()
     if vault:
         name = vault.rpartition("/")[2].lower()
         policies = [policy for policy in policies if uses_key(policy, name, key.lower())]
@@ -52,7 +52,7 @@ async def check_policies(services: Services, environments: Sequence[Environment]
     """Check the key of each policy that is watched or that an environment has."""
     on = {one.policy.policy_id.lower() for one in environments if one.policy}
     try:
-        policies = await services.keys.policies()
+        policies = await services.keys.read_policies()
     except CmkflowError as err:
         for policy_id in sorted(on):
             await _record_not_checked(services, policy_id, policy_id.rpartition("/")[2], err)
@@ -79,7 +79,7 @@ async def check_new_link(services: Services, policy_id: str) -> None:
     check.
     """
     try:
-        policies = await services.keys.policies()
+        policies = await services.keys.read_policies()
         environments = await services.environments.list()
     except CmkflowError as err:
         await _record_not_checked(services, policy_id, policy_id.rpartition("/")[2], err)
@@ -148,7 +148,7 @@ async def _store_findings(
             first_seen_at=services.now,
             reason_code=Reason.KEY_PROBLEM if is_problem else Reason.KEY_WARNING,
         )
-        await table.change(*table.address(row), partial(_unless_unchanged, row))
+        await table.change(*table.address(row), partial(_replace_unless_unchanged, row))
         await _send_alert(services, row)
     async for old in readable(services, table.scan(hash_key(policy_id.lower()))):
         if _identity(old.item.finding) not in identities:
@@ -160,7 +160,7 @@ def _identity(finding: Finding) -> tuple[str, str, str]:
     return finding.code, finding.subject, finding.level
 
 
-def _unless_unchanged(new: KeyAlert, old: KeyAlert | None) -> KeyAlert | None:
+def _replace_unless_unchanged(new: KeyAlert, old: KeyAlert | None) -> KeyAlert | None:
     if old is None:
         return new
     row = replace(new, first_seen_at=old.first_seen_at)
@@ -181,12 +181,12 @@ async def _record_not_checked(
     )
     table = services.tables.key_alerts
 
-    def later(old: KeyAlert | None) -> KeyAlert | None:
+    def with_later_check(old: KeyAlert | None) -> KeyAlert | None:
         since = old.first_seen_at if old else services.now
         is_long = services.now - since >= UNCHECKED
         return replace(row, first_seen_at=since, reason_code=Reason.KEY_WARNING if is_long else "")
 
-    kept = await table.change(*table.address(row), later)
+    kept = await table.change(*table.address(row), with_later_check)
     if kept and kept.item.reason_code:
         await _send_alert(services, kept.item)
     return row.finding

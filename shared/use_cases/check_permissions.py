@@ -43,7 +43,7 @@ async def check_caller_kind_permissions(
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
     granted = {
-        group.rpartition("/")[2]: check_permissions(needs, await _permissions(services, group))
+        group.rpartition("/")[2]: check_permissions(needs, await _read_permissions(services, group))
         for group in sorted(groups)
     }
     if not granted:
@@ -61,7 +61,7 @@ async def check_caller_kind_permissions(
 async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
     """Return whether the app may read a watched subscription."""
     granted = check_permissions(
-        WATCHED, await _permissions(services, f"/subscriptions/{subscription_id}")
+        WATCHED, await _read_permissions(services, f"/subscriptions/{subscription_id}")
     )
     if granted is PermissionLevel.FULL:
         text = "The app may read the subscription and the metadata of its keys."
@@ -73,11 +73,11 @@ async def check_subscription_permissions(services: Services, subscription_id: st
 async def check_dataverse_roles(services: Services, environment: Environment) -> list[Finding]:
     """Return whether the app and the service account have their roles in an environment."""
     name, found = environment.display_name, []
-    app = (await services.principals.application(environment)).id
+    app = (await services.principals.read_application_user(environment)).id
     missing = [
         privilege
         for privilege, reach in _OF_THE_APP.items()
-        if not reach & await services.principals.privilege(environment, app, privilege)
+        if not reach & await services.principals.read_privilege_levels(environment, app, privilege)
     ]
     if missing:
         text = f"The app is a user, but lacks {', '.join(missing)}."
@@ -87,23 +87,25 @@ async def check_dataverse_roles(services: Services, environment: Environment) ->
         found.append(passed("dataverse", text, name))
     operator_id = ""
     with suppress(CmkflowError):  # another check reports which account it is
-        operator_id = await services.flow_access.account_id()
+        operator_id = await services.flow_access.read_account_id()
     if operator_id:
-        found.append(await _service_account(services, environment, operator_id))
+        found.append(await _check_service_account(services, environment, operator_id))
     return found
 
 
-async def _service_account(
+async def _check_service_account(
     services: Services, environment: Environment, operator_id: str
 ) -> Finding:
     name = environment.display_name
-    users = await services.principals.users(environment, [operator_id])
+    users = await services.principals.read_users(environment, [operator_id])
     user = users.get(operator_id.lower())
     why = "is not a user"
     if user and user.is_disabled:
         why = "is disabled"
     elif user:
-        reach = await services.principals.privilege(environment, user.principal.id, _TO_READ)
+        reach = await services.principals.read_privilege_levels(
+            environment, user.principal.id, _TO_READ
+        )
         if reach:
             return passed("operator", "The service account is a user and has a role.", name)
         why = f"has no role with {_TO_READ}"
@@ -131,7 +133,8 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
             if f"/{kind.required_permissions.resource_type}/".lower() not in resource:
                 continue
             granted = check_permissions(
-                kind.required_permissions, await _permissions(services, resource_group(resource))
+                kind.required_permissions,
+                await _read_permissions(services, resource_group(resource)),
             )
             if granted is PermissionLevel.FULL:
                 found.append(passed("repairs", "The app may fix this firewall.", name))
@@ -144,22 +147,22 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
     return found or [passed("repairs", "No environment permits automatic firewall fixes.")]
 
 
-async def _permissions(services: Services, group: str) -> list[RolePermissions]:
+async def _read_permissions(services: Services, group: str) -> list[RolePermissions]:
     """Return the permissions of the app's identity at a resource group, from roles there and
     above.
     """
     found = await services.assessment.resources.list_children(group, _PERMISSIONS, _VERSION)
     return [
         RolePermissions(
-            actions=_texts(one, "actions"),
-            not_actions=_texts(one, "notActions"),
-            data_actions=_texts(one, "dataActions"),
-            not_data_actions=_texts(one, "notDataActions"),
+            actions=_list_texts(one, "actions"),
+            not_actions=_list_texts(one, "notActions"),
+            data_actions=_list_texts(one, "dataActions"),
+            not_data_actions=_list_texts(one, "notDataActions"),
         )
         for one in found
     ]
 
 
-def _texts(permission: Mapping[str, object], name: str) -> tuple[str, ...]:
+def _list_texts(permission: Mapping[str, object], name: str) -> tuple[str, ...]:
     found = permission.get(name)
     return tuple(map(str, found)) if isinstance(found, list) else ()

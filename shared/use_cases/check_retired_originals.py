@@ -42,41 +42,41 @@ async def check_retired_originals(
     result, table = RetiredOriginalsResult(), services.tables.flow_jobs
     where = [Condition("state", "eq", FlowJobState.RETIRED)]
     rows = readable(services, table.scan(environment.id, where=where))
-    originals = {kept.item.id: _original(kept.item) async for kept in rows}
-    deleted = await _deleted(services, environment)
+    originals = {kept.item.id: _build_original(kept.item) async for kept in rows}
+    deleted = await _read_deleted_jobs(services, environment)
     without_row: list[_Original] = []
 
-    async def found_on(original: _Original) -> None:
+    async def report_turned_on(original: _Original) -> None:
         result.on_again.append(original.title)
         row = (table.name, environment.id, original.job_id)
         text = f"{original.title} was retired and is on again."
         await tell(services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
-    async def seen(job_id: str, known: WorkflowSummary | None) -> None:
+    async def check_seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is None:
             if job_id not in deleted:
                 without_row.append(originals[job_id])
         elif known.state is FlowState.ON:
-            await found_on(originals[job_id])
+            await report_turned_on(originals[job_id])
 
     if environment.dataverse_url:
         ids = {one.job_id: one.workflow_id for one in originals.values()}
         result.not_checked_count = await check_in_rotation(
-            services, environment, DailyCheckTarget.RETIRED, ids, seen
+            services, environment, DailyCheckTarget.RETIRED, ids, check_seen
         )
     else:
         without_row = [one for one in originals.values() if one.job_id not in deleted]
     result.not_checked_count += await check_in_flow_list(
-        services, environment, {one.flow_name: one for one in without_row}, found_on
+        services, environment, {one.flow_name: one for one in without_row}, report_turned_on
     )
     return result
 
 
-def _original(job: FlowJob) -> _Original:
+def _build_original(job: FlowJob) -> _Original:
     return _Original(job.id, job.original_id, job.flow_name, job.display_name)
 
 
-async def _deleted(services: Services, environment: Environment) -> set[str]:
+async def _read_deleted_jobs(services: Services, environment: Environment) -> set[str]:
     """Return the jobs whose originals the app deleted and that can no longer be restored."""
     where = [Condition("state", "eq", DeletionState.DELETED)]
     rows = services.tables.deletions.scan(environment.id, where=where)

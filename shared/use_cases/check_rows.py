@@ -22,10 +22,10 @@ async def check_rows(services: Services) -> None:
         async for row in services.tables.store.query(table.name):
             if row.key != FENCE:
                 async with one_row(services, (row.table, row.partition, row.key)):
-                    await _check(services, table, row)
+                    await _report_or_correct_row(services, table, row)
 
 
-async def _check(services: Services, table: Table[Any], row: StoreRow) -> None:
+async def _report_or_correct_row(services: Services, table: Table[Any], row: StoreRow) -> None:
     """Check one row; raise `UnreadableRow`, which the caller reports."""
     store = services.tables.store
     try:

@@ -33,12 +33,12 @@ from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
 from shared.steps.flows.temporary_co_ownership import (
     check_returned,
+    format_not_revoked,
     is_still_co_owner,
-    not_returned,
     revoke_all_grants,
     take_back,
 )
-from shared.steps.flows.update_workflow import changing
+from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.rolling_back.final_check import wait_and_revoke
 from shared.steps.step_context import WRITE_TAKES, StepContext
 from shared.steps.write_permission import check_write_allowed
@@ -128,7 +128,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
         await revoke_grant_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
-        await tell(services, Reason.GRANT_NOT_REVOKED, row, not_returned(kept))
+        await tell(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
     returned = tuple(flows) if is_checked else tuple(dict.fromkeys((*job.returned, *flows)))
     at = now if flows else None if is_checked else at
     job = replace(
@@ -163,12 +163,14 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
             if kept.item.migration_method.has_copy:
                 copies[kept.item.id] = kept.item.copy_id
 
-    async def seen(job_id: str, known: WorkflowSummary | None) -> None:
+    async def turn_off_seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
             async with one_row(services, (table.name, environment.id, job_id)):
                 await _turn_off_orphaned_copy(services, environment, job_id, known)
 
-    return await check_in_rotation(services, environment, DailyCheckTarget.WITHDRAWN, copies, seen)
+    return await check_in_rotation(
+        services, environment, DailyCheckTarget.WITHDRAWN, copies, turn_off_seen
+    )
 
 
 async def _turn_off_orphaned_copy(
@@ -199,7 +201,7 @@ async def _turn_off_orphaned_copy(
         return
     async with lease_ended_job(FLOW, services, kept) as held:
         work = StepContext(held, environment)
-        off = changing(work, copy, WorkflowUpdate(state=FlowState.OFF))
+        off = build_flow_write(work, copy, WorkflowUpdate(state=FlowState.OFF))
         await perform(replace(off, permit=partial(work.check_write_allowed, anytime=True)))
 
 

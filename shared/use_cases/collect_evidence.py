@@ -83,10 +83,10 @@ class EvidenceReader:
         deletion_of = {one.job_id: one for one in deletions}
         archive_of = {one.job_id: one for one in archives}
         where = [Condition("remediation_id", "eq", self.remediation.id)]
-        async for jobs in _batches(
+        async for jobs in _split_into_batches(
             self.reading.each(tables.flow_jobs.scan(environment_id, where=where))
         ):
-            found = await asyncio.gather(*(self._rows_of(one) for one in jobs))
+            found = await asyncio.gather(*(self._read_caller_rows(one) for one in jobs))
             for one, (callers, intents, converted) in zip(jobs, found, strict=True):
                 deletion = deletion_of.get(one.id)
                 changes = list_change_records(one, callers, intents, deletion, converted=converted)
@@ -102,15 +102,15 @@ class EvidenceReader:
         """Return one part of the archived run history as JSON Lines; raise `NotFound`."""
         return await self.services.archive.get(part_name(archive, number))
 
-    async def _rows_of(
+    async def _read_caller_rows(
         self, job: FlowJob
     ) -> tuple[Sequence[CallerRecord], Sequence[CallerEditIntent], str]:
         tables, reading = self.services.tables, self.reading
         callers = await reading.all(tables.callers.scan(job.id))
         intents = await reading.all(tables.caller_edit_intents.scan(job.id))
-        return callers, intents, await self._converted(job)
+        return callers, intents, await self._read_converted_digest(job)
 
-    async def _converted(self, job: FlowJob) -> str:
+    async def _read_converted_digest(self, job: FlowJob) -> str:
         """Return the digest of the definition that an edit wrote, or an empty text."""
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
@@ -145,7 +145,7 @@ async def read_evidence(services: Services, remediation_id: str) -> EvidenceRead
     )
 
 
-async def _batches[T](items: AsyncIterator[T]) -> AsyncIterator[list[T]]:
+async def _split_into_batches[T](items: AsyncIterator[T]) -> AsyncIterator[list[T]]:
     batch: list[T] = []
     async for item in items:
         batch.append(item)

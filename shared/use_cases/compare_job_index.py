@@ -14,18 +14,18 @@ from shared.alerts import readable
 from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
-    compared,
+    correct_index_row,
     counted_as,
     current_environment_jobs,
     is_closed,
     name_of_environment_job,
     name_of_flow_job,
-    named_by,
+    reduce_to_key,
     with_closed,
 )
 from shared.domain.timer_run import TimerRun
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
-from shared.job_index import no_counts
+from shared.job_index import build_empty_counts
 from shared.ports import DeleteRow, InsertRow, Operation, ReplaceRow
 from shared.rows import StoredItem
 from shared.services import Services
@@ -57,7 +57,7 @@ async def compare_job_index(services: Services) -> None:
     async for found in index.scan():
         if isinstance(found, UnreadableRow):
             _, environment_id, key = found.row
-            row, etag = named_by(environment_id, key), None
+            row, etag = reduce_to_key(environment_id, key), None
         else:
             environment_id, row, etag = found.item.environment_id, found.item, found.etag
         if row.kind is NamedKind.COUNTS:
@@ -116,8 +116,8 @@ async def _compare_flow_jobs(
     # A job that was named since the first read was named before its row was found.
     async for found in index.scan(environment_id):
         name = found.row[2] if isinstance(found, UnreadableRow) else found.item.key
-        there.add(named_by(environment_id, name).job_id)
-    kept = await _counted(
+        there.add(reduce_to_key(environment_id, name).job_id)
+    kept = await _correct_counts(
         services, environment_id, [jobs.closed[one] for one in jobs.closed.keys() - there], counts
     )
     superfluous: list[tuple[IndexRow, str]] = []
@@ -127,7 +127,9 @@ async def _compare_flow_jobs(
             await index.upsert(needed or row)
             continue
         is_marked = needed is not None and needed.needs_person
-        after = compared(row, is_needed=needed is not None, needs_person=is_marked, now=now)
+        after = correct_index_row(
+            row, is_needed=needed is not None, needs_person=is_marked, now=now
+        )
         if after is None:
             superfluous.append((row, etag))
         elif after != row:
@@ -142,7 +144,7 @@ async def _compare_flow_jobs(
         kept = index.read(stored)
 
 
-async def _counted(
+async def _correct_counts(
     services: Services,
     environment_id: str,
     closed: Iterable[tuple[str, str]],
@@ -150,18 +152,18 @@ async def _counted(
 ) -> StoredItem[IndexRow]:
     """Return the counts row of an environment, corrected to these closed jobs."""
     index = services.tables.job_index
-    right = replace(no_counts(environment_id), closed=with_closed({}, closed))
+    right = replace(build_empty_counts(environment_id), closed=with_closed({}, closed))
     if counts is None:
-        return await _stored(services, InsertRow(index.row(right)))
+        return await _write_row(services, InsertRow(index.row(right)))
     if isinstance(counts, UnreadableRow):
         row = await index.store.get(*counts.row)
-        return await _stored(services, ReplaceRow(index.row(right, row.etag if row else "")))
+        return await _write_row(services, ReplaceRow(index.row(right, row.etag if row else "")))
     if counts.item == right:
         return counts
     return await index.replace(counts, right)
 
 
-async def _stored(services: Services, operation: InsertRow | ReplaceRow) -> StoredItem[IndexRow]:
+async def _write_row(services: Services, operation: InsertRow | ReplaceRow) -> StoredItem[IndexRow]:
     (row,) = await services.tables.store.write(operation)
     return services.tables.job_index.read(row)
 
@@ -189,7 +191,7 @@ async def _compare_environment_jobs(
         if etag is None:
             await index.upsert(replace(row, superfluous_since=None))
             continue
-        after = compared(row, is_needed=is_needed, now=now)
+        after = correct_index_row(row, is_needed=is_needed, now=now)
         with suppress(Conflict, NotFound):
             if after is None:
                 await index.delete(StoredItem(row, etag))

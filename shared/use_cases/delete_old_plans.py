@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from shared.alerts import one_row, readable, tell_unreadable
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediation, StartSource
-from shared.domain.plans.superseded import being_removed, superseded
+from shared.domain.plans.superseded import find_superseded, mark_removal_started
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.log_fields import product_log
@@ -51,7 +51,7 @@ async def delete_old_plans(services: Services) -> int:
     jobs = [kept.item for kept in found.jobs.values()]
     due = [
         one
-        for one in superseded(jobs, with_flow_jobs)
+        for one in find_superseded(jobs, with_flow_jobs)
         if _is_summary_due(services, one, found.remediations)
         or _is_end_due(services, one, found.remediations)
     ]
@@ -120,7 +120,7 @@ async def _reduce_to_summary(
     if job.plan_kept is PlanKept.SUMMARY:
         return kept
     if job.plan_kept is PlanKept.WHOLE:
-        kept = await table.replace(kept, being_removed(job, services.now))
+        kept = await table.replace(kept, mark_removal_started(job, services.now))
     await services.tables.plan_items.clear(job.id)
     return await table.replace(kept, replace(kept.item, plan_kept=PlanKept.SUMMARY))
 

@@ -16,7 +16,7 @@ from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.run_archive import RunArchiveState, continued
+from shared.domain.jobs.run_archive import RunArchiveState, reopen_archive
 from shared.domain.jobs.transitions import wait_until, with_history
 from shared.errors import (
     CmkflowError,
@@ -38,7 +38,7 @@ from shared.steps.deleting.archive_runs import archive_part
 from shared.steps.flows.original import find_original
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, require_linked_environment
-from shared.use_cases.archive_runs import PARTS, new_run_archive
+from shared.use_cases.archive_runs import PARTS, build_run_archive
 
 log = product_log(__name__)
 
@@ -68,7 +68,7 @@ class _MicrosoftKeyLists:
         """Return whether the platform's list still contains the original of this job."""
         home = job.environment_id
         if home not in self._names:
-            self._names[home] = await step.listed_names(self._services, home)
+            self._names[home] = await step.read_listed_names(self._services, home)
         return bool({job.flow_name, job.original_id} & self._names[home])
 
 
@@ -89,7 +89,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
         place = table.address(deletion)
         async with one_row(services, table.name_of(deletion)):
             before, after = await DELETION.deliver(
-                services, place, step_function, outcome=_after_error
+                services, place, step_function, outcome=_record_error
             )
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
@@ -137,7 +137,7 @@ class _DeletionStep:
         services, deletion = self._services, self.deletion
         kept = await services.tables.flow_jobs.get(deletion.environment_id, deletion.job_id)
         if kept is None:
-            return self._cancelled("Its flow job no longer exists.")
+            return self._mark_cancelled("Its flow job no longer exists.")
         job = kept.item
         if job.is_leased(services.now):
             return deletion  # checked again in the next run
@@ -171,7 +171,7 @@ class _DeletionStep:
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._original_exists(work):
             return rules.mark_deleted(self.deletion, now=now)
-        return self._cancelled("Its job is no longer retired as approved.")
+        return self._mark_cancelled("Its job is no longer retired as approved.")
 
     async def _original_exists(self, work: StepContext) -> bool:
         found = await find_original(work.services, work.environment, work.job)
@@ -183,7 +183,9 @@ class _DeletionStep:
         wanted = self.deletion.archive_runs_from or services.now
         kept = await table.get(job.environment_id, job.id)
         if kept is None:
-            kept = await table.insert(new_run_archive(services, job, self.deletion.remediation_id))
+            kept = await table.insert(
+                build_run_archive(services, job, self.deletion.remediation_id)
+            )
         if (
             kept.item.state is RunArchiveState.ORIGINAL_DELETED
         ):  # the original was restored since then
@@ -195,7 +197,7 @@ class _DeletionStep:
             elif archive.state is RunArchiveState.ORIGINAL_DELETED or archive.started_at >= wanted:
                 return True
             else:
-                kept = await table.replace(kept, continued(archive, now=services.now))
+                kept = await table.replace(kept, reopen_archive(archive, now=services.now))
         return False
 
     async def _delete(self, work: StepContext) -> Deletion:
@@ -244,7 +246,7 @@ class _DeletionStep:
             consecutive_failures=0,
         )
 
-    def _cancelled(self, text: str) -> Deletion:
+    def _mark_cancelled(self, text: str) -> Deletion:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)
 
     async def release(self) -> None:
@@ -265,7 +267,7 @@ def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:
     return with_history(job, FlowJobState.RETIRED, text, now=at)
 
 
-def _after_error(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
+def _record_error(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
     """Return the row to store after an error, or None after an internal error."""
     now = services.now
     if isinstance(err, Conflict):

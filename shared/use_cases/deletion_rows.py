@@ -9,7 +9,7 @@ from shared.services import Services
 from shared.use_cases.read_remediation_rows import RowReader
 
 
-async def deletions_of(
+async def read_deletions(
     services: Services, jobs: Iterable[FlowJob], reading: RowReader | None = None
 ) -> dict[str, Deletion]:
     """Return the deletions of these jobs, by job id; one query per environment.
@@ -32,10 +32,10 @@ async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool
     In state `deleting` the request may have been sent, so the deletion is not cancelled here.
     """
 
-    def ordered(deletion: Deletion) -> Deletion | None:
+    def with_cancellation(deletion: Deletion) -> Deletion | None:
         if not deletion.state_properties.can_be_cancelled:
             return None
         return mark_cancelled(deletion, text, now=services.now)
 
     place = (job.environment_id, job.id)
-    return await DELETION.order(services, place, ordered, takes_over=True) is not None
+    return await DELETION.order(services, place, with_cancellation, takes_over=True) is not None

@@ -33,15 +33,15 @@ async def require_known(
 
     Firewalls are read only for names that no row contains.
     """
-    recorded = [name async for name in _recorded_names(services, environment.id)]
-    texts = [text async for text in _texts_of_blocked_jobs(services, environment.id)]
+    recorded = [name async for name in _read_recorded_names(services, environment.id)]
+    texts = [text async for text in _read_texts_of_blocked_jobs(services, environment.id)]
     said = "\n".join(texts)
     left = [one for one in names if one not in recorded and not _contains_name(one, said)]
     if not left:
         return
     firewalls, tags = await read_all_firewalls(services)
     network = network_of(services, environment, firewalls, tags)
-    known = {*recorded, *(gap.name for gap in network.lacking())}
+    known = {*recorded, *(gap.name for gap in network.find_required_issues())}
     for name in left:
         if name not in known:
             raise IssueNotFound(
@@ -55,7 +55,7 @@ def _contains_name(name: str, text: str) -> bool:
     return bool(re.search(rf"(?<![\w./#:-]){re.escape(name)}(?![\w/#:-]|\.\w)", text))
 
 
-async def _recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
+async def _read_recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
     """Yield the names in plans, blocked calls and service tag list changes.
 
     The confirmation of a flow that agents run can be given as soon as the flow is planned.
@@ -82,7 +82,9 @@ async def _recorded_names(services: Services, environment_id: str) -> AsyncItera
             yield firewall.issue
 
 
-async def _texts_of_blocked_jobs(services: Services, environment_id: str) -> AsyncIterator[str]:
+async def _read_texts_of_blocked_jobs(
+    services: Services, environment_id: str
+) -> AsyncIterator[str]:
     """Yield the texts of jobs that wait for an ignored issue; they contain its name."""
     for code in RESOLVED_BY_NAME:
         where = [Condition("reason_code", "eq", code)]

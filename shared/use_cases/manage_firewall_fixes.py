@@ -20,7 +20,7 @@ from shared.domain.network.issue_lookup import describe_unknown_issue, find_issu
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.calling_flows import calling_flows
+from shared.steps.flows.calling_flows import read_calling_flows
 from shared.steps.flows.check_network import (
     ANY_HOST,
     NetworkView,
@@ -86,7 +86,7 @@ async def propose_fixes(
     """
     surveys = await _surveys(services, environment_id)
     if resource is None:
-        concerning = [issue for one in surveys for issue in one.network.gaps(one.hosts)]
+        concerning = [issue for one in surveys for issue in one.network.find_issues(one.hosts)]
         found = [issue for issue in concerning if issue.is_required and issue.firewall_id]
     else:
         found = _find_issues(resource, surveys)
@@ -199,14 +199,14 @@ async def _surveys(services: Services, environment_id: str | None) -> list[_Surv
     found = []
     for one in environments:
         network = network_of(services, one, firewalls, tags)
-        calling = await calling_flows(services, one)
+        calling = await read_calling_flows(services, one)
         found.append(_Survey(environment=one, network=network, calling=calling))
     return found
 
 
 def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssue]:
-    missing_issues = [issue for one in surveys for issue in one.network.lacking()]
-    concerning = {issue.name for one in surveys for issue in one.network.gaps(one.hosts)}
+    missing_issues = [issue for one in surveys for issue in one.network.find_required_issues()]
+    concerning = {issue.name for one in surveys for issue in one.network.find_issues(one.hosts)}
     one_of_each = list({issue.name: issue for issue in missing_issues}.values())
     try:
         names = {issue.name for issue in find_issues_by_name(resource, one_of_each, concerning)}
@@ -239,7 +239,7 @@ def _merge_issues(
             rules=tuple(dict.fromkeys((*known.rules, *issue.rules))),
         )
     missing_issues = {
-        one.environment.id: {g.name for g in one.network.lacking()} for one in surveys
+        one.environment.id: {g.name for g in one.network.find_required_issues()} for one in surveys
     }
     return [
         (

@@ -12,7 +12,7 @@ from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_simila
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import FlowNotFound, NotFound
 from shared.services import Services
-from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
+from shared.steps.flows.key_report import REQUEST_PATIENCE, open_key_report
 
 
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
@@ -31,17 +31,17 @@ async def _read_dataverse(services: Services, environment: Environment) -> list[
     """Read the flows in Dataverse."""
     if not environment.dataverse_url:
         return []
-    page = await services.flow_pages.workflow_summaries(environment)
+    page = await services.flow_pages.read_workflow_summaries(environment)
     rows = [*page.items]
     while page.cursor:
-        page = await services.flow_pages.workflow_summaries(environment, page.cursor)
+        page = await services.flow_pages.read_workflow_summaries(environment, page.cursor)
         rows += page.items
     return [NamedItem(id=one.workflow_id, name=one.name) for one in rows]
 
 
 async def _read_microsoft_key_list(services: Services, environment: Environment) -> list[NamedItem]:
     """Read the flows on the Microsoft-key list, with their flow names."""
-    async with key_report(services, environment.id, patience=REQUEST_PATIENCE) as report:
+    async with open_key_report(services, environment.id, patience=REQUEST_PATIENCE) as report:
         return [
             NamedItem(id=one.identity, name=one.display_name, others=(one.flow_name,))
             for one in report.flows

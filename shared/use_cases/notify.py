@@ -21,12 +21,12 @@ from shared.domain.plans.notification import (
     Notification,
     NotificationDelivery,
     actions_to_notify,
-    claimed,
+    choose_to_send,
+    claim_delivery,
     first_delivery,
-    in_one_run,
     record_accepted,
     record_rejected,
-    to_send,
+    split_into_single_and_digest,
 )
 from shared.domain.plans.notification_text import digest_of, shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
@@ -127,7 +127,7 @@ async def _send_to_channel(
         if (cause.kind, cause.reason_code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
     kept = await _deliveries(services, channel, {**news.held, **selected}, known)
-    wanted = to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
+    wanted = choose_to_send(selected, {name: one.item for name, one in kept.items()}, services.now)
     sending = _Sending(services, channel, kept, news.links)
     waiting = [selected[one] for one in wanted.due]
     while waiting and not sending.accepted and sending.may_continue:
@@ -135,7 +135,7 @@ async def _send_to_channel(
     if sending.accepted:
         names = {one.id for one in waiting} | set(wanted.rejected)
         rest = [cause for identity, cause in selected.items() if identity in names]
-        alone, together = in_one_run(rest, MOST_IN_A_RUN - sending.tried)
+        alone, together = split_into_single_and_digest(rest, MOST_IN_A_RUN - sending.tried)
         for group in [*([one] for one in alone), together]:
             if group and sending.may_continue:
                 await sending.send(group)
@@ -203,7 +203,7 @@ class _Sending:
         """Send one action, or several as a digest; raise `TransientError` of the store."""
         services, until = self.services, self.services.now + _CLAIM
         mine = await _run_concurrently(
-            _replace(services, self.kept[one.id], claimed(self.kept[one.id].item, until))
+            _replace(services, self.kept[one.id], claim_delivery(self.kept[one.id].item, until))
             for one in causes
         )
         taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]

@@ -31,7 +31,9 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
         return _ignored(event, f"the app does not handle the type {event.type}")
     vault, key = event.text("VaultName").lower(), event.text("ObjectName").lower()
-    watched = [policy for policy in await services.keys.policies() if uses_key(policy, vault, key)]
+    watched = [
+        policy for policy in await services.keys.read_policies() if uses_key(policy, vault, key)
+    ]
     if not watched:
         return _ignored(event, f"no watched policy uses key {key} of vault {vault}")
     environments = await services.environments.list()

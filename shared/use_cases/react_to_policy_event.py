@@ -36,8 +36,8 @@ async def react_to_policy_event(services: Services, event: Event) -> str:
         case _ if event.type in {LINKED, STATUS_CHANGED, UNLINKED}:
             return await _environment_changed(services, event)
         case _ if event.type in RESOURCE_EVENTS:
-            return await _policy_changed(services, event)
-    return _ignored(event, f"the app does not handle the type {event.type}")
+            return await _handle_policy_change(services, event)
+    return _log_ignored(event, f"the app does not handle the type {event.type}")
 
 
 async def _environment_changed(services: Services, event: Event) -> str:
@@ -51,7 +51,7 @@ async def _environment_changed(services: Services, event: Event) -> str:
         PolicyLinkStatus.LINKING,
         PolicyLinkStatus.LINKING_ONLINE,
     }:
-        return _ignored(event, f"the link of environment {environment_id} is {status}")
+        return _log_ignored(event, f"the link of environment {environment_id} is {status}")
     await services.environments.get(environment_id)  # raises for an unknown environment
     await start_remediation(
         services,
@@ -81,13 +81,13 @@ def _link_cause(event: Event, environment_id: str) -> str:
     return f"{environment_id}/{event.text('policyId')}/{event.text('linkedSince')}"
 
 
-async def _policy_changed(services: Services, event: Event) -> str:
+async def _handle_policy_change(services: Services, event: Event) -> str:
     resource = (event.text("resourceUri") or event.subject).lower()
     if vault := VAULT.match(resource):
-        return await _vault_changed(services, vault[0])
+        return await _handle_vault_change(services, vault[0])
     if POLICY_TYPE not in resource:
-        return _ignored(event, f"{resource} is not an enterprise policy")
-    policies = {policy.id.lower(): policy for policy in await services.keys.policies()}
+        return _log_ignored(event, f"{resource} is not an enterprise policy")
+    policies = {policy.id.lower(): policy for policy in await services.keys.read_policies()}
     environments = await services.environments.list()
     linked = [
         env for env in environments if env.policy and env.policy.policy_id.lower() == resource
@@ -95,7 +95,7 @@ async def _policy_changed(services: Services, event: Event) -> str:
     if resource not in policies:
         if linked:
             await alert_unwatched_policy(services, resource, environments)
-        return _ignored(event, f"policy {resource} is deleted or not in a watched subscription")
+        return _log_ignored(event, f"policy {resource} is deleted or not in a watched subscription")
     await check_policy(services, policies[resource], environments)
     active = tuple(sorted(env.id for env in linked if env.is_linked))
     if not active:
@@ -113,15 +113,17 @@ async def _policy_changed(services: Services, event: Event) -> str:
     return f"checked the policy and {len(active)} environments"
 
 
-async def _vault_changed(services: Services, vault_id: str) -> str:
+async def _handle_vault_change(services: Services, vault_id: str) -> str:
     """Check the keys of a vault whose protection, network or access has changed."""
-    policies = [one for one in await services.keys.policies() if one.vault_id.lower() == vault_id]
+    policies = [
+        one for one in await services.keys.read_policies() if one.vault_id.lower() == vault_id
+    ]
     environments = await services.environments.list() if policies else ()
     for policy in policies:
         await check_policy(services, policy, environments)
     return f"checked {len(policies)} policies with a key in the vault"
 
 
-def _ignored(event: Event, why: str) -> str:
+def _log_ignored(event: Event, why: str) -> str:
     log.info("event ignored", extra={"event": event.id, "text": why})
     return f"ignored: {why}"

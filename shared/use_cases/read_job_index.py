@@ -15,8 +15,8 @@ from shared.domain.alert import RowName
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     NamedKind,
-    named_by,
     needs_person,
+    reduce_to_key,
 )
 from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.remediation import EnvironmentJob
@@ -81,11 +81,11 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
         )
     names = await _read_names(services)
     return KnownJobs(
-        environment_jobs=await _environment_jobs(services, names, reading),
+        environment_jobs=await _read_environment_jobs(services, names, reading),
         flow_jobs=[
             job
             for environment_id, named in names.items()
-            for job in await _flow_jobs(services, environment_id, named, reading)
+            for job in await _read_flow_jobs(services, environment_id, named, reading)
         ],
         closed={one: named.closed for one, named in names.items() if named.closed},
     )
@@ -105,7 +105,7 @@ async def read_jobs_of(
         names = (await _read_names(services, partition=one.environment_id))[one.environment_id]
         if names.closed is None:
             return None
-        found = await _flow_jobs(services, one.environment_id, names, reading)
+        found = await _read_flow_jobs(services, one.environment_id, names, reading)
         flow_jobs += [job for job in found if job.environment_job_id == one.id]
         closed[one.environment_id] = {one.id: names.closed.get(one.id, {})}
     return KnownJobs(environment_jobs=environment_jobs, flow_jobs=flow_jobs, closed=closed)
@@ -116,7 +116,7 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
     if await _is_trusted(services):
         is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
         names = await _read_names(services, is_environment)
-        environment_jobs: Sequence[EnvironmentJob] = await _environment_jobs(
+        environment_jobs: Sequence[EnvironmentJob] = await _read_environment_jobs(
             services, names, reading
         )
         marked = await _read_names(services, [Condition("needs_person", "eq", "yes")])
@@ -133,13 +133,13 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
     tables, where = services.tables, [Condition("next_check_at", "lt", sortable_time(late))]
     overdue = set[RowName]()
 
-    async def scan(table: Table[Any], partition: str | None = None) -> None:
+    async def add_overdue_rows(table: Table[Any], partition: str | None = None) -> None:
         async for row in table.scan(partition, where=where):
             overdue.add(row.row if isinstance(row, UnreadableRow) else table.name_of(row.item))
 
     if not await _is_trusted(services):
-        await scan(tables.flow_jobs)
-        await scan(tables.environment_jobs)
+        await add_overdue_rows(tables.flow_jobs)
+        await add_overdue_rows(tables.environment_jobs)
         return len(overdue - but)
 
     async def get(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
@@ -153,7 +153,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
         name = tables.flow_jobs.name
         ids = {one for one in named.flow_jobs if (name, environment_id, one) not in but}
         if named.is_scanned_for(ids):
-            await scan(tables.flow_jobs, environment_id)
+            await add_overdue_rows(tables.flow_jobs, environment_id)
         else:
             await get(tables.flow_jobs, [(environment_id, one) for one in ids])
         await get(tables.environment_jobs, named.environment_jobs)
@@ -171,7 +171,7 @@ async def _read_names(
     """Return the index rows by environment; of a damaged row, use only its key."""
     names: dict[str, _Names] = defaultdict(_Names)
     async for found in services.tables.job_index.scan(partition, where=where):
-        row = named_by(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
+        row = reduce_to_key(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
         named = names[row.environment_id]
         match row.kind:
             case NamedKind.COUNTS:
@@ -183,14 +183,14 @@ async def _read_names(
     return names
 
 
-async def _environment_jobs(
+async def _read_environment_jobs(
     services: Services, names: Mapping[str, _Names], reading: RowReader
 ) -> list[EnvironmentJob]:
     places = sorted(place for named in names.values() for place in named.environment_jobs)
     return await get_rows(services.tables.environment_jobs, places, reading)
 
 
-async def _flow_jobs(
+async def _read_flow_jobs(
     services: Services,
     environment_id: str,
     named: _Names,

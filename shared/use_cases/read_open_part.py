@@ -13,7 +13,7 @@ from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import get_rows, read_jobs_of
 from shared.use_cases.read_remediation_rows import RowReader, find
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import RemediationView, shown_with
+from shared.use_cases.show_remediation import RemediationView, build_view
 
 #: Minimum number of closed flows; with fewer, all are read.
 MANY = 500
@@ -57,13 +57,13 @@ async def read_open_part(services: Services, remediation_id: str) -> Remediation
             for item in await read_needs_changes(services, job, reading)
             if item.workflow_id not in have
         ]
-    shown = shown_with(
+    shown = build_view(
         remediation, jobs, list(known.flow_jobs), closed, unreadable=reading.unreadable
     )
     return RemediationPart(shown=shown, flows=tuple(flows), closed=dict(total))
 
 
-async def closed_flows(
+async def read_closed_flows(
     services: Services, part: RemediationPart, state: str | None, skip: int, take: int
 ) -> list[FlowView]:
     """Return closed flows ordered by id, of one state or of all (None).

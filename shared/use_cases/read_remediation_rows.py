@@ -41,7 +41,7 @@ class RowReader:
             self.unreadable.append(err)
 
 
-async def jobs_of(
+async def read_jobs(
     services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[FlowJob]:
     """Return the flow jobs of a remediation.
@@ -78,7 +78,7 @@ def reject_self_approval(services: Services, remediation: Remediation, by_id: st
         )
 
 
-def named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) -> list[T]:
+def select_named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) -> list[T]:
     """Return the jobs of these flows, or all if none is given.
 
     Raises `FlowNotFound` for an unknown flow and for a name that several have.

@@ -22,7 +22,7 @@ from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans
 from shared.steps.flows.discovery_pages import forget_stale_discoveries
 from shared.steps.flows.network_snapshot import forget_stale_readings
-from shared.steps.retiring.check_notification_channels import channels_by
+from shared.steps.retiring.check_notification_channels import find_channels_of_job
 from shared.steps.retiring.cutover_toggle import are_both_off
 from shared.steps.updating_callers.find_callers import forget_stale_searches
 from shared.steps.updating_callers.record_callers import has_manual_caller
@@ -82,7 +82,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     await complete_recent_starts(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]
-    undecided = await _undecided(services)
+    undecided = await _read_undecided_environments(services)
     for environment in linked:
         if environment.id in undecided:
             continue
@@ -174,7 +174,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
         await tell(services, code, row, redact(str(err)), redact(err.fix))
 
 
-async def _undecided(services: Services) -> set[str]:
+async def _read_undecided_environments(services: Services) -> set[str]:
     """Return environments whose plan is being made or awaits approval.
 
     A second plan of the same flows each day would hide the one to decide on.
@@ -224,7 +224,7 @@ async def _retry_changed_callers(services: Services) -> int:
 async def _with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
     """Yield the jobs that were blocked by a setting of this app which now has another URL."""
     async for job in _with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
-        if not channels_by(services, job):
+        if not find_channels_of_job(services, job):
             yield job
 
 

@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.steps.flows.discovery_pages import keep_flows_only
 from shared.steps.planning.complete_plan import FlowRunLookups, complete
 from shared.steps.planning.make_plan import find_firewall_issues
-from shared.steps.planning.plan_environment import environment_of, plan_now
+from shared.steps.planning.plan_environment import plan_now, read_environment_of
 from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, trigger_urls
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.steps.write_permission import read_environment_settings
@@ -40,17 +40,17 @@ async def run_environment_job_step(services: Services, remediation_id: str, job_
 
     Raises `NotFound` if there is no such row; other exceptions are internal errors.
     """
-    _, after = await ENVIRONMENT.deliver(services, (remediation_id, job_id), _step)
+    _, after = await ENVIRONMENT.deliver(services, (remediation_id, job_id), _run_step)
     return after.state
 
 
-async def _step(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def _run_step(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     return await STEPS[leased.job.state](leased)
 
 
 async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = leased.services
-    items, findings = await plan_now(leased, await environment_of(services, leased.job))
+    items, findings = await plan_now(leased, await read_environment_of(services, leased.job))
     stay = len(items)
     for item in items:
         if item.is_retired and item.is_on:
@@ -86,7 +86,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         leased.job,
         leased.rows(leased.services.tables.plan_items),
     )
-    environment = await environment_of(services, job)
+    environment = await read_environment_of(services, job)
 
     async def keep(items: Sequence[PlanItem]) -> None:
         await plan.upsert(*items)

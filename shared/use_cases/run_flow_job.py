@@ -51,7 +51,7 @@ async def _start(work: StepContext) -> FlowJob:
     )
 
 
-async def _after_verification(work: StepContext) -> FlowJob:
+async def _continue_after_verification(work: StepContext) -> FlowJob:
     is_swap = work.job.migration_method is MigrationMethod.CUT_OVER
     return await (
         cut_over.start_cutover(work) if is_swap else update_callers.start_updating_callers(work)
@@ -66,7 +66,7 @@ async def _roll_back(work: StepContext) -> FlowJob:
     return await prepare_original.undo(work)
 
 
-async def _after_monitoring(work: StepContext) -> FlowJob:
+async def _continue_after_monitoring(work: StepContext) -> FlowJob:
     await cut_over.wait_for_monitoring_period(work)
     return await retire_original.retire(work)
 
@@ -76,11 +76,11 @@ STEPS: dict[FlowJobState, Step] = {
     FlowJobState.PREPARING: prepare_original.prepare,
     FlowJobState.COPYING: copy_flow.create_copy,
     FlowJobState.COPIED: verify_copy.verify_copy,
-    FlowJobState.VERIFIED: _after_verification,
+    FlowJobState.VERIFIED: _continue_after_verification,
     FlowJobState.UPDATING_CALLERS: update_callers.update,
     FlowJobState.CHECKING_FOR_CALLS: retire_original.retire_when_quiet,
     FlowJobState.CUTTING_OVER: cut_over.cut_over,
-    FlowJobState.MONITORING: _after_monitoring,
+    FlowJobState.MONITORING: _continue_after_monitoring,
     FlowJobState.ROLLING_BACK: _roll_back,
 }
 
@@ -107,10 +107,10 @@ async def run_flow_job_step(services: Services, environment_id: str, job_id: str
     before, after = await FLOW.deliver(
         services,
         place,
-        _step,
-        outcome=_after_error,
+        _run_steps,
+        outcome=_record_error,
         waits=_require_key_list,
-        begun=lambda job: _at_start(job, services),
+        begun=lambda job: _start_invocation(job, services),
     )
     await _wake_up_others(services, before, after)
     return after.state
@@ -126,7 +126,7 @@ async def _require_key_list(services: Services, job: FlowJob) -> None:
         await wait_for_key_list(services, job)
 
 
-async def _step(leased: LeasedJob[FlowJob]) -> FlowJob:
+async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
     """Apply a requested action, then run due steps until one must wait.
 
     The result of a step is stored before the next step writes to the platform.
@@ -134,8 +134,8 @@ async def _step(leased: LeasedJob[FlowJob]) -> FlowJob:
     services = leased.services
     job = _apply_request(leased.job, services)
     if job.is_inactive:
-        return await _cancelled(leased, job)
-    work = StepContext(leased, await _environment_of(leased, job))
+        return await _cancel(leased, job)
+    work = StepContext(leased, await _read_environment(leased, job))
     try:
         is_settled = job.in_flight_until is not None and job.in_flight_until <= services.now
         if is_settled and not job.is_rolling_back and job.both_off_since is None:
@@ -186,7 +186,7 @@ def _changes_more_than_copy(job: FlowJob) -> bool:
     return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 
 
-async def _cancelled(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
+async def _cancel(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     """Return a job that was cancelled before any change, after revoking its grants."""
     if leased.job.past_grants:
         home = leased.job.environment_id
@@ -198,7 +198,7 @@ async def _cancelled(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     return replace(job, active_grants=(), in_flight_until=None)
 
 
-async def _environment_of(leased: LeasedJob[FlowJob], job: FlowJob) -> Environment:
+async def _read_environment(leased: LeasedJob[FlowJob], job: FlowJob) -> Environment:
     services = leased.services
     if job.policy_id:
         try:
@@ -230,7 +230,7 @@ async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowEr
     return err
 
 
-def _at_start(job: FlowJob, services: Services) -> FlowJob:
+def _start_invocation(job: FlowJob, services: Services) -> FlowJob:
     """Return the row at the start of an invocation; a job that ends needs no environment."""
     applied = _apply_request(job, services)
     return job if applied.is_inactive else applied
@@ -256,21 +256,21 @@ def _apply_request(job: FlowJob, services: Services) -> FlowJob:
     )
 
 
-def _after_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
+def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row to store after an error; the job continues while both flows may be off."""
     after = apply_error(services, job, err)
     if after is None:
         return None
     if job.both_off_since:
-        return _after_error_while_both_off(services, job, after, err)
+        return _record_error_while_both_off(services, job, after, err)
     if after.next_check_at is not None:
-        return _due_for_grants(services, after)
+        return _make_due_for_grants(services, after)
     if not isinstance(err, TransientError | InternalErrorRepeated):
         return after
     return replace(after, message=f"{job.display_name}: {after.message}")
 
 
-def _due_for_grants(services: Services, job: FlowJob) -> FlowJob:
+def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     """Return the row with its next check no later than its grants must be checked.
 
     Grants that could not be revoked are checked soon; those that a frozen invocation may have made,
@@ -289,7 +289,7 @@ def _due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     return replace(job, next_check_at=min(looks))
 
 
-def _after_error_while_both_off(
+def _record_error_while_both_off(
     services: Services, job: FlowJob, after: FlowJob, err: Exception
 ) -> FlowJob:
     """Return the row of a pair that is off, due soon; report it if that takes long."""
@@ -300,7 +300,7 @@ def _after_error_while_both_off(
         and not job.is_rolling_back
         and (after.next_check_at is None or is_late)
     ):
-        job = replace(job, cutover_failure=_failure(after, err))
+        job = replace(job, cutover_failure=_explain_failure(after, err))
     is_accepted = isinstance(err, WriteNotVisible) and err.is_shown
     is_told = is_late or after.next_check_at is None or isinstance(err, PlatformMigrationInProgress)
     if after.reason_code == Reason.BOTH_OFF or is_accepted or not is_told:
@@ -318,7 +318,7 @@ def _after_error_while_both_off(
     return replace(later, fix=fix.strip(), consecutive_failures=after.consecutive_failures)
 
 
-def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
+def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
     """Return why the cutover failed; without a code it is retried when the original is on again.
 
     With a code it is not retried at once, because each try turns both off for minutes.

@@ -19,13 +19,13 @@ from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
-from shared.use_cases.deletion_rows import cancel_if_allowed, deletions_of
+from shared.use_cases.deletion_rows import cancel_if_allowed, read_deletions
 from shared.use_cases.read_remediation_rows import (
     RowReader,
     find,
-    jobs_of,
-    named_jobs,
+    read_jobs,
     reject_self_approval,
+    select_named_jobs,
 )
 
 
@@ -66,13 +66,13 @@ class DeletionList:
 async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
     """Return the deletions of a remediation; reads stored rows only. Raises `NotFound`."""
     reading = RowReader()
-    jobs = await jobs_of(services, remediation_id, reading)
-    found = await deletions_of(services, jobs, reading)
+    jobs = await read_jobs(services, remediation_id, reading)
+    found = await read_deletions(services, jobs, reading)
     hidden = {row.row[2] for row in reading.unreadable}  # these may already be scheduled
     candidates = [
-        _candidate(services, job, first)
-        for job in _not_deleted(jobs, found)
-        if job.id not in hidden and (first := _earliest(services, job))
+        _build_candidate(services, job, first)
+        for job in _select_not_deleted(jobs, found)
+        if job.id not in hidden and (first := _find_earliest_time(services, job))
     ]
     return DeletionList(deletions=tuple(found.values()), deletable_originals=tuple(candidates))
 
@@ -85,8 +85,8 @@ async def schedule_deletions(
     Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time.
     """
     reject_self_approval(services, await find(services, remediation_id), request.approved_by_id)
-    jobs = await jobs_of(services, remediation_id)
-    earlier = await deletions_of(services, jobs)
+    jobs = await read_jobs(services, remediation_id)
+    earlier = await read_deletions(services, jobs)
     chosen = _select(jobs, earlier, request.flow_ids)
     for job in chosen:
         await _require_deletable(services, job, earlier.get(job.id), request)
@@ -101,7 +101,7 @@ async def cancel_deletions(
     Raises `NotFound`, and `Conflict`, after cancelling the others, if some are already being
     deleted.
     """
-    jobs = named_jobs(await jobs_of(services, remediation_id), flow_ids)
+    jobs = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
     count, too_late = 0, []
     for job in jobs:
         count += await cancel_if_allowed(services, job, f"Cancelled by {by}. The original is kept.")
@@ -119,8 +119,8 @@ def _select(
     jobs: list[FlowJob], earlier: dict[str, Deletion], flow_ids: tuple[str, ...]
 ) -> Sequence[FlowJob]:
     if flow_ids:
-        return named_jobs(jobs, flow_ids)
-    chosen = _not_deleted(jobs, earlier)
+        return select_named_jobs(jobs, flow_ids)
+    chosen = _select_not_deleted(jobs, earlier)
     if not chosen:
         raise JobBlocked(
             "This remediation has no retired original that can be deleted.",
@@ -130,7 +130,7 @@ def _select(
     return chosen
 
 
-def _not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
+def _select_not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
     """Return the retired originals that are neither deleted nor being deleted."""
     return [
         job
@@ -143,7 +143,7 @@ def _not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[Flow
 async def _require_deletable(
     services: Services, job: FlowJob, earlier: Deletion | None, request: DeletionInput
 ) -> None:
-    first = _earliest(services, job)
+    first = _find_earliest_time(services, job)
     if first is None or job.requested_command:
         raise JobBlocked(
             f"{job.display_name} is not retired.",
@@ -184,7 +184,7 @@ async def _schedule(services: Services, job: FlowJob, request: DeletionInput) ->
         None,
     )
 
-    def scheduled(earlier: Deletion | None) -> Deletion:
+    def with_schedule(earlier: Deletion | None) -> Deletion:
         nonlocal new
         if earlier and earlier.state_properties.may_be_deleted:
             message = f"{job.display_name} is already {earlier.state}."
@@ -200,16 +200,16 @@ async def _schedule(services: Services, job: FlowJob, request: DeletionInput) ->
         )
         return new
 
-    await services.tables.deletions.change(job.environment_id, job.id, scheduled)
+    await services.tables.deletions.change(job.environment_id, job.id, with_schedule)
     return new
 
 
-def _earliest(services: Services, job: FlowJob) -> datetime | None:
+def _find_earliest_time(services: Services, job: FlowJob) -> datetime | None:
     settings = services.settings
     return earliest_delete_at(job, delay=settings.deletion_delay, quiet=settings.no_call_period)
 
 
-def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:
+def _build_candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:
     return DeletableOriginal(
         environment_id=job.environment_id,
         job_id=job.id,

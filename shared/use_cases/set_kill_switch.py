@@ -6,14 +6,14 @@ from shared.domain.kill_switch import KillSwitch
 from shared.errors import UnreadableRow
 from shared.log_fields import product_log
 from shared.services import Services
-from shared.steps.write_permission import KILL_SWITCH, kill_switch
+from shared.steps.write_permission import KILL_SWITCH, read_switch
 
 log = product_log(__name__)
 
 
 async def is_switch_on(services: Services) -> bool:
     """Return whether the kill switch is on."""
-    switch = await kill_switch(services)
+    switch = await read_switch(services)
     return switch is not None and switch.is_on
 
 
@@ -33,14 +33,14 @@ async def set_kill_switch(
         name=KILL_SWITCH, is_on=is_on, changed_by=by, changed_at=services.now, justification=reason
     )
 
-    def changed(old: KillSwitch | None) -> KillSwitch:
+    def replace_checked(old: KillSwitch | None) -> KillSwitch:
         check(old)
         return flag
 
     try:
-        await services.tables.kill_switch.change("kill_switch", KILL_SWITCH, changed)
+        await services.tables.kill_switch.change("kill_switch", KILL_SWITCH, replace_checked)
     except UnreadableRow:
-        check(await kill_switch(services))
+        check(await read_switch(services))
         await services.tables.kill_switch.upsert(flag)
     log.warning(
         "kill switch changed", extra={"is_on": is_on, "changed_by": by, "justification": reason}

@@ -18,11 +18,11 @@ from shared.domain.plans.remediation import (
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.errors import UnreadableRow
 from shared.services import Services
-from shared.steps.write_permission import kill_switch
+from shared.steps.write_permission import read_switch
 from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.read_job_index import get_rows, read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader
-from shared.use_cases.show_status import newest_environment_jobs
+from shared.use_cases.show_status import read_newest_environment_jobs
 from shared.use_cases.start_assessment import TOPIC
 
 
@@ -64,13 +64,13 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     }
     links = {one.environment_id: one for one in await reading.all(tables.policy_links.scan("link"))}
     known = await read_known_jobs(services, reading)
-    jobs = await newest_environment_jobs(services, known, reading)
+    jobs = await read_newest_environment_jobs(services, known, reading)
     plans = await read_current_plans(services, jobs, reading)
     statuses = {
         one.environment_id: one
         for one in environment_statuses(jobs, plans, known.flow_jobs, known.closed)
     }
-    assessments = await _last_assessments(services, jobs, reading)
+    assessments = await _read_last_assessments(services, jobs, reading)
     elsewhere = await services.environments.list() if with_platform else []
     names = _names(jobs, elsewhere)
     ids = {*settings, *links, *statuses, *assessments, *names}
@@ -86,7 +86,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
             )
             for one in sorted(ids)
         ),
-        kill_switch=await kill_switch(services),
+        kill_switch=await read_switch(services),
         unreadable_rows=tuple({row.row: row for row in reading.unreadable}.values()),
     )
 
@@ -100,7 +100,7 @@ def _names(jobs: Sequence[EnvironmentJob], elsewhere: Sequence[Environment]) -> 
     return names | {one.id: one.display_name for one in elsewhere}
 
 
-async def _last_assessments(
+async def _read_last_assessments(
     services: Services, jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> Mapping[str, EnvironmentJob]:
     """Return the newest assessment of each environment, in progress or complete.
@@ -109,7 +109,7 @@ async def _last_assessments(
     """
     snapshots = await reading.all(services.tables.shared_snapshots.scan(TOPIC))
     places = {
-        _place(environment_id, one.archive_name)
+        _job_key(environment_id, one.archive_name)
         for one in snapshots
         if (environment_id := one.id.rpartition("-")[0])
     }
@@ -118,16 +118,16 @@ async def _last_assessments(
     newest: dict[str, EnvironmentJob] = {}
     for job in (*there.values(), *found):
         known = newest.get(job.environment_id)
-        if known is None or _begun(job) > _begun(known):
+        if known is None or _format_begin(job) > _format_begin(known):
             newest[job.environment_id] = job
     return newest
 
 
-def _place(environment_id: str, idempotency_key: str) -> tuple[str, str]:
+def _job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
     """Return partition and key of the job of an assessment that was started with this key."""
     identity = Remediation.id_for(StartSource.API_REQUEST, idempotency_key)
     return identity, environment_job_id(identity, environment_id)
 
 
-def _begun(job: EnvironmentJob) -> str:
+def _format_begin(job: EnvironmentJob) -> str:
     return str(job.history[0].changed_at) if job.history else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, active_edits
-from shared.domain.definitions.changed_paths import changed_places
+from shared.domain.definitions.changed_paths import find_changed_paths
 from shared.domain.definitions.comparison import canonical_definition, same_definition
 from shared.domain.flow import FlowState
 from shared.domain.ids import derive_flow_job_id
@@ -23,7 +23,7 @@ from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
 from shared.use_cases.change_remediation import dependent_groups
 from shared.use_cases.name_flows import select_flows
-from shared.use_cases.read_remediation_rows import RowReader, find, jobs_of
+from shared.use_cases.read_remediation_rows import RowReader, find, read_jobs
 from shared.use_cases.show_remediation import RemediationView
 
 _WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -124,7 +124,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
     """
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
-    workflow_id = await _id_of(services, remediation_id, flow)
+    workflow_id = await _find_flow_id(services, remediation_id, flow)
     for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
         kept = None
         with reading.one():
@@ -150,21 +150,21 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
     return FlowJobDetail(
         remediation=remediation,
         flow=FlowView(environment_job=environment_job, item=item, job=job),
-        callers=await _callers(services, job, reading) if job else (),
-        dependent_flows=await _jobs_to_roll_back(services, job, reading) if job else (),
-        children=await _titles(services, environment_job, item.children if item else ()),
-        parents=await _titles(services, environment_job, item.parents if item else ()),
+        callers=await _read_callers(services, job, reading) if job else (),
+        dependent_flows=await _read_jobs_to_roll_back(services, job, reading) if job else (),
+        children=await _read_titles(services, environment_job, item.children if item else ()),
+        parents=await _read_titles(services, environment_job, item.parents if item else ()),
         deletion=deletion.item if deletion else None,
         run_archive=archive.item if archive else None,
         unreadable_rows=tuple(reading.unreadable),
     )
 
 
-async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
+async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> str:
     if _WORKFLOW_ID.fullmatch(flow.lower()):
         return flow.lower()
     reading = RowReader()
-    known: list[FlowJob | PlanItem] = [*await jobs_of(services, remediation_id, reading)]
+    known: list[FlowJob | PlanItem] = [*await read_jobs(services, remediation_id, reading)]
     for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
         known += await reading.all(services.tables.plan_items.scan(job.id))
     found = select_flows(known, [flow], "this remediation")[0]
@@ -177,7 +177,9 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     Raises the errors of the platform, including `TransientError` and `Waiting`.
     """
     environment = await services.environments.get(job.environment_id)
-    found = await services.flow_pages.workflows_by_id(environment, [job.original_id, job.copy_id])
+    found = await services.flow_pages.read_workflows_by_id(
+        environment, [job.original_id, job.copy_id]
+    )
     now = {one.workflow_id.lower(): one for one in found}
     original, copy = now.get(job.original_id), now.get(job.copy_id)
     try:
@@ -187,25 +189,31 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     return DefinitionComparison(
         original=original.state if original else None,
         copy=copy.state if copy else None,
-        written_definition=_places(archived, copy.client_data) if copy and archived else (),
-        original_edited=_places(archived, original.client_data) if original and archived else (),
+        written_definition=_find_changed_paths(archived, copy.client_data)
+        if copy and archived
+        else (),
+        original_edited=_find_changed_paths(archived, original.client_data)
+        if original and archived
+        else (),
         is_archived=bool(archived),
     )
 
 
-def _places(old: str, new: str) -> tuple[str, ...]:
+def _find_changed_paths(old: str, new: str) -> tuple[str, ...]:
     if same_definition(old, new):
         return ()
-    return changed_places(canonical_definition(old), canonical_definition(new))
+    return find_changed_paths(canonical_definition(old), canonical_definition(new))
 
 
-async def _jobs_to_roll_back(
+async def _read_jobs_to_roll_back(
     services: Services, job: FlowJob, reading: RowReader
 ) -> tuple[FlowJob, ...]:
-    return tuple(dependent_groups([job], await jobs_of(services, job.remediation_id, reading)))
+    return tuple(dependent_groups([job], await read_jobs(services, job.remediation_id, reading)))
 
 
-async def _callers(services: Services, job: FlowJob, reading: RowReader) -> tuple[CallerView, ...]:
+async def _read_callers(
+    services: Services, job: FlowJob, reading: RowReader
+) -> tuple[CallerView, ...]:
     intents: dict[str, list[CallerEditIntent]] = defaultdict(list)
     for intent in await reading.all(services.tables.caller_edit_intents.scan(job.id)):
         intents[intent.caller_id].append(intent)
@@ -216,7 +224,9 @@ async def _callers(services: Services, job: FlowJob, reading: RowReader) -> tupl
     )
 
 
-async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -> dict[str, str]:
+async def _read_titles(
+    services: Services, job: EnvironmentJob, ids: Iterable[str]
+) -> dict[str, str]:
     titles = {}
     for one in ids:
         kept: StoredItem[PlanItem] | StoredItem[FlowJob] | None

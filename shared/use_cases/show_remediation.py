@@ -119,7 +119,7 @@ async def list_remediations(
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
-    ids = await _ids_in_order(services, known)
+    ids = await _read_sorted_ids(services, known)
     start = begin(ids)
     environment_jobs: dict[str, list[EnvironmentJob]] = {}
     if takes:
@@ -145,7 +145,7 @@ async def list_remediations(
         if not (remediation := by_id.get(identity)):
             continue
         jobs = environment_jobs.get(identity, [])
-        item = shown_with(
+        item = build_view(
             remediation, jobs, open_jobs.get(identity, []), _count_without_goal(known, jobs)
         )
         if takes is None or takes(item):
@@ -163,7 +163,7 @@ async def list_remediations(
     )
 
 
-async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
+async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
     """Return the ids of all remediations, newest first, from their dates only.
 
     Those with a flow whose original and copy are both off come first.
@@ -199,7 +199,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
         deletions += await reading.all(tables.deletions.scan(environment_id))
     ids = {job.id for job in jobs}
     return replace(
-        shown_with(remediation, environment_jobs, jobs),
+        build_view(remediation, environment_jobs, jobs),
         needs_changes=tuple(
             [
                 NeedsChanges(
@@ -225,10 +225,10 @@ async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
     """Return the plan of each environment of a remediation; raise `NotFound`."""
     await find(services, remediation_id)
     jobs = readable(services, services.tables.environment_jobs.scan(remediation_id))
-    return [await _shown_plan(services, kept.item) async for kept in jobs]
+    return [await _read_plan(services, kept.item) async for kept in jobs]
 
 
-async def _shown_plan(services: Services, job: EnvironmentJob) -> PlanView:
+async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     items = tuple(await services.tables.plan_items.all(job.id))
     where = [Condition("remediation_id", "eq", job.remediation_id)]
     jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
@@ -237,7 +237,7 @@ async def _shown_plan(services: Services, job: EnvironmentJob) -> PlanView:
     return PlanView(environment_job=job, items=items, trigger_hosts=outgoing)
 
 
-def shown_with(
+def build_view(
     remediation: Remediation,
     environment_jobs: list[EnvironmentJob],
     jobs: list[FlowJob],

@@ -14,7 +14,7 @@ from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
     EnvironmentStatus,
     OngoingFlows,
-    by_state,
+    count_by_state,
     environment_statuses,
     ongoing_flows,
 )
@@ -109,8 +109,8 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *pending_flow_actions(flow_jobs, _names(environment_jobs)),
         *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
-        *pending_alerts(_not_shown_by_jobs(services, known, health.alerts)),
-        *_actions_of_app(services, health, await _since(services, health)),
+        *pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
+        *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
     ]
     return PendingActions(
         items=tuple(_with_complete_command(services, one) for one in most_urgent_first(waiting)),
@@ -130,7 +130,7 @@ async def show_status(services: Services) -> TenantStatus:
     reading = RowReader()
     pending = await read_pending_actions(services)
     known = await read_known_jobs(services, reading)
-    jobs = await newest_environment_jobs(services, known, reading)
+    jobs = await read_newest_environment_jobs(services, known, reading)
     environments = environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
@@ -138,7 +138,7 @@ async def show_status(services: Services) -> TenantStatus:
     return TenantStatus(
         pending_actions=pending.items,
         environments=tuple(environments),
-        flows=by_state(known.flow_jobs, *known.closed.values()),
+        flows=count_by_state(known.flow_jobs, *known.closed.values()),
         not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
         ongoing=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
         health=pending.health,
@@ -148,7 +148,7 @@ async def show_status(services: Services) -> TenantStatus:
     )
 
 
-async def newest_environment_jobs(
+async def read_newest_environment_jobs(
     services: Services, known: KnownJobs, reading: RowReader
 ) -> list[EnvironmentJob]:
     """Return the environment jobs, sorted by the start of their remediations, newest first."""
@@ -172,7 +172,7 @@ def _with_complete_command(services: Services, waiting: PendingAction) -> Pendin
     return replace(waiting, next_command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))
 
 
-def _not_shown_by_jobs(
+def _select_alerts_without_job(
     services: Services, known: NeedsPeople, alerts: Sequence[Alert]
 ) -> list[Alert]:
     """Return the alerts without those of failed jobs, which are pending actions themselves."""
@@ -189,7 +189,7 @@ def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
     return {job.environment_id: job.environment_name for job in environment_jobs}
 
 
-async def _since(services: Services, health: Health) -> datetime | None:
+async def _read_awaited_since(services: Services, health: Health) -> datetime | None:
     """Return the time since which a daily check is awaited: the last one, or the first run; or
     None.
     """
@@ -199,7 +199,7 @@ async def _since(services: Services, health: Health) -> datetime | None:
     return first.item.completed_at if first else None
 
 
-def _actions_of_app(
+def _list_actions_of_app(
     services: Services, health: Health, since: datetime | None
 ) -> list[PendingAction]:
     """Return actions that concern the whole app; `since` is the last daily check."""

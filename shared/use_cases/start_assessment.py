@@ -32,10 +32,10 @@ from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
 from shared.steps.flows.check_network import NetworkView, read_network
-from shared.steps.optional_read import patience_of_a_delivery
-from shared.steps.planning.plan_environment import environment_of
+from shared.steps.optional_read import allow_patience_of_delivery
+from shared.steps.planning.plan_environment import read_environment_of
 from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
-from shared.use_cases.assess import assess, named_policy
+from shared.use_cases.assess import assess, read_named_policy
 from shared.use_cases.start_remediation import start_remediation
 
 #: Topic of the rows that name the last assessment of an environment and a request.
@@ -60,7 +60,7 @@ async def start_assessment(
     Raises `NotFound` for an unknown environment or policy.
     """
     environment = await services.environments.get(environment_id)
-    await named_policy(services, environment, request.policy)
+    await read_named_policy(services, environment, request.policy)
     started = Remediation(
         mode=RemediationMode.ASSESS,
         start_source=StartSource.API_REQUEST,
@@ -73,11 +73,11 @@ async def start_assessment(
     )
     # The row names the remediation before it starts, so that concurrent requests start the same
     # one.
-    cause = await _key_in_progress(services, started, f"{environment_id}-{request.digest}")
+    cause = await _find_key_in_progress(services, started, f"{environment_id}-{request.digest}")
     return await start_remediation(services, replace(started, idempotency_key=cause))
 
 
-async def _key_in_progress(services: Services, started: Remediation, key: str) -> str:
+async def _find_key_in_progress(services: Services, started: Remediation, key: str) -> str:
     """Return the idempotency key of the assessment in progress for `key`, or of `started`."""
     readings = services.tables.shared_snapshots
     while True:
@@ -121,7 +121,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     """Continue an assessment; return its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
-        found = await _assess(held, await environment_of(services, held.job))
+        found = await _assess(held, await read_environment_of(services, held.job))
         content = type_adapter_for(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
@@ -155,13 +155,13 @@ async def _assess(
     network: NetworkView | None = None
     if not isinstance(flows.flows, NoAnswer) and flows.flows:
         await search(everywhere)
-        network = await _network(services, environment, flows.flows)
+        network = await _read_network(services, environment, flows.flows)
         unknown_urls = await look_up_trigger_urls(held, environment, flows)
 
-    async def searched(where: Sequence[Environment]) -> CallerSearchResult:
+    async def search_with_unknown_urls(where: Sequence[Environment]) -> CallerSearchResult:
         return replace(await search(where), unknown_urls=unknown_urls)
 
-    with patience_of_a_delivery():
+    with allow_patience_of_delivery():
         return await assess(
             services,
             environment.id,
@@ -169,12 +169,12 @@ async def _assess(
             key=(request.vault, request.key) if request.key else None,
             callers_since=request.callers_since,
             read=read,
-            search=searched,
+            search=search_with_unknown_urls,
             network=network,
         )
 
 
-async def _network(
+async def _read_network(
     services: Services, environment: Environment, flows: Mapping[str, FlowFacts]
 ) -> NetworkView | None:
     """Return the firewalls before the hosts that flows call; None: there is no answer, or no host.

@@ -52,7 +52,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
                 code=Reason.ENVIRONMENT_READ_ONLY,
             )
     if request.flow_ids and not await services.tables.remediations.get("remediation", request.id):
-        ids = await _ids_of(services, environments, request.flow_ids)
+        ids = await _resolve_ids(services, environments, request.flow_ids)
         request = replace(request, flow_ids=ids)
     return await start_remediation(services, request)
 
@@ -62,10 +62,10 @@ async def resolve_flow_ids(
 ) -> tuple[str, ...]:
     """Return the workflow ids of flows given by id or name; raise `FlowNotFound`."""
     environments = [await services.environments.get(one) for one in environment_ids]
-    return await _ids_of(services, environments, flows)
+    return await _resolve_ids(services, environments, flows)
 
 
-async def _ids_of(
+async def _resolve_ids(
     services: Services, environments: Sequence[Environment], flows: Sequence[str]
 ) -> tuple[str, ...]:
     """Return each id once, also if an id and a name select the same flow."""
@@ -79,7 +79,7 @@ async def start_remediation(services: Services, request: Remediation) -> Remedia
     A crash before the last environment job leaves its wake-up, by which the job is created.
     """
     await ENVIRONMENT.schedule_wake_up(
-        services, *(_job(request, one) for one in request.environment_ids)
+        services, *(_build_job(request, one) for one in request.environment_ids)
     )
     try:
         remediation = (await services.tables.remediations.insert(request)).item
@@ -103,7 +103,7 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
         for one in remediation.environment_ids
         if environment_job_id(remediation.id, one) not in there
     ]
-    await ENVIRONMENT.schedule_wake_up(services, *(_job(remediation, one) for one in missing))
+    await ENVIRONMENT.schedule_wake_up(services, *(_build_job(remediation, one) for one in missing))
     for environment_id in missing:
         await _start_environment(services, remediation, environment_id)
     return len(missing)
@@ -128,7 +128,7 @@ async def complete_recent_starts(services: Services) -> None:
             await complete_start(services, kept.item)
 
 
-def _job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
+def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
     return EnvironmentJob(
         id=environment_job_id(remediation.id, environment_id),
         remediation_id=remediation.id,
@@ -145,7 +145,7 @@ async def _start_environment(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
     """Create the job of one environment, whose wake-up exists, and send its message."""
-    job = _job(remediation, environment_id)
+    job = _build_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
     if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.channels.teams import card
+from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
@@ -63,7 +63,7 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
         expires_at=datetime(2026, 1, 8, tzinfo=UTC),
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return card(
+    return build_card(
         Notification(
             id="1",
             correlation_id="c-1",
@@ -132,7 +132,7 @@ async def test_a_card_is_read_at_a_glance_at_every_width(
     names: tuple[str, ...], width: int, tmp_path: Path
 ) -> None:
     """Title, reason, fix and one button fit on a phone, and nothing is cut off."""
-    content = card(about(names))
+    content = build_card(about(names))
     async with page_with(
         CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
-from shared.adapters.power_apps.canvas_app_document import flow_ids_in
+from shared.adapters.power_apps.canvas_app_document import find_flow_ids
 from shared.callers.canvas_app import CanvasAppCallers
 from shared.domain.callers.caller import Caller
 from shared.errors import InvalidInput, JobBlocked
@@ -56,4 +56,4 @@ async def test_a_search_finds_apps_and_names_those_it_cannot_read(
 def test_a_document_that_is_none_is_unreadable() -> None:
     """The error says no more than that the document is unreadable."""
     with pytest.raises(InvalidInput):
-        flow_ids_in(b"PK\x03\x04 no archive")
+        find_flow_ids(b"PK\x03\x04 no archive")

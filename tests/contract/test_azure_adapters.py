@@ -23,19 +23,19 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
     """Microsoft's SDK reads keys with the app's pipeline, which counts, retries and translates."""
     faults = app.world.tenant.faults
-    vault = await app.keys.vault(VAULT_ID)
+    vault = await app.keys.read_vault(VAULT_ID)
     faults.add(Fault(route="key_vault.*", status=503))
-    tried_again = await app.keys.key_versions(vault, "pp-cmk")
+    tried_again = await app.keys.read_key_versions(vault, "pp-cmk")
     calls = app.http.calls["Key Vault"]
     faults.add(Fault(route="key_vault.*", status=429, headers={"Retry-After": "7"}))
     with pytest.raises(ThrottledError) as throttled:
-        await app.keys.key_versions(vault, "pp-cmk")
+        await app.keys.read_key_versions(vault, "pp-cmk")
     faults.add(Fault(route="key_vault.*", status=403, code="Forbidden"))
     faults.add(Fault(route="*vault_key_versions", status=403, code="AuthorizationFailed"))
     with pytest.raises(PlatformError) as refused:
-        await app.keys.key_versions(vault, "pp-cmk")
+        await app.keys.read_key_versions(vault, "pp-cmk")
     with pytest.raises(NotFound):
-        await app.keys.key_versions(vault, "no-such-key")
+        await app.keys.read_key_versions(vault, "no-such-key")
 
     assert len(tried_again) == 1
     assert calls == 3  # the list, twice, and its one version
@@ -62,17 +62,17 @@ async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
     key = contents.keys["pp-cmk"]
     rotate(key, app.world.tenant.clock.now())
     key.versions[0].attributes.expires = app.world.tenant.clock.now() + timedelta(days=9)
-    vault = await app.keys.vault(VAULT_ID)
-    seen = await app.keys.key_versions(vault, "pp-cmk")
+    vault = await app.keys.read_vault(VAULT_ID)
+    seen = await app.keys.read_key_versions(vault, "pp-cmk")
 
     document["properties"] |= closed
-    through_resource_manager = await app.keys.key_versions(vault, "pp-cmk")
+    through_resource_manager = await app.keys.read_key_versions(vault, "pp-cmk")
 
     assert through_resource_manager == seen
     assert [one.expires_at is None for one in seen] == [True, False]
     assert (seen[0].size, "unwrapkey" in seen[0].operations) == (2048, True)
     with pytest.raises(NotFound):
-        await app.keys.key_versions(vault, "no-such-key")
+        await app.keys.read_key_versions(vault, "no-such-key")
     with pytest.raises(PlatformError, match="Forbidden"):
         await app.secrets.read(VAULT_URL, "orders-url")
 
@@ -85,6 +85,6 @@ async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> No
 
 async def test_calls_are_counted_by_service(app: Adapters) -> None:
     """A list of one page is one request."""
-    await app.app_settings.sites()
+    await app.app_settings.read_sites()
 
     assert app.http.calls == {"Azure Resource Manager": 1}

@@ -29,7 +29,7 @@ async def test_no_call_is_made_for_runs_beyond_the_limit(app: Adapters, limit: i
     """After the last needed page, no further page is read."""
     since = app.world.tenant.clock.now() - DAY
 
-    runs = await app.flow_reports.runs(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
+    runs = await app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
 
     assert len(runs) == calls(app) == limit
 

@@ -50,7 +50,7 @@ async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
-    held = await app.solutions.containing(environment, ids)
+    held = await app.solutions.read_solution_ids(environment, ids)
 
     assert shares == {one: [] for one in ids}
     assert held.keys() == set(ids)
@@ -61,10 +61,10 @@ async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
 async def test_rows_beyond_a_page_are_read_on(app: Adapters) -> None:
     """The answer to a read of a batch may have a next page."""
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
-    whole = await app.solutions.containing(environment, ids)
+    whole = await app.solutions.read_solution_ids(environment, ids)
     app.world.platform.assumptions.dataverse_page = 10
 
-    assert await app.solutions.containing(environment, ids) == whole
+    assert await app.solutions.read_solution_ids(environment, ids) == whole
 
 
 async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> None:
@@ -76,7 +76,7 @@ async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> N
 
     async def within() -> dict[str, frozenset[str]]:
         async with run_concurrently() as reads:
-            return await reads.create_task(app.solutions.containing(environment, [id_of(0)]))
+            return await reads.create_task(app.solutions.read_solution_ids(environment, [id_of(0)]))
 
     row = asyncio.create_task(app.workflows.get(environment, id_of(0)))
     held = asyncio.create_task(within())
@@ -128,11 +128,11 @@ async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> 
 async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
     """A filter has 25 flows; if it fails, each of its flows has the error as its result."""
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
-    whole = await app.workflows.known_each(environment, ids)
+    whole = await app.workflows.read_summaries(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
     app.world.tenant.faults.add(Fault(route=LISTS, status=429, headers={"Retry-After": "7"}))
 
-    found = await app.workflows.known_each(environment, ids)
+    found = await app.workflows.read_summaries(environment, ids)
 
     assert calls[BATCHES] == 1
     assert [one.name for one in whole.values() if isinstance(one, WorkflowSummary)] == [

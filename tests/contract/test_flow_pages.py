@@ -31,10 +31,10 @@ async def test_a_page_is_one_call(app: Adapters) -> None:
     """Each page has two rows until the list ends."""
     environment = await app.environment()
 
-    page = await app.flow_pages.workflows(environment)
+    page = await app.flow_pages.read_workflows(environment)
     rows, calls = len(page.items), 1
     while page.cursor:
-        page = await app.flow_pages.workflows(environment, page.cursor)
+        page = await app.flow_pages.read_workflows(environment, page.cursor)
         rows, calls = rows + len(page.items), calls + 1
 
     assert calls >= rows / 2
@@ -48,9 +48,9 @@ async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> N
 
     for host in ("attacker.example", "attacker.westeurope.cloudapp.azure.com"):
         with pytest.raises(ServiceUnavailable):
-            await app.flow_pages.workflows(environment, f"https://{host}/workflows")
+            await app.flow_pages.read_workflows(environment, f"https://{host}/workflows")
         with pytest.raises(ServiceUnavailable):
-            await app.flow_pages.flows(ENVIRONMENT, f"https://{host}/flows")
+            await app.flow_pages.read_flows(ENVIRONMENT, f"https://{host}/flows")
 
     assert app.world.tenant.calls.routes.total() == 0
 
@@ -58,11 +58,11 @@ async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> N
 async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> None:
     """Dataverse answers an unknown paging cookie in this way."""
     environment = await app.environment()
-    first = await app.flow_pages.workflows(environment)
+    first = await app.flow_pages.read_workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
 
     with pytest.raises(PlatformError) as caught:
-        await app.flow_pages.workflows(environment, first.cursor)
+        await app.flow_pages.read_workflows(environment, first.cursor)
 
     assert caught.value.status == 400
 
@@ -91,7 +91,7 @@ async def test_a_pause_that_the_service_asks_for_stops_both() -> None:
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
     share = NestedBudget(own, whole)
 
-    await share.refused(MINUTE)
+    await share.slow_down(MINUTE)
 
     for budget in (share, whole):
         with pytest.raises(ThrottledError):

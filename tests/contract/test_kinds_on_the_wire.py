@@ -12,7 +12,7 @@ from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
 from tests.fakes.services import kinds_on
 from tests.kinds.case import HOST
@@ -89,7 +89,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
 
     async def read(*names: str) -> list[Firewall]:
         seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
-        found = await firewall_kinds(app.resources)[kind].read()
+        found = await build_firewall_kinds(app.resources)[kind].read()
         return [firewall for firewall in found if firewall.name == case.name]
 
     before = await read("LogicApps")
@@ -127,4 +127,4 @@ async def test_a_subscription_without_a_service_has_no_firewall_of_it(
     assert isinstance(app.resource_writer, ResourceManager)  # `resources` reads through it
     app.resource_writer.subscriptions = (EMPTY_SUBSCRIPTION,)
 
-    assert await firewall_kinds(app.resources)[kind].read() == []
+    assert await build_firewall_kinds(app.resources)[kind].read() == []

@@ -26,16 +26,16 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
 ) -> None:
     """Key Vault has the token cache; without it a person must sign in."""
     with pytest.raises(JobBlocked) as caught:
-        await app.flow_access.account_id()
+        await app.flow_access.read_account_id()
     assert "sign-in" in caught.value.fix
 
     await app.sign_in()
 
-    assert await app.flow_access.account_id() == MAKER
+    assert await app.flow_access.read_account_id() == MAKER
     kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
     assert "RefreshToken" in kept.value
     next_process = ServiceAccountCredential(OPERATOR, app.secrets)
-    assert await next_process.object_id() == MAKER
+    assert await next_process.read_object_id() == MAKER
     assert (await next_process.get_token(flow_service.SCOPE)).token
 
 
@@ -69,7 +69,7 @@ async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
     await app.sign_in()
 
     assert (await waiting.get_token(flow_service.SCOPE)).token
-    assert await waiting.object_id() == MAKER
+    assert await waiting.read_object_id() == MAKER
 
 
 async def test_the_account_is_looked_for_once(
@@ -88,20 +88,20 @@ async def test_the_account_is_looked_for_once(
 
     monkeypatch.setattr(PublicClientApplication, "get_accounts", counted)
 
-    assert [await credential.object_id() for _ in range(3)] == [MAKER] * 3
+    assert [await credential.read_object_id() for _ in range(3)] == [MAKER] * 3
     assert looks == 1
 
 
 async def test_an_account_that_signs_in_instead_is_the_one(app: Adapters) -> None:
     """The next sign-in replaces what is known of the earlier account."""
     await app.sign_in()
-    await app.flow_access.account_id()
+    await app.flow_access.read_account_id()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     credential._known = {"local_account_id": "another"}
 
     await credential.sign_in(flow_service.SCOPE, lambda _: None)
 
-    assert await credential.object_id() == MAKER
+    assert await credential.read_object_id() == MAKER
 
 
 async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
@@ -122,7 +122,7 @@ async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
     await app.flow_access.revoke(ENVIRONMENT, HTTP_FLOW)
 
-    [held] = await app.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
+    [held] = await app.flow_access.read_permissions(ENVIRONMENT, HTTP_FLOW)
     assert (held.principal_id, held.role) == (MAKER, "Owner")
 
 

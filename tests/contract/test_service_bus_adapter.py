@@ -10,7 +10,7 @@ from azure.servicebus import ServiceBusReceivedMessage
 
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
-from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
+from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.errors import ServiceUnavailable
 from shared.ports import QueueMessage
 
@@ -30,7 +30,7 @@ def bus() -> Iterator[LocalServiceBus]:
 @pytest.fixture
 async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
     """Return the adapter."""
-    adapter = ServiceBusMessages(client_by_connection_string(bus.connection_string))
+    adapter = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
     yield adapter
     await adapter.close()
 
@@ -49,7 +49,7 @@ def message(number: int, *, queue: str = "flow-jobs", due: datetime | None = Non
 async def received(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedMessage]:
     """Receive the messages in a queue."""
     async with (
-        client_by_connection_string(bus.connection_string) as client,
+        build_client_by_connection_string(bus.connection_string) as client,
         client.get_queue_receiver(queue) as receiver,
     ):
         return await receiver.receive_messages(50, max_wait_time=5)
@@ -91,7 +91,7 @@ async def test_dead_letters_are_counted_apart(
     """A dead letter counts there and no longer in the queue."""
     await messages.send(message(1))
     async with (
-        client_by_connection_string(bus.connection_string) as client,
+        build_client_by_connection_string(bus.connection_string) as client,
         client.get_queue_receiver("flow-jobs") as receiver,
     ):
         [got] = await receiver.receive_messages(1, max_wait_time=5)
@@ -106,8 +106,8 @@ async def test_dead_letters_are_counted_apart(
 async def test_a_broker_that_is_gone_is_unavailable() -> None:
     """The broker may be gone before the first message or after it."""
     with LocalServiceBus(QUEUES) as bus:
-        used = ServiceBusMessages(client_by_connection_string(bus.connection_string))
-        unused = ServiceBusMessages(client_by_connection_string(bus.connection_string))
+        used = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
+        unused = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
         await used.send(message(1))
 
     for adapter in (used, unused):

@@ -377,7 +377,7 @@ async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
     async def time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:
         clock = StoreClock(wrong)
         async with TableServiceClient.from_connection_string(
-            azurite(), raw_response_hook=clock.answered
+            azurite(), raw_response_hook=clock.record_time
         ) as service:
             assert clock.now() == wrong.now()
             with suppress(Conflict):

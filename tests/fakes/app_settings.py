@@ -15,7 +15,7 @@ class FakeAppSettings:
         """Act on `world`."""
         self._world = world
 
-    async def sites(self) -> list[Site]:
+    async def read_sites(self) -> list[Site]:
         """Return every app of the watched subscriptions."""
         return [
             Site(id=site.id, name=site.name, hosts=site.hosts)

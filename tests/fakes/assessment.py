@@ -29,7 +29,7 @@ class FakeConnections:
             for one in environment.connections.values()
         ]
 
-    async def errors(self, environment_id: str) -> dict[str, str]:
+    async def read_errors(self, environment_id: str) -> dict[str, str]:
         """Return the errors of each connection."""
         connections = self._world.environment(environment_id).connections
         return {name.lower(): one.error for name, one in connections.items()}
@@ -62,7 +62,7 @@ class FakeMachineGroups:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def hosted(self, environment: Environment) -> list[str]:
+    async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of the hosted groups."""
         return list(self._world.environment(environment.id).hosted_machine_groups)
 

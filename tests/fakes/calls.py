@@ -16,7 +16,7 @@ class PlentyOfCalls:
     async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Return at once."""
 
-    async def queue_status(self) -> RequestQueueStatus:
+    async def read_queue_status(self) -> RequestQueueStatus:
         """Return an empty request queue."""
         return RequestQueueStatus(row=("", "", ""), waiting=0, requests_per_minute=1_000)
 
@@ -24,4 +24,4 @@ class PlentyOfCalls:
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         """Do nothing, because no job waits."""
-        return await self.queue_status()
+        return await self.read_queue_status()

@@ -20,7 +20,7 @@ class FakeFlowAccess:
         """Act on `world` as its service account."""
         self._world = world
 
-    async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
+    async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
         flow = self._world.shown_flow(environment_id, flow_name)
         return permissions_of(self._world, flow)
@@ -68,7 +68,7 @@ class FakeFlowAccess:
             )
         return trigger_url(self._world.environment(environment_id), flow)
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+    async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
         co-owner.
         """
@@ -101,7 +101,7 @@ class FakeFlowAccess:
             status=403,
         )
 
-    async def account_id(self) -> str:
+    async def read_account_id(self) -> str:
         """Return the Entra object id of the service account."""
         return self._world.operator.entra_id
 

@@ -21,24 +21,26 @@ class FakeFlowPages:
         self._workflows = FakeWorkflows(world)
         self._reports = FakeFlowReports(world)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them."""
         return self._page([one async for one in self._workflows.list(environment)], cursor)
 
-    async def workflow_summaries(
+    async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions."""
         return self._page([one.summary async for one in self._workflows.list(environment)], cursor)
 
-    async def workflows_by_id(
+    async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return these cloud flows as Dataverse has them; missing flows are left out."""
         rows = self._workflows.list(environment)
         return [one async for one in rows if one.workflow_id in workflow_ids]
 
-    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows as the flow service lists them."""
         return self._page(await self._reports.list_flows(environment_id), cursor)
 

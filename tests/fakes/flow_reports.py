@@ -53,7 +53,7 @@ class FakeFlowReports:
         """Report on `world`."""
         self._world = world
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return a page of the flows on Microsoft's key, or of those that stay there.
@@ -81,14 +81,14 @@ class FakeFlowReports:
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
         return replace(shown, client_data=None) if is_hidden else shown
 
-    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+    async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
         """Return the licence with which a flow runs, or an empty text."""
         flow = self._world.flow(environment_id, flow_name)
         if not self._world.tells_licences:
             return None
         return "PowerAutomatePremium" if self._world.user(flow.owner_id).has_premium else ""
 
-    async def runs(
+    async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
         """Return runs that began from `since` on, newest first, at most `limit`."""
@@ -125,7 +125,7 @@ class FakeFlowReports:
         shown = [self._run(run) for run in kept if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started_at, reverse=True)
 
-    async def failed_actions(
+    async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
         """Return the actions of a run that failed; raises `NotFound`."""

@@ -16,23 +16,23 @@ class FakeKeys:
         """Read `world`."""
         self._world = world
 
-    async def policies(self) -> list[EnterprisePolicy]:
+    async def read_policies(self) -> list[EnterprisePolicy]:
         """Return the encryption policies of the watched subscriptions."""
         return list(self._world.policies.values())
 
-    async def vault(self, named: str) -> KeyVault:
+    async def read_vault(self, named: str) -> KeyVault:
         """Return a vault by name or Azure resource id; raises `NotFound`."""
         for vault in self._world.vaults.values():
             if named.lower() in {vault.id, vault.name}:
                 return vault
         raise NotFound(f"there is no vault {named}")
 
-    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+    async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
         """Return the roles of a principal at a vault, above it and below it."""
-        await self.vault(vault_id)
+        await self.read_vault(vault_id)
         return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
-    async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
+    async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first."""
         try:
             return list(self._world.keys[(vault.url, name)])

@@ -50,7 +50,7 @@ class FakeResourceReader(PagedResourceReader):
         """Return a page of the result of `list`."""
         return self._page(await self.list(resource_type, api_version), cursor)
 
-    async def children_page(
+    async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list_children`; raises `NotFound`."""

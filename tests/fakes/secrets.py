@@ -16,7 +16,7 @@ class FakeSecrets:
         """Act on `world`."""
         self._world = world
 
-    async def vaults(self) -> AsyncIterator[str]:
+    async def read_vaults(self) -> AsyncIterator[str]:
         """Yield the URL of every vault that has had a secret."""
         for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
             yield vault_url
@@ -42,7 +42,7 @@ class FakeSecrets:
             tags=dict(secret.tags),
         )
 
-    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+    async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
         """Return the values of all versions added since then, to the second."""
         versions = self._secret(vault_url, name).versions
         second = since.replace(microsecond=0)

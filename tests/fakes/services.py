@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from shared.callers import caller_kinds
+from shared.callers import build_caller_kinds
 from shared.domain.principal import Role
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
 from shared.services import Services, platform_ports
 from shared.settings import Settings
@@ -26,7 +26,7 @@ def fake_settings(**changes: Any) -> Settings:
 
 def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
     """Return the caller kinds on these ports, as in a new process."""
-    return caller_kinds(ports, fake_settings())
+    return build_caller_kinds(ports, fake_settings())
 
 
 def services_of(
@@ -47,9 +47,11 @@ def services_of(
         alerts=ports.notices,
         request_budget=PlentyOfCalls(),
         function_keys=OneFunctionKey(),
-        callers=caller_kinds(ports, settings),
+        callers=build_caller_kinds(ports, settings),
         firewalls=(
-            firewall_kinds(ports.resources) if has_azure_firewalls else {"any": ports.firewalls}
+            build_firewall_kinds(ports.resources)
+            if has_azure_firewalls
+            else {"any": ports.firewalls}
         ),
         **platform_ports(ports),
     )

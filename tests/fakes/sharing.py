@@ -137,7 +137,7 @@ class FakePrincipals:
         """Read `world` as its application."""
         self._world = world
 
-    async def users(
+    async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
         """Return users by Entra object id in lower case; ids without a row are left out."""
@@ -148,7 +148,7 @@ class FakePrincipals:
             if user.entra_id in wanted
         }
 
-    async def teams(
+    async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by object id, in lower case."""
@@ -159,16 +159,18 @@ class FakePrincipals:
             if team.entra_id in wanted
         }
 
-    async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
+    async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return a user by `systemuserid`, or None for an unknown id or a team's id."""
         user = self._world.users.get(user_id)
         return _shown(user) if user else None
 
-    async def application(self, environment: Environment) -> DataversePrincipal:
+    async def read_application_user(self, environment: Environment) -> DataversePrincipal:
         """Return the app's own application user."""
         return user_row(self._world.application)
 
-    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+    async def read_privilege_levels(
+        self, environment: Environment, user_id: str, name: str
+    ) -> frozenset[str]:
         """Return the depth of a privilege; the app has all but those that the world removed."""
         world = self._world
         if user_id in world.without_roles:

@@ -15,7 +15,7 @@ class FakeSolutions:
         """Act on `world` as its application."""
         self._world = world
 
-    async def containing(
+    async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return by workflow id the ids of all solutions that contain each flow."""

@@ -44,7 +44,7 @@ class FakeWorkflows:
         flow = self._world.shown_workflow(environment.id, workflow_id)
         return _row(self._with_row(flow))
 
-    async def known_each(
+    async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow as lists show it, which may lag behind its row."""

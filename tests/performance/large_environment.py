@@ -154,25 +154,27 @@ class LargePages:
     def __init__(self, workflows: LargeWorkflows) -> None:
         self._workflows = workflows
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Return the page with this number."""
         start = int(cursor or 0)
         rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
         return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
 
-    async def workflow_summaries(
+    async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """No test calls this, because nothing is approved."""
         raise NotImplementedError
 
-    async def workflows_by_id(
+    async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """No test calls this, because nothing is approved."""
         raise NotImplementedError
 
-    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """No test calls this, because no reconciliation is requested."""
         raise NotImplementedError
 
@@ -183,7 +185,7 @@ class LargeReports:
     def __init__(self, held_back: int = HELD_BACK) -> None:
         self._held_back = held_back
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return the flows that stay on Microsoft's key, starting with the one of this number."""
@@ -208,7 +210,7 @@ class LargeReports:
         """No test calls this, because Dataverse has all flows."""
         raise NotImplementedError
 
-    async def runs(
+    async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
         """Return no runs."""

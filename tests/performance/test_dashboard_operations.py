@@ -9,7 +9,7 @@ from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.html_pages import rendered
+from shared.html_pages import render_template
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -76,7 +76,7 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     view = PageContext(principal=principal, now=shown.remediation.created_at)
 
     def table() -> str:
-        return rendered(bare, {"flows": flows, "id": shown.remediation.id})
+        return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
         return remediation_page(view, shown, flows, RemediationPageChoice())
@@ -119,7 +119,7 @@ async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_tab
     )
 
     def table() -> str:
-        return rendered(bare, {"flows": flows, "id": shown.remediation.id})
+        return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
         return plan_page(view, shown.remediation.id, [plan], PlanChoice())

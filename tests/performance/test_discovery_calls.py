@@ -19,7 +19,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import ServiceUnavailable
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.planning.discover_flows import discover, still_to_move
+from shared.steps.planning.discover_flows import discover, read_flows_still_to_move
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, adapters
@@ -107,7 +107,7 @@ def parts_of(services: Services) -> FencedRows[DiscoveryPage]:
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Run an environment job until its plan."""
     rows = parts_of(services)
-    assert not await still_to_move(services, environment.id, rows)
+    assert not await read_flows_still_to_move(services, environment.id, rows)
     found = await discover(services, environment, rows)
     request = CallerSearchRequest(
         environment=environment,

@@ -14,11 +14,11 @@ import pytest
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.network_check import FLOW_TAGS, NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.ports import PagedResourceReader, ResultPage, ServiceTags
 from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
-from shared.steps.flows.check_network import required_gaps
+from shared.steps.flows.check_network import find_required_gaps
 from tests.fakes.builder import Builder
 from tests.fakes.ports import fakes_of
 from tests.fakes.resource_reader import FakeResourceReader
@@ -72,12 +72,12 @@ class Counted(PagedResourceReader, ServiceTags):
         self.calls += 1
         return await self.resources.list_page(resource_type, api_version, cursor)
 
-    async def children_page(
+    async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Count the request and pass it on."""
         self.calls += 1
-        return await self.resources.children_page(resource_id, collection, api_version, cursor)
+        return await self.resources.read_children_page(resource_id, collection, api_version, cursor)
 
     async def get_list(self) -> ServiceTagList:
         """Count the request and pass it on."""
@@ -101,11 +101,11 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
     for _ in range(flows):
         services = replace(
             services_of(fakes.ports),
-            firewalls=firewall_kinds(ResumableResources(counted)),
+            firewalls=build_firewall_kinds(ResumableResources(counted)),
             service_tags=counted,
         )
         environment = await services.environments.get(environment_id)
-        assert await required_gaps(services, environment, [HOST], ()) == []
+        assert await find_required_gaps(services, environment, [HOST], ()) == []
         world.clock.advance(apart)
     return counted.calls
 
@@ -140,7 +140,7 @@ def test_a_proof_costs_the_same_however_many_open_firewalls_there_are() -> None:
         tag = ServiceTag(name="PowerPlatformPlex.WestEurope", prefixes=("20.1.0.0/24",))
         check = NetworkCheck(walls, "europe", ServiceTagList([tag]))
         hosts = ["app-3.contoso.example", "elsewhere.example", None]
-        assert check.gaps(hosts) == check.gaps(hosts)
-        return count_operations(lambda: check.gaps(hosts))
+        assert check.find_issues(hosts) == check.find_issues(hosts)
+        return count_operations(lambda: check.find_issues(hosts))
 
     assert operations(1_000) == operations(10)

@@ -31,7 +31,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: What makes a `Write` for somebody else, who counts as its maker.
 HELPERS = {"effect.py", "update_workflow.py", "write_definition.py"}
-MAKERS = {"Write", "changing", "for_owner"}
+MAKERS = {"Write", "build_flow_write", "build_write_for_owner"}
 FROZEN = timedelta(minutes=8)
 
 

@@ -104,7 +104,7 @@ class Instances:
                     await budget.wait_for(2 if number % 3 else 1)
                     await self._call(budget, step)
                 if step.is_refused:
-                    await budget.refused(SECOND * 40)
+                    await budget.slow_down(SECOND * 40)
                 self.store.is_out = step.dies
         self.store.is_out = False
 

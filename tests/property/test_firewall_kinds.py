@@ -17,7 +17,7 @@ from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.ip_filter import firewall_from_filters, read_policy
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.firewalls.api_management import open_service
 from shared.firewalls.app_service import read_scm_site, read_site
 from shared.firewalls.network_security_group import read_group
@@ -148,7 +148,7 @@ def test_a_list_of_addresses_lets_in_whom_it_holds(kind: str, prefixes: list[str
     resources = firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
 
-    [firewall] = asyncio.run(firewall_kinds(fakes_of(world).ports.resources)[kind].read())
+    [firewall] = asyncio.run(build_firewall_kinds(fakes_of(world).ports.resources)[kind].read())
 
     expected = [one for one in CALLERS if any(holds(prefix, one) for prefix in prefixes)]
     assert allowed(firewall) == expected

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.domain.flow import FlowState
 from shared.errors import CmkflowError, PlatformError, ThrottledError
 from shared.services import Services
-from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.flows.flow_names import read_flow_name
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -115,7 +115,7 @@ def test_a_name_that_only_the_list_has_is_found(
             services = _services(scenario, service, unique_id)
             service.left = calls
             try:
-                name = await flow_name_of(services, flow.environment_id, flow.workflow_id)
+                name = await read_flow_name(services, flow.environment_id, flow.workflow_id)
                 break
             except CmkflowError:
                 continue
@@ -135,8 +135,8 @@ async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None
     flow, service = made[-1], Rationed(left=4)
     services = _services(scenario, service)
 
-    name = await flow_name_of(services, flow.environment_id, flow.workflow_id)
-    other = await flow_name_of(
+    name = await read_flow_name(services, flow.environment_id, flow.workflow_id)
+    other = await read_flow_name(
         services, flow.environment_id, flow.workflow_id, state=FlowState.SUSPENDED
     )
 
@@ -151,5 +151,5 @@ async def test_a_flow_that_is_nowhere_has_no_name() -> None:
     service = Rationed(left=100)
     services = _services(scenario, service)
 
-    assert await flow_name_of(services, made[0].environment_id, "nobody") is None
+    assert await read_flow_name(services, made[0].environment_id, "nobody") is None
     assert await services.tables.discovery_pages.all() == []

@@ -32,7 +32,7 @@ class Service:
     expired: bool = False
     read: list[str] = field(default_factory=list)
 
-    async def flows(self, _: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, _: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return a page."""
         self._take()
         if cursor and self.expired:

@@ -92,11 +92,11 @@ class _Watched:
             name, cursor, lambda: read(environment_id, flow_name, cursor, **times)
         )
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[Any]:
         """Record a page of a report."""
-        read = self._reports.microsoft_key_flows
+        read = self._reports.read_microsoft_key_flows
         return await self._lists.page(
             cannot_migrate_only,
             cursor,
@@ -222,12 +222,12 @@ class FewReads:
     settings: Any
     clock: Any
     a_minute: int
-    read_sites: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
     _times: list[Any] = field(default_factory=list)
 
-    async def sites(self) -> Any:
+    async def read_sites(self) -> Any:
         """Return every app."""
-        return await self.settings.sites()
+        return await self.settings.read_sites()
 
     async def read(self, site_id: str) -> Any:
         """Return an app's settings, or reject the read until the minute is over."""
@@ -236,7 +236,7 @@ class FewReads:
         if len(self._times) >= self.a_minute:
             raise ThrottledError("used up", retry_after=self._times[0] + MINUTE - now)
         self._times.append(now)
-        self.read_sites.append(site_id)
+        self.reads.append(site_id)
         return await self.settings.read(site_id)
 
 
@@ -265,7 +265,7 @@ def test_an_ordered_assessment_searches_each_place_once(flows: int, calls: int) 
         assert found.answer is not None
         assert {flow.callers_unknown_reason for flow in found.answer.flows} == {""}
         assert all(len(flow.callers) == 1 for flow in found.answer.flows)
-        assert sorted(settings.read_sites) == sorted(set(settings.read_sites))
+        assert sorted(settings.reads) == sorted(set(settings.reads))
         assert await scenario.services.tables.caller_searches.all() == []
 
     asyncio.run(play())

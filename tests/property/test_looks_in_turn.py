@@ -35,7 +35,7 @@ class Rationed:
     made: int = 0
     seen: list[str] = field(default_factory=list)
 
-    async def known_each(
+    async def read_summaries(
         self, _: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return flows that are off while requests are left."""

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.log import LogNotificationChannel
-from shared.adapters.channels.teams import card
+from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import digest_of, first_sentences, shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
@@ -95,10 +95,10 @@ async def test_every_message_is_small_and_has_no_signature(
     )
     await LogNotificationChannel().send(notification)
 
-    content = card(notification)
+    content = build_card(notification)
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": content}
     teams = json.dumps({"type": "message", "attachments": [attachment]})
-    event = json.dumps(cloud_event(notification))
+    event = json.dumps(build_cloud_event(notification))
     assert len(teams) < 28 * 1024
     assert len(event) < 20 * 1024
     for text in (teams, event, caplog.text):

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import CmkflowError, NotFound, PlatformError, ServiceUnavailable, ThrottledError
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.ports import PagedResourceReader, ResultPage
 from shared.resumable_resources import ResumableResources
 from shared.services import Services
 from shared.steps.flows import network_snapshot
-from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
+from shared.steps.flows.check_network import ANY_HOST, find_required_gaps, read_network
 from shared.steps.flows.network_snapshot import NetworkReading
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -58,7 +58,7 @@ class Rationed(PagedResourceReader):
         """Return nothing, because only apps have resources here."""
         raise NotImplementedError
 
-    async def children_page(
+    async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
         """Return nothing, because only apps have resources here."""
@@ -113,7 +113,7 @@ def _services(scenario: Scenario, azure: Rationed) -> Services:
     scenario.renew()
     return replace(
         scenario.services,
-        firewalls=firewall_kinds(ResumableResources(azure)),
+        firewalls=build_firewall_kinds(ResumableResources(azure)),
         clock=scenario.world.clock,
         archive=scenario.fakes.archive,
     )
@@ -167,7 +167,7 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
         scenario = Scenario()
         scenario.build.link()
         azure = Rationed(apps, page_size, expires, set(malformed), gone)
-        lists = len(firewall_kinds(azure)) + 20 + -(-apps // page_size)
+        lists = len(build_firewall_kinds(azure)) + 20 + -(-apps // page_size)
         most = len(malformed) + (lists * (1 + len(expires)) + apps + len(expires)) // calls + 2
         for _ in range(most):
             if await _read(scenario, azure, calls, host):
@@ -232,7 +232,7 @@ async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> No
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = 40
 
-    gaps = await required_gaps(services, environment, ["app-700.contoso.example"], [])
+    gaps = await find_required_gaps(services, environment, ["app-700.contoso.example"], [])
 
     assert gaps == []
     assert azure.asked["/sites/app-700"] == 1

@@ -75,9 +75,11 @@ def test_a_firewall_has_the_gaps_that_it_has_alone(
     """Firewalls with the same rules are evaluated once, and each gap has its firewall's name."""
     tags = tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
-    found = NetworkCheck(walls, "europe", tags).lacking()
+    found = NetworkCheck(walls, "europe", tags).find_required_issues()
 
-    alone = [gap for wall in walls for gap in NetworkCheck([wall], "europe", tags).lacking()]
+    alone = [
+        gap for wall in walls for gap in NetworkCheck([wall], "europe", tags).find_required_issues()
+    ]
     assert found == alone
     claimed = ClaimedHosts(walls)
     for host in filter(None, hosts):

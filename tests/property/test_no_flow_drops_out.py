@@ -79,7 +79,7 @@ def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in
             await scenario.opt_in()
         reports = scenario.services.flow_reports
         home = scenario.build.environment.id
-        listed = (await reports.microsoft_key_flows(home, cannot_migrate_only=True)).items
+        listed = (await reports.read_microsoft_key_flows(home, cannot_migrate_only=True)).items
         mode = RemediationMode.APPLY if opted_in else RemediationMode.ASSESS
         await scenario.order(mode)
         items = await scenario.plan()

@@ -7,7 +7,7 @@ import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from tests.contract.adapter_world import SUBSCRIPTION
 from tests.documented_commands import Command, documented_commands
 from tests.kinds.case import HOST
@@ -33,7 +33,7 @@ TAGS = [
 async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
     """Return the issues of a kind's firewall, as the app reads it."""
     app, name = cli.app, firewall_case(kind).name
-    firewalls = await firewall_kinds(app.resources)[kind].read()
+    firewalls = await build_firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
     return gaps([one for one in firewalls if one.name == name], "europe", [HOST], tags)
 
@@ -48,7 +48,7 @@ async def test_the_printed_commands_close_the_gap(
         seed_azure(cli.app.world.tenant, case.seed(case.sources(["LogicApps"], tags)))
         [gap] = await gaps_of(cli, kind)
 
-        repair = await firewall_kinds(cli.app.resources)[kind].propose_fix(gap)
+        repair = await build_firewall_kinds(cli.app.resources)[kind].propose_fix(gap)
         await cli.run(repair.azure_cli)
 
         assert await gaps_of(cli, kind) == []

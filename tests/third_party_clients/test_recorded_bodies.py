@@ -93,21 +93,23 @@ QUESTIONS: dict[str, Question] = {
     "environment": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).get("e"),
     "flows": lambda of: FlowServiceReports(of.flow_service).list_flows("e"),
     "flow": lambda of: FlowServiceReports(of.flow_service).get_flow("e", "f"),
-    "runs": lambda of: FlowServiceReports(of.flow_service).runs("e", "f", since=LONG_AGO),
+    "runs": lambda of: FlowServiceReports(of.flow_service).read_runs("e", "f", since=LONG_AGO),
     "permissions": lambda of: FlowServiceAccountFlows(
         of.flow_service, of.flow_service, NoServiceAccount()
-    ).permissions("e", "f"),
+    ).read_permissions("e", "f"),
     "connections": lambda of: PowerAppsConnections(of.http, of.service).list("e"),
     "apps": lambda of: PowerAppsCanvasApps(of.http, of.service).list_with_flows("e"),
     "workflows": lambda of: DataverseWorkflows(of.dataverse).get(ENVIRONMENT, "f"),
     "references": lambda of: DataverseConnectionReferences(of.dataverse).get(ENVIRONMENT, "r"),
     "variables": lambda of: DataverseEnvironmentVariables(of.dataverse).list(ENVIRONMENT),
-    "groups": lambda of: DataverseMachineGroups(of.dataverse).hosted(ENVIRONMENT),
+    "groups": lambda of: DataverseMachineGroups(of.dataverse).read_hosted_groups(ENVIRONMENT),
     "organization": lambda of: DataverseOrganization(of.dataverse).creates_flows_in_solutions(
         ENVIRONMENT
     ),
-    "users": lambda of: DataversePrincipalDirectory(of.dataverse).users(ENVIRONMENT, ["u"]),
-    "application": lambda of: DataversePrincipalDirectory(of.dataverse).application(ENVIRONMENT),
+    "users": lambda of: DataversePrincipalDirectory(of.dataverse).read_users(ENVIRONMENT, ["u"]),
+    "application": lambda of: DataversePrincipalDirectory(of.dataverse).read_application_user(
+        ENVIRONMENT
+    ),
     "shares": lambda of: DataverseSharing(of.dataverse).list(ENVIRONMENT, "f"),
     "solutions": lambda of: DataverseSolutions(of.dataverse).get(ENVIRONMENT, [SOLUTION]),
 }

@@ -20,7 +20,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.show_flow import FlowView
-from shared.use_cases.show_remediation import RemediationView, shown_with
+from shared.use_cases.show_remediation import RemediationView, build_view
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
@@ -156,7 +156,7 @@ def remediation_of(
         environment_ids=tuple(job.environment_id for job in environments.values()),
     )
     jobs = [one.job for one in flows if one.job]
-    return shown_with(remediation, list(environments.values()), jobs)
+    return build_view(remediation, list(environments.values()), jobs)
 
 
 def page_of(

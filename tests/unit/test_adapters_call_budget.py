@@ -132,7 +132,7 @@ async def test_a_pause_holds_for_every_instance() -> None:
     first, second = budgets(clock, 100, 2)
     await first.take()
 
-    await first.refused(timedelta(seconds=30))
+    await first.slow_down(timedelta(seconds=30))
 
     for budget in (first, second):
         with pytest.raises(ThrottledError) as caught:

@@ -126,7 +126,7 @@ def test_no_name_is_a_link_in_a_card() -> None:
         NOTIFICATION.pending_action, environment_name=name, flows=(name,), message=name
     )
 
-    content = teams.card(replace(NOTIFICATION, pending_action=waiting))
+    content = teams.build_card(replace(NOTIFICATION, pending_action=waiting))
 
     kinds = {(one["type"], run["type"]) for one in content["body"] for run in one["inlines"]}
     assert kinds == {("RichTextBlock", "TextRun")}

@@ -54,7 +54,7 @@ class TightBudget:
             raise ThrottledError(retry_after=timedelta(seconds=60))
         self.left -= 1
 
-    async def refused(self, wait: timedelta) -> None:
+    async def slow_down(self, wait: timedelta) -> None:
         """Record the pause."""
         self.pauses.append(wait)
 

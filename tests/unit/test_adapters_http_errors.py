@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from shared.adapters.http.errors import FailedResponse, error_of, retry_after
+from shared.adapters.http.errors import FailedResponse, build_error, retry_after
 from shared.errors import (
     AlreadyExists,
     CmkflowError,
@@ -27,7 +27,7 @@ def failed(
     """Return the error for an answer in the platform's envelope."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
     fields: dict[str, object] = {"is_create": False, "headers": {}, "body": body} | more
-    return error_of(
+    return build_error(
         FailedResponse(service="Dataverse", method=method, status=status, **fields)  # type: ignore[arg-type]
     )
 

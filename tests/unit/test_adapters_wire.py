@@ -243,7 +243,7 @@ async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
     resources = ResourceManager(http, service, ["s"])
 
     secrets = VaultSecrets(VaultClient(http, service), resources)
-    [vault_url] = [item async for item in secrets.vaults()]
+    [vault_url] = [item async for item in secrets.read_vaults()]
     listed = [item async for item in secrets.list(vault_url)]
 
     assert (vault_url, listed) == ("https://v.vault.azure.net", ["a"])

@@ -154,7 +154,7 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
     here = Instances()
     [one] = Instances(1).budgets
     async with one.reserve(need("a", CALLS)):
-        await one.refused(MINUTE * 10)
+        await one.slow_down(MINUTE * 10)
         with pytest.raises(ThrottledError):
             await here.use(one, 1)
 

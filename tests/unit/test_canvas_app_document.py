@@ -6,7 +6,7 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
 
 import pytest
 
-from shared.adapters.power_apps.canvas_app_document import flow_ids_in
+from shared.adapters.power_apps.canvas_app_document import find_flow_ids
 from shared.errors import InvalidInput
 
 FLOW = "0f3c6f4e-5f0c-4a8f-9d52-2b7c1f0a9e11"
@@ -25,13 +25,13 @@ def document(compression: int) -> bytes:
 def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compression: int) -> None:
     """Whatever byte is wrong, the search gets the remaining ids or an error that it can name."""
     whole = document(compression)
-    assert flow_ids_in(whole) == {FLOW}
+    assert find_flow_ids(whole) == {FLOW}
 
     for place in range(len(whole)):
         for wrong in (0x00, 0x55, 0xFF):
             damaged = whole[:place] + bytes([wrong]) + whole[place + 1 :]
             with suppress(InvalidInput):
-                flow_ids_in(damaged)
+                find_flow_ids(damaged)
 
 
 def test_a_document_that_ends_too_early_is_unreadable() -> None:
@@ -39,4 +39,4 @@ def test_a_document_that_ends_too_early_is_unreadable() -> None:
     whole = document(ZIP_DEFLATED)
     for end in range(len(whole)):
         with pytest.raises(InvalidInput):
-            flow_ids_in(whole[:end])
+            find_flow_ids(whole[:end])

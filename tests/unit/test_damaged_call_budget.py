@@ -146,7 +146,7 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
 
     await work.go_on(MINUTE * 3)
     assert len(work.made) >= 5
-    assert (await work.budgets[0].queue_status()).waiting <= 1
+    assert (await work.budgets[0].read_queue_status()).waiting <= 1
     line = await work.budgets[0].promote_waiters(come)
 
     assert line.removed == (PLACE,)
@@ -156,7 +156,7 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
 async def test_pause_that_a_service_asks_for_ends_within_a_day() -> None:
     """A service that names a far future date does not stop the app permanently."""
     work = Work()
-    await work.budgets[0].refused(DAY * 1000)
+    await work.budgets[0].slow_down(DAY * 1000)
     work.clock.advance(DAY + SECOND)
     await work.go_on(MINUTE * 3)
 

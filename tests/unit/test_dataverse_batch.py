@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.dataverse.batch import parts_of
+from shared.adapters.dataverse.batch import parse_batch_response
 
 BOUNDARY = "batchresponse_5d7832c5"
 TYPE = f"multipart/mixed; boundary={BOUNDARY}"
@@ -27,7 +27,7 @@ def written(*bodies: bytes, encoding: str = "binary") -> bytes:
 @given(BODIES)
 def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
     """Bodies may have any line ends and bytes."""
-    parts = parts_of(TYPE, written(*bodies))
+    parts = parse_batch_response(TYPE, written(*bodies))
 
     assert [part.body for part in parts] == bodies
     assert all(part.status == 200 and part.headers["etag"] == 'W/"7"' for part in parts)
@@ -37,7 +37,7 @@ def test_a_boundary_may_stand_in_quotes() -> None:
     """RFC 2046 allows quotes."""
     quoted = f'multipart/mixed;charset="utf-8"; Boundary="{BOUNDARY}"'
 
-    assert [part.body for part in parts_of(quoted, written(b"{}"))] == [b"{}"]
+    assert [part.body for part in parse_batch_response(quoted, written(b"{}"))] == [b"{}"]
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_a_boundary_may_stand_in_quotes() -> None:
 def test_what_is_no_whole_batch_is_an_error(content_type: str, body: bytes) -> None:
     """An incomplete batch could give answers to the wrong reads."""
     with pytest.raises(ValueError):  # noqa: PT011 -- any: the caller tells it as one
-        parts_of(content_type, body)
+        parse_batch_response(content_type, body)

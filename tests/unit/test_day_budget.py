@@ -52,7 +52,7 @@ class Instance:
 
     async def left(self) -> int | None:
         """Return the requests that are left today."""
-        return (await self.budget.queue_status()).remaining_today
+        return (await self.budget.read_queue_status()).remaining_today
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])

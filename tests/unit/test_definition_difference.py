@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.definitions.changed_paths import MOST_PLACES, changed_places
+from shared.domain.definitions.changed_paths import MOST_PLACES, find_changed_paths
 
 
 def test_places_are_named_and_values_are_not() -> None:
@@ -10,7 +10,7 @@ def test_places_are_named_and_values_are_not() -> None:
     old = json.dumps({"a": {"uri": "https://x?sig=secret", "gone": 1}, "same": [1]})
     new = json.dumps({"a": {"uri": "https://y?sig=other"}, "same": [1], "new": 2})
 
-    places = changed_places(old, new)
+    places = find_changed_paths(old, new)
 
     assert places == ("/a/gone", "/a/uri", "/new")
 
@@ -19,13 +19,13 @@ def test_a_long_list_is_cut() -> None:
     """A list contains twelve places at most."""
     old, new = json.dumps({}), json.dumps({str(number): 1 for number in range(40)})
 
-    places = changed_places(old, new)
+    places = find_changed_paths(old, new)
 
     assert len(places) == MOST_PLACES
 
 
 def test_text_that_is_no_json_has_no_places() -> None:
     """The digest shows a difference, but no place."""
-    places = changed_places("{", "{}")
+    places = find_changed_paths("{", "{}")
 
     assert places == ()

@@ -22,7 +22,7 @@ from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.run_archive import RunArchive, RunArchiveState, continued
+from shared.domain.jobs.run_archive import RunArchive, RunArchiveState, reopen_archive
 from shared.domain.jobs.transitions import stop_with_reason, wait_until, with_history
 from shared.reason import Reason
 from tests.unit.flow_rows import FLOW_JOB
@@ -177,7 +177,7 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
         parts=("one",),
     )
 
-    second = continued(first, now=NOW + DAY)
+    second = reopen_archive(first, now=NOW + DAY)
 
     assert first.begins == NOW - 28 * DAY
     assert NOW < second.begins < NOW + timedelta(seconds=1)

@@ -4,7 +4,7 @@ from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.plans.discovery_differences import (
     MAX_NAMED_FLOWS,
     FlowServiceListing,
-    differences,
+    find_differences,
 )
 
 ON, OFF = FlowState.ON, FlowState.OFF
@@ -43,9 +43,9 @@ def test_sources_that_agree_yield_nothing() -> None:
     """The full list does not matter."""
     known, lines = by_id(row("a"), row("b")), by_id(line("a"))
 
-    assert differences(known, FlowServiceListing(reported=lines)) == ()
+    assert find_differences(known, FlowServiceListing(reported=lines)) == ()
     everything = by_id(line("a"), line("b"))
-    assert differences(known, FlowServiceListing(reported=lines, everything=everything)) == ()
+    assert find_differences(known, FlowServiceListing(reported=lines, everything=everything)) == ()
 
 
 def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
@@ -57,7 +57,7 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
     known |= by_id(row("mute", state=OFF))
     reported["mute"] = line("mute", state=None)
 
-    found = differences(known, FlowServiceListing(reported=reported, alone={"strange"}))
+    found = find_differences(known, FlowServiceListing(reported=reported, alone={"strange"}))
 
     assert len(found) == 4
     assert found[0].startswith("1 flow is listed on Microsoft's key, but in no source")
@@ -78,7 +78,7 @@ def test_the_full_list_names_what_one_source_lacks() -> None:
         line("off"),
     )
 
-    found = differences(
+    found = find_differences(
         known, FlowServiceListing(reported=reported, alone={"report-only"}, everything=everything)
     )
 
@@ -95,14 +95,14 @@ def test_a_flow_outside_solutions_is_found_by_its_flow_name() -> None:
     known = by_id(row("mine"))
     lines = {"mine": line(None, flow_name="mine")}
 
-    assert differences(known, FlowServiceListing(reported=lines, everything=lines)) == ()
+    assert find_differences(known, FlowServiceListing(reported=lines, everything=lines)) == ()
 
 
 def test_ten_thousand_differences_are_one_sentence() -> None:
     """A few are named and the others counted, because the job's row has a limit."""
     known = by_id(*(row(f"flow-{number}") for number in range(10_000)))
 
-    (text,) = differences(known, FlowServiceListing(reported={}, everything={}))
+    (text,) = find_differences(known, FlowServiceListing(reported={}, everything={}))
 
     assert text.startswith("10000 flows are in Dataverse, but not in the flow service")
     assert text.endswith(f" and {10_000 - MAX_NAMED_FLOWS} more.")

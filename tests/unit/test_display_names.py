@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.display_names import LIMIT, copy_name, retired_name, shortened
+from shared.domain.display_names import LIMIT, copy_name, retired_name, shorten_with_suffix
 
 FAMILY = "👩‍👩‍👧"
 FLAG = "🇳🇱"
@@ -19,7 +19,7 @@ def test_a_name_that_fits_stays_whole() -> None:
     """Most names fit."""
     assert copy_name("Orders") == "Orders (CMK)"
     assert retired_name("Orders") == "Orders (retired, MMK)"
-    assert shortened("x" * LIMIT) == "x" * LIMIT
+    assert shorten_with_suffix("x" * LIMIT) == "x" * LIMIT
 
 
 @pytest.mark.parametrize("length", [86, 95, 100, 101, 174, 255])
@@ -29,7 +29,7 @@ def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
 
     for name, suffix in (
         (copy_name(title), " (CMK)"),
-        (shortened(title), ""),
+        (shorten_with_suffix(title), ""),
     ):
         assert units(name) <= LIMIT
         assert name.endswith(suffix)

@@ -174,9 +174,9 @@ async def test_going_runs_have_no_end(builder: Builder) -> None:
     began = builder.world.clock.now()
     call(builder.world, builder.url_of(flow))
 
-    [going] = await reports.runs(flow.environment_id, flow.flow_name, since=began)
+    [going] = await reports.read_runs(flow.environment_id, flow.flow_name, since=began)
     builder.world.clock.advance(flow.run_duration)
-    [ended] = await reports.runs(flow.environment_id, flow.flow_name, since=began)
+    [ended] = await reports.read_runs(flow.environment_id, flow.flow_name, since=began)
 
     assert (going.is_running, going.status) == (True, "Running")
     assert (ended.is_running, ended.status) == (False, "Succeeded")

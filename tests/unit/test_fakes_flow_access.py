@@ -36,7 +36,7 @@ async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports
     }
 
     async def listed(*, cannot_migrate_only: bool) -> set[str]:
-        page = await ports.flow_reports.microsoft_key_flows(
+        page = await ports.flow_reports.read_microsoft_key_flows(
             builder.environment.id, cannot_migrate_only=cannot_migrate_only
         )
         return {flow.flow_name for flow in page.items}

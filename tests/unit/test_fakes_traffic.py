@@ -73,7 +73,7 @@ async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> No
 
     settings = await ports.app_settings.read(site.id)
     await ports.app_settings.write(site.id, settings | {"FLOW_URL": url})
-    [vault_url] = [found async for found in ports.secrets.vaults()]
+    [vault_url] = [found async for found in ports.secrets.read_vaults()]
     [name] = [found async for found in ports.secrets.list(vault_url)]
     await ports.secrets.write(await ports.secrets.read(vault_url, name), url)
     text = caller.client_data.replace(builder.url_of(old), url)

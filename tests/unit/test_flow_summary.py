@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.definitions.flow_definition import parsed_or_problem
+from shared.domain.definitions.flow_definition import parse_or_explain
 from shared.domain.definitions.flow_summary import read_summary, summarise
 
 #: Members that are taken out for a digest, and those that a summary is made of.
@@ -41,7 +41,7 @@ def _flows(draw: st.DrawFn) -> str:
 
 
 def _agrees(text: str) -> None:
-    definition, problem = parsed_or_problem(text)
+    definition, problem = parse_or_explain(text)
     expected = summarise(definition) if definition else None
     assert read_summary(text) == (expected, problem, definition_digest(text))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.html_pages import format_commands, resource_names
+from shared.html_pages import format_commands, replace_ids_by_names
 
 GROUP = "/subscriptions/3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01/resourcegroups/rg/providers/x/y"
 
@@ -20,7 +20,7 @@ GROUP = "/subscriptions/3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01/resourcegroups/rg/p
 )
 def test_resource_ids_are_shown_by_name(text: str, shown: str) -> None:
     """Whatever kind of firewall issue stands before them; other text stays."""
-    assert resource_names(text) == shown
+    assert replace_ids_by_names(text) == shown
 
 
 def test_commands_between_backticks_are_code_and_everything_is_escaped() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.adapters.http.client import HttpService, ServiceResponse, read_object
-from shared.domain.definitions.json_values import JsonTooDeep, decoded
+from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
 from shared.errors import InvalidInput
 from tests.unit.adapter_wire import NumberedCredential
 
@@ -24,14 +24,14 @@ SERVICE = HttpService(name="flow service", credential=NumberedCredential(), scop
 )
 def test_half_a_character_becomes_a_sign_of_one(text: str, value: object) -> None:
     """A text with half a character can be stored, sent and shown."""
-    assert decoded(text) == value
-    assert json.dumps(decoded(text), ensure_ascii=False).encode()
+    assert parse_json_value(text) == value
+    assert json.dumps(parse_json_value(text), ensure_ascii=False).encode()
 
 
 def test_what_nests_too_deep_says_so() -> None:
     """This error is not transient, because another read gives the same text."""
     with pytest.raises(JsonTooDeep):
-        decoded("[" * 9**6)
+        parse_json_value("[" * 9**6)
 
 
 def test_an_answer_has_whole_characters_and_a_bottom() -> None:

@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 import pytest
 
 import shared
-from shared.callers import caller_kinds
-from shared.firewalls import firewall_kinds
+from shared.callers import build_caller_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.kind_discovery import kinds_in
 from shared.ports import PlatformPorts
 from shared.settings import Settings
@@ -27,7 +27,10 @@ def test_every_kind_of_a_package_is_built_by_its_name() -> None:
     """The ports are fakes, and the settings have default values."""
     ports = fakes_of(World()).ports
 
-    callers, firewalls = caller_kinds(ports, fake_settings()), firewall_kinds(ports.resources)
+    callers, firewalls = (
+        build_caller_kinds(ports, fake_settings()),
+        build_firewall_kinds(ports.resources),
+    )
 
     assert [one.kind for one in callers.values()] == [*callers] != []
     assert [one.kind for one in firewalls.values()] == [*firewalls] != []

@@ -53,7 +53,7 @@ class Service:
             self.clock.advance(MINUTE / 600)
             if self.takes is not None and self.in_last(MINUTE) >= self.takes:
                 self.refused.append(self.clock.now())
-                await self.budget.refused(WAIT)
+                await self.budget.slow_down(WAIT)
                 raise ThrottledError(retry_after=WAIT)
             self.made.append(self.clock.now())
 

@@ -221,8 +221,8 @@ def test_tags_that_are_not_required_are_told_beside() -> None:
     """Microsoft's page on IP addresses asks for them too: a setting makes them required."""
     firewall = group(rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
 
-    [told] = NetworkCheck([firewall], "europe", TAGS).gaps([HOST])
-    insisting = NetworkCheck([firewall], "europe", TAGS, ["LogicApps"]).gaps([HOST])
+    [told] = NetworkCheck([firewall], "europe", TAGS).find_issues([HOST])
+    insisting = NetworkCheck([firewall], "europe", TAGS, ["LogicApps"]).find_issues([HOST])
 
     assert (told.is_required, told.missing_tags) == (False, ("LogicApps.WestEurope",))
     assert told.missing_prefixes == ("13.69.71.64/26",)
@@ -234,7 +234,7 @@ def test_tags_that_are_not_required_are_told_beside() -> None:
 
 def test_a_tag_that_is_required_and_not_in_the_list_is_never_covered() -> None:
     """Whoever insists on it hears that nobody can check it."""
-    found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).gaps([HOST])
+    found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).find_issues([HOST])
 
     assert [gap.name for gap in found] == ["service_tag:powerplatforminfra"]
 
@@ -293,7 +293,7 @@ def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
         "graph.microsoft.com": ["Mail"],
     }
 
-    partner, many = check.external_targets(flows)
+    partner, many = check.find_external_hosts(flows)
 
     assert (partner.name, partner.is_required) == ("external_target:partner.example", False)
     assert "partner.example, which Invoices calls." in partner.message

@@ -59,8 +59,8 @@ def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
     answers = []
     for wall in walls:
         snapshot = kept(build_snapshot([wall], LISTED))
-        whole = NetworkCheck([wall], "europe", LISTED).gaps([HOST])
-        part = NetworkCheck(snapshot.firewalls, "europe", snapshot.service_tags).gaps([HOST])
+        whole = NetworkCheck([wall], "europe", LISTED).find_issues([HOST])
+        part = NetworkCheck(snapshot.firewalls, "europe", snapshot.service_tags).find_issues([HOST])
         assert part == whole
         answers.append(tuple(gap.missing_prefixes for gap in whole if gap.is_required))
     assert len(set(answers)) > 2, "the firewalls are not all alike"

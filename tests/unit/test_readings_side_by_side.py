@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
-from shared.callers.search import left_with_readings
+from shared.callers.search import read_remaining_ahead
 from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.errors import PlatformError
@@ -36,7 +36,7 @@ class Reader:
 async def found(search: CallerSearchPosition, reader: Reader, *, stop_at: str = "") -> list[str]:
     """Search, and stop as a search does whose budget is used up."""
     answers: list[str] = []
-    readings = left_with_readings(search, PLACES[::-1], str, reader.read)
+    readings = read_remaining_ahead(search, PLACES[::-1], str, reader.read)
     async with aclosing(readings):
         async for place, reading in readings:
             if place == stop_at:

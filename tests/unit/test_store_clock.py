@@ -49,7 +49,7 @@ class Machine:
         """Hear the date of an answer: whole seconds, and late."""
         sent = self.world.now() - self.random.random() * SECOND
         date = format_datetime(sent.replace(microsecond=0), usegmt=True)
-        self.clock.answered(answer(date))
+        self.clock.record_time(answer(date))
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Read a row, and hear the time."""
@@ -145,11 +145,11 @@ async def test_clock_goes_by_the_machine_until_the_store_has_answered() -> None:
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
     for one in (answer(None), answer("yesterday"), answer(date, is_store=False)):
-        clock.answered(one)
+        clock.record_time(one)
 
     assert clock.now() == local.now()
 
-    clock.answered(answer(date))
+    clock.record_time(answer(date))
 
     assert clock.now() == START + 60 * MINUTE
 
@@ -158,7 +158,7 @@ async def test_one_wrong_answer_is_forgotten() -> None:
     """A date of the far future counts for two periods of ten minutes at most."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 1)
-    one.clock.answered(answer(format_datetime(START + timedelta(days=1), usegmt=True)))
+    one.clock.record_time(answer(format_datetime(START + timedelta(days=1), usegmt=True)))
     for _ in range(21):
         world.advance(MINUTE)
         one.hear()

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, RemediationMode
-from shared.domain.plans.superseded import being_removed, superseded
+from shared.domain.plans.superseded import find_superseded, mark_removal_started
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ OLD, NEW = plan(1), plan(2)
 
 def test_an_older_plan_of_the_environment_is_superseded() -> None:
     """The oldest first; the last one stands."""
-    assert superseded([NEW, plan(0), OLD], ()) == [plan(0), OLD]
+    assert find_superseded([NEW, plan(0), OLD], ()) == [plan(0), OLD]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
 )
 def test_a_plan_that_somebody_may_need_is_not(old: EnvironmentJob) -> None:
     """For evidence, a rollback, an approval or a retry."""
-    assert superseded([old, NEW], ()) == []
+    assert find_superseded([old, NEW], ()) == []
 
 
 def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
@@ -62,29 +62,29 @@ def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
         OLD, has_started_flow_jobs=True, planned_action_counts={"continue_existing_job": 1}
     )
 
-    assert superseded([adopted, NEW], {adopted.id}) == []
-    assert superseded([adopted, NEW], ()) == [adopted]
+    assert find_superseded([adopted, NEW], {adopted.id}) == []
+    assert find_superseded([adopted, NEW], ()) == [adopted]
 
 
 def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
     """It is part of the current plan, beside the last one of all flows."""
     named = replace(NEW, flow_ids=("flow",))
 
-    assert superseded([OLD, named], ()) == []
-    assert superseded([OLD, named, plan(3)], ()) == [OLD, named]
+    assert find_superseded([OLD, named], ()) == []
+    assert find_superseded([OLD, named, plan(3)], ()) == [OLD, named]
 
 
 def test_a_plan_that_only_looks_is_superseded_by_a_later_one_alone() -> None:
     """Where the current plan is older, and writes, the newest look stands too."""
     looks = [replace(plan(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
 
-    assert superseded([OLD, *looks], ()) == [looks[0]]
+    assert find_superseded([OLD, *looks], ()) == [looks[0]]
 
 
 def test_a_plan_that_is_being_removed_says_so_once() -> None:
     """A removal that goes on the next day changes nothing more."""
-    begun = being_removed(OLD, FIRST + 9 * DAY)
+    begun = mark_removal_started(OLD, FIRST + 9 * DAY)
 
     assert begun.plan_kept is PlanKept.BEING_REMOVED
     assert begun.findings[-1].endswith("Only this summary is kept since 2026-03-10.")
-    assert being_removed(begun, FIRST + 10 * DAY) == begun
+    assert mark_removal_started(begun, FIRST + 10 * DAY) == begun

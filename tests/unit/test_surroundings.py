@@ -35,8 +35,12 @@ def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
     noted = UnchangedContentDigests.at([intent(2, 0, later), intent(1, 0, first)])
 
-    assert noted.reverted({**first, "again": "3"}, {}) == {"changed", "gone", "added"}
-    assert noted.reverted(later, {}) == set()
+    assert noted.find_reverted_addresses({**first, "again": "3"}, {}) == {
+        "changed",
+        "gone",
+        "added",
+    }
+    assert noted.find_reverted_addresses(later, {}) == set()
 
 
 def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
@@ -48,7 +52,7 @@ def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
     noted = UnchangedContentDigests.at([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
 
     assert news == {"one": "2", "two": ""}
-    assert noted.reverted({"one": "2"}, {}) == {"one", "two"}
+    assert noted.find_reverted_addresses({"one": "2"}, {}) == {"one", "two"}
 
 
 def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() -> None:
@@ -56,17 +60,17 @@ def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() 
     read = [intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "2"}), intent(3, 2, {"one": "1"})]
     noted = UnchangedContentDigests.at(read)
 
-    assert noted.reverted({"one": "1"}, {}) == {"one"}
-    assert noted.reverted({"one": "3"}, {}) == set()
+    assert noted.find_reverted_addresses({"one": "1"}, {}) == {"one"}
+    assert noted.find_reverted_addresses({"one": "3"}, {}) == set()
 
 
 def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
     """If what stands there now is not somebody else's: they may have read it."""
     noted = UnchangedContentDigests.at([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
 
-    assert noted.reverted({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
-    assert noted.reverted({"one": "1"}, {"one": ["1", "1"]}) == set()
-    assert noted.reverted({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
+    assert noted.find_reverted_addresses({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
+    assert noted.find_reverted_addresses({"one": "1"}, {"one": ["1", "1"]}) == set()
+    assert noted.find_reverted_addresses({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
 
 
 def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
@@ -75,7 +79,7 @@ def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
         [intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})]
     )
 
-    assert noted.reverted({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
+    assert noted.find_reverted_addresses({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
 
 
 def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
@@ -83,8 +87,8 @@ def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
     alone = UnchangedContentDigests.at([intent(1, 0, {"one": "1"})])
     before = UnchangedContentDigests.at([intent(1, 0, {}), intent(2, 1, {})])
 
-    assert alone.reverted({"one": "2"}, {}) == set()
-    assert before.reverted({"one": "2"}, {}) == set()
+    assert alone.find_reverted_addresses({"one": "2"}, {}) == set()
+    assert before.find_reverted_addresses({"one": "2"}, {}) == set()
 
 
 def test_a_text_without_its_urls_is_the_same_wherever_they_lead() -> None:

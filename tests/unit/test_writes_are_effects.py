@@ -31,7 +31,7 @@ VERBS = re.compile(
     r"(_|$)"
 )
 #: Calls whose argument `call` is where a write belongs: `Write`, and what leads to one.
-EFFECTS = {"Write", "for_owner", "FlowToSave"}
+EFFECTS = {"Write", "build_write_for_owner", "FlowToSave"}
 
 
 def test_no_write_is_made_outside_an_effect() -> None:

@@ -28,7 +28,7 @@ def gaps(
     also_required: Collection[str] = (),
 ) -> list[FirewallIssue]:
     """Return the required gaps of a flow of a geography that calls these hosts."""
-    found = NetworkCheck(firewalls, geography, tags, also_required).gaps(hosts)
+    found = NetworkCheck(firewalls, geography, tags, also_required).find_issues(hosts)
     return [gap for gap in found if gap.is_required]
 
 

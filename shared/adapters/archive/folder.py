@@ -29,11 +29,11 @@ class FolderArchive(Archive):
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._folder = folder
-        self._cipher = AESGCM(_decode(key))
+        self._cipher = AESGCM(_parse_archive_key(key))
 
     async def put(self, name: str, content: bytes) -> str:
         """Write `content` to file `name` unless the file exists; return its path."""
-        file = self._file(name)
+        file = self._file_path(name)
         await asyncio.to_thread(self._write, file, name, content)
         return str(file)
 
@@ -41,9 +41,9 @@ class FolderArchive(Archive):
         """Return the content of file `name`; raise `NotFound`, or `InvalidInput` for a wrong
         key.
         """
-        return await asyncio.to_thread(self._read, self._file(name), name)
+        return await asyncio.to_thread(self._read, self._file_path(name), name)
 
-    def _file(self, name: str) -> Path:
+    def _file_path(self, name: str) -> Path:
         check_name(name)
         return self._folder / f"{name}.sealed"
 
@@ -81,7 +81,7 @@ class FolderArchive(Archive):
             raise InvalidInput(f"Cannot decrypt {name} with this archive key") from err
 
 
-def _decode(key: str) -> bytes:
+def _parse_archive_key(key: str) -> bytes:
     try:
         raw = base64.urlsafe_b64decode(key)
     except binascii.Error as err:

@@ -45,7 +45,7 @@ class SiteAppSettings(AppSettings):
         """Use the subscriptions of `resources`."""
         self._resources = resources
 
-    async def sites(self) -> list[Site]:
+    async def read_sites(self) -> list[Site]:
         """Return every app of the configured subscriptions."""
         return [
             read_wire(SiteEntity, item).to_domain()

@@ -112,9 +112,9 @@ class KeyVersionEntity(Wire):
             key_type=key.kty,
             size=key.key_size,
             is_enabled=key.attributes.enabled,
-            valid_from=_moment(key.attributes.nbf),
-            expires_at=_moment(key.attributes.exp),
-            created_at=_moment(key.attributes.created),
+            valid_from=_parse_timestamp(key.attributes.nbf),
+            expires_at=_parse_timestamp(key.attributes.exp),
+            created_at=_parse_timestamp(key.attributes.created),
             operations=frozenset(one.lower() for one in key.key_ops),
         )
 
@@ -200,7 +200,7 @@ class VaultKeys(Keys):
         self._contents = contents
         self._resources = resources
 
-    async def policies(self) -> list[EnterprisePolicy]:
+    async def read_policies(self) -> list[EnterprisePolicy]:
         """Return the encryption policies of the configured subscriptions."""
         kind = "Microsoft.PowerPlatform/enterprisePolicies"
         entities = [
@@ -209,7 +209,7 @@ class VaultKeys(Keys):
         ]
         return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
 
-    async def vault(self, named: str) -> KeyVault:
+    async def read_vault(self, named: str) -> KeyVault:
         """Return a vault by name or Azure resource id; raise `NotFound`."""
         if named.startswith("/"):
             answer = await self._resources.get(named, VAULTS_VERSION)
@@ -221,7 +221,7 @@ class VaultKeys(Keys):
         message = f"No vault {named} in the configured subscriptions."
         raise NotFound(message)
 
-    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+    async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
         """Return the direct role assignments of a principal at, above and below a vault."""
         collection = "providers/Microsoft.Authorization/roleAssignments"
         condition = f"principalId eq '{principal_id}'"
@@ -230,29 +230,31 @@ class VaultKeys(Keys):
         )
         return [read_wire(AssignmentEntity, item).to_domain() for item in found]
 
-    async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
+    async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
 
         Asks the vault first. If the vault denies access (network rules or a missing role), asks
         Azure Resource Manager, to which the vault's network rules do not apply.
         """
         try:
-            keys = await self._in_vault(vault.url, name)
+            keys = await self._read_versions_from_vault(vault.url, name)
         except PlatformError:
-            keys = await self._in_resource_manager(vault.id, name)
+            keys = await self._read_versions_from_resource_manager(vault.id, name)
         return sorted(keys, key=lambda key: key.created_at or _NEVER, reverse=True)
 
-    async def _in_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
+    async def _read_versions_from_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
         """Return the versions by the Key Vault API. Its list omits key type and size."""
         async with self._contents.keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
         for properties in listed:
             async with self._contents.keys(vault_url) as client:
-                keys.append(_key(await client.get_key(name, properties.version)))
+                keys.append(_build_key_version(await client.get_key(name, properties.version)))
         return keys
 
-    async def _in_resource_manager(self, vault_id: str, name: str) -> list[KeyVersion]:
+    async def _read_versions_from_resource_manager(
+        self, vault_id: str, name: str
+    ) -> list[KeyVersion]:
         """Return the versions by Azure Resource Manager. Its list may omit details."""
         place = f"{vault_id}/keys/{name}"
         listed = await self._resources.list_children(place, "versions", VAULTS_VERSION)
@@ -266,11 +268,11 @@ class VaultKeys(Keys):
         ]
 
 
-def _moment(seconds: int | None) -> datetime | None:
+def _parse_timestamp(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _key(found: "KeyVaultKey") -> KeyVersion:
+def _build_key_version(found: "KeyVaultKey") -> KeyVersion:
     properties = found.properties
     modulus = found.key.n  # type: ignore[attr-defined]  # JsonWebKey sets its attributes dynamically
     return KeyVersion(

@@ -42,7 +42,7 @@ class VaultSecrets(Secrets):
         self._contents = contents
         self._resources = resources
 
-    async def vaults(self) -> AsyncIterator[str]:
+    async def read_vaults(self) -> AsyncIterator[str]:
         """Yield the URL of every configured vault."""
         async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
             yield read_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
@@ -54,7 +54,7 @@ class VaultSecrets(Secrets):
         async for item in self._contents.items(f"{vault_url}/secrets"):
             secret = read_wire(_SecretItem, item)
             if secret.attributes.enabled and not secret.managed:
-                yield _last_part(secret.id)
+                yield _read_last_segment(secret.id)
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raise `NotFound`."""
@@ -64,18 +64,18 @@ class VaultSecrets(Secrets):
             vault_url=vault_url,
             name=name,
             value=bundle.value,
-            version=_last_part(bundle.id),
+            version=_read_last_segment(bundle.id),
             content_type=bundle.content_type,
             tags=bundle.tags or {},
         )
 
-    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+    async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
         """Return the values of all versions added since `since`; raise `NotFound`."""
         place, values = f"{vault_url}/secrets/{name}", []
         async for item in self._contents.items(f"{place}/versions"):
             version = read_wire(_SecretItem, item)
             if version.attributes.enabled and version.attributes.created >= int(since.timestamp()):
-                answer = await self._contents.read(f"{place}/{_last_part(version.id)}")
+                answer = await self._contents.read(f"{place}/{_read_last_segment(version.id)}")
                 values.append(read_wire(_SecretBundle, answer).value)
         return values
 
@@ -87,5 +87,5 @@ class VaultSecrets(Secrets):
         await self._contents.put(f"{secret.vault_url}/secrets/{secret.name}", body)
 
 
-def _last_part(url: str) -> str:
+def _read_last_segment(url: str) -> str:
     return url.rstrip("/").rsplit("/", 1)[-1]

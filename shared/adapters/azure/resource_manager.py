@@ -77,7 +77,7 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
         has_more = number + 1 < len(self.subscriptions)
         return replace(page, cursor=f"{number + 1} " if has_more else "")
 
-    async def children_page(
+    async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list_children`; raise `NotFound`."""

@@ -44,7 +44,9 @@ class VaultSigningKeys(SigningKeys):
         bundle = read_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))
         key = bundle.key
         try:
-            public_key = public_key_of(modulus=_number(key.n), exponent=_number(key.e))
+            public_key = public_key_of(
+                modulus=_decode_number(key.n), exponent=_decode_number(key.e)
+            )
         except ValueError as err:
             message = f"{key.kid} is not an RSA key that can sign: {err}"
             raise PlatformError(message, code="NotAnRsaKey", status=400) from err
@@ -59,14 +61,14 @@ class VaultSigningKeys(SigningKeys):
         """Return the RS256 signature of a SHA-256 digest."""
         body = {"alg": ALGORITHM, "value": base64.urlsafe_b64encode(digest).decode().rstrip("=")}
         answer = await self._contents.post(f"{key.id}/sign", body)
-        return _bytes(read_wire(_SignResult, answer).value)
+        return _decode_bytes(read_wire(_SignResult, answer).value)
 
 
-def _number(text: str) -> int:
-    return int.from_bytes(_bytes(text))
+def _decode_number(text: str) -> int:
+    return int.from_bytes(_decode_bytes(text))
 
 
-def _bytes(text: str) -> bytes:
+def _decode_bytes(text: str) -> bytes:
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error as err:

@@ -34,12 +34,12 @@ _PEEK = 250  # messages per response
 _BUSY = timedelta(seconds=10)
 
 
-def client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
+def build_client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
     """Return a client for `namespace` (`name.servicebus.windows.net`) with an identity."""
     return ServiceBusClient(namespace, credential, retry_total=1)
 
 
-def client_by_connection_string(connection: str) -> ServiceBusClient:
+def build_client_by_connection_string(connection: str) -> ServiceBusClient:
     """Return a client for a connection string."""
     return ServiceBusClient.from_connection_string(connection, retry_total=1)
 
@@ -66,7 +66,7 @@ class ServiceBusMessages(MessageSender):
         for queue, group in groupby(by_queue, key=lambda message: message.queue):
             # Two tasks must not share a sender of the SDK at the same time.
             async with self._locks.setdefault(queue, asyncio.Lock()), self._sender(queue) as sender:
-                await _send(sender, [_wire(message) for message in group])
+                await _send(sender, [_build_wire_message(message) for message in group])
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Return the number of queued messages, scheduled ones included, or of dead letters."""
@@ -74,7 +74,7 @@ class ServiceBusMessages(MessageSender):
         counted = 0
         after = 0
         receiver = self._client.get_queue_receiver(queue, sub_queue=sub_queue)
-        async with _translated(queue), receiver:
+        async with _translate_errors(queue), receiver:
             while counted < _MOST_COUNTED:
                 peeked = await receiver.peek_messages(
                     max_message_count=min(_PEEK, _MOST_COUNTED - counted),
@@ -94,7 +94,7 @@ class ServiceBusMessages(MessageSender):
         if sender is None:
             sender = self._senders[queue] = self._client.get_queue_sender(queue)
         try:
-            async with _translated(queue):
+            async with _translate_errors(queue):
                 yield sender
         except BaseException:
             self._senders.pop(queue, None)
@@ -118,7 +118,7 @@ async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage])
     await sender.send_messages(batch, timeout=_TIMEOUT)
 
 
-def _wire(message: QueueMessage) -> ServiceBusMessage:
+def _build_wire_message(message: QueueMessage) -> ServiceBusMessage:
     properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
     properties.update(message.properties.items())
     return ServiceBusMessage(
@@ -131,7 +131,7 @@ def _wire(message: QueueMessage) -> ServiceBusMessage:
 
 
 @asynccontextmanager
-async def _translated(queue: str) -> AsyncIterator[None]:
+async def _translate_errors(queue: str) -> AsyncIterator[None]:
     """Raise the SDK's errors as errors of the app."""
     try:
         yield

@@ -10,7 +10,7 @@ _SOURCE = "/cmk-flow-remediation"
 LONGEST_ANSWER = 16_384
 
 
-def cloud_event(notification: Notification) -> dict[str, Any]:
+def build_cloud_event(notification: Notification) -> dict[str, Any]:
     """Return the CloudEvent of a notification, without secrets."""
     waiting = notification.pending_action
     return {

@@ -4,7 +4,7 @@ Logic Apps, functions, webhooks and queues can subscribe to the topic. It accept
 (`--input-schema cloudeventschemav1_0`) from the app's identity (*EventGrid Data Sender*).
 """
 
-from shared.adapters.channels.event import LONGEST_ANSWER, cloud_event
+from shared.adapters.channels.event import LONGEST_ANSWER, build_cloud_event
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
 
@@ -32,7 +32,7 @@ class EventGridTopic:
                 url=self._endpoint,
                 params={"api-version": _VERSION},
                 headers={"Content-Type": "application/cloudevents-batch+json; charset=utf-8"},
-                body=[cloud_event(notification)],
+                body=[build_cloud_event(notification)],
                 longest_answer=LONGEST_ANSWER,
             ),
         )

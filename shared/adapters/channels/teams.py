@@ -38,7 +38,7 @@ class TeamsWorkflow:
 
     async def send(self, notification: Notification) -> None:
         """Post the notification as a card."""
-        attachment = {"contentType": _CARD, "contentUrl": None, "content": card(notification)}
+        attachment = {"contentType": _CARD, "contentUrl": None, "content": build_card(notification)}
         body = {"type": "message", "attachments": [attachment]}
         call = ServiceRequest(
             method="POST", url=self._url, body=body, longest_answer=LONGEST_ANSWER
@@ -46,7 +46,7 @@ class TeamsWorkflow:
         await self._http.send(self._service, call)
 
 
-def card(notification: Notification) -> dict[str, Any]:
+def build_card(notification: Notification) -> dict[str, Any]:
     """Return an Adaptive Card 1.4: what happened and where, why, what to do, and a button.
 
     Names are untrusted text: Teams does not parse text runs as Markdown, so no name becomes a link.
@@ -65,11 +65,16 @@ def card(notification: Notification) -> dict[str, Any]:
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            _paragraph(
-                _run(waiting.title, size="Medium", weight="Bolder", color=_colour(waiting.kind))
+            _build_paragraph(
+                _run(
+                    waiting.title,
+                    size="Medium",
+                    weight="Bolder",
+                    color=_choose_colour(waiting.kind),
+                )
             ),
             *(
-                _paragraph(_run(f"{name}: ", weight="Bolder"), _run(text))
+                _build_paragraph(_run(f"{name}: ", weight="Bolder"), _run(text))
                 for name, text in facts.items()
                 if text
             ),
@@ -85,13 +90,13 @@ def card(notification: Notification) -> dict[str, Any]:
     return content
 
 
-def _colour(kind: PendingActionKind) -> str:
+def _choose_colour(kind: PendingActionKind) -> str:
     if kind is PendingActionKind.REMEDIATION_COMPLETED:
         return "Good"
     return "Warning" if kind in _DECISIONS else "Attention"
 
 
-def _paragraph(*runs: dict[str, str]) -> dict[str, Any]:
+def _build_paragraph(*runs: dict[str, str]) -> dict[str, Any]:
     return {"type": "RichTextBlock", "inlines": list(runs)}
 
 

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 
-from shared.adapters.channels.event import LONGEST_ANSWER, cloud_event
+from shared.adapters.channels.event import LONGEST_ANSWER, build_cloud_event
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
 
@@ -24,7 +24,7 @@ class SignedWebhook:
 
     async def send(self, notification: Notification) -> None:
         """Post the notification as a CloudEvent."""
-        content = json.dumps(cloud_event(notification)).encode()
+        content = json.dumps(build_cloud_event(notification)).encode()
         timestamp = f"{notification.created_at.timestamp():.0f}"
         signed = b".".join((notification.id.encode(), timestamp.encode(), content))
         digest = hmac.new(self._key, signed, hashlib.sha256).digest()

@@ -28,10 +28,10 @@ class BatchResponsePart:
     body: bytes = field(repr=False)
 
 
-def batch_call(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
+def build_batch_request(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
     """Return a request to `…/$batch` for these reads, which have absolute URLs."""
     boundary = f"batch_{uuid4()}"
-    lines = [line for read in reads for line in _written(boundary, read)]
+    lines = [line for read in reads for line in _format_read(boundary, read)]
     return ServiceRequest(
         method="POST",
         url=url,
@@ -44,7 +44,7 @@ def batch_call(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
     )
 
 
-def parts_of(content_type: str, body: bytes) -> list[BatchResponsePart]:
+def parse_batch_response(content_type: str, body: bytes) -> list[BatchResponsePart]:
     """Return the responses in a batch; raise `ValueError` for invalid content."""
     named = _MULTIPART.match(content_type)
     if named is None:
@@ -56,7 +56,7 @@ def parts_of(content_type: str, body: bytes) -> list[BatchResponsePart]:
     return [_read(part) for part in parts]
 
 
-def _written(boundary: str, read: ServiceRequest) -> list[str]:
+def _format_read(boundary: str, read: ServiceRequest) -> list[str]:
     url = urlsplit(read.url)
     query = f"?{urlencode(read.params, quote_via=quote)}" if read.params else ""
     return [
@@ -74,15 +74,15 @@ def _written(boundary: str, read: ServiceRequest) -> list[str]:
 
 def _read(part: bytes) -> BatchResponsePart:
     about, _, message = part.partition(b"\r\n\r\n")
-    encoding = _fields(about).get("Content-Transfer-Encoding", "binary")
+    encoding = _parse_headers(about).get("Content-Transfer-Encoding", "binary")
     if encoding.lower() not in _AS_IT_IS:
         raise ValueError("a part is encoded")
     head, _, body = message.partition(b"\r\n\r\n")
     line, _, fields = head.partition(b"\r\n")
     _, status, *_ = line.split(b" ")
-    return BatchResponsePart(status=int(status), headers=_fields(fields), body=body)
+    return BatchResponsePart(status=int(status), headers=_parse_headers(fields), body=body)
 
 
-def _fields(lines: bytes) -> Mapping[str, str]:
+def _parse_headers(lines: bytes) -> Mapping[str, str]:
     named = (line.partition(":") for line in lines.decode("latin-1").split("\r\n") if line)
     return CaseInsensitiveDict((name.strip(), value.strip()) for name, _, value in named)

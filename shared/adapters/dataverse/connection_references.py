@@ -52,15 +52,15 @@ class DataverseConnectionReferences(ConnectionReferences):
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
         """Return the references to any of these connections."""
-        return await self._where(environment, "connectionid", connection_ids)
+        return await self._read_where(environment, "connectionid", connection_ids)
 
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
         """Return the references with any of these logical names."""
-        return await self._where(environment, "connectionreferencelogicalname", logical_names)
+        return await self._read_where(environment, "connectionreferencelogicalname", logical_names)
 
-    async def _where(
+    async def _read_where(
         self, environment: Environment, column: str, values: Collection[str]
     ) -> list[ConnectionReference]:
         names = (name.replace("'", "''") for name in values)
@@ -73,7 +73,9 @@ class DataverseConnectionReferences(ConnectionReferences):
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
         """Return a reference; raise `NotFound`."""
-        call = ServiceRequest(method="GET", url=_row(reference_id), params={"$select": _COLUMNS})
+        call = ServiceRequest(
+            method="GET", url=_format_row_path(reference_id), params={"$select": _COLUMNS}
+        )
         return read_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
@@ -90,10 +92,10 @@ class DataverseConnectionReferences(ConnectionReferences):
         if draft.owner_id:
             caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
             headers[caller] = draft.owner_id
-        row = _row(draft.reference_id)
+        row = _format_row_path(draft.reference_id)
         call = ServiceRequest(method="PATCH", url=row, headers=headers, body=body)
         await self._dataverse.send(environment, call)
 
 
-def _row(reference_id: str) -> str:
+def _format_row_path(reference_id: str) -> str:
     return f"{_TABLE}({reference_id})"

@@ -54,7 +54,7 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
         variables = []
         async for row in self._dataverse.rows(environment, _DEFINITIONS, select):
             definition = read_wire(_Definition, row)
-            variables.append(_variable(definition, values.get(definition.id.lower())))
+            variables.append(_build_variable(definition, values.get(definition.id.lower())))
         return variables
 
     async def write_value(
@@ -79,7 +79,7 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
         await self._dataverse.send(environment, call)
 
 
-def _variable(definition: _Definition, value: _Value | None) -> EnvironmentVariable:
+def _build_variable(definition: _Definition, value: _Value | None) -> EnvironmentVariable:
     return EnvironmentVariable(
         definition_id=definition.id.lower(),
         schema_name=definition.schemaname,

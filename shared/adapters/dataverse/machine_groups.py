@@ -26,7 +26,7 @@ class DataverseMachineGroups(MachineGroups):
         """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
-    async def hosted(self, environment: Environment) -> list[str]:
+    async def read_hosted_groups(self, environment: Environment) -> list[str]:
         """Return the names of hosted groups, including those of unknown type."""
         select = {"$select": "flowmachinegroupid,name,managementtype"}
         groups = [

@@ -58,7 +58,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
         """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
-    async def users(
+    async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
         """Return users by lower-case Entra object id; skip those without a row."""
@@ -68,7 +68,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
             found[(user.entra_id or "").lower()] = user.to_domain()
         return found
 
-    async def teams(
+    async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by lower-case object id.
@@ -86,7 +86,7 @@ class DataversePrincipalDirectory(PrincipalDirectory):
             for team in widest_last
         }
 
-    async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
+    async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return the user with this `systemuserid`, or None, for example for a team's id."""
         call = ServiceRequest(
             method="GET", url=f"systemusers({user_id})", params={"$select": _USER_COLUMNS}
@@ -97,14 +97,16 @@ class DataversePrincipalDirectory(PrincipalDirectory):
             return None
         return read_wire(_User, document).to_domain()
 
-    async def application(self, environment: Environment) -> DataversePrincipal:
+    async def read_application_user(self, environment: Environment) -> DataversePrincipal:
         """Return the application user of the app."""
         document = await self._dataverse.read(
             environment, ServiceRequest(method="GET", url="WhoAmI")
         )
         return DataversePrincipal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
 
-    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+    async def read_privilege_levels(
+        self, environment: Environment, user_id: str, name: str
+    ) -> frozenset[str]:
         """Return the access levels that a user has for a privilege, by own and team roles."""
         function = (
             f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"

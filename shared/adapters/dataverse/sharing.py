@@ -53,7 +53,7 @@ class DataverseSharing(FlowSharing):
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return all shares of a flow; raise `NotFound`."""
-        return _shares(await self._dataverse.read(environment, _read(workflow_id)))
+        return _parse_shares(await self._dataverse.read(environment, _read(workflow_id)))
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
@@ -62,7 +62,7 @@ class DataverseSharing(FlowSharing):
         calls = [_read(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {
-            workflow_id: answer if isinstance(answer, CmkflowError) else _shares(answer)
+            workflow_id: answer if isinstance(answer, CmkflowError) else _parse_shares(answer)
             for workflow_id, answer in zip(workflow_ids, answers, strict=True)
         }
 
@@ -78,7 +78,10 @@ class DataverseSharing(FlowSharing):
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
         """Revoke all rights of a principal; do nothing if it has none."""
-        body = {"Target": _target(workflow_id), "Revokee": _named(principal)}
+        body = {
+            "Target": _build_target(workflow_id),
+            "Revokee": _build_principal_reference(principal),
+        }
         await self._dataverse.send(
             environment, ServiceRequest(method="POST", url="RevokeAccess", body=body)
         )
@@ -87,9 +90,9 @@ class DataverseSharing(FlowSharing):
         self, environment: Environment, action: str, workflow_id: str, share: Share
     ) -> None:
         body = {
-            "Target": _target(workflow_id),
+            "Target": _build_target(workflow_id),
             "PrincipalAccess": {
-                "Principal": _named(share.principal),
+                "Principal": _build_principal_reference(share.principal),
                 "AccessMask": ",".join(sorted(share.rights)),
             },
         }
@@ -98,11 +101,11 @@ class DataverseSharing(FlowSharing):
         )
 
 
-def _target(workflow_id: str) -> dict[str, str]:
+def _build_target(workflow_id: str) -> dict[str, str]:
     return {"@odata.type": f"{_TYPE}workflow", "workflowid": workflow_id}
 
 
-def _named(principal: DataversePrincipal) -> dict[str, str]:
+def _build_principal_reference(principal: DataversePrincipal) -> dict[str, str]:
     return {"@odata.type": _TYPE + principal.table, "ownerid": principal.id}
 
 
@@ -114,5 +117,5 @@ def _read(workflow_id: str) -> ServiceRequest:
     )
 
 
-def _shares(document: Mapping[str, object]) -> list[Share]:
+def _parse_shares(document: Mapping[str, object]) -> list[Share]:
     return [one.to_domain() for one in read_wire(_Accesses, document).items]

@@ -43,7 +43,7 @@ class DataverseSolutions(Solutions):
         """Send requests by `dataverse`."""
         self._dataverse = dataverse
 
-    async def containing(
+    async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return the ids of all solutions that contain each flow, by workflow id."""
@@ -55,7 +55,9 @@ class DataverseSolutions(Solutions):
             }
             for ids in batched(sorted(found), IDS_IN_A_FILTER, strict=False)
         ]
-        for row in await self._dataverse.rows_of_each(environment, "solutioncomponents", queries):
+        for row in await self._dataverse.read_rows_of_all(
+            environment, "solutioncomponents", queries
+        ):
             component = read_wire(_Component, row)
             found[component.flow.lower()].add(component.solution.lower())
         return {flow: frozenset(solutions) for flow, solutions in found.items()}
@@ -69,7 +71,7 @@ class DataverseSolutions(Solutions):
             }
             for ids in batched(sorted(set(solution_ids)), IDS_IN_A_FILTER, strict=False)
         ]
-        rows = await self._dataverse.rows_of_each(environment, "solutions", queries)
+        rows = await self._dataverse.read_rows_of_all(environment, "solutions", queries)
         return [read_wire(_Solution, row).to_domain() for row in rows]
 
     async def add_flow(

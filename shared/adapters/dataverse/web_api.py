@@ -7,7 +7,11 @@ from itertools import batched
 
 from azure.core.credentials_async import AsyncTokenCredential
 
-from shared.adapters.dataverse.batch import BatchResponsePart, batch_call, parts_of
+from shared.adapters.dataverse.batch import (
+    BatchResponsePart,
+    build_batch_request,
+    parse_batch_response,
+)
 from shared.adapters.http.client import (
     HttpClient,
     HttpService,
@@ -65,15 +69,15 @@ class Dataverse:
 
     async def send(self, environment: Environment, call: ServiceRequest) -> ServiceResponse:
         """Send a request with a `url` relative to the Web API, such as `workflows(…)`."""
-        service = self._service(environment)
-        return await self._http.send(service, self._absolute(environment, call))
+        service = self._get_service(environment)
+        return await self._http.send(service, self._make_absolute(environment, call))
 
     async def read(self, environment: Environment, call: ServiceRequest) -> Mapping[str, object]:
         """Send a read and return the JSON object in the response.
 
         Concurrent reads are sent as one batch.
         """
-        url = _url(environment)
+        url = _dataverse_url(environment)
         if url not in self._asked:
             calls: list[ServiceRequest] = []
             self._asked[url] = calls, asyncio.create_task(self._answers(environment, calls))
@@ -92,15 +96,15 @@ class Dataverse:
         """Send the reads that are added within a few turns of the event loop."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        del self._asked[_url(environment)]
+        del self._asked[_dataverse_url(environment)]
         return await self.read_each(environment, calls)
 
     def rows(
         self, environment: Environment, table: str, params: Mapping[str, str]
     ) -> AsyncIterator[object]:
         """Yield the rows of a table set as JSON objects."""
-        call = self._absolute(environment, _list_of(table, params))
-        return self._http.items(self._service(environment), call, link=_LINK)
+        call = self._make_absolute(environment, _list_of(table, params))
+        return self._http.items(self._get_service(environment), call, link=_LINK)
 
     async def read_each(
         self, environment: Environment, calls: Sequence[ServiceRequest]
@@ -112,7 +116,7 @@ class Dataverse:
         async def read(some: Sequence[ServiceRequest]) -> list[_Read]:
             async with gate:
                 try:
-                    return await self._batch(environment, some)
+                    return await self._send_batch(environment, some)
                 except CmkflowError as err:
                     return [err] * len(some)
 
@@ -120,7 +124,7 @@ class Dataverse:
             tasks = [group.create_task(read(some)) for some in batched(calls, size, strict=False)]
         return [answer for task in tasks for answer in task.result()]
 
-    async def rows_of_each(
+    async def read_rows_of_all(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[object]:
         """Return the rows of all queries of a table set together."""
@@ -134,7 +138,7 @@ class Dataverse:
             rows += await self._with_next_pages(environment, table, query, answer.result())
         return rows
 
-    async def rows_each(
+    async def read_rows_or_errors(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[list[object] | CmkflowError]:
         """Return the rows of each query or its error, with many queries per request."""
@@ -157,22 +161,22 @@ class Dataverse:
         query: Mapping[str, str],
         first: Mapping[str, object],
     ) -> list[object]:
-        rows, cursor = read_page(self._service(environment), first, member="value", link=_LINK)
+        rows, cursor = read_page(self._get_service(environment), first, member="value", link=_LINK)
         while cursor:
             items, cursor = await self.page(environment, table, query, cursor)
             rows = [*rows, *items]
         return rows
 
-    async def _batch(
+    async def _send_batch(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        service = self._service(environment)
+        service = self._get_service(environment)
         if len(calls) == 1:
             return [read_object(service, await self.send(environment, calls[0]))]
-        reads = [self._absolute(environment, call) for call in calls]
-        answer = await self.send(environment, batch_call("$batch", reads))
+        reads = [self._make_absolute(environment, call) for call in calls]
+        answer = await self.send(environment, build_batch_request("$batch", reads))
         try:
-            parts = parts_of(answer.headers.get("Content-Type", ""), answer.body)
+            parts = parse_batch_response(answer.headers.get("Content-Type", ""), answer.body)
         except ValueError as err:
             raise ServiceUnavailable(f"{service.name}: invalid batch response: {err}") from None
         if len(parts) != len(reads):
@@ -208,19 +212,19 @@ class Dataverse:
         size: int = _PAGE,
     ) -> tuple[list[object], str]:
         """Return the rows of a page and the cursor of the next, or "" after the last."""
-        service = self._service(environment)
-        call = self._absolute(environment, _list_of(table, params, size))
+        service = self._get_service(environment)
+        call = self._make_absolute(environment, _list_of(table, params, size))
         if cursor:
             check_next(service, call.url, cursor)
             call = replace(call, url=cursor, params={})
         return await self._http.page(service, call, link=_LINK)
 
-    def _absolute(self, environment: Environment, call: ServiceRequest) -> ServiceRequest:
-        url = f"{_url(environment)}{_PATH}{call.url}"
+    def _make_absolute(self, environment: Environment, call: ServiceRequest) -> ServiceRequest:
+        url = f"{_dataverse_url(environment)}{_PATH}{call.url}"
         return replace(call, url=url, headers={**_HEADERS, **call.headers})
 
-    def _service(self, environment: Environment) -> HttpService:
-        url = _url(environment)
+    def _get_service(self, environment: Environment) -> HttpService:
+        url = _dataverse_url(environment)
         if url not in self._services:
             self._services[url] = HttpService(
                 name="Dataverse",
@@ -242,7 +246,7 @@ def _list_of(table: str, params: Mapping[str, str], size: int = _PAGE) -> Servic
     )
 
 
-def _url(environment: Environment) -> str:
+def _dataverse_url(environment: Environment) -> str:
     if environment.dataverse_url is None:
         raise PlatformError(
             f"environment {environment.id} has no Dataverse", code="NoDataverse", status=404

@@ -90,11 +90,13 @@ class DataverseWorkflows(Workflows):
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return a flow; raise `NotFound`."""
-        call = ServiceRequest(method="GET", url=_row(workflow_id), params={"$select": COLUMNS})
+        call = ServiceRequest(
+            method="GET", url=_format_row_path(workflow_id), params={"$select": COLUMNS}
+        )
         document = await self._dataverse.read(environment, call)
         return read_wire(WorkflowEntity, document).to_domain()
 
-    async def known_each(
+    async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, or an error, by id.
@@ -111,10 +113,10 @@ class DataverseWorkflows(Workflows):
             }
             for ids in asked
         ]
-        found = {one: _no_row(one) for one in workflow_ids}
-        answers = await self._dataverse.rows_each(environment, TABLE, queries)
+        found = {one: _build_not_found(one) for one in workflow_ids}
+        answers = await self._dataverse.read_rows_or_errors(environment, TABLE, queries)
         for ids, answer in zip(asked, answers, strict=True):
-            found |= _known(ids, answer)
+            found |= _parse_summaries(ids, answer)
         return found
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
@@ -134,7 +136,7 @@ class DataverseWorkflows(Workflows):
             environment,
             ServiceRequest(
                 method="PATCH",
-                url=_row(draft.workflow_id),
+                url=_format_row_path(draft.workflow_id),
                 headers={"If-None-Match": "*", caller: draft.owner_id},
                 body=body,
             ),
@@ -150,20 +152,25 @@ class DataverseWorkflows(Workflows):
         await self._dataverse.send(
             environment,
             ServiceRequest(
-                method="PATCH", url=_row(workflow_id), headers=headers, body=_body(change)
+                method="PATCH",
+                url=_format_row_path(workflow_id),
+                headers=headers,
+                body=_build_body(change),
             ),
         )
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
         """Delete a flow if it has `etag`; do nothing if it does not exist. Raise `Conflict`."""
-        call = ServiceRequest(method="DELETE", url=_row(workflow_id), headers={"If-Match": etag})
+        call = ServiceRequest(
+            method="DELETE", url=_format_row_path(workflow_id), headers={"If-Match": etag}
+        )
         try:
             await self._dataverse.send(environment, call)
         except NotFound:
             return
 
 
-def _known(
+def _parse_summaries(
     ids: Collection[str], answer: list[object] | CmkflowError
 ) -> dict[str, WorkflowSummary | CmkflowError]:
     """Return the result for each id of a filter."""
@@ -174,18 +181,18 @@ def _known(
     except CmkflowError as err:
         return dict.fromkeys(ids, err)
     by_id = {one.workflow_id: one for one in known}
-    return {one: by_id.get(one.lower()) or _no_row(one) for one in ids}
+    return {one: by_id.get(one.lower()) or _build_not_found(one) for one in ids}
 
 
-def _no_row(workflow_id: str) -> WorkflowSummary | CmkflowError:
+def _build_not_found(workflow_id: str) -> WorkflowSummary | CmkflowError:
     return NotFound(f"No flow {workflow_id} in Dataverse.")
 
 
-def _row(workflow_id: str) -> str:
+def _format_row_path(workflow_id: str) -> str:
     return f"{TABLE}({workflow_id})"
 
 
-def _body(change: WorkflowUpdate) -> dict[str, object]:
+def _build_body(change: WorkflowUpdate) -> dict[str, object]:
     body: dict[str, object] = {}
     if change.name is not None:
         body["name"] = change.name

@@ -88,35 +88,35 @@ class ServiceAccountCredential:
         With `claims`, request a new token, because a service rejected the cached one.
         """
         async with self._lock:
-            found = await self._silently(scopes, is_new=claims is not None)
+            found = await self._acquire_silently(scopes, is_new=claims is not None)
             if "access_token" not in found:
                 await self._load()  # someone may have signed in since this process read it
-                found = await self._silently(scopes, is_new=claims is not None)
+                found = await self._acquire_silently(scopes, is_new=claims is not None)
             await self._save()
         if "access_token" not in found:
-            raise self._no_token(str(found.get("error")))
+            raise self._build_token_error(str(found.get("error")))
         return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
 
-    async def object_id(self) -> str:
+    async def read_object_id(self) -> str:
         """Return the service account's Entra object id; raise `JobBlocked` if it is not signed
         in.
         """
         async with self._lock:
-            account = await self._account()
+            account = await self._find_account()
             if account is None:
                 await self._load()
-                account = await self._account()
+                account = await self._find_account()
         if account is None:
-            raise self._not_signed_in("no account")
+            raise self._build_sign_in_error("no account")
         return str(account["local_account_id"])
 
-    async def renewed(self) -> datetime | None:
+    async def read_renewed_at(self) -> datetime | None:
         """Return the time of the current refresh token, or None if the cache does not have it."""
         from msal import TokenCache
 
         kind = TokenCache.CredentialType.REFRESH_TOKEN
         async with self._lock:
-            await self._ready()
+            await self._get_client()
             given = [one.get("last_modification_time") for one in self._cache.search(kind)]
         known = [int(one) for one in given if one]
         return datetime.fromtimestamp(max(known), UTC) if known else None
@@ -124,8 +124,8 @@ class ServiceAccountCredential:
     async def sign_in(self, scope: str, show: Callable[[str], None]) -> None:
         """Sign in by device code and save the token cache; `show` receives the instruction."""
         async with self._lock:
-            client = await self._ready()
-            flow = await _in_thread(partial(client.initiate_device_flow, [scope]))
+            client = await self._get_client()
+            flow = await _run_in_thread(partial(client.initiate_device_flow, [scope]))
             if "user_code" not in flow:
                 raise PlatformError(
                     str(flow.get("error_description", "no device code")),
@@ -133,10 +133,10 @@ class ServiceAccountCredential:
                     status=400,
                 )
             show(flow["message"])
-            found = await _in_thread(partial(client.acquire_token_by_device_flow, flow))
+            found = await _run_in_thread(partial(client.acquire_token_by_device_flow, flow))
             self._known = None
             if "access_token" not in found:
-                raise self._no_token(str(found.get("error")))
+                raise self._build_token_error(str(found.get("error")))
             await self._save()
 
     async def close(self) -> None:
@@ -150,12 +150,12 @@ class ServiceAccountCredential:
         """Do nothing."""
         await self.close()
 
-    async def _silently(self, scopes: tuple[str, ...], *, is_new: bool) -> dict[str, Any]:
-        account = await self._account()
+    async def _acquire_silently(self, scopes: tuple[str, ...], *, is_new: bool) -> dict[str, Any]:
+        account = await self._find_account()
         if account is None:
             return {"error": "no account"}
-        client = await self._ready()
-        found = await _in_thread(
+        client = await self._get_client()
+        found = await _run_in_thread(
             partial(
                 client.acquire_token_silent_with_error,
                 list(scopes),
@@ -165,15 +165,15 @@ class ServiceAccountCredential:
         )
         return found or {"error": "no token"}
 
-    async def _account(self) -> dict[str, Any] | None:
+    async def _find_account(self) -> dict[str, Any] | None:
         """Return the most recent account in the cache."""
         if self._known is None:
-            client = await self._ready()
-            accounts = await _in_thread(client.get_accounts)
+            client = await self._get_client()
+            accounts = await _run_in_thread(client.get_accounts)
             self._known = accounts[-1] if accounts else None
         return self._known
 
-    async def _ready(self) -> "PublicClientApplication":
+    async def _get_client(self) -> "PublicClientApplication":
         """Return msal's client. The first call requests the sign-in service's endpoints."""
         from msal import PublicClientApplication
 
@@ -186,7 +186,7 @@ class ServiceAccountCredential:
                 token_cache=self._cache,
                 timeout=_TIMEOUT,
             )
-            self._client = await _in_thread(create)
+            self._client = await _run_in_thread(create)
         return self._client
 
     async def _load(self) -> None:
@@ -211,12 +211,12 @@ class ServiceAccountCredential:
         )
         await self._secrets.write(secret, self._cache.serialize())
 
-    def _no_token(self, error: str) -> CmkflowError:
+    def _build_token_error(self, error: str) -> CmkflowError:
         if error in _PASSING:
             return ServiceUnavailable(f"the sign-in service is temporarily unavailable ({error})")
-        return self._not_signed_in(error)
+        return self._build_sign_in_error(error)
 
-    def _not_signed_in(self, why: str) -> JobBlocked:
+    def _build_sign_in_error(self, why: str) -> JobBlocked:
         return JobBlocked(
             f"The service account is not signed in ({why}).",
             fix=_SIGN_IN,
@@ -224,7 +224,7 @@ class ServiceAccountCredential:
         )
 
 
-async def _in_thread(call: Callable[[], Any]) -> Any:
+async def _run_in_thread(call: Callable[[], Any]) -> Any:
     """Run a blocking msal call, which usually sends a request, in a thread."""
     try:
         return await asyncio.to_thread(call)

@@ -16,11 +16,11 @@ class NoServiceAccount:
         """Raise `JobBlocked`."""
         self._refuse()
 
-    async def object_id(self) -> str:
+    async def read_object_id(self) -> str:
         """Raise `JobBlocked`."""
         self._refuse()
 
-    async def renewed(self) -> datetime | None:
+    async def read_renewed_at(self) -> datetime | None:
         """Raise `JobBlocked`."""
         self._refuse()
 

@@ -27,13 +27,13 @@ _CO_OWNER = "CanEdit"
 class ServiceAccount(Protocol):
     """The identity of the service account."""
 
-    async def object_id(self) -> str:
+    async def read_object_id(self) -> str:
         """Return the Entra object id."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token; raise `JobBlocked` if the service account must sign in again."""
 
-    async def renewed(self) -> datetime | None:
+    async def read_renewed_at(self) -> datetime | None:
         """Return the time of the last sign-in renewal."""
 
 
@@ -76,16 +76,16 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         self._as_operator = as_operator
         self._operator = operator
 
-    async def account_id(self) -> str:
+    async def read_account_id(self) -> str:
         """Return the Entra object id of the service account."""
-        return await self._operator.object_id()
+        return await self._operator.read_object_id()
 
     async def renew_sign_in(self) -> datetime | None:
         """Renew the service account's sign-in: a new token comes with a new refresh token."""
         await self._operator.get_token(SCOPE)
-        return await self._operator.renewed()
+        return await self._operator.read_renewed_at()
 
-    async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
+    async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
         call = ServiceRequest(method="GET", url=f"flows/{flow_name}/permissions")
         return [
@@ -100,10 +100,10 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         platform rejects it (platform.md#permission-downgrades); the service account needs no grant
         then.
         """
-        principal = {"id": await self.account_id(), "type": "User"}
+        principal = {"id": await self.read_account_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
         try:
-            await self._modify(environment_id, flow_name, change)
+            await self._modify_permissions(environment_id, flow_name, change)
         except PlatformError as err:
             if err.code != PERMISSION_DOWNGRADE:
                 raise
@@ -116,9 +116,9 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         A permission is identified by its principal (platform.md#flow-permissions), so no lookup is
         needed. A lookup could also miss a recent grant (platform.md#reads-lag).
         """
-        change = {"delete": [{"id": await self.account_id()}]}
+        change = {"delete": [{"id": await self.read_account_id()}]}
         with suppress(NotFound):
-            await self._modify(environment_id, flow_name, change)
+            await self._modify_permissions(environment_id, flow_name, change)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL, a secret; raise `PlatformError` if the trigger has none."""
@@ -131,7 +131,7 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
             raise ServiceUnavailable("Flow service: no trigger URL in the response")
         return url
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+    async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow as the service account; raise `PlatformError` (403) without co-
         ownership.
         """
@@ -144,7 +144,9 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_operator.send(environment_id, call, as_maker=True)
 
-    async def _modify(self, environment_id: str, flow_name: str, change: object) -> None:
+    async def _modify_permissions(
+        self, environment_id: str, flow_name: str, change: object
+    ) -> None:
         call = ServiceRequest(
             method="POST", url=f"flows/{flow_name}/modifyPermissions", body=change
         )

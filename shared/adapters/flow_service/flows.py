@@ -31,7 +31,7 @@ ALL_FLOWS = ServiceRequest(
 )
 
 
-def reported(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
+def build_flow_entries(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
     """Return flows as report entries, without deleted flows and shadow rows."""
     return [
         flow.to_report()
@@ -45,11 +45,11 @@ async def report_page(
 ) -> ResultPage[FlowListEntry]:
     """Return a page of a list of flows."""
     rows, following = await service.page(environment_id, call, cursor)
-    flows = reported(read_wire(FlowEntity, row) for row in rows)
+    flows = build_flow_entries(read_wire(FlowEntity, row) for row in rows)
     return ResultPage(items=tuple(flows), cursor=following)
 
 
-def _runs_of(
+def _build_runs_request(
     flow_name: str, since: datetime, until: datetime | None = None, *, top: int
 ) -> ServiceRequest:
     """Return the request for runs.
@@ -83,7 +83,7 @@ class FlowServiceReports(FlowReports):
         """Send requests as the application."""
         self._service = service
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return a page of the flows that are on Microsoft's key, or that cannot be migrated.
@@ -102,13 +102,13 @@ class FlowServiceReports(FlowReports):
         items = self._service.items(environment_id, ALL_FLOWS)
         flows = [read_wire(FlowEntity, item) async for item in items]
         # A flow can be on two pages.
-        return reported({flow.name: flow for flow in flows}.values())
+        return build_flow_entries({flow.name: flow for flow in flows}.values())
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return a flow, with its definition if the platform returns it; raise `NotFound`."""
         return await read_flow(self._service, environment_id, flow_name)
 
-    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+    async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
         """Return a flow's licence: empty for none, None if the response does not include it."""
         call = ServiceRequest(
             method="GET",
@@ -119,11 +119,11 @@ class FlowServiceReports(FlowReports):
         data = flow.properties.license_data
         return None if data is None else data.flow_license_name or ""
 
-    async def runs(
+    async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
         """Return up to `limit` runs that began at or after `since`, newest first."""
-        call = _runs_of(flow_name, since, top=min(limit, _PAGE))
+        call = _build_runs_request(flow_name, since, top=min(limit, _PAGE))
         runs: list[FlowRun] = []
         async with aclosing(self._service.items(environment_id, call)) as items:
             async for item in items:
@@ -148,7 +148,7 @@ class FlowServiceReports(FlowReports):
         """Return a page of runs that began between `since` and `until`, newest first, by one
         request.
         """
-        call = _runs_of(flow_name, since, until, top=_PAGE)
+        call = _build_runs_request(flow_name, since, until, top=_PAGE)
         rows, following = await self._service.page(environment_id, call, cursor)
         runs = [read_wire(RunEntity, row).to_domain() for row in rows]
         # As in `runs`: all runs after one that is too old are too old.
@@ -156,7 +156,7 @@ class FlowServiceReports(FlowReports):
         items = tuple(run for run in runs if since <= run.started_at <= until)
         return ResultPage(items=items, cursor=following if goes_on else "")
 
-    async def failed_actions(
+    async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
         """Return the failed actions of a run; raise `NotFound`."""

@@ -38,14 +38,16 @@ class ServiceFlowPages(FlowPages):
         self._dataverse = dataverse
         self._flow_service = flow_service
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Return up to 500 cloud flows from Dataverse."""
         params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS}
         rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
-    async def workflow_summaries(
+    async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return up to 5,000 cloud flows from Dataverse, without definitions."""
@@ -56,7 +58,7 @@ class ServiceFlowPages(FlowPages):
         flows = (read_wire(WorkflowEntity, row).to_domain().summary for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
-    async def workflows_by_id(
+    async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return the cloud flows with these ids from Dataverse; skip those that do not exist."""
@@ -67,10 +69,10 @@ class ServiceFlowPages(FlowPages):
             }
             for ids in batched(sorted(workflow_ids), IDS_IN_A_FILTER, strict=False)
         ]
-        rows = await self._dataverse.rows_of_each(environment, TABLE, queries)
+        rows = await self._dataverse.read_rows_of_all(environment, TABLE, queries)
         return [read_wire(WorkflowEntity, row).to_domain() for row in rows]
 
-    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows from the flow service, without details (platform.md#flow-lists)."""
         return await report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
@@ -101,8 +103,8 @@ class NestedBudget:
         await self._share.take(is_write=is_write)
         await self._whole.take(is_write=is_write)
 
-    async def refused(self, wait: timedelta) -> None:
+    async def slow_down(self, wait: timedelta) -> None:
         """Pause all requests for `wait` and lower the rate, because both budgets share a
         service.
         """
-        await self._whole.refused(wait)
+        await self._whole.slow_down(wait)

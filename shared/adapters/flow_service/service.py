@@ -89,7 +89,7 @@ class FlowService:
 
         Uses the admin scope, or the maker scope with `as_maker`.
         """
-        call = await self._absolute(environment_id, call, as_maker=as_maker)
+        call = await self._make_absolute(environment_id, call, as_maker=as_maker)
         return await self._http.send(self._service, call)
 
     async def read(
@@ -101,7 +101,7 @@ class FlowService:
 
     async def items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
         """Yield the items of a paged list in the admin scope."""
-        absolute = await self._absolute(environment_id, call)
+        absolute = await self._make_absolute(environment_id, call)
         async with aclosing(self._http.items(self._service, absolute)) as items:
             async for item in items:
                 yield item
@@ -110,13 +110,13 @@ class FlowService:
         self, environment_id: str, call: ServiceRequest, cursor: str = ""
     ) -> tuple[list[object], str]:
         """Return the items of a page and the cursor of the next, or "" after the last."""
-        call = await self._absolute(environment_id, call)
+        call = await self._make_absolute(environment_id, call)
         if cursor:
             check_next(self._service, call.url, cursor)
             call = replace(call, url=cursor, params={})
         return await self._http.page(self._service, call)
 
-    async def _absolute(
+    async def _make_absolute(
         self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
     ) -> ServiceRequest:
         try:

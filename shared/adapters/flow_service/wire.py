@@ -71,7 +71,7 @@ class FlowEntity(Wire):
             workflow_id=_lower(properties.workflow_entity_id),
             state=_STATES.get(properties.state or "", FlowState.OFF),
             suspension_reason=properties.flow_suspension_reason or "",
-            client_data=None if definition is None else self._client_data(definition),
+            client_data=None if definition is None else self._build_client_data(definition),
             owner_id=properties.creator.object_id,
             is_managed=properties.is_managed,
             # Only solution flows have the id of their Dataverse row (platform.md#solution-flow-id).
@@ -80,9 +80,9 @@ class FlowEntity(Wire):
             description=properties.definition_summary.description or "",
         )
 
-    def _client_data(self, definition: _Object) -> str:
+    def _build_client_data(self, definition: _Object) -> str:
         references = self.properties.connection_references or {}
-        converted = {key: _client_reference(value) for key, value in references.items()}
+        converted = {key: _convert_reference(value) for key, value in references.items()}
         return json.dumps(
             {
                 "properties": {"connectionReferences": converted, "definition": definition},
@@ -93,7 +93,7 @@ class FlowEntity(Wire):
         )
 
 
-def _client_reference(reference: _Object) -> dict[str, object]:
+def _convert_reference(reference: _Object) -> dict[str, object]:
     """Convert a connection reference of the flow service to the shape of `clientdata`.
 
     See platform.md#flow-read, #client-data.
@@ -145,8 +145,8 @@ class RunEntity(Wire):
         hexes = [match[1].lower() for match in found if match]
         return FlowRun(
             run_id=self.name,
-            started_at=_utc(properties.start_time),
-            ended_at=_utc(properties.end_time) if properties.end_time else None,
+            started_at=_convert_to_utc(properties.start_time),
+            ended_at=_convert_to_utc(properties.end_time) if properties.end_time else None,
             status=properties.status,
             trigger_url_id=hexes[0] if hexes else None,
         )
@@ -185,7 +185,7 @@ class RunWithActions(Wire):
         ]
 
 
-def _utc(moment: datetime) -> datetime:
+def _convert_to_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

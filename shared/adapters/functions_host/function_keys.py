@@ -45,16 +45,16 @@ class HostFunctionKeys:
         if not (key.isascii() and key.isprintable()) or len(key) > _LONGEST_KEY:
             return False
         digest = hashlib.sha256(key.encode()).digest()
-        known = self._known(digest)
+        known = self._find_remembered_answer(digest)
         if known is None:
             async with self._lock:
-                known = self._known(digest)
+                known = self._find_remembered_answer(digest)
                 if known is None:
                     known = await self._ask(key)
                     self._remember(digest, is_accepted=known)
         return known
 
-    def _known(self, digest: bytes) -> bool | None:
+    def _find_remembered_answer(self, digest: bytes) -> bool | None:
         found = self._checked.get(digest)
         return found.is_accepted if found and self._clock.now() < found.until else None
 

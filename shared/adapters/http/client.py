@@ -25,7 +25,7 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy, SansIOHTTPPolicy
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.adapters.http.errors import FailedResponse, error_of
+from shared.adapters.http.errors import FailedResponse, build_error
 from shared.adapters.http.policies import (
     IS_REPEATABLE,
     CircuitBreakerGate,
@@ -38,7 +38,7 @@ from shared.adapters.http.policies import (
     TokenRenewal,
 )
 from shared.adapters.http.transport import IS_PLAIN, PlainTransport
-from shared.domain.definitions.json_values import JsonTooDeep, decoded
+from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
@@ -149,12 +149,12 @@ class HttpClient:
             if budget is not None:
                 await budget.wait_for()
             try:
-                return await self._sent(service, call, request, is_repeatable=repeatable)
+                return await self._send_once(service, call, request, is_repeatable=repeatable)
             except NotTaken:  # concurrent requests took it first
                 if budget is None or not budget.is_waited_for:
                     raise
 
-    async def _sent(
+    async def _send_once(
         self,
         service: HttpService,
         call: ServiceRequest,
@@ -164,18 +164,18 @@ class HttpClient:
     ) -> ServiceResponse:
         is_cut = call.longest_answer is not None
         options = {IS_REPEATABLE: is_repeatable, IS_PLAIN: not is_cut}
-        pipeline = self._pipeline(service)
+        pipeline = self._get_pipeline(service)
         # As `calling` does, without its generator, which takes as long as the pipeline.
-        async with self._circuit_breaker(service, call.url):
+        async with self._enter_circuit_breaker(service, call.url):
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
                     ran = await pipeline.run(request, stream=is_cut, **options)
                     response = ran.http_response
-                    body = await _beginning(response, call.longest_answer)
+                    body = await _read_beginning(response, call.longest_answer)
                     if response.status_code >= 300:
-                        raise await self._error_of(service, response, body)
+                        raise await self._build_error(service, response, body)
             except (TimeoutError, AzureError) as err:
-                raise await self._meaning(service, err) from None
+                raise await self._explain_missing_answer(service, err) from None
         return ServiceResponse(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
@@ -187,30 +187,36 @@ class HttpClient:
         An SDK client on this pipeline raises the same errors as `send`. Raises `ServiceOutage`
         without a request while the circuit breaker is open.
         """
-        async with self._circuit_breaker(service, url):
+        async with self._enter_circuit_breaker(service, url):
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
-                    yield self._pipeline(service)
+                    yield self._get_pipeline(service)
             except (TimeoutError, AzureError) as err:
-                raise await self._meaning(service, err) from None
+                raise await self._explain_missing_answer(service, err) from None
 
-    def _circuit_breaker(self, service: HttpService, url: str) -> AbstractAsyncContextManager[None]:
+    def _enter_circuit_breaker(
+        self, service: HttpService, url: str
+    ) -> AbstractAsyncContextManager[None]:
         parts = urlsplit(url)
         found = _ENVIRONMENT.search(parts.path)
         place = found[1].lower() if found else parts.hostname or ""
         return self._circuits.calling(service.name, place, parts.path)
 
-    async def _meaning(self, service: HttpService, err: TimeoutError | AzureError) -> CmkflowError:
+    async def _explain_missing_answer(
+        self, service: HttpService, err: TimeoutError | AzureError
+    ) -> CmkflowError:
         """Return what it means that a call ended without an answer to read."""
         match err:
             case TimeoutError():
                 return ServiceUnavailable(f"{service.name}: timeout")
             case HttpResponseError():
-                return await self._refused(service, err)
+                return await self._translate_refusal(service, err)
             case AzureError():  # connection errors; the message contains the host
                 return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
-    async def _refused(self, service: HttpService, err: HttpResponseError) -> CmkflowError:
+    async def _translate_refusal(
+        self, service: HttpService, err: HttpResponseError
+    ) -> CmkflowError:
         """Return the error for an SDK client's or a credential's error."""
         response = cast("AsyncHttpResponse | None", err.response)
         status = response.status_code if response is not None else 0
@@ -223,7 +229,7 @@ class HttpClient:
                 else ServiceUnavailable(text)
             )
         if response is not None and status >= 400:
-            return await self._error_of(service, response, response.content)
+            return await self._build_error(service, response, response.content)
         return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
     async def items(
@@ -272,7 +278,7 @@ class HttpClient:
             check_next(service, call.url, following)
         return items, following
 
-    async def _error_of(
+    async def _build_error(
         self, service: HttpService, response: AsyncHttpResponse, body: bytes
     ) -> CmkflowError:
         request = response.request
@@ -290,12 +296,12 @@ class HttpClient:
         """Return the error for a response of 400 or above, and pause the budget if it asks for a
         wait.
         """
-        error = error_of(failed)
+        error = build_error(failed)
         if isinstance(error, ThrottledError) and service.budget is not None:
-            await service.budget.refused(error.retry_after or _UNTOLD_WAIT)
+            await service.budget.slow_down(error.retry_after or _UNTOLD_WAIT)
         return error
 
-    def _pipeline(self, service: HttpService) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
+    def _get_pipeline(self, service: HttpService) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if service not in self._pipelines:
             policies: list[_Policy] = [
                 RequestHead(_USER_AGENT),
@@ -309,7 +315,7 @@ class HttpClient:
         return self._pipelines[service]
 
 
-async def _beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
+async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
     """Return the response's body, or its first `longest` bytes."""
     if longest is None:
         return response.content
@@ -370,7 +376,7 @@ def read_object(service: HttpService, answer: ServiceResponse) -> Mapping[str, o
     Raises `InvalidInput` if it is nested too deeply, because a retry would not help.
     """
     try:
-        document = decoded(answer.body.decode(json.detect_encoding(answer.body)))
+        document = parse_json_value(answer.body.decode(json.detect_encoding(answer.body)))
     except JsonTooDeep as err:
         raise InvalidInput(f"{service.name}: {err}") from None
     except ValueError:

@@ -73,9 +73,9 @@ class _Reason:
         return bool(_MIGRATION.search(self.code) or _MIGRATION.search(self.message))
 
 
-def error_of(answer: FailedResponse) -> CmkflowError:
+def build_error(answer: FailedResponse) -> CmkflowError:
     """Return the error for a response of 300 or above."""
-    reason = _reason(answer)
+    reason = _parse_reason(answer)
     text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
         case _ if reason.code == _NOT_REGISTERED:
@@ -87,10 +87,14 @@ def error_of(answer: FailedResponse) -> CmkflowError:
         case 412:
             return Conflict(f"{text} ({reason.code})")
         case _:
-            return _transient(answer, reason, text) or _refusal(answer, reason, text)
+            return _build_transient_error(answer, reason, text) or _build_refusal(
+                answer, reason, text
+            )
 
 
-def _transient(answer: FailedResponse, reason: _Reason, text: str) -> TransientError | None:
+def _build_transient_error(
+    answer: FailedResponse, reason: _Reason, text: str
+) -> TransientError | None:
     wait = retry_after(answer.headers)
     statuses = {answer.status, reason.status}
     if 429 in statuses:
@@ -103,7 +107,7 @@ def _transient(answer: FailedResponse, reason: _Reason, text: str) -> TransientE
     return None
 
 
-def _refusal(
+def _build_refusal(
     answer: FailedResponse, reason: _Reason, text: str
 ) -> PlatformError | Conflict | PlatformMigrationInProgress:
     # The code of this error is undocumented: on a write, each of these three counts
@@ -127,19 +131,19 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
         return None
 
 
-def _reason(answer: FailedResponse) -> _Reason:
+def _parse_reason(answer: FailedResponse) -> _Reason:
     """Return code and message; an error inside Dataverse's message replaces the outer one."""
-    code, message = _envelope(answer.body)
+    code, message = _parse_envelope(answer.body)
     status = answer.status
     if wrapped := _WRAPPED.search(message):
-        inner_code, inner_message = _envelope(wrapped["json"].encode())
+        inner_code, inner_message = _parse_envelope(wrapped["json"].encode())
         code, message = inner_code or code, inner_message or message
-        status = _status_named(wrapped["status"]) or status
+        status = _parse_status_name(wrapped["status"]) or status
     text = redact(message)[:_LONGEST_MESSAGE] or "the service gave no reason"
     return _Reason(status, most_specific_code(code or f"Http{status}", text), text)
 
 
-def _envelope(body: bytes) -> tuple[str, str]:
+def _parse_envelope(body: bytes) -> tuple[str, str]:
     """Return code and message of the platform's error body, or "" for each.
 
     See platform.md#error-body.
@@ -151,10 +155,10 @@ def _envelope(body: bytes) -> tuple[str, str]:
     error = mapping_at(document, "error") or document
     code = text_at(error, "code") or text_at(error, "Code") or ""
     message = text_at(error, "message") or text_at(error, "Message") or ""
-    return _first_detail(error) or (code, message)
+    return _find_first_detail(error) or (code, message)
 
 
-def _first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
+def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
     """Return the code of the first of several errors (`MultipleErrorsOccurred`) and all
     messages.
     """
@@ -172,7 +176,7 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return f" [request {request[:64]}]" if request else ""
 
 
-def _status_named(name: str) -> int | None:
+def _parse_status_name(name: str) -> int | None:
     """Return the number of a .NET status name (`TooManyRequests`), or None if unknown."""
     if name.isdigit():
         return int(name)

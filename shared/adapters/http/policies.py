@@ -43,7 +43,7 @@ class RequestLimiter(Protocol):
     async def take(self, *, is_write: bool = False) -> None:
         """Take one request from the budget; raise `ThrottledError` if none is left now."""
 
-    async def refused(self, wait: timedelta) -> None:
+    async def slow_down(self, wait: timedelta) -> None:
         """Pause for `wait` and then lower the rate, because the service throttled a request."""
 
 

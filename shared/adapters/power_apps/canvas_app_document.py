@@ -23,7 +23,7 @@ _DAMAGED = (BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, 
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
-def flow_ids_in(document: bytes) -> frozenset[str]:
+def find_flow_ids(document: bytes) -> frozenset[str]:
     """Return the lower-case ids in the files about connections; raise `InvalidInput`."""
     try:
         with ZipFile(BytesIO(document)) as archive:
@@ -35,10 +35,10 @@ def flow_ids_in(document: bytes) -> frozenset[str]:
             ]
     except _DAMAGED as err:
         raise InvalidInput(f"Cannot read the app's document: {type(err).__name__}") from None
-    return frozenset(one for text in texts for one in ids_in(text))
+    return frozenset(one for text in texts for one in find_ids_in_text(text))
 
 
-def ids_in(text: str) -> frozenset[str]:
+def find_ids_in_text(text: str) -> frozenset[str]:
     """Return the lower-case ids in a text about the connector of flows."""
     lower = text.lower()
     return frozenset(_GUID.findall(lower)) if FLOW_CONNECTOR in lower else frozenset()

@@ -12,7 +12,11 @@ from pydantic import Field
 
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
-from shared.adapters.power_apps.canvas_app_document import FLOW_CONNECTOR, flow_ids_in, ids_in
+from shared.adapters.power_apps.canvas_app_document import (
+    FLOW_CONNECTOR,
+    find_flow_ids,
+    find_ids_in_text,
+)
 from shared.adapters.power_apps.connections import BASE, VERSION, Creator
 from shared.domain.assessment.snapshots import CanvasApp
 from shared.errors import InvalidInput, NotFound, PlatformError, TransientError
@@ -57,7 +61,7 @@ class _AppEntity(Wire):
 
     @property
     def listed_ids(self) -> frozenset[str]:
-        return ids_in(json.dumps(self.properties.connection_references))
+        return find_ids_in_text(json.dumps(self.properties.connection_references))
 
     @property
     def document(self) -> str:
@@ -78,7 +82,7 @@ class PowerAppsCanvasApps(CanvasApps):
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use flows. Reading the document of each takes one request."""
-        apps = await self._apps(environment_id)
+        apps = await self._read_apps(environment_id)
         return [await self._with_flows(app) for app in apps if app.uses_flows]
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
@@ -86,36 +90,38 @@ class PowerAppsCanvasApps(CanvasApps):
 
         See platform.md#canvas-apps.
         """
-        for app in await self._apps(environment_id):
+        for app in await self._read_apps(environment_id):
             if app.name != name:
                 continue
             try:
-                return _canvas_app(app, await self._ids(app) if app.uses_flows else frozenset())
+                return _build_canvas_app(
+                    app, await self._read_flow_ids(app) if app.uses_flows else frozenset()
+                )
             except NotFound as err:
                 raise InvalidInput(
                     "The app's document does not exist at the URL from the platform."
                 ) from err
         raise NotFound(f"No app {name}")
 
-    async def _apps(self, environment_id: str) -> list[_AppEntity]:
+    async def _read_apps(self, environment_id: str) -> list[_AppEntity]:
         call = ServiceRequest(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
         return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
 
     async def _with_flows(self, app: _AppEntity) -> CanvasApp:
         try:
-            return _canvas_app(app, await self._ids(app))
+            return _build_canvas_app(app, await self._read_flow_ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
             gap = f"Cannot read the document of app {app.title} ({type(err).__name__})."
-        return replace(_canvas_app(app, app.listed_ids), unknown_reason=gap)
+        return replace(_build_canvas_app(app, app.listed_ids), unknown_reason=gap)
 
-    async def _ids(self, app: _AppEntity) -> frozenset[str]:
+    async def _read_flow_ids(self, app: _AppEntity) -> frozenset[str]:
         if urlsplit(app.document).scheme != "https":
             raise InvalidInput("The platform returned no URL of the document.")
         answer = await self._http.send(DOCUMENTS, ServiceRequest(method="GET", url=app.document))
-        return app.listed_ids | flow_ids_in(answer.body)
+        return app.listed_ids | find_flow_ids(answer.body)
 
 
-def _canvas_app(app: _AppEntity, ids: frozenset[str]) -> CanvasApp:
+def _build_canvas_app(app: _AppEntity, ids: frozenset[str]) -> CanvasApp:
     return CanvasApp(
         name=app.name,
         display_name=app.title,

@@ -92,17 +92,17 @@ class PowerAppsConnections(Connections):
 
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all connections. Each connector is read once."""
-        found = await self._found(environment_id)
+        found = await self._read_entities(environment_id)
         names = sorted({one.connector for one in found if one.connector})
-        read = await read_each(names, partial(self._connector, environment_id))
+        read = await read_each(names, partial(self._read_connector, environment_id))
         connectors = dict(zip(names, read, strict=True))
         return [one.to_domain(connectors.get(one.connector, {})) for one in found]
 
-    async def errors(self, environment_id: str) -> dict[str, str]:
+    async def read_errors(self, environment_id: str) -> dict[str, str]:
         """Return the error of each connection by lower-case name, "" if it has none."""
-        return {one.name.lower(): one.error for one in await self._found(environment_id)}
+        return {one.name.lower(): one.error for one in await self._read_entities(environment_id)}
 
-    async def _found(self, environment_id: str) -> Sequence[_ConnectionEntity]:
+    async def _read_entities(self, environment_id: str) -> Sequence[_ConnectionEntity]:
         call = ServiceRequest(
             method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION
         )
@@ -111,7 +111,7 @@ class PowerAppsConnections(Connections):
             async for item in self._http.items(self._service, call)
         ]
 
-    async def _connector(self, environment_id: str, name: str) -> Mapping[str, object]:
+    async def _read_connector(self, environment_id: str, name: str) -> Mapping[str, object]:
         """Return a connector's properties; empty without access, for example to a custom
         connector.
         """

@@ -118,7 +118,7 @@ class PowerPlatformAdmin(Environments):
         """Return all environments of the tenant."""
         call = ServiceRequest(method="GET", url=_BASE, params=_VERSION)
         return [
-            self._noted(read_wire(EnvironmentEntity, item))
+            self._note_endpoint(read_wire(EnvironmentEntity, item))
             async for item in self._http.items(self._service, call)
         ]
 
@@ -128,7 +128,9 @@ class PowerPlatformAdmin(Environments):
         answer = await self._http.send(
             self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
         )
-        found = self._noted(read_wire(EnvironmentEntity, read_object(self._service, answer)))
+        found = self._note_endpoint(
+            read_wire(EnvironmentEntity, read_object(self._service, answer))
+        )
         self._read[environment_id] = asked, found
         return found
 
@@ -151,7 +153,7 @@ class PowerPlatformAdmin(Environments):
             await self.get(environment_id)
         return self._flow_endpoints.get(key, "")
 
-    def _noted(self, entity: EnvironmentEntity) -> Environment:
+    def _note_endpoint(self, entity: EnvironmentEntity) -> Environment:
         endpoint = entity.properties.runtime_endpoints.get("microsoft.Flow", "")
         self._flow_endpoints[entity.name.lower()] = endpoint
         return entity.to_domain()

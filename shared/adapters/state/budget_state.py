@@ -11,12 +11,17 @@ from datetime import timedelta
 
 from shared.adapters.state.ledger_row import (
     RESET_AT,
-    ledger_columns,
-    new_ledger,
+    build_empty_ledger,
+    build_ledger_columns,
     read_ledger,
     reset_ledger,
 )
-from shared.adapters.state.request_ledger import RECHECK_DELAY, BudgetLimit, RequestLedger, used_up
+from shared.adapters.state.request_ledger import (
+    RECHECK_DELAY,
+    BudgetLimit,
+    RequestLedger,
+    build_exhausted_error,
+)
 from shared.adapters.state.request_queue import RequestQueueEntry
 from shared.domain.alert import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
@@ -59,10 +64,10 @@ class BudgetState:
     async def read(self) -> tuple[RequestLedger, list[RequestQueueEntry], list[StoreRow]]:
         """Return the ledger, the queue entries, and the unreadable queue rows."""
         while True:
-            row, places = await self._rows()
-            ledger = await self._ledger(row)
+            row, places = await self._read_rows()
+            ledger = await self._read_ledger(row)
             if ledger:
-                waiters = list(_readable(places))
+                waiters = list(_parse_readable_entries(places))
                 known = {one.key for one in waiters}
                 return ledger, waiters, [one for one in places if one.key not in known]
 
@@ -87,11 +92,11 @@ class BudgetState:
             known, self._known = None if with_line else self._known, None
             row, line = known, list[RequestQueueEntry]()
             if with_line:
-                row, places = await self._rows()
-                line = list(_readable(places))
+                row, places = await self._read_rows()
+                line = list(_parse_readable_entries(places))
             elif row is None:
                 row = await self.store.get(*self.name)
-            before = await self._ledger(row)
+            before = await self._read_ledger(row)
             if before is None:
                 continue
             try:
@@ -102,7 +107,7 @@ class BudgetState:
                 self._known = row
                 raise
             if ledger != before:
-                new = replace(row or self.place(_KEY), columns=ledger_columns(ledger))
+                new = replace(row or self.place(_KEY), columns=build_ledger_columns(ledger))
                 operations = [ReplaceRow(new) if row else InsertRow(new), *operations]
             try:
                 written = await self.store.write(*operations) if operations else []
@@ -110,35 +115,35 @@ class BudgetState:
                 continue
             self._known = next((one for one in written if one.key == _KEY), row)
             return answer
-        raise used_up(self.limit, RECHECK_DELAY)
+        raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
-    async def _ledger(self, row: StoreRow | None) -> RequestLedger | None:
+    async def _read_ledger(self, row: StoreRow | None) -> RequestLedger | None:
         """Return the ledger of a row. If the row is unreadable, reset it and return None.
 
         Resets at once, so that the pause starts at the same time for all instances.
         """
         now = self.clock.now()
         if row is None:
-            return new_ledger(self.limit, now)
+            return build_empty_ledger(self.limit, now)
         try:
             return read_ledger(row, self.limit, now)
         except ValueError:
             _log.warning(
                 "The row of request budget %s is unreadable and was reset", self.limit.name
             )
-            new = replace(row, columns=ledger_columns(reset_ledger(self.limit, now)))
+            new = replace(row, columns=build_ledger_columns(reset_ledger(self.limit, now)))
             with suppress(Conflict):
                 await self.store.write(ReplaceRow(new))
             return None
 
-    async def _rows(self) -> tuple[StoreRow | None, list[StoreRow]]:
+    async def _read_rows(self) -> tuple[StoreRow | None, list[StoreRow]]:
         """Return the budget's row and the rows of its queue."""
         rows = [row async for row in self.store.query(_TABLE, self.limit.name)]
         row = next((one for one in rows if one.key == _KEY), None)
         return row, [one for one in rows if one.key != _KEY]
 
 
-def _readable(places: Sequence[StoreRow]) -> Iterator[RequestQueueEntry]:
+def _parse_readable_entries(places: Sequence[StoreRow]) -> Iterator[RequestQueueEntry]:
     for row in places:
         with suppress(ValueError):
             yield RequestQueueEntry.read(row)

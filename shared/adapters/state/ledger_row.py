@@ -56,22 +56,22 @@ class _Stored:
 _adapter = TypeAdapter(_Stored)
 
 
-def new_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
+def build_empty_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return a ledger without requests."""
     return RequestLedger(
         now=now,
         limit=limit,
         calls=limit.calls,
         since=now,
-        writes=_writes({}, limit, now),
-        day=_day({}, limit, now),
+        writes=_read_write_tally({}, limit, now),
+        day=_read_daily_tally({}, limit, now),
     )
 
 
 def reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return the ledger that replaces an unreadable one."""
     until = now + _PAUSE * limit.window + UNDERWAY
-    return replace(new_ledger(limit, now), paused_until=until, reset_at=now)
+    return replace(build_empty_ledger(limit, now), paused_until=until, reset_at=now)
 
 
 def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
@@ -82,15 +82,15 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
     stored = _adapter.validate_json(str(row.columns.get(_LEDGER, "")))
     _check_times(stored, limit, now)
     ledger = replace(
-        new_ledger(limit, now),
+        build_empty_ledger(limit, now),
         spent=tuple(one for one in stored.spent if one[0] > now),
         holds={
             name: Reservation(held=held, owed=owed, until=until)
             for name, (held, owed, until) in stored.holds.items()
             if until > now
         },
-        writes=_writes(stored.writes, limit, now),
-        day=_day(stored.day, limit, now),
+        writes=_read_write_tally(stored.writes, limit, now),
+        day=_read_daily_tally(stored.day, limit, now),
         paused_until=stored.paused_until,
         reset_at=stored.reset_at,
     )
@@ -105,11 +105,11 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
         )
     for held, _, until in stored.holds.values():
         if held and until <= now:
-            ledger = ledger.made(until, held, is_write=True)
+            ledger = ledger.with_requests(until, held, is_write=True)
     return ledger
 
 
-def ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
+def build_ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
     """Return the columns of the row. `reset_at` finds rows that were reset."""
     stored = _Stored(
         spent=ledger.spent,
@@ -148,13 +148,17 @@ def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
             raise ValueError("a time is too far in the future")
 
 
-def _writes(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> RequestTally | None:
+def _read_write_tally(
+    counts: dict[datetime, int], limit: BudgetLimit, now: datetime
+) -> RequestTally | None:
     if limit.writes_an_hour is None:
         return None
     return RequestTally.read(counts, now, limit=limit.writes_an_hour, span=_HOUR, bucket=_MINUTE)
 
 
-def _day(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> RequestTally | None:
+def _read_daily_tally(
+    counts: dict[datetime, int], limit: BudgetLimit, now: datetime
+) -> RequestTally | None:
     if limit.calls_a_day is None:
         return None
     return RequestTally.read(counts, now, limit=limit.calls_a_day, span=_DAY, bucket=_HOUR)

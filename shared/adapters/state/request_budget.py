@@ -79,7 +79,7 @@ class StoredRequestBudget(RequestBudget):
         """Run an invocation with reserved requests; see the port."""
         delivery, block = _Delivery(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.requests > self._slice.size):
-            block = await self._begun(need)
+            block = await self._begin_reservation(need)
             delivery.blocks[self._limit.name] = block
         before = _delivery.set(delivery)
         try:
@@ -102,28 +102,28 @@ class StoredRequestBudget(RequestBudget):
         while True:
             try:
                 async with self._lock:
-                    await self._have(calls, is_urgent=is_urgent)
+                    await self._take_requests(calls, is_urgent=is_urgent)
                 break
             except ThrottledError as err:
                 wait = err.retry_after or RECHECK_DELAY
                 delivery.wait(self._clock.now(), wait)
-                if delivery.waited > self._patience():
+                if delivery.waited > self._estimate_patience():
                     raise
             await self._clock.sleep(wait)
 
     async def take(self, *, is_write: bool = False) -> None:
         """Take one request; raise `ThrottledError` with the time until the next."""
         async with self._lock:
-            await self._have(1, is_write=is_write)
+            await self._take_requests(1, is_write=is_write)
             if block := self._block():
                 block.use(is_write=is_write)
             else:
                 self._slice.use()
 
-    async def queue_status(self) -> RequestQueueStatus:
+    async def read_queue_status(self) -> RequestQueueStatus:
         """Return how many wait in the queue, and for how long."""
         ledger, line, _ = await self._row.read()
-        return self._shown(ledger, line)
+        return self._build_queue_status(ledger, line)
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
@@ -146,27 +146,27 @@ class StoredRequestBudget(RequestBudget):
                 ):
                     operations.append(one.removal)
                     continue
-                operations.append(one.called(comes))
+                operations.append(one.build_earlier_return(comes))
             ahead += one.calls
         for batch in batched(operations, AT_ONCE, strict=False):
             with suppress(Conflict, NotFound):  # it may have returned in the meantime
                 await self._row.store.write(*batch)
         removed = [(row.table, row.partition, row.key) for row in unreadable]
         return replace(
-            self._shown(ledger, line),
+            self._build_queue_status(ledger, line),
             reset=tuple(await self._row.resets()),
             removed=tuple(removed),
         )
 
-    async def refused(self, wait: timedelta) -> None:
+    async def slow_down(self, wait: timedelta) -> None:
         """Pause for `wait` in all instances and lower the rate afterwards."""
         async with self._lock:
             self._slice.drop()
             if block := self._block():
                 block.drop()
-            await self._row.decide(lambda ledger, _: (ledger.refused(wait), None, ()))
+            await self._row.decide(lambda ledger, _: (ledger.with_pause(wait), None, ()))
 
-    def _shown(
+    def _build_queue_status(
         self, ledger: RequestLedger, line: Sequence[RequestQueueEntry]
     ) -> RequestQueueStatus:
         ahead = ledger.owed + sum(one.calls for one in line)
@@ -183,7 +183,9 @@ class StoredRequestBudget(RequestBudget):
         delivery = _delivery.get()
         return delivery.blocks.get(self._limit.name) if delivery else None
 
-    async def _have(self, calls: int, *, is_urgent: bool = False, is_write: bool = False) -> None:
+    async def _take_requests(
+        self, calls: int, *, is_urgent: bool = False, is_write: bool = False
+    ) -> None:
         """Get requests from the invocation's reservation or the slice; raise `ThrottledError`.
 
         Outside of an invocation, the urgent requests are those of people and timers, whose writes
@@ -192,18 +194,18 @@ class StoredRequestBudget(RequestBudget):
         delivery, block = _delivery.get(), self._block()
         is_urgent = is_urgent or (delivery.is_urgent if delivery else is_write)
         if block:
-            await block.have(calls, is_urgent=is_urgent)
+            await block.take(calls, is_urgent=is_urgent)
         else:
-            await self._slice.have(calls, is_urgent=is_urgent, is_write=is_write)
+            await self._slice.take(calls, is_urgent=is_urgent, is_write=is_write)
 
-    def _patience(self) -> timedelta:
+    def _estimate_patience(self) -> timedelta:
         block = self._block()
         calls = block.most if block and block.most else self._limit.calls
         # The first window may be used up already, and each wait lasts `UNDERWAY` longer.
         needed = (_LEAST_CALLS / calls + 1) * (self._limit.window + UNDERWAY)
         return max(_PATIENCE, min(needed, _LONGEST_PATIENCE))
 
-    async def _begun(self, need: RequestDemand | None) -> ReservedRequests:
+    async def _begin_reservation(self, need: RequestDemand | None) -> ReservedRequests:
         if need is None or not need.requests:  # it waited for nothing, and has no requests yet
             return ReservedRequests(row=self._row)
         async with self._lock:

@@ -40,7 +40,7 @@ class BudgetLimit:
     calls_a_day: int | None = None
 
 
-def used_up(limit: BudgetLimit, wait: timedelta, of: str = "") -> ThrottledError:
+def build_exhausted_error(limit: BudgetLimit, wait: timedelta, of: str = "") -> ThrottledError:
     """Return the error for an exhausted budget; `of` names the period."""
     return ThrottledError(f"The request budget of {limit.name}{of} is exhausted", retry_after=wait)
 
@@ -116,33 +116,37 @@ class RequestLedger:
             free = min(free, self.writes.left(self.held, is_urgent=is_urgent))
         return max(free, 0)
 
-    def some(self, *, is_urgent: bool, may_write: bool = True) -> int:
+    def require_free(self, *, is_urgent: bool, may_write: bool = True) -> int:
         """Return the same number; raise `ThrottledError` if it is zero."""
         if free := self.free(is_urgent=is_urgent, may_write=may_write):
             return free
         opens = self.free_at(1, is_urgent=is_urgent, may_write=may_write)
-        raise used_up(self.limit, opens - self.now, _OF_DAY if self.left_of_day == 0 else "")
+        raise build_exhausted_error(
+            self.limit, opens - self.now, _OF_DAY if self.left_of_day == 0 else ""
+        )
 
     @property
     def owed(self) -> int:
         """Return how many of the next requests belong to existing reservations."""
         return sum(hold.owed for hold in self.holds.values())
 
-    def made(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
+    def with_requests(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
         """Return the ledger with requests that have arrived by this time."""
         until = moment + self.window
         return replace(
             self,
             spent=(*self.spent, (until, calls)) if until > self.now else self.spent,
-            writes=self.writes.made(moment, calls) if self.writes and is_write else self.writes,
-            day=self.day.made(moment, calls) if self.day else None,
+            writes=self.writes.with_requests(moment, calls)
+            if self.writes and is_write
+            else self.writes,
+            day=self.day.with_requests(moment, calls) if self.day else None,
         )
 
-    def unmade(self, moment: datetime, calls: int) -> Self:
+    def without_unsent(self, moment: datetime, calls: int) -> Self:
         """Return the ledger without daily requests that were leased but not sent."""
-        return replace(self, day=self.day.made(moment, -calls) if self.day else None)
+        return replace(self, day=self.day.with_requests(moment, -calls) if self.day else None)
 
-    def corrected(self, told: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
+    def with_sent_requests(self, told: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
         """Return the ledger with the sent requests instead of the reported ones."""
         if told not in self.spent:
             return self  # they no longer count
@@ -171,7 +175,7 @@ class RequestLedger:
         rounds, last = divmod(number - 1 - min(self.room, 0), len(ends))
         return ends[last] + rounds * self.window
 
-    def risen(self) -> Self:
+    def with_higher_limit(self) -> Self:
         """Return the ledger with a higher limit, if it is time to try one."""
         most = max(self.limit.most or 0, self.limit.calls)
         if self.ceiling is not None and self.now < self.ceiling_until:
@@ -180,7 +184,7 @@ class RequestLedger:
             return self
         return replace(self, calls=min(self.calls + self._step, most), since=self.now)
 
-    def refused(self, wait: timedelta) -> Self:
+    def with_pause(self, wait: timedelta) -> Self:
         """Return the ledger after a 429, with a pause and a lower limit.
 
         Above the setting, the limit is halved. Later 429s of requests already sent have no further

@@ -54,10 +54,12 @@ class RequestQueueEntry:
         return cls(row, _adapter.validate_json(str(row.columns.get(_STORED, ""))))
 
     @classmethod
-    def told(cls, place: StoreRow, need: RequestDemand, comes: datetime, calls: int) -> UpsertRow:
+    def build_waiting_entry(
+        cls, place: StoreRow, need: RequestDemand, comes: datetime, calls: int
+    ) -> UpsertRow:
         """Return the operation that stores a waiter with its time to return."""
         stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
-        return UpsertRow(replace(place, columns=_columns(stored)))
+        return UpsertRow(replace(place, columns=_build_columns(stored)))
 
     @property
     def key(self) -> str:
@@ -89,16 +91,18 @@ class RequestQueueEntry:
         """Return the operation that removes it from the queue."""
         return DeleteRow(replace(self.kept, etag=None))
 
-    def called(self, comes: datetime) -> ReplaceRow:
+    def build_earlier_return(self, comes: datetime) -> ReplaceRow:
         """Return the operation that moves its return forward, if it is unchanged."""
-        return ReplaceRow(replace(self.kept, columns=_columns(replace(self.stored, comes=comes))))
+        return ReplaceRow(
+            replace(self.kept, columns=_build_columns(replace(self.stored, comes=comes)))
+        )
 
     def is_dead(self, ledger: RequestLedger) -> bool:
         """Return whether it is long overdue."""
         return self.comes < ledger.now - ledger.window * _GRACE
 
 
-def _columns(stored: _Stored) -> dict[str, Scalar]:
+def _build_columns(stored: _Stored) -> dict[str, Scalar]:
     return {_STORED: _adapter.dump_json(stored).decode()}
 
 
@@ -119,13 +123,13 @@ def ask(
     count = min(ledger.free(kept=kept, is_urgent=need.is_urgent), calls)
     opens = ledger.free_at(kept + 1, is_urgent=need.is_urgent)
     if not count and (expected or opens > soon):
-        comes = _comes(ledger, first, is_urgent=need.is_urgent)
-        return comes, [RequestQueueEntry.told(place, need, comes, calls), *gone]
+        comes = _estimate_return(ledger, first, is_urgent=need.is_urgent)
+        return comes, [RequestQueueEntry.build_waiting_entry(place, need, comes, calls), *gone]
     left = [one.removal for one in line if one.key == place.key]
     return count, [*left, *gone]
 
 
-def _comes(
+def _estimate_return(
     ledger: RequestLedger, first: Sequence[RequestQueueEntry], *, is_urgent: bool
 ) -> datetime:
     """Return the time to return: soon, or at its probable turn.

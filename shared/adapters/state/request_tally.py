@@ -20,7 +20,7 @@ class RequestTally:
     #: Requests and the times until which they count.
     counts: Mapping[datetime, int]
 
-    def made(self, moment: datetime, calls: int) -> Self:
+    def with_requests(self, moment: datetime, calls: int) -> Self:
         """Return it with requests of this time; a negative number removes unsent ones."""
         until = moment - (moment - _ZERO) % self.bucket + self.bucket + self.span
         if until <= self.now:

@@ -57,9 +57,9 @@ class ReservedRequests:
             ledger = ledger.with_hold(block._next, None)
             answer, operations = ask(ledger, line, need, place)
             if isinstance(answer, datetime):
-                return ledger, _waiting(ledger, answer), operations
+                return ledger, _build_must_wait(ledger, answer), operations
             hold = _hold(ledger, answer, min(need.requests, ledger.calls) - answer)
-            ledger = ledger.risen() if hold.owed else ledger
+            ledger = ledger.with_higher_limit() if hold.owed else ledger
             return ledger.with_hold(block.name, hold), hold, operations
 
         answer = await row.decide(begin, with_line=True)
@@ -68,7 +68,7 @@ class ReservedRequests:
         block._take(answer)
         return block
 
-    async def have(self, calls: int, *, is_urgent: bool) -> None:
+    async def take(self, calls: int, *, is_urgent: bool) -> None:
         """Get this many requests, or a window's limit; raise `ThrottledError`."""
         if self.row.clock.now() >= self.until:
             self.drop()
@@ -88,17 +88,19 @@ class ReservedRequests:
     async def end(self) -> None:
         """Report the used requests and keep the others for the job's next step."""
 
-        def end(ledger: RequestLedger, _: Sequence[RequestQueueEntry]) -> Decision[None]:
+        def report_and_keep(
+            ledger: RequestLedger, _: Sequence[RequestQueueEntry]
+        ) -> Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
             kept = (
                 Reservation(held=0, owed=self.left, until=until)
                 if self.left and self.whose
                 else None
             )
-            return self._told(ledger).with_hold(self._next, kept), None, ()
+            return self._report_used(ledger).with_hold(self._next, kept), None, ()
 
         if self.until > NEVER:
-            await self.row.decide(end)
+            await self.row.decide(report_and_keep)
 
     async def _fill(self, calls: int, *, is_urgent: bool) -> None:
         """Add the available requests and report the used ones.
@@ -109,11 +111,11 @@ class ReservedRequests:
         def fill(
             ledger: RequestLedger, _: Sequence[RequestQueueEntry]
         ) -> Decision[tuple[Reservation, int]]:
-            ledger = self._told(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
+            ledger = self._report_used(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
-            held = min(self.left + ledger.some(is_urgent=is_urgent), wanted)
+            held = min(self.left + ledger.require_free(is_urgent=is_urgent), wanted)
             hold = _hold(ledger, held, wanted - held)
-            return ledger.risen().with_hold(self.name, hold), (hold, ledger.calls), ()
+            return ledger.with_higher_limit().with_hold(self.name, hold), (hold, ledger.calls), ()
 
         hold, self.most = await self.row.decide(fill)
         self._take(hold)
@@ -122,10 +124,10 @@ class ReservedRequests:
     def _take(self, hold: Reservation) -> None:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
-    def _told(self, ledger: RequestLedger) -> RequestLedger:
+    def _report_used(self, ledger: RequestLedger) -> RequestLedger:
         """Return the ledger without it, but with its requests since the last report."""
         for moment, is_write in self.used:
-            ledger = ledger.made(moment + UNDERWAY, is_write=is_write)
+            ledger = ledger.with_requests(moment + UNDERWAY, is_write=is_write)
         return ledger.with_hold(self.name, None)
 
     @property
@@ -137,7 +139,7 @@ def _hold(ledger: RequestLedger, held: int, owed: int) -> Reservation:
     return Reservation(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
 
 
-def _waiting(ledger: RequestLedger, until: datetime) -> MustWait:
+def _build_must_wait(ledger: RequestLedger, until: datetime) -> MustWait:
     is_day_over = ledger.left_of_day == 0
     why = "has reached its daily limit" if is_day_over else "accepts few requests now"
     text = f"Waiting for requests: {ledger.limit.name} {why}."

@@ -30,7 +30,7 @@ class ReservedSlice:
         self._told = (NEVER, 0)
         self._used_at = NEVER
 
-    async def have(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
+    async def take(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
         """Get requests; raise `ThrottledError`."""
         if self._left < calls or self._row.clock.now() >= self._use_until:
             may_write = is_write and self.size == 1
@@ -57,15 +57,15 @@ class ReservedSlice:
         def lease(
             ledger: RequestLedger, _: Sequence[RequestQueueEntry]
         ) -> Decision[tuple[int, datetime]]:
-            ledger = ledger.corrected(self._told, used)
-            ledger = ledger.unmade(self._use_until, self._left) if self._left else ledger
+            ledger = ledger.with_sent_requests(self._told, used)
+            ledger = ledger.without_unsent(self._use_until, self._left) if self._left else ledger
             count = min(ledger.free(is_urgent=False, may_write=may_write), max(self.size, calls))
             if not count:
-                count = min(ledger.some(is_urgent=is_urgent, may_write=may_write), calls)
+                count = min(ledger.require_free(is_urgent=is_urgent, may_write=may_write), calls)
             is_quiet = self.size > 1 and ledger.room - count > ledger.calls / 2
             until = ledger.now + ledger.window * (_LONG_USE_SHARE if is_quiet else _USE_SHARE)
-            ledger = ledger.risen() if count < self.size else ledger
-            return ledger.made(until, count, is_write=may_write), (count, until), ()
+            ledger = ledger.with_higher_limit() if count < self.size else ledger
+            return ledger.with_requests(until, count, is_write=may_write), (count, until), ()
 
         self._left, self._use_until = await self._row.decide(lease)
         self._told = (self._use_until + window, self._left)

@@ -72,7 +72,7 @@ class SqliteStore(Store):
         self._waiting: list[_Write] = []
         #: Commits the waiting writes; it ends when none is left.
         self._writer: asyncio.Task[None] | None = None
-        with _translated():
+        with _translate_errors():
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(_SCHEMA)
@@ -110,7 +110,7 @@ class SqliteStore(Store):
         while self._waiting:
             writes, self._waiting = self._waiting, []
             try:
-                outcomes = await asyncio.to_thread(self._commit, writes)
+                outcomes = await asyncio.to_thread(self._run_writes, writes)
             except BaseException as err:
                 waiting, self._waiting = self._waiting, []  # no writer is left to commit them
                 for write in (*writes, *waiting):
@@ -145,32 +145,32 @@ class SqliteStore(Store):
 
     async def _select(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         try:
-            return _rows(self._reader, sql, values)
+            return _build_rows(self._reader, sql, values)
         except sqlite3.OperationalError:  # another process recovers the file: wait in a thread
             return await asyncio.to_thread(self._select_waiting, sql, values)
 
     def _select_waiting(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
-        with self._lock, _translated():
-            return _rows(self._database, sql, values)
+        with self._lock, _translate_errors():
+            return _build_rows(self._database, sql, values)
 
-    def _commit(self, writes: Sequence[_Write]) -> list[_Outcome]:
+    def _run_writes(self, writes: Sequence[_Write]) -> list[_Outcome]:
         """Run all writes in one transaction, each completely or not at all."""
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                outcomes = [self._outcome(write.operations) for write in writes]
+                outcomes = [self._run_one(write.operations) for write in writes]
                 self._database.execute("COMMIT")
             except sqlite3.OperationalError as err:
-                return [_unavailable(err)] * len(writes)
+                return [_build_unavailable_error(err)] * len(writes)
             finally:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
             return outcomes
 
-    def _outcome(self, operations: Sequence[Operation]) -> _Outcome:
+    def _run_one(self, operations: Sequence[Operation]) -> _Outcome:
         self._database.execute("SAVEPOINT one")
         try:
-            rows = [self._do(operation) for operation in operations]
+            rows = [self._run_operation(operation) for operation in operations]
         except CmkflowError as err:
             self._database.execute("ROLLBACK TO one")
             return err
@@ -178,7 +178,7 @@ class SqliteStore(Store):
             self._database.execute("RELEASE one")
         return rows
 
-    def _do(self, operation: Operation) -> StoreRow:
+    def _run_operation(self, operation: Operation) -> StoreRow:
         row = operation.row
         where = (row.table, row.partition, row.key)
         found = self._database.execute(
@@ -214,7 +214,7 @@ def _open(file: Path, timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def _rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
+def _build_rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
     return [
         StoreRow(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
         for table, partition, key, etag, columns in database.execute(sql, values)
@@ -222,14 +222,14 @@ def _rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> l
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as err:
-        raise _unavailable(err) from err
+        raise _build_unavailable_error(err) from err
 
 
-def _unavailable(err: sqlite3.OperationalError) -> ServiceUnavailable:
+def _build_unavailable_error(err: sqlite3.OperationalError) -> ServiceUnavailable:
     return ServiceUnavailable(f"Cannot access the state database: {err}")
 
 
@@ -264,14 +264,14 @@ def _query(
         values.append(before)
     for condition in where:
         path = f"'$.{condition.column}'"  # the name was checked
-        parts.append(f"json_type(columns, {path}) IN ({_types(condition.value)})")
+        parts.append(f"json_type(columns, {path}) IN ({_comparable_types(condition.value)})")
         parts.append(f"json_extract(columns, {path}) {_SQL[condition.op]} ?")
         values.append(condition.value)
     # Values are bound; the statement contains only checked names and fixed text.
     return _SELECT + " AND ".join(parts), values
 
 
-def _types(value: Scalar) -> str:
+def _comparable_types(value: Scalar) -> str:
     """Return the SQLite JSON types that are comparable with a value."""
     match value:
         case bool():

@@ -35,7 +35,7 @@ def check_batch(operations: Sequence[Operation]) -> None:
         raise ValueError("a batch must be in one partition of one table")
     if len({row.key for row in rows}) < len(rows):
         raise ValueError("a batch must contain each row only once")
-    if len(rows) > 1 and sum(map(_bytes_sent, rows)) > LARGEST_REQUEST:
+    if len(rows) > 1 and sum(map(_count_bytes_sent, rows)) > LARGEST_REQUEST:
         raise ValueError("a batch has at most 4 MiB")
     for operation in operations:
         check_entity_key(operation.row.table, operation.row.partition, operation.row.key)
@@ -52,11 +52,11 @@ def check_entity_key(table: str, partition: str, key: str | None = None) -> None
     for text in (partition,) if key is None else (partition, key):
         if _NO_KEY.search(text):
             raise ValueError(f"the key {text!r} contains a character that Table storage rejects")
-        if _units(text) > LONGEST_KEY:
+        if _count_units(text) > LONGEST_KEY:
             raise ValueError(f"a key has at most {LONGEST_KEY} characters")
 
 
-def _bytes_sent(row: StoreRow) -> int:
+def _count_bytes_sent(row: StoreRow) -> int:
     return len(json.dumps(dict(row.columns), ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
@@ -71,10 +71,10 @@ def check_conditions(where: Sequence[Condition]) -> None:
 def _check_columns(row: StoreRow) -> None:
     if len(row.columns) > MOST_COLUMNS:
         raise ValueError(f"a row has at most {MOST_COLUMNS} columns")
-    size = 4 + 2 * (_units(row.partition) + _units(row.key))
+    size = 4 + 2 * (_count_units(row.partition) + _count_units(row.key))
     for name, value in row.columns.items():
         _check_column_name(name)
-        size += 8 + 2 * len(name) + _size(name, value)
+        size += 8 + 2 * len(name) + _measure_size(name, value)
     if size > LARGEST_ROW:
         raise ValueError(f"a row has at most 1 MiB, not {size} bytes")
 
@@ -84,7 +84,7 @@ def _check_column_name(name: str) -> None:
         raise ValueError(f"{name!r} is not a valid column name")
 
 
-def _size(name: str, value: Scalar) -> int:
+def _measure_size(name: str, value: Scalar) -> int:
     """Return the size of a value in bytes, by the data model's formula."""
     match value:
         case bool():
@@ -96,7 +96,7 @@ def _size(name: str, value: Scalar) -> int:
         case float():
             return 8
         case str():
-            units = _units(value)
+            units = _count_units(value)
             if units > LONGEST_TEXT:
                 raise ValueError(f"column {name!r} has {units} characters, more than 64 KiB")
             return 4 + 2 * units
@@ -104,5 +104,5 @@ def _size(name: str, value: Scalar) -> int:
             raise ValueError(f"column {name!r} has unsupported type {type(value).__name__}")
 
 
-def _units(text: str) -> int:
+def _count_units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -68,24 +68,24 @@ class TableStore(Store):
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
         check_entity_key(table, partition, key)
-        with _translated(table):
+        with _translate_errors(table):
             try:
                 entity = await self._service.get_table_client(table).get_entity(partition, key)
             except ResourceNotFoundError:
                 return None
-        return _row(table, entity)
+        return _build_row(table, entity)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Run all operations or none; see the port."""
         check_batch(operations)
         table = operations[0].row.table
-        batch = [_wire(operation) for operation in operations]
+        batch = [_build_wire_operation(operation) for operation in operations]
         client = self._service.get_table_client(table)
-        with _translated(table, operations):
+        with _translate_errors(table, operations):
             try:
                 done = await client.submit_transaction(batch)
             except HttpResponseError as err:
-                if _code(err) != _NO_TABLE:
+                if _read_error_code(err) != _NO_TABLE:
                     raise
                 await self._service.create_table_if_not_exists(table)
                 done = await client.submit_transaction(batch)
@@ -107,19 +107,19 @@ class TableStore(Store):
         """Yield rows in the order of partition and key; see the port."""
         check_entity_key(table, partition or "", before)
         check_conditions(where)
-        parts = [] if partition is None else [f"PartitionKey eq {_literal(partition)}"]
-        parts += [] if before is None else [f"RowKey lt {_literal(before)}"]
-        parts += [f"{each.column} {each.op} {_literal(each.value)}" for each in where]
+        parts = [] if partition is None else [f"PartitionKey eq {_format_literal(partition)}"]
+        parts += [] if before is None else [f"RowKey lt {_format_literal(before)}"]
+        parts += [f"{each.column} {each.op} {_format_literal(each.value)}" for each in where]
         found = self._service.get_table_client(table).query_entities(" and ".join(parts))
-        with _translated(table):
+        with _translate_errors(table):
             try:
                 async for entity in found:
-                    yield _row(table, entity)
+                    yield _build_row(table, entity)
             except ResourceNotFoundError:
                 return
 
 
-def _wire(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def _build_wire_operation(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return an operation in the SDK's format."""
     from azure.core import MatchConditions
     from azure.data.tables import EdmType, EntityProperty, UpdateMode
@@ -143,7 +143,7 @@ def _wire(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
             return "delete", entity, same if row.etag else {}
 
 
-def _row(table: str, entity: Mapping[str, Any]) -> StoreRow:
+def _build_row(table: str, entity: Mapping[str, Any]) -> StoreRow:
     from azure.data.tables import EntityProperty
 
     metadata = entity.metadata  # type: ignore[attr-defined]  # a TableEntity, typed as a mapping
@@ -161,7 +161,7 @@ def _row(table: str, entity: Mapping[str, Any]) -> StoreRow:
     )
 
 
-def _literal(value: Scalar) -> str:
+def _format_literal(value: Scalar) -> str:
     """Return a value as an OData literal."""
     match value:
         case bool():
@@ -174,24 +174,26 @@ def _literal(value: Scalar) -> str:
             return "'" + value.replace("'", "''") + "'"
 
 
-def _code(err: HttpResponseError) -> str:
+def _read_error_code(err: HttpResponseError) -> str:
     """Return the service's own error code."""
     code = getattr(err, "error_code", "")
     return str(getattr(code, "value", code) or "")
 
 
 @contextmanager
-def _translated(table: str, operations: Sequence[Operation] = ()) -> Iterator[None]:
+def _translate_errors(table: str, operations: Sequence[Operation] = ()) -> Iterator[None]:
     """Raise the SDK's errors as the port's errors."""
     try:
         yield
     except HttpResponseError as err:
-        raise _error(table, operations, err) from err
+        raise _build_error(table, operations, err) from err
     except AzureError as err:
         raise ServiceUnavailable(f"Cannot connect to table {table}: {err.message}") from err
 
 
-def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) -> CmkflowError:
+def _build_error(
+    table: str, operations: Sequence[Operation], err: HttpResponseError
+) -> CmkflowError:
     status = err.status_code or 0
     index = int(getattr(err, "index", 0))
     operation = operations[index] if index < len(operations) else None
@@ -211,4 +213,6 @@ def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) 
         case _ if status >= 500:
             return ServiceUnavailable(f"table {table} is busy")
         case _:
-            return PlatformError(f"table {table}: {err.reason}", code=_code(err), status=status)
+            return PlatformError(
+                f"table {table}: {err.reason}", code=_read_error_code(err), status=status
+            )

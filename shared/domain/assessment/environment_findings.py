@@ -208,7 +208,7 @@ def canvas_app_findings(
     found = False
     for app in facts.canvas_apps:
         called = {staying[one].display_name for one in app.flow_ids & staying.keys()}
-        outside = _outside_solution(app, by_id) - called
+        outside = _find_apps_outside_solutions(app, by_id) - called
         if called:
             found = True
             yield problem(
@@ -256,7 +256,7 @@ def _unread_flows_text(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
     return f"The app {app.display_name} uses flows, but which ones cannot be read from it."
 
 
-def _outside_solution(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str]:
+def _find_apps_outside_solutions(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str]:
     called = (flows[one] for one in app.flow_ids if one in flows)
     return {one.display_name for one in called if one.in_solution is False}
 

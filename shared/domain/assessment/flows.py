@@ -52,8 +52,8 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
     """
     if isinstance(facts.flows, NoAnswer):
         return ()
-    answers = _evaluations(facts, facts.flows)
-    graph = _graph(facts.flows)
+    answers = _evaluate_all_flows(facts, facts.flows)
+    graph = _build_graph(facts.flows)
     is_before = phase_for(facts) is AssessmentPhase.BEFORE_KEY
     found = []
     for flow in facts.flows.values():
@@ -117,14 +117,14 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
     if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
         yield passed(code, f"None {total} stays on Microsoft's key.")
     yield from _list_differences(facts, facts.flows)
-    for cycle in _graph(facts.flows).call_loops:
+    for cycle in _build_graph(facts.flows).call_loops:
         names = ", ".join(_display_names(facts.flows, cycle))
         yield problem(
             "flow_cycle",
             f"These flows run one another in a call loop: {names}.",
             "Remove one of the calls before you start a remediation.",
         )
-    answers = _evaluations(facts, facts.flows)
+    answers = _evaluate_all_flows(facts, facts.flows)
     for flow in facts.flows.values():
         if flow.summary is None and answers[flow.workflow_id].stays_on_microsoft_key is not False:
             yield unknown(
@@ -199,7 +199,7 @@ def _list_differences(
         yield passed(code, "The platform's list and Microsoft's documents name the same flows.")
 
 
-def _evaluations(
+def _evaluate_all_flows(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> dict[str, MicrosoftKeyEvaluation]:
     if isinstance(facts.microsoft_key_lists, NoAnswer):
@@ -238,7 +238,7 @@ def _evaluate_by_rule(
     return answers
 
 
-def _graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
+def _build_graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
     return DependencyGraph(
         {key: flow.summary.children if flow.summary else () for key, flow in flows.items()}
     )

@@ -58,7 +58,9 @@ class UnchangedContentDigests:
                 caller_ids.add(intent.caller_id)
         return cls(digests=tuple(noted.values()), caller_ids=frozenset(caller_ids))
 
-    def reverted(self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> set[str]:
+    def find_reverted_addresses(
+        self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]
+    ) -> set[str]:
         """Return the addresses whose current value an invocation read earlier, and that had another
         value in between.
 

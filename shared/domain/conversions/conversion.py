@@ -38,10 +38,10 @@ def has_same_actions(a: str, b: str) -> bool:
     When a flow is added to a solution, the platform may rename its connections and changes nothing
     else (platform.md#move-into-solution).
     """
-    return _triggers_and_actions(a) == _triggers_and_actions(b)
+    return _parse_triggers_and_actions(a) == _parse_triggers_and_actions(b)
 
 
-def _triggers_and_actions(client_data: str) -> object:
+def _parse_triggers_and_actions(client_data: str) -> object:
     document = json.loads(client_data.removeprefix("\ufeff"), object_hook=_without_connections)
     definition = mapping_at(document, *(definition_place(document) or ()))
     return [definition.get(name) for name in ("triggers", "actions")]

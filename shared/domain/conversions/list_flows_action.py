@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from shared.domain.conversions.conversion import ConversionResult
 from shared.domain.conversions.older_list_flows_action import (
     NEWER_TYPE,
+    convert_to_newer_inputs,
     has_older_shape,
-    newer_inputs,
 )
 from shared.domain.definitions.action_nodes import ActionNode, walk_actions
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1
@@ -89,7 +89,7 @@ def convert_list_flows(client_data: str) -> ConversionResult:
 def _convert_action(step: ActionNode) -> None:
     raw: Any = step.raw
     if has_older_shape(raw):
-        raw["type"], raw["inputs"] = NEWER_TYPE, newer_inputs(raw, V2_OPERATION)
+        raw["type"], raw["inputs"] = NEWER_TYPE, convert_to_newer_inputs(raw, V2_OPERATION)
     raw["inputs"]["host"]["operationId"] = V2_OPERATION
     system = mapping_at(raw, "metadata", "flowSystemMetadata")
     if "swaggerOperationId" in system:
@@ -99,7 +99,7 @@ def _convert_action(step: ActionNode) -> None:
 def _action_obstacles(step: ActionNode) -> Iterator[str]:
     """Yield the obstacles of an action that do not depend on its readers."""
     if has_older_shape(step.raw):
-        if newer_inputs(step.raw, V2_OPERATION) is None:
+        if convert_to_newer_inputs(step.raw, V2_OPERATION) is None:
             yield (
                 f"The action {step.name} has the older connector format, with a path or members "
                 "that the app does not know."

@@ -32,7 +32,9 @@ def has_older_shape(action: Mapping[str, object]) -> bool:
     return text_at(mapping_at(action, "inputs", "host"), "operationId") is None
 
 
-def newer_inputs(action: Mapping[str, object], operation_id: str) -> dict[str, object] | None:
+def convert_to_newer_inputs(
+    action: Mapping[str, object], operation_id: str
+) -> dict[str, object] | None:
     """Return the inputs of an action in the newer format; None if they cannot be converted safely.
 
     The runtime encodes a parameter's value, so the encoding in the path is removed.
@@ -40,7 +42,7 @@ def newer_inputs(action: Mapping[str, object], operation_id: str) -> dict[str, o
     inputs = mapping_at(action, "inputs")
     host = mapping_at(inputs, "host")
     connection = connection_key(host)
-    environment = _environment(text_at(inputs, "path") or "")
+    environment = _parse_environment(text_at(inputs, "path") or "")
     is_plain = inputs.keys() <= _SHARED | _REWRITTEN and text_at(action, "type") == "ApiConnection"
     if not is_plain or environment is None or connection is None:
         return None
@@ -53,7 +55,7 @@ def newer_inputs(action: Mapping[str, object], operation_id: str) -> dict[str, o
     }
 
 
-def _environment(path: str) -> str | None:
+def _parse_environment(path: str) -> str | None:
     """Return the environment in a path: text, or one expression; None if it is neither."""
     found = _PATH.fullmatch(path)
     if found is None:

@@ -73,9 +73,9 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
     converted: _Json = {}
-    titles = {name: _title(name, as_mapping(value)) for name, value in properties.items()}
+    titles = {name: _choose_title(name, as_mapping(value)) for name, value in properties.items()}
     for name, value in properties.items():
-        base, hint, kind = _input(name, as_mapping(value))
+        base, hint, kind = _parse_input(name, as_mapping(value))
         count = counts[base] = counts.get(base, -1) + 1
         names[name] = f"{base}_{count}" if count else base
         is_taken = list(titles.values()).count(titles[name]) > 1
@@ -104,7 +104,7 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
     return names
 
 
-def _input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]:
+def _parse_input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]:
     kind = text_at(value, "type") or ""
     if kind not in _INPUTS:
         raise _Obstacle(
@@ -117,7 +117,7 @@ def _input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]:
     return _INPUTS[kind]
 
 
-def _title(name: str, value: Mapping[str, object]) -> str:
+def _choose_title(name: str, value: Mapping[str, object]) -> str:
     return text_at(value, "title") or name.removesuffix(_SUFFIX) or name
 
 
@@ -165,18 +165,18 @@ def _find_edits(
         yield from _rename_input(found, keys, names)
         return
     if member not in {"", "outputs"} or found.function not in {"trigger", "triggeroutputs"}:
-        raise _whole_trigger_read(found)
+        raise _build_whole_trigger_obstacle(found)
     first, slash, rest = (_first_name(keys) or "").partition("/")
     if first in _BESIDE_BODY:
         return
     if first != "body":
-        raise _whole_trigger_read(found)
+        raise _build_whole_trigger_obstacle(found)
     if not slash:
         yield from _rename_input(found, keys[1:], names)
     elif rest in names:
         yield keys[0].start, keys[0].end, f"body/{names[rest]}"
     else:
-        raise _undeclared_input(rest)
+        raise _build_undeclared_input_obstacle(rest)
 
 
 def _rename_input(
@@ -184,9 +184,9 @@ def _rename_input(
 ) -> Iterator[tuple[int, int, str]]:
     name = _first_name(keys)
     if name is None:
-        raise _whole_trigger_read(found)
+        raise _build_whole_trigger_obstacle(found)
     if name not in names:
-        raise _undeclared_input(name)
+        raise _build_undeclared_input_obstacle(name)
     yield keys[0].start, keys[0].end, names[name]
 
 
@@ -194,9 +194,9 @@ def _first_name(keys: tuple[PathSegment, ...]) -> str | None:
     return keys[0].name if keys else None
 
 
-def _whole_trigger_read(found: ExpressionReference) -> _Obstacle:
+def _build_whole_trigger_obstacle(found: ExpressionReference) -> _Obstacle:
     return _Obstacle(f"An expression reads the trigger as a whole: {found.text[:_LONGEST]}")
 
 
-def _undeclared_input(name: str) -> _Obstacle:
+def _build_undeclared_input_obstacle(name: str) -> _Obstacle:
     return _Obstacle(f"An expression reads {name}, which the trigger does not declare.")

@@ -80,7 +80,9 @@ def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> C
 def unified_diff(old: str, new: str) -> str:
     """Return the unified diff of two definitions, with masked signatures, cut if it is too long."""
     lines = list(
-        difflib.unified_diff(_lines(old), _lines(new), "as it is", "as proposed", lineterm="")
+        difflib.unified_diff(
+            _format_lines(old), _format_lines(new), "as it is", "as proposed", lineterm=""
+        )
     )
     text = mask_signatures("\n".join(lines))
     if len(text) <= LONGEST_DIFFERENCE:
@@ -90,6 +92,6 @@ def unified_diff(old: str, new: str) -> str:
     return f"{shown}\n… {left} more lines are not shown."
 
 
-def _lines(client_data: str) -> list[str]:
+def _format_lines(client_data: str) -> list[str]:
     definition = parse_client_data(client_data).definition
     return json.dumps(definition, indent=2, ensure_ascii=False).splitlines()

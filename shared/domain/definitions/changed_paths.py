@@ -7,24 +7,24 @@ from collections.abc import Iterator
 MOST_PLACES = 12
 
 
-def changed_places(old: str, new: str) -> tuple[str, ...]:
+def find_changed_paths(old: str, new: str) -> tuple[str, ...]:
     """Return the paths of the members that differ, at most `MOST_PLACES`; none if a text is not
     JSON.
     """
     try:
-        places = sorted(set(_differences(json.loads(old), json.loads(new), "")))
+        places = sorted(set(_find_differences(json.loads(old), json.loads(new), "")))
     except (ValueError, RecursionError):
         return ()
     return tuple(places[:MOST_PLACES])
 
 
-def _differences(old: object, new: object, path: str) -> Iterator[str]:
+def _find_differences(old: object, new: object, path: str) -> Iterator[str]:
     if old == new:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for name in old.keys() | new.keys():
             if name in old and name in new:
-                yield from _differences(old[name], new[name], f"{path}/{name}")
+                yield from _find_differences(old[name], new[name], f"{path}/{name}")
             else:
                 yield f"{path}/{name}"
         return

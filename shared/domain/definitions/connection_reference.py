@@ -123,7 +123,7 @@ class ConnectionUse:
 def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
     """Return the connections that a definition needs when it is turned on, in order."""
     found = []
-    for key, value in _references(_decoded(client_data)).items():
+    for key, value in _read_references(_decode_client_data(client_data)).items():
         entry = as_mapping(value)
         connection = mapping_at(entry, "connection")
         source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
@@ -137,7 +137,7 @@ def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
 
 def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ...]:
     """Return the embedded connections of a definition; none if the text has no definition."""
-    return embedded_connections(_references(_decoded(client_data)))
+    return embedded_connections(_read_references(_decode_client_data(client_data)))
 
 
 def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
@@ -147,8 +147,8 @@ def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     """
     if not logical_names:
         return client_data
-    document = _decoded(client_data)
-    references = _references(document)
+    document = _decode_client_data(client_data)
+    references = _read_references(document)
     for key, logical_name in logical_names.items():
         entry = references[key]
         entry.pop("connectionName", None)
@@ -193,11 +193,11 @@ def _logical_name(holder: Mapping[str, object]) -> str | None:
     return text_at(holder, "connectionReferenceLogicalName")
 
 
-def _decoded(client_data: str) -> object:
+def _decode_client_data(client_data: str) -> object:
     return json.loads(client_data.removeprefix("\ufeff"))
 
 
-def _references(document: object) -> dict[str, dict[str, object]]:
+def _read_references(document: object) -> dict[str, dict[str, object]]:
     """Return the member `connectionReferences` beside the definition."""
     place = definition_place(as_mapping(document)) or ()
     found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")

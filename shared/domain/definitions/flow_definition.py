@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from shared.domain.definitions.action_nodes import ActionNode, walk_actions
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1, operation_of
-from shared.domain.definitions.json_values import as_mapping, decoded, mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import InvalidInput
 
@@ -27,7 +27,7 @@ __all__ = [
     "UnreadableDefinition",
     "definition_place",
     "parse_client_data",
-    "parsed_or_problem",
+    "parse_or_explain",
     "same_definition",
 ]
 
@@ -227,7 +227,7 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
     )
 
 
-def parsed_or_problem(
+def parse_or_explain(
     text: str | Mapping[str, object],
 ) -> tuple[FlowDefinition | None, str]:
     """Return the flow that a JSON text or object describes, or else the reason why
@@ -251,7 +251,7 @@ def definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
 
 def _decode(text: str) -> Mapping[str, object]:
     try:
-        document = decoded(text.removeprefix("\ufeff"))
+        document = parse_json_value(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         # Not as the cause: the original error carries the whole text, including signatures.
         raise UnreadableDefinition(f"the text is not JSON (line {error.lineno})") from None

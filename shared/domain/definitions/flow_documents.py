@@ -12,7 +12,7 @@ from shared.domain.definitions.flow_definition import (
     definition_place,
     parse_client_data,
 )
-from shared.domain.definitions.json_values import as_mapping, decoded, mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def _parse_flow(pointer: str, value: Mapping[str, object]) -> FlowInDocument | N
     if client_data is None:
         return None
     try:
-        inner = as_mapping(decoded(client_data))
+        inner = as_mapping(parse_json_value(client_data))
     except ValueError:
         # The row of a desktop flow; a cloud flow's `clientdata` is always JSON
         # (platform.md#client-data).

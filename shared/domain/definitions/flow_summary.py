@@ -10,7 +10,7 @@ from shared.domain.definitions.connection_reference import embedded_connections
 from shared.domain.definitions.flow_definition import (
     DefinitionFormat,
     FlowDefinition,
-    parsed_or_problem,
+    parse_or_explain,
 )
 from shared.domain.definitions.json_values import has_halves
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -47,7 +47,7 @@ def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
     """
     read = DefinitionText(text)
     plain = None if has_halves(text) else read.document
-    definition, problem = parsed_or_problem(text if plain is None else plain)
+    definition, problem = parse_or_explain(text if plain is None else plain)
     summary = summarise(definition) if definition else None
     return summary, problem, read.digest()
 

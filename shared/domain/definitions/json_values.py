@@ -22,7 +22,7 @@ class JsonTooDeep(ValueError):
         super().__init__("the JSON nests too deeply")
 
 
-def decoded(text: str, *, strict: bool = True) -> object:
+def parse_json_value(text: str, *, strict: bool = True) -> object:
     """Decode JSON and replace unpaired surrogates, which no row and no response can hold, by `�`.
 
     Not `strict`: strings may contain line breaks, as Resource Manager allows. Raises `JsonTooDeep`,
@@ -39,7 +39,7 @@ def decoded(text: str, *, strict: bool = True) -> object:
 
 
 def has_halves(text: str) -> bool:
-    """Return whether a JSON text may contain an unpaired surrogate, which `decoded` replaces."""
+    """Return whether a JSON text may contain an unpaired surrogate (see `parse_json_value`)."""
     return _SURROGATE_ESCAPE.search(text) is not None
 
 

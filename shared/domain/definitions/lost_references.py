@@ -19,9 +19,9 @@ type References = Mapping[str, object]
 
 def unresolved_references(client_data: str) -> tuple[str, ...]:
     """Return the keys that operations use but `connectionReferences` does not have, in order."""
-    document = _decoded(client_data)
-    known = _references_of(document)
-    return tuple(dict.fromkeys(key for key in _keys_used(document) if key not in known))
+    document = _decode_client_data(client_data)
+    known = _read_references(document)
+    return tuple(dict.fromkeys(key for key in _find_keys_used(document) if key not in known))
 
 
 def lost_references(before: str, now: str) -> References:
@@ -30,12 +30,12 @@ def lost_references(before: str, now: str) -> References:
     An entry that a person removed does not count: no operation in `now` uses it, and other parts
     differ too.
     """
-    old, new = _decoded(before), _decoded(now)
-    kept = _references_of(new)
-    missing = {key: entry for key, entry in _references_of(old).items() if key not in kept}
+    old, new = _decode_client_data(before), _decode_client_data(now)
+    kept = _read_references(new)
+    missing = {key: entry for key, entry in _read_references(old).items() if key not in kept}
     if not kept and _without_references(old) == _without_references(new):
         return missing
-    used = set(_keys_used(new))
+    used = set(_find_keys_used(new))
     return {key: entry for key, entry in missing.items() if key in used}
 
 
@@ -44,14 +44,16 @@ def with_lost_references(before: str, now: str) -> str:
 
     If nothing else differs, `before` is returned byte for byte.
     """
-    lost, document = lost_references(before, now), _decoded(now)
+    lost, document = lost_references(before, now), _decode_client_data(now)
     place = definition_place(document)
     if not lost or place is None:
         return now
     holder = mapping_at(document, *place[:-1])
     assert isinstance(holder, dict)
-    holder["connectionReferences"] = {**_references_of(document), **lost}
-    if json.dumps(document, sort_keys=True) == json.dumps(_decoded(before), sort_keys=True):
+    holder["connectionReferences"] = {**_read_references(document), **lost}
+    if json.dumps(document, sort_keys=True) == json.dumps(
+        _decode_client_data(before), sort_keys=True
+    ):
         return before
     return json.dumps(document, separators=(",", ":"))
 
@@ -65,19 +67,19 @@ def describe_references(references: References) -> str:
     return ", ".join(f"{key} ({uses[key]})" if uses.get(key) else key for key in references)
 
 
-def _decoded(client_data: str) -> Mapping[str, object]:
+def _decode_client_data(client_data: str) -> Mapping[str, object]:
     try:
         return as_mapping(json.loads(client_data))
     except (ValueError, RecursionError):
         return {}
 
 
-def _references_of(document: Mapping[str, object]) -> References:
+def _read_references(document: Mapping[str, object]) -> References:
     place = definition_place(document) or ("",)
     return mapping_at(document, *place[:-1], "connectionReferences")
 
 
-def _keys_used(document: Mapping[str, object]) -> Iterator[str]:
+def _find_keys_used(document: Mapping[str, object]) -> Iterator[str]:
     place = definition_place(document)
     definition = mapping_at(document, *place) if place else {}
     steps = [*map(as_mapping, mapping_at(definition, "triggers").values())]

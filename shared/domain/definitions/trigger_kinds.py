@@ -82,7 +82,7 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_run_by_agents(self) -> bool:
-        """Return whether Copilot Studio agents run it, which refer to it by id."""
+        """Return whether Copilot Studio agents, which refer to a flow by its id, run it."""
         return self in _RUN_BY_AGENTS
 
     @property

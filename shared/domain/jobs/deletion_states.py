@@ -31,19 +31,19 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
         return self.next_actor is not NextActor.NONE and not self.may_be_deleted
 
 
-def _to(*states: DeletionState) -> frozenset[DeletionState]:
+def _states(*states: DeletionState) -> frozenset[DeletionState]:
     return frozenset(states)
 
 
 # fmt: off
 DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     DeletionState.SCHEDULED: DeletionStateProperties(
-        next=_to(DeletionState.ARCHIVING, DeletionState.CANCELLED),
+        next=_states(DeletionState.ARCHIVING, DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
     DeletionState.ARCHIVING: DeletionStateProperties(
         # To deleted: somebody else deleted the original. To scheduled: it got another date.
-        next=_to(
+        next=_states(
             DeletionState.DELETING, DeletionState.DELETED, DeletionState.SCHEDULED,
             DeletionState.CANCELLED,
         ),
@@ -51,20 +51,20 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     ),
     DeletionState.DELETING: DeletionStateProperties(
         # To archiving: the original still exists, and everything is checked again.
-        next=_to(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
+        next=_states(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=True,
     ),
     DeletionState.DELETED: DeletionStateProperties(
         # The app still checks whether the platform's list shows it. To cancelled: it was restored.
-        next=_to(DeletionState.CANCELLED),
+        next=_states(DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=True, may_be_deleted=True,
     ),
     DeletionState.BLOCKED: DeletionStateProperties(
-        next=_to(DeletionState.SCHEDULED, DeletionState.CANCELLED),
+        next=_states(DeletionState.SCHEDULED, DeletionState.CANCELLED),
         next_actor=NextActor.PERSON, resumes_later=True, is_success=False, may_be_deleted=False,
     ),
     DeletionState.CANCELLED: DeletionStateProperties(
-        next=_to(DeletionState.SCHEDULED),
+        next=_states(DeletionState.SCHEDULED),
         next_actor=NextActor.NONE, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
 }

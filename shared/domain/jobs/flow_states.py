@@ -76,13 +76,13 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
         return after in self.next or (self.can_roll_back and after is FlowJobState.ROLLING_BACK)
 
 
-def _to(*states: FlowJobState) -> frozenset[FlowJobState]:
+def _states(*states: FlowJobState) -> frozenset[FlowJobState]:
     return frozenset(states)
 
 
 def _pause(acts: NextActor) -> FlowStateProperties:
     return FlowStateProperties(
-        next=_to(),
+        next=_states(),
         next_actor=acts,
         resumes_later=True,
         is_success=False,
@@ -101,7 +101,7 @@ def _pause(acts: NextActor) -> FlowStateProperties:
 # fmt: off
 FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.PLANNED: FlowStateProperties(
-        next=_to(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
+        next=_states(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
         resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
@@ -109,7 +109,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARING: FlowStateProperties(
-        next=_to(FlowJobState.PREPARED, FlowJobState.PLANNED),
+        next=_states(FlowJobState.PREPARED, FlowJobState.PLANNED),
         resume_state_after_edit=FlowJobState.PLANNED,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
@@ -117,28 +117,28 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARED: FlowStateProperties(
-        next=_to(), resume_state_after_edit=None,
+        next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=True,
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.COPYING: FlowStateProperties(
-        next=_to(FlowJobState.COPIED), resume_state_after_edit=None,
+        next=_states(FlowJobState.COPIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.COPIED: FlowStateProperties(
-        next=_to(FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next=_states(FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.VERIFIED: FlowStateProperties(
-        next=_to(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
+        next=_states(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
             FlowJobState.CHECKING_FOR_CALLS, FlowJobState.COPYING),
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
@@ -147,14 +147,14 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.UPDATING_CALLERS: FlowStateProperties(
-        next=_to(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
+        next=_states(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
         is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.CHECKING_FOR_CALLS: FlowStateProperties(
-        next=_to(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
+        next=_states(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
@@ -162,21 +162,21 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.CUTTING_OVER: FlowStateProperties(
-        next=_to(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next=_states(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.MONITORING: FlowStateProperties(
-        next=_to(FlowJobState.RETIRED), resume_state_after_edit=None,
+        next=_states(FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.RETIRED: FlowStateProperties(
-        next=_to(), resume_state_after_edit=None,
+        next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
@@ -187,21 +187,21 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.FAILED: _pause(NextActor.PERSON),
     FlowJobState.ROLLING_BACK: FlowStateProperties(
         # To retired: the original was deleted and can no longer be restored.
-        next=_to(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
+        next=_states(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=False,
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.ROLLED_BACK: FlowStateProperties(
-        next=_to(), resume_state_after_edit=None,
+        next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.OFF,
         is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=True,
         is_past_cutover=False, releases_children=True,
     ),
     FlowJobState.CANCELLED: FlowStateProperties(
-        next=_to(), resume_state_after_edit=None,
+        next=_states(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=True,

@@ -99,7 +99,7 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
     )
 
 
-def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
+def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
     """Return a complete archive, open again for the runs that started after it."""
     return replace(
         archive,

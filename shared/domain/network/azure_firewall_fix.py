@@ -24,15 +24,15 @@ from shared.domain.network.firewall_fix_text import (
     RawText,
     ResourceIdParts,
     TerraformBlock,
-    az,
-    bicep_children,
-    bicep_part,
-    bicep_resource,
+    fill_id_placeholders,
+    format_az_command,
+    format_bicep_children,
+    format_bicep_part,
+    format_bicep_resource,
+    format_terraform,
+    format_toset,
     label,
     needs_extension,
-    placed,
-    terraform,
-    toset,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, leads_anywhere
@@ -127,8 +127,8 @@ def _extend_group(
         ("azurerm_ip_group_cidr", label(own)),
         [
             _ONE_BY_ONE,
-            ("for_each", toset(new)),
-            ("ip_group_id", placed(group_id)),
+            ("for_each", format_toset(new)),
+            ("ip_group_id", fill_id_placeholders(group_id)),
             ("cidr", RawText("each.value")),
         ],
     )
@@ -136,12 +136,14 @@ def _extend_group(
         issue=issue.name,
         summary=f"{describe_added_prefixes(issue)}, in the IP group {own}",
         # Unlike `az network ip-group`, this command needs no extension.
-        azure_cli=az(
+        azure_cli=format_az_command(
             "resource update",
-            {"ids": placed(group_id), "add": ["properties.ipAddresses", *new]},
+            {"ids": fill_id_placeholders(group_id), "add": ["properties.ipAddresses", *new]},
         ),
-        bicep=bicep_part(f"{_GROUP}@{version}", own, {"ipAddresses": [*there, *new]}, **more),
-        terraform=terraform(block),
+        bicep=format_bicep_part(
+            f"{_GROUP}@{version}", own, {"ipAddresses": [*there, *new]}, **more
+        ),
+        terraform=format_terraform(block),
         notes=notes,
         added_entries=AddedEntries(resource_id=group_id, entries=tuple(map(json.dumps, new))),
     )
@@ -152,12 +154,12 @@ def _add_group_and_rule(
 ) -> FirewallFix:
     """Return a fix with a new IP group and a rule like `rule` that has it as its source."""
     place, group = ResourceIdParts.of(rule.place), f"{PREFIX}{issue.resource_name}"[:80]
-    scope = placed(rule.place).partition("/providers/")[0]
-    made = az(
+    scope = fill_id_placeholders(rule.place).partition("/providers/")[0]
+    made = format_az_command(
         "network ip-group create",
         {**place.options, "name": group, "ip-addresses": issue.missing_prefixes},
     )
-    bicep_group = bicep_resource(
+    bicep_group = format_bicep_resource(
         f"{_GROUP}@{version}",
         group,
         {"ipAddresses": issue.missing_prefixes},
@@ -176,7 +178,7 @@ def _add_group_and_rule(
     commands = (
         needs_extension("ip-group", "azure-firewall"),
         made,
-        _rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
+        _format_rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
     )
     return FirewallFix(
         issue=issue.name,
@@ -185,8 +187,8 @@ def _add_group_and_rule(
             f"{rule.name}"
         ),
         azure_cli="\n".join(commands),
-        bicep=f"{bicep_group}\n{_rule_part(rule, RawText(f'{label(group)}.id'), version)}",
-        terraform=terraform(terraform_group, _rule_block(rule, label(group))),
+        bicep=f"{bicep_group}\n{_format_bicep_rule(rule, RawText(f'{label(group)}.id'), version)}",
+        terraform=format_terraform(terraform_group, _build_terraform_rule(rule, label(group))),
         notes=(
             *notes,
             *_any_destination_note(rule),
@@ -209,7 +211,7 @@ def _rule_name(rule: TrafficRule) -> str:
     return f"{PREFIX}{rule.name}"
 
 
-def _document(rule: TrafficRule, group_id: object) -> Document:
+def _build_document(rule: TrafficRule, group_id: object) -> Document:
     is_policy = _is_of_policy(rule)
     kinds = {"ruleType": "NatRule" if rule.translated else "NetworkRule"} if is_policy else {}
     document: dict[str, object] = {
@@ -226,14 +228,14 @@ def _document(rule: TrafficRule, group_id: object) -> Document:
     return document
 
 
-def _rule_part(rule: TrafficRule, group_id: RawText, version: str) -> str:
+def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> str:
     """Return the rule as Bicep, inside the resource of its collection."""
-    place, rules = ResourceIdParts.of(rule.place), [_document(rule, group_id)]
+    place, rules = ResourceIdParts.of(rule.place), [_build_document(rule, group_id)]
     if not _is_of_policy(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
         part = {member: [{"name": rule.collection, "properties": {"rules": rules}}]}
         kind = f"Microsoft.Network/azureFirewalls@{version}"
-        return f"// {_BESIDE}\n{bicep_resource(kind, place.names[-1], part)}"
+        return f"// {_BESIDE}\n{format_bicep_resource(kind, place.names[-1], part)}"
     filters = "Nat" if rule.translated else "Filter"
     collection: Document = {
         "ruleCollectionType": f"FirewallPolicy{filters}RuleCollection",
@@ -242,11 +244,11 @@ def _rule_part(rule: TrafficRule, group_id: RawText, version: str) -> str:
     }
     kind = f"Microsoft.Network/firewallPolicies/ruleCollectionGroups@{version}"
     parts: Mapping[str, Document] = {place.names[-1]: {"ruleCollections": [collection]}}
-    return f"// {_BESIDE}\n{bicep_children(kind, place.names[0], parts)}"
+    return f"// {_BESIDE}\n{format_bicep_children(kind, place.names[0], parts)}"
 
 
-def _rule_command(rule: TrafficRule, group_id: str) -> str:
-    place, document = ResourceIdParts.of(rule.place), _document(rule, group_id)
+def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
+    place, document = ResourceIdParts.of(rule.place), _build_document(rule, group_id)
     where: dict[str, object] = {**place.options, "collection-name": rule.collection}
     if _is_of_policy(rule):
         command = "network firewall policy rule-collection-group collection rule add"
@@ -264,10 +266,10 @@ def _rule_command(rule: TrafficRule, group_id: str) -> str:
     if rule.translated:
         leading["translated-address"] = [rule.translated.addresses[0]]
         leading["translated-port"] = [str(rule.translated.port)]
-    return az(command, {**where, "name": _rule_name(rule), **kind, **leading})
+    return format_az_command(command, {**where, "name": _rule_name(rule), **kind, **leading})
 
 
-def _rule_block(rule: TrafficRule, group: str) -> TerraformBlock:
+def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
     """Return the rule as Terraform, inside the resource of its collection."""
     is_policy, place = _is_of_policy(rule), ResourceIdParts.of(rule.place)
     word = "nat" if rule.translated else "network"

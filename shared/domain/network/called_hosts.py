@@ -24,7 +24,7 @@ class CalledHost:
         return self.host is not None and not self.firewalls
 
 
-def targets(
+def list_called_hosts(
     hosts_by_flow: Mapping[str, Collection[str | None]], firewalls: Sequence[Firewall]
 ) -> list[CalledHost]:
     """Return the called hosts in order, expressions last.

@@ -5,7 +5,7 @@ read or to apply.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.domain.network.firewall_fix_text import ResourceIdParts, az
+from shared.domain.network.firewall_fix_text import ResourceIdParts, format_az_command
 from shared.domain.network.firewall_issue import FirewallIssue
 
 #: Prefix of the names of rules and groups that the app adds.
@@ -100,7 +100,7 @@ def no_fix_list_full(issue: FirewallIssue, there: int, added: int, most: int) ->
     )
 
 
-def unordered(
+def explain_unknown_order(
     issue: FirewallIssue, priorities: Iterable[tuple[object, object]]
 ) -> FirewallFix | None:
     """Return why the order of rules is unknown, given their names and priorities; None: it is
@@ -121,7 +121,7 @@ def rule_set_command(service: str, issue: FirewallIssue) -> str:
         "namespace-name": issue.resource_name,
     }
     rules = (("ip-rule", [f"ip-address={one}", "action=Allow"]) for one in issue.missing_prefixes)
-    return az(f"{service} namespace network-rule-set ip-rule add", options, *rules)
+    return format_az_command(f"{service} namespace network-rule-set ip-rule add", options, *rules)
 
 
 def rule_name(tag: str, *parts: str) -> str:

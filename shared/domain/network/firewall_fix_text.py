@@ -46,7 +46,7 @@ class ResourceIdParts:
         return label(self.names[-1])
 
 
-def placed(resource_id: str) -> str:
+def fill_id_placeholders(resource_id: str) -> str:
     """Return an id with placeholders for the subscription and the group that a template omits."""
     place = resource_id.rpartition("!")[2]
     if not place.startswith("/providers/"):
@@ -60,7 +60,9 @@ def label(name: str) -> str:
     return plain if _WORD.fullmatch(plain) else f"_{plain}"
 
 
-def az(command: str, options: Mapping[str, object], *again: tuple[str, object]) -> str:
+def format_az_command(
+    command: str, options: Mapping[str, object], *again: tuple[str, object]
+) -> str:
     """Return an Azure CLI command with one option per line; a list is one option's values.
 
     `again` are options that may be repeated.
@@ -78,25 +80,33 @@ def needs_extension(*names: str) -> str:
     return f"# These commands need an Azure CLI extension: {commands}"
 
 
-def bicep_resource(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
+def format_bicep_resource(
+    kind: str, name: str, properties: Mapping[str, object], **more: object
+) -> str:
     """Return a complete resource; `kind` is its type and version."""
     body = {"name": name, **more, "properties": properties}
-    return f"resource {label(name)} '{kind}' = {_bicep(body)}\n"
+    return f"resource {label(name)} '{kind}' = {_format_bicep_value(body)}\n"
 
 
-def bicep_part(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
+def format_bicep_part(
+    kind: str, name: str, properties: Mapping[str, object], **more: object
+) -> str:
     """Return a part of a resource; `kind` is its type and version."""
-    return f"// {MERGED}\n{bicep_resource(kind, name, properties, **more)}"
+    return f"// {MERGED}\n{format_bicep_resource(kind, name, properties, **more)}"
 
 
-def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str, object]]) -> str:
+def format_bicep_children(
+    kind: str, parent: str, properties: Mapping[str, Mapping[str, object]]
+) -> str:
     """Return complete child resources of an existing one; `kind` is their type and version."""
     own_type, _, version = kind.partition("@")
     above = f"{own_type.rpartition('/')[0]}@{version}"
-    declared = [f"resource {label(parent)} '{above}' existing = {_bicep({'name': parent})}\n"]
+    declared = [
+        f"resource {label(parent)} '{above}' existing = {_format_bicep_value({'name': parent})}\n"
+    ]
     declared += [
         f"resource {label(f'{parent}_{name}')} '{kind}' = "
-        + _bicep({"parent": RawText(label(parent)), "name": name, "properties": one})
+        + _format_bicep_value({"parent": RawText(label(parent)), "name": name, "properties": one})
         + "\n"
         for name, one in properties.items()
     ]
@@ -110,7 +120,7 @@ class RawText:
     text: str
 
 
-def _bicep(value: object, indent: str = "") -> str:
+def _format_bicep_value(value: object, indent: str = "") -> str:
     deeper = indent + _STEP
     match value:
         case RawText():
@@ -120,10 +130,13 @@ def _bicep(value: object, indent: str = "") -> str:
         case int():
             return str(value)
         case Mapping():
-            members = [f"{deeper}{_key(k)}: {_bicep(v, deeper)}\n" for k, v in value.items()]
+            members = [
+                f"{deeper}{_format_bicep_key(k)}: {_format_bicep_value(v, deeper)}\n"
+                for k, v in value.items()
+            ]
             return f"{{\n{''.join(members)}{indent}}}" if members else "{}"
         case list() | tuple():
-            items = [f"{deeper}{_bicep(one, deeper)}\n" for one in value]
+            items = [f"{deeper}{_format_bicep_value(one, deeper)}\n" for one in value]
             return f"[\n{''.join(items)}{indent}]" if items else "[]"
         case None:
             return "null"
@@ -131,7 +144,7 @@ def _bicep(value: object, indent: str = "") -> str:
     return f"'{text}'"
 
 
-def _key(name: str) -> str:
+def _format_bicep_key(name: str) -> str:
     return name if _WORD.fullmatch(name) else f"'{name}'"
 
 
@@ -144,37 +157,37 @@ class TerraformBlock:
     body: Sequence["tuple[str, object] | TerraformBlock | str"] = ()
 
 
-def terraform(*blocks: TerraformBlock) -> str:
+def format_terraform(*blocks: TerraformBlock) -> str:
     """Return blocks as text; a plain text in a body is a comment."""
-    return "\n".join("\n".join(_hcl_block(block, "")) + "\n" for block in blocks)
+    return "\n".join("\n".join(_format_hcl_block(block, "")) + "\n" for block in blocks)
 
 
-def terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
+def format_terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
     """Return a part of a resource."""
-    return terraform(TerraformBlock("resource", (kind, label(name)), [MERGED, part]))
+    return format_terraform(TerraformBlock("resource", (kind, label(name)), [MERGED, part]))
 
 
-def toset(values: Sequence[str]) -> RawText:
+def format_toset(values: Sequence[str]) -> RawText:
     """Return a list as a set, as `for_each` requires."""
-    return RawText(f"toset({_hcl(values, _STEP)})")
+    return RawText(f"toset({_format_hcl_value(values, _STEP)})")
 
 
-def _hcl_block(block: TerraformBlock, indent: str) -> Iterable[str]:
+def _format_hcl_block(block: TerraformBlock, indent: str) -> Iterable[str]:
     deeper = indent + _STEP
-    labels = "".join(f" {_hcl_text(one)}" for one in block.labels)
+    labels = "".join(f" {_quote_hcl_text(one)}" for one in block.labels)
     yield f"{indent}{block.kind}{labels} {{"
     for part in block.body:
         match part:
             case TerraformBlock():
-                yield from _hcl_block(part, deeper)
+                yield from _format_hcl_block(part, deeper)
             case str():
                 yield f"{deeper}# {part}"
             case (name, value):
-                yield f"{deeper}{name} = {_hcl(value, deeper)}"
+                yield f"{deeper}{name} = {_format_hcl_value(value, deeper)}"
     yield f"{indent}}}"
 
 
-def _hcl(value: object, indent: str) -> str:
+def _format_hcl_value(value: object, indent: str) -> str:
     match value:
         case RawText():
             return value.text
@@ -183,11 +196,13 @@ def _hcl(value: object, indent: str) -> str:
         case int():
             return str(value)
         case list() | tuple():
-            items = "".join(f"{indent}{_STEP}{_hcl(one, indent + _STEP)},\n" for one in value)
+            items = "".join(
+                f"{indent}{_STEP}{_format_hcl_value(one, indent + _STEP)},\n" for one in value
+            )
             return f"[\n{items}{indent}]"
-    return _hcl_text(str(value))
+    return _quote_hcl_text(str(value))
 
 
-def _hcl_text(text: str) -> str:
+def _quote_hcl_text(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped.replace("${", "$${").replace("%{", "%%{")}"'

@@ -25,14 +25,16 @@ NAMESPACE_OPENED_BY = (
 )
 
 
-def service(kind: str, resource: Document, urls: Iterable[object], opened_by: str) -> Firewall:
+def build_open_firewall(
+    kind: str, resource: Document, urls: Iterable[object], opened_by: str
+) -> Firewall:
     """Return the firewall of a service that allows all sources; `urls` are its endpoints."""
     name = text_at(resource, "name") or ""
     return Firewall(
         kind=kind,
         id=text_at(resource, "id") or name,
         name=name,
-        hosts=frozenset(_hosts(urls)),
+        hosts=frozenset(_parse_hosts(urls)),
         rules=(),
         default=RuleAction.ALLOW,
         is_ipv4_only=True,
@@ -40,7 +42,9 @@ def service(kind: str, resource: Document, urls: Iterable[object], opened_by: st
     )
 
 
-def restricted(open_one: Firewall, access: object, default: object, rules: object) -> Firewall:
+def build_restricted_firewall(
+    open_one: Firewall, access: object, default: object, rules: object
+) -> Firewall:
     """Return the service's firewall with its rules.
 
     `access` is its public access, `default` the action for other addresses, and `rules` the list,
@@ -57,7 +61,7 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
         return replace(open_one, rules=unread_rules("defaultAction", default))
     if not isinstance(rules, list | None):
         return replace(open_one, default=RuleAction.DENY, rules=unread_rules("ipRules", rules))
-    allowed = tuple(_ip_rule(as_mapping(rule)) for rule in rules or ())
+    allowed = tuple(_parse_ip_rule(as_mapping(rule)) for rule in rules or ())
     return replace(open_one, default=RuleAction.DENY, rules=allowed)
 
 
@@ -66,7 +70,7 @@ def allow(name: str, *sources: str) -> FirewallRule:
     return FirewallRule(name=name, action=RuleAction.ALLOW, sources=sources)
 
 
-def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
+def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) -> Firewall:
     """Return the firewall of an Event Hubs or Service Bus namespace with its default rule set.
 
     Other addresses are denied only if there is at least one rule (Microsoft: *Allow access from
@@ -75,8 +79,8 @@ def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
     shown = mapping_at(resource, "properties")
     properties = mapping_at(rule_set, "properties")
     listed, networks = properties.get("ipRules"), properties.get("virtualNetworkRules")
-    firewall = restricted(
-        service(kind, resource, [shown.get("serviceBusEndpoint")], NAMESPACE_OPENED_BY),
+    firewall = build_restricted_firewall(
+        build_open_firewall(kind, resource, [shown.get("serviceBusEndpoint")], NAMESPACE_OPENED_BY),
         properties.get("publicNetworkAccess", shown.get("publicNetworkAccess")),
         properties.get("defaultAction"),
         listed,
@@ -90,21 +94,21 @@ def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
     return firewall
 
 
-def database_server(
+def build_database_server_firewall(
     kind: str, server: Document, rules: Iterable[Document], access: object
 ) -> Firewall:
     """Return the firewall of a database server with its rules: ranges, or 0.0.0.0
     for all of Azure.
     """
     host = mapping_at(server, "properties").get("fullyQualifiedDomainName")
-    open_one = service(kind, server, [host], SERVER_OPENED_BY)
-    closed = restricted(open_one, access, "Deny", None)
+    open_one = build_open_firewall(kind, server, [host], SERVER_OPENED_BY)
+    closed = build_restricted_firewall(open_one, access, "Deny", None)
     if closed.rules or _is(access, "disabled"):
         return closed
-    return replace(closed, rules=tuple(_range_rule(rule) for rule in rules))
+    return replace(closed, rules=tuple(_parse_range_rule(rule) for rule in rules))
 
 
-def _range_rule(rule: Document) -> FirewallRule:
+def _parse_range_rule(rule: Document) -> FirewallRule:
     properties = mapping_at(rule, "properties")
     first, last = (str(properties.get(end)) for end in ("startIpAddress", "endIpAddress"))
     name = text_at(rule, "name") or first
@@ -113,13 +117,13 @@ def _range_rule(rule: Document) -> FirewallRule:
     return allow(name, *as_prefixes(f"{first}-{last}"))
 
 
-def _ip_rule(rule: Document) -> FirewallRule:
+def _parse_ip_rule(rule: Document) -> FirewallRule:
     written = (rule.get(name) for name in ("value", "ipMask", "ipAddressOrRange"))
     address = next((str(one) for one in written if one), "")
     return allow(address, AZURE if address == "0.0.0.0" else address)  # noqa: S104
 
 
-def _hosts(urls: Iterable[object]) -> Iterable[str]:
+def _parse_hosts(urls: Iterable[object]) -> Iterable[str]:
     for url in urls:
         text = str(url or "")
         try:

@@ -87,7 +87,7 @@ class NetworkCheck:
                 )
             self._evaluated.append((firewall, evaluated[rules]))
 
-    def gaps(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
+    def find_issues(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
         """Return the issues of a flow that calls these hosts, first those that block it.
 
         An unknown result is an issue that is not certain.
@@ -102,7 +102,7 @@ class NetworkCheck:
         )
         return [*self._unknown_issues, *found]
 
-    def lacking(self) -> list[FirewallIssue]:
+    def find_required_issues(self) -> list[FirewallIssue]:
         """Return every issue with a required tag, whichever flows it affects."""
         return [*self._unknown_issues, *(issue for _, _, issue in self._required_issues)]
 
@@ -138,7 +138,9 @@ class NetworkCheck:
             else:  # the same holds for all firewalls with these rules
                 complete.add(id(evaluated))
 
-    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
+    def find_external_hosts(
+        self, flows_by_host: Mapping[str, Sequence[str]]
+    ) -> list[FirewallIssue]:
         """Return an issue for each host that no known firewall protects, with the flows' names."""
         hosts = self._claimed.unchecked(flows_by_host)
         return [

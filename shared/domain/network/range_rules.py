@@ -7,46 +7,51 @@ from shared.domain.network.firewall_fix import PREFIX
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
-    az,
-    bicep_children,
+    fill_id_placeholders,
+    format_az_command,
+    format_bicep_children,
+    format_terraform,
     label,
-    placed,
-    terraform,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 
 
-def ranges(issue: FirewallIssue) -> Iterator[tuple[str, str, str]]:
+def list_missing_ranges(issue: FirewallIssue) -> Iterator[tuple[str, str, str]]:
     """Yield name, first and last address of each missing rule."""
     for first, last in AddressRanges.of(issue.missing_prefixes).ends():
         yield f"{PREFIX}{first.replace('.', '-')}", first, last
 
 
-def range_commands(command: str, server: str, issue: FirewallIssue) -> str:
+def format_range_commands(command: str, server: str, issue: FirewallIssue) -> str:
     """Return an Azure CLI command for each rule; `server` is the option for the server's name."""
     options = {**ResourceIdParts.of(issue.resource_id).options, server: issue.resource_name}
     return "\n".join(
-        az(command, {**options, "name": name, "start-ip-address": first, "end-ip-address": last})
-        for name, first, last in ranges(issue)
+        format_az_command(
+            command, {**options, "name": name, "start-ip-address": first, "end-ip-address": last}
+        )
+        for name, first, last in list_missing_ranges(issue)
     )
 
 
-def range_children(kind: str, issue: FirewallIssue) -> str:
+def format_range_children(kind: str, issue: FirewallIssue) -> str:
     """Return the rules as Bicep; `kind` is their type and version."""
     rules = {
-        name: {"startIpAddress": first, "endIpAddress": last} for name, first, last in ranges(issue)
+        name: {"startIpAddress": first, "endIpAddress": last}
+        for name, first, last in list_missing_ranges(issue)
     }
-    return bicep_children(kind, issue.resource_name, rules)
+    return format_bicep_children(kind, issue.resource_name, rules)
 
 
-def range_blocks(resource: str, issue: FirewallIssue) -> str:
+def build_range_blocks(resource: str, issue: FirewallIssue) -> str:
     """Return the rules as Terraform."""
     if "flexible" in resource or "mssql" in resource:
-        owner: tuple[tuple[str, object], ...] = (("server_id", placed(issue.resource_id)),)
+        owner: tuple[tuple[str, object], ...] = (
+            ("server_id", fill_id_placeholders(issue.resource_id)),
+        )
     else:
         group = ResourceIdParts.of(issue.resource_id).group
         owner = (("resource_group_name", group), ("server_name", issue.resource_name))
-    return terraform(
+    return format_terraform(
         *(
             TerraformBlock(
                 "resource",
@@ -58,6 +63,6 @@ def range_blocks(resource: str, issue: FirewallIssue) -> str:
                     ("end_ip_address", last),
                 ],
             )
-            for name, first, last in ranges(issue)
+            for name, first, last in list_missing_ranges(issue)
         )
     )

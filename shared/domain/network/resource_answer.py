@@ -40,7 +40,7 @@ def split_answer(
     ]
 
 
-def joined_answers(rows: Iterable[ResourceAnswer]) -> dict[str, str]:
+def join_answers(rows: Iterable[ResourceAnswer]) -> dict[str, str]:
     """Return the answers of which every piece is there, by request."""
     found: dict[str, str] = {}
     ordered = sorted(rows, key=lambda row: (row.request, row.piece))

@@ -7,9 +7,9 @@ from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
-    az,
+    fill_id_placeholders,
+    format_az_command,
     label,
-    placed,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS
@@ -28,11 +28,11 @@ _WRITTEN = (
 )
 
 
-def rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
+def build_rule(tag: str, priority: int, destination: str) -> Mapping[str, object]:
     """Return a rule that allows HTTPS from a service tag; no destination: to all."""
     is_group = "/" in destination and not destination[:1].isdecimal()
     towards: dict[str, object] = (
-        {"destinationApplicationSecurityGroups": [{"id": placed(destination)}]}
+        {"destinationApplicationSecurityGroups": [{"id": fill_id_placeholders(destination)}]}
         if is_group
         else {"destinationAddressPrefix": destination or "*"}
     )
@@ -59,10 +59,10 @@ def existing_rule_to_json(rule: Mapping[str, object]) -> str:
     return rule_to_json(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
-def command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
+def format_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
     """Return the Azure CLI command that creates a rule."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
-    return az(
+    return format_az_command(
         "network nsg rule create",
         {
             **ResourceIdParts.of(issue.resource_id).options,

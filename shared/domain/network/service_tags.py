@@ -104,7 +104,7 @@ def _region_change(
     before: ServiceTagList, after: ServiceTagList, tag: str, region: str
 ) -> AddressRangeChange:
     name = f"{tag}.{region}" if region else tag
-    was, now = _addresses(before, name), _addresses(after, name)
+    was, now = _find_addresses(before, name), _find_addresses(after, name)
     return AddressRangeChange(
         tag=tag,
         region=region,
@@ -113,7 +113,7 @@ def _region_change(
     )
 
 
-def _addresses(tags: ServiceTagList, name: str) -> AddressRanges:
+def _find_addresses(tags: ServiceTagList, name: str) -> AddressRanges:
     found = tags.addresses(name)
     if found is None and tags.find(name):
         raise ValueError(f"the prefixes of {name} cannot be read")

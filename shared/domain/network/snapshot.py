@@ -30,7 +30,7 @@ class NetworkSnapshot:
 
 def build_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
     """Return a snapshot with the firewalls, and the tags of flow traffic or in rules."""
-    used_names = {source.strip().lower() for one in firewalls for source in _sources(one)}
+    used_names = {source.strip().lower() for one in firewalls for source in _list_sources(one)}
     flows = {tag.lower() for tag in FLOW_TAGS}
     used = (
         tag
@@ -40,7 +40,7 @@ def build_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> Netwo
     return NetworkSnapshot(firewalls=tuple(firewalls), tags=tuple(used))
 
 
-def _sources(firewall: Firewall | None) -> Iterator[str]:
+def _list_sources(firewall: Firewall | None) -> Iterator[str]:
     while firewall is not None:
         for rule in firewall.rules:
             yield from rule.sources

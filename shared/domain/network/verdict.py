@@ -54,7 +54,7 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
         verdict=verdict,
         by_version={name: verdict_on(admission, part) for name, part in versions.items() if part},
         missing_prefixes=missing.prefixes(),
-        message=_reason(admission, missing),
+        message=_explain_denial(admission, missing),
     )
 
 
@@ -78,7 +78,7 @@ def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
     return Verdict.UNKNOWN if asked & admission.doubtful else Verdict.DENIED
 
 
-def _reason(admission: FirewallDecision, missing: AddressRanges) -> str | None:
+def _explain_denial(admission: FirewallDecision, missing: AddressRanges) -> str | None:
     if denied := missing & admission.denied:
         rules = rules_affecting(admission.denied_by, denied)
         return f"refused_by: {', '.join(dict.fromkeys(rules))}"

@@ -4,7 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan
-from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind, counted
+from shared.domain.plans.pending_actions import (
+    NAMED,
+    PendingAction,
+    PendingActionKind,
+    format_count,
+)
 from shared.domain.plans.plan_item import PlanItem
 
 
@@ -50,5 +55,5 @@ def instructions_for(items: Sequence[PlanItem], where: str) -> str:
     first = list(alike.items())[:NAMED]
     lines = [f"{', '.join(titles)}: {fix}" for fix, titles in first]
     if more := len(items) - sum(len(titles) for _, titles in first):
-        lines.append(f"For {counted(more, 'more flow')} see {where}.")
+        lines.append(f"For {format_count(more, 'more flow')} see {where}.")
     return " ".join(lines)

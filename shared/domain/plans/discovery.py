@@ -12,7 +12,7 @@ from enum import StrEnum
 from shared.domain.conversions.preview import ConversionPreview
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.flow import FlowListEntry, WorkflowSummary
-from shared.domain.plans.discovery_differences import FlowServiceListing, differences
+from shared.domain.plans.discovery_differences import FlowServiceListing, find_differences
 from shared.domain.plans.flow_facts import FlowFacts
 
 #: Flows per row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
@@ -157,7 +157,7 @@ def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[Disc
     return sorted(found) if sum(found.values(), timedelta()) <= REFRESH_TAKES else []
 
 
-def reported_in(
+def select_reported_flows(
     parts: Iterable[DiscoveryPage], source: DiscoverySource
 ) -> dict[str, FlowListEntry]:
     """Return the flows in a list of the flow service, by `identity`."""
@@ -165,7 +165,7 @@ def reported_in(
     return {flow.identity: flow for part in pages for flow in part.reported}
 
 
-def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
+def select_known_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
     """Return the flows in Dataverse by id; later pages replace earlier ones."""
     known: dict[str, WorkflowSummary] = {}
     for part in whole_pages(parts, DiscoverySource.DATAVERSE):
@@ -178,7 +178,10 @@ def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
 def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     """Return the result of all sources; the list of flows that stay was read."""
     alone = whole_pages(parts, DiscoverySource.SINGLE_FLOW)
-    known, reported = known_in(parts), reported_in(parts, DiscoverySource.MICROSOFT_KEY_LIST)
+    known, reported = (
+        select_known_flows(parts),
+        select_reported_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST),
+    )
     children: dict[str, frozenset[str]] = {}
     held_back: dict[str, FlowOnMicrosoftKey] = {}
     for part in [*whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
@@ -191,13 +194,13 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     for part in alone:
         for one in part.flows_on_microsoft_key:
             children.setdefault(one.workflow_id, _NO_CHILDREN)
-    listed = reported_in(parts, DiscoverySource.ALL_FLOWS_LIST)
+    listed = select_reported_flows(parts, DiscoverySource.ALL_FLOWS_LIST)
     has_listed = position_of(parts, DiscoverySource.ALL_FLOWS_LIST).is_read
     return DiscoveryResult(
         started_at=min(part.read_at for part in parts),
         flows_on_microsoft_key=tuple(one for flow, one in held_back.items() if flow in reported),
         children=children,
-        findings=differences(
+        findings=find_differences(
             known,
             FlowServiceListing(
                 reported=reported,

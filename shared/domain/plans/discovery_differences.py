@@ -26,7 +26,7 @@ class FlowServiceListing:
     everything: Mapping[str, FlowListEntry] | None = None
 
 
-def differences(
+def find_differences(
     known: Mapping[str, WorkflowSummary], listed: FlowServiceListing
 ) -> tuple[str, ...]:
     """Return the differences between Dataverse (`known`, by workflow id) and the flow service."""

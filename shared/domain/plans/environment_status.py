@@ -99,7 +99,7 @@ def environment_statuses(
     for job in jobs:
         by_environment[job.environment_id].append(job)
     return [
-        _status(
+        _build_status(
             one,
             plans.get(one.environment_id),
             by_environment[one.environment_id],
@@ -109,11 +109,11 @@ def environment_statuses(
     ]
 
 
-def _status(
+def _build_status(
     newest: EnvironmentJob, plan: CurrentPlan | None, jobs: Sequence[FlowJob], closed: ClosedCounts
 ) -> EnvironmentStatus:
     """Return the status of the environment of its `newest` job; `jobs` are its flow jobs."""
-    flows = by_state(jobs, closed)
+    flows = count_by_state(jobs, closed)
     blocked = [job.reason_since for job in (newest, *jobs) if job.needs_action]
     return EnvironmentStatus(
         environment_id=newest.environment_id,
@@ -124,7 +124,7 @@ def _status(
         is_assessment=newest.assessment is not None,
         state_changed_at=newest.state_since,
         flows=flows,
-        not_migrated=_not_migrated(plan, jobs, closed),
+        not_migrated=_count_not_migrated(plan, jobs, closed),
         both_off_count=sum(job.reason_code == Reason.BOTH_OFF for job in jobs),
         blocked_since=min(filter(None, blocked), default=None),
         migrated_count=flows.get(FlowJobState.RETIRED, 0),
@@ -132,7 +132,7 @@ def _status(
     )
 
 
-def _not_migrated(
+def _count_not_migrated(
     plan: CurrentPlan | None, jobs: Iterable[FlowJob], closed: ClosedCounts
 ) -> dict[NotMigratedReason, int]:
     """Return how many flows of an environment are not migrated, by reason."""
@@ -143,7 +143,7 @@ def _not_migrated(
     return count_not_migrated(planned, counted, [closed.get(one, {}) for one in ids])
 
 
-def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
+def count_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
     """Return the number of jobs in each state: blocked ones first, completed ones last."""
     count = Counter(job.state for job in jobs)
     for states in (states for counts in closed for states in counts.values()):

@@ -56,7 +56,7 @@ class NamedKind(StrEnum):
     FLOW_JOB = "flow"
 
 
-def named_by(environment_id: str, key: str) -> IndexRow:
+def reduce_to_key(environment_id: str, key: str) -> IndexRow:
     """Return the index row with this key, without the fields that are not in the key."""
     remediation_id, _, job_id = key.partition("~")[2].partition("~")
     return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
@@ -158,7 +158,7 @@ def _is_history(job: EnvironmentJob, now: datetime) -> bool:
 SETTLED_AFTER = timedelta(hours=1)
 
 
-def compared(
+def correct_index_row(
     row: IndexRow, *, is_needed: bool, needs_person: bool = False, now: datetime
 ) -> IndexRow | None:
     """Return an index row after a comparison with its job; None: remove it.

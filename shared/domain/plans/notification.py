@@ -123,7 +123,7 @@ class ToSend:
     rejected: tuple[str, ...]
 
 
-def to_send(
+def choose_to_send(
     causes: Mapping[str, PendingAction],
     deliveries: Mapping[str, NotificationDelivery],
     now: datetime,
@@ -148,7 +148,7 @@ def to_send(
     return ToSend(due=tuple(due), rejected=tuple(rejected))
 
 
-def in_one_run(
+def split_into_single_and_digest(
     causes: Sequence[PendingAction], most: int
 ) -> tuple[list[PendingAction], list[PendingAction]]:
     """Return which pending actions to send one by one, and which together as a digest.
@@ -188,7 +188,7 @@ def first_delivery(
     )
 
 
-def claimed(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
+def claim_delivery(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
     """Return a delivery that a run is sending now; another run may send it from `until` on."""
     return replace(delivery, next_attempt_at=until, claimed_until=until)
 

@@ -29,8 +29,8 @@ def shorten(action: PendingAction) -> PendingAction:
         reason_code=_cut(redact(action.reason_code), LONGEST_NAME),
         environment_name=_cut(environment, LONGEST_NAME),
         flows=tuple(_cut(one, LONGEST_NAME) for one in flows),
-        message=first_sentences(_plain(action.message), 0, LONGEST_REASON, names),
-        fix=first_sentences(_plain(action.fix), LONGEST_FIX, LONGEST_FIX, names),
+        message=first_sentences(_remove_urls_and_ids(action.message), 0, LONGEST_REASON, names),
+        fix=first_sentences(_remove_urls_and_ids(action.fix), LONGEST_FIX, LONGEST_FIX, names),
     )
 
 
@@ -39,9 +39,9 @@ def first_sentences(text: str, enough: int, most: int, names: Iterable[str] = ()
 
     It has at most `most` characters. `names` may contain what looks like the end of a sentence.
     """
-    covered = [found.span() for name in names if name for found in _all(name, text)]
+    covered = [found.span() for name in names if name for found in _find_all(name, text)]
     kept = ""
-    for end in [*_ends(text, covered), len(text)]:
+    for end in [*_find_ends(text, covered), len(text)]:
         if kept and end > enough:
             break
         kept = text[:end]
@@ -69,16 +69,16 @@ def digest_of(actions: Sequence[PendingAction]) -> PendingAction:
     )
 
 
-def _plain(text: str) -> str:
+def _remove_urls_and_ids(text: str) -> str:
     """Return the text without trigger URLs and without ids in parentheses: the link leads there."""
     return _ID_IN_PARENTHESES.sub("", redact(text))
 
 
-def _all(name: str, text: str) -> Iterable[re.Match[str]]:
+def _find_all(name: str, text: str) -> Iterable[re.Match[str]]:
     return re.finditer(re.escape(name), text)
 
 
-def _ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:
+def _find_ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:
     return [
         found.start()
         for found in _SENTENCE_END.finditer(text)

@@ -214,9 +214,9 @@ class PendingAction:
         return words.format(
             at=at,
             why=f": {why}" if why else "",
-            flows=counted(self.count, "flow"),
-            rows=f"{counted(self.count, 'row')} {'is' if self.count == 1 else 'are'}",
-            messages=counted(self.count, "message"),
+            flows=format_count(self.count, "flow"),
+            rows=f"{format_count(self.count, 'row')} {'is' if self.count == 1 else 'are'}",
+            messages=format_count(self.count, "message"),
             count=self.count,
             code=code,
             state=self.state,
@@ -417,7 +417,7 @@ def _environment_action(
     )
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 

@@ -106,11 +106,11 @@ def _dependent_groups(
     """Return the groups of candidates that call one another; flows that moved do
     not connect them.
     """
-    among = {flow: _among(graph.children_of(flow), by_id) for flow in by_id}
+    among = {flow: _select_candidates(graph.children_of(flow), by_id) for flow in by_id}
     return DependencyGraph(among).dependent_groups
 
 
-def _among(flows: Iterable[str], by_id: Mapping[str, PlanCandidate]) -> tuple[str, ...]:
+def _select_candidates(flows: Iterable[str], by_id: Mapping[str, PlanCandidate]) -> tuple[str, ...]:
     return tuple(sorted(flow for flow in flows if flow in by_id))
 
 
@@ -149,9 +149,9 @@ def _build_item(
         action=PlannedAction.COPY,
         message=explanation,
         digest=flow.digest,
-        children=_among(graph.children_of(flow.workflow_id), by_id),
+        children=_select_candidates(graph.children_of(flow.workflow_id), by_id),
         embedded_connections=_bindable_connections(definition),
-        parents=_among(graph.parents_of(flow.workflow_id), by_id),
+        parents=_select_candidates(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
         possible_conversions=possible_edits(definition, in_solution=flow.in_solution)
         if definition

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.display_names import copy_name, retired_name, shortened
+from shared.domain.display_names import copy_name, retired_name, shorten_with_suffix
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -101,18 +101,18 @@ def _planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
             yield PlannedChange(text=text, evidence=ChangeEvidence.COMPLETED)
         return
     title = item.display_name
-    for text in _copying(item, title):
+    for text in _describe_copying(item, title):
         yield PlannedChange(text=text, evidence=ChangeEvidence.COPIED)
     if item.migration_method is MigrationMethod.UPDATE_CALLERS:
-        yield from _updating_callers(item, title)
+        yield from _describe_updating_callers(item, title)
     if item.migration_method is MigrationMethod.CUT_OVER:
         yield PlannedChange(text=f"turn {title} off", evidence=ChangeEvidence.ORIGINAL_OFF)
         yield PlannedChange(text="turn the copy on", evidence=ChangeEvidence.COPY_ON)
-    for text in _retiring(item, title):
+    for text in _describe_retiring(item, title):
         yield PlannedChange(text=text, evidence=ChangeEvidence.COMPLETED)
 
 
-def _copying(item: PlanItem, title: str) -> Iterator[str]:
+def _describe_copying(item: PlanItem, title: str) -> Iterator[str]:
     for label in item.embedded_connections:
         yield f"create a connection reference for the connection {label}, unless one is bound to it"
     yield f"create the flow {copy_name(title)}, off, for the original's owner"
@@ -125,7 +125,7 @@ def _copying(item: PlanItem, title: str) -> Iterator[str]:
         yield f"share the copy with {item.co_owner_count} co-owner{many} of {title}"
 
 
-def _updating_callers(item: PlanItem, title: str) -> Iterator[PlannedChange]:
+def _describe_updating_callers(item: PlanItem, title: str) -> Iterator[PlannedChange]:
     if item.has_trigger_url:
         yield PlannedChange(
             text=(
@@ -150,11 +150,13 @@ def _updating_callers(item: PlanItem, title: str) -> Iterator[PlannedChange]:
     )
 
 
-def _retiring(item: PlanItem, title: str) -> Iterator[str]:
+def _describe_retiring(item: PlanItem, title: str) -> Iterator[str]:
     if item.migration_method is MigrationMethod.UPDATE_CALLERS:
         yield f"turn {title} off when it has received no calls for the no-call period"
     if item.in_solution and retired_name(title) != title:
         yield f"rename {title} to {retired_name(title)}"
-    is_long = shortened(title) != title
-    else_short = f", or to {shortened(title)} if that is too long for Dataverse" if is_long else ""
+    is_long = shorten_with_suffix(title) != title
+    else_short = (
+        f", or to {shorten_with_suffix(title)} if that is too long for Dataverse" if is_long else ""
+    )
     yield f"rename the copy to {title}{else_short}"

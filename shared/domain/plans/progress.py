@@ -64,7 +64,7 @@ def compute_progress(
         job.needs_action for job in jobs
     )
     return RemediationProgress(
-        state=_state(environment_jobs, jobs),
+        state=_find_state(environment_jobs, jobs),
         environment_states=dict(
             sorted(Counter(str(job.state) for job in environment_jobs).items())
         ),
@@ -80,7 +80,9 @@ def compute_progress(
     )
 
 
-def _state(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> RemediationState:
+def _find_state(
+    environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]
+) -> RemediationState:
     shown = {job.state_properties.remediation_state for job in environment_jobs}
     if any(job.awaits_approval for job in environment_jobs):
         shown.add(RemediationState.AWAITING_APPROVAL)

@@ -10,7 +10,7 @@ from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.domain.plans.row_limits import fitting_findings
 
 
-def superseded(
+def find_superseded(
     jobs: Collection[EnvironmentJob], with_flow_jobs: Collection[str]
 ) -> list[EnvironmentJob]:
     """Return the environment jobs whose plans are superseded, the oldest first.
@@ -35,7 +35,7 @@ def superseded(
     return [job for *_, job in sorted(found, key=lambda one: one[:2])]
 
 
-def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
+def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
     """Return the job as it is while the rows of its plan are removed."""
     if job.plan_kept is not PlanKept.WHOLE:
         return job

@@ -80,7 +80,7 @@ async def _read_hosted_groups(
 ) -> tuple[str, ...] | NoAnswer:
     if environment.dataverse_url is None:
         return ()  # desktop flows are stored in Dataverse
-    groups = await read_or_none(services.assessment.machine_groups.hosted(environment))
+    groups = await read_or_none(services.assessment.machine_groups.read_hosted_groups(environment))
     return groups if isinstance(groups, NoAnswer) else tuple(groups)
 
 
@@ -109,4 +109,4 @@ async def _find_firewall_issues(
     if isinstance(network, NoAnswer):
         return network
     by_host = {host: sorted(callers[host]) for host in sorted(callers)}
-    return (*network.gaps([*by_host]), *network.external_targets(by_host))
+    return (*network.find_issues([*by_host]), *network.find_external_hosts(by_host))

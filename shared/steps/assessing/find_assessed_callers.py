@@ -20,7 +20,7 @@ from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.assessing.read_flow_parts import NO_RUN
-from shared.steps.flows.caller_index import known_url_ids, url_id_of_runs
+from shared.steps.flows.caller_index import read_known_url_ids, read_url_id_of_runs
 from shared.steps.optional_read import read_or_none
 from shared.steps.updating_callers.search_callers import CallerSearchResult
 
@@ -56,7 +56,7 @@ async def _find_url_ids(
     searched: CallerSearchResult,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the trigger URL ids, and the reasons why some are unknown, by workflow id."""
-    known = await known_url_ids(services, environment.id)
+    known = await read_known_url_ids(services, environment.id)
     whys: dict[str, str] = {}
     silent: NoAnswer | None = None
     for flow in flows:
@@ -68,7 +68,7 @@ async def _find_url_ids(
             continue
         if silent is None:
             name = flow.flow_name or identity
-            answer = await read_or_none(url_id_of_runs(services, environment.id, name))
+            answer = await read_or_none(read_url_id_of_runs(services, environment.id, name))
             if isinstance(answer, NoAnswer):
                 # After one failure no further flow is tried, because all share the same budget.
                 silent = answer
@@ -128,7 +128,9 @@ def _callers_of(
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 
-async def places_on_retired_host(services: Services, searched: CallerSearchResult) -> list[str]:
+async def read_places_on_retired_host(
+    services: Services, searched: CallerSearchResult
+) -> list[str]:
     """Return the labels of callers with a URL on a host that no longer serves flows.
 
     See platform.md#retired-hosts.

@@ -9,7 +9,7 @@ from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
 from shared.errors import CmkflowError
 from shared.services import Services
-from shared.steps.optional_read import no_answer, read_or_none
+from shared.steps.optional_read import build_no_answer, read_or_none
 
 #: Most flows that one assessment reads shares of; the others say so.
 MAX_CO_OWNER_READS = 1_000
@@ -42,7 +42,9 @@ async def read_shares(
         else:
             missing = NoAnswer(message=f"only {MAX_CO_OWNER_READS} flows are read")
             one = listed.get(flow.workflow_id, missing)
-            shares[flow.workflow_id] = no_answer(one) if isinstance(one, CmkflowError) else one
+            shares[flow.workflow_id] = (
+                build_no_answer(one) if isinstance(one, CmkflowError) else one
+            )
     return shares
 
 

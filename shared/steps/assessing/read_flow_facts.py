@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.assessment.snapshots import MicrosoftKeyLists, NoAnswer
-from shared.domain.definitions.flow_definition import FlowDefinition, parsed_or_problem
+from shared.domain.definitions.flow_definition import FlowDefinition, parse_or_explain
 from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, FlowState, Workflow, WorkflowSummary
 from shared.domain.plans.discovery import NOT_SHOWN
-from shared.domain.plans.discovery_differences import FlowServiceListing, differences
+from shared.domain.plans.discovery_differences import FlowServiceListing, find_differences
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
-from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
+from shared.steps.flows.key_report import REQUEST_PATIENCE, open_key_report
 from shared.steps.optional_read import read_or_none, read_or_none_with_retry
 
 #: A Dataverse row to compare, and its facts.
@@ -46,10 +46,10 @@ async def read_flows(services: Services, environment: Environment) -> FlowReadRe
     unread: dict[str, str] = {}
     if not isinstance(staying, NoAnswer) and not isinstance(read, NoAnswer):
         alone, unread = await _read_alone(services, environment, staying, facts_of(read))
-    return joined(everything, staying, read, alone, unread)
+    return combine_answers(everything, staying, read, alone, unread)
 
 
-def joined(
+def combine_answers(
     everything: Sequence[FlowListEntry] | NoAnswer,
     staying: Sequence[FlowListEntry] | NoAnswer,
     read: Sequence[ReadRow] | NoAnswer,
@@ -94,14 +94,14 @@ def joined(
     return FlowReadResult(
         flows=known,
         reports=reports,
-        differences=differences({row.workflow_id: row for row, _ in read}, told),
+        differences=find_differences({row.workflow_id: row for row, _ in read}, told),
     )
 
 
 async def _report(
     services: Services, environment: Environment, *, cannot_migrate_only: bool = False
 ) -> Sequence[FlowListEntry]:
-    async with key_report(
+    async with open_key_report(
         services,
         environment.id,
         cannot_migrate_only=cannot_migrate_only,
@@ -189,13 +189,13 @@ async def _read_alone(
         read = busy if busy else await read_or_none(read_alone(services, environment, flow))
         if isinstance(read, NoAnswer):
             busy = read if read.is_throttled else None
-            unread[identity] = not_read(read.message)
+            unread[identity] = explain_not_read(read.message)
         else:
             found[identity] = read
     return found, unread
 
 
-def not_read(why: str) -> str:
+def explain_not_read(why: str) -> str:
     """Return the reason why a listed flow was not read."""
     return f"it is not in Dataverse, and could not be read: {why}"
 
@@ -262,11 +262,11 @@ def _build_lists(
 ) -> MicrosoftKeyLists:
     """Return both lists by workflow id."""
 
-    def ids(flows: Sequence[FlowListEntry]) -> frozenset[str]:
+    def collect_ids(flows: Sequence[FlowListEntry]) -> frozenset[str]:
         found = (flow.identity for flow in flows)
         return frozenset(alone[one].workflow_id if one in alone else one for one in found)
 
-    every, stay = ids(everything), ids(staying)
+    every, stay = collect_ids(everything), collect_ids(staying)
     return MicrosoftKeyLists(
         on_microsoft_key=every,
         not_movable=stay,
@@ -278,7 +278,7 @@ def _build_lists(
 def _summarize(client_data: str | None) -> tuple[DefinitionSummary | None, str, bool]:
     if client_data is None:
         return None, NOT_SHOWN, False
-    definition, problem = parsed_or_problem(client_data)
+    definition, problem = parse_or_explain(client_data)
     if definition is None:
         return None, problem, False
     return summarise(definition), "", _uses_invokers(definition)

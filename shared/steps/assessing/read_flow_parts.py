@@ -12,7 +12,12 @@ from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, Workflow
 from shared.domain.plans.assessment_request import AssessmentProgress
-from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in, whole_pages
+from shared.domain.plans.discovery import (
+    DiscoveryPage,
+    DiscoverySource,
+    select_reported_flows,
+    whole_pages,
+)
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.known_url import KnownUrl
@@ -22,15 +27,15 @@ from shared.steps.assessing.read_flow_facts import (
     NO_DATAVERSE,
     FlowReadResult,
     ReadRow,
+    combine_answers,
+    explain_not_read,
     facts_of,
     facts_of_row,
-    joined,
-    not_read,
     read_alone,
 )
-from shared.steps.flows.caller_index import index_url, known_url_ids, url_id_of_runs
-from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
-from shared.steps.optional_read import no_answer
+from shared.steps.flows.caller_index import index_url, read_known_url_ids, read_url_id_of_runs
+from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows, split_into_rows
+from shared.steps.optional_read import build_no_answer
 
 #: Most listed flows without a Dataverse row that are read. Each needs one request of a small
 #: budget: at five requests a minute, an hour.
@@ -54,11 +59,11 @@ async def read_flow_parts(
     staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
     read = await _read_rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
-        return joined(everything, staying, read, {}, {})
+        return combine_answers(everything, staying, read, {}, {})
     known = facts_of(read)
     missing = [flow for flow in staying if flow.identity not in known]
     await _read_alone(parts, environment, missing[:MOST_ALONE])
-    unread = {flow.identity: not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
+    unread = {flow.identity: explain_not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
     for part in whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
         (flow,) = part.reported
@@ -66,14 +71,14 @@ async def read_flow_parts(
             (found[flow.identity],) = part.facts
         else:
             unread[flow.identity] = part.problem
-    return joined(everything, staying, read, found, unread)
+    return combine_answers(everything, staying, read, found, unread)
 
 
 def _build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
     services = held.services
     began = services.now
 
-    async def advanced() -> None:
+    async def store_progress() -> None:
         """Store the progress in the job's row, which is all that a status request reads."""
         before = held.job.assessed
         pages = [part for part in parts.parts if part.ends_page]
@@ -90,40 +95,40 @@ def _build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
             )
         )
 
-    parts = DiscoveryPages(services, held.rows(services.tables.discovery_pages), advanced)
+    parts = DiscoveryPages(services, held.rows(services.tables.discovery_pages), store_progress)
     return parts
 
 
 async def _read_list(
     parts: DiscoveryPages, environment: Environment, source: DiscoverySource
 ) -> Sequence[FlowListEntry] | NoAnswer:
-    report = parts.services.flow_reports.microsoft_key_flows
+    report = parts.services.flow_reports.read_microsoft_key_flows
     staying = source is DiscoverySource.MICROSOFT_KEY_LIST
     read = partial(report, environment.id, cannot_migrate_only=staying)
 
-    def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return rows_of_report(parts.part(source), flows)
+    def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
+        return build_report_rows(parts.part(source), flows)
 
-    silent = await _read_or_reason(parts.read(source, read, rows))
-    return silent or tuple(reported_in(parts.parts, source).values())
+    silent = await _read_or_reason(parts.read(source, read, build_rows))
+    return silent or tuple(select_reported_flows(parts.parts, source).values())
 
 
 async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
 
-    def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
+    def build_rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
             replace(
                 parts.part(DiscoverySource.DATAVERSE),
                 workflows=tuple(row.summary for row in some),
                 facts=tuple(map(facts_of_row, some)),
             )
-            for some in in_rows(flows)
+            for some in split_into_rows(flows)
         ]
 
-    workflows = partial(parts.services.flow_pages.workflows, environment)
-    silent = await _read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, rows))
+    workflows = partial(parts.services.flow_pages.read_workflows, environment)
+    silent = await _read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, build_rows))
     pages = whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
@@ -132,7 +137,7 @@ async def _read_alone(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     """Read listed flows that Dataverse does not have, and store a row for each."""
-    read = reported_in(parts.parts, DiscoverySource.SINGLE_FLOW)
+    read = select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW)
     for flow in missing:
         if flow.identity in read:
             continue
@@ -141,7 +146,7 @@ async def _read_alone(
             facts = await read_alone(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
         except (NotFound, PlatformError, InvalidInput) as err:
-            part = replace(part, problem=not_read(no_answer(err).message))
+            part = replace(part, problem=explain_not_read(build_no_answer(err).message))
         await parts.keep([part])
 
 
@@ -150,7 +155,7 @@ async def _read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
     try:
         await reading
     except (NotFound, PlatformError, InvalidInput) as err:
-        return no_answer(err)
+        return build_no_answer(err)
     return None
 
 
@@ -164,10 +169,10 @@ async def look_up_trigger_urls(
     """
     parts, services = _build_pages(held), held.services
     await parts.open()
-    known = await known_url_ids(services, environment.id)
-    looked = set(reported_in(parts.parts, DiscoverySource.TRIGGER_URL))
+    known = await read_known_url_ids(services, environment.id)
+    looked = set(select_reported_flows(parts.parts, DiscoverySource.TRIGGER_URL))
     left_out: dict[str, str] = {}
-    for flow in _flows_with_url(found):
+    for flow in _select_flows_with_url(found):
         identity = flow.workflow_id
         if identity in known or identity in looked:
             continue
@@ -176,7 +181,7 @@ async def look_up_trigger_urls(
             continue
         try:
             name = flow.flow_name or identity
-            url_id = await url_id_of_runs(services, environment.id, name)
+            url_id = await read_url_id_of_runs(services, environment.id, name)
         except (PlatformError, InvalidInput):
             break
         if url_id:
@@ -203,7 +208,7 @@ async def look_up_trigger_urls(
     return left_out | dict.fromkeys(looked - known.keys(), NO_RUN)
 
 
-def _flows_with_url(found: FlowReadResult) -> list[FlowFacts]:
+def _select_flows_with_url(found: FlowReadResult) -> list[FlowFacts]:
     flows, reports = found.flows, found.reports
     if isinstance(flows, NoAnswer):
         return []

@@ -21,7 +21,7 @@ async def read_key(
     """Return the facts about the key of a policy; `environments` are all of the tenant."""
     vault: KeyVault | None = None
     with suppress(NotFound, PlatformError):
-        vault = await services.keys.vault(policy.vault_id)
+        vault = await services.keys.read_vault(policy.vault_id)
     return KeySnapshot(
         read_at=services.now,
         vault_id=policy.vault_id,
@@ -39,7 +39,7 @@ async def read_named_key(services: Services, vault: str, key: str) -> KeySnapsho
 
     `vault` is a name or an Azure resource id. Raises `NotFound` if there is no such vault.
     """
-    found = await services.keys.vault(vault)
+    found = await services.keys.read_vault(vault)
     return KeySnapshot(
         read_at=services.now,
         vault_id=found.id,
@@ -53,7 +53,7 @@ async def _read_versions(
     services: Services, vault: KeyVault, key: str
 ) -> Sequence[KeyVersion] | None:
     try:
-        return await services.keys.key_versions(vault, key)
+        return await services.keys.read_key_versions(vault, key)
     except NotFound:
         return ()
     except PlatformError:
@@ -66,5 +66,5 @@ async def _read_roles(
     if not vault.uses_rbac or principal_id is None:
         return None
     with suppress(NotFound, PlatformError):
-        return await services.keys.roles(vault.id, principal_id)
+        return await services.keys.read_role_assignments(vault.id, principal_id)
     return None

@@ -25,20 +25,20 @@ async def place_copy(work: StepContext, belonging: SolutionsAndShares) -> None:
         title=f"The copy of {job.display_name} in its solutions",
         read=lambda: _read_missing(work),
         missing=lambda missing: [_add_to_solution(work, one) for one in missing],
-        not_kept=lambda missing: _blocked(
+        not_kept=lambda missing: _build_job_blocked(
             f"The platform accepted the copy of {job.display_name} in the solution "
             f"{missing[0].title}, but it is not in it.",
             missing[0],
         ),
     )
-    await apply(work, in_all, seen=await _solutions_without_copy(work, belonging.solutions))
+    await apply(work, in_all, seen=await _read_solutions_without_copy(work, belonging.solutions))
 
 
-async def solutions_to_join(
+async def read_solutions_to_join(
     services: Services, environment: Environment, workflow_ids: Collection[str]
 ) -> dict[str, list[Solution]]:
     """Return the solutions that the copy of each of these flows joins."""
-    held = await services.solutions.containing(environment, workflow_ids)
+    held = await services.solutions.read_solution_ids(environment, workflow_ids)
     found = await _read_solutions(
         services, environment, {one for ids in held.values() for one in ids}
     )
@@ -48,12 +48,12 @@ async def solutions_to_join(
 async def _read_missing(work: StepContext) -> list[Solution]:
     """Read the solutions of both flows in one request; return those without the copy."""
     flows = [work.job.original_id, work.job.copy_id]
-    return await _solutions_without_copy(
-        work, await work.services.solutions.containing(work.environment, flows)
+    return await _read_solutions_without_copy(
+        work, await work.services.solutions.read_solution_ids(work.environment, flows)
     )
 
 
-async def _solutions_without_copy(
+async def _read_solutions_without_copy(
     work: StepContext, held: Mapping[str, frozenset[str]]
 ) -> list[Solution]:
     original, copy = work.job.original_id, work.job.copy_id
@@ -72,7 +72,7 @@ def _add_to_solution(work: StepContext, solution: Solution) -> Write:
     async def handle_error(err: Refusal) -> Reply:
         title = work.job.display_name
         text = f"The copy of {title} cannot join the solution {solution.title}: {err}"
-        return _blocked(text, solution)
+        return _build_job_blocked(text, solution)
 
     solutions, copy_id = work.services.solutions, work.job.copy_id
     return Write(
@@ -82,7 +82,7 @@ def _add_to_solution(work: StepContext, solution: Solution) -> Write:
     )
 
 
-def _blocked(reason: str, solution: Solution) -> JobBlocked:
+def _build_job_blocked(reason: str, solution: Solution) -> JobBlocked:
     return JobBlocked(
         reason,
         fix=(

@@ -97,7 +97,7 @@ async def _create_reference(
         owner_id=original.owner_id,
         owner_is_entra_id=original.owner_is_entra_id,
     )
-    creation = _creation(work, original, connection, draft)
+    creation = _build_creation(work, original, connection, draft)
     made = Effect[ConnectionReference | None](
         title=f"The connection reference {draft.logical_name}",
         read=lambda: work.services.connection_references.get(work.environment, identity),
@@ -126,7 +126,7 @@ async def _record_reference(
         work.remember(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
 
 
-def _creation(
+def _build_creation(
     work: StepContext,
     original: OriginalFlow,
     connection: EmbeddedConnection,
@@ -156,7 +156,7 @@ def _creation(
     async def report_denied(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != CONNECTION_REFUSED:
             return None
-        whose = await owner_of_connection(work, connection.connection_id)
+        whose = await read_connection_owner(work, connection.connection_id)
         return JobBlocked(
             f"No connection reference can be created for the connection {connection.label} of "
             f"{whose}: neither the owner of {work.job.display_name} nor the app may use it.",
@@ -172,7 +172,7 @@ def _creation(
     )
 
 
-async def owner_of_connection(work: StepContext, connection_id: str) -> str:
+async def read_connection_owner(work: StepContext, connection_id: str) -> str:
     """Return the owner of a connection for a text, as far as the platform shows it."""
     try:
         listed = await work.services.assessment.connections.list(work.environment.id)

@@ -25,14 +25,19 @@ from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.solutions_and_shares import read_original_with_membership
 from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
-from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import wait_until_visible
 from shared.steps.flows.read_original_facts import archive_name, record_original
 from shared.steps.flows.read_trigger_url import read_trigger_url
-from shared.steps.flows.update_workflow import changing
-from shared.steps.flows.write_definition import SavedFlow, demands_newer_shape, is_stored, saving
+from shared.steps.flows.update_workflow import build_flow_write
+from shared.steps.flows.write_definition import (
+    SavedFlow,
+    build_save,
+    is_stored,
+    read_demands_newer_shape,
+)
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import reject_excluded_flow
 
@@ -97,7 +102,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     job = await record_original(work, original)
     where = await services.archive.put(archive_name(job), original.client_data.encode())
     await work.save(replace(job, archive_name=where))
-    intended = await copied_definition(work, original.client_data)
+    intended = await build_copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create_and_compare(work, original, intended)
     if original.modern_type and row.modern_type != original.modern_type:
@@ -112,7 +117,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     # off.
     is_on = work.job.migration_method is MigrationMethod.UPDATE_CALLERS
     row = await toggle_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
-    name = await flow_name_of(
+    name = await read_flow_name(
         services, environment.id, row.workflow_id, state=row.state, unique_id=row.unique_id
     )
     if name is None:
@@ -129,7 +134,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     return move_to_state(job, FlowJobState.COPIED, text, now=services.now)
 
 
-async def copied_definition(work: StepContext, client_data: str) -> str:
+async def build_copied_definition(work: StepContext, client_data: str) -> str:
     """Return the original's definition with references to the copies of the flows that it calls.
 
     A flow that runs itself, and whose copy is turned on before the original is off, calls the
@@ -145,7 +150,7 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
         flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
-        called = await job_of_url(work, url_id)
+        called = await find_job_of_url(work, url_id)
         if called and called.is_verified and called.id != job.id:
             urls[url_id] = await read_trigger_url(
                 work, called.copy_flow_name, called.trigger_name, called.environment_id
@@ -154,7 +159,7 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
     return with_own_subscription(text, job.names, job.copy_id)
 
 
-async def job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
+async def find_job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
     """Return the job of the original whose trigger URL has this id, in any environment."""
     where = [Condition("original_url_id", "eq", url_id)]
     found = [
@@ -169,9 +174,9 @@ async def job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
 async def _create_and_compare(work: StepContext, original: OriginalFlow, intended: str) -> Workflow:
     job, title = work.job, f"The copy of {work.job.display_name}"
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
-    newer_first = await demands_newer_shape(work.services, job.environment_id)
+    newer_first = await read_demands_newer_shape(work.services, job.environment_id)
 
-    def saved(before: str, write_of: Callable[[str], Write]) -> Write:
+    def build_write(before: str, write_of: Callable[[str], Write]) -> Write:
         flow = SavedFlow(
             title=f"copy of {job.display_name}",
             environment_id=job.environment_id,
@@ -180,19 +185,21 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
             write_of=write_of,
             newer_shape_first=newer_first,
         )
-        return saving(work, flow, intended)
+        return build_save(work, flow, intended)
 
     def change(row: Workflow) -> Write:
         def write_of(text: str) -> Write:
-            return changing(work, row, WorkflowUpdate(client_data=text))
+            return build_flow_write(work, row, WorkflowUpdate(client_data=text))
 
-        return saved(_with_stored_references(row, intended), write_of)
+        return build_write(_with_stored_references(row, intended), write_of)
 
     created = Effect[Workflow | None](
         title=title,
         read=read,
         # If another invocation has created it, its definition is compared below.
-        missing=lambda row: [] if row else [saved("", partial(_creation, work, original))],
+        missing=lambda row: (
+            [] if row else [build_write("", partial(_build_creation, work, original))]
+        ),
     )
     # Before the copy was read back once, the create request itself shows whether it exists.
     row = await apply(work, created, seen=await _read_existing(work) if job.copy_digest else None)
@@ -234,7 +241,7 @@ def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
     )
 
 
-def _creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
+def _build_creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
     draft = WorkflowDraft(
         workflow_id=work.job.copy_id,
         name=copy_name(original.name),

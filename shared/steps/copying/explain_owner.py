@@ -24,20 +24,20 @@ async def explain_owner(
     """
     owner, title = await _read_owner(work, original), work.job.display_name
     if owner is None:
-        return _blocked(
+        return _build_job_blocked(
             f"The owner of {title} ({original.owner_id}) is not a user of this environment: the "
             "person has left, or the owner is a team.",
             "Add that person to the environment, or give the original an owner who is in it "
             "(Power Automate → the flow → Details → Primary owner). Then retry.",
         )
     if owner.is_disabled:
-        return _blocked(
+        return _build_job_blocked(
             f"The owner of {title}, {owner.name}, is disabled.",
             "Give the original another owner (Power Automate → the flow → Details → Primary "
             "owner), or enable the account. Then retry.",
         )
     if isinstance(error, PlatformError) and _is_about_acting(error):
-        return _blocked(
+        return _build_job_blocked(
             f"The app may not create the copy of {title} for its owner, {owner.name}: "
             f"{error.detail}",
             "Give the app's application user the security roles System Administrator and "
@@ -59,10 +59,10 @@ def _is_about_acting(error: PlatformError) -> bool:
 async def _read_owner(work: StepContext, original: OriginalFlow) -> DataverseUser | None:
     principals, environment = work.services.principals, work.environment
     if not original.owner_is_entra_id:
-        return await principals.user(environment, original.owner_id)
-    users = await principals.users(environment, [original.owner_id])
+        return await principals.read_user(environment, original.owner_id)
+    users = await principals.read_users(environment, [original.owner_id])
     return users.get(original.owner_id.lower())
 
 
-def _blocked(reason: str, fix: str) -> JobBlocked:
+def _build_job_blocked(reason: str, fix: str) -> JobBlocked:
     return JobBlocked(reason, fix=fix, code=Reason.OWNER_UNAVAILABLE)

@@ -16,8 +16,8 @@ from shared.domain.platform_errors import (
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
-from shared.steps.copying.bind_connections import owner_of_connection
-from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.copying.bind_connections import read_connection_owner
+from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.original import read_original
 from shared.steps.optional_read import read_or_none
 from shared.steps.step_context import StepContext
@@ -86,7 +86,7 @@ async def _read_suspension_reason(work: StepContext, copy: Workflow) -> str:
         return ""
     services, environment_id = work.services, work.job.environment_id
     try:
-        name = await flow_name_of(
+        name = await read_flow_name(
             services, environment_id, copy.workflow_id, unique_id=copy.unique_id
         )
         if name is None:
@@ -120,6 +120,6 @@ async def _read_owner_name(work: StepContext) -> str:
 
 
 async def _describe_connection(work: StepContext, name: str, connector: str) -> str:
-    owner = await read_or_none(owner_of_connection(work, name))
+    owner = await read_or_none(read_connection_owner(work, name))
     made_by = f", of {owner}" if isinstance(owner, str) else ""
     return f" Connection: {name}{f' ({connector})' if connector else ''}{made_by}."

@@ -14,7 +14,7 @@ from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import CmkflowError, MustWait
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.key_report import KeyReport, key_report
+from shared.steps.flows.key_report import KeyReport, open_key_report
 from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
 from shared.steps.step_context import StepContext
 
@@ -51,7 +51,7 @@ async def _next_reading_at(services: Services, last: SharedSnapshot) -> datetime
     if last.goes_on_since or last.read_at is None:
         return _reading_ends_at(services, last) or services.now
     pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
-    latest, line = last.read_at + pause, await services.request_budget.queue_status()
+    latest, line = last.read_at + pause, await services.request_budget.read_queue_status()
     return min(latest, line.empty_at or latest)
 
 
@@ -95,7 +95,7 @@ async def _read_list(work: StepContext, store: SharedSnapshotStore[tuple[str, ..
     """Read the list completely and store it for other copies."""
     home = work.job.environment_id
     try:
-        async with key_report(work.services, home, advanced=store.go_on) as report:
+        async with open_key_report(work.services, home, advanced=store.go_on) as report:
             await store.store(tuple(sorted(report.names)), report.began)
     except CmkflowError:
         await store.stop()

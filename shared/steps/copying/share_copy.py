@@ -63,23 +63,24 @@ async def share_copy(
         notes.append(RUN_ONLY_NOTE)
     unable: dict[DataversePrincipal, str] = {}
 
-    def shares() -> tuple[Share, ...]:
+    def select_possible_shares() -> tuple[Share, ...]:
         return tuple(share for share in wanted.shares if share.principal not in unable)
 
     shared = Effect(
         title=f"The co-owners of the copy of {work.job.display_name}",
-        read=lambda: _read_missing(work, shares()),
+        read=lambda: _read_missing(work, select_possible_shares()),
         missing=lambda missing: [_grant_share(work, one, unable) for one in missing],
         not_kept=lambda _: JobBlocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
-            f"{len(shares())} co-owners of the original, but not all of them have access.",
+            f"{len(select_possible_shares())} co-owners of the original, but not all of "
+            "them have access.",
             fix="Share the copy in Power Automate as the original is shared, then retry.",
             code=Reason.SHARING_REJECTED,
         ),
     )
     await apply(work, shared)
     notes += unable.values()
-    names = tuple(str(share.principal) for share in shares())
+    names = tuple(str(share.principal) for share in select_possible_shares())
     notes += [
         f"The original is no longer shared with the {name}, but the copy still is. Remove the "
         "share from the copy too if that was intended."
@@ -99,24 +100,24 @@ async def _read_wanted(
     owner = job.copy_owner_id or original.owner_id
     # The service account is co-owner only while it reads the URL (platform.md#co-owners).
     service_account = (
-        await services.flow_access.account_id() if await is_granted_by_app(work) else ""
+        await services.flow_access.read_account_id() if await is_granted_by_app(work) else ""
     )
     if original.etag and job.in_solution:
         # For solution flows, Dataverse's sharing is authoritative (platform.md#flow-permissions).
         found = _Wanted(shares=belonging.shares)
     else:
-        permissions = await services.flow_access.permissions(environment.id, job.flow_name)
+        permissions = await services.flow_access.read_permissions(environment.id, job.flow_name)
         known = owner if original.owner_is_entra_id else ""
-        found = await _to_dataverse(work, others_than(permissions, known, service_account))
+        found = await _find_dataverse_shares(work, others_than(permissions, known, service_account))
     if owner.lower() != original.owner_id.lower():
         found = await _with_new_owner(work, original, found)
     if not found.shares:
         return found
-    left_out = {await services.principals.application(environment)}
+    left_out = {await services.principals.read_application_user(environment)}
     if not original.owner_is_entra_id:
         left_out.add(DataversePrincipal(table=USERS, id=owner.lower()))
     if service_account:
-        users = await services.principals.users(environment, [service_account])
+        users = await services.principals.read_users(environment, [service_account])
         left_out |= {user.principal for user in users.values()}
     return replace(found, shares=shares_to_copy(found.shares, left_out))
 
@@ -127,9 +128,9 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
     """
     services, environment, owner = work.services, work.environment, original.owner_id.lower()
     if original.owner_is_entra_id:
-        row = (await services.principals.users(environment, [owner])).get(owner)
+        row = (await services.principals.read_users(environment, [owner])).get(owner)
     else:
-        row = await services.principals.user(environment, owner)
+        row = await services.principals.read_user(environment, owner)
     if row is None and original.owner_is_entra_id:
         return found  # the note about an unknown co-owner says so
     principal = row.principal if row else DataversePrincipal(table=TEAMS, id=owner)
@@ -146,17 +147,17 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
     return _Wanted(shares=(*found.shares, share), notes=(*found.notes, note))
 
 
-async def _to_dataverse(work: StepContext, others: list[FlowPermission]) -> _Wanted:
+async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]) -> _Wanted:
     """Return co-owners that the flow service names as rows of Dataverse."""
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]
     rows: dict[str, DataversePrincipal] = {}
     if people:
-        users = await services.principals.users(environment, people)
+        users = await services.principals.read_users(environment, people)
         rows |= {entra_id: user.principal for entra_id, user in users.items()}
     if groups:
-        rows |= await services.principals.teams(environment, groups)
+        rows |= await services.principals.read_teams(environment, groups)
     shares: list[Share] = []
     notes: list[str] = []
     for one in others:
@@ -219,5 +220,5 @@ def _grant_share(
 async def _has_left(work: StepContext, principal: DataversePrincipal) -> bool:
     if principal.table != USERS:
         return False
-    user = await work.services.principals.user(work.environment, principal.id)
+    user = await work.services.principals.read_user(work.environment, principal.id)
     return user is None or user.is_disabled

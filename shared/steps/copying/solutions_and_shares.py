@@ -29,7 +29,7 @@ async def read_belonging(work: StepContext) -> SolutionsAndShares:
         return SolutionsAndShares(solutions={})
     flows = [job.original_id, job.copy_id]
     async with run_concurrently() as reads:
-        solutions = reads.create_task(services.solutions.containing(home, flows))
+        solutions = reads.create_task(services.solutions.read_solution_ids(home, flows))
         shares = reads.create_task(_read_shares(work))
     return SolutionsAndShares(solutions=solutions.result(), shares=shares.result())
 

@@ -5,7 +5,7 @@ from shared.errors import JobBlocked
 from shared.steps.copying.explain_platform_error import explain_state
 from shared.steps.flows.effect import Write
 from shared.steps.flows.toggle_flow import FlowToggle, toggle_flow
-from shared.steps.flows.update_workflow import changing
+from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.step_context import StepContext
 
 
@@ -23,7 +23,7 @@ def copy_switch(work: StepContext) -> FlowToggle[Workflow]:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
 
     def write(copy: Workflow, state: FlowState) -> Write:
-        return changing(work, copy, WorkflowUpdate(state=state))
+        return build_flow_write(work, copy, WorkflowUpdate(state=state))
 
     async def explain(copy: Workflow, state: FlowState) -> JobBlocked:
         return await explain_state(work, copy, state)

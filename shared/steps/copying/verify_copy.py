@@ -13,10 +13,10 @@ from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
 from shared.steps.copying.apply_planned_fixes import apply_planned_fixes
 from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
-from shared.steps.flows.check_network import required_gaps
+from shared.steps.flows.check_network import find_required_gaps
 from shared.steps.flows.read_back import read_back, wait_until_visible
-from shared.steps.flows.read_trigger_url import parsed, read_trigger_url
-from shared.steps.flows.service_account_share import ServiceAccountShare, useful_share
+from shared.steps.flows.read_trigger_url import parse_platform_url, read_trigger_url
+from shared.steps.flows.service_account_share import ServiceAccountShare, find_useful_share
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 
@@ -31,7 +31,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
     Raises `JobBlocked` with what is missing.
     """
     wait_until_shown(work.services, work.job)
-    share = await _planned_share(work)
+    share = await _find_planned_share(work)
     async with run_concurrently() as reads:
         reads.create_task(_check_copy(work))
         if share:
@@ -93,9 +93,11 @@ async def _check_key(work: StepContext) -> None:
 async def _check_network(work: StepContext) -> None:
     job = work.job
     waived = (await work.read_settings()).ignored_issues
-    open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
+    open_gaps = await find_required_gaps(work.services, work.environment, job.http_hosts, waived)
     if open_gaps and await apply_planned_fixes(work, open_gaps):
-        open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
+        open_gaps = await find_required_gaps(
+            work.services, work.environment, job.http_hosts, waived
+        )
         if open_gaps:
             await wait_until_visible(work, "The changed firewalls")
     if open_gaps:
@@ -108,7 +110,7 @@ async def _check_network(work: StepContext) -> None:
         )
 
 
-async def _planned_share(work: StepContext) -> ServiceAccountShare | None:
+async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
     """Return the share that will grant access to the original; None: its URL is known or not
     needed.
 
@@ -118,7 +120,7 @@ async def _planned_share(work: StepContext) -> ServiceAccountShare | None:
     job = work.job
     if not _has_url(job) or job.signature_hash or job.flow_name in job.past_grants:
         return None
-    return await useful_share(work, job.environment_id, job.flow_name)
+    return await find_useful_share(work, job.environment_id, job.flow_name)
 
 
 def _has_url(job: FlowJob) -> bool:
@@ -134,12 +136,14 @@ async def _read_urls(work: StepContext) -> None:
     if not _has_url(job):
         return
     if not job.copy_url_id:
-        new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
+        new = parse_platform_url(
+            await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy"
+        )
         work.remember(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
         await revoke_all_grants(work)
     if not job.signature_hash:
         url = await read_trigger_url(work, job.flow_name, job.trigger_name)
-        old = parsed(url, job.display_name)
+        old = parse_platform_url(url, job.display_name)
         work.remember(
             replace(
                 work.job,

@@ -24,8 +24,8 @@ from shared.rows import sortable_time
 from shared.services import Services
 from shared.steps.flows.discovery_pages import has_expired
 from shared.steps.flows.effect import Write, perform
-from shared.steps.flows.key_report import key_report
-from shared.steps.flows.original import OriginalFlow, find_original, shown_original
+from shared.steps.flows.key_report import open_key_report
+from shared.steps.flows.original import OriginalFlow, find_original, read_shown_original
 from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
@@ -35,10 +35,10 @@ from shared.steps.updating_callers.find_callers import (
     find_callers,
 )
 from shared.steps.updating_callers.record_callers import (
-    copied_elsewhere,
-    found_callers,
     holds_original,
     original_ids_of,
+    read_found_callers,
+    read_job_copied_elsewhere,
 )
 from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
 
@@ -77,7 +77,7 @@ async def check_original(
 
     Raises `MustWait`, or `JobBlocked` with what a person has to fix.
     """
-    original = await shown_original(work)
+    original = await read_shown_original(work)
     await revoke_all_grants(work)
     if original is None:
         return None
@@ -263,9 +263,9 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
 async def _check_callers(work: StepContext) -> None:
     """Raise `JobBlocked` if a known caller still holds the original's URL or id."""
     job = work.job
-    async with aclosing(_known_callers(work)) as callers:
+    async with aclosing(_read_known_callers(work)) as callers:
         async for caller in callers:
-            other = await copied_elsewhere(work, caller)
+            other = await read_job_copied_elsewhere(work, caller)
             if other and other.id == job.id:
                 continue  # it calls itself
             if not await holds_original(work.services, job, caller):
@@ -280,13 +280,13 @@ async def _check_callers(work: StepContext) -> None:
             )
 
 
-async def _known_callers(work: StepContext) -> AsyncGenerator[Caller]:
+async def _read_known_callers(work: StepContext) -> AsyncGenerator[Caller]:
     """Yield each recorded caller, and each caller that the last search found, once."""
     seen = set()
     for record in await work.services.tables.callers.all(work.job.id):
         seen.add(record.id)
         yield record.caller
-    async for caller in found_callers(work):
+    async for caller in read_found_callers(work):
         identity = hash_key(caller.kind, caller.address)
         if identity not in seen:
             seen.add(identity)
@@ -330,7 +330,7 @@ async def delete(
             return
         # The flow service accepts no version, so the original is read again right before the
         # delete.
-        now = await shown_original(work)
+        now = await read_shown_original(work)
         await revoke_all_grants(work)
         if now is None or _version(now) != _version(original):
             raise Conflict(f"{job.display_name} was changed after it was read")
@@ -350,10 +350,10 @@ def _version(original: OriginalFlow) -> tuple[FlowState, str]:
     return original.state, original.etag or definition_digest(original.client_data)
 
 
-async def listed_names(services: Services, environment_id: str) -> frozenset[str]:
+async def read_listed_names(services: Services, environment_id: str) -> frozenset[str]:
     """Return the ids and names of flows that the platform lists on Microsoft's key.
 
     See platform.md#microsoft-key-list.
     """
-    async with key_report(services, environment_id) as report:
+    async with open_key_report(services, environment_id) as report:
         return report.names

@@ -21,7 +21,7 @@ from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
+from shared.steps.flows.check_network import ANY_HOST, find_required_gaps, read_network
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import read_environment_settings
 
@@ -44,7 +44,7 @@ async def check_refused_calls(work: StepContext) -> None:
     waived = (await work.read_settings()).ignored_issues
     unresolved = [
         call
-        async for call in unresolved_blocked_calls(services, job.environment_id)
+        async for call in read_unresolved_blocked_calls(services, job.environment_id)
         if call.host in job.http_hosts and call.name not in waived
     ]
     if unresolved:
@@ -60,7 +60,7 @@ async def check_refused_calls(work: StepContext) -> None:
         )
 
 
-async def unresolved_blocked_calls(
+async def read_unresolved_blocked_calls(
     services: Services, environment_id: str
 ) -> AsyncIterator[BlockedCall]:
     """Yield the blocked calls of an environment that are not resolved."""
@@ -80,7 +80,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
     """Read the runs of a job's copy; record and report new blocked calls, and resolve old ones."""
     since = services.now - RUN_HISTORY
     try:
-        runs = await services.flow_reports.runs(
+        runs = await services.flow_reports.read_runs(
             environment.id,
             job.copy_flow_name,
             since=max(since, job.observation_started_at or since),
@@ -136,7 +136,7 @@ async def _read_failed_actions(
     services: Services, job: FlowJob, run: FlowRun
 ) -> Sequence[FailedAction]:
     try:
-        return await services.flow_reports.failed_actions(
+        return await services.flow_reports.read_failed_actions(
             job.environment_id, job.copy_flow_name, run.run_id
         )
     except (NotFound, PlatformError) as err:
@@ -153,10 +153,10 @@ async def _record(services: Services, environment: Environment, call: BlockedCal
     explanation, fix = await _explain(services, environment, call)
     call = replace(call, message=explanation, fix=fix)
 
-    def newest(old: BlockedCall | None) -> BlockedCall | None:
+    def select_newer(old: BlockedCall | None) -> BlockedCall | None:
         return None if old and old.counts_from >= call.failed_at else call
 
-    if await table.change(*table.address(call), newest):
+    if await table.change(*table.address(call), select_newer):
         await alert_blocked_call(services, call)
 
 
@@ -169,8 +169,8 @@ async def _explain(
     except CmkflowError as err:
         why = f"Which firewall denies it is unknown: {redact(str(err))}"
         return why, "Check the firewalls of the host: `cmkflow network check`."
-    gaps = [gap for gap in network.gaps([call.host]) if gap.is_required]
-    gaps = gaps or network.external_targets({call.host: [call.display_name]})
+    gaps = [gap for gap in network.find_issues([call.host]) if gap.is_required]
+    gaps = gaps or network.find_external_hosts({call.host: [call.display_name]})
     if gaps:
         return " ".join(gap.message for gap in gaps), " ".join(gap.fix for gap in gaps)
     return (
@@ -196,7 +196,7 @@ async def _resolve(
     if not later:
         return
     waived = (await read_environment_settings(services, environment.id)).ignored_issues
-    if not await required_gaps(services, environment, [call.host], waived):
+    if not await find_required_gaps(services, environment, [call.host], waived):
         settled = replace(call, reason_code="", resolved_at=max(later))
         with suppress(Conflict):  # a newer call was recorded
             await services.tables.blocked_calls.replace(kept, settled)

@@ -20,16 +20,16 @@ _MAX_QUERIES = 20
 _INDEX_RUN = "index_of_trigger_urls"
 
 
-async def places_calling(
+async def read_places_calling(
     services: Services, environment_id: str, *, url_id: str, flow_ids: Collection[str]
 ) -> AsyncIterator[CallerIndexEntry]:
-    """Yield each caller of a flow (see `calling`). Raises `UnreadableRow`."""
-    places = await places_held(services, {url_id, *flow_ids})
-    for place in calling(environment_id, places, url_id=url_id, flow_ids=flow_ids):
+    """Yield each caller of a flow (see `select_calling`). Raises `UnreadableRow`."""
+    places = await read_places_by_id(services, {url_id, *flow_ids})
+    for place in select_calling(environment_id, places, url_id=url_id, flow_ids=flow_ids):
         yield place
 
 
-def calling(
+def select_calling(
     environment_id: str,
     places: Mapping[str, Sequence[CallerIndexEntry]],
     *,
@@ -48,7 +48,7 @@ def calling(
                 yield place
 
 
-async def places_held(
+async def read_places_by_id(
     services: Services, holds: Collection[str]
 ) -> dict[str, list[CallerIndexEntry]]:
     """Return the callers that hold each of these ids; ids without a caller are omitted.
@@ -70,7 +70,7 @@ async def places_held(
     return dict(found)
 
 
-async def url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
+async def read_url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
     """Return the trigger URL id in a flow's latest run; empty if no run shows it.
 
     An administrator may read runs without being co-owner. Sends one request
@@ -78,13 +78,15 @@ async def url_id_of_runs(services: Services, environment_id: str, flow_name: str
     """
     since = services.now - RUN_HISTORY
     try:
-        runs = await services.flow_reports.runs(environment_id, flow_name, since=since, limit=1)
+        runs = await services.flow_reports.read_runs(
+            environment_id, flow_name, since=since, limit=1
+        )
     except NotFound:
         return ""  # deleted after it was listed
     return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")
 
 
-async def known_url_ids(
+async def read_known_url_ids(
     services: Services, environment_id: str, *, but_not: str = ""
 ) -> dict[str, str]:
     """Return the trigger URL ids that jobs and plans of an environment found, by workflow id.

@@ -10,7 +10,7 @@ from shared.services import Services
 type CallingFlows = dict[tuple[str, ...], list[str]]
 
 
-async def calling_flows(services: Services, environment: Environment) -> CallingFlows:
+async def read_calling_flows(services: Services, environment: Environment) -> CallingFlows:
     """Return the remediations of flows with a copy, with a copy in progress, or approved to get
     one.
 

@@ -31,24 +31,26 @@ class NetworkView:
 
     check: NetworkCheck
 
-    def gaps(self, hosts: Sequence[str]) -> list[FirewallIssue]:
+    def find_issues(self, hosts: Sequence[str]) -> list[FirewallIssue]:
         """Return the firewall issues of a flow that calls these hosts."""
-        return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
+        return self.check.find_issues([None if host == ANY_HOST else host for host in hosts])
 
-    def lacking(self) -> list[FirewallIssue]:
+    def find_required_issues(self) -> list[FirewallIssue]:
         """Return every required issue, whichever flows it affects."""
-        return self.check.lacking()
+        return self.check.find_required_issues()
 
     def concerns(self, firewall_id: str, hosts: Sequence[str]) -> bool:
         """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
         called = [None if host == ANY_HOST else host for host in hosts]
         return self.check.concerns(firewall_id, called)
 
-    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
+    def find_external_hosts(
+        self, flows_by_host: Mapping[str, Sequence[str]]
+    ) -> list[FirewallIssue]:
         """Return an issue for each host whose owner has to be asked, with the
         flows that call it.
         """
-        return self.check.external_targets(
+        return self.check.find_external_hosts(
             {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
         )
 
@@ -89,7 +91,7 @@ async def read_network(
     return await _read_network(NetworkReading(services), environment, hosts)
 
 
-async def required_gaps(
+async def find_required_gaps(
     services: Services, environment: Environment, hosts: Sequence[str], waived: Collection[str]
 ) -> list[FirewallIssue]:
     """Return the issues that block a flow which calls these hosts and that are not ignored.
@@ -100,14 +102,16 @@ async def required_gaps(
     if not hosts:
         return []
 
-    def lacking(network: NetworkView) -> list[FirewallIssue]:
-        return [gap for gap in network.gaps(hosts) if gap.is_required and gap.name not in waived]
+    def select_gaps(network: NetworkView) -> list[FirewallIssue]:
+        return [
+            gap for gap in network.find_issues(hosts) if gap.is_required and gap.name not in waived
+        ]
 
     reading = NetworkReading(services)
     kept = await reading.cached()
-    if kept and not lacking(_cached_view(services, environment, kept)):
+    if kept and not select_gaps(_get_cached_view(services, environment, kept)):
         return []
-    return lacking(await _read_network(reading, environment, hosts))
+    return select_gaps(await _read_network(reading, environment, hosts))
 
 
 async def _read_network(
@@ -146,7 +150,7 @@ async def _read_remaining(
     ]
 
 
-def _cached_view(
+def _get_cached_view(
     services: Services, environment: Environment, kept: NetworkSnapshot
 ) -> NetworkView:
     """Return a stored network for the flows of one environment, computed once for many flows."""
@@ -154,7 +158,7 @@ def _cached_view(
     def make(kept: NetworkSnapshot) -> NetworkView:
         return network_of(services, environment, kept.firewalls, kept.service_tags)
 
-    return services.memory.made(("network", environment.geography), kept, make, NetworkView)
+    return services.memory.get_or_make(("network", environment.geography), kept, make, NetworkView)
 
 
 def network_of(

@@ -55,7 +55,7 @@ class DiscoveryPages:
         `keeps_flows`: keep all flows of Dataverse, however old, if they are complete: they are
         compared by version.
         """
-        found = await self._found()
+        found = await self._read_rows()
         flows = [part for part in found if part.source is DiscoverySource.DATAVERSE]
         if not (keeps_flows and position_of(flows, DiscoverySource.DATAVERSE).is_read):
             flows = []
@@ -71,7 +71,7 @@ class DiscoveryPages:
             if not (keeps_flows and source is DiscoverySource.DATAVERSE):
                 await self.restart(source)
 
-    async def _found(self) -> list[DiscoveryPage]:
+    async def _read_rows(self) -> list[DiscoveryPage]:
         """Return the rows; after one that cannot be read, start the discovery again."""
         try:
             return await self.rows.all()
@@ -145,14 +145,14 @@ class DiscoveryPages:
         self._positions |= dict.fromkeys(gone, DiscoveryPosition())
 
 
-def in_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
+def split_into_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
     """Return the items split into rows; an empty row for no items, because a page was read."""
     return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
 
 
-def rows_of_report(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> list[DiscoveryPage]:
+def build_report_rows(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> list[DiscoveryPage]:
     """Return the rows of a page of a flow list."""
-    return [replace(empty, reported=some) for some in in_rows(flows)]
+    return [replace(empty, reported=some) for some in split_into_rows(flows)]
 
 
 async def keep_flows_only(rows: FencedRows[DiscoveryPage]) -> None:

@@ -122,7 +122,7 @@ def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
     handle.
     """
 
-    async def both(refusal: Refusal) -> Reply:
+    async def try_both(refusal: Refusal) -> Reply:
         reply = await write.on_refusal(refusal)
         if isinstance(reply, Write):
             return with_fallback(reply, on_refusal)
@@ -130,4 +130,4 @@ def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
             return await on_refusal(reply) or reply
         return await on_refusal(refusal) if reply is None else reply
 
-    return replace(write, on_refusal=both)
+    return replace(write, on_refusal=try_both)

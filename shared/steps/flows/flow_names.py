@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from shared.domain.flow import FlowListEntry, FlowServiceFlow, FlowState
-from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in
+from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, select_reported_flows
 from shared.errors import LeaseLost, NotFound, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.flows.discovery_pages import DiscoveryPages, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows
 
 _LIST = DiscoverySource.ALL_FLOWS_LIST
 
 
-async def flow_name_of(
+async def read_flow_name(
     services: Services,
     environment_id: str,
     workflow_id: str,
@@ -32,7 +32,7 @@ async def flow_name_of(
     """
     flow = await _find_flow(services, environment_id, workflow_id, workflow_id)
     if flow is None:
-        unique_id = unique_id or await _unique_id_of(services, environment_id, workflow_id)
+        unique_id = unique_id or await _read_unique_id(services, environment_id, workflow_id)
         if unique_id not in {"", workflow_id}:
             flow = await _find_flow(services, environment_id, unique_id, workflow_id)
     if flow:
@@ -40,7 +40,7 @@ async def flow_name_of(
     return await _search_list(services, environment_id, workflow_id, state)
 
 
-async def _unique_id_of(services: Services, environment_id: str, workflow_id: str) -> str:
+async def _read_unique_id(services: Services, environment_id: str, workflow_id: str) -> str:
     """Return the other id of a row; empty: there is none."""
     environment = await services.environments.get_cached(environment_id)
     if environment.dataverse_url is None:
@@ -68,23 +68,23 @@ async def _search_list(
 ) -> str | None:
     """Search the list of all flows page by page; how far it got is stored."""
 
-    def matching(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
+    def build_matching_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         found = [
             flow
             for flow in flows
             if flow.workflow_id == workflow_id
             and (None in {state, flow.state} or state is flow.state)
         ]
-        return rows_of_report(parts.part(_LIST), found)
+        return build_report_rows(parts.part(_LIST), found)
 
     rows = FencedRows(services.tables.discovery_pages, f"{workflow_id}-name")
     parts = DiscoveryPages(services, rows)
-    read = partial(services.flow_pages.flows, environment_id)
+    read = partial(services.flow_pages.read_flows, environment_id)
     try:
         await parts.open()
-        while not parts.at(_LIST).is_read and not reported_in(parts.parts, _LIST):
-            await parts.read_page(_LIST, read, matching)
-        found = reported_in(parts.parts, _LIST)
+        while not parts.at(_LIST).is_read and not select_reported_flows(parts.parts, _LIST):
+            await parts.read_page(_LIST, read, build_matching_rows)
+        found = select_reported_flows(parts.parts, _LIST)
         await parts.restart()
     except LeaseLost:
         raise ThrottledError("Another invocation searches the list of flows.") from None

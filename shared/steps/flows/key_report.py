@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.domain.flow import FlowListEntry
-from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in
+from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, select_reported_flows
 from shared.errors import LeaseLost, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.flows.discovery_pages import DiscoveryPages, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows
 
 #: How long one HTTP request may wait between pages in total.
 REQUEST_PATIENCE = timedelta(minutes=4)
@@ -46,7 +46,7 @@ async def _ignore_progress(_: datetime) -> None:
 
 
 @asynccontextmanager
-async def key_report(
+async def open_key_report(
     services: Services,
     environment_id: str,
     *,
@@ -61,7 +61,7 @@ async def key_report(
     so results must be stored inside it. `advanced` is called with the start time of the reading,
     after each page that is not the last.
     """
-    report = services.flow_reports.microsoft_key_flows
+    report = services.flow_reports.read_microsoft_key_flows
     read = partial(report, environment_id, cannot_migrate_only=cannot_migrate_only)
     table, began = services.tables.discovery_pages, services.now
     partition = f"{environment_id}-{'staying' if cannot_migrate_only else 'all'}"
@@ -75,7 +75,7 @@ async def key_report(
     try:
         await parts.open()
         if first and not parts.parts:
-            rows = rows_of_report(
+            rows = build_report_rows(
                 parts.part(DiscoverySource.MICROSOFT_KEY_LIST, read=began), first.items
             )
             await parts.keep(rows, cursor=first.cursor)
@@ -84,7 +84,7 @@ async def key_report(
     except LeaseLost:
         text = "Another reader has taken over this list of flows on Microsoft's key."
         raise ThrottledError(text, retry_after=_DEFAULT_WAIT) from None
-    flows = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST).values()
+    flows = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST).values()
     yield KeyReport(flows=tuple(flows), began=_started_at(parts.parts))
     with suppress(LeaseLost):
         await parts.restart()
@@ -98,12 +98,12 @@ async def _read_remaining(
 ) -> None:
     """Read the remaining pages."""
 
-    def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return rows_of_report(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows)
+    def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
+        return build_report_rows(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows)
 
     while not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
         try:
-            await parts.read_page(DiscoverySource.MICROSOFT_KEY_LIST, read, rows)
+            await parts.read_page(DiscoverySource.MICROSOFT_KEY_LIST, read, build_rows)
         except ThrottledError as err:
             wait = err.retry_after or _DEFAULT_WAIT
             patience -= wait

@@ -56,7 +56,7 @@ class LeasedResource:
         await self._holder.check_lease()
 
     @asynccontextmanager
-    async def renewed(self) -> AsyncIterator[None]:
+    async def keep_renewed(self) -> AsyncIterator[None]:
         """Renew the lease in the background: reading trigger URLs may have to wait for requests."""
         renewal = asyncio.ensure_future(self._renew_regularly())
         try:
@@ -77,7 +77,7 @@ class LeasedResource:
             try:
                 self._kept = await self._leases.replace(self._kept, lease)
             except Conflict:
-                raise _held_by_other(self._holder, self._kept) from None
+                raise _build_held_error(self._holder, self._kept) from None
 
     async def release(self) -> None:
         """Release the lease. If it has expired, another invocation may have it by now."""
@@ -90,7 +90,7 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
     """Lease a resource; raise `MustWait` while another invocation has it."""
     held = LeasedResource(holder, resource, await _acquire(holder, resource))
     try:
-        async with held.renewed():
+        async with held.keep_renewed():
             yield held
     finally:
         await held.release()
@@ -103,7 +103,7 @@ async def require_unleased(holder: LeaseHolder, resource: str) -> None:
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
     if kept and kept.item.holder != holder.holder and kept.item.leased_until > holder.services.now:
-        raise _held_by_other(holder, kept)
+        raise _build_held_error(holder, kept)
 
 
 async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
@@ -118,14 +118,14 @@ async def _acquire(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLea
             return await leases.replace(kept, lease)
     except (AlreadyExists, Conflict):
         kept = await leases.get("lease", identity)
-    raise _held_by_other(holder, kept)
+    raise _build_held_error(holder, kept)
 
 
 def _new_expiry(holder: LeaseHolder) -> datetime:
     return holder.services.now + holder.services.settings.resource_lease_duration
 
 
-def _held_by_other(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
+def _build_held_error(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
     """Return the error for a lease of another holder, with a short delay: a write takes a moment,
     and the lease only expires if its holder crashed.
     """

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.ids import hash_key
-from shared.domain.network.resource_answer import ResourceAnswer, joined_answers, split_answer
+from shared.domain.network.resource_answer import ResourceAnswer, join_answers, split_answer
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import CmkflowError, ThrottledError
 from shared.ports import Condition
-from shared.resumable_resources import resuming
+from shared.resumable_resources import resume_reading
 from shared.rows import sortable_time
 from shared.services import Services
 from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
@@ -85,7 +85,7 @@ class NetworkReading:
         """
         self._has_turn = await self._open()
         try:
-            with resuming(self):
+            with resume_reading(self):
                 yield
             await self._store_answers()
         except CmkflowError:
@@ -149,7 +149,7 @@ class NetworkReading:
             newest = max((row.read_at for row in rows), default=last.goes_on_since)
             if self.services.now - newest <= self.standstill:
                 self._reading_id, self.began = reading_id, last.goes_on_since
-                answers = joined_answers(rows).items()
+                answers = join_answers(rows).items()
                 self._answers = {one: as_mapping(json.loads(text)) for one, text in answers}
                 return has_turn
         self._reading_id, self.began = self._id_of(self.services.now), self.services.now

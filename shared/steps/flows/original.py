@@ -54,7 +54,7 @@ async def read_original(work: StepContext) -> OriginalFlow:
 
     Raises `JobBlocked` if it no longer exists.
     """
-    found = await shown_original(work)
+    found = await read_shown_original(work)
     if found is None:
         raise JobBlocked(
             f"The original {work.job.display_name} was deleted.",
@@ -63,7 +63,7 @@ async def read_original(work: StepContext) -> OriginalFlow:
     return found
 
 
-async def shown_original(work: StepContext) -> OriginalFlow | None:
+async def read_shown_original(work: StepContext) -> OriginalFlow | None:
     """Return the original, read by the service account if necessary; None if it no
     longer exists.
     """
@@ -72,7 +72,7 @@ async def shown_original(work: StepContext) -> OriginalFlow | None:
         return found
     job, access = work.job, work.services.flow_access
     name, home = job.flow_name, job.environment_id
-    seen = await call_as_co_owner(work, name, lambda: access.definition(home, name))
+    seen = await call_as_co_owner(work, name, lambda: access.read_definition(home, name))
     return replace(found, shown=seen.client_data, description=seen.description)
 
 

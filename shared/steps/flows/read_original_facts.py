@@ -1,6 +1,6 @@
 """Record an original as it is now, and detect edits since it was planned or copied."""
 
-from shared.domain.definitions.changed_paths import changed_places
+from shared.domain.definitions.changed_paths import find_changed_paths
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
@@ -97,5 +97,5 @@ async def _describe_changes(work: StepContext, original: OriginalFlow) -> str:
         copied = (await work.services.archive.get(archive_name(work.job))).decode()
     except NotFound:
         return ""
-    places = changed_places(copied, original.client_data)
+    places = find_changed_paths(copied, original.client_data)
     return f" Changed parts: {', '.join(places)}." if places else ""

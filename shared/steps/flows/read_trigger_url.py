@@ -24,7 +24,7 @@ async def read_trigger_url(
     return known[flow]
 
 
-def parsed(url: str, title: str) -> TriggerUrl:
+def parse_platform_url(url: str, title: str) -> TriggerUrl:
     """Return the parts of a URL from the platform; raise `JobBlocked` for an unknown format."""
     found = parse_trigger_url(url)
     if found is None:
@@ -35,6 +35,6 @@ def parsed(url: str, title: str) -> TriggerUrl:
     return found
 
 
-async def original_signatures(work: StepContext) -> dict[str, str]:
+async def read_original_signatures(work: StepContext) -> dict[str, str]:
     """Return the original's current signature by its SHA-256."""
     return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

@@ -83,7 +83,7 @@ class ServiceAccountShare:
         await self.work.services.tables.service_accounts.upsert(row)
 
 
-async def useful_share(
+async def find_useful_share(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
     """Return the share that grants access to a flow; None: only the flow service can grant it."""
@@ -124,13 +124,16 @@ async def _read_record(work: StepContext) -> ServiceAccountRecord | None:
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
     """Return the service account's row if a share with it works, or should be tried."""
     services = work.services
-    account_id, row = (await services.flow_access.account_id()).lower(), await _read_record(work)
+    account_id, row = (
+        (await services.flow_access.read_account_id()).lower(),
+        await _read_record(work),
+    )
     if row and row.object_id == account_id:
         if row.can_read_trigger_urls:
             return row
         if services.now - row.checked_at < _RETRY_INTERVAL:
             return None
-    user = (await services.principals.users(work.environment, [account_id])).get(account_id)
+    user = (await services.principals.read_users(work.environment, [account_id])).get(account_id)
     row = ServiceAccountRecord(
         environment_id=work.environment.id,
         object_id=account_id,

@@ -49,7 +49,7 @@ class SharedSnapshotStore[T]:
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
 
-        def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
+        def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now = services.now
             if last and (last.is_newer_than(since, ended) or last.is_refreshing(now)):
                 return None
@@ -57,7 +57,7 @@ class SharedSnapshotStore[T]:
             return replace(last or self._empty, refresh_expected_until=until, reader=self.reader)
 
         while services.now < until:
-            if await readings.change(self.topic, self.id, claimed):
+            if await readings.change(self.topic, self.id, with_claim):
                 break
             kept = await readings.get(self.topic, self.id)
             if kept and kept.item.is_newer_than(since, ended):
@@ -74,7 +74,7 @@ class SharedSnapshotStore[T]:
         `began`: the reading has many pages, and this reader has read one of them.
         """
 
-        def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
+        def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now, row = self.services.now, last or self._empty
             if row.is_refreshing(now) and row.reader != self.reader:
                 return None
@@ -84,39 +84,39 @@ class SharedSnapshotStore[T]:
                 row, refresh_expected_until=until, reader=self.reader, goes_on_since=since
             )
 
-        kept = await self.services.tables.shared_snapshots.change(self.topic, self.id, claimed)
+        kept = await self.services.tables.shared_snapshots.change(self.topic, self.id, with_claim)
         return kept.item if kept else None
 
     async def go_on(self, began: datetime) -> None:
         """Record that a reading of many pages continues, so that others wait for another page."""
         until = self.services.now + PAGE_TAKES
 
-        def updated(last: SharedSnapshot | None) -> SharedSnapshot:
+        def with_later_refresh(last: SharedSnapshot | None) -> SharedSnapshot:
             return replace(last or self._empty, refresh_expected_until=until, goes_on_since=began)
 
-        await self.services.tables.shared_snapshots.change(self.topic, self.id, updated)
+        await self.services.tables.shared_snapshots.change(self.topic, self.id, with_later_refresh)
 
     async def stop(self) -> None:
         """Record that this invocation stops reading, so that another may continue."""
 
-        def updated(last: SharedSnapshot | None) -> SharedSnapshot | None:
+        def without_refresh(last: SharedSnapshot | None) -> SharedSnapshot | None:
             return replace(last, refresh_expected_until=None) if last else None
 
-        await self.services.tables.shared_snapshots.change(self.topic, self.id, updated)
+        await self.services.tables.shared_snapshots.change(self.topic, self.id, without_refresh)
 
     async def store(self, answer: T, began: datetime) -> None:
         """Store an answer read since `began`, unless the stored one is newer or storing fails."""
         name, readings = await self._archive_answer(answer), self.services.tables.shared_snapshots
         took = self.services.now - began
 
-        def updated(last: SharedSnapshot | None) -> SharedSnapshot:
+        def with_answer(last: SharedSnapshot | None) -> SharedSnapshot:
             reading = replace(last or self._empty, refresh_expected_until=None, goes_on_since=None)
             is_older = reading.read_at is not None and reading.read_at > began
             if is_older or not name:
                 return reading
             return replace(reading, read_at=began, archive_name=name, took=took)
 
-        await readings.change(self.topic, self.id, updated)
+        await readings.change(self.topic, self.id, with_answer)
 
     @property
     def _empty(self) -> SharedSnapshot:

@@ -21,8 +21,8 @@ from shared.services import Services
 from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.service_account_share import (
     ServiceAccountShare,
+    find_useful_share,
     share_to_return,
-    useful_share,
 )
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed
@@ -39,7 +39,7 @@ async def call_as_co_owner[T](
     propagating.
     """
     environment_id = environment_id or work.job.environment_id
-    share = await useful_share(work, environment_id, flow_name)
+    share = await find_useful_share(work, environment_id, flow_name)
     if not await _record_grant_if_needed(work, environment_id, flow_name, share):
         return await _call_with_existing_rights(work, environment_id, flow_name, share, ask)
     if share and await share.grant():
@@ -149,10 +149,10 @@ async def is_co_owner(services: Services, environment_id: str, flow_name: str) -
 
 
 async def _is_listed(services: Services, environment_id: str, flow_name: str) -> bool:
-    account_id = (await services.flow_access.account_id()).lower()
+    account_id = (await services.flow_access.read_account_id()).lower()
     return any(
         held.principal_id.lower() == account_id and held.is_co_owner
-        for held in await services.flow_access.permissions(environment_id, flow_name)
+        for held in await services.flow_access.read_permissions(environment_id, flow_name)
     )
 
 
@@ -206,11 +206,11 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
     await work.services.request_budget.wait_for()
     await _check_other_environment(work, environment_id)
 
-    def intended(job: FlowJob) -> FlowJob:
+    def with_intent(job: FlowJob) -> FlowJob:
         past = tuple(dict.fromkeys((*job.past_grants, name)))
         return replace(job, active_grants=(*job.active_grants, name), past_grants=past)
 
-    await work.stage_then_check_write(intended)
+    await work.stage_then_check_write(with_intent)
 
 
 async def _check_other_environment(work: StepContext, environment_id: str) -> None:
@@ -247,10 +247,10 @@ async def check_returned(work: StepContext) -> None:
     work.remember(replace(work.job, returned=tuple(kept), returned_at=at))
     if kept:
         row = services.tables.flow_jobs.name_of(work.job)
-        await tell(services, Reason.GRANT_NOT_REVOKED, row, not_returned(kept))
+        await tell(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
 
 
-def not_returned(flows: Sequence[str]) -> str:
+def format_not_revoked(flows: Sequence[str]) -> str:
     """Return the text that reports these flows as not revoked."""
     return (
         "The platform accepted to remove the service account as co-owner, but it is still "
@@ -286,9 +286,9 @@ async def _read_own_permissions(
     flow was deleted.
     """
     await services.request_budget.wait_for(is_urgent=True)
-    account_id = (await services.flow_access.account_id()).lower()
+    account_id = (await services.flow_access.read_account_id()).lower()
     try:
-        permissions = await services.flow_access.permissions(environment_id, flow_name)
+        permissions = await services.flow_access.read_permissions(environment_id, flow_name)
     except NotFound:
         return []
     return [one for one in permissions if one.principal_id.lower() == account_id]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from shared.domain.display_names import shortened
+from shared.domain.display_names import shorten_with_suffix
 from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.replace_fields import replace
@@ -39,7 +39,7 @@ from shared.steps.flows.effect import (
 from shared.steps.flows.original import OriginalFlow, read_original
 from shared.steps.flows.read_back import WriteNotVisible, poll, read_back
 from shared.steps.flows.temporary_co_ownership import call_as_co_owner
-from shared.steps.flows.update_workflow import changing
+from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.step_context import StepContext
 
 
@@ -54,11 +54,11 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
     #: Returns why the platform accepted the change and did not make it.
     explain: Callable[[F, FlowState], Awaitable[JobBlocked]]
 
-    def sent(self, job: FlowJob) -> FlowStateWrite | None:
+    def find_last_write(self, job: FlowJob) -> FlowStateWrite | None:
         """Return this job's last write to the flow."""
         return job.original_write if self.note == "original_write" else job.copy_write
 
-    def noted(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
+    def with_last_write(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
         """Return the row with this last write."""
         if self.note == "original_write":
             return replace(job, original_write=sent)
@@ -68,7 +68,7 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
         """Return whether the flow is certainly in this state, even if a write was sent before the
         read.
         """
-        sent, services = self.sent(work.job), work.services
+        sent, services = self.find_last_write(work.job), work.services
         lag = services.settings.read_lag
         return flow.state is state and (sent is None or sent.confirms(state, services.now, lag))
 
@@ -83,7 +83,7 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
     errors of the write.
     """
     flow = seen or await switch.read()
-    sent = switch.sent(work.job)
+    sent = switch.find_last_write(work.job)
     is_sent = sent is not None and sent.state is state
     # A flow that this job turned off itself is turned on by a write, however long ago that was.
     must_write = work.job.is_turning_back_on and sent is not None and not is_sent
@@ -120,23 +120,23 @@ def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrit
 async def _record_and_send[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], flow: F, state: FlowState
 ) -> None:
-    before = switch.sent(work.job)
+    before = switch.find_last_write(work.job)
 
-    def intended(job: FlowJob) -> FlowJob:
+    def with_intent(job: FlowJob) -> FlowJob:
         now, lag = work.services.now, work.services.settings.read_lag
         settles_at = job.in_flight_until or now
-        return switch.noted(
+        return switch.with_last_write(
             job, record_write(before, state, now=now, lag=lag, settles_at=settles_at)
         )
 
     try:
         await perform(
             replace(
-                switch.write(flow, state), permit=partial(work.stage_then_check_write, intended)
+                switch.write(flow, state), permit=partial(work.stage_then_check_write, with_intent)
             )
         )
     except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform changed nothing
-        work.remember(switch.noted(work.job, before))
+        work.remember(switch.with_last_write(work.job, before))
         raise
 
 
@@ -146,9 +146,9 @@ async def _read_back[F: (Workflow, OriginalFlow)](
     services, what = work.services, f"{switch.title} turned {state}"
     async for _ in poll(work):
         flow = await switch.read()
-        sent = switch.sent(work.job)
+        sent = switch.find_last_write(work.job)
         if sent and switch.is_known(work, flow, state):
-            work.remember(switch.noted(work.job, replace(sent, is_confirmed=True)))
+            work.remember(switch.with_last_write(work.job, replace(sent, is_confirmed=True)))
             return flow
         if sent and flow.state is state:
             raise WriteNotVisible(
@@ -157,7 +157,7 @@ async def _read_back[F: (Workflow, OriginalFlow)](
     assert sent
     if services.now - sent.first_sent_at < services.settings.read_back_timeout:
         raise WriteNotVisible(services, what, since=sent.first_sent_at)
-    work.remember(switch.noted(work.job, replace(sent, first_sent_at=services.now)))
+    work.remember(switch.with_last_write(work.job, replace(sent, first_sent_at=services.now)))
     raise await switch.explain(flow, state)
 
 
@@ -195,7 +195,7 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
 
             # The flow service treats the app as the user who turns it on; Dataverse treats the
             # owner as that user.
-            return with_fallback(changing(work, original, change), handle_second_error)
+            return with_fallback(build_flow_write(work, original, change), handle_second_error)
 
         return Write(
             permit=work.check_write_allowed,
@@ -226,9 +226,9 @@ def _change_and_rename(
 
     async def handle_error(err: Refusal) -> Reply:
         is_named = name is not None and isinstance(err, PlatformError)
-        return changing(work, original, change) if is_named else None
+        return build_flow_write(work, original, change) if is_named else None
 
-    return with_fallback(changing(work, original, replace(change, name=name)), handle_error)
+    return with_fallback(build_flow_write(work, original, replace(change, name=name)), handle_error)
 
 
 def _start_as_service_account(work: StepContext, error: PlatformError) -> Write | PlatformError:
@@ -267,7 +267,7 @@ async def rename(
     name that is too long for Dataverse is shortened, and the job's notes say so: some flows have
     names longer than the current limit (platform.md#long-names).
     """
-    workflows, short = work.services.workflows, shortened(name)
+    workflows, short = work.services.workflows, shorten_with_suffix(name)
     row = seen or await workflows.get(work.environment, workflow_id)
 
     def has_name(row: OriginalFlow | Workflow) -> bool:

@@ -23,7 +23,9 @@ from shared.steps.flows.original import OriginalFlow
 from shared.steps.step_context import StepContext
 
 
-def changing(work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUpdate) -> Write:
+def build_flow_write(
+    work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUpdate
+) -> Write:
     """Return the write that changes a flow as its owner, or as the app if that is rejected.
 
     The write raises `Conflict` if the flow is no longer as in `row`, and `JobBlocked` if neither
@@ -38,7 +40,7 @@ def changing(work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUp
         environment=work.environment,
         owner_id=row.owner_id,
     )
-    return for_owner(
+    return build_write_for_owner(
         work, owned, call=lambda behalf: update(change=replace(change, on_behalf_of=behalf))
     )
 
@@ -52,7 +54,7 @@ class Owned:
     owner_id: str
 
 
-def for_owner(
+def build_write_for_owner(
     work: StepContext,
     flow: Owned,
     call: Callable[[str | None], Awaitable[object]],
@@ -65,7 +67,7 @@ def for_owner(
     """
     permit = permit or work.check_write_allowed
 
-    async def as_app(error: Refusal) -> Reply:
+    async def write_as_app(error: Refusal) -> Reply:
         """Write as the app if it may not act for the owner, or the owner may not
         use a connection.
         """
@@ -86,7 +88,7 @@ def for_owner(
 
         return Write(permit=permit, call=lambda: call(None), on_refusal=handle_app_error)
 
-    return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=as_app)
+    return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=write_as_app)
 
 
 async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
@@ -94,7 +96,7 @@ async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
 
     Owners may leave while a copy is made, or during the no-call period.
     """
-    owner = await work.services.principals.user(flow.environment, flow.owner_id)
+    owner = await work.services.principals.read_user(flow.environment, flow.owner_id)
     if owner and not owner.is_disabled:
         return None
     why = (

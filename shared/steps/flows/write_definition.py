@@ -53,7 +53,7 @@ class SavedFlow:
     newer_shape_first: bool
 
 
-def saving(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
+def build_save(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     """Return the write of a definition, unchanged or in the newer connector format.
 
     The write raises `JobBlocked` if an error removed connection references that cannot be restored.
@@ -64,7 +64,7 @@ def saving(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     )
 
 
-async def demands_newer_shape(services: Services, environment_id: str) -> bool:
+async def read_demands_newer_shape(services: Services, environment_id: str) -> bool:
     """Return whether saves in an environment are known to require the newer format."""
     kept = await services.tables.shape_demands.get("shape", environment_id)
     return kept is not None and kept.item.lasts(services.now)
@@ -130,9 +130,13 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
         await perform(_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
         more = fix_for(err.code, err.detail) if isinstance(err, PlatformError) else ""
-        return _retry_later(err, missing) or _references_lost(flow, lost, str(err), more)
+        return _retry_later(err, missing) or _build_lost_references_error(
+            flow, lost, str(err), more
+        )
     if not await _is_restored(work, flow):
-        return _references_lost(flow, lost, "the platform accepted the save, but did not keep it.")
+        return _build_lost_references_error(
+            flow, lost, "the platform accepted the save, but did not keep it."
+        )
     return _retry_later(error, "")
 
 
@@ -150,7 +154,9 @@ async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
     return False
 
 
-def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = "") -> JobBlocked:
+def _build_lost_references_error(
+    flow: SavedFlow, lost: References, why: str, more: str = ""
+) -> JobBlocked:
     return JobBlocked(
         f"The platform rejected a save of the {flow.title} and removed its connection references: "
         f"{describe_references(lost)}. They could not be restored: {why}",

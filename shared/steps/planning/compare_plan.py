@@ -16,7 +16,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import fitting_findings, with_network
 from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
-from shared.steps.flows.caller_index import places_held
+from shared.steps.flows.caller_index import read_places_by_id
 from shared.steps.planning.complete_plan import (
     FlowRunLookups,
     complete,
@@ -47,7 +47,7 @@ async def require_new_approval_for_changes(
         approved_by=job.approved_by,
         excluded_from_approval=frozenset(job.excluded_from_approval),
     )
-    found = await _current_items(services, job, planned, now_items)
+    found = await _read_current_items(services, job, planned, now_items)
     decided = await _complete_changed(
         services, environment, apply_approval(planned, found, decision), urls
     )
@@ -136,7 +136,7 @@ def _with_known_facts(item: PlanItem, known: PlanItem) -> PlanItem:
     )
 
 
-async def _current_items(
+async def _read_current_items(
     services: Services,
     job: EnvironmentJob,
     planned: Sequence[PlanItem],
@@ -154,7 +154,7 @@ async def _current_items(
     items = [
         _with_known_facts(item, known) for item in now if (known := approved.get(item.workflow_id))
     ]
-    places = await places_held(services, ids_that_callers_hold(items))
+    places = await read_places_by_id(services, ids_that_callers_hold(items))
     return {
         item.workflow_id: with_callers(services, job.environment_id, item, places, but_not=copies)
         for item in items

@@ -24,9 +24,9 @@ from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, NotFound, PlatformError, TransientError
 from shared.services import Services
-from shared.steps.copying.add_copy_to_solutions import solutions_to_join
+from shared.steps.copying.add_copy_to_solutions import read_solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
-from shared.steps.flows.caller_index import calling, places_held
+from shared.steps.flows.caller_index import read_places_by_id, select_calling
 from shared.steps.planning.trigger_urls import TriggerUrlIndex
 
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
@@ -58,14 +58,14 @@ async def complete(
     """
     done = {item.workflow_id: item for item in items}
 
-    async def kept(*some: PlanItem) -> None:
+    async def keep_completed(*some: PlanItem) -> None:
         done.update((item.workflow_id, item) for item in some)
         await keep(some)
 
     left = [item for item in items if not item.is_complete]
     for some in batched((one for one in left if _lacks_sharing(one)), _BATCH_SIZE, strict=False):
         shared, err = await _read_sharing(services, environment, some)
-        await kept(*shared)
+        await keep_completed(*shared)
         if err:
             raise err
     edited = (
@@ -74,14 +74,16 @@ async def complete(
         if one.possible_conversions and not one.conversion_preview
     )
     for some in batched(edited, _BATCH_SIZE, strict=False):
-        await kept(*await _read_proposals(services, environment, some))
+        await keep_completed(*await _read_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
         if looks.urls.unclaimed and not item.was_run_checked:
-            await kept(await looks.urls.look_up(services, environment.id, item))
+            await keep_completed(await looks.urls.look_up(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
         prepared = [_with_unknowns(one, looks) for one in some]
-        places = await places_held(services, ids_that_callers_hold(prepared))
-        await kept(*[with_callers(services, environment.id, one, places) for one in prepared])
+        places = await read_places_by_id(services, ids_that_callers_hold(prepared))
+        await keep_completed(
+            *[with_callers(services, environment.id, one, places) for one in prepared]
+        )
     return [done[item.workflow_id] for item in items]
 
 
@@ -103,9 +105,9 @@ async def _read_sharing(
     ids = [item.workflow_id for item in items]
     shares = await services.flow_sharing.list_each(environment, ids)
     try:
-        solutions = await solutions_to_join(services, environment, ids)
+        solutions = await read_solutions_to_join(services, environment, ids)
     except (PlatformError, NotFound):
-        return [], _first_transient(shares.values())
+        return [], _find_first_transient(shares.values())
     told = [
         replace(
             item,
@@ -115,10 +117,12 @@ async def _read_sharing(
         for item in items
         if not isinstance(found := shares[item.workflow_id], CmkflowError)
     ]
-    return told, _first_transient(shares.values())
+    return told, _find_first_transient(shares.values())
 
 
-def _first_transient(answers: Iterable[Sequence[Share] | CmkflowError]) -> TransientError | None:
+def _find_first_transient(
+    answers: Iterable[Sequence[Share] | CmkflowError],
+) -> TransientError | None:
     return next((one for one in answers if isinstance(one, TransientError)), None)
 
 
@@ -145,7 +149,7 @@ async def _read_proposals(
     rows: dict[str, str] = {}
     try:
         ids = [item.workflow_id for item in items]
-        for row in await services.flow_pages.workflows_by_id(environment, ids):
+        for row in await services.flow_pages.read_workflows_by_id(environment, ids):
             rows[row.workflow_id] = row.client_data
     except (PlatformError, NotFound) as err:
         why = redact(str(err))
@@ -185,7 +189,9 @@ def with_callers(
     `places` are index entries for its ids, and maybe others. `but_not` are Dataverse ids of flows
     that do not count as callers.
     """
-    found = calling(environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item))
+    found = select_calling(
+        environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item)
+    )
     callers = {
         place.id: PlannedCaller(
             kind=place.caller.kind,

@@ -14,7 +14,7 @@ from shared.domain.conversions.preview import possible_edits, preview_conversion
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
     FlowDefinition,
-    parsed_or_problem,
+    parse_or_explain,
 )
 from shared.domain.definitions.flow_summary import DefinitionSummary, read_summary
 from shared.domain.environment import Environment
@@ -26,14 +26,14 @@ from shared.domain.plans.discovery import (
     DiscoverySource,
     FlowOnMicrosoftKey,
     combine_pages,
-    known_in,
-    reported_in,
+    select_known_flows,
+    select_reported_flows,
 )
 from shared.errors import InvalidInput, NotFound
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryPages, build_report_rows, split_into_rows
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.updating_callers.find_callers import note_callers_in
 from shared.steps.write_permission import read_environment_settings
@@ -42,7 +42,7 @@ from shared.steps.write_permission import read_environment_settings
 _READ_AGAIN = 500
 
 
-async def still_to_move(
+async def read_flows_still_to_move(
     services: Services,
     environment_id: str,
     rows: FencedRows[DiscoveryPage],
@@ -65,20 +65,20 @@ async def still_to_move(
         flow.flow_name for flow in _listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
     }
 
-    def left(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
+    def build_rows_still_to_move(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         waited_for = [
             flow
             for flow in flows
             if flow.flow_name not in not_waited_for
             and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
         ]
-        return rows_of_report(parts.part(DiscoverySource.MOVABLE), waited_for)
+        return build_report_rows(parts.part(DiscoverySource.MOVABLE), waited_for)
 
     read = partial(
-        services.flow_reports.microsoft_key_flows, environment_id, cannot_migrate_only=False
+        services.flow_reports.read_microsoft_key_flows, environment_id, cannot_migrate_only=False
     )
     while not parts.at(DiscoverySource.MOVABLE).is_read:
-        await parts.read_page(DiscoverySource.MOVABLE, read, left)
+        await parts.read_page(DiscoverySource.MOVABLE, read, build_rows_still_to_move)
         if _listed_flows(parts, DiscoverySource.MOVABLE) and not all_of_them:
             break
     found = _listed_flows(parts, DiscoverySource.MOVABLE)
@@ -112,44 +112,44 @@ async def discover(
         await _read_workflows(services, environment, parts, again=again)
     await _read_alone(services, environment, parts, hidden)
     if reconcile:
-        await _read_list(services, environment, parts)
+        await _read_list_of_all_flows(services, environment, parts)
     has_dataverse = environment.dataverse_url is not None
     return replace(combine_pages(parts.parts), has_dataverse=has_dataverse)
 
 
 async def _read_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
-    report = services.flow_reports.microsoft_key_flows
+    report = services.flow_reports.read_microsoft_key_flows
     await parts.read(
         DiscoverySource.MICROSOFT_KEY_LIST,
         partial(report, environment_id, cannot_migrate_only=True),
-        lambda flows: rows_of_report(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows),
+        lambda flows: build_report_rows(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows),
     )
 
 
 def _listed_flows(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEntry]:
-    return list(reported_in(parts.parts, source).values())
+    return list(select_reported_flows(parts.parts, source).values())
 
 
 async def _read_workflows(
     services: Services, environment: Environment, parts: DiscoveryPages, *, again: bool
 ) -> None:
-    reported = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
+    reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
     empty = parts.part(DiscoverySource.DATAVERSE)
 
-    def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
+    def build_rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
             _build_page(replace(empty, read_at=services.now), some, reported)
-            for some in in_rows(flows)
+            for some in split_into_rows(flows)
         ]
 
     async def read(cursor: str) -> ResultPage[Workflow]:
-        page = await services.flow_pages.workflows(environment, cursor)
+        page = await services.flow_pages.read_workflows(environment, cursor)
         await note_callers_in(services, environment, page.items)
         return page
 
-    known = known_in(parts.parts)
+    known = select_known_flows(parts.parts)
     if not parts.at(DiscoverySource.DATAVERSE).is_read:
-        await parts.read(DiscoverySource.DATAVERSE, read, rows)
+        await parts.read(DiscoverySource.DATAVERSE, read, build_rows)
         return
     # Flows that an earlier report did not list were read without what a plan shows.
     shown = {one.workflow_id for part in parts.parts for one in part.flows_on_microsoft_key}
@@ -159,9 +159,9 @@ async def _read_workflows(
         others, gone = await _read_changes(services, environment, known)
         changed = list(dict.fromkeys([*changed, *others]))
     for ids in batched(changed, _READ_AGAIN, strict=False):
-        flows = await services.flow_pages.workflows_by_id(environment, ids)
+        flows = await services.flow_pages.read_workflows_by_id(environment, ids)
         await note_callers_in(services, environment, flows)
-        await parts.keep(rows(flows))
+        await parts.keep(build_rows(flows))
     if gone:
         await parts.keep([replace(empty, deleted=gone)])
 
@@ -171,10 +171,10 @@ async def _read_changes(
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the flows that are new or changed, and those that no longer exist."""
     listed: dict[str, WorkflowSummary] = {}
-    page = await services.flow_pages.workflow_summaries(environment)
+    page = await services.flow_pages.read_workflow_summaries(environment)
     listed |= {flow.workflow_id: flow for flow in page.items}
     while page.cursor:
-        page = await services.flow_pages.workflow_summaries(environment, page.cursor)
+        page = await services.flow_pages.read_workflow_summaries(environment, page.cursor)
         listed |= {flow.workflow_id: flow for flow in page.items}
     changed = [one for one, flow in listed.items() if known.get(one) != flow]
     return changed, tuple(known.keys() - listed.keys())
@@ -187,9 +187,9 @@ async def _read_alone(
     hidden: HiddenDefinitions | None,
 ) -> None:
     """Read the listed flows that Dataverse does not have; store a row for each."""
-    known = known_in(parts.parts)
-    reported = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
-    read = set(reported_in(parts.parts, DiscoverySource.SINGLE_FLOW))
+    known = select_known_flows(parts.parts)
+    reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
+    read = set(select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW))
     for identity, flow in reported.items():
         if identity in known or identity in read:
             continue
@@ -198,7 +198,9 @@ async def _read_alone(
             shown: FlowServiceFlow | str = detail
             if hidden and detail.client_data is None:
                 shown = await hidden.read(flow.flow_name)
-            held_back: tuple[FlowOnMicrosoftKey, ...] = (_from_detail(flow, detail, shown),)
+            held_back: tuple[FlowOnMicrosoftKey, ...] = (
+                _build_flow_from_detail(flow, detail, shown),
+            )
         except NotFound:
             held_back = ()
         except InvalidInput as err:
@@ -208,11 +210,13 @@ async def _read_alone(
         await parts.keep([replace(part, flows_on_microsoft_key=held_back, children=children)])
 
 
-async def _read_list(services: Services, environment: Environment, parts: DiscoveryPages) -> None:
+async def _read_list_of_all_flows(
+    services: Services, environment: Environment, parts: DiscoveryPages
+) -> None:
     await parts.read(
         DiscoverySource.ALL_FLOWS_LIST,
-        partial(services.flow_pages.flows, environment.id),
-        lambda flows: rows_of_report(parts.part(DiscoverySource.ALL_FLOWS_LIST), flows),
+        partial(services.flow_pages.read_flows, environment.id),
+        lambda flows: build_report_rows(parts.part(DiscoverySource.ALL_FLOWS_LIST), flows),
     )
 
 
@@ -230,7 +234,7 @@ def _build_page(
             )
             definition = held.definition
         elif CHILD_REFERENCE in row.client_data:
-            definition, _ = parsed_or_problem(row.client_data)
+            definition, _ = parse_or_explain(row.client_data)
         else:
             continue  # most flows: the text shows that it need not be parsed
         if definition and definition.children:
@@ -270,7 +274,7 @@ def _with_definition(
     )
 
 
-def _from_detail(
+def _build_flow_from_detail(
     flow: FlowListEntry, detail: FlowServiceFlow, shown: FlowServiceFlow | str
 ) -> FlowOnMicrosoftKey:
     """Return a flow as the flow service shows it; a text says why its definition is hidden."""

@@ -40,18 +40,18 @@ class HiddenDefinitions:
             with suppress(
                 PlatformError
             ):  # a service account that is co-owner already needs no grant
-                return await self._access.definition(job.environment_id, flow_name)
+                return await self._access.read_definition(job.environment_id, flow_name)
             if not job.mode.writes:
                 return (
                     f"{NOT_SHOWN}, and a remediation in mode {job.mode} may not grant access to "
                     "read it"
                 )
-            await self._permit()
-            return await self._as_co_owner(flow_name)
+            await self._check_write_allowed()
+            return await self._read_as_co_owner(flow_name)
         except (MustWait, JobBlocked, PlatformError) as err:
             return f"{NOT_SHOWN}, nor to the service account: {redact(str(err))}"
 
-    async def _as_co_owner(self, flow_name: str) -> FlowServiceFlow:
+    async def _read_as_co_owner(self, flow_name: str) -> FlowServiceFlow:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._record_grant(flow_name)
@@ -61,9 +61,9 @@ class HiddenDefinitions:
             if await self._access.grant(home, flow_name):
                 self._made.add(flow_name)
 
-        await perform(Write(permit=self._permit, call=add))
+        await perform(Write(permit=self._check_write_allowed, call=add))
         try:
-            detail = await self._access.definition(home, flow_name)
+            detail = await self._access.read_definition(home, flow_name)
         except PlatformError as err:
             if is_grant_propagating(err) and self._held.job.consecutive_failures < self._tries:
                 text = (
@@ -84,7 +84,7 @@ class HiddenDefinitions:
         for flow_name in job.active_grants:
             flow = job.environment_id, flow_name
             is_made = flow_name in self._made
-            await take_back(self._held.services, flow, self._permit, is_made=is_made)
+            await take_back(self._held.services, flow, self._check_write_allowed, is_made=is_made)
         returned = tuple(dict.fromkeys((*job.returned, *job.active_grants)))
         now = self._held.services.now
         await self._held.save(
@@ -97,7 +97,7 @@ class HiddenDefinitions:
         active, past = (tuple(dict.fromkeys(each)) for each in names)
         await self._held.save(replace(job, active_grants=active, past_grants=past))
 
-    async def _permit(self) -> None:
+    async def _check_write_allowed(self) -> None:
         services, job = self._held.services, self._held.job
         # As for a revocation: neither changes what the flow does, so any time of day is allowed.
         await check_write_allowed(services, job.environment_id, anytime=True)

@@ -54,7 +54,7 @@ async def make_plan(
         has_dataverse=discovery.has_dataverse,
     )
     items = build_plan_items(request, candidates, graph)
-    return items, [*_findings(items, graph, discovery, request), *unreadable.values()]
+    return items, [*_format_findings(items, graph, discovery, request), *unreadable.values()]
 
 
 async def _read_jobs(
@@ -94,7 +94,7 @@ async def find_firewall_issues(
         services, environment, {host for hosts in by_hosts for host in hosts}
     )
     for hosts, flows in by_hosts.items():
-        for issue in network.gaps(hosts):
+        for issue in network.find_issues(hosts):
             if not issue.is_required:
                 optional[issue.name] = f"{issue.message} {issue.fix}"
                 continue
@@ -121,7 +121,7 @@ async def find_firewall_issues(
             workflow_ids=tuple(sorted(by_host[issue.name.partition(":")[2]])),
             flow_count=len(by_host[issue.name.partition(":")[2]]),
         )
-        for issue in network.external_targets(by_host)
+        for issue in network.find_external_hosts(by_host)
     )
     return tuple(found.values()), tuple(optional.values()), external
 
@@ -150,7 +150,7 @@ async def _add_planned_fixes(
     return with_fix
 
 
-def _findings(
+def _format_findings(
     items: list[PlanItem], graph: DependencyGraph, discovery: DiscoveryResult, request: PlanRequest
 ) -> list[str]:
     findings = list(discovery.findings)
@@ -166,10 +166,12 @@ def _findings(
         f"{asked} was requested, but does not stay on Microsoft's key in this environment."
         for asked in sorted(request.flow_ids - known)
     ]
-    return findings + _manual_connections(planned, discovery)
+    return findings + _list_manual_connections(planned, discovery)
 
 
-def _manual_connections(planned: Mapping[str, PlanItem], discovery: DiscoveryResult) -> list[str]:
+def _list_manual_connections(
+    planned: Mapping[str, PlanItem], discovery: DiscoveryResult
+) -> list[str]:
     """Return the connections that need a reference which only a person can create."""
     return [
         f"{planned[flow.workflow_id].display_name} embeds the connection {label} of a custom "

@@ -42,7 +42,7 @@ async def plan_now(
     return items, (*findings, *not_searched)
 
 
-async def environment_of(services: Services, job: EnvironmentJob) -> Environment:
+async def read_environment_of(services: Services, job: EnvironmentJob) -> Environment:
     """Return the environment of a job as it is now; raise `JobBlocked` if it does not exist."""
     try:
         return await services.environments.get(job.environment_id)

@@ -28,7 +28,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     """Create the rows of the jobs that may start, or take existing ones over; return them."""
     work = [
         (item, _build_job(services, environment_job, item))
-        for item in await planned_work(services, environment_job)
+        for item in await read_planned_work(services, environment_job)
     ]
     await FLOW.schedule_wake_up(services, *(job for _, job in work))
     are_new = await read_each([job for _, job in work], partial(_is_new, services))
@@ -46,11 +46,11 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     )
     named = {job.id for job in new}
 
-    async def dispatched(one: tuple[PlanItem, FlowJob]) -> FlowJob:
+    async def create_or_take_over(one: tuple[PlanItem, FlowJob]) -> FlowJob:
         item, job = one
         return await _create_or_take_over(services, item, job, is_named=job.id in named)
 
-    return await read_each(work, dispatched)
+    return await read_each(work, create_or_take_over)
 
 
 async def _is_new(services: Services, job: FlowJob) -> bool:
@@ -60,7 +60,7 @@ async def _is_new(services: Services, job: FlowJob) -> bool:
         return False
 
 
-async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
+async def read_planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
     """Return the items that the last approval allows to start; without approvals, all that need a
     job.
     """
@@ -79,11 +79,11 @@ async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
     In the order of the request queue, so that each job gets its real position in it.
     """
 
-    def place(job: FlowJob) -> str:
+    def queue_position(job: FlowJob) -> str:
         demand = FLOW.request_demand(job)
         return demand.queue_position if demand else ""
 
-    await FLOW.send(services, *sorted(jobs, key=place))
+    await FLOW.send(services, *sorted(jobs, key=queue_position))
 
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
@@ -101,12 +101,14 @@ async def _create_or_take_over(
             return (await services.tables.flow_jobs.insert(planned, is_indexed=True)).item
     current = planned
 
-    def updated(job: FlowJob | None) -> FlowJob | None:
+    def take_over_or_create(job: FlowJob | None) -> FlowJob | None:
         nonlocal current
         current = job or planned
         return _take_over(job, planned, item, now=services.now) if job else planned
 
-    kept = await services.tables.flow_jobs.change(planned.environment_id, planned.id, updated)
+    kept = await services.tables.flow_jobs.change(
+        planned.environment_id, planned.id, take_over_or_create
+    )
     return kept.item if kept else current
 
 

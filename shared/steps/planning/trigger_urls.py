@@ -15,7 +15,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
-from shared.steps.flows.caller_index import index_url, known_url_ids, url_id_of_runs
+from shared.steps.flows.caller_index import index_url, read_known_url_ids, read_url_id_of_runs
 from shared.steps.updating_callers.find_callers import SEARCH_LASTS
 
 #: Flows that are read for a plan that needs approval: two minutes of the default budget. A plan
@@ -44,7 +44,7 @@ class TriggerUrlIndex:
 
     async def look_up(self, services: Services, environment_id: str, item: PlanItem) -> PlanItem:
         """Return the item with its URL's id, if a run shows it. Raises `TransientError`."""
-        url_id = await url_id_of_runs(services, environment_id, item.flow_name)
+        url_id = await read_url_id_of_runs(services, environment_id, item.flow_name)
         self.unclaimed.discard(url_id)
         if url_id:
             known = KnownUrl(
@@ -70,7 +70,7 @@ async def trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
     """Return what is known before any flow is read; `items` are the job's own plan."""
-    known = await known_url_ids(services, job.environment_id, but_not=job.id)
+    known = await read_known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.trigger_url_id for item in items)}
     async for kept in readable(services, services.tables.flow_jobs.scan()):
         claimed |= {kept.item.original_url_id, kept.item.copy_url_id}

@@ -15,8 +15,8 @@ from shared.errors import JobBlocked
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.planning.discover_flows import still_to_move
-from shared.steps.planning.plan_environment import environment_of
+from shared.steps.planning.discover_flows import read_flows_still_to_move
+from shared.steps.planning.plan_environment import read_environment_of
 
 #: Most flows that a message names; the admin center lists all.
 _MAX_NAMED = 20
@@ -29,7 +29,7 @@ _STARTS = {
 async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Return the job, to be discovered or to wait; raise `JobBlocked`."""
     services, job = held.services, held.job
-    environment = await environment_of(services, job)
+    environment = await read_environment_of(services, job)
     link = environment.policy
     job = replace(
         job,
@@ -58,7 +58,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
                 now=services.now,
                 code=Reason.PLATFORM_MIGRATION_RUNNING,
             )
-        left = await still_to_move(
+        left = await read_flows_still_to_move(
             services,
             environment.id,
             held.rows(services.tables.discovery_pages),

@@ -37,19 +37,19 @@ async def add_to_solution(work: StepContext) -> str:
     )
     if requested_at is None and not is_first:
         raise _wait(work, f"The app adds it to a solution together with {leader.display_name}.")
-    found = await solution_id(work)
+    found = await read_solution_id(work)
     is_due = requested_at is None or work.services.now - requested_at >= LONGEST_ADDITION
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
             await _block(work)
         await _request_for_batch(work, batch)
-        found = await solution_id(work)
+        found = await read_solution_id(work)
     if found is None:
         raise _wait(work, "The platform has not added it to a solution yet.")
     return found
 
 
-async def solution_id(work: StepContext) -> str | None:
+async def read_solution_id(work: StepContext) -> str | None:
     """Return the Dataverse id of the original if it is in a solution, else None."""
     job = work.job
     try:

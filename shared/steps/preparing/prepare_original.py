@@ -21,15 +21,15 @@ from shared.steps.flows.original import read_original
 from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import WriteNotVisible
 from shared.steps.flows.read_original_facts import archive_name
-from shared.steps.flows.update_workflow import changing
+from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.flows.write_definition import (
     SavedFlow,
-    demands_newer_shape,
+    build_save,
     is_stored,
     keep_references,
-    saving,
+    read_demands_newer_shape,
 )
-from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
+from shared.steps.preparing.add_to_solution import add_to_solution, read_solution_id
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import reject_excluded_flow
 
@@ -77,7 +77,7 @@ async def undo(work: StepContext) -> FlowJob:
     workflow_id: str | None = job.original_id
     text = "Rolled back: the flow has its original definition."
     if not job.in_solution:
-        workflow_id = await solution_id(work)
+        workflow_id = await read_solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
     if job.migration_method is MigrationMethod.EDIT_DEFINITION and workflow_id:
         await _restore(work, workflow_id)
@@ -162,15 +162,15 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
         environment_id=job.environment_id,
         before=before,
         read=read_definition,
-        write_of=lambda text: changing(work, row, WorkflowUpdate(client_data=text)),
-        newer_shape_first=await demands_newer_shape(work.services, job.environment_id),
+        write_of=lambda text: build_flow_write(work, row, WorkflowUpdate(client_data=text)),
+        newer_shape_first=await read_demands_newer_shape(work.services, job.environment_id),
     )
 
-    def missing(now: Workflow) -> list[Write]:
+    def list_missing_writes(now: Workflow) -> list[Write]:
         is_written = is_stored(now.client_data, client_data) and now.state is row.state
-        return [] if is_written else [saving(work, flow, client_data)]
+        return [] if is_written else [build_save(work, flow, client_data)]
 
-    def not_kept(now: Workflow) -> JobBlocked:
+    def explain_not_stored(now: Workflow) -> JobBlocked:
         if not is_stored(now.client_data, client_data):
             return JobBlocked(
                 f"The platform stored {job.display_name} differently from what was sent.",
@@ -186,7 +186,9 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
         )
 
     title = f"The definition of {job.display_name}"
-    written = Effect(title=title, read=read, missing=missing, not_kept=not_kept)
+    written = Effect(
+        title=title, read=read, missing=list_missing_writes, not_kept=explain_not_stored
+    )
     await apply(work, written, seen=row)
 
 

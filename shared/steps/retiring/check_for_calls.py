@@ -16,13 +16,13 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.lease_resource import lease_resource
 from shared.steps.retiring.wait_for_job import wait_for_end
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_original
-from shared.steps.updating_callers.update_callers import new_urls
+from shared.steps.updating_callers.update_callers import read_new_urls
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 
 #: A call this soon after its caller was updated was in progress; a later one means that a caller
@@ -47,7 +47,7 @@ async def wait_for_no_calls(work: StepContext) -> None:
 async def _wait_for_no_call_period(work: StepContext) -> None:
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
-    runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
+    runs = await services.flow_reports.read_runs(job.environment_id, job.flow_name, since=since)
     cut_over = job.observation_started_at or services.now
     period = max(
         services.settings.no_call_period,
@@ -110,7 +110,7 @@ async def _update_parent_copies(work: StepContext) -> None:
             identity = hash_key(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
-            log, urls = await CallerEditLog.open(work), await new_urls(work)
+            log, urls = await CallerEditLog.open(work), await read_new_urls(work)
             async with lease_resource(work, caller.resource_id) as resource:
                 mover = CallerWriter(work=work, log=log, urls=urls, records=[record])
                 await write_callers(resource, mover)
@@ -133,7 +133,9 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
         )
         for one in await work.related(work.job.parents)
     ]
-    await wait_for_runs(work, [*parents, *await recorded_calling_flows(work, CallerState.UPDATED)])
+    await wait_for_runs(
+        work, [*parents, *await read_recorded_calling_flows(work, CallerState.UPDATED)]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,7 @@ class CallingFlow:
     began_by: datetime
 
 
-async def recorded_calling_flows(work: StepContext, state: CallerState) -> list[CallingFlow]:
+async def read_recorded_calling_flows(work: StepContext, state: CallerState) -> list[CallingFlow]:
     """Return the recorded callers in this state that are flows."""
     job = work.job
     return [
@@ -171,7 +173,7 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
         if flow.id in drained:
             continue
         home = flow.environment_id
-        name = flow.flow_name or await flow_name_of(services, home, flow.id)
+        name = flow.flow_name or await read_flow_name(services, home, flow.id)
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller that started before its change is in progress."
             raise MustWait(reason, until=_next_check(services), code=Reason.FLOW_RUN_IN_PROGRESS)
@@ -181,7 +183,9 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
 async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
     since = services.now - RUN_HISTORY
     try:
-        runs = await services.flow_reports.runs(flow.environment_id, flow.flow_name, since=since)
+        runs = await services.flow_reports.read_runs(
+            flow.environment_id, flow.flow_name, since=since
+        )
     except NotFound:
         return False
     return any(run.is_running and run.started_at <= flow.began_by for run in runs)

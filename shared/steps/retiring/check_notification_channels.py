@@ -13,7 +13,7 @@ def check_own_channels(work: StepContext) -> None:
 
     That is the original, or in a rollback the copy.
     """
-    if labels := channels_by(work.services, work.job):
+    if labels := find_channels_of_job(work.services, work.job):
         other = "original" if work.job.rollback_stage else "copy"
         raise JobBlocked(
             f"The {', '.join(labels)} has the URL of {work.job.display_name}, so notifications "
@@ -26,7 +26,7 @@ def check_own_channels(work: StepContext) -> None:
         )
 
 
-def channels_by(services: Services, job: FlowJob) -> list[str]:
+def find_channels_of_job(services: Services, job: FlowJob) -> list[str]:
     """Return the labels of the settings with the URL of the flow that a job is to turn off."""
     url_id = job.copy_url_id if job.rollback_stage else job.original_url_id
     return [label for _, label in channels_using(services.settings.channel_addresses, url_id)]

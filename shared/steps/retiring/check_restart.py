@@ -62,12 +62,12 @@ async def check_restart_possible(
     waived = (await work.read_settings()).ignored_issues
     async with run_concurrently() as looks:
         issues = [
-            looks.create_task(_all(one))
+            looks.create_task(_collect_issues(one))
             for one in (
-                _owner_issues(work, original, owner),
-                _connection_issues(work, flows),
-                _child_flow_issues(work, original, copy),
-                _licence_issues(work),
+                _find_owner_issues(work, original, owner),
+                _find_connection_issues(work, flows),
+                _find_child_flow_issues(work, original, copy),
+                _find_licence_issues(work),
             )
         ]
     found: dict[str, StartIssue] = {}
@@ -91,19 +91,19 @@ async def check_restart_possible(
     )
 
 
-async def _all(issues: AsyncIterator[StartIssue]) -> list[StartIssue]:
+async def _collect_issues(issues: AsyncIterator[StartIssue]) -> list[StartIssue]:
     return [one async for one in issues]
 
 
-async def _owner_issues(
+async def _find_owner_issues(
     work: StepContext, original: OriginalFlow, owner: DataverseUser | None
 ) -> AsyncIterator[StartIssue]:
     principals, owner_id = work.services.principals, original.owner_id
     if original.owner_is_entra_id:
-        users = await principals.users(work.environment, [owner_id])
+        users = await principals.read_users(work.environment, [owner_id])
         owner = users.get(owner_id.lower())
     elif owner is None or owner.principal.id != owner_id.lower():
-        owner = await principals.user(work.environment, owner_id)
+        owner = await principals.read_user(work.environment, owner_id)
     if owner and owner.is_disabled:
         yield StartIssue(
             name=f"owner:{owner_id.lower()}",
@@ -115,7 +115,9 @@ async def _owner_issues(
         )
 
 
-async def _connection_issues(work: StepContext, flows: Iterable[str]) -> AsyncIterator[StartIssue]:
+async def _find_connection_issues(
+    work: StepContext, flows: Iterable[str]
+) -> AsyncIterator[StartIssue]:
     uses = {use for text in flows for use in connections_used(text)}
     if not uses:
         return
@@ -178,14 +180,14 @@ async def _read_connection_errors(
         ):
             return known.errors
     try:
-        errors = await services.assessment.connections.errors(home)
+        errors = await services.assessment.connections.read_errors(home)
     except (NotFound, PlatformError):
         return {}
     services.memory.keep(("connections", home), home, _Connections(asked=asked, errors=errors))
     return errors
 
 
-async def _child_flow_issues(
+async def _find_child_flow_issues(
     work: StepContext, original: OriginalFlow, copy: Workflow | None
 ) -> AsyncIterator[StartIssue]:
     """Yield child flows that do not exist or are off: some sources require a child to be on, others
@@ -195,7 +197,9 @@ async def _child_flow_issues(
     turned some off. See platform.md#child-flows-first.
     """
     ours = {one.original_id for one in await work.related(work.job.children)}
-    wanted = _children(original.client_data) | (_children(copy.client_data) if copy else set())
+    wanted = _parse_children(original.client_data) | (
+        _parse_children(copy.client_data) if copy else set()
+    )
     for child in sorted(wanted - {work.job.original_id, work.job.copy_id}):
         try:
             row = await work.services.workflows.get(work.environment, child)
@@ -212,21 +216,21 @@ async def _child_flow_issues(
         )
 
 
-def _children(client_data: str) -> frozenset[str]:
+def _parse_children(client_data: str) -> frozenset[str]:
     try:
         return parse_client_data(client_data).children
     except UnreadableDefinition:
         return frozenset()
 
 
-async def _licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
+async def _find_licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
     """Yield a missing licence. HTTP certainly needs a premium licence; definitions do not show it
     for connectors.
     """
     job = work.job
     if not job.http_hosts and job.category != TriggerCategory.HTTP:
         return
-    licence = await work.services.flow_reports.licence(job.environment_id, job.flow_name)
+    licence = await work.services.flow_reports.read_licence(job.environment_id, job.flow_name)
     if licence == "":
         yield StartIssue(
             name=f"licence:{job.original_id}",

@@ -11,7 +11,7 @@ from shared.reason import Reason
 from shared.steps.flows.original import read_original
 from shared.steps.flows.read_original_facts import check_unchanged
 from shared.steps.retiring.check_restart import check_restart_possible
-from shared.steps.retiring.cutover_toggle import copy_of, original_of, toggle_pair
+from shared.steps.retiring.cutover_toggle import build_original_side, copy_of, toggle_pair
 from shared.steps.step_context import StepContext
 
 
@@ -49,7 +49,7 @@ async def cut_over(work: StepContext) -> FlowJob:
     turned on.
     """
     began = work.job.both_off_since or work.services.now
-    if not await toggle_pair(work, off=original_of(work), on=copy_of(work)):
+    if not await toggle_pair(work, off=build_original_side(work), on=copy_of(work)):
         return await _report_failure(work)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)

@@ -42,10 +42,10 @@ class CutoverSide:
     turn_off: Callable[[], Awaitable[object]]
     #: Returns whether the flow is certainly on: the read is not older than the last write.
     is_on: Callable[[], Awaitable[bool]]
-    sent: Callable[[], FlowStateWrite | None]
+    find_last_write: Callable[[], FlowStateWrite | None]
 
 
-def original_of(work: StepContext) -> CutoverSide:
+def build_original_side(work: StepContext) -> CutoverSide:
     """Return the original's side."""
     switch = original_switch(work)
 
@@ -57,7 +57,7 @@ def original_of(work: StepContext) -> CutoverSide:
         turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
         turn_off=lambda: toggle_flow(work, switch, FlowState.OFF),
         is_on=is_on,
-        sent=lambda: switch.sent(work.job),
+        find_last_write=lambda: switch.find_last_write(work.job),
     )
 
 
@@ -80,7 +80,7 @@ def copy_of(work: StepContext) -> CutoverSide:
         turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
         turn_off=turn_off,
         is_on=is_on,
-        sent=lambda: switch.sent(work.job),
+        find_last_write=lambda: switch.find_last_write(work.job),
     )
 
 
@@ -106,7 +106,7 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
     """
     if work.job.cutover_failure is None:
         try:
-            await _toggle(work, off=off, on=on)
+            await _turn_off_then_on(work, off=off, on=on)
         except WriteNotVisible:
             raise
         except (PermanentError, NotFound, MustWait, PlatformMigrationInProgress) as err:
@@ -118,14 +118,14 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
     return await _restore_one(work, first=off, second=on)
 
 
-async def _toggle(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
+async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
     await work.check_write_allowed()
     if work.job.both_off_since is None:
         await work.save(replace(work.job, both_off_since=work.services.now))
     try:
         await off.turn_off()
     except (PermanentError, NotFound, PlatformMigrationInProgress):
-        sent = off.sent()
+        sent = off.find_last_write()
         if sent is None or sent.state is FlowState.ON:  # it was never turned off
             await work.save(replace(work.job, both_off_since=None))
         raise
@@ -148,10 +148,10 @@ async def _require_link(work: StepContext) -> None:
 
 async def _restore_one(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
     """Turn one of the two on, the first if possible. Raises `MustWait` until one of them is."""
-    sent = first.sent()
+    sent = first.find_last_write()
     is_first_being_turned_on = sent is not None and sent.state is FlowState.ON
     if not is_first_being_turned_on and await second.is_on() and not await first.is_on():
-        stopped = second.sent()
+        stopped = second.find_last_write()
         if stopped and stopped.state is FlowState.OFF:
             check_is_turned_by_others(work, second.title, stopped)
         return await _complete(
@@ -168,7 +168,7 @@ async def _restore_one(work: StepContext, *, first: CutoverSide, second: Cutover
                 break  # it was accepted and may take effect later: never both on
         else:
             return await _complete(work, is_done=one is second)
-    raise _both_off(work, first, second, errors)
+    raise _build_both_off_wait(work, first, second, errors)
 
 
 async def _complete(work: StepContext, *, is_done: bool) -> bool:
@@ -177,7 +177,7 @@ async def _complete(work: StepContext, *, is_done: bool) -> bool:
     return is_done
 
 
-def _both_off(
+def _build_both_off_wait(
     work: StepContext, first: CutoverSide, second: CutoverSide, errors: list[JobBlocked]
 ) -> MustWait:
     services, since = work.services, work.job.both_off_since or work.services.now

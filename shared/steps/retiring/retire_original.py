@@ -21,7 +21,7 @@ from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.check_agents import check_agents
-from shared.steps.updating_callers.record_callers import callers_left
+from shared.steps.updating_callers.record_callers import has_callers_left
 
 
 async def retire_when_quiet(work: StepContext) -> FlowJob:
@@ -29,7 +29,7 @@ async def retire_when_quiet(work: StepContext) -> FlowJob:
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         check_own_channels(work)  # first, because its notifications are calls of the original
     await wait_for_no_calls(work)
-    if work.job.migration_method is not MigrationMethod.COPY_OFF and await callers_left(work):
+    if work.job.migration_method is not MigrationMethod.COPY_OFF and await has_callers_left(work):
         text = (
             "A caller refers to the original again, or was found since. The app updates it first."
         )
@@ -46,7 +46,7 @@ async def retire(work: StepContext) -> FlowJob:
     async with run_concurrently() as reads:
         looked = reads.create_task(read_original_with_membership(work))
         found = reads.create_task(find_copy(work))
-        owner = reads.create_task(_probable_owner(work))
+        owner = reads.create_task(_read_probable_owner(work))
     original, belonging = looked.result()
     if original.is_on and job.migration_method is MigrationMethod.COPY_OFF:
         return _copy_again(
@@ -77,7 +77,7 @@ async def retire(work: StepContext) -> FlowJob:
     return move_to_state(work.job, FlowJobState.RETIRED, text, now=work.services.now)
 
 
-async def _probable_owner(work: StepContext) -> DataverseUser | None:
+async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
     """Return the original's owner when it was copied, if the owner has to be checked before it is
     turned off.
 
@@ -86,7 +86,7 @@ async def _probable_owner(work: StepContext) -> DataverseUser | None:
     job = work.job
     if not job.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:
         return None
-    return await work.services.principals.user(work.environment, job.copy_owner_id)
+    return await work.services.principals.read_user(work.environment, job.copy_owner_id)
 
 
 def _is_copied_again(work: StepContext) -> bool:

@@ -21,13 +21,13 @@ async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoRetur
     services, has_ended = work.services, False
     name = format_job_reference(work.job, parent.environment_id)
 
-    def updated(job: FlowJob | None) -> FlowJob | None:
+    def with_waiting_parent(job: FlowJob | None) -> FlowJob | None:
         nonlocal has_ended
         has_ended = job is None or FLOW.is_ended(job)
         if job is None or has_ended or name in (*job.children, *job.waiting_job_ids):
             return None
         return replace(job, waiting_job_ids=(*job.waiting_job_ids, name))
 
-    await FLOW.change(services, (parent.environment_id, parent.id), updated)
+    await FLOW.change(services, (parent.environment_id, parent.id), with_waiting_parent)
     until = services.now if has_ended else services.now + UNTIL_WOKEN
     raise MustWait(text, until=until, code=Reason.PARENT_FLOW_NOT_READY)

@@ -33,7 +33,7 @@ async def check_rollback_result(work: StepContext) -> FlowJob | None:
     return _repeat_rollback(work, found)
 
 
-async def callers_moved_again(work: StepContext) -> FlowJob | None:
+async def find_moved_callers(work: StepContext) -> FlowJob | None:
     """Return None if every caller is as the rollback left it, else the job that repeats a stage."""
     return _repeat_rollback(work, await _find_changed_callers(work))
 

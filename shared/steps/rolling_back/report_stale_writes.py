@@ -66,10 +66,10 @@ async def _find_overwritten(
             outer = partial(surrounding_digest, record.id, is_json=kind.is_json)
             now[record.id] = outer(value.text)
             if isinstance(kind, KeepsVersions):
-                texts = await kind.texts_since(record.caller, since)
+                texts = await kind.read_texts_since(record.caller, since)
                 versions[record.id] = [outer(text) for text in texts]
     labels = {record.id: record.caller.label for record in records}
-    found = surroundings.reverted(now, versions)
+    found = surroundings.find_reverted_addresses(now, versions)
     if found - labels.keys():
         found -= await _find_checked_callers(work, records[0].caller.resource_id)
     return sorted(labels.get(place, place) for place in found)

@@ -43,7 +43,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
         deletion = kept.item
 
         async def handle_error(err: Refusal) -> Reply:
-            return _manual_restore(job, deletion) if isinstance(err, NotFound) else None
+            return _build_manual_restore(job, deletion) if isinstance(err, NotFound) else None
 
         restore = partial(services.flow_switch.restore, job.environment_id, job.flow_name)
         write = Write(
@@ -62,7 +62,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
             until=services.now + services.settings.wait_poll_interval,
             code=Reason.WRITE_NOT_VISIBLE,
         )
-    raise _manual_restore(job, kept.item)
+    raise _build_manual_restore(job, kept.item)
 
 
 async def _cancel_deletion(work: StepContext, kept: StoredItem[Deletion]) -> None:
@@ -71,7 +71,7 @@ async def _cancel_deletion(work: StepContext, kept: StoredItem[Deletion]) -> Non
     await work.services.tables.deletions.replace(kept, row)
 
 
-def _manual_restore(job: FlowJob, deletion: Deletion) -> JobBlocked:
+def _build_manual_restore(job: FlowJob, deletion: Deletion) -> JobBlocked:
     until = deletion.restorable_until
     last = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "within 21 days of its delete"
     return JobBlocked(

@@ -10,10 +10,13 @@ from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import lease_resource, require_unleased
 from shared.steps.flows.read_back import poll, wait_until_visible
-from shared.steps.flows.read_trigger_url import original_signatures
+from shared.steps.flows.read_trigger_url import read_original_signatures
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
-from shared.steps.updating_callers.record_callers import copied_or_undone, manual_caller_of_copy
+from shared.steps.updating_callers.record_callers import (
+    find_manual_caller_of_copy,
+    read_job_copied_or_undone,
+)
 from shared.steps.updating_callers.save_places import (
     holds_value,
     permit_caller,
@@ -35,7 +38,9 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
         if record.state not in {CallerState.REVERTED, CallerState.NOT_NEEDED}:
             if signatures is None:
                 await require_unleased(work, record.caller.resource_id)
-                signatures = await original_signatures(work) if work.job.has_trigger_url else {}
+                signatures = (
+                    await read_original_signatures(work) if work.job.has_trigger_url else {}
+                )
             await _revert(work, log, record, signatures)
             await work.held.record_progress()
     return changed
@@ -45,7 +50,7 @@ async def check_manual_callers(work: StepContext) -> None:
     """Raise `JobBlocked` for a caller that a person changed to the copy: only a person can revert
     it.
     """
-    caller = await manual_caller_of_copy(work.services, work.job)
+    caller = await find_manual_caller_of_copy(work.services, work.job)
     if caller:
         raise JobBlocked(
             f"The {caller.label} calls the copy of {work.job.display_name}.",
@@ -100,7 +105,7 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
 
     Its copy calls this copy, so its job becomes a parent.
     """
-    other = await copied_or_undone(work, record.caller)
+    other = await read_job_copied_or_undone(work, record.caller)
     if other is None or other.id == work.job.id:
         return
     name = format_job_reference(other, work.job.environment_id)

@@ -18,11 +18,20 @@ from shared.reason import Reason
 from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.original import read_original
 from shared.steps.flows.toggle_flow import rename, toggle_original
-from shared.steps.retiring.check_for_calls import CallingFlow, recorded_calling_flows, wait_for_runs
+from shared.steps.retiring.check_for_calls import (
+    CallingFlow,
+    read_recorded_calling_flows,
+    wait_for_runs,
+)
 from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_restart_possible
-from shared.steps.retiring.cutover_toggle import are_both_off, copy_of, original_of, toggle_pair
-from shared.steps.rolling_back.final_check import callers_moved_again, check_rollback_result
+from shared.steps.retiring.cutover_toggle import (
+    are_both_off,
+    build_original_side,
+    copy_of,
+    toggle_pair,
+)
+from shared.steps.rolling_back.final_check import check_rollback_result, find_moved_callers
 from shared.steps.rolling_back.restore_original import restore_original
 from shared.steps.rolling_back.revert_callers import check_manual_callers, revert_callers
 from shared.steps.rolling_back.rollback_sequence import (
@@ -78,7 +87,7 @@ async def _turn_original_on(work: StepContext) -> FlowJob:
 
 async def _cut_back(work: StepContext) -> None:
     """Turn the copy off and the original on; raise `JobBlocked` if the copy is on again instead."""
-    copy, original = copy_of(work), original_of(work)
+    copy, original = copy_of(work), build_original_side(work)
     if work.job.has_turned_both_off and work.job.both_off_since is None:
         # A read may have shown that one is on, but no write of this job has turned one on.
         await work.save(replace(work.job, both_off_since=work.services.now))
@@ -145,7 +154,7 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
             await _check_copy_runs(work)
         except MustWait as err:
             is_late = err.code == Reason.NO_CALL_PERIOD and _is_past_no_call_period(work)
-            if is_late and (repeated := await callers_moved_again(work)):
+            if is_late and (repeated := await find_moved_callers(work)):
                 return repeated
             raise
         await check_manual_callers(work)
@@ -167,7 +176,7 @@ def _is_past_no_call_period(work: StepContext) -> bool:
 async def _check_copy_runs(work: StepContext) -> None:
     job, services = work.job, work.services
     try:
-        runs = await services.flow_reports.runs(
+        runs = await services.flow_reports.read_runs(
             job.environment_id, job.copy_flow_name, since=services.now - RUN_HISTORY
         )
     except NotFound:
@@ -205,7 +214,9 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
         for one in await work.related(work.job.parents)
         if one.copy_flow_name
     ]
-    await wait_for_runs(work, [*copies, *await recorded_calling_flows(work, CallerState.REVERTED)])
+    await wait_for_runs(
+        work, [*copies, *await read_recorded_calling_flows(work, CallerState.REVERTED)]
+    )
 
 
 async def _turn_copy_off(work: StepContext) -> FlowJob:

@@ -52,7 +52,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     held = set[str]()
     async for place in services.tables.caller_index.query(key):
         held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
-    own = pending_write_for(job, caller.resource_id)
+    own = build_pending_write(job, caller.resource_id)
     if held <= own.held_ids:
         return False
     await services.tables.pending_caller_writes.upsert(own)
@@ -66,15 +66,15 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     until = max(came, default=services.now) + services.settings.caller_batch_wait
     if not held or until <= services.now:
         return True
-    async for other in _expected_jobs(work, held):
-        if not _will_come_by(other, until):
+    async for other in _read_expected_jobs(work, held):
+        if not _can_reach_callers_by(other, until):
             continue
         # Recorded before the other job is read again: if it stops after that, it wakes this one.
         await services.tables.pending_caller_writes.upsert(
             replace(own, resource_id=other.id, held_ids=frozenset())
         )
         kept = await services.tables.flow_jobs.get(other.environment_id, other.id)
-        if kept and _will_come_by(kept.item, until):
+        if kept and _can_reach_callers_by(kept.item, until):
             raise MustWait(
                 f"{other.display_name} may have callers in the same place ({caller.label}). The "
                 "app waits to write them in one request.",
@@ -84,7 +84,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     return True
 
 
-async def _expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
+async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
     """Yield the jobs that these ids may belong to and that have not reached their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
@@ -118,7 +118,7 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
     if has_come or not _is_before_callers(before):
         return
     # Reasons that every job waits for: checking each time would cost more than it saves.
-    if _will_come_by(after, until) or after.reason_code in {
+    if _can_reach_callers_by(after, until) or after.reason_code in {
         Reason.THROTTLED,
         Reason.WAITING_FOR_MICROSOFT_KEY_LIST,
     }:
@@ -131,7 +131,9 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
             await moves.delete(waits)
 
 
-def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> PendingCallerWrite:
+def build_pending_write(
+    job: FlowJob, resource: str, *, is_done: bool = False
+) -> PendingCallerWrite:
     """Return the row that tells other jobs that this job writes a resource."""
     return PendingCallerWrite(
         resource_id=hash_key(resource),
@@ -146,7 +148,7 @@ def _is_before_callers(job: FlowJob) -> bool:
     return job.step in _BEFORE_CALLERS and job.migration_method is MigrationMethod.UPDATE_CALLERS
 
 
-def _will_come_by(job: FlowJob, until: datetime) -> bool:
+def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
     """Return whether a job will reach its callers in time, as far as known.
 
     A job that is blocked, being rolled back, or waiting for pilot flows will not.
@@ -208,7 +210,7 @@ class CallerWriteBatch:
             )
         held = await FLOW.claim(services, kept)
         try:
-            async with held.renewed():
+            async with held.keep_renewed():
                 yield StepContext(held, environment)
         finally:
             job = held.job

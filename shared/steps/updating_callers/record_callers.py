@@ -14,7 +14,7 @@ from shared.errors import JobBlocked, NotFound
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.caller_index import places_calling
+from shared.steps.flows.caller_index import read_places_calling
 from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed, read_environment_settings
@@ -34,7 +34,7 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
     parents = set(job.parents)
     records = {record.id: record for record in await rows.all()}
     async for caller in _find_all(work):
-        other = await job_of_flow(work, caller)
+        other = await read_job_of_flow(work, caller)
         if other and other.id == job.id:
             caller = _copy_as_caller(job)
         elif other:
@@ -54,7 +54,7 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
 
 async def _find_all(work: StepContext) -> AsyncIterator[Caller]:
     """Yield the callers that were found, and the copy if the original calls itself."""
-    async for caller in found_callers(work):
+    async for caller in read_found_callers(work):
         yield caller
     job = work.job
     with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
@@ -72,7 +72,7 @@ def _copy_as_caller(job: FlowJob) -> Caller:
     return flow_caller(job.environment_id, job.copy_id, title)
 
 
-async def callers_left(work: StepContext) -> bool:
+async def has_callers_left(work: StepContext) -> bool:
     """Return whether a caller has to be updated before the original may be retired.
 
     One may have been found since, or somebody may have restored an old value. Raises `JobBlocked`
@@ -80,13 +80,13 @@ async def callers_left(work: StepContext) -> bool:
     """
     left = False
     for record in await record_callers(work):
-        other = await copied_elsewhere(work, record.caller)
+        other = await read_job_copied_elsewhere(work, record.caller)
         if other and other.id != work.job.id:
             continue  # it became a parent: this original is retired after it
         if record.state is not CallerState.FOUND:
             if not await holds_original(work.services, work.job, record.caller):
                 continue
-            reason = await manual_reason(work.services, work.job, record.caller)
+            reason = await find_manual_reason(work.services, work.job, record.caller)
             if reason:
                 raise JobBlocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
@@ -99,7 +99,7 @@ async def callers_left(work: StepContext) -> bool:
     return left
 
 
-async def manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
+async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
     """Return why only a person may change a caller now; empty: the app may."""
     environment_id = caller.environment_id
     if caller.manual_reason or environment_id is None:
@@ -116,21 +116,21 @@ async def manual_reason(services: Services, job: FlowJob, caller: Caller) -> str
 
 
 def is_child_reference(job: FlowJob, caller: Caller) -> bool:
-    """Return whether a flow id at the caller can mean this job's original (see `calling`)."""
+    """Return whether a flow id in the caller can mean the job's original (see `select_calling`)."""
     return caller.environment_id == job.environment_id
 
 
-async def copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
+async def read_job_copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller, if it is itself an original that is being copied."""
     return await _find_live_job(work, caller, "original_id")
 
 
-async def copied_or_undone(work: StepContext, caller: Caller) -> FlowJob | None:
+async def read_job_copied_or_undone(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller, if it is an original that has or may have a copy."""
     return await _find_live_job(work, caller, "original_id", even_undone=True)
 
 
-async def job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
+async def read_job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job whose original or copy is the caller, in the caller's environment."""
     original = await _find_live_job(work, caller, "original_id")
     return original or await _find_live_job(work, caller, "copy_id")
@@ -150,10 +150,10 @@ async def _find_live_job(
     return None
 
 
-async def found_callers(work: StepContext) -> AsyncIterator[Caller]:
+async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
     """Yield each caller that the last search found, by the original's URL or by its ids."""
     job = work.job
-    async for place in places_calling(
+    async for place in read_places_calling(
         work.services,
         job.environment_id,
         url_id=job.original_url_id,
@@ -194,7 +194,7 @@ async def _holds_reference(
     )
 
 
-async def manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
+async def find_manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
     """Return a caller that a person changed to the copy, which only a person can revert."""
     for record in await services.tables.callers.all(job.id):
         is_manual = record.state is CallerState.MANUAL
@@ -209,9 +209,9 @@ async def has_manual_caller(services: Services, job: FlowJob) -> bool:
     That is the original, or in a rollback the copy.
     """
     if job.is_rolling_back:
-        return await manual_caller_of_copy(services, job) is not None
+        return await find_manual_caller_of_copy(services, job) is not None
     for record in await services.tables.callers.all(job.id):
-        is_manual = record.state is CallerState.MANUAL and await manual_reason(
+        is_manual = record.state is CallerState.MANUAL and await find_manual_reason(
             services, job, record.caller
         )
         if is_manual and await holds_original(services, job, record.caller):

@@ -16,13 +16,13 @@ from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
 from shared.steps.flows.lease_resource import LeasedResource
 from shared.steps.flows.read_back import poll, wait_until_visible
-from shared.steps.flows.update_workflow import Owned, for_owner
+from shared.steps.flows.update_workflow import Owned, build_write_for_owner
 from shared.steps.flows.write_definition import (
     SavedFlow,
-    demands_newer_shape,
+    build_save,
     is_stored,
     keep_references,
-    saving,
+    read_demands_newer_shape,
 )
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import check_write_allowed
@@ -88,7 +88,9 @@ async def write_places(
         await resource.permit()
 
     if isinstance(kind, WritesWholeResource):
-        await _perform(Write(permit=permit, call=lambda: kind.write_all(values)), labels(values))
+        await _perform(
+            Write(permit=permit, call=lambda: kind.write_all(values)), format_labels(values)
+        )
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
@@ -109,7 +111,7 @@ async def permit_caller(work: StepContext, caller: Caller) -> None:
     await work.check_write_allowed()
 
 
-def labels(values: Values) -> str:
+def format_labels(values: Values) -> str:
     """Return the names of the callers for people."""
     more = len(values) - 1
     return values[0][0].label + (f" (and {more} more there)" if more else "")
@@ -158,7 +160,7 @@ async def _save_readers(
     loses.
     """
     environment = await _read_environment(work, caller)
-    found = await kind.flows_to_save(caller)
+    found = await kind.read_flows_to_save(caller)
     #: The versions of each flow before it was saved.
     before: dict[str, set[str]] = {}
     for flow in found.flows:
@@ -251,7 +253,9 @@ async def _build_save(
     owned = Owned(title=flow.title, environment=flow.environment, owner_id=flow.owner_id)
 
     def write_of(text: str) -> Write:
-        return for_owner(work, owned, call=lambda behalf: flow.call(text, behalf), permit=permit)
+        return build_write_for_owner(
+            work, owned, call=lambda behalf: flow.call(text, behalf), permit=permit
+        )
 
     saved = SavedFlow(
         title=flow.title,
@@ -259,9 +263,9 @@ async def _build_save(
         before=flow.client_data,
         read=flow.read,
         write_of=write_of,
-        newer_shape_first=await demands_newer_shape(work.services, flow.environment.id),
+        newer_shape_first=await read_demands_newer_shape(work.services, flow.environment.id),
     )
-    return saving(work, saved, client_data)
+    return build_save(work, saved, client_data)
 
 
 async def _read_environment(work: StepContext, caller: Caller) -> Environment:

@@ -21,11 +21,15 @@ from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.batch_caller_writes import (
     CallerWriteBatch,
-    pending_write_for,
+    build_pending_write,
     wait_for_others,
 )
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
-from shared.steps.updating_callers.record_callers import holds_original, job_of_flow, record_callers
+from shared.steps.updating_callers.record_callers import (
+    holds_original,
+    read_job_of_flow,
+    record_callers,
+)
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 from shared.steps.write_permission import reject_excluded_flow
 
@@ -45,7 +49,7 @@ async def update(work: StepContext) -> FlowJob:
     """Write the new URL into every recorded caller, one resource after the other."""
     urls: Mapping[str, str] | None = None
     plans, log = await open_plans(work.services), await CallerEditLog.open(work)
-    for resource, records in _by_resource(await work.callers.all()).items():
+    for resource, records in _group_by_resource(await work.callers.all()).items():
         left = await _find_unwritten(work, plans, records)
         if not left:
             continue
@@ -53,7 +57,7 @@ async def update(work: StepContext) -> FlowJob:
         if urls is None:
             await require_unleased(work, resource)
             await work.check_write_allowed()
-            urls = await new_urls(work)
+            urls = await read_new_urls(work)
         own = CallerWriter(work=work, log=log, urls=urls, records=left)
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
@@ -61,7 +65,7 @@ async def update(work: StepContext) -> FlowJob:
             written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
                 moves = (
-                    pending_write_for(one.job, resource, is_done=True) for one in (work, *written)
+                    build_pending_write(one.job, resource, is_done=True) for one in (work, *written)
                 )
                 await work.services.tables.pending_caller_writes.upsert(*moves)
             for other in written:
@@ -98,9 +102,9 @@ async def _prepare_others(
 
 
 async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
-    records = _by_resource(await work.callers.all()).get(resource, [])
+    records = _group_by_resource(await work.callers.all()).get(resource, [])
     left = await _find_unwritten(work, plans, records)
-    urls = await new_urls(work) if left else {}
+    urls = await read_new_urls(work) if left else {}
     return CallerWriter(work=work, log=await CallerEditLog.open(work), urls=urls, records=left)
 
 
@@ -118,7 +122,7 @@ async def _find_unwritten(
     return left
 
 
-def _by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord]]:
+def _group_by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord]]:
     """Return the callers that have yet to be written, by resource."""
     found: defaultdict[str, list[CallerRecord]] = defaultdict(list)
     for record in records:
@@ -155,7 +159,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
 
     Such a caller is not changed. A verified copy is written like any other caller.
     """
-    other = await job_of_flow(work, record.caller)
+    other = await read_job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
         return False
     if record.caller.workflow_id == other.copy_id and other.is_verified:
@@ -168,7 +172,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
     return True
 
 
-async def new_urls(work: StepContext) -> dict[str, str]:
+async def read_new_urls(work: StepContext) -> dict[str, str]:
     """Return the copy's trigger URL by the original's trigger URL id; empty if there is none.
 
     Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.

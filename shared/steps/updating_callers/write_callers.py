@@ -18,12 +18,12 @@ from shared.steps.flows.lease_resource import LeasedResource
 from shared.steps.flows.read_back import poll, wait_until_visible
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
-from shared.steps.updating_callers.record_callers import is_child_reference, manual_reason
+from shared.steps.updating_callers.record_callers import find_manual_reason, is_child_reference
 from shared.steps.updating_callers.save_places import (
     NotSaved,
     Values,
+    format_labels,
     holds_value,
-    labels,
     permit_caller,
     read_places,
     read_to_write,
@@ -84,7 +84,7 @@ class CallerWriter:
         )
         if rewritten.text != text:
             await work.check_write_allowed()
-            if await manual_reason(work.services, job, record.caller):
+            if await find_manual_reason(work.services, job, record.caller):
                 return replace(record, state=CallerState.MANUAL), text
             await self.log.append(record, value, rewritten.edits, is_first=not has_copy)
             return replace(record, state=CallerState.WRITING), rewritten.text
@@ -155,9 +155,9 @@ async def write_callers(
         if isinstance(kind, WritesWholeResource) or await _is_visible(work, kind, values):
             await first.updated()
             return await _mark_updated(others)
-    await wait_until_visible(work, f"The new URL of {labels(values)}")
+    await wait_until_visible(work, f"The new URL of {format_labels(values)}")
     raise JobBlocked(
-        f"{labels(values)} loses the new URL, because something else writes it.",
+        f"{format_labels(values)} loses the new URL, because something else writes it.",
         fix="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )

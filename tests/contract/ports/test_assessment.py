@@ -28,7 +28,7 @@ async def test_connections_tell_how_they_sign_in(side: Side) -> None:
 
 async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
     """A connection has the names of its errors; a working one has none."""
-    assert await side.ports.connections.errors(ENVIRONMENT) == {
+    assert await side.ports.connections.read_errors(ENVIRONMENT) == {
         "office-maker": "",
         "office-shared": "",
         "sql-maker": "Wrong password",
@@ -64,7 +64,9 @@ async def test_an_app_is_read_alone_and_says_when_it_cannot_be(side: Side) -> No
 
 async def test_only_hosted_groups_are_named(side: Side) -> None:
     """Groups of a customer's own machines need no change and are left out."""
-    assert await side.ports.machine_groups.hosted(await side.environment()) == ["Night shift"]
+    assert await side.ports.machine_groups.read_hosted_groups(await side.environment()) == [
+        "Night shift"
+    ]
 
 
 async def test_the_organization_tells_its_setting_and_names(side: Side) -> None:

@@ -12,7 +12,7 @@ from shared.domain.definitions.json_values import as_mapping
 from shared.domain.permissions import resource_group
 from shared.domain.signature import Signature
 from shared.errors import AlreadyExists, Conflict, NotFound
-from shared.resumable_resources import resuming
+from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
@@ -31,7 +31,7 @@ API_VERSION = "2023-12-01"
 async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
     """A setting that the write leaves out is removed."""
     apps = side.ports.app_settings
-    [site] = await apps.sites()
+    [site] = await apps.read_sites()
     read = await apps.read(site.id)
     await apps.write(site.id, {**read, "URL": "https://x.example/?a=1&b=2"})
     more = await apps.read(site.id)
@@ -46,7 +46,7 @@ async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
 
 async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Side) -> None:
     """A new version keeps content type and tags."""
-    vaults = [url async for url in side.ports.secrets.vaults()]
+    vaults = [url async for url in side.ports.secrets.read_vaults()]
     names = [item async for item in side.ports.secrets.list(VAULT_URL)]
     secret = await side.ports.secrets.read(VAULT_URL, "orders-url")
     await side.ports.secrets.write(secret, "https://new.example/")
@@ -72,8 +72,11 @@ async def test_a_secret_keeps_the_versions_before(side: Side) -> None:
     side.hands.advance(timedelta(seconds=1))
     await secrets.write(began, "second")
 
-    assert sorted(await secrets.values_since(VAULT_URL, "orders-url", since)) == ["first", "second"]
-    assert await secrets.values_since(VAULT_URL, "orders-url", side.hands.now()) == ["second"]
+    assert sorted(await secrets.read_values_since(VAULT_URL, "orders-url", since)) == [
+        "first",
+        "second",
+    ]
+    assert await secrets.read_values_since(VAULT_URL, "orders-url", side.hands.now()) == ["second"]
 
 
 async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
@@ -89,16 +92,16 @@ async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
     with pytest.raises(NotFound):
         await ports.secrets.read(VAULT_URL, "nothing")
     with pytest.raises(NotFound):
-        await ports.secrets.values_since(VAULT_URL, "nothing", side.hands.now())
+        await ports.secrets.read_values_since(VAULT_URL, "nothing", side.hands.now())
     with pytest.raises(NotFound):
-        await ports.keys.key_versions(await ports.keys.vault(VAULT_ID), "nothing")
+        await ports.keys.read_key_versions(await ports.keys.read_vault(VAULT_ID), "nothing")
     with pytest.raises(NotFound):
-        await ports.keys.vault(f"{VAULT_ID}-gone")
+        await ports.keys.read_vault(f"{VAULT_ID}-gone")
 
 
 async def test_a_policy_names_its_vault_and_key(side: Side) -> None:
     """A policy without a key version follows the newest version."""
-    [policy] = await side.ports.keys.policies()
+    [policy] = await side.ports.keys.read_policies()
 
     assert (policy.id, policy.name) == (POLICY_ID.lower(), "cmk-eu")
     assert policy.vault_id == VAULT_ID.lower()
@@ -110,7 +113,7 @@ async def test_a_policy_names_its_vault_and_key(side: Side) -> None:
 
 async def test_a_vault_shows_its_protection(side: Side) -> None:
     """The vault is found by its resource id in any case."""
-    vault = await side.ports.keys.vault(VAULT_ID.upper())
+    vault = await side.ports.keys.read_vault(VAULT_ID.upper())
 
     assert (vault.id, vault.url) == (VAULT_ID.lower(), VAULT_URL)
     assert vault.soft_delete
@@ -120,17 +123,19 @@ async def test_a_vault_shows_its_protection(side: Side) -> None:
 
 async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
     """The vault's name ignores case."""
-    vault = await side.ports.keys.vault("KV-CMK")
+    vault = await side.ports.keys.read_vault("KV-CMK")
 
     assert vault.id == VAULT_ID.lower()
     with pytest.raises(NotFound):
-        await side.ports.keys.vault("kv-elsewhere")
+        await side.ports.keys.read_vault("kv-elsewhere")
 
 
 async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> None:
     """Only the roles of one principal are returned; there may be none."""
-    roles = await side.ports.keys.roles(VAULT_ID, POLICY_IDENTITY)
-    none = await side.ports.keys.roles(VAULT_ID, "b0000000-0000-4000-8000-0000000000d1")
+    roles = await side.ports.keys.read_role_assignments(VAULT_ID, POLICY_IDENTITY)
+    none = await side.ports.keys.read_role_assignments(
+        VAULT_ID, "b0000000-0000-4000-8000-0000000000d1"
+    )
 
     group, key = sorted(roles, key=lambda one: len(one.scope))
     assert (VAULT_ID.lower().startswith(group.scope), key.scope) == (
@@ -145,7 +150,7 @@ async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> N
 async def test_a_keys_versions_come_newest_first(side: Side) -> None:
     """Each version has its key type and size."""
     keys = side.ports.keys
-    newest, oldest = await keys.key_versions(await keys.vault(VAULT_ID), "pp-cmk")
+    newest, oldest = await keys.read_key_versions(await keys.read_vault(VAULT_ID), "pp-cmk")
 
     assert newest.created_at is not None
     assert oldest.created_at is not None
@@ -222,7 +227,7 @@ async def test_a_reading_that_resumes_reads_the_same(side: Side) -> None:
         return [sites, web, rules]
 
     whole = await read()
-    with resuming(answers):
+    with resume_reading(answers):
         resumed = await read()
         requests = len(answers.kept)
         again = await read()
@@ -295,8 +300,8 @@ async def test_members_of_a_resource_are_changed_and_the_others_stay(side: Side)
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
     """The public key verifies the signature; without a version, the newest one signs."""
     keys, content = side.ports.signing_keys, b"a manifest"
-    vault = await side.ports.keys.vault(VAULT_ID)
-    newest, oldest = await side.ports.keys.key_versions(vault, "pp-cmk")
+    vault = await side.ports.keys.read_vault(VAULT_ID)
+    newest, oldest = await side.ports.keys.read_key_versions(vault, "pp-cmk")
 
     current = await keys.read(f"{VAULT_URL}/keys/pp-cmk")
     older = await keys.read(f"{VAULT_URL}/keys/pp-cmk/{oldest.version}")

@@ -30,7 +30,7 @@ async def signed_in(side: Side) -> None:
 
 async def roles(side: Side, flow_name: str) -> dict[str, str]:
     """Return the roles of all people."""
-    held = await side.ports.flow_access.permissions(ENVIRONMENT, flow_name)
+    held = await side.ports.flow_access.read_permissions(ENVIRONMENT, flow_name)
     return {one.principal_id: one.role for one in held}
 
 
@@ -48,7 +48,7 @@ async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: 
     await access.revoke(*flow)
 
     assert url == await side.hands.url_of(HTTP_FLOW)
-    assert await access.account_id() == OPERATOR
+    assert await access.read_account_id() == OPERATOR
     assert held == {MAKER: "Owner", OPERATOR: "CanEdit"}
     assert await roles(side, HTTP_FLOW) == {MAKER: "Owner"}
 
@@ -92,10 +92,10 @@ async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> 
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     lean = await side.ports.flow_reports.get_flow(*flow)
     with pytest.raises(PlatformError, match="NoCoOwner"):
-        await access.definition(*flow)
+        await access.read_definition(*flow)
 
     await access.grant(*flow)
-    whole = await access.definition(*flow)
+    whole = await access.read_definition(*flow)
 
     assert lean.client_data is None
     assert (whole.display_name, whole.state) == (lean.display_name, lean.state)
@@ -124,16 +124,16 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
 async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> None:
     """Afterwards the account can still read its own id, which is the same."""
     access = side.ports.flow_access
-    before = await access.account_id()
+    before = await access.read_account_id()
 
     assert await access.renew_sign_in()
 
-    assert await access.account_id() == before
+    assert await access.read_account_id() == before
 
 
 async def test_people_and_groups_are_told_apart(side: Side) -> None:
     """The flow is outside solutions, so Dataverse has no share of it."""
-    held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
+    held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {
         (MAKER, "Owner", False),

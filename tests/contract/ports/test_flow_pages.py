@@ -10,10 +10,10 @@ async def test_pages_of_rows_are_the_list(side: Side) -> None:
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
-    page = await pages.workflows(environment)
+    page = await pages.read_workflows(environment)
     found = list(page.items)
     while page.cursor:
-        page = await pages.workflows(environment, page.cursor)
+        page = await pages.read_workflows(environment, page.cursor)
         found += page.items
 
     assert found == whole
@@ -24,10 +24,10 @@ async def test_pages_of_the_flow_service_are_its_list(side: Side) -> None:
     pages = side.ports.flow_pages
     whole = await side.ports.flow_reports.list_flows(ENVIRONMENT)
 
-    page = await pages.flows(ENVIRONMENT)
+    page = await pages.read_flows(ENVIRONMENT)
     found = list(page.items)
     while page.cursor:
-        page = await pages.flows(ENVIRONMENT, page.cursor)
+        page = await pages.read_flows(ENVIRONMENT, page.cursor)
         found += page.items
 
     assert found == whole
@@ -37,13 +37,13 @@ async def test_pages_of_the_flow_service_are_its_list(side: Side) -> None:
 async def test_a_cursor_is_all_that_has_to_be_kept(side: Side) -> None:
     """A cursor returns the same page again and contains no signature."""
     environment, pages = await side.environment(), side.ports.flow_pages
-    first = await pages.workflows(environment)
+    first = await pages.read_workflows(environment)
     assert first.cursor
     assert "sig=" not in first.cursor
 
-    again = await pages.workflows(environment, first.cursor)
+    again = await pages.read_workflows(environment, first.cursor)
 
-    assert again == await pages.workflows(environment, first.cursor)
+    assert again == await pages.read_workflows(environment, first.cursor)
     assert {row.workflow_id for row in again.items}.isdisjoint(
         row.workflow_id for row in first.items
     )
@@ -54,10 +54,10 @@ async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Si
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
-    page = await pages.workflow_summaries(environment)
+    page = await pages.read_workflow_summaries(environment)
     found = list(page.items)
     while page.cursor:
-        page = await pages.workflow_summaries(environment, page.cursor)
+        page = await pages.read_workflow_summaries(environment, page.cursor)
         found += page.items
 
     assert found == [row.summary for row in whole]
@@ -71,7 +71,7 @@ async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
     gone = "f0000000-0000-4000-8000-00000000dead"
 
     ids = [gone, *(row.workflow_id for row in some)]
-    found = await side.ports.flow_pages.workflows_by_id(environment, ids)
+    found = await side.ports.flow_pages.read_workflows_by_id(environment, ids)
 
     assert sorted(found, key=str) == sorted(some, key=str)
 
@@ -83,7 +83,7 @@ async def test_each_flow_is_known_by_its_id_or_has_no_row(side: Side) -> None:
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"
 
     ids = [gone, odd, *(row.workflow_id for row in some)]
-    found = await side.ports.workflows.known_each(environment, ids)
+    found = await side.ports.workflows.read_summaries(environment, ids)
 
     assert found.keys() == set(ids)
     assert [found[row.workflow_id] for row in some] == [row.summary for row in some]

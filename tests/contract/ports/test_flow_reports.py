@@ -85,7 +85,7 @@ async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> No
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_reports.get_flow(STRANGER, HTTP_FLOW)
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
-        await ports.flow_pages.flows(STRANGER)
+        await ports.flow_pages.read_flows(STRANGER)
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_switch.stop(STRANGER, HTTP_FLOW)
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
@@ -94,7 +94,7 @@ async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> No
 
 async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None:
     """Before, one report names every flow on Microsoft's key, the other those that stay."""
-    report = side.ports.flow_reports.microsoft_key_flows
+    report = side.ports.flow_reports.read_microsoft_key_flows
 
     await side.hands.link()
     all_before = await report(ENVIRONMENT, cannot_migrate_only=False)
@@ -112,7 +112,7 @@ async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None
 async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -> None:
     """The flow moves under the key, or only the list of flows that have not moved names it."""
     side.hands.assumptions.edited_flows_migrate = moves
-    report, workflows = side.ports.flow_reports.microsoft_key_flows, side.ports.workflows
+    report, workflows = side.ports.flow_reports.read_microsoft_key_flows, side.ports.workflows
     await side.hands.link()
     await side.hands.migrate()
     edit = WorkflowUpdate(client_data=client_data(definition(BUTTON)))
@@ -140,7 +140,7 @@ async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) ->
     await workflows.update(environment, PARENT_FLOW, rewired, etag="*")
 
     reports = side.ports.flow_reports
-    stay = await reports.microsoft_key_flows(ENVIRONMENT, cannot_migrate_only=True)
+    stay = await reports.read_microsoft_key_flows(ENVIRONMENT, cannot_migrate_only=True)
 
     assert {flow.workflow_id for flow in stay.items} == STAYING - {PARENT_FLOW}
 
@@ -176,7 +176,7 @@ async def test_a_flow_in_no_solution_tells_its_description(side: Side) -> None:
 
 async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
     """Each run has the id of the trigger URL that started it."""
-    runs, now = side.ports.flow_reports.runs, side.hands.now()
+    runs, now = side.ports.flow_reports.read_runs, side.hands.now()
     day = timedelta(days=1)
 
     recent = await runs(ENVIRONMENT, HTTP_FLOW, since=now - timedelta(seconds=1000))
@@ -195,7 +195,7 @@ async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
     reports, now = side.ports.flow_reports, side.hands.now()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
-    newest, *older = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+    newest, *older = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
     until = older[0].started_at
 
     first = await reports.run_page(ENVIRONMENT, HTTP_FLOW, since=since, until=until)
@@ -217,57 +217,57 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
     """This applies to any number of runs."""
     reports, now = side.ports.flow_reports, side.hands.now()
     long_ago = now - timedelta(days=60)
-    [kept] = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
+    [kept] = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
 
     side.hands.advance(timedelta(days=27))
-    still = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
+    still = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
     side.hands.advance(timedelta(days=1))
-    later = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
+    later = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
 
     assert now - kept.started_at < timedelta(days=1)
     assert kept.run_id in {run.run_id for run in still}
     assert kept.run_id not in {run.run_id for run in later}
     with pytest.raises(NotFound):
-        await reports.failed_actions(ENVIRONMENT, DAILY_FLOW, kept.run_id)
+        await reports.read_failed_actions(ENVIRONMENT, DAILY_FLOW, kept.run_id)
 
 
 async def test_runs_from_before_the_key_are_not_listed(side: Side) -> None:
     """This applies to a flow that moved; a flow that stays keeps its earlier runs."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
-    moving = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=since)
-    staying = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+    moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
+    staying = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
 
     await side.hands.link()
     await side.hands.migrate()
-    moved = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=since)
+    moved = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
 
     assert moving
     assert not {run.run_id for run in moving} & {run.run_id for run in moved}
-    assert await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since) == staying
+    assert await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since) == staying
 
 
 async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> None:
     """The list shows the failure, the run its action and error; an unknown run is not found."""
     reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
     side.hands.refuse_call(HTTP_FLOW)
-    failed, sound, *_ = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+    failed, sound, *_ = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
 
-    [action] = await reports.failed_actions(ENVIRONMENT, HTTP_FLOW, failed.run_id)
+    [action] = await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, failed.run_id)
 
     assert (failed.has_failed, failed.has_succeeded) == (True, False)
     assert (sound.has_failed, sound.has_succeeded) == (False, True)
     assert (action.name, action.code) == ("Call", "BadRequest")
     assert "target machine actively refused it" in action.message
-    assert await reports.failed_actions(ENVIRONMENT, HTTP_FLOW, sound.run_id) == []
+    assert await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, sound.run_id) == []
     with pytest.raises(NotFound):
-        await reports.failed_actions(ENVIRONMENT, HTTP_FLOW, "no-such-run")
+        await reports.read_failed_actions(ENVIRONMENT, HTTP_FLOW, "no-such-run")
 
 
 async def test_a_flow_tells_the_licence_it_runs_on(side: Side) -> None:
     """The licence is the owner's; there is none after it is removed, while the flow still runs."""
     reports = side.ports.flow_reports
-    before = await reports.licence(ENVIRONMENT, HTTP_FLOW)
+    before = await reports.read_licence(ENVIRONMENT, HTTP_FLOW)
     side.hands.take_licence(MAKER)
 
     assert before
-    assert await reports.licence(ENVIRONMENT, HTTP_FLOW) == ""
+    assert await reports.read_licence(ENVIRONMENT, HTTP_FLOW) == ""

@@ -93,7 +93,7 @@ async def test_nothing_is_switched_while_the_environment_migrates(side: Side) ->
 
 async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side: Side) -> None:
     """A Power Apps (V1) flow stays on Microsoft's key only while it is outside solutions."""
-    report = side.ports.flow_reports.microsoft_key_flows
+    report = side.ports.flow_reports.read_microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
     edit = WorkflowUpdate(client_data=client_data(definition(first)))
     await side.ports.workflows.update(await side.environment(), BUTTON_FLOW, edit, etag="*")

@@ -123,13 +123,13 @@ async def test_a_co_ownership_that_is_not_listed_yet_is_taken_back_all_the_same(
 ) -> None:
     """The grant was made a moment ago; a second revocation does nothing."""
     await side.hands.sign_in()
-    access, operator = side.ports.flow_access, await side.ports.flow_access.account_id()
+    access, operator = side.ports.flow_access, await side.ports.flow_access.read_account_id()
     await access.grant(ENVIRONMENT, HTTP_FLOW)
     await access.revoke(ENVIRONMENT, HTTP_FLOW)
     await access.revoke(ENVIRONMENT, HTTP_FLOW)
     side.hands.advance(HALF)
 
-    held = await access.permissions(ENVIRONMENT, HTTP_FLOW)
+    held = await access.read_permissions(ENVIRONMENT, HTTP_FLOW)
     assert operator not in {one.principal_id for one in held}
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
-from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
+from shared.adapters.bus.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.errors import NotFound, PlatformError
 from shared.ports import MessageSender, QueueMessage
 from tests.fakes.clock import ManualClock
@@ -42,7 +42,7 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
         yield Broker(fake, in_memory)
         return
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
-        client = client_by_connection_string(bus.connection_string)
+        client = build_client_by_connection_string(bus.connection_string)
         adapter = ServiceBusMessages(client)
 
         async def on_wire(queue: str) -> list[tuple[str | None, object]]:

@@ -97,7 +97,7 @@ async def test_a_share_shows_as_co_ownership(side: Side) -> None:
 
     await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
 
-    held = await side.ports.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
+    held = await side.ports.flow_access.read_permissions(ENVIRONMENT, HTTP_FLOW)
     assert (
         FlowPermission(
             permission_id=GROUP, principal_id=GROUP, role="CanEdit", principal_type="Group"
@@ -125,10 +125,10 @@ async def test_people_and_groups_are_found_by_what_entra_calls_them(
     side: Side,
 ) -> None:
     """Unknown ids are left out; of a group's teams, the one with all members counts."""
-    users = await side.ports.principals.users(
+    users = await side.ports.principals.read_users(
         await side.environment(), [MAKER.upper(), UNLICENSED, STRANGER]
     )
-    teams = await side.ports.principals.teams(await side.environment(), [GROUP, STRANGER])
+    teams = await side.ports.principals.read_teams(await side.environment(), [GROUP, STRANGER])
 
     assert {who: user.is_disabled for who, user in users.items()} == {
         MAKER: False,
@@ -140,16 +140,18 @@ async def test_people_and_groups_are_found_by_what_entra_calls_them(
 
 async def test_a_user_is_found_by_its_row_and_a_team_is_none(side: Side) -> None:
     """Either may own a flow."""
-    maker = await side.ports.principals.user(await side.environment(), row(side, MAKER).id)
+    maker = await side.ports.principals.read_user(await side.environment(), row(side, MAKER).id)
 
     assert maker is not None
     assert maker.name == "Maker"
-    assert await side.ports.principals.user(await side.environment(), OWN_TEAM) is None
+    assert await side.ports.principals.read_user(await side.environment(), OWN_TEAM) is None
 
 
 async def test_the_app_knows_its_own_user(side: Side) -> None:
     """The app's user is not added to copies."""
-    assert await side.ports.principals.application(await side.environment()) == row(side, APP)
+    assert await side.ports.principals.read_application_user(await side.environment()) == row(
+        side, APP
+    )
 
 
 async def test_privileges_say_how_far_they_reach(side: Side) -> None:
@@ -157,7 +159,9 @@ async def test_privileges_say_how_far_they_reach(side: Side) -> None:
     where = await side.environment()
 
     async def reach(entra_id: str, name: str) -> frozenset[str]:
-        return await side.ports.principals.privilege(where, row(side, entra_id).id, name)
+        return await side.ports.principals.read_privilege_levels(
+            where, row(side, entra_id).id, name
+        )
 
     assert await reach(APP, "prvWriteWorkflow") == {"Global"}
     assert await reach(APP, "prvActOnBehalfOfAnotherUser") == {"Global"}
@@ -168,20 +172,20 @@ async def test_privileges_say_how_far_they_reach(side: Side) -> None:
 async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
     """Built-in and managed solutions are left out, and a second join changes nothing."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
-    held = await side.ports.solutions.containing(where, both)
+    held = await side.ports.solutions.read_solution_ids(where, both)
     found = solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
     assert [solution.unique_name for solution in found] == ["Orders"]
 
     for _ in range(2):
         await side.ports.solutions.add_flow(where, found[0], DAILY_FLOW)
 
-    held = await side.ports.solutions.containing(where, both)
+    held = await side.ports.solutions.read_solution_ids(where, both)
     assert held[DAILY_FLOW] == {found[0].id} < held[HTTP_FLOW]
 
 
 async def test_a_managed_solution_takes_nothing(side: Side) -> None:
     """The platform rejects the request."""
-    held = await side.ports.solutions.containing(await side.environment(), [HTTP_FLOW])
+    held = await side.ports.solutions.read_solution_ids(await side.environment(), [HTTP_FLOW])
     solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]
 
@@ -194,7 +198,7 @@ async def test_a_flow_in_no_solution_tells_its_description_and_co_owners(
 ) -> None:
     """Dataverse has no row of the flow, so this is the only source."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
-    held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
+    held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert detail.description == "Press it"
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {

@@ -141,7 +141,7 @@ async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
     assert await workflows.get(environment, HTTP_FLOW) == before
     assert before.owner_id == owner
     assert (await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)).owner_id == MAKER
-    assert await side.ports.principals.user(environment, owner) is None
+    assert await side.ports.principals.read_user(environment, owner) is None
     with pytest.raises(PlatformError, match="0x80072560"):
         await workflows.create(environment, draft_for(owner))
 

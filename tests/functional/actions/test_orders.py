@@ -98,7 +98,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     async def order() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(scenario, "flow_reports", "runs", order)
+    disturb(scenario, "flow_reports", "read_runs", order)
     await scenario.run(HOUR)
 
     assert (await scenario.job("Orders")).step is FlowJobState.ROLLING_BACK

@@ -138,7 +138,7 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
         await kept_in(built).write(InsertRow(old))
 
         health = await call(health_api.show_health, headers=signed_in("Anna"))
-        environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._state})
+        environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._check_state})
         found = await check_deployment.check_deployment(built)
 
         assert health.status == 409
@@ -182,7 +182,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
         built = build_services(settings(), closing)
 
         with pytest.raises(JobBlocked) as caught:
-            await built.flow_access.account_id()
+            await built.flow_access.read_account_id()
 
     assert "CMK_SERVICE_ACCOUNT_CLIENT_ID" in caught.value.fix
 

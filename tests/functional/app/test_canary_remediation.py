@@ -20,9 +20,9 @@ import aiohttp
 import pytest
 
 from functions.endpoints import list_endpoints
-from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.log import LogNotificationChannel
-from shared.adapters.channels.teams import card
+from shared.adapters.channels.teams import build_card
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
@@ -51,7 +51,7 @@ class Channel:
 
     async def send(self, notification: Notification) -> None:
         """Keep it."""
-        self.texts.append(json.dumps([cloud_event(notification), card(notification)]))
+        self.texts.append(json.dumps([build_cloud_event(notification), build_card(notification)]))
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.event import build_cloud_event
 from shared.adapters.channels.log import LogNotificationChannel
-from shared.adapters.channels.teams import card
+from shared.adapters.channels.teams import build_card
 from shared.bootstrap import provide
 from shared.domain.alert import Alert
 from shared.domain.environment import ApprovalPolicy
@@ -333,7 +333,10 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
         for one in heard
         if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
     ]
-    event, shown = cloud_event(one)["data"], json.dumps(card(one)).replace(r"\u200b", "")
+    event, shown = (
+        build_cloud_event(one)["data"],
+        json.dumps(build_card(one)).replace(r"\u200b", ""),
+    )
     assert event["count"] >= 1
     assert event["title"] == one.pending_action.title
     assert not re.search(r"[{}]|Something needs", event["title"])
@@ -348,7 +351,7 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     assert event["correlationId"] == one.pending_action.id
     for text in (event["title"], event["fix"], event["link"]):
         assert json.dumps(text) in shown
-    body = "".join(run["text"] for block in card(one)["body"] for run in block["inlines"])
+    body = "".join(run["text"] for block in build_card(one)["body"] for run in block["inlines"])
     assert event["correlationId"] not in body
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", body)
     assert len(event["message"]) <= LONGEST_REASON

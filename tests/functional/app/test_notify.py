@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.event import build_cloud_event
 from shared.domain.alert import Alert
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
@@ -345,7 +345,7 @@ async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
     await look(scenario, heard, after=TOGETHER)
 
     (told,) = heard.told
-    assert len(json.dumps(cloud_event(told))) < 20 * 1024
+    assert len(json.dumps(build_cloud_event(told))) < 20 * 1024
     assert told.pending_action.message.endswith("…")
 
 

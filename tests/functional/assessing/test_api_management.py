@@ -3,7 +3,7 @@
 import pytest
 
 from shared.domain.network.firewall import Firewall
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json
@@ -19,7 +19,7 @@ async def read(*resources: Json) -> dict[str, Firewall]:
     """Return the firewalls by their names, without the name of the service."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
-    found = await firewall_kinds(fakes_of(world).ports.resources)["api_management"].read()
+    found = await build_firewall_kinds(fakes_of(world).ports.resources)["api_management"].read()
     return {one.name.removeprefix("apis"): one for one in found}
 
 

@@ -136,10 +136,10 @@ async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant:
 class _SilentReports:
     """A flow service that is throttled."""
 
-    async def microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
+    async def read_microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
         raise ThrottledError
 
-    async def runs(self, *_: object, **__: object) -> list[Any]:
+    async def read_runs(self, *_: object, **__: object) -> list[Any]:
         raise ThrottledError
 
 
@@ -207,7 +207,7 @@ async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
     """If the runs of a deleted flow cannot be read, the runs of the other flow are."""
     for name in ("A", "B"):
         tenant.build.http_flow(name)
-    reports: Any = _Reports(tenant.services.flow_reports, "runs", NotFound("no such flow"))
+    reports: Any = _Reports(tenant.services.flow_reports, "read_runs", NotFound("no such flow"))
 
     await tenant.assess(replace(tenant.services, flow_reports=reports))
 

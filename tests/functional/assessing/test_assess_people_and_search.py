@@ -273,7 +273,7 @@ async def test_policies_that_could_not_be_read_are_not_called_missing(build: Bui
     build.http_flow("Orders")
 
     class Silent:
-        async def policies(self) -> Any:
+        async def read_policies(self) -> Any:
             raise ServiceUnavailable
 
     keys: Any = Silent()
@@ -286,7 +286,7 @@ async def test_sources_that_tell_different_states_are_named(build: Builder) -> N
     """A finding names the flow whose state differs in Dataverse and on the Microsoft-key list."""
     orders = build.http_flow("Orders")
     there = services(build)
-    reported = await there.flow_reports.microsoft_key_flows(
+    reported = await there.flow_reports.read_microsoft_key_flows(
         build.environment.id, cannot_migrate_only=False
     )
 
@@ -294,7 +294,7 @@ async def test_sources_that_tell_different_states_are_named(build: Builder) -> N
         def __getattr__(self, name: str) -> Any:
             return getattr(there.flow_reports, name)
 
-        async def microsoft_key_flows(self, *_: object, **__: object) -> Any:
+        async def read_microsoft_key_flows(self, *_: object, **__: object) -> Any:
             off = (replace(flow, state=FlowState.OFF) for flow in reported.items)
             return replace(reported, items=tuple(off))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.domain.network.firewall import Firewall
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json, resource
@@ -31,7 +31,7 @@ async def read(*resources: Json) -> list[Firewall]:
     """Return the firewalls in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
-    return await firewall_kinds(fakes_of(world).ports.resources)["azure_firewall"].read()
+    return await build_firewall_kinds(fakes_of(world).ports.resources)["azure_firewall"].read()
 
 
 async def published(*groups: Json, more: Sequence[Json] = ()) -> Firewall:

@@ -47,7 +47,9 @@ class SlowPages:
     _times: list[datetime] = field(default_factory=list)
     _flows: list[Workflow] = field(default_factory=list)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Take a request from the budget, let time pass, and return the page."""
         now, minute = self.clock.now(), timedelta(minutes=1)
         self._times = [one for one in self._times if now - one < minute]
@@ -74,12 +76,14 @@ class FailingPages:
     failure: BaseException
     asked: list[str] = field(default_factory=list)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Return a page, or raise the error."""
         self.asked.append(cursor)
         if len(self.asked) == self.fails_at:
             raise self.failure
-        return await self.pages.workflows(environment, cursor)
+        return await self.pages.read_workflows(environment, cursor)
 
 
 @dataclass(slots=True)
@@ -92,21 +96,21 @@ class ACallAMinute:
     asked: list[tuple[bool, str]] = field(default_factory=list)
     _free_at: datetime | None = None
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return a page, or raise until the minute is over."""
         self._take()
         self.asked.append((cannot_migrate_only, cursor))
-        return await self.reports.microsoft_key_flows(
+        return await self.reports.read_microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
 
-    async def runs(self, environment_id: str, flow_name: str, **named: Any) -> list[FlowRun]:
+    async def read_runs(self, environment_id: str, flow_name: str, **named: Any) -> list[FlowRun]:
         """Return the flow runs, or raise until the minute is over."""
         self._take()
         self.asked.append((True, flow_name))
-        return await self.reports.runs(environment_id, flow_name, **named)
+        return await self.reports.read_runs(environment_id, flow_name, **named)
 
     def _take(self) -> None:
         now = self.clock.now()

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.network.firewall import Firewall, RuleAction
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
 from tests.fakes.ports import fakes_of
@@ -176,7 +176,9 @@ async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interfa
     world = World()
     world.resources = {one["id"].lower(): one for one in (group, address, interface)}
 
-    found = await firewall_kinds(fakes_of(world).ports.resources)["network_security_group"].read()
+    found = await build_firewall_kinds(fakes_of(world).ports.resources)[
+        "network_security_group"
+    ].read()
 
     [machine] = [one for one in found if one.hosts]
     assert machine.name == "edge → 10.0.0.4"
@@ -261,7 +263,7 @@ def test_a_site_closed_to_the_public_lets_nobody_in() -> None:
 async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str) -> None:
     """A firewall of each kind lacks both new ranges until a rule allows them."""
     case, world = firewall_case(kind), World()
-    read = firewall_kinds(fakes_of(world).ports.resources)[kind].read
+    read = build_firewall_kinds(fakes_of(world).ports.resources)[kind].read
 
     async def lacking(*tags: str) -> list[str]:
         resources = case.resources(case.sources(tags, TAGS))
@@ -281,7 +283,7 @@ async def test_a_site_that_is_deleted_meanwhile_is_no_error() -> None:
     world.resources = {one["id"].lower(): one for one in (site("living"), site("gone"))}
     world.resources[f"{site('living')['id']}/config/web".lower()] = web_config()
 
-    found = await firewall_kinds(fakes_of(world).ports.resources)["app_service"].read()
+    found = await build_firewall_kinds(fakes_of(world).ports.resources)["app_service"].read()
 
     assert [firewall.name for firewall in found] == ["living", "living (scm)"]
 

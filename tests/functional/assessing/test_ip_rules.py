@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.verdict import Verdict
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json
@@ -33,7 +33,7 @@ async def read(kind: str, *resources: Json) -> Firewall:
     """Return the only firewall of a kind in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
-    [firewall] = await firewall_kinds(fakes_of(world).ports.resources)[kind].read()
+    [firewall] = await build_firewall_kinds(fakes_of(world).ports.resources)[kind].read()
     return firewall
 
 

@@ -16,7 +16,7 @@ from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.firewall_fix import FirewallFix, no_fix_public_access_off
 from shared.domain.network.firewall_issue import FirewallIssue, find_firewall_issue
 from shared.domain.network.service_tags import ServiceTagList
-from shared.firewalls import firewall_kinds
+from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.bicep_values import declared
@@ -51,20 +51,20 @@ class Estate:
         self.world.resources = self.resources  # type: ignore[assignment]
         self._hosts = [*hosts] or ["api.contoso.example"]
 
-    async def gaps(self) -> list[FirewallIssue]:
+    async def find_issues(self) -> list[FirewallIssue]:
         """Return what firewalls lack for European flows."""
-        kinds = firewall_kinds(fakes_of(self.world).ports.resources)
+        kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
         return gaps(found, "europe", self._hosts, TAGS)
 
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return what closes one."""
-        kinds = firewall_kinds(fakes_of(self.world).ports.resources)
+        kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
         return no_fix_public_access_off(gap) or await kinds[gap.kind].propose_fix(gap)
 
     async def only_repair(self) -> FirewallFix:
         """Return what closes the only one."""
-        [gap] = await self.gaps()
+        [gap] = await self.find_issues()
         return await self.repair(gap)
 
     def deploy(self, bicep: str) -> None:
@@ -118,13 +118,13 @@ def named_in(text: str, before: str) -> set[str]:
 async def test_what_a_repair_says_closes_the_gap(kind: str) -> None:
     """The Bicep is deployed on what is there: read again, the firewall lets everybody in."""
     here = estate(kind)
-    [gap] = await here.gaps()
+    [gap] = await here.find_issues()
 
     repair = await here.repair(gap)
     here.deploy(repair.bicep)
 
     assert (repair.issue, repair.unavailable_reason) == (gap.name, "")
-    assert await here.gaps() == []
+    assert await here.find_issues() == []
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
@@ -144,7 +144,7 @@ async def test_a_repair_keeps_what_was_let_in(kind: str) -> None:
 async def test_each_text_of_a_repair_names_what_is_missing_and_no_more(kind: str) -> None:
     """The service tags where a rule takes one, else addresses; the same in each language."""
     here = estate(kind)
-    [gap] = await here.gaps()
+    [gap] = await here.find_issues()
     before = json.dumps(here.resources)
 
     repair = await here.repair(gap)
@@ -217,7 +217,7 @@ async def test_a_repair_uses_the_command_of_its_kind(kind: str) -> None:
 async def test_a_rule_of_a_group_is_written_out_in_full() -> None:
     """Each region is a rule for its tag, which stays right when Microsoft changes its addresses."""
     group = security_group(security_rule("flows", 4096, sourceAddressPrefix="LogicApps"))
-    [gap, *_] = await (here := Estate({group["id"]: group})).gaps()
+    [gap, *_] = await (here := Estate({group["id"]: group})).find_issues()
 
     repair = await here.repair(replace(gap, missing_tags=(WEST,)))
 
@@ -252,7 +252,7 @@ async def test_a_rule_comes_before_those_that_refuse() -> None:
 
     assert "--priority 119" in repair.azure_cli
     assert "--priority 118" in repair.azure_cli
-    assert await here.gaps() == []
+    assert await here.find_issues() == []
 
 
 async def test_a_group_without_a_free_priority_is_refused() -> None:
@@ -296,10 +296,10 @@ async def test_a_rule_leads_to_what_the_gap_is_about() -> None:
     group = security_group(narrow, members)
     here = Estate({group["id"]: group})
 
-    for gap in await here.gaps():
+    for gap in await here.find_issues():
         here.deploy((await here.repair(gap)).bicep)
 
-    assert await here.gaps() == []
+    assert await here.find_issues() == []
     leads = [
         one["properties"].get("destinationAddressPrefix")
         for one in here.resources[group["id"].lower()]["properties"]["securityRules"]
@@ -325,7 +325,7 @@ async def test_the_scm_site_has_restrictions_of_its_own_or_those_of_the_site() -
         here.deploy(repair.bicep)
 
         assert ("--scm-site true" in repair.azure_cli) is not follows
-        assert await here.gaps() == []
+        assert await here.find_issues() == []
 
 
 async def test_a_function_app_has_commands_and_resources_of_its_own() -> None:
@@ -403,7 +403,7 @@ async def test_an_ip_group_that_other_rules_use_is_not_widened() -> None:
         "edge-policy", "inside", 300, azure_firewall.collection("inside", 100, used)
     )
     here = behind_firewall(other)
-    gap = next(one for one in await here.gaps() if one.part == azure_firewall.ADDRESS)
+    gap = next(one for one in await here.find_issues() if one.part == azure_firewall.ADDRESS)
 
     repair = await here.repair(gap)
 
@@ -465,7 +465,7 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
         azure_firewall.public_address(),
     ]
     here = Estate({one["id"]: one for one in listed}, [None])
-    kinds = firewall_kinds(fakes_of(here.world).ports.resources)
+    kinds = build_firewall_kinds(fakes_of(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
     asked = {WEST: AddressRanges.of(found(TAGS, WEST))}
     gap = find_firewall_issue(

@@ -18,7 +18,7 @@ async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerCon
     await kind.write(caller, value)
     if isinstance(kind, ReadOnSave):
         environment = await ports.environments.get(caller.environment_id or "")
-        for flow in (await kind.flows_to_save(caller)).flows:
+        for flow in (await kind.read_flows_to_save(caller)).flows:
             change = WorkflowUpdate(client_data=flow.client_data)
             await ports.workflows.update(environment, flow.workflow_id, change, etag=flow.etag)
 

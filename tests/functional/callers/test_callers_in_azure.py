@@ -183,10 +183,10 @@ async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> No
 class OneIsClosed(FakeSecrets):
     """Secrets where the app may not list one vault and may not read a secret of another."""
 
-    async def vaults(self) -> AsyncIterator[str]:
+    async def read_vaults(self) -> AsyncIterator[str]:
         yield "https://a-closed.vault.azure.net"
         yield "https://a-reader.vault.azure.net"
-        async for vault_url in super().vaults():
+        async for vault_url in super().read_vaults():
             yield vault_url
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:

@@ -33,7 +33,7 @@ class ScarceSettings:
         self.read_ids: list[str] = []
         self.closed = ""
 
-    async def sites(self) -> list[Site]:
+    async def read_sites(self) -> list[Site]:
         """Return all apps, in random order."""
         ids = [f"/sites/{number:03}" for number in range(SITES)]
         self._scenario.world.random.shuffle(ids)

@@ -21,7 +21,7 @@ from shared.ports import Archive, Operation, StoreRow
 from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
-from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
+from shared.steps.flows.check_network import find_required_gaps, read_firewalls, read_network
 from shared.steps.flows.network_snapshot import ANSWERS_AT_ONCE, NetworkReading
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
@@ -144,20 +144,20 @@ class Network:
         """Let time pass."""
         self.scenario.world.clock.advance(time)
 
-    async def gaps(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
+    async def find_issues(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
         """Return the firewall issues that a verification finds."""
         environment = await self.services.environments.get(self.scenario.build.environment.id)
-        return await required_gaps(self.services, environment, [HOST], waived)
+        return await find_required_gaps(self.services, environment, [HOST], waived)
 
 
 async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
     """Verifications share one snapshot, and read again when it is older than its maximum age."""
     network = Network()
 
-    found = [await network.gaps() for _ in range(3)]
+    found = [await network.find_issues() for _ in range(3)]
     shared = network.firewalls.reads
     network.passes(AGE + timedelta(seconds=1))
-    found.append(await network.gaps())
+    found.append(await network.find_issues())
 
     assert found == [[], [], [], []]
     assert (shared, network.firewalls.reads) == (1, 2)
@@ -169,10 +169,10 @@ async def test_a_gap_in_what_is_kept_is_looked_for_anew() -> None:
     """A person may have just changed the firewall, so the app reads it again."""
     network = Network()
     network.opened(is_open=False)
-    assert await network.gaps()
+    assert await network.find_issues()
     network.opened(is_open=True)
 
-    found = [await network.gaps(), await network.gaps()]
+    found = [await network.find_issues(), await network.find_issues()]
 
     assert found == [[], []]
     assert network.firewalls.reads == 2
@@ -183,7 +183,7 @@ async def test_a_gap_that_stands_open_is_told_as_it_is_now() -> None:
     network = Network()
     network.opened(is_open=False)
 
-    first, second = await network.gaps(), await network.gaps()
+    first, second = await network.find_issues(), await network.find_issues()
 
     assert first == second != []
     assert network.firewalls.reads == 2
@@ -193,9 +193,9 @@ async def test_a_waived_gap_needs_no_second_reading() -> None:
     """An ignored issue blocks no flow, so the app does not read again."""
     network = Network()
     network.opened(is_open=False)
-    [gap] = await network.gaps()
+    [gap] = await network.find_issues()
 
-    assert await network.gaps(waived=[gap.name]) == []
+    assert await network.find_issues(waived=[gap.name]) == []
     assert network.firewalls.reads == 1
 
 
@@ -203,7 +203,7 @@ async def test_who_comes_while_another_reads_waits_for_that() -> None:
     """Sixteen verifications at the same time read the firewalls once."""
     network = Network()
 
-    found = await asyncio.gather(*(network.gaps() for _ in range(16)))
+    found = await asyncio.gather(*(network.find_issues() for _ in range(16)))
 
     assert found == [[]] * 16
     assert network.firewalls.reads == 1
@@ -229,7 +229,7 @@ async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.Mo
     """Each process reads and evaluates a snapshot once, however many flows it verifies."""
     archive = CountedArchive()
     network = Network(archive=archive)
-    await network.gaps()
+    await network.find_issues()
     walks: list[object] = []
 
     class CountedCheck(NetworkCheck):
@@ -241,7 +241,7 @@ async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.Mo
 
     async def proofs() -> tuple[int, int]:
         for _ in range(5):
-            assert await network.gaps() == []
+            assert await network.find_issues() == []
         counted = archive.reads, len(walks)
         archive.reads = 0
         walks.clear()
@@ -260,7 +260,7 @@ async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     began = network.services.now
     assert await NetworkReading(network.services).cached() is None
 
-    assert await network.gaps() == []
+    assert await network.find_issues() == []
 
     assert timedelta() < network.services.now - began <= READING_TAKES
     assert network.firewalls.reads == 1
@@ -271,7 +271,7 @@ async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
     network = Network(firewalls=BrokenFirewalls())
     began = network.services.now
 
-    found = await asyncio.gather(*(network.gaps() for _ in range(5)), return_exceptions=True)
+    found = await asyncio.gather(*(network.find_issues() for _ in range(5)), return_exceptions=True)
 
     assert {type(one) for one in found} == {ThrottledError}
     assert network.services.now - began <= READING_TAKES
@@ -281,25 +281,25 @@ async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
 async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None) -> None:
     """The app reads the network again if the stored snapshot is missing or invalid."""
     network = Network()
-    await network.gaps()
+    await network.find_issues()
     network.memory = Memory()
     assert isinstance(network.archive, MemoryArchive)
     [name] = network.archive.contents
     network.archive.contents = {} if content is None else {name: content}
 
-    assert await network.gaps() == []
+    assert await network.find_issues() == []
     assert network.firewalls.reads == 2
 
 
 async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
     """The app writes an invalid snapshot row again."""
     network = Network()
-    await network.gaps()
+    await network.find_issues()
     rows = network.scenario.fakes.store.rows
     [place] = [place for place, row in rows.items() if row.table == "sharedsnapshots"]
     rows[place] = replace(rows[place], columns={"chunks": 1, "data0": "?"})
 
-    assert [await network.gaps(), await network.gaps()] == [[], []]
+    assert [await network.find_issues(), await network.find_issues()] == [[], []]
     assert network.firewalls.reads == 2
 
 
@@ -311,7 +311,7 @@ async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> N
     network = Network(archive=FullArchive(error))
     began = network.services.now
 
-    assert [await network.gaps(), await network.gaps()] == [[], []]
+    assert [await network.find_issues(), await network.find_issues()] == [[], []]
 
     assert network.firewalls.reads == 2
     assert network.services.now == began
@@ -320,11 +320,11 @@ async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> N
 async def test_other_subscriptions_are_another_network() -> None:
     """Other subscriptions and another service tag file each need another snapshot."""
     network = Network()
-    await network.gaps()
+    await network.find_issues()
 
     for changed in ({"subscription_ids": ("another",)}, {"service_tags_file": "tags.json"}):
         network.settings = network.settings.model_copy(update=changed)
-        assert await network.gaps() == []
+        assert await network.find_issues() == []
 
     assert network.firewalls.reads == 3
 
@@ -333,8 +333,8 @@ async def test_an_age_of_nothing_has_each_proof_read() -> None:
     """With a maximum age of zero, each verification reads the network."""
     network = Network(settings=Settings(tenant_id="fakes", network_snapshot_max_age=timedelta()))
 
-    await network.gaps()
-    await network.gaps()
+    await network.find_issues()
+    await network.find_issues()
 
     assert network.firewalls.reads == 2
 
@@ -342,12 +342,12 @@ async def test_an_age_of_nothing_has_each_proof_read() -> None:
 async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
     """A plan always reads the network, and verifications use the snapshot of the plan."""
     network = Network()
-    await network.gaps()
+    await network.find_issues()
     environment = await network.services.environments.get(network.scenario.build.environment.id)
 
     await read_network(network.services, environment, [HOST])
     network.passes(AGE / 2)
-    await network.gaps()
+    await network.find_issues()
 
     assert network.firewalls.reads == 2
 
@@ -355,7 +355,7 @@ async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
 async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() -> None:
     """A snapshot whose read began earlier does not replace one whose read began later."""
     network = Network()
-    await network.gaps()
+    await network.find_issues()
     network.passes(AGE / 2)
     services = network.services
     newer = NetworkSnapshot(firewalls=(), tags=())

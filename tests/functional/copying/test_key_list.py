@@ -32,12 +32,12 @@ class Lists:
         """Return the attribute of the port."""
         return getattr(self.reports, name)
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return a page of the list, with those copies on the last one."""
         self.reads += 1
-        page: ResultPage[FlowListEntry] = await self.reports.microsoft_key_flows(
+        page: ResultPage[FlowListEntry] = await self.reports.read_microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
         if page.cursor:

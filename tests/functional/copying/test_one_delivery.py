@@ -72,7 +72,7 @@ LOAN = ["grant", "trigger_url", "revoke"]
     ("is_heard", "calls"),
     [
         (True, ["trigger_url", "trigger_url"]),
-        (False, ["trigger_url", *LOAN, "permissions", *LOAN]),
+        (False, ["trigger_url", *LOAN, "read_permissions", *LOAN]),
     ],
 )
 async def test_one_delivery_brings_a_copy_to_its_quiet_days(
@@ -94,7 +94,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
     assert job.active_grants == ()
     assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
-    assert [one for one in access.calls if one != "account_id"] == calls
+    assert [one for one in access.calls if one != "read_account_id"] == calls
 
 
 async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
@@ -111,7 +111,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     await scenario.approve(run=timedelta(hours=1))
 
     assert (await scenario.job("Invoices")).step is FlowJobState.CHECKING_FOR_CALLS
-    assert [one for one in access.calls if one != "account_id"] == ["trigger_url"] * 2
+    assert [one for one in access.calls if one != "read_account_id"] == ["trigger_url"] * 2
 
 
 async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:

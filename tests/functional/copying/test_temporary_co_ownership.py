@@ -54,12 +54,14 @@ class SlowRights:
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.trigger_url(environment_id, flow_name, trigger))
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+    async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return the flow, or reject the request."""
         if self._definitions and flow_name == self._flow_name:
             self._definitions -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
-        return cast("FlowServiceFlow", await self._access.definition(environment_id, flow_name))
+        return cast(
+            "FlowServiceFlow", await self._access.read_definition(environment_id, flow_name)
+        )
 
 
 class KeptRights:

@@ -270,7 +270,7 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
         )
     calls: list[str] = []
     services = scenario.services
-    read = services.flow_reports.microsoft_key_flows
+    read = services.flow_reports.read_microsoft_key_flows
 
     async def counted(
         environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
@@ -278,7 +278,7 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
         calls.append(environment_id)
         return await read(environment_id, cursor, cannot_migrate_only=cannot_migrate_only)
 
-    services.flow_reports.microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
+    services.flow_reports.read_microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
     await delete_originals(services)
 
     assert [row.is_on_microsoft_key_list for row in (await deletions(scenario)).values()] == [

@@ -97,7 +97,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
     await scenario.until("Mail", state)
     clock, others = scenario.world.clock, RequestDemand(job_id="others", requests=1, priority="1")
     budget = StoredRequestBudget(scenario.fakes.store, clock, limit)
-    while (await budget.queue_status()).remaining_today:
+    while (await budget.read_queue_status()).remaining_today:
         try:
             async with budget.reserve(others):
                 await budget.wait_for()

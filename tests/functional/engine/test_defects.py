@@ -128,7 +128,7 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scen
     raising = broken(
         scenario,
         "flow_reports",
-        "microsoft_key_flows",
+        "read_microsoft_key_flows",
         lambda: None if mended else ZeroDivisionError(),
     )
     await run(scenario, timedelta(days=1))
@@ -204,7 +204,7 @@ async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(scenario: S
     for number in range(8 * SIZE):
         scenario.build.http_flow(f"Flow {number}")
     calls = iter(range(1000))
-    broken(scenario, "flow_pages", "workflows", lambda: Killed() if next(calls) % 2 else None)
+    broken(scenario, "flow_pages", "read_workflows", lambda: Killed() if next(calls) % 2 else None)
 
     await run(scenario, timedelta(hours=1))
 

@@ -99,7 +99,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
     await planned(scenario)
     budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT)
     opens = scenario.services.now + 2 * HOUR
-    await budget.refused(2 * HOUR)
+    await budget.slow_down(2 * HOUR)
     await scenario.approve(run=HOUR / 2)
     services = replace(scenario.services, request_budget=budget)
 
@@ -138,7 +138,9 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
     assert jobs[last.display_name].step is FlowJobState.CHECKING_FOR_CALLS
     assert {jobs[job.display_name].state for job in others} == {FlowJobState.CANCELLED}
     assert (
-        await StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT).queue_status()
+        await StoredRequestBudget(
+            scenario.fakes.store, scenario.world.clock, LIMIT
+        ).read_queue_status()
     ).waiting == 0
 
 

@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan
 
 HOUR = timedelta(hours=1)
 FLOWS = 3 * SIZE
-WHOLE, AGAIN = "FakeFlowPages.workflows", "FakeFlowPages.workflows_by_id"
+WHOLE, AGAIN = "FakeFlowPages.read_workflows", "FakeFlowPages.read_workflows_by_id"
 
 
 async def waiting(flows: int = FLOWS) -> Scenario:

@@ -44,30 +44,34 @@ class Watched:
     failure: BaseException = field(default_factory=Killed)
     asked: list[str] = field(default_factory=list)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
+    async def read_workflows(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[Workflow]:
         """Return a page of Dataverse."""
         self._count(cursor)
-        page: ResultPage[Workflow] = await self.pages.workflows(environment, cursor)
+        page: ResultPage[Workflow] = await self.pages.read_workflows(environment, cursor)
         return page
 
-    async def workflow_summaries(
+    async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return a page of Dataverse without definitions."""
-        page: ResultPage[WorkflowSummary] = await self.pages.workflow_summaries(environment, cursor)
+        page: ResultPage[WorkflowSummary] = await self.pages.read_workflow_summaries(
+            environment, cursor
+        )
         return page
 
-    async def workflows_by_id(
+    async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return flows of Dataverse."""
-        flows: list[Workflow] = await self.pages.workflows_by_id(environment, workflow_ids)
+        flows: list[Workflow] = await self.pages.read_workflows_by_id(environment, workflow_ids)
         return flows
 
-    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return a page of the flow service."""
         self._count(cursor)
-        page: ResultPage[FlowListEntry] = await self.pages.flows(environment_id, cursor)
+        page: ResultPage[FlowListEntry] = await self.pages.read_flows(environment_id, cursor)
         return page
 
     def _count(self, cursor: str) -> None:

@@ -104,7 +104,7 @@ async def test_an_operator_who_is_its_co_owner_needs_no_loan() -> None:
 class NoOperator:
     """A flow access port of an app without a service account."""
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+    async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Raise that no service account is signed in."""
         raise JobBlocked("No operator is set up.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
 
@@ -160,7 +160,7 @@ async def test_a_migration_is_waited_for(call: str) -> None:
     assert flow.co_owners == {}
 
 
-@pytest.mark.parametrize("call", ["grant", "definition", "revoke"])
+@pytest.mark.parametrize("call", ["grant", "read_definition", "revoke"])
 async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
     """After a kill at any of these requests, the next invocation revokes the grant."""
     scenario, flow = hidden_scenario()

@@ -143,7 +143,7 @@ async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
     async def no_answer() -> list[EnterprisePolicy]:
         raise ServiceUnavailable("503")
 
-    monkeypatch.setattr(scenario.fakes.ports.keys, "policies", no_answer)
+    monkeypatch.setattr(scenario.fakes.ports.keys, "read_policies", no_answer)
     scenario.world.clock.advance(DAY)
     await run_daily_check(scenario.services, "day-2")
     first = await told(scenario)
@@ -169,7 +169,7 @@ async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_u
 
     scenario.world.keys.clear()
     [deleted] = await check_keys(scenario.services)
-    monkeypatch.setattr(scenario.fakes.ports.keys, "key_versions", refused)
+    monkeypatch.setattr(scenario.fakes.ports.keys, "read_key_versions", refused)
     [hidden] = await check_keys(scenario.services)
 
     codes = {one.code: one.level for one in deleted.findings}

@@ -11,8 +11,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.discovery import DISCOVERY_RESTART_AFTER, DiscoveryPage
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
-from shared.steps.flows.key_report import key_report
-from shared.steps.planning.discover_flows import discover, still_to_move
+from shared.steps.flows.key_report import open_key_report
+from shared.steps.planning.discover_flows import discover, read_flows_still_to_move
 from shared.use_cases.name_flows import list_flows
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -46,7 +46,7 @@ def report(scenario: Scenario) -> WatchedReport:
 async def names(scenario: Scenario) -> set[str]:
     """Return the names of the flows in the report, read by a new process."""
     services = scenario.make(scenario.fakes.ports)
-    async with key_report(services, scenario.build.environment.id) as found:
+    async with open_key_report(services, scenario.build.environment.id) as found:
         return {flow.display_name for flow in found.flows}
 
 
@@ -87,8 +87,8 @@ async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
 
     report.throttled_after = pages
     with pytest.raises(ThrottledError):
-        await still_to_move(services, home, rows())
-    assert await still_to_move(services, home, rows()) == []
+        await read_flows_still_to_move(services, home, rows())
+    assert await read_flows_still_to_move(services, home, rows()) == []
     found = await discover(services, await services.environments.get(home), rows())
 
     assert len(found.flows_on_microsoft_key) == FLOWS
@@ -106,9 +106,11 @@ async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
 
     rows = FencedRows(services.tables.discovery_pages, "job")
     with pytest.raises(ServiceUnavailable):
-        await still_to_move(services, home, rows, advanced=expire)
+        await read_flows_still_to_move(services, home, rows, advanced=expire)
     scenario.world.cursors_expired = False
-    left = await still_to_move(services, home, FencedRows(services.tables.discovery_pages, "job"))
+    left = await read_flows_still_to_move(
+        services, home, FencedRows(services.tables.discovery_pages, "job")
+    )
 
     assert left == []
     assert report.readings(cannot_migrate_only=True) == [WHOLE]
@@ -165,7 +167,7 @@ async def test_who_is_overtaken_leaves_the_report_to_the_other(
         found.update(await names(scenario))
 
     with pytest.raises(ThrottledError):
-        async with key_report(scenario.make(scenario.fakes.ports), home, advanced=overtake):
+        async with open_key_report(scenario.make(scenario.fakes.ports), home, advanced=overtake):
             pytest.fail("another reader has the rows")
 
     assert len(found) == FLOWS
@@ -180,7 +182,7 @@ async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
     home = scenario.build.environment.id
 
     with pytest.raises(ZeroDivisionError):
-        async with key_report(scenario.make(scenario.fakes.ports), home):
+        async with open_key_report(scenario.make(scenario.fakes.ports), home):
             raise ZeroDivisionError
     found = await names(scenario)
 

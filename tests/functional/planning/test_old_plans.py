@@ -17,10 +17,10 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     StartSource,
 )
-from shared.domain.plans.superseded import superseded
+from shared.domain.plans.superseded import find_superseded
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
-from shared.steps.flows.caller_index import index_urls_of_plans, known_url_ids
+from shared.steps.flows.caller_index import index_urls_of_plans, read_known_url_ids
 from shared.use_cases.delete_old_plans import delete_old_plans
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan, show_remediation
@@ -247,9 +247,9 @@ async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
     scenario = await superseded_scenario()
     store = scenario.fakes.store
     jobs = await scenario.services.tables.environment_jobs.all()
-    first = superseded(jobs, {job.environment_job_id for job in (await scenario.jobs()).values()})[
-        1
-    ]
+    first = find_superseded(
+        jobs, {job.environment_job_id for job in (await scenario.jobs()).values()}
+    )[1]
     name = scenario.services.tables.environment_jobs.name_of(first)
     row = store.rows[name]
     store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
@@ -272,9 +272,11 @@ async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> No
     await services.tables.plan_items.upsert(old)
 
     await index_urls_of_plans(services)
-    known = await known_url_ids(services, job.environment_id)
+    known = await read_known_url_ids(services, job.environment_id)
     assert known[old.workflow_id] == "a" * 32
-    assert old.workflow_id not in await known_url_ids(services, job.environment_id, but_not=job.id)
+    assert old.workflow_id not in await read_known_url_ids(
+        services, job.environment_id, but_not=job.id
+    )
 
     newer = KnownUrl(
         environment_id=job.environment_id,
@@ -286,7 +288,7 @@ async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> No
     await services.tables.timer_runs.clear()
     await index_urls_of_plans(services)
 
-    assert (await known_url_ids(services, job.environment_id))[old.workflow_id] == "b" * 32
+    assert (await read_known_url_ids(services, job.environment_id))[old.workflow_id] == "b" * 32
 
 
 @pytest.mark.parametrize("past", [0, 40])

@@ -15,7 +15,7 @@ from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
-LOOK = "FakeFlowReports.runs"
+LOOK = "FakeFlowReports.read_runs"
 MANY = MOST_LOOKS + 3
 DARK = "Who calls it by its trigger URL"
 

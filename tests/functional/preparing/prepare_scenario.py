@@ -10,7 +10,7 @@ PREPARE = RemediationMode.PREPARE
 
 async def listed(scenario: Scenario) -> set[str]:
     """Return the titles of the flows that would stay on Microsoft's key."""
-    page = await scenario.services.flow_reports.microsoft_key_flows(
+    page = await scenario.services.flow_reports.read_microsoft_key_flows(
         scenario.build.environment.id, cannot_migrate_only=True
     )
     return {flow.display_name for flow in page.items}

@@ -165,9 +165,9 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
 
     async def runs(environment_id: str, flow_name: str, **options: Any) -> list[FlowRun]:
         asked.append(titles[flow_name])
-        return await reports.runs(environment_id, flow_name, **options)
+        return await reports.read_runs(environment_id, flow_name, **options)
 
-    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "runs", runs)
+    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "read_runs", runs)
     scenario.world.firewalls = [erp()]
     await called(scenario, "Invoices")
     days = []

@@ -197,14 +197,14 @@ async def test_one_list_of_connections_serves_several_flows(
     for name in names:
         scenario.build.keyword_flow(name)
     lists = 0
-    listed = FakeConnections.errors
+    listed = FakeConnections.read_errors
 
     async def counted(fake: FakeConnections, environment_id: str) -> dict[str, str]:
         nonlocal lists
         lists += 1
         return await listed(fake, environment_id)
 
-    monkeypatch.setattr(FakeConnections, "errors", counted)
+    monkeypatch.setattr(FakeConnections, "read_errors", counted)
     scenario.build.link()
     scenario.build.share_connections()
     await scenario.opt_in(ignored_issues={"service_tag:powerplatformplex": "not in this tenant"})

@@ -49,7 +49,7 @@ class Unset:
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Raise the error of an app without a service account."""
-        await NoServiceAccount().object_id()
+        await NoServiceAccount().read_object_id()
 
 
 async def test_without_an_operator_its_owner_is_asked_to() -> None:

@@ -37,12 +37,12 @@ class NoRow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._workflows, name)
 
-    async def known_each(
+    async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return the rows, except that of the flow."""
         found: dict[str, WorkflowSummary | CmkflowError]
-        found = await self._workflows.known_each(environment, workflow_ids)
+        found = await self._workflows.read_summaries(environment, workflow_ids)
         return {
             one: NotFound("no row") if one == self._missing else known
             for one, known in found.items()
@@ -60,14 +60,14 @@ class ClosedIn:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._workflows, name)
 
-    async def known_each(
+    async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return the rows, or the error for the environment."""
         if environment.id == self._closed:
             return dict.fromkeys(workflow_ids, self._error)
         found: dict[str, WorkflowSummary | CmkflowError]
-        found = await self._workflows.known_each(environment, workflow_ids)
+        found = await self._workflows.read_summaries(environment, workflow_ids)
         return found
 
 
@@ -80,7 +80,7 @@ class SilentVault:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._keys, name)
 
-    async def vault(self, vault_id: str) -> KeyVault:
+    async def read_vault(self, vault_id: str) -> KeyVault:
         """Raise that the vault does not answer."""
         raise ServiceUnavailable(f"no answer from {vault_id}")
 
@@ -95,11 +95,11 @@ class Lists:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pages, name)
 
-    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
+    async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return the flows without their states."""
         if self._is_busy:
             raise ThrottledError("used up")
-        page = await self._pages.flows(environment_id, cursor)
+        page = await self._pages.read_flows(environment_id, cursor)
         return replace(page, items=tuple(replace(one, state=None) for one in page.items))
 
 

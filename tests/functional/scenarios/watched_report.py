@@ -48,7 +48,7 @@ class _Reports:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reports, name)
 
-    async def microsoft_key_flows(
+    async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
         """Return the page and record its cursor."""
@@ -56,7 +56,7 @@ class _Reports:
         if watched.throttled_after == sum(map(len, watched.answered.values())):
             watched.throttled_after = None
             raise ThrottledError
-        page: ResultPage[FlowListEntry] = await self._reports.microsoft_key_flows(
+        page: ResultPage[FlowListEntry] = await self._reports.read_microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
         watched.answered[cannot_migrate_only].append(cursor)

@@ -21,7 +21,7 @@ from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.flows.lifecycle import connection_name
 from shared.domain.callers.agents import confirmation_name_for_copy
 from shared.domain.definitions.connection_reference import parse_embedded_connections
-from shared.domain.display_names import shortened
+from shared.domain.display_names import shorten_with_suffix
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
@@ -121,7 +121,7 @@ def check_end(
     original, copy = (environment.workflows[one] for one in (job.original_id, job.copy_id))
     assert copy.state == SimulatedFlowState.STARTED
     assert original.state == SimulatedFlowState.STOPPED
-    assert copy.display_name == shortened(job.display_name)
+    assert copy.display_name == shorten_with_suffix(job.display_name)
     says = normal_form(environment, copy, originals)
     assert says == normal_form(environment, original, originals), job.display_name
 

@@ -47,7 +47,7 @@ def admin_flow() -> dict[str, Any]:
 
 async def staying(scenario: WireScenario) -> set[str]:
     """Return the titles of the flows that stay, or would stay, on Microsoft's key."""
-    page = await scenario.services.flow_reports.microsoft_key_flows(
+    page = await scenario.services.flow_reports.read_microsoft_key_flows(
         ENVIRONMENT, cannot_migrate_only=True
     )
     return {flow.display_name for flow in page.items}
@@ -120,7 +120,7 @@ async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
         assert "+" in item.conversion_preview
         assert (await scenario.job(ADMIN)).state is FlowJobState.PREPARED
         assert "ListFlowsInEnvironment_V2" in scenario.flow(ADMIN).client_data
-        everything = await scenario.services.flow_reports.microsoft_key_flows(
+        everything = await scenario.services.flow_reports.read_microsoft_key_flows(
             ENVIRONMENT, cannot_migrate_only=False
         )
         assert everything.items == ()

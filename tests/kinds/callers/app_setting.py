@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    [site] = await app.app_settings.sites()
+    [site] = await app.app_settings.read_sites()
     await app.app_settings.write(site.id, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
 
 

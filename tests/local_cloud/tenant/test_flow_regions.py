@@ -80,11 +80,11 @@ async def used(app: Adapters) -> list[int]:
     reports = app.flow_reports
     first = await reports.list_flows(ENVIRONMENT)
     kingdom = await reports.list_flows(KINGDOM)
-    page = await app.flow_pages.flows(KINGDOM)
+    page = await app.flow_pages.read_flows(KINGDOM)
     detail = await reports.get_flow(ENVIRONMENT, HTTP_FLOW)
     await app.flow_switch.stop(ENVIRONMENT, HTTP_FLOW)
     await app.flow_switch.start(ENVIRONMENT, HTTP_FLOW)
-    held = await app.flow_access.permissions(ENVIRONMENT, detail.flow_name)
+    held = await app.flow_access.read_permissions(ENVIRONMENT, detail.flow_name)
     return [len(first), len(kingdom), len(page.items), len(held)]
 
 

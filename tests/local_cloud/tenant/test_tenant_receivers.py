@@ -13,8 +13,8 @@ import pytest
 import yarl
 from standardwebhooks.webhooks import Webhook
 
-from shared.adapters.channels.event import cloud_event
-from shared.adapters.channels.teams import card
+from shared.adapters.channels.event import build_cloud_event
+from shared.adapters.channels.teams import build_card
 from shared.adapters.entra.identity import application_credential
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.core_services import CoreServices
@@ -53,7 +53,7 @@ NOTIFICATION = Notification(
     link="https://app.example/api/dashboard/remediations/r-1",
     link_title="Open the flows",
 )
-EVENT = cloud_event(NOTIFICATION)
+EVENT = build_cloud_event(NOTIFICATION)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ async def test_a_topic_takes_cloud_events_alone(platform: Adapters, change: dict
 
 def broken_cards() -> list[dict[str, Any]]:
     """Return cards that Teams would not show, although the Workflows webhook accepts them."""
-    good = card(NOTIFICATION)
+    good = build_card(NOTIFICATION)
     newer = good | {"version": "1.6"}
     untold, coloured, empty, unsafe = (deepcopy(good) for _ in range(4))
     untold["body"][0]["inlines"][0]["text"] = ""
@@ -181,7 +181,7 @@ async def test_a_card_that_teams_would_not_show_is_refused(
     message = {"type": "message", "attachments": [attachment]}
 
     assert await post(platform, CHANNEL, json.dumps(message).encode()) == 400
-    attachment["content"] = card(NOTIFICATION)
+    attachment["content"] = build_card(NOTIFICATION)
     assert await post(platform, CHANNEL, json.dumps(message).encode()) == 202
     wrong = CHANNEL.replace(SIGNATURE, "other")
     assert await post(platform, wrong, json.dumps(message).encode()) == 401
