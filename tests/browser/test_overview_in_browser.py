@@ -7,6 +7,8 @@ import aiohttp
 import pytest
 
 from local_cloud.demo.tenant import OPERATIONS
+
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from tests.browser.test_dashboard_in_browser import ACCOUNT, Outside
 from tests.browser.visit import visiting
 from tests.e2e.test_first_hour import printed

@@ -133,7 +133,7 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
     assert len(helps) == len(command_tree())
     assert [said for said in helps if said[0] or "Usage:" not in said[1]] == []
     assert inspected[0] == 0, inspected
-    assert "1 stay on Microsoft's key" in inspected[1]
+    assert "1 stays on Microsoft's key" in inspected[1]
     assert signed_in[0] == 1
     assert "Azure CLI" in signed_in[1]
     assert listed[0] == 0, listed

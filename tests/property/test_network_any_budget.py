@@ -211,7 +211,7 @@ def test_a_process_that_dies_costs_no_more_than_a_batch(
         again = sum(count - 1 for count in azure.asked.values() if count)
         assert again <= killed * (BATCH + network_snapshot_width())
 
-    with patch.object(network_snapshot, "BATCH", BATCH):
+    with patch.object(network_snapshot, "ANSWERS_AT_ONCE", BATCH):
         asyncio.run(play())
 
 

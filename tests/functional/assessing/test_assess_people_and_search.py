@@ -99,7 +99,7 @@ async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An assessment reads co-owners for a limited number of flows."""
-    monkeypatch.setattr(read_co_owners, "MOST", 2)
+    monkeypatch.setattr(read_co_owners, "MAX_CO_OWNER_READS", 2)
     for number in range(3):
         build.http_flow(f"Flow {number}")
 

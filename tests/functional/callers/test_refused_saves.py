@@ -205,7 +205,7 @@ async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> Non
 
     job = await scenario.job("Orders")
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
-    assert "export it, delete it and import it" in job.fix
+    assert "export, delete and import it" in job.fix
 
 
 async def test_a_caller_is_saved_for_its_owner() -> None:

@@ -149,7 +149,7 @@ async def test_an_original_that_was_deleted_can_be_restored(
         job = await scenario.job()
         assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "original_deleted")
         assert job.message == "The original Take orders was deleted."
-        assert "Restore it in Power Automate (21 days)" in job.fix
+        assert "Restore the original in Power Automate (21 days)" in job.fix
         scenario.environment.restore_flow(original)
         await scenario.retry()
         await retired(scenario)
