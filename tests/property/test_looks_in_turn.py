@@ -83,7 +83,7 @@ async def days_until_all_had_their_turn(
         if missed >= 0:
             assert missed == flows - len(today.seen)
         kept = await services.tables.check_positions.get(environment.id, DailyCheckTarget.RETIRED)
-        first = kept.item.first if kept else ""
+        first = kept.item.next_job_id if kept else ""
         seen.update(today.seen)
     assert seen == wanted
 

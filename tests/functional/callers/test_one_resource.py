@@ -438,7 +438,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
         """An app that rejects another value of one setting."""
 
         read = scenario.fakes.ports.app_settings.read
-        sites = scenario.fakes.ports.app_settings.read_sites
+        read_sites = scenario.fakes.ports.app_settings.read_sites
 
         async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
             """Reject the changed setting; otherwise write."""
