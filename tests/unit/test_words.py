@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 274,
+    "shared": 267,
     "functions": 33,
     "cmkflow": 5,
     "docs": 50,
     "infra": 15,
-    "local_cloud": 464,
-    "tests": 2517,
+    "local_cloud": 459,
+    "tests": 2514,
     ".ci": 6,
     ".": 3,
 }
