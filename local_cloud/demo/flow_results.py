@@ -32,7 +32,7 @@ class FlowResult:
     action: str
     #: Why it stayed on Microsoft's key.
     reasons: tuple[str, ...]
-    #: The job's state; `needs_changes`: the plan stopped before it; `moved`: it moved by itself.
+    #: The job's state; `needs_changes`: the plan stopped before it; `moved`: the platform moved it.
     state: str
     #: The job's reason code.
     code: str

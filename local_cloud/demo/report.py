@@ -130,7 +130,7 @@ def print_summary(console: Console, report: Report) -> None:
 
 def _count_ends(outcome: DemoResult) -> list[Json]:
     counted = Counter(
-        (flow.category or "moves by itself", _format_end(flow)) for flow in outcome.flows
+        (flow.category or "moved by the platform", _format_end(flow)) for flow in outcome.flows
     )
     return [
         {"category": category, "end": end, "flows": number}

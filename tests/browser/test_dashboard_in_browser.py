@@ -75,7 +75,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.open()
             await visit.check()
             await outside.apply_key(visit)
-            await visit.see("awaits approval")  # it comes by itself
+            await visit.see("awaits approval")  # without a reload
             await visit.picture("dashboard-waits")
 
             await visit.follow("Review plan")

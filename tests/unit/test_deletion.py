@@ -116,7 +116,7 @@ def test_the_bin_is_counted_from_the_first_intent() -> None:
 
 
 def test_what_was_blocked_was_not_deleted() -> None:
-    """A failed intent promises no restore, and nothing is due by itself."""
+    """A failed intent promises no restore, and has no next check."""
     made = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(

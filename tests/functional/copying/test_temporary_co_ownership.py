@@ -27,7 +27,7 @@ from tests.fakes.sharing import is_lent
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
-#: How flows are lent: by a share, which lets the operator ask; or by the flow service.
+#: How access is granted: by a Dataverse share, or by the flow service.
 by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 
 
@@ -224,12 +224,12 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     await scenario.approve(run=timedelta(hours=1))
     job = await scenario.job("Orders")
     assert (job.step, job.reason_code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
-    lent = (orders.flow_name,)
+    granted = (orders.flow_name,)
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
     def died(job: FlowJob | None) -> FlowJob | None:
         return job and replace(
-            job, active_grants=lent, past_grants=lent, next_check_at=scenario.services.now
+            job, active_grants=granted, past_grants=granted, next_check_at=scenario.services.now
         )
 
     await FLOW.change(scenario.services, (job.environment_id, job.id), died)
@@ -408,10 +408,14 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     kept = await table.get(job.environment_id, job.id)
     assert kept
     blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=scenario.services.now)
-    lent = (orders.flow_name,)
+    granted = (orders.flow_name,)
     code = Reason.CHILD_FLOW_NOT_READY
     blocked = replace(
-        blocked, resume_state=job.state, reason_code=code, active_grants=lent, past_grants=lent
+        blocked,
+        resume_state=job.state,
+        reason_code=code,
+        active_grants=granted,
+        past_grants=granted,
     )
     kept = await table.replace(kept, blocked)
     access: Any = OrderAtReturn(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
