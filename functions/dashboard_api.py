@@ -129,7 +129,8 @@ class PlanPageQuery(PageQuery):
     page: Annotated[int, Field(ge=1)] = 1
     #: Workflow ids of the flows that the approver leaves out on every page, separated by dots.
     leave_out: Annotated[
-        str, StringConstraints(pattern=r"^([A-Za-z0-9-]{1,80}(\.|$))*$", max_length=7500)
+        str,
+        StringConstraints(pattern=r"^([A-Za-z0-9-]{1,80}\.)*[A-Za-z0-9-]{0,80}$", max_length=7500),
     ] = ""
     #: Return a self-contained page without buttons, to save or send.
     export: bool = False
