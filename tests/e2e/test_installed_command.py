@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,8 @@ FLOW = {
         "definition": {"triggers": {"manual": {"type": "Request", "kind": "Http"}}, "actions": {}}
     }
 }
+#: Fails wherever the command line imports it.
+OTHER_SHARED = "raise ImportError('the other package')\n"
 #: Asks each command for its help; prints a JSON list of exit codes and texts.
 HELPS = """
 import contextlib, io, json, sys
@@ -39,6 +43,24 @@ for words in json.loads(sys.argv[1]):
     said.append((code, text.getvalue()))
 print(json.dumps(said))
 """
+#: Imports each module, also those that only the app uses.
+MODULES = """
+import importlib, pkgutil
+import cmkflow
+
+for one in pkgutil.walk_packages(cmkflow.__path__, "cmkflow."):
+    try:
+        importlib.import_module(one.name)
+    except ModuleNotFoundError as error:
+        # Installed in Azure only.
+        assert not error.name.startswith(("cmkflow", "shared")), error
+"""
+#: What bash asks when somebody presses the tab key.
+COMPLETION = {
+    "_CMKFLOW_COMPLETE": "complete_bash",
+    "COMP_WORDS": "cmkflow ins",
+    "COMP_CWORD": "1",
+}
 pytestmark = pytest.mark.e2e
 
 
@@ -53,9 +75,13 @@ class Installed:
 
     async def helps(self, commands: list[tuple[str, ...]]) -> list[tuple[int | None, str]]:
         """Return what `run` would return for each command's help; one process reads them all."""
-        told = await self._printed("python", "-c", HELPS, json.dumps(commands))
+        told = await self.run_python(HELPS, json.dumps(commands))
         assert told[0] == 0, told
         return [(code, text) for code, text in json.loads(told[1])]
+
+    async def run_python(self, code: str, *arguments: str) -> tuple[int | None, str]:
+        """Return the exit code and the output of a script."""
+        return await self._printed("python", "-c", code, *arguments)
 
     async def run(self, *arguments: str) -> tuple[int | None, str]:
         """Return the exit code and the output."""
@@ -82,16 +108,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(wheel: Path, tmp_path: Path) -> Installed:
-    """Install the wheel and its requirements, in the versions that the other tests use."""
+    """Install the wheel and its requirements beside another package that is called `shared`.
+
+    The requirements have the versions that the other tests use.
+    """
     venv, home = tmp_path / "venv", tmp_path / "home"
     home.mkdir()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    [packages] = venv.glob("lib/*/site-packages")
+    other = packages / "shared" / "__init__.py"
+    other.parent.mkdir()
+    other.write_text(OTHER_SHARED)
     pip = [*PIP, "--python", str(venv / "bin" / "python"), "install", "--no-compile"]
     subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
+    assert [path.name for path in other.parent.iterdir()] == [other.name]
+    assert other.read_text() == OTHER_SHARED
     return Installed(venv=venv, home=home)
 
 
-def test_the_wheel_holds_every_file_of_two_packages_and_no_other(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_in_one_package_and_no_other(wheel: Path) -> None:
     """Templates are included; `functions` and `local_cloud` are not in site-packages."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "cmkflow", "shared"],
@@ -102,15 +137,42 @@ def test_the_wheel_holds_every_file_of_two_packages_and_no_other(wheel: Path) ->
 
     assert {name.split("/")[0] for name in names} == {
         "cmkflow",
-        "shared",
         "-".join(wheel.name.split("-")[:2]) + ".dist-info",
     }
-    assert {name for name in names if ".dist-info/" not in name} == set(listed.stdout.split())
+    assert {name for name in names if ".dist-info/" not in name} == {
+        re.sub("^shared/", "cmkflow/_shared/", name) for name in listed.stdout.split()
+    }
+
+
+@pytest.mark.parametrize(
+    "code", ["import shared.errors", "def read():\n    return load('shared.errors')"]
+)
+def test_a_use_of_shared_that_cannot_be_rewritten_fails_the_build(
+    tmp_path: Path, code: str
+) -> None:
+    """The installed command would otherwise import another package at run time."""
+    for name in ("pyproject.toml", "hatch_build.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "cmkflow").mkdir()
+    (tmp_path / "cmkflow/page.py").write_text(code)
+    (tmp_path / "shared").mkdir()
+
+    built = subprocess.run(
+        [*PIP, "wheel", "--no-deps", "--wheel-dir", str(tmp_path / "built"), str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert built.returncode
+    assert "page.py:" in built.stderr
+    assert "must be imported by" in built.stderr
 
 
 async def test_an_installed_command_line_does_its_work(installed: Installed) -> None:
-    """Every command has a help text, files are read offline, and the app answers over HTTP."""
+    """Every module is imported, files are read offline, and the app answers over HTTP."""
+    modules = await installed.run_python(MODULES)
     helps = await installed.helps([*command_tree()])
+    version = await installed.run("--version")
+    completed = await replace(installed, environ=COMPLETION).run()
     (installed.home / "flow.json").write_text(json.dumps(FLOW))
     inspected = await installed.run("inspect", "flow.json")
     # What signing in imports, up to the Azure CLI: there is none on this path.
@@ -122,14 +184,14 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
     scenario.build.http_flow("Orders")
     provide(scenario.services)
     async with served_app() as app, delivered(scenario.driver):
-        online = Installed(
-            venv=installed.venv,
-            home=installed.home,
-            environ={"CMKFLOW_API": app.url, "CMKFLOW_KEY": KEY},
-        )
+        online = replace(installed, environ={"CMKFLOW_API": app.url, "CMKFLOW_KEY": KEY})
         listed = await online.run("environment", "list")
         page = await online.run("assess", "show", "--all", "--html", "page.html")
 
+    assert modules == (0, "")
+    assert version[0] == 0, version
+    assert version[1].startswith("cmkflow ")
+    assert completed == (0, "inspect\n")
     assert len(helps) == len(command_tree())
     assert [said for said in helps if said[0] or "Usage:" not in said[1]] == []
     assert inspected[0] == 0, inspected
