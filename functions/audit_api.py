@@ -1,14 +1,55 @@
 """API: the audit log."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from functions.endpoints import ApiRequest, endpoint
+import azure.functions as func
+
+from functions.audit_query import AuditExportQuery, AuditFilterQuery
+from functions.csv_file import CSV, build_csv
+from functions.endpoints import JSON, ApiRequest, endpoint
+from functions.http_headers import DIGEST
 from functions.http_requests import NoBody
-from functions.http_responses import ApiResponse
+from functions.http_responses import ApiResponse, download, format_json
 from functions.paging import PagedQuery, PageResponse
+from functions.remediation_models import UnreadableRowResponse
 from shared.bootstrap import services
+from shared.domain.audit import AuditEntry
+from shared.domain.audit_text import (
+    describe_operation,
+    describe_principal,
+    find_result,
+    find_target,
+    list_changes,
+)
 from shared.domain.principal import PrincipalKind, Role
-from shared.use_cases.audit_log import show_audit
+from shared.use_cases.show_audit import AuditPage, show_audit
+
+#: Most entries in an export, and most rows that are read for it.
+MOST_EXPORTED = 10_000
+_ROWS_READ = 50_000
+_COLUMNS = (
+    "recorded_at",
+    "who",
+    "action",
+    "about",
+    "result",
+    "changes",
+    "message",
+    "who_id",
+    "client",
+    "operation",
+    "target",
+    "status",
+    "request_body",
+    "state_before",
+    "state_after",
+    "id",
+)
+
+
+class AuditQuery(AuditFilterQuery, PagedQuery):
+    """Which page of the matching entries to return."""
 
 
 class AuditEntryResponse(ApiResponse):
@@ -32,12 +73,70 @@ class AuditEntryResponse(ApiResponse):
     message: str
 
 
+class AuditListResponse(PageResponse[AuditEntryResponse]):
+    """A page of entries."""
+
+    #: Set if the page has fewer entries than `limit` because the app searches only part of the log
+    #: for it: the time up to which it did. Continue with `next`.
+    searched_until: datetime | None
+    unreadable_rows: tuple[UnreadableRowResponse, ...]
+
+
+@endpoint(role=Role.READER, query=AuditQuery, answer=AuditListResponse)
+async def list_audit(call: ApiRequest[AuditQuery, NoBody]) -> AuditListResponse:
+    """Return the entries of the audit log, newest first."""
+    query = call.query
+    found = await show_audit(services(), query.filter, limit=query.limit, after=query.after)
+    return AuditListResponse.model_validate(found)
+
+
 @endpoint(
     role=Role.READER,
-    query=PagedQuery,
-    answer=PageResponse[AuditEntryResponse],
+    query=AuditExportQuery,
+    answer=None,
+    media_types=(CSV, JSON),
+    answer_headers=(DIGEST,),
 )
-async def list_audit(call: ApiRequest[PagedQuery, NoBody]) -> PageResponse[AuditEntryResponse]:
-    """Return the entries of the audit log, newest first."""
-    found = await show_audit(services(), limit=call.query.limit, after=call.query.after)
-    return PageResponse[AuditEntryResponse].model_validate(found)
+async def export_audit(call: ApiRequest[AuditExportQuery, NoBody]) -> func.HttpResponse:
+    """Return up to 10,000 entries of the audit log as a file.
+
+    If there are more, the name of the file contains `incomplete`, and `next` of the JSON file is
+    not empty.
+    """
+    found = await show_audit(
+        services(), call.query.filter, limit=MOST_EXPORTED, row_limit=_ROWS_READ
+    )
+    name = f"audit-{services().now:%Y-%m-%d}{'-incomplete' if found.next else ''}"
+    if call.query.format == "json":
+        content = format_json(AuditListResponse.model_validate(found)).encode()
+        return download(content, JSON, f"{name}.json")
+    return download(build_csv(_list_rows(found)), CSV, f"{name}.csv")
+
+
+def _list_rows(found: AuditPage) -> Iterator[tuple[object, ...]]:
+    yield _COLUMNS
+    for one in found.items:
+        yield _build_row(one)
+    for row in found.unreadable_rows:
+        yield ("", "", f"Cannot read row {row.name}: {row.message}")
+
+
+def _build_row(one: AuditEntry) -> tuple[object, ...]:
+    return (
+        one.recorded_at.isoformat(),
+        describe_principal(one.kind, one.who),
+        describe_operation(one.operation, one.status),
+        find_target(one.target, one.state_after).id,
+        find_result(one.status),
+        "; ".join(map(str, list_changes(one.state_before, one.state_after))),
+        one.message,
+        one.who_id,
+        one.client,
+        one.operation,
+        one.target,
+        one.status,
+        one.request_body,
+        one.state_before,
+        one.state_after,
+        one.id,
+    )

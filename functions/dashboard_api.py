@@ -13,14 +13,15 @@ from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, compute_closed_flows_range
 from functions.dashboard.flow_page import flow_page
 from functions.dashboard.overview import overview_page
-from functions.dashboard.page_layout import PageContext, read_assets
+from functions.dashboard.page_layout import read_assets
 from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_history import HistoryFilter
 from functions.dashboard.remediation_list import list_page
 from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
-from functions.http_requests import NoBody, NoQuery, RequestModel, Text
+from functions.http_requests import NoBody, NoQuery, Text
 from functions.http_responses import page
+from functions.page_query import PageQuery, build_page_context
 from functions.paging import PagedQuery
 from functions.problems import PageNotFound
 from functions.remediation_models import EnvironmentId
@@ -40,27 +41,6 @@ from shared.use_cases.show_status import show_status
 
 #: Each environment has a form for every action.
 _ENVIRONMENTS_ON_PAGE = 25
-
-
-class PageQuery(RequestModel):
-    """The action that led to this page."""
-
-    #: Last part of the action's route.
-    completed_action: Literal[
-        "",
-        "approve",
-        "assessment",
-        "cancel",
-        "firewall-fixes",
-        "ignored-issues",
-        "off",
-        "on",
-        "remediations",
-        "retry",
-        "rollback",
-        "settings",
-    ] = ""
-    flow_count: Annotated[int, Field(ge=0)] = 0
 
 
 class EnvironmentsPageQuery(PageQuery):
@@ -151,7 +131,7 @@ class FlowPageQuery(PageQuery):
 )
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the Overview page: actions required, environments and health."""
-    return page(overview_page(_build_page_context(call), await show_status(services())))
+    return page(overview_page(build_page_context(call), await show_status(services())))
 
 
 @endpoint(
@@ -167,7 +147,7 @@ async def show_environments_page(
     query = call.query
     found = await show_environments(services(), with_platform=query.all_environments)
     text = environments_page(
-        _build_page_context(call),
+        build_page_context(call),
         found,
         start=query.start,
         limit=_ENVIRONMENTS_ON_PAGE,
@@ -186,7 +166,7 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
     """Return a page of remediations, newest first."""
     query = call.query
     found = await list_remediations(services(), limit=query.limit, begin=query.begin)
-    return page(list_page(_build_page_context(call), found, query.limit))
+    return page(list_page(build_page_context(call), found, query.limit))
 
 
 @endpoint(
@@ -215,7 +195,7 @@ async def show_remediation_page(
         except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
     text = remediation_page(
-        _build_page_context(call), shown, found, choice, closed_by, others=others
+        build_page_context(call), shown, found, choice, closed_by, others=others
     )
     return page(text)
 
@@ -230,7 +210,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
     plans = await show_plan(services(), identity)
-    view, remediation = _build_page_context(call), await find(services(), identity)
+    view, remediation = build_page_context(call), await find(services(), identity)
     try:
         reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:
@@ -267,7 +247,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return page(flow_page(_build_page_context(call), detail, compared))
+    return page(flow_page(build_page_context(call), detail, compared))
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(HTML,))
@@ -312,13 +292,3 @@ async def _read_closed_flows(
         return []
     skip, take = compute_closed_flows_range(part.flows, choice.flows, choice.start)
     return await read_closed_flows(services(), part, state, skip, take)
-
-
-def _build_page_context[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:
-    query = call.query
-    return PageContext(
-        principal=call.principal,
-        now=services().now,
-        completed_action=query.completed_action,
-        flow_count=query.flow_count,
-    )

@@ -1,26 +1,14 @@
 """Say who decided what about a remediation, and when."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
+from shared.domain.audit_text import describe_operation, parse_state
 from shared.domain.plans.remediation import StartSource
 
-_REQUESTS = {
-    "cancel_remediation": "Cancelled the remediation",
-    "retry_remediation": "Retried blocked flows",
-    "roll_back_remediation": "Rolled back flows",
-    "ignore_issue": "Ignored the firewall issue",
-    "apply_firewall_fix": "Had the app change the firewall",
-    "revert_firewall_fix": "Had the app revert its change of the firewall",
-    "schedule_deletions": "Scheduled deletions of originals",
-    "cancel_deletions": "Cancelled deletions of originals",
-    "update_environment_settings": "Changed the environment's settings",
-    "archive_runs": "Archived the run history",
-}
 _SOURCES = {
     StartSource.KEY_EVENT: "an event of a key",
     StartSource.POLICY_EVENT: "an event of a policy",
@@ -69,11 +57,6 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
 
 def _describe(entry: AuditEntry) -> str:
     """Return what was requested, with the name of the firewall if it is about one."""
-    operation = entry.operation
-    what = _REQUESTS.get(operation) or operation.replace("_", " ").capitalize()
-    try:
-        body = json.loads(entry.request_body)
-    except ValueError:  # shortened, because it was long
-        return what
-    subject = body.get("issue") or body.get("resource") if isinstance(body, dict) else None
-    return f"{what} {str(subject).rpartition('/')[2]}" if subject else what
+    what, body = describe_operation(entry.operation, entry.status), parse_state(entry.request_body)
+    subject = body.get("issue") or body.get("resource")
+    return f"{what}: {str(subject).rpartition('/')[2]}" if subject else what

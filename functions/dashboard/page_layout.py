@@ -22,6 +22,7 @@ _PAGES = (
     ("Overview", "/api/dashboard"),
     ("Environments", "/api/dashboard/environments"),
     ("Remediations", "/api/dashboard/remediations"),
+    ("Audit", "/api/dashboard/audit"),
 )
 
 #: Message after an action, by the last part of its route.

@@ -1,7 +1,7 @@
 """Define the audit log: who requested what, from where, and with which result."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.principal import PrincipalKind
 
@@ -65,6 +65,15 @@ def first_key_before(end: datetime) -> str:
     Entries are older by their keys, so a rejection is as old as its hour.
     """
     return f"{_count_down(end) + 1:020}"
+
+
+def find_time(key: str) -> datetime | None:
+    """Return the time in the key of an entry; None if the text is no such key."""
+    digits = key.partition("-")[0]
+    try:
+        return _END - timedelta(microseconds=int(digits))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _count_down(at: datetime) -> int:

@@ -6,9 +6,10 @@ span, and the SHA-256 of the statement before it (docs/adr/0024-sealed-audit-log
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from shared.domain.signature import Signature
 
@@ -29,6 +30,14 @@ class SealedEntry:
     key: str
     #: Of the stored text.
     sha256: str
+
+
+class EntryChange(StrEnum):
+    """How an entry differs from the list of its seal."""
+
+    REMOVED = "removed"
+    ADDED = "added"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,17 +214,25 @@ def find_entry_differences(
             f"({len(present)}); the list of entries that would name them is missing"
         )
         return
-    sealed = {one.key: one.sha256 for one in parse_entries(listed)}
+    for key, change in compare_entries(parse_entries(listed), present):
+        yield f"Audit entry {key} was {change} after seal {statement.number}"
+    if len({one.key for one in present}) != len(present):
+        yield f"{name} covers an entry that is in the audit log twice"
+
+
+def compare_entries(
+    listed: Iterable[SealedEntry], present: Iterable[SealedEntry]
+) -> Iterator[tuple[str, EntryChange]]:
+    """Yield the key of each entry that differs from the list of a seal, and how."""
+    sealed = {one.key: one.sha256 for one in listed}
     now = {one.key: one.sha256 for one in present}
     for key in sorted(sealed.keys() | now.keys()):
         if key not in now:
-            yield f"Audit entry {key} was removed after seal {statement.number}"
+            yield key, EntryChange.REMOVED
         elif key not in sealed:
-            yield f"Audit entry {key} was added after seal {statement.number}"
+            yield key, EntryChange.ADDED
         elif sealed[key] != now[key]:
-            yield f"Audit entry {key} was changed after seal {statement.number}"
-    if len(now) != len(present):
-        yield f"{name} covers an entry that is in the audit log twice"
+            yield key, EntryChange.CHANGED
 
 
 def _parse_time(text: str | None) -> datetime | None:

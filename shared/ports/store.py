@@ -78,10 +78,11 @@ class Store(Protocol):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key.
 
-        `before`: only rows of the given partition with a smaller key.
+        `before`, `after`: only rows of the given partition with a smaller, or larger, key.
         """
 
 

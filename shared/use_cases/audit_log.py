@@ -1,8 +1,8 @@
-"""Write and read the audit log, to which rows are only added."""
+"""Write the audit log, to which rows are only added."""
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +11,8 @@ from uuid import uuid5
 from shared.domain.audit import AuditEntry
 from shared.domain.ids import NAMESPACE
 from shared.domain.trigger_urls.trigger_url import mask_signatures
-from shared.errors import AlreadyExists, CmkflowError, UnreadableRow
+from shared.errors import AlreadyExists, CmkflowError
 from shared.log_fields import product_log
-from shared.ports import Condition
 from shared.services import Services
 
 log = product_log(__name__)
@@ -24,15 +23,6 @@ _LONGEST = 60_000
 type State = Mapping[str, Any]
 #: Returns the state that a request changes, by the id that it names; raises `CmkflowError` if none.
 type Subject = Callable[[Services, str], Awaitable[State]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditPage:
-    """A page of audit entries, newest first."""
-
-    items: tuple[AuditEntry, ...]
-    #: Start of the next page; empty on the last page.
-    next: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,28 +87,6 @@ async def record_rejection(services: Services, entry: AuditEntry) -> None:
             await services.tables.audit_log.insert(rejection)
     except CmkflowError:
         log.exception("audit entry not written", extra={"operation": entry.operation})
-
-
-async def show_audit(services: Services, *, limit: int, after: str = "") -> AuditPage:
-    """Return `limit` requests after the given position, with their results where known."""
-    items: list[AuditEntry] = []
-    last = ""
-    async for entry in _read_rows(services, after):
-        if items and items[-1].id == entry.id:
-            last = entry.sort_key  # the request row of an entry whose result row was read before
-            continue
-        if len(items) == limit:
-            return AuditPage(items=tuple(items), next=last)
-        items.append(entry)
-        last = entry.sort_key
-    return AuditPage(items=tuple(items), next="")
-
-
-async def _read_rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:
-    where = [Condition("sort_key", "gt", after)] if after else []
-    async for row in services.tables.audit_log.scan("audit", where=where):
-        if not isinstance(row, UnreadableRow):  # a newer version wrote it, and can read it
-            yield row.item
 
 
 async def _read_state(services: Services, subject: Subject | None, about: str) -> State:

@@ -114,18 +114,32 @@ async def read_jobs_of(
 async def read_what_needs_people(services: Services, reading: RowReader) -> NeedsPeople:
     """Return the current environment jobs, and the flow jobs that require an action."""
     if await _is_trusted(services):
-        is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
-        names = await _read_names(services, is_environment)
-        environment_jobs: Sequence[EnvironmentJob] = await _read_environment_jobs(
-            services, names, reading
-        )
+        environment_jobs = await _read_current_environment_jobs(services, reading)
         marked = await _read_names(services, [Condition("needs_person", "eq", "yes")])
         places = [(one, job_id) for one, named in marked.items() for job_id in named.flow_jobs]
         flow_jobs: Sequence[FlowJob] = await get_rows(services.tables.flow_jobs, places, reading)
     else:
         known = await read_known_jobs(services, reading)
-        environment_jobs, flow_jobs = known.environment_jobs, known.flow_jobs
+        environment_jobs, flow_jobs = list(known.environment_jobs), known.flow_jobs
     return environment_jobs, [job for job in flow_jobs if needs_person(job)]
+
+
+async def read_environment_names(services: Services, reading: RowReader) -> dict[str, str]:
+    """Return the names of environments by id, as their current jobs have them."""
+    if await _is_trusted(services):
+        jobs = await _read_current_environment_jobs(services, reading)
+    else:
+        jobs = await reading.all(services.tables.environment_jobs.scan())
+    return {job.environment_id: job.environment_name for job in jobs if job.environment_name}
+
+
+async def _read_current_environment_jobs(
+    services: Services, reading: RowReader
+) -> list[EnvironmentJob]:
+    is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
+    return await _read_environment_jobs(
+        services, await _read_names(services, is_environment), reading
+    )
 
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:

@@ -65,10 +65,12 @@ async def read_last_seal(services: Services) -> AuditSeal | None:
     return None
 
 
-async def read_audit_rows(services: Services) -> AsyncIterator[tuple[SealedEntry, StoreRow]]:
-    """Yield each row of the audit log, newest first, with its key and hash."""
+async def read_audit_rows(
+    services: Services, *, after: str | None = None, before: str | None = None
+) -> AsyncIterator[tuple[SealedEntry, StoreRow]]:
+    """Yield each row of the audit log between two keys, newest first, with its key and hash."""
     table = services.tables.audit_log
-    async for row in table.store.query(table.name, _AUDIT):
+    async for row in table.store.query(table.name, _AUDIT, before=before, after=after):
         if row.key != FENCE:
             yield SealedEntry(key=row.key, sha256=hash_text(audit_text(row))), row
 
@@ -86,9 +88,7 @@ async def _read_entries(
 ) -> list[SealedEntry]:
     """Return the entries of a span; `begins_at` None: from the beginning of the log."""
     found = []
-    async for entry, _ in read_audit_rows(services):
-        if begins_at and entry.key >= first_key_before(begins_at):
-            break
-        if entry.key >= first_key_before(ends_at):
-            found.append(entry)
+    end = first_key_before(begins_at) if begins_at else None
+    async for entry, _ in read_audit_rows(services, after=first_key_before(ends_at), before=end):
+        found.append(entry)
     return found

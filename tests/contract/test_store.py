@@ -229,6 +229,17 @@ async def test_a_query_ends_before_a_key(store: Store) -> None:
     assert found == ["0000", "0002"]
 
 
+async def test_a_query_begins_after_a_key(store: Store) -> None:
+    """That key, all earlier keys and other partitions are left out."""
+    await store.write(*(InsertRow(row(f"{n:04}", n=n % 2)) for n in range(10)))
+    await store.write(InsertRow(row("0009", "q", n=0)))
+    even = [Condition("n", "eq", 0)]
+
+    found = store.query(JOBS, "p", where=even, before="0008", after="0002")
+
+    assert [one.key async for one in found] == ["0004", "0006"]
+
+
 @pytest.mark.parametrize(
     ("op", "expected"),
     [

@@ -62,12 +62,15 @@ class MemoryStore:
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key."""
         check_entity_key(table, partition or "", before)
+        check_entity_key(table, partition or "", after)
         check_conditions(where)
         names = [name for name in self.rows if name[0] == table and partition in (None, name[1])]
-        for name in sorted(name for name in names if before is None or name[2] < before):
+        names = [name for name in names if before is None or name[2] < before]
+        for name in sorted(name for name in names if after is None or name[2] > after):
             row = self.rows.get(name)
             if row is not None and all(_fits(row, condition) for condition in where):
                 yield row

@@ -78,17 +78,20 @@ class Walked(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Count the rows of the table or partition; of a bounded or unfinished query, the rows
         returned.
         """
         self.operations += 1
         given = 0
-        async for row in self.store.query(table, partition, where=where, before=before):
+        async for row in self.store.query(
+            table, partition, where=where, before=before, after=after
+        ):
             given += 1
             self._count(table, 1)
             yield row
-        if before is None:
+        if before is None and after is None:
             places = self.sizes.items()
             whole = sum(n for (t, p), n in places if t == table and partition in (None, p))
             self._count(table, max(whole - given, 0))

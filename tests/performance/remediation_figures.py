@@ -145,10 +145,13 @@ class Counted(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Count one request, whatever the number of rows, and pass it on."""
         self.reads += 1
-        async for row in self.store.query(table, partition, where=where, before=before):
+        async for row in self.store.query(
+            table, partition, where=where, before=before, after=after
+        ):
             yield row
 
 

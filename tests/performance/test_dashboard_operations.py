@@ -1,18 +1,28 @@
-"""Test the work of building the pages of a remediation of two thousand flows."""
+"""Test the work of building pages of thousands of flows or audit entries."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from functions import audit_page_api
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
+from shared.domain.audit import AuditEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.html_pages import render_template
+from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.seal_audit_log import seal_audit_log
+from shared.use_cases.show_audit import ROWS_OF_PAGE
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
+from tests.fakes.evidence_key import KEY_URL, add_evidence_key
+from tests.fakes.services import fake_settings
+from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.performance.growth import Grown
 from tests.performance.operation_count import count_operations
 
 FLOWS = 2_000
@@ -131,3 +141,54 @@ async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_tab
     assert f"You approve {FLOWS:,} flows" in page()
     assert ratio <= MOST_TIMES_OF_A_PLAN, ratio
     assert len(page().encode()) <= LARGEST_PAGE
+
+
+async def audited(entries: int) -> Grown:
+    """Return a tenant whose audit log has this number of entries, one every ten minutes, sealed."""
+    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    add_evidence_key(scenario.world)
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await compare_job_index(scenario.services)
+    began, services = scenario.services.now, scenario.services
+    for number in range(entries):
+        request = AuditEntry(
+            id=f"{number:08}-0000-4000-8000-000000000000",
+            recorded_at=began + timedelta(minutes=10) * number,
+            who="anna@contoso.example" if number % 2 else "bert@contoso.example",
+            who_id="",
+            kind=PrincipalKind.USER,
+            client="",
+            operation="retry_remediation",
+            target=f"/api/remediations/{scenario.remediation.id}/retry",
+            request_body="{}",
+        )
+        await services.tables.audit_log.upsert(request, replace(request, status=200))
+    for _ in range(entries // 144 + 1):
+        scenario.world.clock.advance(timedelta(days=1))
+        await seal_audit_log(scenario.services)
+    await compare_job_index(scenario.services)
+    sizes = Counter((table, partition) for table, partition, _ in scenario.fakes.store.rows)
+    return Grown(scenario=scenario, services=scenario.services, sizes=sizes)
+
+
+async def test_the_work_of_the_audit_page_does_not_grow_with_the_log() -> None:
+    """Its first page, its last and a page that finds nothing take a bounded number of rows."""
+    small, large = await audited(150), await audited(3_000)
+    oldest = f"{large.services.now - timedelta(days=20):%Y-%m-%d}"
+    found = [
+        await large.cost(
+            lambda _, query=query: call(audit_page_api.show_audit_page, query=query)  # type: ignore[misc]  # the loop's
+        )
+        for query in ({}, {"until": oldest}, {"who": "nobody"})
+    ]
+    few = await small.cost(lambda _: call(audit_page_api.show_audit_page))
+
+    assert [cost.operations for cost in found] == [few.operations] * 2 + [found[2].operations]
+    assert found[2].operations <= few.operations
+    audit_rows = [cost.by_query["query auditlog"] for cost in found]
+    assert audit_rows == [101, 101, ROWS_OF_PAGE + 1]
+    assert few.by_query["query auditlog"] == 101
+    assert max(cost.size for cost in found) <= LARGEST_PAGE

@@ -46,10 +46,13 @@ class Noted(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Record the request and pass it on."""
         self.queries.append((table, partition))
-        async for row in self.store.query(table, partition, where=where, before=before):
+        async for row in self.store.query(
+            table, partition, where=where, before=before, after=after
+        ):
             yield row
 
 

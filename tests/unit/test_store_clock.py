@@ -68,10 +68,13 @@ class Machine:
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Read rows, and hear the time."""
         self.hear()
-        async for row in self.store.query(table, partition, where=where, before=before):
+        async for row in self.store.query(
+            table, partition, where=where, before=before, after=after
+        ):
             yield row
 
 

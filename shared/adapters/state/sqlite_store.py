@@ -128,20 +128,22 @@ class SqliteStore(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key, in pages; see the port."""
         check_entity_key(table, partition or "", before)
+        check_entity_key(table, partition or "", after)
         check_conditions(where)
-        sql, values = _query(table, partition, where, before)
-        after: tuple[str, ...] = ()
+        sql, values = _query(table, partition, where, (before, after))
+        last: tuple[str, ...] = ()
         while True:
-            page = sql + (" AND (partition, key) > (?, ?)" if after else "") + _ORDER
-            rows = await self._select(page, [*values, *after])
+            page = sql + (" AND (partition, key) > (?, ?)" if last else "") + _ORDER
+            rows = await self._select(page, [*values, *last])
             for row in rows:
                 yield row
             if len(rows) < _PAGE:
                 return
-            after = (rows[-1].partition, rows[-1].key)
+            last = (rows[-1].partition, rows[-1].key)
 
     async def _select(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         try:
@@ -251,17 +253,24 @@ def _check(operation: Operation, stored: str | None) -> None:
 
 
 def _query(
-    table: str, partition: str | None, where: Sequence[Condition], before: str | None
+    table: str,
+    partition: str | None,
+    where: Sequence[Condition],
+    keys: tuple[str | None, str | None],
 ) -> tuple[str, list[Scalar]]:
-    """Return the SELECT and its values. A row without the column matches no condition."""
+    """Return the SELECT and its values; `keys` are those before and after which rows are read.
+
+    A row without the column matches no condition.
+    """
     parts = ["tbl = ?"]
     values: list[Scalar] = [table]
     if partition is not None:
         parts.append("partition = ?")
         values.append(partition)
-    if before is not None:
-        parts.append("key < ?")
-        values.append(before)
+    for comparison, key in zip("<>", keys, strict=True):
+        if key is not None:
+            parts.append(f"key {comparison} ?")
+            values.append(key)
     for condition in where:
         path = f"'$.{condition.column}'"  # the name was checked
         parts.append(f"json_type(columns, {path}) IN ({_comparable_types(condition.value)})")

@@ -103,12 +103,15 @@ class TableStore(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key; see the port."""
         check_entity_key(table, partition or "", before)
+        check_entity_key(table, partition or "", after)
         check_conditions(where)
         parts = [] if partition is None else [f"PartitionKey eq {_format_literal(partition)}"]
         parts += [] if before is None else [f"RowKey lt {_format_literal(before)}"]
+        parts += [] if after is None else [f"RowKey gt {_format_literal(after)}"]
         parts += [f"{each.column} {each.op} {_format_literal(each.value)}" for each in where]
         found = self._service.get_table_client(table).query_entities(" and ".join(parts))
         with _translate_errors(table):

@@ -71,10 +71,13 @@ class VersionedStore(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
+        after: str | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield the rows that match, in the order of partition and key."""
         await self._check()
-        async for row in self.store.query(table, partition, where=where, before=before):
+        async for row in self.store.query(
+            table, partition, where=where, before=before, after=after
+        ):
             yield _without_version(row)
 
     async def _check(self) -> None:

@@ -243,9 +243,13 @@ async def test_the_audit_log_names_who_did_what_and_what_changed(
     by_action = {action: rest for action, *rest in rows}
     name, remediation = environment.display_name, f"#{identity[:8]}"
     assert titles == ["Action", "About", "Result", "Note"]
-    assert by_action["Approve"][:2] == [remediation, "rejected"]
-    assert by_action["Start"] == [remediation, "done", f"mode apply, environment ids {name}"]
-    assert by_action["Update settings"] == [
+    assert by_action["Tried to approve the plan"][:2] == [remediation, "rejected"]
+    assert by_action["Started a remediation"] == [
+        remediation,
+        "done",
+        f"mode apply, environment ids {name}",
+    ]
+    assert by_action["Changed the settings"] == [
         name,
         "done",
         "approval policy read_only → required",

@@ -1,0 +1,70 @@
+"""Read which entries of the audit log a request asks for."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, StringConstraints
+
+from functions.http_requests import RequestModel
+from shared.domain.audit_filter import AuditFilter
+from shared.domain.audit_text import AuditResult
+from shared.domain.identifiers import environment_identifier
+
+
+def _check_day(text: str) -> str:
+    if text:
+        date.fromisoformat(text)
+    return text
+
+
+#: A day in UTC, such as 2030-01-31; empty for no limit.
+type Day = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+        r"|20[0-9]{2}-(0[13-9]|1[0-2])-(29|30)|20[0-9]{2}-(0[13578]|1[02])-31"
+        r"|20([02468][048]|[13579][26])-02-29)?$"
+    ),
+    AfterValidator(_check_day),
+]
+#: An id, or its beginning; empty for any.
+type IdPart = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{0,80}$")]
+
+
+class AuditFilterQuery(RequestModel):
+    """Which entries of the audit log to return; an empty parameter is no condition."""
+
+    #: Part of a name, or an object id.
+    who: Annotated[str, StringConstraints(max_length=200)] = ""
+    #: Name of an operation, such as `approve_remediation`.
+    operation: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,60}$")] = ""
+    result: Literal[""] | AuditResult = ""
+    #: Entries about this environment or its remediations.
+    environment: IdPart = ""
+    remediation: IdPart = ""
+    #: First and last day of the period, in UTC.
+    since: Day = ""
+    until: Day = ""
+
+    @property
+    def filter(self) -> AuditFilter:
+        """Return the conditions."""
+        return AuditFilter(
+            who=self.who.strip(),
+            operation=self.operation,
+            result=self.result or None,
+            environment_id=environment_identifier(self.environment),
+            remediation_id=self.remediation,
+            since=_begin(self.since) if self.since else None,
+            until=_begin(self.until) + timedelta(days=1) if self.until else None,
+        )
+
+
+class AuditExportQuery(AuditFilterQuery):
+    """Which entries to export, and how."""
+
+    format: Literal["csv", "json"] = "csv"
+
+
+def _begin(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), time.min, UTC)

@@ -1,0 +1,24 @@
+"""Build a CSV file for download."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from shared.domain.spreadsheet_cell import spreadsheet_cell
+from shared.domain.trigger_urls.trigger_url import redact
+
+CSV = "text/csv"
+
+
+def build_csv(rows: Iterable[Iterable[object]]) -> bytes:
+    """Return a CSV file (RFC 4180, UTF-8) of rows, the first of which has the titles.
+
+    No cell is read as a formula by spreadsheets, and trigger URLs are redacted. A byte order mark
+    makes spreadsheets read it as UTF-8.
+    """
+    text = io.StringIO()
+    lines = csv.writer(text)
+    for row in rows:
+        cells = ("" if cell is None else str(cell) for cell in row)
+        lines.writerow(spreadsheet_cell(redact(cell)) for cell in cells)
+    return text.getvalue().encode("utf-8-sig", "replace")

@@ -1,0 +1,171 @@
+"""Say in words who requested what, about which object, with which result and which changes."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from shared.domain.principal import PrincipalKind
+
+#: Each operation as an infinitive and as a past tense.
+_OPERATIONS: Mapping[str, tuple[str, str]] = {
+    "start_assessment": ("start an assessment", "started an assessment"),
+    "start_remediation": ("start a remediation", "started a remediation"),
+    "approve_remediation": ("approve the plan", "approved the plan"),
+    "cancel_remediation": ("cancel the remediation", "cancelled the remediation"),
+    "retry_remediation": ("retry blocked flows", "retried blocked flows"),
+    "roll_back_remediation": ("roll back flows", "rolled back flows"),
+    "update_environment_settings": ("change the settings", "changed the settings"),
+    "change_environment_settings": ("change the settings", "changed the settings"),
+    "ignore_issue": ("ignore a firewall issue", "ignored a firewall issue"),
+    "apply_firewall_fix": ("apply a firewall fix", "applied a firewall fix"),
+    "revert_firewall_fix": ("revert a firewall fix", "reverted a firewall fix"),
+    "refresh_service_tag_list": ("read the address ranges", "read the address ranges"),
+    "check_keys": ("check the keys", "checked the keys"),
+    "set_kill_switch": ("set the kill switch", "set the kill switch"),
+    "turn_kill_switch_on": ("turn the kill switch on", "turned the kill switch on"),
+    "turn_kill_switch_off": ("turn the kill switch off", "turned the kill switch off"),
+    "archive_runs": ("archive run history", "archived run history"),
+    "schedule_deletions": ("schedule deletions", "scheduled deletions"),
+    "cancel_deletions": ("cancel deletions", "cancelled deletions"),
+}
+_TARGET = re.compile(r"/api/(?P<kind>[\w-]+)(?:/(?P<id>[^/]+))?")
+#: Members of a state that say what a request was about.
+_SUBJECTS = frozenset({"remediation", "assessment", "created_at"})
+
+
+class AuditResult(StrEnum):
+    """The result of a request."""
+
+    DONE = "done"
+    REJECTED = "rejected"  #: the app did not do it, and says why
+    FAILED = "failed"  #: an error; only the affected objects show whether it took effect
+    UNKNOWN = "unknown"  #: the request was interrupted, or its result was not recorded
+
+
+class TargetKind(StrEnum):
+    """The kind of object that a request is about."""
+
+    REMEDIATION = "remediation"
+    ENVIRONMENT = "environment"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditTarget:
+    """What a request is about."""
+
+    kind: TargetKind
+    #: An id; of another object its name, such as `kill-switch`.
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """A member of the state that changed; a value is empty if there is none."""
+
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """Return the change as one text."""
+        after = self.after or "none"
+        return f"{self.name} {self.before} → {after}" if self.before else f"{self.name} {after}"
+
+
+def list_operations() -> dict[str, str]:
+    """Return the words of each operation that changes something, as an infinitive."""
+    return {name: words[0] for name, words in _OPERATIONS.items()}
+
+
+def find_result(status: int | None) -> AuditResult:
+    """Return the result with this HTTP status; None: it is unknown."""
+    if status is None:
+        return AuditResult.UNKNOWN
+    if status < HTTPStatus.BAD_REQUEST:
+        return AuditResult.DONE
+    is_rejected = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return AuditResult.REJECTED if is_rejected else AuditResult.FAILED
+
+
+def describe_principal(kind: str, who: str) -> str:
+    """Return a name; the name that the holder of a function key gave is marked as not verified."""
+    if kind == PrincipalKind.FUNCTION_KEY:
+        return f"function key ({who})" if who else "function key"
+    return who
+
+
+def describe_operation(operation: str, status: int | None) -> str:
+    """Return what was done, or tried without success, in the past tense."""
+    plain = operation.replace("_", " ")
+    infinitive, past = _OPERATIONS.get(operation, (plain, f"requested {plain}"))
+    match find_result(status):
+        case AuditResult.DONE:
+            words = past
+        case AuditResult.UNKNOWN:
+            words = f"requested to {infinitive}"
+        case AuditResult.REJECTED | AuditResult.FAILED:
+            words = f"tried to {infinitive}"
+    return words[:1].upper() + words[1:]
+
+
+def find_target(path: str, state_after: str) -> AuditTarget:
+    """Return what a request for a path was about; a new object is named by the state after it."""
+    found = _TARGET.match(path)
+    if not found:
+        return AuditTarget(kind=TargetKind.OTHER, id=path)
+    made = parse_state(state_after)
+    if found["kind"] in ("remediations", "assessments"):
+        identity = found["id"] or made.get("remediation") or made.get("assessment")
+        if identity:
+            return AuditTarget(kind=TargetKind.REMEDIATION, id=str(identity))
+    if found["kind"] == "environments" and found["id"]:
+        return AuditTarget(kind=TargetKind.ENVIRONMENT, id=found["id"])
+    return AuditTarget(kind=TargetKind.OTHER, id=found["kind"])
+
+
+def list_changes(state_before: str, state_after: str) -> list[StateChange]:
+    """Return each member that changed, with its values; none of a state that was shortened."""
+    before, after = parse_state(state_before), parse_state(state_after)
+    changes = []
+    for name in dict.fromkeys((*before, *after)):
+        old, new = _format_values(before.get(name), after.get(name))
+        if old != new and name not in _SUBJECTS:
+            changes.append(StateChange(name=name.replace("_", " "), before=old, after=new))
+    return changes
+
+
+def parse_state(text: str) -> dict[str, Any]:
+    """Return the members of a state or request body; none if it is empty or was shortened."""
+    try:
+        members = json.loads(text)
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def _format_values(before: Any, after: Any) -> tuple[str, str]:
+    if isinstance(before, bool) and isinstance(after, bool):
+        return "yes" if before else "no", "yes" if after else "no"
+    return _format_value(before), _format_value(after)
+
+
+def _format_value(value: Any) -> str:
+    if value is None or value is False or value in ("", [], {}):
+        return ""
+    match value:
+        case True:
+            return "yes"
+        case list():
+            return ", ".join(map(_format_value, value))
+        case dict() if all(type(one) is int for one in value.values()):
+            counts = ((str(name).replace("_", " "), number) for name, number in value.items())
+            return ", ".join(f"{number} {name}" for name, number in counts)
+        case dict():
+            return ", ".join(f"{name}: {_format_value(one)}" for name, one in value.items())
+        case _:
+            return str(value)

@@ -1,0 +1,343 @@
+"""The Audit page and the exports: who did what, and what the seals show about it."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+
+from functions import (
+    audit_api,
+    audit_page_api,
+    environments_api,
+    kill_switch_api,
+    remediation_actions_api,
+    remediations_api,
+)
+from shared.bootstrap import provide
+from shared.domain.principal import Role
+from shared.use_cases.seal_audit_log import seal_audit_log
+from tests.fakes.evidence_key import KEY_URL, add_evidence_key
+from tests.fakes.services import fake_settings
+from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+ANNA = signed_in("anna@contoso.example")
+EVE = signed_in("eve@contoso.example", [Role.READER])
+NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A tenant with one flow, whose app can seal."""
+    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    add_evidence_key(scenario.world)
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    provide(scenario.services)
+    return scenario
+
+
+async def put(scenario: Scenario, **settings: object) -> None:
+    """Change the environment's settings as Anna."""
+    identity = scenario.build.environment.id
+    path = f"environments/{identity}"
+    reply = await call(
+        environments_api.update_environment_settings, settings, id=identity, headers=ANNA, path=path
+    )
+    assert reply.status == 200, reply.text
+
+
+async def start(scenario: Scenario) -> str:
+    """Permit changes, start a remediation as Anna, and let it plan; return its id."""
+    await put(scenario, approval_policy="required")
+    scenario.world.clock.advance(timedelta(seconds=1))
+    body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
+    reply = await call(remediations_api.start_remediation, body, headers=ANNA, path="remediations")
+    await scenario.run(timedelta(minutes=30))
+    provide(scenario.services)
+    return str(reply.document["id"])
+
+
+async def retry(identity: str, *flow_ids: str) -> None:
+    """Retry flows of a remediation as Anna."""
+    await call(
+        remediation_actions_api.retry_remediation,
+        {"flow_ids": flow_ids} if flow_ids else {},
+        id=identity,
+        headers=ANNA,
+        path=f"remediations/{identity}/retry",
+    )
+
+
+async def reject(path: str = "kill-switch") -> None:
+    """Send a request that Eve may not send."""
+    await call(
+        kill_switch_api.set_kill_switch,
+        {"is_on": True, "justification": "odd"},
+        headers=EVE,
+        path=path,
+    )
+
+
+async def show(**query: str) -> Reply:
+    """Return the page as Eve, who may only read, sees it."""
+    reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
+    assert reply.status == 200, reply.text
+    return reply
+
+
+def lines(page: Reply) -> list[str]:
+    """Return each line as text: who, what, result."""
+    rows = re.findall(r"<tr><td.*?</tr>", page.text, re.DOTALL)
+    rows = [re.sub(r"<dl.*?</dl>", "", row, flags=re.DOTALL) for row in rows]
+    texts = [" ".join(unescape(re.sub(r"<[^>]+>", " ", row)).split()) for row in rows]
+    return [re.sub(r"Details of .*?:\d\d:\d\d ", "", text) for text in texts]
+
+
+async def export(file: str, **query: str) -> Reply:
+    """Return an export."""
+    query |= {"format": file}
+    reply = await call(audit_api.export_audit, headers=EVE, query=query)
+    assert reply.status == 200, reply.text
+    return reply
+
+
+async def test_each_entry_is_one_line_with_names_in_place_of_ids(scenario: Scenario) -> None:
+    """Who did what to which environment, remediation and flow, and what changed.
+
+    A rejection is at the start of its hour.
+    """
+    identity = await start(scenario)
+    (flow,) = scenario.build.environment.flows.values()
+    await retry(identity, flow.workflow_id)
+    await reject()
+
+    page = await show()
+    name, short = scenario.build.environment.display_name, identity[:8]
+
+    mode = f"mode apply; environment ids {name}"
+    settings = "approval policy read_only → required"
+    assert [line.split(" ", 2)[2] for line in lines(page)] == [
+        f"anna@contoso.example Retried blocked flows : {name} #{short} , Orders Done",
+        f"anna@contoso.example Started a remediation : {name} #{short} {mode} Done",
+        f"anna@contoso.example Changed the settings : {name} {settings} Done",
+        f"eve@contoso.example Tried to set the kill switch {NO_ROLE} Rejected",
+    ]
+    there = f"/api/dashboard/remediations/{identity}"
+    assert f'href="{there}/flows/{flow.workflow_id}" title="{flow.workflow_id}"' in page.text
+    assert f'href="{there}" title="{identity}"' in page.text
+    assert "id-anna@contoso.example" in page.text
+
+
+async def test_an_entry_about_what_is_not_stored_has_its_id_and_no_link(
+    scenario: Scenario,
+) -> None:
+    """The request names a remediation that does not exist, and a flow by name."""
+    await retry("11111111-0000-4000-8000-000000000000", "No/such flow")
+
+    page = await show()
+
+    (line,) = lines(page)
+    assert "Tried to retry blocked flows : #11111111 , No/such flow" in line
+    assert "/api/dashboard/remediations/11111111" not in page.text
+
+
+async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Scenario) -> None:
+    """By person, action, result, environment, remediation and period."""
+    identity = await start(scenario)
+    await retry(identity)
+    scenario.world.clock.advance(timedelta(days=1))
+    await reject()
+    today = f"{scenario.services.now:%Y-%m-%d}"
+    yesterday = f"{scenario.services.now - timedelta(days=1):%Y-%m-%d}"
+
+    async def found(**query: str) -> list[str]:
+        page = len(lines(await show(**query)))
+        rows = list(csv.DictReader(io.StringIO((await export("csv", **query)).text[1:])))
+        items = (await export("json", **query)).document["items"]
+        assert page == len(rows) == len(items)
+        return [one["operation"] for one in items]
+
+    everything = await found()
+    assert len(everything) == 4
+    assert await found(who="EVE") == await found(who="id-eve@contoso.example") == everything[:1]
+    assert await found(operation="retry_remediation") == ["retry_remediation"]
+    assert await found(result="rejected") == ["set_kill_switch"]
+    assert await found(remediation=identity) == ["retry_remediation", "start_remediation"]
+    assert await found(environment=scenario.build.environment.id.upper()) == everything[1:]
+    assert await found(environment="11111111-0000-4000-8000-000000000000") == []
+    assert await found(since=today) == everything[:1]
+    assert await found(until=yesterday) == everything[1:]
+    assert await found(since=yesterday, until=today) == everything
+    page = await show(who="eve", since=today)
+    exported = f"/api/audit/export?who=eve&amp;since={today}&amp;format=csv"
+    assert f'href="{exported}"' in page.text
+
+
+@pytest.mark.parametrize("query", [{"since": "2026-02-30"}, {"operation": "Retry!"}, {"who2": "a"}])
+async def test_a_filter_that_is_no_filter_is_rejected(query: dict[str, str]) -> None:
+    """The page says what is wrong instead of showing other entries."""
+    provide(Scenario().services)
+
+    reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
+
+    assert reply.status == 400
+
+
+async def test_pages_have_every_entry_once(scenario: Scenario) -> None:
+    """`Older` leads to the next page, with the same filter."""
+    for number in range(1, 8):
+        await put(scenario, max_flows=number)
+        scenario.world.clock.advance(timedelta(seconds=1))
+    await reject()
+
+    seen: list[str] = []
+    query = {"who": "anna", "limit": "3"}
+    while True:
+        page = await show(**query)
+        seen += re.findall(r"max flows \d+ → (\d+)", page.text)
+        older = re.search(r'href="[^"]*after=([^"&]+)">Older', page.text)
+        if not older:
+            break
+        query["after"] = older[1]
+
+    assert list(dict.fromkeys(seen)) == ["7", "6", "5", "4", "3", "2", "1"]
+    assert 'href="/api/dashboard/audit?who=anna&amp;limit=3">Newest' in page.text
+
+
+async def test_a_page_that_finds_little_says_how_far_it_searched(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page searches a limited part of the log; its link continues there."""
+    await reject()
+    for number in range(1, 8):
+        scenario.world.clock.advance(timedelta(minutes=1))
+        await put(scenario, max_flows=number)
+    monkeypatch.setattr("shared.use_cases.show_audit.show_audit.__kwdefaults__", _few_rows())
+
+    first = await show(who="eve")
+    (more,) = re.findall(r'href="[^"]*after=([^"&]+)">Search further back', first.text)
+    second = await show(who="eve", after=more)
+
+    assert lines(first) == []
+    assert "in the part of the log that was searched" in first.text
+    assert len(lines(second)) == 1
+
+
+def _few_rows() -> dict[str, Any]:
+    return {"after": "", "row_limit": 10}
+
+
+async def test_an_unreadable_row_costs_only_itself(scenario: Scenario) -> None:
+    """The page, the API and the export show the other entries, and name the row."""
+    for number in range(1, 4):
+        await put(scenario, max_flows=number)
+        scenario.world.clock.advance(timedelta(seconds=1))
+    rows = scenario.fakes.store.rows
+    damaged = sorted(name for name in rows if name[0] == "auditlog")[2]
+    rows[damaged] = replace(rows[damaged], columns={**rows[damaged].columns, "data0": "{"})
+
+    page = await show()
+    listed = (await call(audit_api.list_audit)).document
+    exported = await export("csv")
+
+    assert len(lines(page)) == 3  # of the damaged entry, its request is readable
+    assert "Unknown" in lines(page)[1]
+    assert "This version of the app cannot read 1 row" in page.text
+    assert damaged[2] in page.text
+    assert [one["row"][2] for one in listed["unreadable_rows"]] == [damaged[2]]
+    assert damaged[2] in exported.text
+
+
+async def test_the_page_shows_what_was_removed_changed_or_added_after_a_seal(
+    scenario: Scenario,
+) -> None:
+    """Each is named; entries that are not sealed yet are not compared."""
+    for number in range(1, 5):
+        await put(scenario, max_flows=number)
+        scenario.world.clock.advance(timedelta(seconds=1))
+    scenario.world.clock.advance(timedelta(days=1))
+    before = await show()
+    await seal_audit_log(scenario.services)
+    await put(scenario, max_flows=9)
+    intact = await show()
+    rows = scenario.fakes.store.rows
+    keys = sorted(name for name in rows if name[0] == "auditlog")
+    newest, removed, changed = keys[0], keys[2], keys[4]
+    del rows[removed]
+    item = scenario.services.tables.audit_log.read(rows[changed]).item
+    forged = scenario.services.tables.audit_log.row(replace(item, who="mallory@contoso.example"))
+    rows[changed] = replace(forged, etag="1")
+    added = replace(item, id="22222222-0000-4000-8000-000000000000")
+    await scenario.services.tables.audit_log.insert(added)
+    del rows[newest]
+
+    page = await show()
+    named = re.findall(r"with id ([0-9a-f-]{36}) was (\w+) after seal 1", page.text)
+
+    assert "No entry is sealed yet" in before.text
+    assert "no sealed entry was removed, added or changed" in intact.text
+    assert "Not sealed" in intact.text
+    assert set(named) == {
+        (removed[2][21:57], "removed"),
+        (changed[2][21:57], "changed"),
+        (added.id, "added"),
+    }
+    assert "no sealed entry was removed" not in page.text
+    assert "Changed after seal 1" in page.text
+
+
+async def test_the_page_says_that_the_list_of_a_seal_is_missing(scenario: Scenario) -> None:
+    """Without the list, the app cannot name the entries that differ."""
+    await put(scenario, max_flows=1)
+    scenario.world.clock.advance(timedelta(days=1))
+    await seal_audit_log(scenario.services)
+    scenario.fakes.archive.contents.clear()
+
+    page = await show()
+
+    assert "The list of entries of seal 1 is missing" in page.text
+
+
+async def test_a_page_without_key_or_entries_says_so() -> None:
+    """The app of a new deployment."""
+    provide(Scenario().services)
+
+    page = await show()
+
+    assert "No request has changed anything yet." in page.text
+    assert "no key is configured" in page.text
+
+
+async def test_no_formula_and_no_signature_is_in_an_export(scenario: Scenario) -> None:
+    """A spreadsheet does not run what somebody wrote as a name."""
+    headers = {"User-Agent": "=cmd|' /C calc'!A0"}
+    body = {"is_on": True, "justification": "odd", "changed_by": "=1+1"}
+    await call(kill_switch_api.set_kill_switch, body, headers=headers, path="kill-switch")
+
+    rows = list(csv.reader(io.StringIO((await export("csv")).text[1:])))
+
+    cells = [cell for row in rows for cell in row]
+    assert any("function key (=1+1)" in cell for cell in cells)
+    assert not [cell for cell in cells if cell.startswith("=")]
+
+
+async def test_an_export_with_too_many_entries_says_that_it_is_incomplete(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the name of the file, and with the start of the rest."""
+    for number in range(1, 5):
+        await put(scenario, max_flows=number)
+    monkeypatch.setattr(audit_api, "MOST_EXPORTED", 3)
+
+    in_part, last = await export("json"), await export("json", operation="retry_remediation")
+
+    assert "-incomplete.json" in in_part.headers["Content-Disposition"]
+    assert len(in_part.document["items"]) == 3
+    assert in_part.document["next"]
+    assert "incomplete" not in last.headers["Content-Disposition"]
