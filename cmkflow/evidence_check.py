@@ -5,17 +5,21 @@ Imported only when the command runs, because cryptography loads slowly.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BufferedReader
 
+from cryptography.x509 import Certificate
+
+from cmkflow.evidence_findings import EvidenceFindings
 from cmkflow.evidence_seals import check_seals
+from cmkflow.evidence_time_stamp import check_time_stamp
 from shared.domain.evidence_file import find_manifest_differences, read_signature
 from shared.domain.signature import Signature
 from shared.signatures import fingerprint, is_signature_valid
 
-_NOT_SHOWN = (
-    "Not shown: when the file was signed, and whether the app recorded everything that happened "
-    "(docs/evidence.md)."
+_CONFIRMED = (
+    "Shown: nobody has changed the file since this key signed it. Not shown: whether the app "
+    "recorded everything that happened (docs/evidence.md)."
 )
 _UNCONFIRMED = (
     "Shown: nobody has changed the file since the holder of this key signed it. Not shown: who the "
@@ -34,6 +38,8 @@ class ExpectedEvidence:
     fingerprints: frozenset[str] = frozenset()
     #: URL of the key, with or without a version; empty: any key.
     key_id: str = ""
+    #: Certificates of time stamp authorities; empty: a time stamp is not verified.
+    tsa_certificates: tuple[Certificate, ...] = ()
     #: Returns the public key, as PEM, of a versioned key URL from its vault.
     read_public_key: Callable[[str], str]
 
@@ -48,26 +54,16 @@ class ExpectedEvidence:
         return key_id.lower() == expected or key_id.lower().startswith(f"{expected}/")
 
 
-@dataclass(slots=True, kw_only=True)
-class EvidenceCheck:
-    """The result of a check: what is wrong, and what the other checks show."""
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceCheck:
+def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceFindings:
     """Check an evidence file; raise `ValueError` if it is none."""
-    check = EvidenceCheck(problems=list(find_manifest_differences(file)))
+    check = EvidenceFindings(problems=list(find_manifest_differences(file)))
     file.seek(0)
     manifest, signature = read_signature(file)
     if not check.problems:
         check.notes.append("All files match the manifest.")
     _check_signature(check, manifest, signature, expected)
-    file.seek(0)
-    problems, notes = check_seals(file, manifest)
-    check.problems += problems
-    check.notes += notes
+    check.add(check_time_stamp(file, expected.tsa_certificates))
+    check.add(check_seals(file, manifest))
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     check.notes.append(f"SHA-256 of the evidence file: {digest}")
@@ -77,7 +73,7 @@ def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> Evidence
 
 
 def _check_signature(
-    check: EvidenceCheck, manifest: bytes, signature: Signature | str, expected: ExpectedEvidence
+    check: EvidenceFindings, manifest: bytes, signature: Signature | str, expected: ExpectedEvidence
 ) -> None:
     if isinstance(signature, str):
         text = f"Not signed: {signature}."
@@ -100,18 +96,14 @@ def _check_signature(
         check.notes += [
             f"The signature is valid, but the key is not confirmed: {signature.key_id}",
             public_key,
-            _UNCONFIRMED,
         ]
+        check.conclusions.append(_UNCONFIRMED)
         return
     if problems := list(_find_key_problems(signature, expected)):
         check.problems += [*problems, public_key]
         return
-    check.notes += [
-        f"Signed with the expected key: {signature.key_id}",
-        public_key,
-        "Shown: nobody has changed the file since this key signed it.",
-        _NOT_SHOWN,
-    ]
+    check.notes += [f"Signed with the expected key: {signature.key_id}", public_key]
+    check.conclusions.append(_CONFIRMED)
 
 
 def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iterator[str]:

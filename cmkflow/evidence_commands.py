@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -16,6 +16,9 @@ from cmkflow.names import RemediationId
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
 from shared.errors import CmkflowError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 app = typer.Typer(no_args_is_help=True, help="Export the evidence for a remediation, and check it.")
 
@@ -78,9 +81,19 @@ def check(
             show_default=False,
         ),
     ] = None,
+    tsa_certificates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=named_file,
+            help="Trusted certificates of the time stamp authority, as PEM: its root, and "
+            "intermediates that the time stamp does not contain.",
+            show_default=False,
+        ),
+    ] = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Check the files, the signature and the audit entries of an evidence file.
+    """Check the files, the signature, the time stamp and the audit entries of an evidence file.
 
     Offline, unless you use --key-id. Exits with 1 if something is wrong.
     """
@@ -91,6 +104,7 @@ def check(
             sha256=sha256,
             fingerprints=frozenset(map(_read_fingerprint, public_key or ())),
             key_id=key_id,
+            tsa_certificates=_read_certificates(tsa_certificates),
             read_public_key=_read_public_key,
         )
         with file.open("rb") as content:
@@ -100,7 +114,7 @@ def check(
     except (ValueError, CmkflowError) as err:
         echo(f"{file}: {err}", err=True)
         raise typer.Exit(1) from None
-    print_text(Text("\n".join([*found.problems, *found.notes])), is_paged=not no_pager)
+    print_text(Text("\n".join(found.lines)), is_paged=not no_pager)
     if found.problems:
         raise typer.Exit(1)
 
@@ -110,6 +124,15 @@ def _read_fingerprint(path: Path) -> str:
 
     try:
         return fingerprint(path.read_text())
+    except ValueError as err:
+        raise typer.BadParameter(f"{path}: {err}") from None
+
+
+def _read_certificates(path: Path | None) -> "tuple[Certificate, ...]":
+    from shared.time_stamps import load_certificates
+
+    try:
+        return tuple(load_certificates(path.read_bytes())) if path else ()
     except ValueError as err:
         raise typer.BadParameter(f"{path}: {err}") from None
 

@@ -6,6 +6,7 @@ from io import BufferedReader
 
 from pydantic import ValidationError
 
+from cmkflow.evidence_findings import EvidenceFindings
 from shared.domain.audit import AuditEntry, first_key_before
 from shared.domain.audit_seal import (
     SEALS_FILE,
@@ -25,7 +26,7 @@ from shared.signatures import fingerprint, is_signature_valid
 _AUDIT_FILE = "audit.jsonl"
 
 
-def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[str]]:
+def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
     """Return what is wrong with the audit entries, and what the check shows.
 
     Raises `ValueError` if the seals or entries cannot be read.
@@ -41,7 +42,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[
     problems += _list_problems(seals, files)
     if not seals:
         notes = [f"Audit log: none of its {len(entries)} entries in this file is sealed."]
-        return problems, notes if entries else []
+        return EvidenceFindings(problems=problems, notes=notes if entries else [])
     newest = first_key_before(seals[-1].ends_at)
     sealed = [one for one in entries if one.key >= newest]
     listed = {one for seal in seals for one in _parse_sealed_entries(seal, files)}
@@ -57,7 +58,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> tuple[list[str], list[
             )
     keys = {fingerprint(seal.signature.public_key): seal.signature.key_id for seal in seals}
     notes += [f"Seals are signed with {key_id} (SHA-256 {one})" for one, key_id in keys.items()]
-    return problems, notes
+    return EvidenceFindings(problems=problems, notes=notes)
 
 
 def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:

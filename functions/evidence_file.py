@@ -23,7 +23,7 @@ from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import NotFound
 from shared.html_pages import read_style, render_template
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
-from shared.use_cases.sign_content import try_to_sign
+from shared.use_cases.sign_content import try_to_sign, try_to_stamp
 
 #: Maximum size of the run history in an evidence file, in bytes; the rest is listed as omitted.
 MOST_RUN_BYTES = 64 * 1024 * 1024
@@ -61,7 +61,7 @@ _CHANGE_COLUMNS = (
 
 
 async def build_evidence_file(evidence: EvidenceReader) -> bytes:
-    """Return the zip; the same state always gives the same bytes."""
+    """Return the zip; the same state always gives the same bytes, but for a time stamp."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
         return await _Writer(evidence, pack, room=MOST_RUN_BYTES).written()
@@ -113,7 +113,9 @@ class _Writer:
         }
         manifest = await asyncio.to_thread(self.pack.manifest, said)
         signature = await try_to_sign(self.evidence.services, manifest)
-        return await asyncio.to_thread(self.pack.zipped, manifest, format_signature(signature))
+        content = format_signature(signature)
+        stamp = await try_to_stamp(self.evidence.services, signature, content)
+        return await asyncio.to_thread(self.pack.zipped, manifest, content, stamp)
 
     async def _write_plans(self, job: EnvironmentJob) -> None:
         async for item in self.evidence.plan(job):

@@ -87,6 +87,9 @@ class Settings(AccessSettings):
     #: URL of the Key Vault key that signs evidence files and seals the audit log. Without a
     #: version, the current version signs. Empty: nothing is signed.
     evidence_key: str = ""
+    #: URL of a time stamp authority (RFC 3161), which dates the signature of each evidence file.
+    #: Empty: evidence files have no time stamp.
+    time_stamp_authority: str = ""
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and

@@ -25,6 +25,7 @@ from local_cloud.demo.received_notifications import (
 )
 from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
 from local_cloud.tenant.core.profiles import Profile
+from local_cloud.tenant.time_stamps.endpoints import HOST as TIME_STAMP_HOST
 
 type Json = dict[str, Any]
 
@@ -142,6 +143,7 @@ def build_app_settings() -> dict[str, str]:
             f"https://{APPLICATION_VAULT}.vault.azure.net/secrets/{OPERATOR_SECRET}"
         ),
         "CMK_EVIDENCE_KEY": f"https://{APPLICATION_VAULT}.vault.azure.net/keys/{EVIDENCE_KEY}",
+        "CMK_TIME_STAMP_AUTHORITY": f"https://{TIME_STAMP_HOST}/",
         "CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE": str(CALLS_PER_MINUTE),
         "CMK_FLOW_SERVICE_REQUESTS_PER_DAY": str(24 * 60 * CALLS_PER_MINUTE),
         "CMK_DATAVERSE_REQUESTS_PER_MINUTE": str(CALLS_PER_MINUTE),

@@ -94,6 +94,7 @@ class MicrosoftServices:
         from shared.adapters.flow_service.placement import FlowServicePlacement
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
+        from shared.adapters.time_stamps.authority import TimeStampAuthorities
         from shared.resumable_resources import ResumableResources
 
         http, dataverse = self._ground.http, self.dataverse
@@ -115,6 +116,7 @@ class MicrosoftServices:
             secrets=secrets,
             keys=VaultKeys(self.vaults, self.resources),
             signing_keys=VaultSigningKeys(self.vaults),
+            time_stamps=TimeStampAuthorities(http),
             service_tags=self._service_tags(),
             resources=ResumableResources(self.resources),
             resource_writer=self.resources,

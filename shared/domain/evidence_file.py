@@ -22,6 +22,10 @@ from shared.domain.spreadsheet_cell import spreadsheet_cell
 MANIFEST = "manifest.json"
 #: The signature of the manifest's bytes, or the reason why there is none.
 SIGNATURE = "signature.json"
+#: An authority's answer (RFC 3161) with the time stamp of the signature file's bytes.
+TIME_STAMP = "timestamp.tsr"
+#: Instead of the time stamp: the reason why there is none.
+NO_TIME_STAMP = "no-timestamp.txt"
 #: Approved plans. The name of each is its plan version, the beginning of its SHA-256.
 APPROVED_PLANS = "approved-plans/"
 #: Member of the manifest: what was changed in the audit log after it was sealed.
@@ -36,8 +40,9 @@ _CHUNK_SIZE = 1024 * 1024
 #: Largest manifest in bytes; one file takes about 150 of them.
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 _LARGEST_SIGNATURE = 64 * 1024
+_LARGEST_TIME_STAMP = 64 * 1024
 #: Files that the manifest does not list.
-_UNNAMED = frozenset({MANIFEST, SIGNATURE})
+_UNNAMED = frozenset({MANIFEST, SIGNATURE, TIME_STAMP, NO_TIME_STAMP})
 #: Errors of a file that is no zip, or is damaged, encrypted or compressed in another way.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
@@ -73,12 +78,17 @@ class EvidenceFile:
         manifest = {"format": _FORMAT, **about, "files": files}
         return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
 
-    def zipped(self, manifest: bytes, signature: bytes) -> bytes:
-        """Return the zip with the files, their manifest and its signature file."""
+    def zipped(self, manifest: bytes, signature: bytes, time_stamp: bytes | str) -> bytes:
+        """Return the zip with the files, their manifest, and its signature file and time stamp.
+
+        A text is the reason why there is no time stamp.
+        """
+        stamp_name = NO_TIME_STAMP if isinstance(time_stamp, str) else TIME_STAMP
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
             archive.writestr(_build_zip_info(MANIFEST), manifest)
             archive.writestr(_build_zip_info(SIGNATURE), signature)
+            archive.writestr(_build_zip_info(stamp_name), time_stamp)
             for name, path in sorted(self._files.items()):
                 with path.open("rb") as file, archive.open(_build_zip_info(name), "w") as member:
                     shutil.copyfileobj(file, member)
@@ -106,6 +116,21 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
         if SIGNATURE not in archive.namelist():
             return manifest, "it has no signature file"
         return manifest, parse_signature(_read(archive, SIGNATURE, _LARGEST_SIGNATURE))
+
+
+def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
+    """Return the signature file and its unverified time stamp, or the reason why there is none.
+
+    Raises `ValueError` if the file is no evidence file.
+    """
+    with _open_archive(file) as archive:
+        names = archive.namelist()
+        if TIME_STAMP in names and SIGNATURE in names:
+            signature = _read(archive, SIGNATURE, _LARGEST_SIGNATURE)
+            return signature, _read(archive, TIME_STAMP, _LARGEST_TIME_STAMP)
+        if NO_TIME_STAMP in names:
+            return b"", _read(archive, NO_TIME_STAMP, _LARGEST_TIME_STAMP).decode()
+        return b"", "it has no time stamp file"
 
 
 def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes]:

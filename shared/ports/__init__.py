@@ -61,6 +61,7 @@ from shared.ports.store import (
     StoreRow,
     UpsertRow,
 )
+from shared.ports.time_stamps import TimeStamps
 
 __all__ = [
     "AlertSender",
@@ -117,6 +118,7 @@ __all__ = [
     "StepPorts",
     "Store",
     "StoreRow",
+    "TimeStamps",
     "UnusableChannel",
     "UpsertRow",
     "Workflows",

@@ -24,6 +24,7 @@ from shared.ports.power_platform import (
     Workflows,
 )
 from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
+from shared.ports.time_stamps import TimeStamps
 
 
 # The first two have no slots, because a class cannot inherit from two classes with slots.
@@ -44,6 +45,7 @@ class StepPorts:
     solutions: Solutions
     keys: Keys
     signing_keys: SigningKeys
+    time_stamps: TimeStamps
     service_tags: ServiceTags
     resource_writer: ResourceWriter
 

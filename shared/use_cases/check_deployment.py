@@ -55,6 +55,7 @@ _REMEDIES: Mapping[str, str] = {
         "Deploy again (azd up), which creates the key and its role, or set CMK_EVIDENCE_KEY to an "
         "RSA key whose public key the app may read and that it may sign with."
     ),
+    "time_stamps": "Set CMK_TIME_STAMP_AUTHORITY to a time stamp authority that the app reaches.",
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
     "callers": _READER,
     "firewalls": _READER,
@@ -264,6 +265,14 @@ async def _check_evidence_key(services: Services) -> list[Finding]:
     return found
 
 
+async def _check_time_stamps(services: Services) -> list[Finding]:
+    authority = services.settings.time_stamp_authority
+    if not authority:
+        return []
+    await services.time_stamps.stamp(authority, b"doctor")
+    return [passed("time_stamps", "The time stamp authority grants time stamps.", authority)]
+
+
 async def _check_service_tags(services: Services) -> list[Finding]:
     tags = await services.service_tags.get_list()
     return [passed("service_tags", f"Microsoft's service tag list, version {tags.change_number}.")]
@@ -310,6 +319,7 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "subscriptions": _check_subscriptions,
     "keys": _check_keys,
     "evidence_key": _check_evidence_key,
+    "time_stamps": _check_time_stamps,
     "service_tags": _check_service_tags,
     "callers": _check_callers,
     "firewalls": _check_firewalls,

@@ -1,4 +1,4 @@
-"""Sign content with the key of this deployment."""
+"""Sign content with the key of this deployment, and date the signature."""
 
 import base64
 import hashlib
@@ -37,3 +37,23 @@ async def try_to_sign(services: Services, content: bytes) -> Signature | str:
         reason = redact(str(err))
         log.warning("content not signed", extra={"text": reason})
         return f"the key vault did not sign it: {reason}"
+
+
+async def try_to_stamp(
+    services: Services, signature: Signature | str, signature_file: bytes
+) -> bytes | str:
+    """Return a time stamp of a signature's file, or the reason why there is none.
+
+    Evidence without a time stamp is better than none, so an error of the authority is only logged.
+    """
+    authority = services.settings.time_stamp_authority
+    if not authority:
+        return "no time stamp authority is configured (CMK_TIME_STAMP_AUTHORITY)"
+    if isinstance(signature, str):
+        return "the file is not signed"
+    try:
+        return await services.time_stamps.stamp(authority, signature_file)
+    except CmkflowError as err:
+        reason = redact(str(err))
+        log.warning("content not time-stamped", extra={"text": reason})
+        return f"{reason}. Check CMK_TIME_STAMP_AUTHORITY, then export the evidence again"

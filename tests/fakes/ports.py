@@ -42,6 +42,7 @@ from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
 from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.solutions import FakeSolutions
 from tests.fakes.test_world import World
+from tests.fakes.time_stamps import FakeTimeStamps
 from tests.fakes.workflows import FakeWorkflows
 
 
@@ -102,6 +103,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         secrets=FakeSecrets(world),
         keys=FakeKeys(world),
         signing_keys=FakeSigningKeys(world),
+        time_stamps=FakeTimeStamps(world),
         service_tags=FakeServiceTags(world),
         resources=ResumableResources(FakeResourceReader(world)),
         resource_writer=FakeResourceWriter(world),

@@ -11,10 +11,12 @@ import pytest
 
 from shared.domain.evidence_file import (
     MANIFEST,
+    NO_TIME_STAMP,
     SIGNATURE,
     EvidenceFile,
     find_manifest_differences,
     read_signature,
+    read_time_stamp,
 )
 from shared.domain.signature import Signature, format_signature
 
@@ -31,7 +33,7 @@ def packed(folder: Path, *, order: int = 1) -> bytes:
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
         pack.write(name, content)
     pack.write("b.jsonl", b"2\n")
-    return pack.zipped(pack.manifest({"remediation": "r"}), SIGNED)
+    return pack.zipped(pack.manifest({"remediation": "r"}), SIGNED, "a test")
 
 
 def found(content: bytes) -> list[str]:
@@ -52,8 +54,8 @@ def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Turn the file into one of an earlier version, without a signature."""
-    del files[SIGNATURE]
+    """Turn the file into one of an earlier version, without signature and time stamp."""
+    del files[SIGNATURE], files[NO_TIME_STAMP]
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
     """Names come from the tenant, and a person may open the table in a spreadsheet."""
     pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
-    with zipfile.ZipFile(io.BytesIO(pack.zipped(pack.manifest({}), SIGNED))) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack.zipped(pack.manifest({}), SIGNED, "a test"))) as archive:
         assert archive.read("a.csv") == b"'=1+1,'@x,'-1,\"a,b\",,7\r\n"
 
 
@@ -188,9 +190,10 @@ def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: 
     pack = EvidenceFile(tmp_path)
     manifest = pack.manifest({})
 
-    content = pack.zipped(manifest, format_signature(signature))
+    content = pack.zipped(manifest, format_signature(signature), b"der")
 
     assert read_signature(io.BytesIO(content)) == (manifest, signature)
+    assert read_time_stamp(io.BytesIO(content)) == (format_signature(signature), b"der")
 
 
 def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> None:
@@ -201,6 +204,8 @@ def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> N
 
     assert read_signature(io.BytesIO(content))[1] == "a test"
     assert read_signature(io.BytesIO(older))[1] == "it has no signature file"
+    assert read_time_stamp(io.BytesIO(content))[1] == "a test"
+    assert read_time_stamp(io.BytesIO(older))[1] == "it has no time stamp file"
     assert found(older) == []
 
 

@@ -15,6 +15,7 @@ from local_cloud.tenant.flows import trigger_endpoints
 from local_cloud.tenant.power_platform import environments as bap
 from local_cloud.tenant.power_platform import management_api, power_apps
 from local_cloud.tenant.receivers import event_grid, teams, webhook
+from local_cloud.tenant.time_stamps import endpoints as time_stamps
 
 SERVICES: tuple[Service, ...] = (
     Service(name="entra", hosts=entra.HOSTS, routes=entra.routes, options=None),
@@ -74,6 +75,12 @@ SERVICES: tuple[Service, ...] = (
         hosts=event_grid.HOSTS,
         routes=event_grid.routes,
         options=event_grid.OPTIONS,
+    ),
+    Service(
+        name="time_stamps",
+        hosts=time_stamps.HOSTS,
+        routes=time_stamps.routes,
+        options=time_stamps.OPTIONS,
     ),
     Service(name="webhook", hosts=webhook.HOSTS, routes=webhook.routes, options=webhook.OPTIONS),
     # The address of a channel has options that its sender does not know.

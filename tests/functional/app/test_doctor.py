@@ -343,3 +343,17 @@ async def test_no_evidence_key_is_a_warning(scenario: Scenario) -> None:
 
     assert found["level"] == "warning"
     assert "not signed" in found["message"]
+
+
+async def test_time_stamp_authority_is_checked_if_there_is_one(scenario: Scenario) -> None:
+    """A time stamp is optional, so an app without an authority has no finding."""
+    before = [one for one in await findings() if one["code"] == "time_stamps"]
+    settings = scenario.services.settings.model_copy(
+        update={"time_stamp_authority": "https://tsa.example/"}
+    )
+    provide(replace(scenario.services, settings=settings))
+
+    found = await of("time_stamps", "https://tsa.example/")
+
+    assert before == []
+    assert found["level"] == "ok"

@@ -22,7 +22,13 @@ from functions import (
 )
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.evidence_file import MANIFEST, find_manifest_differences, read_signature
+from shared.domain.evidence_file import (
+    MANIFEST,
+    SIGNATURE,
+    find_manifest_differences,
+    read_signature,
+    read_time_stamp,
+)
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.signature import Signature, SigningKey
@@ -31,6 +37,7 @@ from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
 from shared.ports import SigningKeys
 from shared.reason import Reason
 from shared.signatures import is_signature_valid
+from shared.time_stamps import verify_time_stamp
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
@@ -496,3 +503,79 @@ async def test_pack_is_delivered_without_signature_if_the_key_is_missing_or_off(
     assert "no key evidence" in missing
     assert isinstance(disabled, str)
     assert "KeyDisabled" in disabled
+
+
+async def stamped(scenario: Scenario, **settings: str) -> tuple[bytes, bytes | str]:
+    """Return signature file and time stamp of the evidence file of an app with an authority."""
+    scenario.settings = fake_settings(
+        **{"evidence_key": KEY_URL, "time_stamp_authority": "https://tsa.example/", **settings}
+    )
+    return read_time_stamp(io.BytesIO(await pack(scenario)))
+
+
+async def test_pack_of_app_with_authority_has_a_time_stamp_of_its_signature(
+    scenario: Scenario,
+) -> None:
+    """The signature covers the manifest, so the time stamp dates all files."""
+    await scenario.order()
+    add_evidence_key(scenario.world)
+
+    signature, answer = await stamped(scenario)
+
+    assert isinstance(answer, bytes)
+    assert verify_time_stamp(answer, signature).at == scenario.world.clock.now().replace(
+        microsecond=0
+    )
+    assert json.loads(signature)["key_id"] == f"{KEY_URL}/v1"
+
+
+async def test_pack_without_signature_or_authority_has_no_time_stamp(scenario: Scenario) -> None:
+    """The file has the reason."""
+    await scenario.order()
+
+    _, unsigned = await stamped(scenario, evidence_key="")
+    add_evidence_key(scenario.world)
+    _, unset = await stamped(scenario, time_stamp_authority="")
+
+    assert unsigned == "the file is not signed"
+    assert unset == "no time stamp authority is configured (CMK_TIME_STAMP_AUTHORITY)"
+
+
+class _FailingAuthority:
+    """A time stamp port that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def stamp(self, authority: str, content: bytes) -> bytes:
+        """Raise."""
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PlatformError("the request was rejected", code="BadTimeStamp", status=502),
+        ThrottledError("too many requests"),
+        ServiceUnavailable("Time stamp authority: timeout"),
+    ],
+    ids=repr,
+)
+async def test_pack_is_delivered_without_time_stamp_if_the_authority_fails(
+    scenario: Scenario, error: Exception
+) -> None:
+    """The file is signed, and has the reason and what to do."""
+    await scenario.order()
+    add_evidence_key(scenario.world)
+    scenario.settings = fake_settings(
+        evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/"
+    )
+    provide(replace(scenario.services, time_stamps=_FailingAuthority(error)))
+
+    reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
+
+    assert reply.status == 200
+    assert SIGNATURE in files(reply.content)
+    assert not isinstance(read_signature(io.BytesIO(reply.content))[1], str)
+    _, reason = read_time_stamp(io.BytesIO(reply.content))
+    assert reason == (f"{error}. Check CMK_TIME_STAMP_AUTHORITY, then export the evidence again")

@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cmkflow import signing_key
+from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.bootstrap import provide
-from shared.domain.evidence_file import MANIFEST, SIGNATURE
+from shared.domain.evidence_file import MANIFEST, NO_TIME_STAMP, SIGNATURE, TIME_STAMP
 from shared.domain.signature import SigningKey
 from shared.errors import PlatformError
+from shared.time_stamps import build_query
 from shared.use_cases.sign_content import sign_content
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import fake_settings
+from tests.fakes.time_stamps import FakeTimeStamps
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -26,7 +30,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 @pytest.fixture
 async def scenario() -> Scenario:
     """A remediation that is completed, in an app that signs its evidence."""
-    scenario = Scenario(settings=fake_settings(evidence_key=KEY_URL))
+    scenario = Scenario(
+        settings=fake_settings(evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/")
+    )
     add_evidence_key(scenario.world)
     scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
     scenario.build.link()
@@ -70,6 +76,7 @@ async def test_what_was_changed_is_named(
     assert extra == "more.txt is not in the manifest"
     assert any(line.startswith("remediation.json was changed") for line in changed)
     assert "All files match" not in verified.stdout
+    assert "Shown:" not in verified.stdout
 
 
 async def exported(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
@@ -95,11 +102,16 @@ def remove_signature(files: dict[str, bytes]) -> None:
     del files[SIGNATURE]
 
 
+def remove_time_stamp(files: dict[str, bytes]) -> None:
+    """Remove the time stamp."""
+    del files[TIME_STAMP]
+
+
 def replace_approver(file: Path) -> None:
     """Replace the approver in every file but the manifest."""
 
     def change(files: dict[str, bytes]) -> None:
-        for name in files.keys() - {MANIFEST, SIGNATURE}:
+        for name in files.keys() - {MANIFEST, SIGNATURE, TIME_STAMP}:
             files[name] = files[name].replace(b"tests", b"other")
 
     change_files(file, change)
@@ -113,7 +125,7 @@ def remake_manifest(file: Path) -> None:
         manifest["files"] = {
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
             for name, content in files.items()
-            if name not in {MANIFEST, SIGNATURE}
+            if name not in {MANIFEST, SIGNATURE, TIME_STAMP}
         }
         files[MANIFEST] = json.dumps(manifest).encode()
 
@@ -126,7 +138,13 @@ async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
     with zipfile.ZipFile(file) as source:
         signature = await sign_content(scenario.services, source.read(MANIFEST))
     content = asdict(signature) | ({"key_id": key_id} if key_id else {})
-    change_files(file, lambda files: files.update({SIGNATURE: json.dumps(content).encode()}))
+
+    def replace_signature(files: dict[str, bytes]) -> None:
+        files[SIGNATURE] = json.dumps(content).encode()
+        # Any of the forger's would be as good without the reader's certificates.
+        remove_time_stamp(files)
+
+    change_files(file, replace_signature)
 
 
 async def public_key_file(scenario: Scenario, folder: Path) -> Path:
@@ -164,7 +182,7 @@ async def test_check_with_public_key_confirms_the_signature(
 
     assert checked.exit_code == 0, checked.output
     assert f"Signed with the expected key: {KEY_URL}/v1" in checked.stdout
-    assert "Not shown: when the file was signed" in checked.stdout
+    assert "Not shown: whether the app recorded everything" in checked.stdout
     assert "not confirmed" not in checked.stdout
 
 
@@ -180,6 +198,7 @@ async def test_check_of_replaced_approver_with_remade_manifest_fails(
 
     assert checked.exit_code == 1
     assert checked.stdout.startswith("The signature is not valid")
+    assert "Shown:" not in checked.stdout
 
 
 async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
@@ -310,3 +329,124 @@ async def test_an_unknown_remediation_writes_no_file(
 
     assert refused.exit_code == 3
     assert not file.exists()
+
+
+def root_file(folder: Path, authority: TokenSigner) -> Path:
+    """Write the root certificate of a time stamp authority."""
+    path = folder / f"{authority.name}.pem"
+    path.write_bytes(authority.pem)
+    return path
+
+
+def authority_of(scenario: Scenario) -> TokenSigner:
+    """Return the authority that stamps the scenario's evidence."""
+    stamps = scenario.fakes.ports.time_stamps
+    assert isinstance(stamps, FakeTimeStamps)
+    return stamps.signer
+
+
+async def test_check_with_certificates_of_the_authority_shows_the_time(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Without them, the command says that anyone can make a time stamp."""
+    file = await exported(scenario, cli, tmp_path)
+    root = root_file(tmp_path, authority_of(scenario))
+    at = f"{scenario.world.clock.now():%Y-%m-%d %H:%M:%S} UTC"
+
+    unverified = await cli.run("evidence", "check", str(file))
+    checked = await cli.run("evidence", "check", str(file), "--tsa-certificates", str(root))
+
+    assert (unverified.exit_code, checked.exit_code) == (0, 0), checked.output
+    assert f"Time stamp of {at}, not verified" in unverified.stdout
+    assert "anyone can make a time stamp" in unverified.stdout
+    assert f"Time stamp of {at} by a trusted authority" in checked.stdout
+    assert "Shown: the signature existed at the time of the time stamp" in checked.stdout
+
+
+async def test_check_of_time_stamp_by_another_authority_fails(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """A person can stamp a changed file with an authority of the same name, and another time."""
+    file = await exported(scenario, cli, tmp_path)
+    root = root_file(tmp_path, authority_of(scenario))
+    forger = TokenSigner(authority_of(scenario).name, scenario.world.clock.now())
+    earlier = scenario.world.clock.now() - timedelta(days=30)
+
+    def stamp(files: dict[str, bytes]) -> None:
+        query = build_query(files[SIGNATURE]).as_bytes()
+        files[TIME_STAMP] = forger.answer(query, earlier)
+
+    change_files(file, stamp)
+    checked = await cli.run("evidence", "check", str(file), "--tsa-certificates", str(root))
+
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith("The time stamp is not valid: ")
+
+
+async def test_check_of_time_stamp_of_another_signature_fails(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """A file that was changed and signed again has no time stamp of that signature."""
+    file = await exported(scenario, cli, tmp_path)
+    with zipfile.ZipFile(file) as archive:
+        stamp = archive.read(TIME_STAMP)
+    replace_approver(file)
+    remake_manifest(file)
+    await sign_again(scenario, file)
+    change_files(file, lambda files: files.update({TIME_STAMP: stamp}))
+
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 1
+    assert "The time stamp is not valid: it is a time stamp of another content" in checked.stdout
+
+
+async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Removing the time stamp does not avoid the check."""
+    file = await exported(scenario, cli, tmp_path)
+    root = root_file(tmp_path, authority_of(scenario))
+    change_files(file, remove_time_stamp)
+
+    plain = await cli.run("evidence", "check", str(file))
+    pinned = await cli.run("evidence", "check", str(file), "--tsa-certificates", str(root))
+
+    text = "No time stamp: it has no time stamp file. Not shown: when the file was signed."
+    assert (plain.exit_code, pinned.exit_code) == (0, 1)
+    assert text in plain.stdout
+    assert pinned.stdout.startswith(text)
+
+
+async def test_certificates_that_are_none_are_rejected(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """The file may be another one."""
+    file = await exported(scenario, cli, tmp_path)
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+
+    checked = await cli.run("evidence", "check", str(file), "--tsa-certificates", str(text))
+
+    assert checked.exit_code == 2
+    assert "text.pem" in checked.stderr
+
+
+async def test_texts_of_the_file_make_no_other_line(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
+    """A reason or a name with a line break could look like a result of the check."""
+    file = await exported(scenario, cli, tmp_path)
+    forged = "Signed with the expected key: https://kv/keys/evidence"
+
+    def forge(files: dict[str, bytes]) -> None:
+        files[SIGNATURE] = json.dumps({"reason": f"a test\n{forged}"}).encode()
+        files.pop(TIME_STAMP)
+        files[NO_TIME_STAMP] = f"a test\n{forged}".encode()
+
+    change_files(file, forge)
+    checked = await cli.run("evidence", "check", str(file))
+
+    assert checked.exit_code == 0
+    assert forged in checked.stdout
+    assert not any(line.startswith("Signed") for line in checked.stdout.splitlines())

@@ -12,19 +12,21 @@ from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from local_cloud.tenant.azure.key_material import private_key, sign_digest
+from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.bootstrap import provide
 from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.signature import Signature, format_signature
 from shared.signatures import public_key_of
+from shared.time_stamps import build_query
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
 from shared.use_cases.start_assessment import start_assessment
 from tests.command_tree import command_tree
@@ -121,7 +123,7 @@ def _filled_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
 
 
 def _write_evidence(folder: Path) -> None:
-    """Write a signed evidence file without records, and the public key."""
+    """Write a signed evidence file without records, its public key and its authority's root."""
     (folder / "parts").mkdir()
     pack = EvidenceFile(folder / "parts")
     manifest = pack.manifest({})
@@ -132,7 +134,11 @@ def _write_evidence(folder: Path) -> None:
         public_key=public_key_of(modulus=numbers.n, exponent=numbers.e),
         value=base64.b64encode(sign_digest(key, hashlib.sha256(manifest).digest())).decode(),
     )
-    (folder / "evidence.zip").write_bytes(pack.zipped(manifest, format_signature(signature)))
+    content = format_signature(signature)
+    authority = TokenSigner("Contoso time stamps", datetime.now(UTC))
+    answer = authority.answer(build_query(content).as_bytes(), datetime.now(UTC))
+    (folder / "tsa.pem").write_bytes(authority.pem)
+    (folder / "evidence.zip").write_bytes(pack.zipped(manifest, content, answer))
     (folder / "evidence.pem").write_text(signature.public_key)
 
 

@@ -9,11 +9,14 @@ import pytest
 from azure.keyvault.keys.aio import KeyClient
 
 from cmkflow import signing_key
-from cmkflow.evidence_check import EvidenceCheck, ExpectedEvidence, check_evidence
+from cmkflow.evidence_check import ExpectedEvidence, check_evidence
+from cmkflow.evidence_findings import EvidenceFindings
 from functions.evidence_file import build_evidence_file
 from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.time_stamps.endpoints import HOST
 from shared.domain.evidence_file import read_signature
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
+from shared.time_stamps import load_certificates
 from shared.use_cases.collect_evidence import read_evidence
 from shared.use_cases.seal_audit_log import seal_audit_log
 from shared.use_cases.start_remediation import start_remediation
@@ -40,12 +43,18 @@ async def exported(scenario: WireScenario) -> bytes:
     return await build_evidence_file(await read_evidence(scenario.services, started.id))
 
 
-async def check(scenario: WireScenario, content: bytes) -> EvidenceCheck:
+async def check(scenario: WireScenario, content: bytes) -> EvidenceFindings:
     """Check evidence with the key that the command reads from the vault."""
     _, signature = read_signature(io.BytesIO(content))
     key_id = "" if isinstance(signature, str) else signature.key_id
     key = await signing_key.read_signing_key(key_id or KEY_URL)
-    expected = ExpectedEvidence(key_id=KEY_URL, read_public_key=lambda _: key.public_key)
+    async with scenario.session.get(
+        f"https://{HOST}/root.pem", proxy=scenario.server.proxy_url
+    ) as answer:
+        root = load_certificates(await answer.read())
+    expected = ExpectedEvidence(
+        key_id=KEY_URL, tsa_certificates=tuple(root), read_public_key=lambda _: key.public_key
+    )
     return check_evidence(io.BufferedReader(io.BytesIO(content)), expected)
 
 
@@ -59,7 +68,9 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
         )
         ca_file = scenario.server.ca_file
         monkeypatch.setattr(signing_key, "default_transport", lambda: trusting_transport(ca_file))
-        settings = scenario.services.settings.model_copy(update={"evidence_key": KEY_URL})
+        settings = scenario.services.settings.model_copy(
+            update={"evidence_key": KEY_URL, "time_stamp_authority": f"https://{HOST}/"}
+        )
         scenario.services = replace(scenario.services, settings=settings)
         await seal_audit_log(scenario.services)
         first = await exported(scenario)
@@ -79,6 +90,9 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
         )
         throttled = await exported(scenario)
         rejected = await check(scenario, throttled)
+        scenario.tenant.faults.clear()
+        scenario.tenant.faults.add(Fault(route="time_stamps.issue_time_stamp", times=None))
+        undated = await check(scenario, await exported(scenario))
         seals = await scenario.services.tables.audit_seals.all("seal")
 
     assert [one.problems for one in checked] == [[], []]
@@ -87,7 +101,14 @@ async def test_evidence_is_signed_sealed_and_checked_with_the_key_of_the_vault(
     _, reason = read_signature(io.BytesIO(throttled))
     assert isinstance(reason, str)
     assert reason.startswith("the key vault did not sign it: ")
-    assert rejected.problems == [f"Not signed: {reason}."]
+    missing = "Not shown: when the file was signed."
+    assert rejected.problems == [
+        f"Not signed: {reason}.",
+        f"No time stamp: the file is not signed. {missing}",
+    ]
+    (problem,) = undated.problems
+    assert problem.startswith("No time stamp: Time stamp authority: ")
+    assert problem.endswith(f"then export the evidence again. {missing}")
 
 
 class _Entered:

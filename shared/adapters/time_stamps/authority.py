@@ -1,0 +1,43 @@
+"""Request time stamps over HTTP (RFC 3161, 3.4)."""
+
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
+from shared.errors import PlatformError
+from shared.ports import TimeStamps
+
+#: A token has a few certificates, of 2 KB each.
+_LONGEST_ANSWER = 64 * 1024
+_HEADERS = {
+    "Content-Type": "application/timestamp-query",
+    "Accept": "application/timestamp-reply",
+    "Accept-Encoding": "identity",
+}
+
+
+class TimeStampAuthorities(TimeStamps):
+    """`TimeStamps` from any authority, without a token."""
+
+    def __init__(self, http: HttpClient) -> None:
+        # Evidence does without a time stamp, so no circuit breaker is necessary.
+        self._http = http.without_circuits()
+        self._service = HttpService(name="Time stamp authority", scope="", credential=None)
+
+    async def stamp(self, authority: str, content: bytes) -> bytes:
+        """Return the answer of an authority, in DER."""
+        from shared.time_stamps import build_query, check_answer
+
+        query = build_query(content)
+        call = ServiceRequest(
+            method="POST",
+            url=authority,
+            headers=_HEADERS,
+            content=query.as_bytes(),
+            is_repeatable=True,
+            longest_answer=_LONGEST_ANSWER,
+        )
+        answer = await self._http.send(self._service, call)
+        try:
+            check_answer(answer.body, query)
+        except ValueError as err:
+            message = f"{self._service.name}: {err}"
+            raise PlatformError(message, code="BadTimeStamp", status=502) from None
+        return answer.body

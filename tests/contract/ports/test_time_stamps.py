@@ -1,0 +1,22 @@
+"""`TimeStamps`: an authority grants a time stamp of a content."""
+
+from datetime import timedelta
+
+import pytest
+
+from local_cloud.tenant.time_stamps.endpoints import HOST
+from shared.time_stamps import verify_time_stamp
+from tests.contract.ports.sides import Side
+
+
+async def test_time_stamp_has_the_time_of_the_authority(side: Side) -> None:
+    """It is of this content, and of no other."""
+    before = side.hands.now() - timedelta(seconds=1)
+    answer = await side.ports.time_stamps.stamp(f"https://{HOST}/", b"a signature")
+
+    stamp = verify_time_stamp(answer, b"a signature")
+
+    assert before <= stamp.at <= side.hands.now()
+    assert stamp.signer.startswith("CN=Contoso time stamps root")
+    with pytest.raises(ValueError, match="another content"):
+        verify_time_stamp(answer, b"another")

@@ -1,0 +1,59 @@
+"""Whatever answers in place of an authority is an error of the app, and ends in time."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.time_stamps.endpoints import HOST
+from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
+from tests.contract.adapter_world import Adapters, adapters
+
+URL = f"https://{HOST}/"
+_ROUTE = "time_stamps.issue_time_stamp"
+
+
+@pytest.fixture
+async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+    """Every adapter, on a tenant."""
+    async with adapters(monkeypatch) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "no address",
+        HOST,
+        f"ftp://{HOST}/",
+        "https://",
+        f"https://{HOST}:bad/",
+        "https://nobody.contoso.example/",
+        f"{URL}root.pem",
+    ],
+)
+async def test_address_of_no_authority_is_an_error(app: Adapters, address: str) -> None:
+    """A setting may have any value."""
+    with pytest.raises(CmkflowError):
+        await app.time_stamps.stamp(address, b"a signature")
+
+
+async def test_answer_that_is_no_time_stamp_is_an_error(app: Adapters) -> None:
+    """A portal or a proxy may answer with status 200."""
+    app.world.tenant.faults.add(Fault(route=_ROUTE, status=200, message="Sign in"))
+
+    with pytest.raises(PlatformError, match="Time stamp authority: the answer is malformed"):
+        await app.time_stamps.stamp(URL, b"a signature")
+
+
+async def test_failed_request_is_sent_once_more(app: Adapters) -> None:
+    """A time stamp that nobody uses does no harm."""
+    app.world.tenant.faults.add(Fault(route=_ROUTE))
+    await app.time_stamps.stamp(URL, b"a signature")
+    app.world.tenant.faults.add(Fault(route=_ROUTE, times=2))
+
+    with pytest.raises(ServiceUnavailable):
+        await app.time_stamps.stamp(URL, b"a signature")
+
+    assert app.world.tenant.calls.routes[_ROUTE] == 4

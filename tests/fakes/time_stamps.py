@@ -1,0 +1,27 @@
+"""Fake of the port `TimeStamps`: an authority by a world's clock."""
+
+from functools import cached_property
+
+from local_cloud.tenant.time_stamps.token_signer import TokenSigner
+from shared.time_stamps import build_query, check_answer
+from tests.fakes.test_world import World
+
+
+class FakeTimeStamps:
+    """One authority at every address."""
+
+    def __init__(self, world: World) -> None:
+        """Read the clock of `world`."""
+        self._world = world
+
+    @cached_property
+    def signer(self) -> TokenSigner:
+        """Return the authority, made on first use."""
+        return TokenSigner("Contoso time stamps", self._world.clock.now())
+
+    async def stamp(self, authority: str, content: bytes) -> bytes:
+        """Return a time stamp of content."""
+        query = build_query(content)
+        answer = self.signer.answer(query.as_bytes(), self._world.clock.now())
+        check_answer(answer, query)
+        return answer

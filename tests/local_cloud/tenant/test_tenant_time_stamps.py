@@ -1,0 +1,108 @@
+"""The tenant's time stamp authority refuses what a real one refuses."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from asn1crypto import tsp
+
+from local_cloud.tenant.time_stamps.endpoints import HOST
+from local_cloud.tenant.time_stamps.token_signer import POLICY, TimeStampAnswer
+from tests.local_cloud.tenant.tenant_world import TenantWorld, tenant_world
+
+URL = f"https://{HOST}/"
+QUERY = "application/timestamp-query"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as made:
+        yield made
+
+
+def query(algorithm: str = "sha256", digest: bytes | None = None, **members: Any) -> bytes:
+    """Return a query, in DER."""
+    imprint = {
+        "hash_algorithm": {"algorithm": algorithm},
+        "hashed_message": hashlib.new(algorithm, b"x").digest() if digest is None else digest,
+    }
+    made: bytes = tsp.TimeStampReq(
+        {"version": "v1", "message_imprint": imprint, "cert_req": True, **members}
+    ).dump()
+    return made
+
+
+async def ask(world: TenantWorld, body: bytes, media_type: str = QUERY) -> tuple[int, bytes]:
+    """Return status and content of the answer."""
+    headers = {"Content-Type": media_type}
+    async with world.session.post(
+        URL, data=body, headers=headers, proxy=world.server.proxy_url
+    ) as answer:
+        return answer.status, await answer.read()
+
+
+def result(answer: bytes) -> tuple[str, set[str] | None]:
+    """Return the status of an answer, and its failures."""
+    status = TimeStampAnswer.load(answer)["status"]
+    return status["status"].native, status["fail_info"].native
+
+
+async def test_query_is_granted_with_the_time_of_the_tenant(world: TenantWorld) -> None:
+    """The token has what the query asked for."""
+    world.tenant.clock.advance(timedelta(days=40).total_seconds())
+
+    status, answer = await ask(world, query(nonce=7, req_policy=POLICY))
+
+    token = TimeStampAnswer.load(answer)["time_stamp_token"]["content"]
+    info = token["encap_content_info"]["content"].parsed
+    assert (status, result(answer)[0]) == (200, "granted")
+    assert info["nonce"].native == 7
+    assert info["message_imprint"]["hashed_message"].native == hashlib.sha256(b"x").digest()
+    assert timedelta(0) <= world.tenant.clock.now() - info["gen_time"].native < timedelta(hours=1)
+    assert len(token["certificates"]) == 1
+
+
+async def test_token_has_no_certificate_unless_it_is_requested(world: TenantWorld) -> None:
+    """As RFC 3161 requires."""
+    _, answer = await ask(world, query(cert_req=False))
+
+    token = TimeStampAnswer.load(answer)["time_stamp_token"]["content"]
+    assert token["certificates"].native is None
+
+
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        (b"", "bad_data_format"),
+        (b"no query", "bad_data_format"),
+        (query() + b"more", "bad_data_format"),
+        (query(digest=b"short"), "bad_data_format"),
+        (query("sha1"), "bad_alg"),
+        (query("md5"), "bad_alg"),
+        (query(req_policy="1.2.3.4.9"), "unaccepted_policy"),
+        (
+            query(extensions=[{"extn_id": "2.5.29.15", "extn_value": b"\x03\x02\x07\x80"}]),
+            "unaccepted_extensions",
+        ),
+    ],
+)
+async def test_query_that_cannot_be_granted_is_rejected(
+    world: TenantWorld, body: bytes, failure: str
+) -> None:
+    """The answer has the failure, and no token."""
+    status, answer = await ask(world, body)
+
+    assert (status, *result(answer)) == (200, "rejection", {failure})
+
+
+async def test_what_is_no_query_is_an_http_error(world: TenantWorld) -> None:
+    """The media type, the length and the method are wrong."""
+    other_type, _ = await ask(world, query(), "application/octet-stream")
+    long, _ = await ask(world, query() + bytes(17_000))
+    async with world.session.get(URL, proxy=world.server.proxy_url) as answer:
+        method = answer.status
+
+    assert (other_type, long, method) == (415, 413, 405)

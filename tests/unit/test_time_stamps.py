@@ -1,0 +1,131 @@
+"""Time stamps are read and verified; `openssl ts` judges the same ones."""
+
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_cloud.tenant.time_stamps.token_signer import TokenSigner
+from shared.time_stamps import build_query, check_answer, load_certificates, verify_time_stamp
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CONTENT = b"a signature"
+AUTHORITY = TokenSigner("Contoso time stamps", NOW)
+OTHER = TokenSigner("Fabrikam time stamps", NOW)
+ANSWER = AUTHORITY.answer(build_query(CONTENT).as_bytes(), NOW)
+
+
+def test_granted_answer_matches_its_query() -> None:
+    """The time is that of the authority, to the second."""
+    query = build_query(CONTENT)
+    answer = AUTHORITY.answer(query.as_bytes(), NOW + timedelta(microseconds=5))
+
+    check_answer(answer, query)
+    stamp = verify_time_stamp(answer, CONTENT, [AUTHORITY.root])
+
+    assert stamp.at == NOW
+    assert stamp.signer.startswith("CN=Contoso time stamps root, certificate ")
+
+
+def test_answer_to_another_query_is_rejected() -> None:
+    """A recorded answer has another nonce; one of another content has another hash."""
+    query = build_query(CONTENT)
+    other = build_query(b"another")
+    imprint = other.as_bytes().replace(other.message_imprint.message, query.message_imprint.message)
+
+    with pytest.raises(ValueError, match="another nonce"):
+        check_answer(ANSWER, query)
+    with pytest.raises(ValueError, match="another content"):
+        check_answer(AUTHORITY.answer(imprint, NOW), other)
+
+
+def test_answer_without_certificate_is_rejected() -> None:
+    """Nobody could verify it later."""
+    query = build_query(CONTENT)
+    # The last member of the query is `certReq`, TRUE; without it, it is FALSE.
+    short = bytearray(query.as_bytes()[:-3])
+    short[1] -= 3
+
+    with pytest.raises(ValueError, match="certificate of the authority"):
+        check_answer(AUTHORITY.answer(bytes(short), NOW), query)
+
+
+def test_rejection_has_the_reason_of_the_authority() -> None:
+    """An operator reads it in the evidence file."""
+    query = build_query(CONTENT)
+
+    with pytest.raises(ValueError, match="rejected: The query is malformed"):
+        check_answer(AUTHORITY.answer(b"no query", NOW), query)
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", ANSWER[:-1], ANSWER + b"0"], ids=len)
+def test_malformed_answer_is_rejected(answer: bytes) -> None:
+    """A proxy may answer in place of the authority."""
+    with pytest.raises(ValueError, match="malformed"):
+        check_answer(answer, build_query(CONTENT))
+
+
+def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
+    """Anyone can make a time stamp; only the reader's certificates decide."""
+    with pytest.raises(ValueError, match="unable to get local issuer certificate"):
+        verify_time_stamp(ANSWER, CONTENT, [OTHER.root])
+    for trusted in ([], [AUTHORITY.root]):
+        with pytest.raises(ValueError, match=r"another content|Mismatch"):
+            verify_time_stamp(ANSWER, b"another", trusted)
+    assert verify_time_stamp(ANSWER, CONTENT).at == NOW
+
+
+def test_time_stamp_outside_the_life_of_its_certificate_is_not_valid() -> None:
+    """A certificate that has expired since does not matter."""
+    late = NOW + timedelta(days=4000)
+    answer = AUTHORITY.answer(build_query(CONTENT).as_bytes(), late)
+
+    with pytest.raises(ValueError, match="expired"):
+        verify_time_stamp(answer, CONTENT, [AUTHORITY.root])
+
+
+@given(position=st.integers(0, len(ANSWER) - 1), bit=st.integers(0, 7))
+def test_changed_bit_never_changes_what_is_shown(position: int, bit: int) -> None:
+    """Any answer is either not valid, or shows the same time."""
+    changed = bytearray(ANSWER)
+    changed[position] ^= 1 << bit
+    try:
+        stamp = verify_time_stamp(bytes(changed), CONTENT, [AUTHORITY.root])
+    except ValueError:
+        return
+    assert stamp.at == NOW
+
+
+def test_certificates_are_read_from_pem() -> None:
+    """A file may have several."""
+    assert load_certificates(AUTHORITY.pem + OTHER.pem) == [AUTHORITY.root, OTHER.root]
+    with pytest.raises(ValueError, match="PEM"):
+        load_certificates(b"no certificate")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs the program openssl")
+def test_openssl_accepts_and_rejects_the_same(tmp_path: Path) -> None:
+    """OpenSSL reads the answer, the content and the root from files."""
+    (tmp_path / "timestamp.tsr").write_bytes(ANSWER)
+    (tmp_path / "signature.json").write_bytes(CONTENT)
+    (tmp_path / "another.json").write_bytes(b"another")
+    (tmp_path / "tsa.pem").write_bytes(AUTHORITY.pem)
+    (tmp_path / "other.pem").write_bytes(OTHER.pem)
+
+    def verify(content: str, root: str) -> str:
+        done = subprocess.run(
+            ["openssl", "ts", "-verify", "-in", "timestamp.tsr", "-data", content, "-CAfile", root],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    assert "Verification: OK" in verify("signature.json", "tsa.pem")
+    assert "Verification: FAILED" in verify("another.json", "tsa.pem")
+    assert "Verification: FAILED" in verify("signature.json", "other.pem")
