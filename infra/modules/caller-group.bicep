@@ -1,5 +1,5 @@
-// Role for a resource group with apps and vaults that call flows: read and write app settings and
-// secrets. All built-in roles with these permissions can also deploy code or delete resources.
+// Roles for a resource group with apps, vaults and logic apps that call flows: read and write app
+// settings, secrets and logic apps. All built-in roles with these permissions can also deploy code or delete resources.
 // `sites/config/write` includes the whole configuration of an app, not only its settings.
 // Without this role, the plan names the places that were not searched for callers.
 param token string
@@ -44,6 +44,23 @@ resource secrets 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource logicApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'logic apps')
+  properties: {
+    roleName: 'Flow remediation: logic apps (${suffix})'
+    description: 'Finds and replaces trigger URLs in logic apps (Consumption). Deletes nothing.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Logic/workflows/read'
+          'Microsoft.Logic/workflows/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource appSettingsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, principalId, 'app settings')
   properties: {
@@ -57,6 +74,15 @@ resource secretsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, principalId, 'secrets')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secrets.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource logicAppsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'logic apps')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logicApps.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -115,7 +115,7 @@ class AppSettingCallers:
                             continue
                     for caller in callers_in(value, _build_caller(site, name, reference)):
                         yield caller
-        unreadable.tell()
+        unreadable.raise_if_any()
 
     async def _read_site(self, site: Site) -> Mapping[str, str]:
         return await self._settings.read(site.id)

@@ -62,7 +62,7 @@ class CanvasAppCallers:
                 if app.unknown_reason:
                     unreadable.note(app.unknown_reason)
                 yield _build_caller(environment.id, app)
-        unreadable.tell()
+        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the flows that the app uses. Raises `NotFound`, or `JobBlocked` if they cannot be

@@ -68,7 +68,7 @@ class EnvironmentVariableCallers:
                     yield caller
             except PlatformError as err:
                 unreadable.add(f"environment {environment.display_name}", err)
-        unreadable.tell()
+        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value or default. Raises `NotFound`."""

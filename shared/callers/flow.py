@@ -54,7 +54,7 @@ class FlowCallers:
                         yield caller
             except PlatformError as err:
                 unreadable.add(f"environment {environment.display_name}", err)
-        unreadable.tell()
+        unreadable.raise_if_any()
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
         """Yield a flow once for the references that the app can replace, and once for those that a

@@ -79,7 +79,7 @@ class KeyVaultSecretCallers:
                     continue
                 for caller in callers_in(secret.value, _build_caller(vault_url, name)):
                     yield caller
-        unreadable.tell()
+        unreadable.raise_if_any()
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the current version. Raises `NotFound`."""

@@ -86,7 +86,7 @@ class UnreadableCallers:
         if text not in self.search.unreadable:
             self.search.unreadable.append(text)
 
-    def tell(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise `JobBlocked` if any place could not be read, because the search is incomplete."""
         if self.search.unreadable:
             raise JobBlocked(

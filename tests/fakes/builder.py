@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from tests.fakes import definition_builder as define
@@ -206,6 +207,42 @@ class Builder:
         fake.settings[setting] = self.url_of(flow)
         self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: fake.settings[setting]))
         return fake
+
+    def logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
+        """Let a logic app hold the URL of each flow in a parameter; return its resource id."""
+        path = f"{_SUBSCRIPTION}/providers/Microsoft.Logic/workflows/{name}"
+        parameters = {f"url{number}": flow for number, flow in enumerate(flows)}
+        self.world.resources[path.lower()] = {
+            "id": path,
+            "name": name,
+            "type": "Microsoft.Logic/workflows",
+            "location": "westeurope",
+            "tags": {"team": "integration"},
+            "properties": {
+                "state": "Enabled",
+                "parameters": {
+                    key: {"value": self.url_of(flow)} for key, flow in parameters.items()
+                },
+                "definition": {
+                    "parameters": {key: {"type": "String"} for key in parameters},
+                    "actions": {
+                        f"Call {key}": {
+                            "type": "Http",
+                            "inputs": {"uri": f"@parameters('{key}')", "method": "POST"},
+                        }
+                        for key in parameters
+                    },
+                },
+            },
+        }
+        for key in parameters:
+            read = partial(self._read_logic_app_parameter, path.lower(), key)
+            self._calls(UrlHolder(name=f"{name}/{key}", read=read))
+        return path
+
+    def _read_logic_app_parameter(self, path: str, key: str) -> str:
+        properties = as_mapping(self.world.resources[path]["properties"])
+        return text_at(mapping_at(properties, "parameters", key), "value") or ""
 
     def secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""

@@ -9,6 +9,8 @@ from shared.errors import AlreadyExists, Conflict, NotFound
 from tests.fakes.test_world import World
 
 _RULES = "/securityrules/"
+#: What a PUT keeps, because Azure sets it.
+_SET_BY_AZURE = ("id", "name", "type")
 
 
 class FakeResourceWriter:
@@ -33,7 +35,9 @@ class FakeResourceWriter:
             raise AlreadyExists(f"{resource_id} is there")
         if etag is not None and (there is None or etag not in ("*", there.get("etag", "*"))):
             raise Conflict(f"{resource_id} has changed")
-        self._put(resource_id, {**(there or {}), **body})
+        kept = {key: value for key, value in (there or {}).items() if key in _SET_BY_AZURE}
+        with self._world.writing(None, "write resource", resource_id):
+            self._put(resource_id, {**kept, **body})
 
     async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
         """Change members of a resource."""

@@ -1,5 +1,6 @@
 """Compare the state that a rollback must restore with the state after it."""
 
+import json
 from dataclasses import dataclass
 
 from tests.fakes.tenant import FakeFlow
@@ -25,6 +26,9 @@ def take_snapshot(world: World) -> Snapshot:
             texts[f"variable {variable.schema_name}"] = f"{variable.value}|{variable.default_value}"
     for site in world.sites.values():
         texts |= {f"setting {site.name}/{key}": value for key, value in site.settings.items()}
+    for path, resource in world.resources.items():
+        content = {key: value for key, value in resource.items() if key != "etag"}
+        texts[f"resource {path}"] = json.dumps(content, sort_keys=True)
     for (vault_url, name), secret in world.secrets.items():
         described = f"{secret.value}|{secret.content_type}|{sorted(secret.tags.items())}"
         texts[f"secret {vault_url}{name}"] = described

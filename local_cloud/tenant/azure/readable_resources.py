@@ -13,6 +13,7 @@ from local_cloud.tenant.azure.arm_call import (
     ArmHandler,
     arm_route,
 )
+from local_cloud.tenant.azure.logic_apps import LOGIC_APPS, without_secure_values
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import (
     SECURITY_GROUPS,
@@ -43,7 +44,7 @@ READABLE = {
     ("storage_accounts", "storage_account"): "Microsoft.Storage/storageAccounts",
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",
     ("sql_firewall_rules", "sql_firewall_rule"): "Microsoft.Sql/servers/firewallRules",
-    ("logic_apps", "logic_app"): "Microsoft.Logic/workflows",
+    ("logic_apps", "logic_app"): LOGIC_APPS,
     ("topics", "topic"): "Microsoft.EventGrid/topics",
     ("system_topics", "system_topic"): "Microsoft.EventGrid/systemTopics",
     ("event_subscriptions", "event_subscription"): (
@@ -120,7 +121,7 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
             parent = call.existing(resource_type.rpartition("/")[0], *parents)
             start = parent["id"].lower() + "/"
             documents = [each for each in documents if each["id"].lower().startswith(start)]
-        return call.page([build_shown_resource(call.azure, each) for each in documents])
+        return call.page([_show(call, each) for each in documents])
 
     list_resources.__name__ = f"list_{plural}"
     return list_resources
@@ -139,7 +140,13 @@ def _require_provider(call: ArmCall, namespace: str) -> None:
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:
     async def get_resource(call: ArmCall) -> JsonObject:
-        return build_shown_resource(call.azure, call.existing(resource_type, *_names(call)))
+        return _show(call, call.existing(resource_type, *_names(call)))
 
     get_resource.__name__ = f"get_{singular}"
     return get_resource
+
+
+def _show(call: ArmCall, document: JsonObject) -> JsonObject:
+    if document["type"].lower() == LOGIC_APPS.lower():
+        return without_secure_values(document)
+    return build_shown_resource(call.azure, document)

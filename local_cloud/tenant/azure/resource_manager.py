@@ -8,6 +8,7 @@ from starlette.routing import Route
 from local_cloud.tenant.azure import (
     enterprise_policies,
     key_resources,
+    logic_apps,
     network,
     readable_resources,
     role_assignments,
@@ -61,6 +62,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *site_settings.routes(),
         *network.routes(),
         *writable_network.routes(),
+        *logic_apps.routes(),
         *writable_services.routes(),
         *service_tags_api.routes(),
         *subscription_facts.routes(),

@@ -1,0 +1,108 @@
+"""Test Logic Apps that hold a URL: found, changed as a whole, or left to a person."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.domain.callers.caller import CallerContent
+from shared.errors import Conflict, JobBlocked
+from tests.functional.callers.called_tenant import Tenant
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+def change(tenant: Tenant, resource_id: str, **members: object) -> None:
+    """Replace members of a resource, as another writer does."""
+    before = tenant.world.resources[resource_id.lower()]
+    tenant.world.resources[resource_id.lower()] = {**before, **members}
+
+
+def properties_of(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
+    """Return the properties of a resource."""
+    properties = tenant.world.resources[resource_id.lower()]["properties"]
+    assert isinstance(properties, dict)
+    return properties
+
+
+def with_other_tag(content: CallerContent) -> CallerContent:
+    """Return the content with another tag."""
+    return replace(content, text=content.text.replace('"integration"', '"platform"'))
+
+
+async def test_only_the_url_changes(tenant: Tenant) -> None:
+    """A PUT replaces the whole resource, so it repeats tags, identity and state."""
+    resource_id = tenant.builder.logic_app_caller(tenant.original)
+    identity = {
+        "type": "SystemAssigned, UserAssigned",
+        "principalId": "set by Azure",
+        "userAssignedIdentities": {"/subscriptions/s/id": {"clientId": "set by Azure"}},
+    }
+    state = {**properties_of(tenant, resource_id), "state": "Disabled", "version": "set by Azure"}
+    change(tenant, resource_id, identity=identity, properties=state)
+
+    [caller] = await tenant.found("logic_app")
+    await tenant.move(caller)
+
+    after = tenant.world.resources[resource_id.lower()]
+    url = {"value": tenant.builder.url_of(tenant.copy)}
+    expected = {**state, "parameters": {"url0": url}}
+    del expected["version"]
+    assert after["properties"] == expected
+    assert [*properties_of(tenant, resource_id)] == [*expected], "the order is kept"
+    assert after["tags"] == {"team": "integration"}
+    assert after["identity"] == {
+        "type": "SystemAssigned, UserAssigned",
+        "userAssignedIdentities": {"/subscriptions/s/id": {}},
+    }
+    assert tenant.runs_after_a_beat() == (0, 1)
+
+
+async def test_an_edit_after_the_read_is_not_overwritten(tenant: Tenant) -> None:
+    """Azure has no ETag for logic apps, so the write compares the whole resource."""
+    resource_id = tenant.builder.logic_app_caller(tenant.original)
+    [caller] = await tenant.found("logic_app")
+    content = await tenant.read(caller)
+    change(tenant, resource_id, tags={"team": "sales"})
+
+    with pytest.raises(Conflict):
+        await tenant.kinds["logic_app"].write(caller, with_other_tag(content))
+
+    assert tenant.world.resources[resource_id.lower()]["tags"] == {"team": "sales"}
+
+
+async def test_a_write_in_between_is_noticed(tenant: Tenant) -> None:
+    """The definition that is read back must be the one that was written."""
+    resource_id = tenant.builder.logic_app_caller(tenant.original)
+    [caller] = await tenant.found("logic_app")
+    content = await tenant.read(caller)
+    others = properties_of(tenant, resource_id)
+
+    def overwrite(_: object) -> list[str]:
+        change(tenant, resource_id, properties={**others, "parameters": {}})
+        return []
+
+    tenant.world.watchers.append(overwrite)
+    with pytest.raises(Conflict, match="somebody else"):
+        await tenant.kinds["logic_app"].write(caller, with_other_tag(content))
+
+
+async def test_a_logic_app_with_secure_parameters_is_changed_manually(tenant: Tenant) -> None:
+    """Azure does not return secure values: a write would remove them, and a URL may be in one."""
+    resource_id = tenant.builder.logic_app_caller(tenant.original)
+    properties = properties_of(tenant, resource_id)
+    declared = {**properties["definition"]["parameters"], "password": {"type": "SecureString"}}
+    definition = {**properties["definition"], "parameters": declared}
+    change(tenant, resource_id, properties={**properties, "definition": definition})
+    callers = tenant.kinds["logic_app"].find([])
+
+    caller = await anext(callers)
+    with pytest.raises(JobBlocked, match="secure parameter password of the logic app hub"):
+        await anext(callers)
+
+    assert "secure parameters" in caller.manual_reason

@@ -1,0 +1,47 @@
+"""A caller of the kind logic app: a parameter holds the trigger URL."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.azure.state import Azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+_TYPE = "Microsoft.Logic/workflows"
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    definition = {
+        "parameters": {"url": {"type": "String"}},
+        "triggers": {},
+        "actions": {"Call": {"type": "Http", "inputs": {"uri": "@parameters('url')"}}},
+    }
+    app.world.tenant.part(Azure).resources.put(
+        resource(
+            _TYPE,
+            "order-hub",
+            location="westeurope",
+            tags={"team": "hub"},
+            properties={
+                "state": "Enabled",
+                "definition": definition,
+                "parameters": {"url": {"value": f"{url}&from=hub"}},
+            },
+        )
+    )
+
+
+def _remove(build: Builder) -> None:
+    resources = build.world.resources
+    for path in [path for path, one in resources.items() if one["type"] == _TYPE]:
+        del resources[path]
+
+
+CASE = CallerCase(
+    add=Builder.logic_app_caller,
+    remove=_remove,
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
