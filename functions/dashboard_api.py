@@ -19,9 +19,10 @@ from functions.dashboard.remediation_history import HistoryFilter
 from functions.dashboard.remediation_list import list_page
 from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
+from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery, Text
 from functions.http_responses import page
-from functions.page_query import PageQuery, build_page_context
+from functions.page_query import PageQuery, build_live_page, build_page_context
 from functions.paging import PagedQuery
 from functions.problems import PageNotFound
 from functions.remediation_models import EnvironmentId
@@ -128,10 +129,13 @@ class FlowPageQuery(PageQuery):
     answer=None,
     query=PageQuery,
     media_types=(HTML,),
+    headers=(LIVE_SECTIONS,),
 )
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the Overview page: actions required, environments and health."""
-    return page(overview_page(build_page_context(call), await show_status(services())))
+    return build_live_page(
+        call, overview_page(build_page_context(call), await show_status(services()))
+    )
 
 
 @endpoint(
@@ -139,6 +143,7 @@ async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResp
     answer=None,
     query=EnvironmentsPageQuery,
     media_types=(HTML,),
+    headers=(LIVE_SECTIONS,),
 )
 async def show_environments_page(
     call: ApiRequest[EnvironmentsPageQuery, NoBody],
@@ -153,7 +158,7 @@ async def show_environments_page(
         limit=_ENVIRONMENTS_ON_PAGE,
         with_platform=query.all_environments,
     )
-    return page(text)
+    return build_live_page(call, text)
 
 
 @endpoint(
@@ -161,12 +166,13 @@ async def show_environments_page(
     answer=None,
     query=ListPageQuery,
     media_types=(HTML,),
+    headers=(LIVE_SECTIONS,),
 )
 async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of remediations, newest first."""
     query = call.query
     found = await list_remediations(services(), limit=query.limit, begin=query.begin)
-    return page(list_page(build_page_context(call), found, query.limit))
+    return build_live_page(call, list_page(build_page_context(call), found, query.limit))
 
 
 @endpoint(
@@ -174,6 +180,7 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
     answer=None,
     query=RemediationPageQuery,
     media_types=(HTML,),
+    headers=(LIVE_SECTIONS,),
 )
 async def show_remediation_page(
     call: ApiRequest[RemediationPageQuery, NoBody],
@@ -197,7 +204,7 @@ async def show_remediation_page(
     text = remediation_page(
         build_page_context(call), shown, found, choice, closed_by, others=others
     )
-    return page(text)
+    return build_live_page(call, text)
 
 
 @endpoint(
@@ -237,6 +244,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     answer=None,
     query=FlowPageQuery,
     media_types=(HTML,),
+    headers=(LIVE_SECTIONS,),
 )
 async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpResponse:
     """Return the page of one flow; with `compare`, also read and compare its definitions."""
@@ -247,7 +255,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return page(flow_page(build_page_context(call), detail, compared))
+    return build_live_page(call, flow_page(build_page_context(call), detail, compared))
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(HTML,))

@@ -9,6 +9,7 @@ ETAG = "ETag"
 LOCATION = "Location"
 RETRY_AFTER = "Retry-After"
 DIGEST = "Content-Digest"
+LIVE_SECTIONS = "Live-Sections"
 
 _TEXT = {"type": "string"}
 
@@ -35,6 +36,13 @@ HEADERS: dict[str, dict[str, Any]] = {
     RETRY_AFTER: {
         "description": "Seconds to wait before the next request.",
         "schema": {"type": "integer"},
+    },
+    LIVE_SECTIONS: {
+        "description": (
+            "Hashes of the sections that the browser has, from `data-live`, separated by spaces. "
+            "The response has the other sections, or is 204."
+        ),
+        "schema": _TEXT,
     },
     DIGEST: {"description": "SHA-256 of the file (RFC 9530).", "schema": _TEXT},
 }

@@ -11,7 +11,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from functions.endpoints import HTML, JSON, Endpoint, list_endpoints
-from functions.http_headers import ETAG, HEADERS, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER
+from functions.http_headers import (
+    ETAG,
+    HEADERS,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LIVE_SECTIONS,
+    LOCATION,
+    RETRY_AFTER,
+)
 from functions.http_requests import NoBody
 from functions.problems import MEDIA_TYPE, PROBLEMS, Problem
 from shared.domain.identifiers import IDENTIFIER
@@ -146,6 +154,8 @@ def _build_responses(one: Endpoint) -> Json:
     answers[str(one.status)] = answer
     if _is_conditional(one):
         answers["304"] = {"description": "Not modified.", "headers": {ETAG: HEADERS[ETAG]}}
+    if LIVE_SECTIONS in one.headers:
+        answers["204"] = {"description": "No section has changed."}
     problems = {*_EVERYWHERE}
     if one.method != "GET" or "{" in one.path or one.query.model_fields:
         problems |= {404, 409}

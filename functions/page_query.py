@@ -1,12 +1,16 @@
-"""Read the query of a page, and build what every page shows."""
+"""Read the query of a page, and build what every page shows and sends."""
 
 from typing import Annotated, Literal
 
+import azure.functions as func
 from pydantic import Field
 
+from functions.dashboard.live_sections import find_changes
 from functions.dashboard.page_layout import PageContext
 from functions.endpoints import ApiRequest
+from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, RequestModel
+from functions.http_responses import page
 from shared.bootstrap import services
 
 
@@ -41,3 +45,13 @@ def build_page_context[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext
         completed_action=query.completed_action,
         flow_count=query.flow_count,
     )
+
+
+def build_live_page[Q: PageQuery](call: ApiRequest[Q, NoBody], text: str) -> func.HttpResponse:
+    """Return a page, or its changed sections for a browser that has the others."""
+    known = call.headers.get(LIVE_SECTIONS)
+    if known is None:
+        return page(text)
+    if changes := find_changes(text, known):
+        return page(changes)
+    return func.HttpResponse(status_code=204, headers={"Cache-Control": "no-store"})

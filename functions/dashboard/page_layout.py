@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.dashboard.display_state import look_with
+from functions.dashboard.live_sections import add_hashes
 from shared.domain.plans.display_text import CONVERSION_WORDS
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal, PrincipalKind
@@ -105,7 +106,7 @@ def render_page(
         "conversion_words": CONVERSION_WORDS,
         "style": "",
     }
-    return render_template(_FOLDER / f"{name}.html.j2", {**common, **values})
+    return add_hashes(render_template(_FOLDER / f"{name}.html.j2", {**common, **values}))
 
 
 def session_page(

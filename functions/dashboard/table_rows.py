@@ -38,7 +38,7 @@ def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: b
 
     `shows_steps`: include how far each flow is.
     """
-    link = f'<li><b><a href="{escape(here)}/flows/'
+    link = f'<li data-part><b><a href="{escape(here)}/flows/'
     # Most flows share their state and texts, so what follows the name is built once for each.
     cells_by_content: dict[tuple[object, ...], str] = {}
     rows = []
@@ -66,7 +66,7 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
     state = _format_state(line) if shows_steps else ""
     return (
         f"</a>{place}</b>{state}<div>{reason}{fix}</div>"
-        f'<span class="dim small">{escape(line.next_step)}</span></li>\n'
+        f'<span class="dim small">{escape(line.next_step)}</span></li><!--/part-->\n'
     )
 
 

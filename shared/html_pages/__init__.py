@@ -56,6 +56,7 @@ def _build_environment(folder: Path) -> "Environment":
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
     environment.filters["span"] = format_span
+    environment.filters["age"] = format_age
     environment.filters["first_two"] = lambda items: items[:2]
     return environment
 
@@ -90,3 +91,11 @@ def format_span(time: timedelta) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def format_age(time: timedelta) -> str:
+    """Return how long ago something was, without seconds, so that a live page seldom changes."""
+    minutes = time // timedelta(minutes=1)
+    if minutes < 1:
+        return "less than 1 min"
+    return "1 min" if minutes == 1 else format_span(time)

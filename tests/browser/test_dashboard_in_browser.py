@@ -94,7 +94,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             job = await outside.job(visit, remediation)
             await outside.publish(OLD_APP, job["copy_id"])
             await visit.do("Retry", f"{BY_HAND}: retried from the step where they stopped")
-            await visit.see("Retired", within="#standing")
+            await visit.see("Retired", within="#flow-state")
             await visit.follow("Compare now")
             await visit.see("No differences.")
             async with visit.page.expect_response(re.compile("/flows/")) as live:
@@ -106,7 +106,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.see("Change it to the original yourself, then retry.")
             await outside.publish(OLD_APP, job["original_id"])
             await visit.do("Retry")
-            await visit.see("Rolled back", within="#standing")
+            await visit.see("Rolled back", within="#flow-state")
             await visit.check()
             for path in ("", "/environments", "/remediations"):
                 await visit.open(path)
@@ -154,7 +154,7 @@ async def ended(visit: Visit, remediation: str) -> None:
     await form.locator("summary").click()
     await accept_all(form)
     await page.context.clear_cookies()
-    await visit.see("Your session has expired", within="#live")
+    await visit.see("Your session has expired", within="#live-message")
     await visit.check()
 
     await form.get_by_role("button", name="Roll back all flows").click()

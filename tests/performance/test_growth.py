@@ -72,7 +72,7 @@ async def check_pages(tenant: Grown, size: int) -> None:
             id=identity,
             query={"state": "all", "start": str(start)},
         )
-        listed = set(re.findall(r'<li><b><a href="[^"]*/flows/([^"]*)"', reply.text))
+        listed = set(re.findall(r'<li[^>]*><b><a href="[^"]*/flows/([^"]*)"', reply.text))
         assert len(listed) == FLOWS_ON_PAGE, (size, start, len(listed))
         assert not listed & set(seen)
         seen += listed

@@ -42,9 +42,11 @@ def test_flows_with_the_same_state_have_separate_lines() -> None:
 
     first, second, third = render_flow_rows(lines, "/r").splitlines()
 
-    assert first.startswith('<li><b><a href="/r/flows/1">Orders</a></b>')
+    assert first.startswith('<li data-part><b><a href="/r/flows/1">Orders</a></b>')
     assert "0 of 5 steps done, next: Copied" in first
-    assert second.startswith('<li><b><a href="/r/flows/2">Bills</a><span class="sub">Sales</span>')
+    assert second.startswith(
+        '<li data-part><b><a href="/r/flows/2">Bills</a><span class="sub">Sales</span>'
+    )
     assert "<div>It waits.</div>" in third
     assert "Next check 10:40 UTC" in third
     assert "It waits." not in first + second

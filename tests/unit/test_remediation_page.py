@@ -52,7 +52,7 @@ def counts(page: str) -> list[tuple[str, int, str]]:
 
 def titles(page: str) -> list[str]:
     """Return the titles of the lines."""
-    return [unescape(one) for one in re.findall(r"<li><b><a [^>]*>([^<]+)</a>", page)]
+    return [unescape(one) for one in re.findall(r"<li[^>]*><b><a [^>]*>([^<]+)</a>", page)]
 
 
 def every_kind() -> list[FlowView]:

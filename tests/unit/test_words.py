@@ -9,7 +9,7 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 267,
-    "functions": 33,
+    "functions": 32,
     "cmkflow": 5,
     "docs": 50,
     "infra": 15,

@@ -86,7 +86,7 @@ async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_a
     await scenario.run(timedelta(minutes=5))
     after = (await call(page, id=ordered["id"])).text
 
-    live = before.partition('<div id="environments" data-live>')[2]
+    live = before.partition('<div id="environments" data-live=')[2]
     assert "Not started yet." in live
     assert "1 flow and 4 pages read." in after
     assert f'href="/api/assessments/{ordered["id"]}"' in after

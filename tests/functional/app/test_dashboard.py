@@ -1,11 +1,14 @@
 """The pages of the dashboard, of scenarios on fakes: what they show and what they load."""
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
+from azure.functions import HttpResponse
 
 from functions import dashboard_api
 from functions.dashboard.page_layout import read_assets
@@ -80,7 +83,7 @@ async def block(scenario: Scenario, title: str) -> None:
 def lines(page: Reply) -> list[tuple[str, str]]:
     """Return the titles and states of the list of flows."""
     found = []
-    for row in re.findall(r"<li><b><a .*?</li>", page.text, re.DOTALL):
+    for row in re.findall(r"<li[^>]*><b><a .*?</li>", page.text, re.DOTALL):
         title = re.search(r">([^<>]+)</a>", row)
         words = re.search(r"<span[^>]*>([^<>]+)</span></span>", row)
         assert title is not None
@@ -125,7 +128,7 @@ async def test_what_is_kept_up_to_date_is_there_from_the_beginning(scenario: Sce
             await remediation(scenario),
             await flow(scenario, "Orders"),
         ]
-        return [re.findall(r'id="([^"]+)" data-live', page.text) for page in pages]
+        return [re.findall(r'id="([^"]+)" data-live="', page.text) for page in pages]
 
     before = await parts()
     await work(scenario)
@@ -133,6 +136,52 @@ async def test_what_is_kept_up_to_date_is_there_from_the_beginning(scenario: Sce
 
     assert await parts() == before
     assert all(before)
+
+
+def hashes(page: Reply) -> dict[str, str]:
+    """Return the header that a browser with this page sends."""
+    return {"Live-Sections": " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page.text))}
+
+
+async def test_live_update_gets_the_changed_sections_or_an_empty_response(
+    scenario: Scenario,
+) -> None:
+    """Each section of each page has a hash, and an end by which it is found."""
+    await work(scenario)
+    flow_id = identity(scenario, "Orders")
+    pages: list[tuple[Callable[..., Awaitable[HttpResponse]], dict[str, Any]]] = [
+        (dashboard_api.show_status_page, {}),
+        (dashboard_api.show_environments_page, {}),
+        (dashboard_api.show_remediations_page, {}),
+        (dashboard_api.show_remediation_page, {"id": scenario.remediation.id}),
+        (
+            dashboard_api.show_flow_page,
+            {"id": scenario.remediation.id, "params": {"flow": flow_id}},
+        ),
+    ]
+    before = [await call(show, **where) for show, where in pages]
+    for (show, where), page in zip(pages, before, strict=True):
+        assert 'data-live="' in page.text
+        assert not re.search(r"data-(live|part)[ >]", page.text)
+        same = await call(show, **where, headers=hashes(page))
+        assert (same.status, same.content) == (204, b"")
+        assert same.headers["Cache-Control"] == "no-store"
+
+    await block(scenario, "Orders")
+    for (show, where), page in zip(pages, before, strict=True):
+        sections = await call(show, **where, headers=hashes(page))
+        assert sections.status == 200
+        assert 'aria-label="Main"' not in sections.text
+        assert len(sections.content) < len(page.content)
+    everything = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
+    changed = await call(
+        dashboard_api.show_remediation_page, id=scenario.remediation.id, headers=hashes(before[3])
+    )
+    assert "Its owner has left." in changed.text
+    assert set(re.findall(r'id="([^"]+)" data-live', changed.text)) >= {"progress", "causes"}
+    other = f'/flows/{identity(scenario, "<b>Invoices</b>")}"'
+    assert other in everything.text
+    assert other not in changed.text
 
 
 async def test_a_plan_that_waits_is_listed_by_what_it_would_do(scenario: Scenario) -> None:

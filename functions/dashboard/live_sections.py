@@ -1,0 +1,63 @@
+"""Send a browser only what it does not have of a page.
+
+A section is an element with an id and `data-live`, and ends with a comment that names the id. It
+may have parts, elements with `data-part` that end with a comment: a row of a list, for example.
+Each has its hash in the page, and the browser sends the hashes of what it has.
+"""
+
+import re
+from hashlib import sha256
+
+_SECTION = re.compile(
+    r'<(?P<tag>div|section)(?P<before>[^>]*? id="(?P<id>[\w-]+)") data-live(?:="(?P<hash>\w+)")?'
+    r"(?P<rest>.*?)<!--/(?P=id)-->",
+    re.DOTALL,
+)
+_PART = re.compile(
+    r'<(?P<tag>li|div) data-part(?:="(?P<hash>\w+)")?(?P<rest>.*?)<!--/part-->', re.DOTALL
+)
+_TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
+#: Hexadecimal digits of a hash: one change of 10^12 is missed.
+_HASH_LENGTH = 10
+
+
+def add_hashes(page: str) -> str:
+    """Return the page with the hash of each section and part in its attribute."""
+    return _SECTION.sub(_add_section_hash, _PART.sub(_add_part_hash, page))
+
+
+def find_changes(page: str, known: str) -> str:
+    """Return the title and the changed sections, or an empty string if nothing has changed.
+
+    `page` has hashes; `known` are those of the browser, separated by spaces. Parts that the browser
+    has are empty elements.
+    """
+    hashes = frozenset(known.split())
+
+    def empty(part: re.Match[str]) -> str:
+        if part["hash"] not in hashes:
+            return part[0]
+        return f'<{part["tag"]} data-part="{part["hash"]}"></{part["tag"]}>'
+
+    changed = [
+        _PART.sub(empty, section[0])
+        for section in _SECTION.finditer(page)
+        if section["hash"] not in hashes
+    ]
+    title = _TITLE.search(page)
+    return "\n".join([title[0] if title else "", *changed]) if changed else ""
+
+
+def _add_section_hash(found: re.Match[str]) -> str:
+    return (
+        f'<{found["tag"]}{found["before"]} data-live="{_compute_hash(found)}"{found["rest"]}'
+        f"<!--/{found['id']}-->"
+    )
+
+
+def _add_part_hash(found: re.Match[str]) -> str:
+    return f'<{found["tag"]} data-part="{_compute_hash(found)}"{found["rest"]}<!--/part-->'
+
+
+def _compute_hash(found: re.Match[str]) -> str:
+    return sha256(found[0].encode()).hexdigest()[:_HASH_LENGTH]

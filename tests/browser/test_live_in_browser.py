@@ -1,0 +1,187 @@
+"""The live update in Chromium: what it asks for, what it replaces, and what it says.
+
+The pages are made here and served to the browser, so that no app has to run.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+# Only `make browser` has it.
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Page, Route, async_playwright, expect
+
+from functions.dashboard.live_sections import add_hashes, find_changes
+from functions.dashboard.page_layout import read_assets
+
+CHROMIUM = os.environ.get("CHROMIUM", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(not CHROMIUM, reason="needs CHROMIUM: `make browser`"),
+]
+APP = "https://app.example"
+POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'"
+#: Milliseconds of the longest interval between two requests.
+LONGEST = 60_000
+
+
+@dataclass
+class App:
+    """Serves a page of two sections, and answers its live updates."""
+
+    page: Page
+    answer: str = "One"
+    rows: tuple[str, ...] = ("Orders", "Bills")
+    #: Status of the answers to live updates; 0: none is answered.
+    status: int = 200
+    #: Bytes of each answer to a live update.
+    sent: list[int] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return the page."""
+        css, js, *_ = read_assets()
+        rows = "".join(f"<li data-part>{one}</li><!--/part-->" for one in self.rows)
+        return add_hashes(
+            f'<!doctype html><html lang="en"><title>{self.answer}</title>'
+            f'<link rel="stylesheet" href="/{css}"><script src="/{js}" defer></script>'
+            '<p id="live"><a href="/">Refresh</a></p>'
+            f'<div id="answer" data-live><p>{self.answer}</p><a href="#x">Fix</a>'
+            "<details><summary>More</summary><input></details></div><!--/answer-->"
+            f'<div id="list" data-live><ul>{rows}</ul></div><!--/list-->'
+        )
+
+    async def serve(self, route: Route) -> None:
+        """Answer a request of the browser."""
+        request = route.request
+        known = await request.header_value("Live-Sections")
+        asset = read_assets().get(request.url.rpartition("/")[2])
+        if asset:
+            await route.fulfill(body=asset[1], content_type=asset[0])
+        elif known is None:
+            headers = {"Content-Security-Policy": POLICY}
+            await route.fulfill(body=self.text(), content_type="text/html", headers=headers)
+        elif not self.status:
+            await route.abort()
+        else:
+            changes = find_changes(self.text(), known) if self.status == 200 else ""
+            self.sent.append(len(changes))
+            status = 204 if self.status == 200 and not changes else self.status
+            await route.fulfill(status=status, body=changes, content_type="text/html")
+
+    async def update(self) -> None:
+        """Let the longest interval pass, so that the page sends its next request."""
+        async with self.page.expect_event("response" if self.status else "requestfailed"):
+            await self.page.clock.run_for(LONGEST)
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[App]:
+    """Open the page in the system's Chromium, with a clock that stands still."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = await browser.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        app = App(page)
+        await page.route("**/*", app.serve)
+        await page.clock.install()
+        await page.goto(f"{APP}/api/dashboard")
+        await expect(page.locator("#live")).to_have_text("Refresh")
+        yield app
+        await browser.close()
+    assert errors == []
+
+
+async def test_only_what_has_changed_is_sent_and_replaced(app: App) -> None:
+    """A row that did not change is not sent, and the page shows it in its new place."""
+    await app.update()
+    await expect(app.page.locator("#live")).to_contain_text("Live, ")
+    app.rows = ("New", "Bills", "Orders")
+    await app.update()
+
+    await expect(app.page.locator("#list li")).to_have_text(["New", "Bills", "Orders"])
+    await app.update()
+    assert app.sent[0] == app.sent[2] == 0
+    assert 0 < app.sent[1] < len(find_changes(app.text(), ""))
+
+
+async def test_section_with_the_focus_is_kept_until_the_reader_wants_its_changes(app: App) -> None:
+    """The message says that there is news; other sections are replaced at once."""
+    await app.page.get_by_role("link", name="Fix").focus()
+    app.answer, app.rows = "Two", ("New",)
+    await app.update()
+
+    await expect(app.page.locator("#list li")).to_have_text("New")
+    await expect(app.page.locator("#answer p")).to_have_text("One")
+    await expect(app.page.get_by_role("status")).to_contain_text("has changed")
+    await app.update()
+    assert app.sent[1] == 0
+    await app.page.get_by_role("button", name="Show changes").click()
+    await expect(app.page.locator("#answer p")).to_have_text("Two")
+    await expect(app.page.get_by_role("status")).to_be_empty()
+
+
+async def test_section_with_an_open_form_is_replaced_when_the_form_is_closed(app: App) -> None:
+    """What the reader has entered stays as long as the form is open."""
+    await app.page.locator("summary").click()
+    await app.page.locator("input").fill("My reason")
+    app.answer = "Two"
+    await app.update()
+    await expect(app.page.locator("#answer p")).to_have_text("One")
+    await expect(app.page.locator("input")).to_have_value("My reason")
+
+    await app.page.locator("summary").click()
+    await app.page.locator("summary").blur()
+    await app.page.clock.run_for(1)
+
+    await expect(app.page.locator("#answer p")).to_have_text("Two")
+
+
+async def test_ended_session_is_said_and_ends_the_requests(app: App) -> None:
+    """The link leads back to this page."""
+    app.status = 401
+    await app.update()
+
+    await expect(app.page.get_by_role("alert")).to_contain_text("Your session has expired")
+    link = app.page.get_by_role("link", name="Sign in again")
+    assert "post_login_redirect_uri=%2Fapi%2Fdashboard" in (await link.get_attribute("href") or "")
+    await app.page.clock.run_for(10 * LONGEST)
+    assert len(app.sent) == 1
+
+
+async def test_app_that_does_not_answer_is_asked_less_and_less_often(app: App) -> None:
+    """The message goes when the app answers again."""
+    asked: list[str] = []
+    app.page.on("request", lambda request: asked.append(request.url))
+    app.status = 0
+    await app.update()
+    await expect(app.page.get_by_role("status")).to_contain_text("The app does not answer.")
+    await expect(app.page.locator("#live")).to_contain_text("Not updated since ")
+    await app.page.clock.run_for(4_000)
+    assert len(asked) == 1
+
+    app.status = 500
+    await app.update()
+    await expect(app.page.get_by_role("status")).to_contain_text("error 500")
+    app.status = 200
+    await app.update()
+    await expect(app.page.get_by_role("status")).to_be_empty()
+
+
+async def test_hidden_tab_sends_no_request_and_asks_at_once_when_it_is_shown(app: App) -> None:
+    """The browser says with an event that a tab was hidden or shown."""
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await app.page.evaluate(hide, True)
+    await app.page.clock.run_for(10 * LONGEST)
+    assert app.sent == []
+
+    await app.page.evaluate(hide, False)
+    async with app.page.expect_event("response"):
+        await app.page.clock.run_for(1)
+    assert len(app.sent) == 1

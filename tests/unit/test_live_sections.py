@@ -1,0 +1,87 @@
+"""The sections of a page that a browser gets again."""
+
+import re
+from html.parser import HTMLParser
+from typing import override
+
+from functions.dashboard.live_sections import add_hashes, find_changes
+
+
+def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
+    """Return a page with two sections, of which one has a row for each text."""
+    items = "".join(f"<li data-part><b>{row}</b></li><!--/part-->" for row in rows)
+    return add_hashes(
+        f'<title>{title}</title><p>Never sent</p><div class="head" id="answer" data-live>'
+        f'<div>{answer}</div></div><!--/answer--><section id="rows" data-live aria-label="Rows">'
+        f"<ul>{items}</ul></section><!--/rows-->"
+    )
+
+
+def list_hashes(page: str) -> str:
+    """Return what a browser with this page sends."""
+    return " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page))
+
+
+class _Texts(HTMLParser):
+    """Collects the texts of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    @override
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def test_nothing_is_sent_if_nothing_has_changed() -> None:
+    """The browser has every section."""
+    page = build_page("Orders", "Bills")
+
+    assert find_changes(page, list_hashes(page)) == ""
+
+
+def test_only_changed_sections_are_sent_with_the_title() -> None:
+    """Other sections, and what is in no section, are not sent."""
+    known = list_hashes(build_page("Orders"))
+
+    sent = find_changes(build_page("Orders", answer="Two", title="Flows!"), known)
+
+    assert _Texts(sent).found == ["Flows!", "\n", "Two"]
+    assert 'id="answer"' in sent
+    assert 'id="rows"' not in sent
+
+
+def test_a_row_that_the_browser_has_is_sent_as_its_hash() -> None:
+    """The place of a row does not matter."""
+    before = build_page("Orders", "Bills")
+    after = build_page("New", "Bills", "Orders")
+    orders, bills = re.findall(r'<li data-part="(\w+)"', before)
+
+    sent = find_changes(after, list_hashes(before))
+
+    assert "Orders" not in sent
+    assert "Bills" not in sent
+    new = re.findall(r'<li data-part="\w+"><b>New</b></li>', sent)
+    assert len(new) == 1
+    same = f'<li data-part="{bills}"></li><li data-part="{orders}"></li>'
+    assert same in sent.replace("<!--/part-->", "")
+
+
+def test_sections_with_equal_content_have_different_hashes() -> None:
+    """A browser that has one of them gets the other."""
+    page = add_hashes('<div id="a" data-live></div><!--/a--><div id="b" data-live></div><!--/b-->')
+    first, second = list_hashes(page).split()
+
+    assert first != second
+    assert 'id="b"' in find_changes(page, first)
+    assert 'id="a"' not in find_changes(page, first)
+
+
+def test_a_browser_without_hashes_gets_every_section() -> None:
+    """So does one whose hashes are of another page."""
+    page = build_page("Orders")
+
+    assert find_changes(page, "") == find_changes(page, "0123456789 x")
+    assert _Texts(find_changes(page, "")).found == ["Flows", "\n", "One", "\n", "Orders"]
