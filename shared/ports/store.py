@@ -79,10 +79,12 @@ class Store(Protocol):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key.
 
         `before`, `after`: only rows of the given partition with a smaller, or larger, key.
+        `page_size`: rows to ask the storage for at a time, if the reader stops early; at most 500.
         """
 
 

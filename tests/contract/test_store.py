@@ -240,6 +240,16 @@ async def test_a_query_begins_after_a_key(store: Store) -> None:
     assert [one.key async for one in found] == ["0004", "0006"]
 
 
+@pytest.mark.parametrize("page_size", [1, 3, 1000])
+async def test_a_query_in_small_pages_yields_the_same_rows(store: Store, page_size: int) -> None:
+    """A reader that stops early asks for few rows at a time."""
+    await store.write(*(InsertRow(row(f"{n:04}")) for n in range(10)))
+
+    found = [one.key async for one in store.query(JOBS, "p", page_size=page_size)]
+
+    assert found == [f"{n:04}" for n in range(10)]
+
+
 @pytest.mark.parametrize(
     ("op", "expected"),
     [

@@ -63,6 +63,7 @@ class MemoryStore:
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key."""
         check_entity_key(table, partition or "", before)

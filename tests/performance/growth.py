@@ -79,6 +79,7 @@ class Walked(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Count the rows of the table or partition; of a bounded or unfinished query, the rows
         returned.
@@ -86,7 +87,7 @@ class Walked(Store):
         self.operations += 1
         given = 0
         async for row in self.store.query(
-            table, partition, where=where, before=before, after=after
+            table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             given += 1
             self._count(table, 1)

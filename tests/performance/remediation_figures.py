@@ -123,7 +123,7 @@ class Counted(Store):
         self.writes += 1
         rows = await self.store.write(*operations)
         for operation in operations:
-            if operation.row.table == "requestbudgets" and operation.row.key != "leases":
+            if operation.row.table == "requestbudgets" and operation.row.key[0].isdigit():
                 change = self.line.discard if isinstance(operation, DeleteRow) else self.line.add
                 change(operation.row.key)
         for row in rows:
@@ -146,11 +146,12 @@ class Counted(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Count one request, whatever the number of rows, and pass it on."""
         self.reads += 1
         async for row in self.store.query(
-            table, partition, where=where, before=before, after=after
+            table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             yield row
 

@@ -47,11 +47,12 @@ class Noted(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Record the request and pass it on."""
         self.queries.append((table, partition))
         async for row in self.store.query(
-            table, partition, where=where, before=before, after=after
+            table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             yield row
 

@@ -40,7 +40,7 @@ MEMBERS: dict[str, object] = {
     "day": {"yesterday": 1},
     "paused_until": "2099-01-01T00:00:00Z",
     "learnt": {"calls": 0},
-    "reset_at": "soon",
+    "queue": {"3-00": [1, 2]},
 }
 
 

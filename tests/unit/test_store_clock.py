@@ -69,11 +69,12 @@ class Machine:
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Read rows, and hear the time."""
         self.hear()
         async for row in self.store.query(
-            table, partition, where=where, before=before, after=after
+            table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             yield row
 

@@ -4,13 +4,12 @@ An unreadable row blocks nothing. The budget's row is reset and logged. An unrea
 ignored and removed by the timer, and its job is retried by its own row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from shared.adapters.state.ledger_row import (
-    RESET_AT,
     build_empty_ledger,
     build_ledger_columns,
     read_ledger,
@@ -22,18 +21,38 @@ from shared.adapters.state.request_ledger import (
     RequestLedger,
     build_exhausted_error,
 )
-from shared.adapters.state.request_queue import RequestQueueEntry
+from shared.adapters.state.request_queue import (
+    QueueView,
+    RequestQueueEntry,
+    count_waiters,
+    has_seen_enough,
+    remove_waiters,
+)
 from shared.domain.alert import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
 from shared.log_fields import product_log
-from shared.ports import Clock, Condition, InsertRow, Operation, ReplaceRow, Store, StoreRow
+from shared.ports import (
+    Clock,
+    Condition,
+    DeleteRow,
+    InsertRow,
+    Operation,
+    ReplaceRow,
+    Store,
+    StoreRow,
+    UpsertRow,
+)
 
 _TABLE = "requestbudgets"
 _KEY = "leases"  # comes after every place in the line, which begins with a digit
 _TRIES = 10  # lost races for the row before a request is rejected
 
+#: The partition with the time at which each budget's row was last reset, and its column.
+_RESETS, _RESET_AT = "resets", "reset_at"
 #: How long a reset remains visible.
 _SHOWN_FOR = timedelta(days=1)
+#: Rows of the queue to read at a time: more than are read of it as a rule.
+_PAGE = 100
 
 _log = product_log(__name__)
 
@@ -61,61 +80,132 @@ class BudgetState:
         """Return an empty row of the queue."""
         return StoreRow(table=_TABLE, partition=self.limit.name, key=key, columns={})
 
-    async def read(self) -> tuple[RequestLedger, list[RequestQueueEntry], list[StoreRow]]:
-        """Return the ledger, the queue entries, and the unreadable queue rows."""
+    async def read(self) -> RequestLedger:
+        """Return the ledger, with the totals of the queue."""
         while True:
-            row, places = await self._read_rows()
-            ledger = await self._read_ledger(row)
+            ledger = await self._read_ledger(await self.store.get(*self.name))
             if ledger:
-                waiters = list(_parse_readable_entries(places))
-                known = {one.key for one in waiters}
-                return ledger, waiters, [one for one in places if one.key not in known]
+                return await self._with_totals(ledger)
+
+    async def walk(self) -> AsyncGenerator[RequestQueueEntry | StoreRow]:
+        """Yield the entries of the queue in order, and unreadable ones as rows."""
+        async for row in self.store.query(_TABLE, self.limit.name, page_size=_PAGE):
+            if row.key == _KEY:
+                continue
+            try:
+                yield RequestQueueEntry.read(row)
+            except ValueError:
+                yield row
+
+    async def remove(
+        self, gone: Sequence[RequestQueueEntry], unreadable: Sequence[StoreRow]
+    ) -> None:
+        """Remove entries of the queue, unless one of them has changed."""
+
+        def without(ledger: RequestLedger, _: QueueView) -> Decision[None]:
+            ledger, removals = remove_waiters(ledger, gone)
+            if unreadable:  # what they counted is not known
+                ledger = replace(ledger, queue=None)
+            return ledger, None, [*removals, *(DeleteRow(row) for row in unreadable)]
+
+        with suppress(ThrottledError):
+            await self.decide_with_queue(without, "")
 
     async def resets(self) -> list[RowName]:
         """Return the rows of all budgets that were reset within a day."""
         since = (self.clock.now() - _SHOWN_FOR).isoformat()
-        found = self.store.query(_TABLE, where=[Condition(RESET_AT, "gt", since)])
-        return [(row.table, row.partition, row.key) async for row in found]
+        found = self.store.query(_TABLE, _RESETS, where=[Condition(_RESET_AT, "gt", since)])
+        return [(row.table, row.key, _KEY) async for row in found]
 
-    async def decide[T](
-        self,
-        decide: Callable[[RequestLedger, Sequence[RequestQueueEntry]], Decision[T]],
-        *,
-        with_line: bool = False,
-    ) -> T:
-        """Write the decided change to the row, and to the queue if `with_line`; return the result.
+    async def decide[T](self, decide: Callable[[RequestLedger], Decision[T]]) -> T:
+        """Write the decided change to the row; return the result.
 
         Repeats the decision if another instance wrote first, or if it was negative and the row may
         be outdated.
         """
         for _ in range(_TRIES):
-            known, self._known = None if with_line else self._known, None
-            row, line = known, list[RequestQueueEntry]()
-            if with_line:
-                row, places = await self._read_rows()
-                line = list(_parse_readable_entries(places))
-            elif row is None:
-                row = await self.store.get(*self.name)
-            before = await self._read_ledger(row)
+            known = self._known
+            row, before = await self._read_known()
             if before is None:
                 continue
             try:
-                ledger, answer, operations = decide(before, line)
+                ledger, answer, operations = decide(before)
             except ThrottledError:
                 if known:
                     continue
                 self._known = row
                 raise
-            if ledger != before:
-                new = replace(row or self.place(_KEY), columns=build_ledger_columns(ledger))
-                operations = [ReplaceRow(new) if row else InsertRow(new), *operations]
-            try:
-                written = await self.store.write(*operations) if operations else []
-            except (AlreadyExists, Conflict, NotFound):
-                continue
-            self._known = next((one for one in written if one.key == _KEY), row)
-            return answer
+            changes = [self._build_change(row, ledger)] if ledger != before else []
+            if await self._write(row, [*changes, *operations]):
+                return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
+
+    async def decide_with_queue[T](
+        self, decide: Callable[[RequestLedger, QueueView], Decision[T]], position: str
+    ) -> T:
+        """Write the decided change to the row and to the queue, as seen from a position in it.
+
+        The row is always written, which shows that it was not outdated.
+        """
+        for _ in range(_TRIES):
+            row, before = await self._read_known()
+            if before is None:
+                continue
+            before = await self._with_totals(before)
+            ledger, answer, operations = decide(before, await self._look(before, position))
+            if await self._write(row, [self._build_change(row, ledger), *operations]):
+                return answer
+        raise build_exhausted_error(self.limit, RECHECK_DELAY)
+
+    async def _read_known(self) -> tuple[StoreRow | None, RequestLedger | None]:
+        """Return the row as last known to this instance, which then knows none, and its ledger."""
+        row, self._known = self._known, None
+        row = row or await self.store.get(*self.name)
+        return row, await self._read_ledger(row)
+
+    def _build_change(self, row: StoreRow | None, ledger: RequestLedger) -> Operation:
+        new = replace(row or self.place(_KEY), columns=build_ledger_columns(ledger))
+        return ReplaceRow(new) if row else InsertRow(new)
+
+    async def _write(self, row: StoreRow | None, operations: Sequence[Operation]) -> bool:
+        """Return whether the operations were written: no other instance was faster."""
+        try:
+            written = await self.store.write(*operations) if operations else []
+        except (AlreadyExists, Conflict, NotFound):
+            return False
+        self._known = next((one for one in written if one.key == _KEY), row)
+        return True
+
+    async def _with_totals(self, ledger: RequestLedger) -> RequestLedger:
+        """Return the ledger with the totals of the queue, which is read if they are missing."""
+        if ledger.queue is not None:
+            return ledger
+        entries = [one async for one in self.walk() if isinstance(one, RequestQueueEntry)]
+        return replace(ledger, queue=count_waiters(entries))
+
+    async def _look(self, ledger: RequestLedger, position: str) -> QueueView:
+        place, first, ahead = self.place(position), list[RequestQueueEntry](), 0
+        if not position:
+            return QueueView(place=place)
+        async with aclosing(self.walk()) as line:
+            async for one in line:
+                if isinstance(one, StoreRow):
+                    continue
+                if one.key >= position:
+                    own = one if one.key == position else None
+                    return QueueView(place=place, first=first, own=own)
+                first.append(one)
+                ahead += 0 if one.is_dead(ledger) else one.calls
+                if has_seen_enough(ledger, first, ahead):
+                    own = await self._read_entry(position)
+                    return QueueView(place=place, first=first, has_all=False, own=own)
+        return QueueView(place=place, first=first)
+
+    async def _read_entry(self, position: str) -> RequestQueueEntry | None:
+        row = await self.store.get(_TABLE, self.limit.name, position)
+        with suppress(ValueError):
+            return RequestQueueEntry.read(row) if row else None
+        return None
 
     async def _read_ledger(self, row: StoreRow | None) -> RequestLedger | None:
         """Return the ledger of a row. If the row is unreadable, reset it and return None.
@@ -131,19 +221,14 @@ class BudgetState:
             _log.warning(
                 "The row of request budget %s is unreadable and was reset", self.limit.name
             )
+            reset = StoreRow(
+                table=_TABLE,
+                partition=_RESETS,
+                key=self.limit.name,
+                columns={_RESET_AT: now.isoformat()},
+            )
+            await self.store.write(UpsertRow(reset))
             new = replace(row, columns=build_ledger_columns(reset_ledger(self.limit, now)))
             with suppress(Conflict):
                 await self.store.write(ReplaceRow(new))
             return None
-
-    async def _read_rows(self) -> tuple[StoreRow | None, list[StoreRow]]:
-        """Return the budget's row and the rows of its queue."""
-        rows = [row async for row in self.store.query(_TABLE, self.limit.name)]
-        row = next((one for one in rows if one.key == _KEY), None)
-        return row, [one for one in rows if one.key != _KEY]
-
-
-def _parse_readable_entries(places: Sequence[StoreRow]) -> Iterator[RequestQueueEntry]:
-    for row in places:
-        with suppress(ValueError):
-            yield RequestQueueEntry.read(row)

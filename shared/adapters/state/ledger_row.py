@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from shared.adapters.state.queue_totals import QueueTotals, Waiting
 from shared.adapters.state.request_ledger import (
-    NEVER,
     UNDERWAY,
     BudgetLimit,
     RequestLedger,
@@ -21,8 +21,6 @@ from shared.adapters.state.request_ledger import (
 from shared.adapters.state.request_tally import RequestTally
 from shared.ports import Scalar, StoreRow
 
-#: The column with the time of the last reset.
-RESET_AT = "reset_at"
 _LEDGER = "ledger"
 #: Windows after which no row allows a request; also the pause after a reset.
 _PAUSE = 4
@@ -31,6 +29,7 @@ _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=
 #: Larger than every budget: a larger number means that the row is damaged.
 type _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 type _Calls = Annotated[int, Field(ge=1, le=1_000_000)]
+type _Total = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ class _Stored:
     day: dict[AwareDatetime, _Count]
     paused_until: AwareDatetime
     learnt: _Learnt
-    reset_at: AwareDatetime | None
+    queue: dict[str, tuple[_Total, _Total, _Total]] | None = None
 
 
 _adapter = TypeAdapter(_Stored)
@@ -71,7 +70,7 @@ def build_empty_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
 def reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return the ledger that replaces an unreadable one."""
     until = now + _PAUSE * limit.window + UNDERWAY
-    return replace(build_empty_ledger(limit, now), paused_until=until, reset_at=now)
+    return replace(build_empty_ledger(limit, now), paused_until=until)
 
 
 def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
@@ -92,7 +91,7 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
         writes=_read_write_tally(stored.writes, limit, now),
         day=_read_daily_tally(stored.day, limit, now),
         paused_until=stored.paused_until,
-        reset_at=stored.reset_at,
+        queue=_read_totals(stored.queue),
     )
     learnt = stored.learnt
     if learnt.begun_with == limit.calls:  # a changed setting resets it
@@ -110,7 +109,7 @@ def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedg
 
 
 def build_ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
-    """Return the columns of the row. `reset_at` finds rows that were reset."""
+    """Return the columns of the row."""
     stored = _Stored(
         spent=ledger.spent,
         holds={name: (one.held, one.owed, one.until) for name, one in ledger.holds.items()},
@@ -124,12 +123,9 @@ def build_ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
             ceiling=ledger.ceiling,
             ceiling_until=ledger.ceiling_until,
         ),
-        reset_at=ledger.reset_at,
+        queue={**ledger.queue.parts} if ledger.queue else None,
     )
-    columns: dict[str, Scalar] = {_LEDGER: _adapter.dump_json(stored).decode()}
-    if ledger.reset_at:
-        columns[RESET_AT] = ledger.reset_at.isoformat()
-    return columns
+    return {_LEDGER: _adapter.dump_json(stored).decode()}
 
 
 def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
@@ -141,11 +137,17 @@ def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
         (now + pause + _HOUR + _MINUTE, stored.writes),
         (now + pause + _DAY + _HOUR, stored.day),
         (now + pause + _DAY, [stored.paused_until, stored.learnt.ceiling_until]),
-        (now + pause, [stored.learnt.since, stored.reset_at or NEVER]),
+        (now + pause, [stored.learnt.since]),
     ]
     for limit_of_time, times in latest:
         if any(time > limit_of_time + UNDERWAY for time in times):
             raise ValueError("a time is too far in the future")
+
+
+def _read_totals(queue: dict[str, tuple[int, int, int]] | None) -> QueueTotals | None:
+    if queue is None:
+        return None
+    return QueueTotals(parts={part: Waiting(*counts) for part, counts in queue.items()})
 
 
 def _read_write_tally(

@@ -8,13 +8,14 @@ instance leases slices (reserved_slices.py). While few are left, a delivery take
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.adapters.state.budget_state import BudgetState
+from shared.adapters.state.queue_totals import QueueTotals
 from shared.adapters.state.request_ledger import (
     NEVER,
     RECHECK_DELAY,
@@ -28,9 +29,9 @@ from shared.adapters.state.reserved_slices import ReservedSlice
 from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
 from shared.errors import CmkflowError, Conflict, NotFound, ThrottledError
 from shared.log_fields import product_log
-from shared.ports import Clock, DeleteRow, Operation, RequestBudget, Store
+from shared.ports import Clock, Operation, RequestBudget, Store, StoreRow
 
-#: Maximum total wait of an invocation for requests; longer if so many requests need longer. The
+#: Maximum total wait of an invocation for requests; longer if the requests need longer. The
 #: most requests that an invocation sends before it saves its result are eleven, for a flow whose
 #: definition is hidden. The host ends an invocation after ten minutes (host.json).
 _PATIENCE = timedelta(minutes=3)
@@ -122,41 +123,53 @@ class StoredRequestBudget(RequestBudget):
 
     async def read_queue_status(self) -> RequestQueueStatus:
         """Return how many wait in the queue, and for how long."""
-        ledger, line, _ = await self._row.read()
-        return self._build_queue_status(ledger, line)
+        return self._build_queue_status(await self._row.read())
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         """Wake waiters whose turn comes within the next minutes; see the port."""
-        ledger, line, unreadable = await self._row.read()
-        ahead, operations = ledger.owed, list[Operation](DeleteRow(row) for row in unreadable)
-        for row in unreadable:
-            _log.warning("The queue entry %s of %s is unreadable", row.key, row.partition)
-        for one in line:
-            comes = ledger.free_at(ahead + 1, is_urgent=False)
-            if not is_near(ledger, comes):
-                break
-            if one.is_dead(ledger):
-                operations.append(one.removal)
-                continue
-            if one.comes > comes + RECHECK_DELAY:
-                if not await come(
-                    QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
-                ):
-                    operations.append(one.removal)
+        ledger = await self._row.read()
+        ahead, gone = ledger.owed, list[RequestQueueEntry]()
+        returns, unreadable = list[Operation](), list[StoreRow]()
+        async with aclosing(self._row.walk()) as line:
+            async for one in line:
+                comes = ledger.free_at(ahead + 1, is_urgent=False)
+                if not is_near(ledger, comes):
+                    break
+                if isinstance(one, StoreRow):
+                    _log.warning("The queue entry %s of %s is unreadable", one.key, one.partition)
+                    unreadable.append(one)
                     continue
-                operations.append(one.build_earlier_return(comes))
-            ahead += one.calls
-        for batch in batched(operations, AT_ONCE, strict=False):
+                turn = QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
+                is_late = one.comes > comes + RECHECK_DELAY
+                if one.is_dead(ledger) or (is_late and not await come(turn)):
+                    gone.append(one)
+                    continue
+                if is_late:
+                    returns.append(one.build_earlier_return(comes))
+                ahead += one.calls
+        await self._write_changes(returns, gone, unreadable)
+        return replace(
+            self._build_queue_status(ledger),
+            reset=tuple(await self._row.resets()),
+            removed=tuple((row.table, row.partition, row.key) for row in unreadable),
+        )
+
+    async def _write_changes(
+        self,
+        returns: Sequence[Operation],
+        gone: Sequence[RequestQueueEntry],
+        unreadable: Sequence[StoreRow],
+    ) -> None:
+        for batch in batched(returns, AT_ONCE, strict=False):
             with suppress(Conflict, NotFound):  # it may have returned in the meantime
                 await self._row.store.write(*batch)
-        removed = [(row.table, row.partition, row.key) for row in unreadable]
-        return replace(
-            self._build_queue_status(ledger, line),
-            reset=tuple(await self._row.resets()),
-            removed=tuple(removed),
-        )
+        for rows in batched([*gone, *unreadable], AT_ONCE, strict=False):
+            await self._row.remove(
+                [one for one in rows if isinstance(one, RequestQueueEntry)],
+                [one for one in rows if isinstance(one, StoreRow)],
+            )
 
     async def slow_down(self, wait: timedelta) -> None:
         """Pause for `wait` in all instances and lower the rate afterwards."""
@@ -164,18 +177,17 @@ class StoredRequestBudget(RequestBudget):
             self._slice.drop()
             if block := self._block():
                 block.drop()
-            await self._row.decide(lambda ledger, _: (ledger.with_pause(wait), None, ()))
+            await self._row.decide(lambda ledger: (ledger.with_pause(wait), None, ()))
 
-    def _build_queue_status(
-        self, ledger: RequestLedger, line: Sequence[RequestQueueEntry]
-    ) -> RequestQueueStatus:
-        ahead = ledger.owed + sum(one.calls for one in line)
+    def _build_queue_status(self, ledger: RequestLedger) -> RequestQueueStatus:
+        waiting = (ledger.queue or QueueTotals()).total
+        ahead = ledger.owed + waiting.calls
         return RequestQueueStatus(
             row=self._row.name,
-            waiting=len(line),
+            waiting=waiting.waiters,
             requests_per_minute=ledger.calls,
             remaining_today=ledger.left_of_day,
-            next_at=ledger.free_at(1, is_urgent=False) if line else None,
+            next_at=ledger.free_at(1, is_urgent=False) if waiting.waiters else None,
             empty_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
         )
 

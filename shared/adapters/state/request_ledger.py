@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from shared.adapters.state.queue_totals import QueueTotals
 from shared.adapters.state.request_tally import RequestTally
 from shared.errors import ThrottledError
 
@@ -77,8 +78,8 @@ class RequestLedger:
     writes: RequestTally | None = None
     day: RequestTally | None = None
     paused_until: datetime = NEVER
-    #: Time of the last reset of an unreadable row.
-    reset_at: datetime | None = None
+    #: Who waits for requests; None: not counted yet.
+    queue: QueueTotals | None = None
 
     @property
     def window(self) -> timedelta:

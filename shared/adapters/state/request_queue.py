@@ -3,15 +3,19 @@
 Each waiter is a row: its key has the order, its columns the number of requests and the time to
 return. No one is admitted while someone earlier in the queue is about to return, or while a started
 reservation lacks requests. A waiter that does not return in time counts as gone and blocks no one.
+
+An invocation reads the queue as far as its turn may come within the next minutes. Of the others it
+knows the totals (queue_totals.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from shared.adapters.state.queue_totals import QueueTotals, Waiting
 from shared.adapters.state.request_ledger import RECHECK_DELAY, RequestLedger
 from shared.domain.request_demand import RequestDemand
 from shared.ports import DeleteRow, Operation, ReplaceRow, Scalar, StoreRow, UpsertRow
@@ -26,6 +30,8 @@ _NEAR = 2
 #: A late time to return is better too late, because waiters are woken earlier: so much more is
 #: expected of those before it. A waiter that returns too early costs an invocation.
 _MORE = 1.4
+#: Waiters that are always read, because the time of a turn is more exact than by the totals.
+_READ_EXACTLY = 50
 #: The column with the entry.
 _STORED = "waiter"
 
@@ -53,14 +59,6 @@ class RequestQueueEntry:
         """Return the entry in a row; raise `ValueError` if it is unreadable."""
         return cls(row, _adapter.validate_json(str(row.columns.get(_STORED, ""))))
 
-    @classmethod
-    def build_waiting_entry(
-        cls, place: StoreRow, need: RequestDemand, comes: datetime, calls: int
-    ) -> UpsertRow:
-        """Return the operation that stores a waiter with its time to return."""
-        stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
-        return UpsertRow(replace(place, columns=_build_columns(stored)))
-
     @property
     def key(self) -> str:
         """Return its key in the queue."""
@@ -72,9 +70,9 @@ class RequestQueueEntry:
         return self.stored.calls
 
     @property
-    def later(self) -> int:
-        """Return how many requests its later invocations need."""
-        return self.stored.later
+    def waiting(self) -> Waiting:
+        """Return what it counts in the totals of the queue."""
+        return Waiting(1, self.stored.calls, self.stored.later)
 
     @property
     def comes(self) -> datetime:
@@ -88,8 +86,8 @@ class RequestQueueEntry:
 
     @property
     def removal(self) -> DeleteRow:
-        """Return the operation that removes it from the queue."""
-        return DeleteRow(replace(self.kept, etag=None))
+        """Return the operation that removes it from the queue, if it is unchanged."""
+        return DeleteRow(self.kept)
 
     def build_earlier_return(self, comes: datetime) -> ReplaceRow:
         """Return the operation that moves its return forward, if it is unchanged."""
@@ -106,42 +104,89 @@ def _build_columns(stored: _Stored) -> dict[str, Scalar]:
     return {_STORED: _adapter.dump_json(stored).decode()}
 
 
-def ask(
-    ledger: RequestLedger, line: Sequence[RequestQueueEntry], need: RequestDemand, place: StoreRow
-) -> tuple[int | datetime, Sequence[Operation]]:
-    """Return the number of admitted requests or the time to return, and the changes to write.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """What an invocation reads of the queue."""
 
-    `place` is the entry in the queue until it is admitted.
+    #: The place of the invocation in the queue until it is admitted.
+    place: StoreRow
+    #: The entries before that place, in order; not all of them if its turn is not near.
+    first: Sequence[RequestQueueEntry] = ()
+    has_all: bool = True
+    #: Its own entry.
+    own: RequestQueueEntry | None = None
+
+
+def count_waiters(entries: Iterable[RequestQueueEntry]) -> QueueTotals:
+    """Return the totals of a queue."""
+    totals = QueueTotals()
+    for one in entries:
+        totals = totals.with_change(one.key, one.waiting)
+    return totals
+
+
+def remove_waiters(
+    ledger: RequestLedger, gone: Sequence[RequestQueueEntry]
+) -> tuple[RequestLedger, Sequence[Operation]]:
+    """Return the ledger without these waiters, and the operations that remove their entries."""
+    totals = ledger.queue or QueueTotals()
+    for one in gone:
+        totals = totals.with_change(one.key, one.waiting, times=-1)
+    return replace(ledger, queue=totals), [one.removal for one in gone]
+
+
+def ask(
+    ledger: RequestLedger, line: QueueView, need: RequestDemand
+) -> tuple[int | datetime, RequestLedger, Sequence[Operation]]:
+    """Return the number of admitted requests or the time to return, the ledger with the totals of
+    the queue, and the changes of the queue to write.
     """
     calls = min(need.requests, ledger.calls)
-    others = [one for one in line if one.key != place.key]
-    gone = [one.removal for one in others if one.is_dead(ledger)][:AT_ONCE]
-    first = [one for one in others if not one.is_dead(ledger) and one.key < place.key]
+    gone = [one for one in line.first if one.is_dead(ledger)][:AT_ONCE]
+    first = [one for one in line.first if not one.is_dead(ledger)]
+    left = [*gone, line.own] if line.own else gone
     soon = ledger.now + ledger.window * _KEPT_FOR
     expected = sum(one.calls for one in first if one.comes <= soon)
     kept = ledger.owed + expected
     count = min(ledger.free(kept=kept, is_urgent=need.is_urgent), calls)
     opens = ledger.free_at(kept + 1, is_urgent=need.is_urgent)
-    if not count and (expected or opens > soon):
-        comes = _estimate_return(ledger, first, is_urgent=need.is_urgent)
-        return comes, [RequestQueueEntry.build_waiting_entry(place, need, comes, calls), *gone]
-    left = [one.removal for one in line if one.key == place.key]
-    return count, [*left, *gone]
+    if count or not (expected or opens > soon):
+        ledger, removals = remove_waiters(ledger, left)
+        return count, ledger, removals
+    comes = _estimate_return(ledger, line, first, is_urgent=need.is_urgent)
+    after, _ = remove_waiters(ledger, left)
+    stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
+    waiter = RequestQueueEntry(replace(line.place, columns=_build_columns(stored)), stored)
+    totals = (after.queue or QueueTotals()).with_change(waiter.key, waiter.waiting)
+    removals = [one.removal for one in gone]
+    return comes, replace(after, queue=totals), [UpsertRow(waiter.kept), *removals]
 
 
 def _estimate_return(
-    ledger: RequestLedger, first: Sequence[RequestQueueEntry], *, is_urgent: bool
+    ledger: RequestLedger,
+    line: QueueView,
+    first: Sequence[RequestQueueEntry],
+    *,
+    is_urgent: bool,
 ) -> datetime:
     """Return the time to return: soon, or at its probable turn.
 
     Late waiters are woken earlier, because those before them may need less, or give up.
     """
-    ahead = ledger.owed + sum(one.calls for one in first)
-    at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
+    at_once = ledger.free_at(ledger.owed + sum(one.calls for one in first) + 1, is_urgent=is_urgent)
     if is_near(ledger, at_once):
         return max(at_once, ledger.now + RECHECK_DELAY)
-    later = round(_MORE * sum(one.later for one in first))
-    return ledger.free_at(ahead + later + 1, is_urgent=is_urgent)
+    totals = count_waiters(first) if line.has_all else ledger.queue or QueueTotals()
+    before = totals.up_to(line.place.key)
+    if line.own and not line.has_all:
+        before = before.plus(line.own.waiting, times=-1)
+    ahead = ledger.owed + before.calls + round(_MORE * before.later)
+    return ledger.free_at(ahead + 1, is_urgent=is_urgent)
+
+
+def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:
+    """Return whether no later waiter is near, with these before it that need `calls` requests."""
+    return calls > ledger.calls * (_NEAR + 1) and len(first) >= _READ_EXACTLY
 
 
 def is_near(ledger: RequestLedger, comes: datetime) -> bool:

@@ -6,14 +6,13 @@ used.
 """
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
 from shared.adapters.state.budget_state import BudgetState, Decision
 from shared.adapters.state.request_ledger import NEVER, UNDERWAY, RequestLedger, Reservation
-from shared.adapters.state.request_queue import RequestQueueEntry, ask
+from shared.adapters.state.request_queue import QueueView, ask
 from shared.domain.request_demand import RequestDemand
 from shared.errors import MustWait
 from shared.reason import Reason
@@ -46,23 +45,17 @@ class ReservedRequests:
     @classmethod
     async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
         """Return the reservation of an invocation that may start; raise `MustWait`."""
-        block, place = (
-            cls(row=row, whose=need.job_id),
-            row.place(need.queue_position),
-        )
+        block = cls(row=row, whose=need.job_id)
 
-        def begin(
-            ledger: RequestLedger, line: Sequence[RequestQueueEntry]
-        ) -> Decision[Reservation | MustWait]:
-            ledger = ledger.with_hold(block._next, None)
-            answer, operations = ask(ledger, line, need, place)
+        def begin(ledger: RequestLedger, line: QueueView) -> Decision[Reservation | MustWait]:
+            answer, ledger, operations = ask(ledger.with_hold(block._next, None), line, need)
             if isinstance(answer, datetime):
                 return ledger, _build_must_wait(ledger, answer), operations
             hold = _hold(ledger, answer, min(need.requests, ledger.calls) - answer)
             ledger = ledger.with_higher_limit() if hold.owed else ledger
             return ledger.with_hold(block.name, hold), hold, operations
 
-        answer = await row.decide(begin, with_line=True)
+        answer = await row.decide_with_queue(begin, need.queue_position)
         if isinstance(answer, MustWait):
             raise answer
         block._take(answer)
@@ -88,9 +81,7 @@ class ReservedRequests:
     async def end(self) -> None:
         """Report the used requests and keep the others for the job's next step."""
 
-        def report_and_keep(
-            ledger: RequestLedger, _: Sequence[RequestQueueEntry]
-        ) -> Decision[None]:
+        def report_and_keep(ledger: RequestLedger) -> Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
             kept = (
                 Reservation(held=0, owed=self.left, until=until)
@@ -108,9 +99,7 @@ class ReservedRequests:
         Requests owed to other reservations are also available to it, because all were admitted.
         """
 
-        def fill(
-            ledger: RequestLedger, _: Sequence[RequestQueueEntry]
-        ) -> Decision[tuple[Reservation, int]]:
+        def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
             ledger = self._report_used(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
             held = min(self.left + ledger.require_free(is_urgent=is_urgent), wanted)

@@ -4,12 +4,10 @@ A slice must be used within a twentieth of the window, or within a whole window 
 are free, and counts for that much longer. The next lease reports its use.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from shared.adapters.state.budget_state import BudgetState, Decision
 from shared.adapters.state.request_ledger import NEVER, UNDERWAY, RequestLedger
-from shared.adapters.state.request_queue import RequestQueueEntry
 
 #: Share of the window in which a slice must be used: with few free requests, and with most free.
 _USE_SHARE, _LONG_USE_SHARE = 1 / 20, 1
@@ -54,9 +52,7 @@ class ReservedSlice:
         window = self._row.limit.window
         used = (self._used_at + UNDERWAY + window, self._told[1] - self._left)
 
-        def lease(
-            ledger: RequestLedger, _: Sequence[RequestQueueEntry]
-        ) -> Decision[tuple[int, datetime]]:
+        def lease(ledger: RequestLedger) -> Decision[tuple[int, datetime]]:
             ledger = ledger.with_sent_requests(self._told, used)
             ledger = ledger.without_unsent(self._use_until, self._left) if self._left else ledger
             count = min(ledger.free(is_urgent=False, may_write=may_write), max(self.size, calls))

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS entity (
 """
 _SELECT = "SELECT tbl, partition, key, etag, columns FROM entity WHERE "
 _THIS = "(tbl, partition, key) = (?, ?, ?)"
-_ORDER = f" ORDER BY partition, key LIMIT {_PAGE}"
+_ORDER = " ORDER BY partition, key LIMIT "
 _SQL = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
@@ -129,6 +129,7 @@ class SqliteStore(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key, in pages; see the port."""
         check_entity_key(table, partition or "", before)
@@ -136,12 +137,13 @@ class SqliteStore(Store):
         check_conditions(where)
         sql, values = _query(table, partition, where, (before, after))
         last: tuple[str, ...] = ()
+        size = min(page_size or _PAGE, _PAGE)
         while True:
-            page = sql + (" AND (partition, key) > (?, ?)" if last else "") + _ORDER
+            page = f"{sql}{' AND (partition, key) > (?, ?)' if last else ''}{_ORDER}{size}"
             rows = await self._select(page, [*values, *last])
             for row in rows:
                 yield row
-            if len(rows) < _PAGE:
+            if len(rows) < size:
                 return
             last = (rows[-1].partition, rows[-1].key)
 

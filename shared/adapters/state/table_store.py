@@ -104,6 +104,7 @@ class TableStore(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key; see the port."""
         check_entity_key(table, partition or "", before)
@@ -113,7 +114,8 @@ class TableStore(Store):
         parts += [] if before is None else [f"RowKey lt {_format_literal(before)}"]
         parts += [] if after is None else [f"RowKey gt {_format_literal(after)}"]
         parts += [f"{each.column} {each.op} {_format_literal(each.value)}" for each in where]
-        found = self._service.get_table_client(table).query_entities(" and ".join(parts))
+        client = self._service.get_table_client(table)
+        found = client.query_entities(" and ".join(parts), results_per_page=page_size)
         with _translate_errors(table):
             try:
                 async for entity in found:

@@ -72,11 +72,12 @@ class VersionedStore(Store):
         where: Sequence[Condition] = (),
         before: str | None = None,
         after: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
         """Yield the rows that match, in the order of partition and key."""
         await self._check()
         async for row in self.store.query(
-            table, partition, where=where, before=before, after=after
+            table, partition, where=where, before=before, after=after, page_size=page_size
         ):
             yield _without_version(row)
 

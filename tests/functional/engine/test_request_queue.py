@@ -202,7 +202,7 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     await scenario.approve(run=timedelta(0))
     name = ("requestbudgets", LIMIT.name, "leases")
     row = scenario.fakes.store.rows[name]
-    scenario.fakes.store.rows[name] = replace(row, columns={"ledger": "{garbage"})
+    scenario.fakes.store.rows[name] = replace(row, columns={"ledger": "{garbage"}, etag="damaged")
 
     await scenario.run(HOUR / 4)
     services = scenario.services

@@ -1,0 +1,55 @@
+"""Count the waiters of the request queue and what they need, by the beginning of their positions.
+
+The budget's row has the totals, so that no reader needs a long queue to its end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+#: Characters of a position that name its part: the rank, and the depth or two digits of a job's id.
+_PART = 4
+
+
+class Waiting(NamedTuple):
+    """A number of waiters, and the requests of their next and of their later invocations."""
+
+    waiters: int = 0
+    calls: int = 0
+    later: int = 0
+
+    def plus(self, other: "Waiting", *, times: int = 1) -> "Waiting":
+        """Return the sum; with `times` -1 the difference."""
+        return Waiting(*(one + times * more for one, more in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTotals:
+    """The waiters of a queue, counted in parts."""
+
+    #: By the beginning of the position. Parts without waiters are left out.
+    parts: Mapping[str, Waiting] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Waiting:
+        """Return all waiters."""
+        return self._add_parts("~")
+
+    def up_to(self, position: str) -> Waiting:
+        """Return the waiters of the parts up to that of the position, which is included."""
+        return self._add_parts(position[:_PART])
+
+    def with_change(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:
+        """Return the totals with a waiter at this position; with `times` -1 without it."""
+        part = position[:_PART]
+        after = self.parts.get(part, Waiting()).plus(waiting, times=times)
+        after = Waiting(*(max(one, 0) for one in after))
+        others = {name: count for name, count in self.parts.items() if name != part}
+        return type(self)(parts={**others, part: after} if after.waiters > 0 else others)
+
+    def _add_parts(self, last: str) -> Waiting:
+        total = Waiting()
+        for part, waiting in self.parts.items():
+            if part <= last:
+                total = total.plus(waiting)
+        return total

@@ -1,0 +1,141 @@
+"""Test how many rows the request queue reads for each job that waits in it."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.adapters.state.request_budget import StoredRequestBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.domain.request_demand import QueuedJob, RequestDemand
+from shared.errors import MustWait
+from shared.ports import StoreRow
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
+
+MINUTE = timedelta(minutes=1)
+LIMIT = BudgetLimit(name="flow-service", calls=5, most=20, window=MINUTE)
+#: Most rows for each reading: the beginning of the queue, the budget and the job's own entry.
+MOST_ROWS = 60
+
+
+class CountedStore(MemoryStore):
+    """A store that counts the rows that it returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows_read = 0
+
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
+        """Count the row and return it."""
+        self.rows_read += 1
+        return await super().get(table, partition, key)
+
+    async def query(self, *of: Any, **options: Any) -> AsyncIterator[StoreRow]:
+        """Count each row that is read."""
+        async for row in super().query(*of, **options):
+            self.rows_read += 1
+            yield row
+
+
+class Queue:
+    """Jobs that need a request to start and eight later, as a called flow does."""
+
+    def __init__(self, jobs: int) -> None:
+        self.clock, self.store = ManualClock(), CountedStore()
+        self.budget = StoredRequestBudget(self.store, self.clock, LIMIT)
+        self.due = {
+            str(UUID(int=number * 2**128 // jobs)): self.clock.now() for number in range(jobs)
+        }
+        self.begun = set[str]()
+        self.readings = 0
+
+    def demand_of(self, job: str) -> RequestDemand:
+        """Return what the next invocation of a job needs."""
+        row = ("flowjobs", "environment", job)
+        if job in self.begun:
+            return RequestDemand(job_id=job, requests=8, priority="1-97", row=row)
+        return RequestDemand(job_id=job, requests=1, later_requests=8, priority="3", row=row)
+
+    async def run(self, length: timedelta) -> None:
+        """Run each job when it is due, and the timer every minute."""
+        timer, end = self.clock.now(), self.clock.now() + length
+        while self.due and self.clock.now() < end:
+            job = min(self.due, key=self.due.__getitem__)
+            if timer <= self.due[job]:
+                self.clock.advance_to(timer)
+                await self.budget.promote_waiters(self.come)
+                self.readings += 1
+                timer += MINUTE
+                continue
+            self.clock.advance_to(self.due[job])
+            await self.run_job(job)
+
+    async def run_job(self, job: str) -> None:
+        """Run one invocation of a job, or let it wait."""
+        self.readings += 1
+        demand = self.demand_of(job)
+        try:
+            async with self.budget.reserve(demand):
+                for _ in range(demand.requests):
+                    await self.budget.wait_for()
+                    await self.budget.take()
+        except MustWait as err:
+            self.due[job] = err.until
+            return
+        if job in self.begun:
+            del self.due[job]
+        self.begun.add(job)
+
+    async def come(self, turn: QueuedJob) -> bool:
+        """Make a waiting job due when its requests are available."""
+        job = turn.row[2]
+        is_waiting = job in self.due and self.demand_of(job).queue_position == turn.queue_position
+        if is_waiting:
+            self.due[job] = turn.requests_available_at
+        return is_waiting
+
+
+@pytest.mark.parametrize("jobs", [100, 1000])
+async def test_rows_of_each_reading_do_not_grow_with_the_length_of_the_queue(jobs: int) -> None:
+    """Each invocation that waits reads the queue, and so does the timer every minute."""
+    queue = Queue(jobs)
+
+    await queue.run(MINUTE * 60)
+
+    assert len(queue.begun) > 30
+    assert queue.readings > jobs
+    assert queue.store.rows_read <= MOST_ROWS * queue.readings
+
+
+async def test_totals_of_the_queue_are_those_of_its_rows() -> None:
+    """They are counted again if the row of the budget has none."""
+    queue = Queue(200)
+    for job in list(queue.due):
+        await queue.run_job(job)
+    counted = await queue.budget.read_queue_status()
+    waiting = sum(key[2][0].isdigit() for key in queue.store.rows)
+
+    del queue.store.rows["requestbudgets", LIMIT.name, "leases"]
+
+    assert counted.waiting == waiting
+    assert (
+        await StoredRequestBudget(queue.store, queue.clock, LIMIT).read_queue_status()
+    ).waiting == waiting
+
+
+async def test_status_of_a_long_queue_reads_one_row() -> None:
+    """Health and the status page ask for it each time."""
+    queue = Queue(500)
+    for job in list(queue.due):
+        await queue.run_job(job)
+    before, now = queue.store.rows_read, queue.clock.now()
+
+    status = await queue.budget.read_queue_status()
+
+    assert queue.store.rows_read == before + 1
+    assert status.waiting > 450
+    assert isinstance(status.empty_at, datetime)
+    assert status.empty_at > now + MINUTE * 20
