@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.domain.flow_owner import FlowOwner
+
 #: How long the platform keeps runs (platform.md#run-retention).
 RUN_HISTORY = timedelta(days=28)
 
@@ -87,6 +89,8 @@ class Workflow:
     modified_at: datetime | None = None
     #: `workflowidunique`: mostly its name in the flow service (platform.md#flow-name-changes).
     unique_id: str = ""
+    #: None: not requested.
+    owner: FlowOwner | None = None
 
     @property
     def summary(self) -> "WorkflowSummary":

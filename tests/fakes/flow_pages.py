@@ -1,9 +1,11 @@
 """Fake of the port `FlowPages`: lists of a world's flows, a few a page."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
+from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.ports import ResultPage
 from tests.fakes.flow_reports import FakeFlowReports, page_of
 from tests.fakes.test_world import World
@@ -25,7 +27,7 @@ class FakeFlowPages:
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them."""
-        return self._page([one async for one in self._workflows.list(environment)], cursor)
+        return self._page(await self._read_all(environment), cursor)
 
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
@@ -37,8 +39,21 @@ class FakeFlowPages:
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return these cloud flows as Dataverse has them; missing flows are left out."""
+        rows = await self._read_all(environment)
+        return [one for one in rows if one.workflow_id in workflow_ids]
+
+    async def _read_all(self, environment: Environment) -> list[Workflow]:
         rows = self._workflows.list(environment)
-        return [one async for one in rows if one.workflow_id in workflow_ids]
+        return [replace(one, owner=self._show_owner(one.owner_id)) async for one in rows]
+
+    def _show_owner(self, row_id: str) -> FlowOwner:
+        """Return the user or team with this id in Dataverse."""
+        if user := self._world.users.get(row_id):
+            status = OwnerStatus.DISABLED if user.is_disabled else OwnerStatus.ENABLED
+            return FlowOwner(id=row_id, entra_id=user.entra_id, name=user.name, status=status)
+        if team := self._world.teams.get(row_id):
+            return FlowOwner(id=row_id, name=team.name, status=OwnerStatus.ENABLED)
+        return FlowOwner(id=row_id, status=OwnerStatus.NOT_FOUND)
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows as the flow service lists them."""

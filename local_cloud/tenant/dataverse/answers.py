@@ -22,6 +22,10 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 #: Entity set → key column.
 KEYS = {"workflows": "workflowid"} | {name: table.key for name, table in TABLES.items()}
+#: Entity set → lookup → entity set of what it points to.
+_LOOKUPS = {name: table.lookups for name, table in TABLES.items()} | {
+    "workflows": {"owninguser": "systemusers", "owningteam": "teams"}
+}
 BASE = "/api/data/v9.2"
 #: Characters of the address of a GET that is no part of a batch (Microsoft: "Use FetchXML within
 #: $batch": 32 KB, and 64 KB within).
@@ -68,7 +72,7 @@ def shape_row(
     request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Row:
     """A row as `$select` and `$expand` ask for it; its key is always there."""
-    lookups = TABLES[entity_set].lookups if entity_set in TABLES else {}
+    lookups = _LOOKUPS[entity_set]
     query = request.query_params
     columns = [name for name in query.get("$select", "").split(",") if name.strip() not in lookups]
     chosen = select(row, ",".join(columns), keeps={KEYS[entity_set]})

@@ -41,8 +41,8 @@ from local_cloud.tenant.environments.flow import Flow
 
 HOSTS = (".dynamics.com",)
 OPTIONS = {
-    "list_workflows": ("$filter", "$select", "$orderby", "$top"),
-    "get_workflow": ("$select",),
+    "list_workflows": ("$filter", "$select", "$orderby", "$top", "$expand"),
+    "get_workflow": ("$select", "$expand"),
     "list_rows": ("$filter", "$select", "$orderby", "$top", "$expand"),
     "get_row": ("$select", "$expand"),
     "describe_table": ("$select",),

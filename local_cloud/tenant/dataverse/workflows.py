@@ -62,6 +62,7 @@ _WRITABLE = frozenset(
 
 def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
     """A flow as a row of `workflows`."""
+    owner = find_user_id(environment, flow.owner)
     return {
         "@odata.etag": f'W/"{flow.version}"',
         "workflowid": flow.workflow_entity_id,
@@ -79,7 +80,9 @@ def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
         "createdon": format_whole_seconds(flow.created),
         "modifiedon": format_whole_seconds(flow.modified),
         "versionnumber": flow.version,
-        "_ownerid_value": find_user_id(environment, flow.owner),
+        "_ownerid_value": owner,
+        "_owninguser_value": owner,
+        "_owningteam_value": None,
         "_createdby_value": find_user_id(environment, flow.created_by),
         "_createdonbehalfby_value": find_user_id(environment, flow.created_on_behalf_by),
         "_modifiedby_value": find_user_id(environment, flow.modified_by),

@@ -19,6 +19,7 @@ from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowSummary, WorkflowUpdate
+from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, NotFound
 from shared.ports import Workflows
@@ -30,6 +31,10 @@ COLUMNS = (
     "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description,modernflowtype,"
     "modifiedon,workflowidunique"
 )
+#: The owner of each flow, in the same request.
+OWNER = (
+    "owninguser($select=fullname,isdisabled,azureactivedirectoryobjectid),owningteam($select=name)"
+)
 #: Columns of a flow without its definition.
 LEAN_COLUMNS = "workflowid,name,statecode"
 _STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
@@ -38,6 +43,16 @@ _CODES = {
     FlowState.OFF: {"statecode": 0, "statuscode": 1},
     FlowState.ON: {"statecode": 1, "statuscode": 2},
 }
+
+
+class _OwningUser(Wire):
+    name: str | None = Field(None, alias="fullname")
+    is_disabled: bool = Field(False, alias="isdisabled")
+    entra_id: str | None = Field(None, alias="azureactivedirectoryobjectid")
+
+
+class _OwningTeam(Wire):
+    name: str | None = None
 
 
 class WorkflowEntity(Wire):
@@ -54,6 +69,8 @@ class WorkflowEntity(Wire):
     modifiedon: AwareDatetime | None = None
     workflowidunique: str | None = None
     etag: str = Field("", alias="@odata.etag")
+    owning_user: _OwningUser | None = Field(None, alias="owninguser")
+    owning_team: _OwningTeam | None = Field(None, alias="owningteam")
 
     def to_domain(self) -> Workflow:
         """Return the domain object."""
@@ -69,7 +86,24 @@ class WorkflowEntity(Wire):
             modern_type=self.modernflowtype,
             modified_at=self.modifiedon,
             unique_id=(self.workflowidunique or "").lower(),
+            owner=self._build_owner(),
         )
+
+    def _build_owner(self) -> FlowOwner | None:
+        """Return the owner, if the request expanded it."""
+        row_id = self.owner.lower()
+        if not row_id or not self.model_fields_set & {"owning_user", "owning_team"}:
+            return None
+        if user := self.owning_user:
+            return FlowOwner(
+                id=row_id,
+                entra_id=(user.entra_id or "").lower(),
+                name=user.name or "",
+                status=OwnerStatus.DISABLED if user.is_disabled else OwnerStatus.ENABLED,
+            )
+        if team := self.owning_team:
+            return FlowOwner(id=row_id, name=team.name or "", status=OwnerStatus.ENABLED)
+        return FlowOwner(id=row_id, status=OwnerStatus.NOT_FOUND)
 
 
 class DataverseWorkflows(Workflows):

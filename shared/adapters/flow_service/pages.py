@@ -15,6 +15,7 @@ from shared.adapters.dataverse.workflows import (
     CLOUD_FLOWS,
     COLUMNS,
     LEAN_COLUMNS,
+    OWNER,
     TABLE,
     WorkflowEntity,
 )
@@ -42,7 +43,7 @@ class ServiceFlowPages(FlowPages):
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
         """Return up to 500 cloud flows from Dataverse."""
-        params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS}
+        params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS, "$expand": OWNER}
         rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
@@ -66,6 +67,7 @@ class ServiceFlowPages(FlowPages):
             {
                 "$filter": f"{CLOUD_FLOWS} and ({filter_by_ids('workflowid', ids)})",
                 "$select": COLUMNS,
+                "$expand": OWNER,
             }
             for ids in batched(sorted(workflow_ids), IDS_IN_A_FILTER, strict=False)
         ]

@@ -7,6 +7,7 @@ from enum import StrEnum
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState
+from shared.domain.flow_owner import FlowOwner
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_states import (
     FLOW_STATES,
@@ -79,6 +80,8 @@ class FlowJob(DurableJob[FlowJobState]):
     original_id: str
     flow_name: str
     display_name: str
+    #: Its owner when the job was planned; None: unknown.
+    owner: FlowOwner | None = None
     #: A `TriggerCategory`, and the name of the trigger in the definition.
     category: str
     trigger_name: str

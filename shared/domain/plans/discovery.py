@@ -5,13 +5,14 @@ three ids of a flow stay apart: flow.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.conversions.preview import ConversionPreview
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.flow import FlowListEntry, WorkflowSummary
+from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.domain.plans.discovery_differences import FlowServiceListing, find_differences
 from shared.domain.plans.flow_facts import FlowFacts
 
@@ -64,6 +65,8 @@ class FlowOnMicrosoftKey:
     digest: str
     #: The proposed conversion of a flow that was read alone; for other flows the plan reads it.
     conversion_preview: ConversionPreview | None = None
+    #: None: unknown.
+    owner: FlowOwner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +201,9 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     has_listed = position_of(parts, DiscoverySource.ALL_FLOWS_LIST).is_read
     return DiscoveryResult(
         started_at=min(part.read_at for part in parts),
-        flows_on_microsoft_key=tuple(one for flow, one in held_back.items() if flow in reported),
+        flows_on_microsoft_key=_with_known_owners(
+            [one for flow, one in held_back.items() if flow in reported]
+        ),
         children=children,
         findings=find_differences(
             known,
@@ -210,4 +215,20 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
                 everything=listed if has_listed else None,
             ),
         ),
+    )
+
+
+def _with_known_owners(flows: Sequence[FlowOnMicrosoftKey]) -> tuple[FlowOnMicrosoftKey, ...]:
+    """Return the flows with the names that other flows of the same owner have.
+
+    Only Dataverse names owners; flows outside solutions may have no row there.
+    """
+    owners = {one.owner.entra_id: one.owner for one in flows if one.owner and one.owner.name}
+    return tuple(
+        replace(flow, owner=replace(known, id=flow.owner.id))
+        if flow.owner
+        and flow.owner.status is OwnerStatus.UNKNOWN
+        and (known := owners.get(flow.owner.entra_id))
+        else flow
+        for flow in flows
     )

@@ -150,6 +150,7 @@ def _build_item(
         message=explanation,
         digest=flow.digest,
         children=_select_candidates(graph.children_of(flow.workflow_id), by_id),
+        owner=flow.owner,
         embedded_connections=_bindable_connections(definition),
         parents=_select_candidates(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),

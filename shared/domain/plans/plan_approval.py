@@ -16,6 +16,7 @@ _NOT_SHOWN = frozenset(
         "environment_job_id",
         "is_complete",
         "not_migrated_reason",
+        "owner",  # its label is shown
         "trigger_url_id",
         "was_run_checked",
     }
@@ -47,12 +48,19 @@ def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
             (asdict(gap) for gap in job.firewall_issues), key=lambda gap: gap["name"]
         ),
         "items": [
-            dict(zip(_SHOWN, _shown_values(item), strict=True))
-            for item in sorted(items, key=lambda item: item.workflow_id)
+            _list_shown_values(item) for item in sorted(items, key=lambda item: item.workflow_id)
         ],
     }
     # `asdict` of a whole item would copy each of its values.
     return json.dumps(shown, sort_keys=True, default=asdict)
+
+
+def _list_shown_values(item: PlanItem) -> dict[str, object]:
+    """Return the fields that a plan shows; without an unknown owner, as versions had it before."""
+    values = dict(zip(_SHOWN, _shown_values(item), strict=True))
+    if item.owner:
+        values["owner"] = item.owner.label
+    return values
 
 
 def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.flow_owner import FlowOwner
 from shared.domain.jobs.flow_job import MigrationMethod
 
 
@@ -126,6 +127,8 @@ class PlanItem:
     approval_number: int = 0
     #: Changes since that approval, which need another one. Empty: none.
     changed_since_approval: tuple[str, ...] = ()
+    #: None: unknown.
+    owner: FlowOwner | None = None
 
     @property
     def needs_changes(self) -> bool:

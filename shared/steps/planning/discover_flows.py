@@ -19,6 +19,7 @@ from shared.domain.definitions.flow_definition import (
 from shared.domain.definitions.flow_summary import DefinitionSummary, read_summary
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, FlowServiceFlow, FlowState, Workflow, WorkflowSummary
+from shared.domain.flow_owner import FlowOwner
 from shared.domain.plans.discovery import (
     NOT_SHOWN,
     DiscoveryPage,
@@ -271,7 +272,16 @@ def _with_definition(
         definition=summary,
         unreadable_reason=problem,
         digest=digest,
+        owner=_owner_of(shown),
     )
+
+
+def _owner_of(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
+    """Return the owner; the flow service shows only an id."""
+    if isinstance(shown, Workflow):
+        return shown.owner
+    entra_id = shown.owner_id.lower()
+    return FlowOwner(id=entra_id, entra_id=entra_id) if entra_id else None
 
 
 def _build_flow_from_detail(
@@ -285,6 +295,7 @@ def _build_flow_from_detail(
             _without_definition(flow, why),
             is_on=detail.state is FlowState.ON,
             is_managed=detail.is_managed,
+            owner=_owner_of(detail),
         )
     held = _with_definition(flow, detail, client_data, detail.display_name)
     if held.definition is None:

@@ -150,6 +150,7 @@ def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanIt
         original_id=item.workflow_id,
         flow_name=item.flow_name,
         display_name=item.display_name,
+        owner=item.owner,
         category=item.category,
         trigger_name=item.trigger_name,
         has_trigger_url=item.has_trigger_url,
