@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import Shown, api_command
+from cmkflow.flow_owners import OfOwner
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.paragraphs import format_names
@@ -44,6 +45,7 @@ def show_plan(
     needs_changes: Annotated[
         bool, typer.Option("--needs-changes", help="Show only flows that need changes first.")
     ] = False,
+    owner: OfOwner = None,
     full: Annotated[
         bool, typer.Option("--full", help="Show every planned change of every flow, in order.")
     ] = False,
@@ -60,13 +62,18 @@ def show_plan(
     """Show the plan: problems first, and one line for each flow."""
     only = str(PlannedAction.NEEDS_CHANGES) if needs_changes else None
     if html is not None:
-        query = {"environment": environment, "filter": only, "export": "true"}
+        query = {
+            "environment": environment,
+            "filter": only,
+            "owner": owner,
+            "export": "true",
+        }
         path = ("dashboard", "remediations", remediation, "plan")
         write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
         echo(f"Wrote {html}.", err=True)
         raise typer.Exit
-    answer = api.send(_call(remediation, environment))
-    if only or flows:
+    answer = api.send(_call(remediation, environment, owner))
+    if only or flows or owner:
         answer = _select(remove_line_breaks(answer), only, flows)
     is_full = full or needs_changes or bool(flows)
     return Shown(
@@ -136,9 +143,9 @@ def register_approve(group: typer.Typer) -> None:
     api_command(group, "approve", show=_format_approval)(approve_plan)
 
 
-def _call(remediation: str, environment: str | None) -> ApiCall:
+def _call(remediation: str, environment: str | None, owner: str | None = None) -> ApiCall:
     path = ("remediations", remediation, "plan")
-    return ApiCall(method="GET", path=path, query={"environment": environment})
+    return ApiCall(method="GET", path=path, query={"environment": environment, "owner": owner})
 
 
 def _select(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
@@ -153,7 +160,7 @@ def _select(answer: Any, action: str | None, flows: Sequence[str] | None) -> obj
         {**plan, "items": list(filter(is_selected, plan["items"]))} for plan in answer["items"]
     ]
     found = [plan for plan in plans if plan["items"]]
-    if named and not found:
+    if not found and (named or action is None):
         raise ApiError("The plan has no such flow.", ExitCode.NOT_FOUND)
     return {**answer, "items": found}
 

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from cmkflow.flow_owners import format_owner_of
 from cmkflow.paragraphs import Paragraph
 from cmkflow.run_archive_tables import format_number
 from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS
@@ -42,6 +43,7 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
     yield Paragraph(text=item["message"])
     if item["fix"]:
         yield Paragraph(label="Fix:", text=item["fix"], style="yellow")
+    yield Paragraph(text=f"Owner: {format_owner_of(item)}")
     for caller in item["callers"]:
         is_manual = caller["manual_reason"] and item["action"] != PlannedAction.ADD_TO_SOLUTION
         manual = f" (manual: {caller['manual_reason']})" if is_manual else ""

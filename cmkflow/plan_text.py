@@ -20,6 +20,7 @@ from cmkflow.paragraphs import (
 )
 from cmkflow.plan_details import plan_details
 from cmkflow.run_archive_tables import format_number
+from shared.domain.flow_owner import OwnerStatus
 from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
 from shared.domain.plans.plan_item import PlannedAction
 
@@ -81,6 +82,8 @@ class PlanSummary:
         manual = list_manual_callers(item)
         if item["changed_since_approval"]:
             return "changed since the approval"
+        if _lacks_owner(item):
+            return f"owner {item['owner']['status']}".replace("_", " ")
         if firewalls:
             return (
                 f"firewall {firewalls[0]}" if len(firewalls) == 1 else f"{len(firewalls)} firewalls"
@@ -94,6 +97,8 @@ class PlanSummary:
             names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})
             firewalls = format_names(names, _NAMED)
             yield f"{_format_flows(denied)} may be blocked by firewalls: {firewalls}"
+        if left := [one for one in flows if _lacks_owner(one)]:
+            yield f"{_format_flows(left)} whose owner is disabled or not found: give another owner"
         if manual := [one for one in flows if list_manual_callers(one)]:
             yield f"{_format_flows(manual)} with callers that only a person can change"
         if unknown := [one for one in flows if one["unknowns"]]:
@@ -137,6 +142,16 @@ def list_manual_callers(item: Any) -> list[Any]:
     if item["action"] == PlannedAction.ADD_TO_SOLUTION:  # without a copy, no caller changes
         return []
     return [one for one in item["callers"] if one["manual_reason"]]
+
+
+def _lacks_owner(item: Any) -> bool:
+    """Return whether the flow has to be copied for an owner who has left."""
+    owner = item.get("owner")
+    return (
+        bool(owner)
+        and PlannedAction(item["action"]).is_copy
+        and (OwnerStatus(owner["status"]).has_left)
+    )
 
 
 def _plan(one: PlanSummary, remediation: str, is_full: bool) -> Iterator[RenderableType]:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import Shown, api_command
+from cmkflow.flow_owners import OfOwner
 from cmkflow.listing import After
 from cmkflow.names import (
     ENVIRONMENTS,
@@ -132,9 +133,10 @@ def show_remediation(
         bool,
         typer.Option("--full", help="Show every flow, note and step, and shorten no reason."),
     ] = False,
+    owner: OfOwner = None,
 ) -> object:
     """Show the progress of a remediation, and the actions that it requires."""
-    query = {"include_history": "true" if full else None}
+    query = {"include_history": "true" if full else None, "owner": owner}
     answer = api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
     return Shown(
         answer=answer,

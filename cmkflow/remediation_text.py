@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cmkflow.flow_owners import format_owner_of
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import (
     Command,
@@ -148,7 +149,7 @@ def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[Renderab
 def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
     """Return two lines for each job: its state, and why it waits."""
     return Listing(
-        columns=_COLUMNS,
+        columns=(*_COLUMNS, _OWNER) if is_full else _COLUMNS,
         items=jobs,
         note=lambda job: _format_why_waiting(job, mode),
         is_full=is_full,
@@ -206,6 +207,7 @@ def _format_history(answer: Any) -> list[RenderableType]:
     return lines
 
 
+_OWNER = Column("Owner", lambda job: format_owner_of(job) if "original_id" in job else "")
 _COLUMNS = (
     Column("Environment / flow", _name),
     Column("Id", _format_id, Kind.ID),

@@ -66,6 +66,8 @@ class RemediationPageQuery(PageQuery):
     reason_code: Annotated[str, StringConstraints(max_length=100)] = ""
     #: Part of a flow's name or id.
     search: Annotated[str, StringConstraints(max_length=200)] = ""
+    #: Part of an owner's name, id or status, such as `disabled`. Reads every flow.
+    owner: Annotated[str, StringConstraints(max_length=200)] = ""
     #: Number of matching flows before this page.
     start: Annotated[int, Field(ge=0)] = 0
     #: Read every flow, so that the consequences of a rollback can be shown.
@@ -86,13 +88,19 @@ class RemediationPageQuery(PageQuery):
     @property
     def reads_every_flow(self) -> bool:
         """Return whether closed flows have to be read too."""
-        return bool(self.search or self.undo or self.history or self.group or self.groups_start)
+        wide = (self.search, self.owner, self.undo, self.history, self.group, self.groups_start)
+        return any(wide)
 
     @property
     def choice(self) -> RemediationPageChoice:
         """Return what to show."""
         return RemediationPageChoice(
-            flows=FlowFilter(state=self.state, reason_code=self.reason_code, search=self.search),
+            flows=FlowFilter(
+                state=self.state,
+                reason_code=self.reason_code,
+                search=self.search,
+                owner=self.owner,
+            ),
             start=self.start,
             history=HistoryFilter(kind=self.history or "all", start=self.history_start),
             diagrams=DiagramFilter(flow_id=self.group, start=self.groups_start),
@@ -104,8 +112,10 @@ class PlanPageQuery(PageQuery):
 
     environment: EnvironmentId | None = None
     filter: Literal["", "awaiting", "changed"] | Outlook | PlannedAction = ""
-    #: Part of a flow's name, id, callers or risk.
+    #: Part of a flow's name, id, callers, owner or risk.
     search: Annotated[str, StringConstraints(max_length=200)] = ""
+    #: Part of an owner's name, id or status, such as `disabled`.
+    owner: Annotated[str, StringConstraints(max_length=200)] = ""
     #: Number of the page of the list of flows, from 1.
     page: Annotated[int, Field(ge=1)] = 1
     #: Workflow ids of the flows that the approver leaves out on every page, separated by dots.
@@ -225,6 +235,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     choice = PlanChoice(
         filter=query.filter,
         search=query.search,
+        owner=query.owner,
         page=query.page,
         left_out=tuple(dict.fromkeys(filter(None, query.leave_out.lower().split(".")))),
     )

@@ -8,8 +8,15 @@ from pydantic import AfterValidator, StringConstraints, ValidationInfo, model_va
 from functions.environment_models import FlowId
 from functions.http_requests import FORM_CONTEXT, Id, RequestModel, Text
 from functions.http_responses import ApiResponse, ItemListResponse
-from functions.remediation_models import EnvironmentId, EnvironmentJobResponse, Once, Some
+from functions.remediation_models import (
+    EnvironmentId,
+    EnvironmentJobResponse,
+    FlowOwnerResponse,
+    Once,
+    Some,
+)
 from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.flow_owner import is_owned_by
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
@@ -27,6 +34,8 @@ class PlanQuery(RequestModel):
     environment: EnvironmentId | None = None
     #: Default: HTML if the request accepts `text/html`, as browsers do.
     format: Literal["json", "html"] | None = None
+    #: Only flows of these owners: part of a name, id or status, such as `disabled`.
+    owner: Text | None = None
 
 
 class ApproveRequest(RequestModel):
@@ -77,6 +86,8 @@ class PlanItemResponse(ApiResponse):
     workflow_id: str
     flow_name: str
     display_name: str
+    #: Null if unknown.
+    owner: FlowOwnerResponse | None
     category: str
     migration_method: MigrationMethod
     is_on: bool
@@ -149,6 +160,7 @@ class PlanResponse(ApiResponse):
     version: str
     #: Workflow ids of the flows that await approval.
     awaiting_flow_ids: tuple[str, ...]
+    #: The flows; `owner` selects some of them, and changes no other member but `outlooks`.
     items: tuple[PlanItemResponse, ...]
     #: One for each item: whether it pauses, and why.
     outlooks: tuple[FlowOutlookResponse, ...]
@@ -157,6 +169,17 @@ class PlanResponse(ApiResponse):
     external_hosts: tuple[ExternalHostResponse, ...]
 
 
-def build_plan_list(found: Iterable[PlanView]) -> ItemListResponse[PlanResponse]:
-    """Return the plan response of a remediation."""
-    return ItemListResponse[PlanResponse](items=tuple(map(PlanResponse.model_validate, found)))
+def build_plan_list(found: Iterable[PlanView], owner: str = "") -> ItemListResponse[PlanResponse]:
+    """Return the plan response of a remediation, with the flows of an owner."""
+    return ItemListResponse[PlanResponse](items=tuple(_build_plan(plan, owner) for plan in found))
+
+
+def _build_plan(plan: PlanView, owner: str) -> PlanResponse:
+    answer = PlanResponse.model_validate(plan)
+    chosen = {one.workflow_id for one in plan.items if is_owned_by(one.owner, owner)}
+    return answer.model_copy(
+        update={
+            "items": tuple(one for one in answer.items if one.workflow_id in chosen),
+            "outlooks": tuple(one for one in answer.outlooks if one.workflow_id in chosen),
+        }
+    )

@@ -11,6 +11,7 @@ from functions.http_requests import Id, RequestModel, Text
 from functions.http_responses import ApiResponse
 from functions.paging import PagedQuery, PageResponse
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
+from shared.domain.flow_owner import OwnerStatus
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import JobCommand, MigrationMethod, RollbackStage
@@ -61,6 +62,8 @@ class RemediationDetailQuery(RequestModel):
 
     #: Include the history of every job.
     include_history: bool = False
+    #: Only flows of these owners: part of a name, id or status, such as `disabled`.
+    owner: Text | None = None
 
 
 class FlowSelection(RequestModel):
@@ -122,6 +125,18 @@ class JobResponse(ApiResponse):
         return self.model_copy(update={"history": ()})
 
 
+class FlowOwnerResponse(ApiResponse):
+    """The owner of a flow when the flow was last read."""
+
+    #: Dataverse id of the user or team; of a flow without a Dataverse row, the Entra object id.
+    id: str
+    #: Empty: none, or unknown.
+    entra_id: str
+    #: Empty if unknown.
+    name: str
+    status: OwnerStatus
+
+
 class FlowJobResponse(JobResponse):
     """The work on one original."""
 
@@ -130,6 +145,8 @@ class FlowJobResponse(JobResponse):
     original_id: str
     flow_name: str
     display_name: str
+    #: Null if unknown.
+    owner: FlowOwnerResponse | None
     category: str
     migration_method: MigrationMethod
     state: FlowJobState
@@ -252,6 +269,8 @@ class NeedsChangesResponse(ApiResponse):
     workflow_id: str
     flow_name: str
     display_name: str
+    #: Null if unknown.
+    owner: FlowOwnerResponse | None
     message: str
     fix: str
 

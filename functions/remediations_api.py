@@ -103,7 +103,9 @@ async def show_remediation(
     call: ApiRequest[RemediationDetailQuery, NoBody],
 ) -> RemediationDetailResponse:
     """Return a remediation, its progress and its jobs."""
-    found = await shown.show_remediation(services(), call.id.lower())
+    found = (await shown.show_remediation(services(), call.id.lower())).of_owner(
+        call.query.owner or ""
+    )
     detail = RemediationDetailResponse.model_validate(found)
     return detail if call.query.include_history else detail.without_history()
 
@@ -127,7 +129,7 @@ async def show_plan(
         asked = f"?environment={query.environment}" if query.environment else ""
         there = f"/api/dashboard/remediations/{identity}/plan{asked}"
         return func.HttpResponse(status_code=302, headers={"Location": there})
-    return build_plan_list(found)
+    return build_plan_list(found, query.owner or "")
 
 
 def _read_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:

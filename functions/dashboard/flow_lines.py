@@ -8,6 +8,7 @@ from functions.dashboard.causes import Cause, find_cause_code
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, format_progress
 from functions.dashboard.flow_steps import build_steps, shorten
 from functions.dashboard.table_rows import FlowTableRow
+from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.html_pages import format_moment
@@ -20,18 +21,20 @@ _MOST_WORDS_OF_FIX = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFilter:
-    """Selects flows of a remediation by part or state, by cause and by text."""
+    """Selects flows of a remediation by part or state, by cause, owner and text."""
 
     #: Key of a part, state of a job, or `ALL`.
     state: str = ""
     #: Code of a cause.
     reason_code: str = ""
     search: str = ""
+    #: Part of an owner's name, id or status.
+    owner: str = ""
 
     @property
     def is_set(self) -> bool:
         """Return whether flows are selected, or all of them in one list."""
-        return bool(self.state or self.reason_code or self.search)
+        return bool(self.state or self.reason_code or self.search or self.owner)
 
     def closed_state(self) -> str | None:
         """Return the state of the closed jobs that it selects: None for all, empty for none.
@@ -52,6 +55,8 @@ class FlowFilter:
         ):
             return False
         if self.reason_code and self.reason_code != find_cause_code(flow, part):
+            return False
+        if self.owner and not is_owned_by(flow.owner, self.owner):
             return False
         text = self.search.lower()
         return not text or text in f"{flow.title} {flow.workflow_id}".lower()
@@ -88,7 +93,7 @@ def build_line(
     return FlowTableRow(
         id=flow.workflow_id,
         title=flow.title,
-        where=context.names.get(flow.environment_job.environment_id, ""),
+        where=_format_place(flow, context),
         look=look,
         shape=PARTS[part].shape,
         steps=None if part == "awaiting" else build_steps(flow.job, is_stopped=look == "person"),
@@ -98,6 +103,16 @@ def build_line(
         fix=short_fix,
         next_step=_format_next_step(flow, part, context.now),
     )
+
+
+def _format_place(flow: FlowView, context: LineContext) -> str:
+    """Return the environment, if there are several, and an owner who has left."""
+    place = context.names.get(flow.environment_job.environment_id, "")
+    owner = flow.owner
+    absent = ""
+    if owner and owner.status.has_left:
+        absent = f"Owner: {owner.label}" if owner.name else "Owner not found"
+    return ". ".join(filter(None, (place, absent)))
 
 
 def _format_reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:

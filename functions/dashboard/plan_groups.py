@@ -13,7 +13,8 @@ from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
 ROWS_ON_PAGE = 100
 #: Ranks of outlooks: first flows that need attention.
 _RANKS = {outlook: rank for rank, outlook in enumerate((
-    Outlook.FIREWALL, Outlook.PERSON, Outlook.NO_PAUSE, Outlook.HAS_JOB, Outlook.NOT_INCLUDED
+    Outlook.FIREWALL, Outlook.OWNER, Outlook.PERSON, Outlook.NO_PAUSE, Outlook.HAS_JOB,
+    Outlook.NOT_INCLUDED,
 ))}  # fmt: skip
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
 
+from functions.dashboard.owner_lists import name_chosen_owner
 from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.plan_form import PlanForm
 from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_pages
 from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.plan_summary import PlanSummary
+from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
 from shared.domain.plans.remediation import EnvironmentJob
@@ -24,8 +26,10 @@ class PlanChoice:
 
     #: An outlook, a planned action, `awaiting` or `changed`; empty: all.
     filter: str = ""
-    #: Part of a flow's name, id, callers or risk.
+    #: Part of a flow's name, id, callers, owner or risk.
     search: str = ""
+    #: Part of an owner's name, id or status.
+    owner: str = ""
     #: Number of the page, from 1.
     page: int = 1
     #: Workflow ids.
@@ -39,6 +43,8 @@ class PlanChoice:
             is_kind = bool(row.item.changed_since_approval)
         else:
             is_kind = self.filter in ("", row.outlook.outlook, row.item.action)
+        if self.owner and not is_owned_by(row.item.owner, self.owner):
+            return False
         return is_kind and (not self.search or self.search.strip().lower() in row.text)
 
     def query(self, **changes: object) -> str:
@@ -46,6 +52,7 @@ class PlanChoice:
         values = {
             "filter": self.filter,
             "search": self.search,
+            "owner": self.owner,
             "leave_out": ".".join(self.left_out),
             "page": 1,
             **changes,
@@ -118,6 +125,11 @@ class ShownPlan:
     def rows(self) -> list[PlanRow]:
         """Return the rows on this page."""
         return [row for group in self.pages[self.page - 1] for row in group.rows]
+
+    @property
+    def owner(self) -> str:
+        """Return the name of the chosen owner, or the text that was asked for."""
+        return name_chosen_owner((row.item.owner for row in self.rows), self.choice.owner)
 
     @cached_property
     def matching_count(self) -> int:

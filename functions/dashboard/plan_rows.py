@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from shared.domain.flow_owner import format_owner
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.display_text import ACTION_WORDS
@@ -85,6 +86,11 @@ class PlanRow:
         return words[:1].upper() + words[1:] + (", new URL" if has_new_url else "")
 
     @property
+    def owner(self) -> str:
+        """Return the name of the owner, and that the owner has left."""
+        return format_owner(self.item.owner)
+
+    @property
     def callers(self) -> str:
         """Return how many callers are known."""
         number = sum(1 for one in self.item.callers if one.kind != "more")
@@ -106,6 +112,8 @@ class PlanRow:
         match self.outlook.outlook:
             case Outlook.FIREWALL:
                 return "wait", "pause", self._firewall_pause
+            case Outlook.OWNER:
+                return "wait", "person", f"Pauses: {self._absent_owner}"
             case Outlook.PERSON:
                 callers = self.outlook.manual_callers
                 what = callers[0].label if len(callers) == 1 else f"{len(callers)} callers"
@@ -117,6 +125,11 @@ class PlanRow:
                 return "work", "go", "Started before this approval"
             case Outlook.NO_PAUSE:
                 return self._minor_risk
+
+    @property
+    def _absent_owner(self) -> str:
+        owner = self.item.owner
+        return f"owner {owner.status.replace('_', ' ')}" if owner else ""
 
     @property
     def _firewall_pause(self) -> str:
@@ -145,7 +158,8 @@ class PlanRow:
 
     @property
     def text(self) -> str:
-        """Return the searched text: name, id, callers and risk, in lower case."""
+        """Return the searched text: name, id, callers, owner and risk, in lower case."""
         labels = " ".join(caller.label for caller in self.item.callers)
-        said = f"{self.item.display_name} {self.item.workflow_id} {labels} {self.risk[2]}"
+        item = self.item
+        said = f"{item.display_name} {item.workflow_id} {labels} {self.owner} {self.risk[2]}"
         return said.lower()

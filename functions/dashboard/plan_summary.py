@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from functions.dashboard.natural_order import compute_natural_key
+from functions.dashboard.owner_lists import AbsentOwners, count_absent_owners
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.display_text import LEFT_WORDS
@@ -68,6 +69,14 @@ class PlanSummary:
         said = (
             (Outlook.NO_PAUSE, "work", "go", "migrates", "migrate", "without a known pause"),
             (Outlook.FIREWALL, "wait", "pause", "pauses", "pause", f"at {firewalls}"),
+            (
+                Outlook.OWNER,
+                "wait",
+                "person",
+                "pauses",
+                "pause",
+                "until a person changes the owner",
+            ),
             (
                 Outlook.PERSON,
                 "wait",
@@ -137,6 +146,11 @@ class PlanSummary:
             )
             for issue in sorted(self.job.firewall_issues, key=lambda one: bool(one.fix_by_app))
         ]
+
+    @property
+    def absent_owners(self) -> Sequence[AbsentOwners]:
+        """Return how many flows that are copied have an owner who has left."""
+        return count_absent_owners(one.owner for one in self.included if one.action.is_copy)
 
     @property
     def findings(self) -> Sequence[str]:

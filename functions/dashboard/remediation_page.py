@@ -9,6 +9,11 @@ from functions.dashboard.display_state import display_state_for
 from functions.dashboard.flow_lines import ALL, FlowFilter, line_context
 from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
 from functions.dashboard.flow_parts import PARTS, FlowPart
+from functions.dashboard.owner_lists import (
+    count_absent_owners,
+    name_chosen_owner,
+    suggest_owners,
+)
 from functions.dashboard.page_actions import (
     PageAction,
     fix_action,
@@ -29,6 +34,9 @@ from shared.errors import CmkflowError
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView
+
+#: Parts whose flows the app changes or copies on behalf of their owners.
+_NEEDING_OWNER = frozenset({"awaiting", "planned", "in_progress"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +108,11 @@ def remediation_page(
             else lists.by_part(causes)
         ),
         chosen=choice.flows,
+        owner=name_chosen_owner((flow.owner for flow, _ in lists.read), choice.flows.owner),
+        owners=suggest_owners(flow.owner for flow, _ in lists.read),
+        absent_owners=count_absent_owners(
+            flow.owner for flow, part in lists.flows if part in _NEEDING_OWNER
+        ),
         all_flows=ALL,
         is_part=others is not None,
         titles={flow.workflow_id: flow.title for flow, _ in lists.read},

@@ -16,7 +16,7 @@ class FlowTableRow(NamedTuple):
 
     id: str
     title: str
-    #: Name of the environment; empty if the remediation has only one.
+    #: Name of the environment if the remediation has several, and an owner who has left.
     where: str
     look: str
     #: The icon if it is not the look's own.

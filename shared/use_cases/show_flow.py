@@ -10,6 +10,7 @@ from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord,
 from shared.domain.definitions.changed_paths import find_changed_paths
 from shared.domain.definitions.comparison import canonical_definition, same_definition
 from shared.domain.flow import FlowState
+from shared.domain.flow_owner import FlowOwner
 from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
@@ -47,6 +48,11 @@ class FlowView:
         """Return the display name."""
         known = self.job or self.item
         return known.display_name if known else ""
+
+    @property
+    def owner(self) -> FlowOwner | None:
+        """Return the owner when the flow was last read; None: unknown."""
+        return (self.item and self.item.owner) or (self.job and self.job.owner) or None
 
     @property
     def awaits_approval(self) -> bool:

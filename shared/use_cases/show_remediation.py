@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.alerts import readable
+from shared.domain.flow_owner import FlowOwner, is_owned_by
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -35,6 +36,7 @@ class NeedsChanges:
     workflow_id: str
     flow_name: str
     display_name: str
+    owner: FlowOwner | None
     message: str
     fix: str
 
@@ -55,6 +57,14 @@ class RemediationView:
     deletions: tuple[Deletion, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
     unreadable_rows: tuple[UnreadableRow, ...] = ()
+
+    def of_owner(self, text: str) -> "RemediationView":
+        """Return the view with the flows whose owner matches; its progress counts all."""
+        return replace(
+            self,
+            flow_jobs=tuple(one for one in self.flow_jobs if is_owned_by(one.owner, text)),
+            needs_changes=tuple(one for one in self.needs_changes if is_owned_by(one.owner, text)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +217,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
                     workflow_id=item.workflow_id,
                     flow_name=item.flow_name,
                     display_name=item.display_name,
+                    owner=item.owner,
                     message=item.message,
                     fix=item.fix,
                 )

@@ -6,8 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from functions import audit_page_api
 from functions.dashboard.diagrams import GROUPS_ON_PAGE
+from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.live_sections import find_changes
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, plan_page
@@ -84,10 +87,11 @@ async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
     return replace(shown, flow_jobs=jobs), flows
 
 
+@pytest.mark.parametrize("owner", ["", "maker"])
 async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
-    tmp_path: Path,
+    tmp_path: Path, owner: str
 ) -> None:
-    """The page sorts, counts, draws and redacts all flows, and shows the actions."""
+    """The page sorts, counts, draws and redacts all flows, or those of an owner, with actions."""
     shown, flows = await large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
@@ -98,7 +102,8 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
         return render_template(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
-        return remediation_page(view, shown, flows, RemediationPageChoice())
+        choice = RemediationPageChoice(flows=FlowFilter(owner=owner), start=1_900 if owner else 0)
+        return remediation_page(view, shown, flows, choice)
 
     for make in (table, page):
         make()  # templates are read once in a process
@@ -107,6 +112,7 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     assert page().count('<svg class="graph"') == GROUPS_ON_PAGE
     assert ratio <= MOST_TIMES, ratio
     assert len(page().encode()) <= LARGEST_PAGE
+    assert ("owner=maker&amp;start=1800#flows" in page()) == bool(owner)
 
 
 async def test_live_update_of_two_thousand_flows_transfers_what_has_changed() -> None:

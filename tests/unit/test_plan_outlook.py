@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction, PlannedCaller
@@ -52,6 +55,23 @@ def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
         "sibling": (Outlook.FIREWALL, "parent"),
         "other": (Outlook.NO_PAUSE, ""),
     }
+
+
+@pytest.mark.parametrize("status", OwnerStatus)
+def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: OwnerStatus) -> None:
+    """Its copy cannot be created; a flow that needs no copy does not pause."""
+    owner = FlowOwner(id="a", status=status)
+    flows = [
+        item("child", owner=owner),
+        item("parent", children=("child",)),
+        item("edited", owner=owner, action=PlannedAction.CONVERT_TRIGGER),
+    ]
+
+    found = outlooks_of(AWAITING, flows)
+
+    paused = Outlook.OWNER if status.has_left else Outlook.NO_PAUSE
+    assert [one.outlook for one in found.values()] == [paused, paused, Outlook.NO_PAUSE]
+    assert found["parent"].waits_for == ("child" if status.has_left else "")
 
 
 def test_manual_caller_pauses_its_flow_and_the_flows_that_it_runs() -> None:

@@ -17,6 +17,7 @@ class Outlook(StrEnum):
 
     NO_PAUSE = "no_pause"  #: no reason to pause is known
     FIREWALL = "firewall"  #: it pauses until a firewall allows the new addresses
+    OWNER = "owner"  #: it pauses until a person gives it an owner who has not left
     PERSON = "person"  #: it pauses until a person changes a manual caller
     HAS_JOB = "has_job"  #: its job was started before this approval
     NOT_INCLUDED = "not_included"  #: the plan does not change it
@@ -41,9 +42,10 @@ def outlooks_of(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, Flo
     included = {item.workflow_id: item for item in items if item.action in _WITH_JOB}
     issues = _issues_by_flow(job, included)
     manual = {flow: _manual_callers(item) for flow, item in included.items() if item.callers}
-    behind = [flow for flow, found in issues.items() if _blocks(found)]
+    stopped = {flow: Outlook.FIREWALL for flow, found in issues.items() if _blocks(found)}
+    stopped |= {flow: Outlook.OWNER for flow, item in included.items() if _lacks_owner(item)}
     paused_by_person = [flow for flow, callers in manual.items() if callers]
-    pauses = _with_dependent_flows(included, behind, paused_by_person)
+    pauses = _with_dependent_flows(included, stopped, paused_by_person)
     is_undecided = job.awaits_approval
     found = {}
     for item in items:
@@ -69,22 +71,31 @@ def _blocks(issues: Iterable[FirewallIssueSummary]) -> bool:
     return any(not issue.fix_by_app for issue in issues)
 
 
+def _lacks_owner(item: PlanItem) -> bool:
+    """Return whether its copy cannot be created because its owner has left."""
+    return item.action.is_copy and item.owner is not None and item.owner.status.has_left
+
+
 def _with_dependent_flows(
-    included: Mapping[str, PlanItem], behind: Collection[str], paused_by_person: Collection[str]
+    included: Mapping[str, PlanItem],
+    stopped: Mapping[str, Outlook],
+    paused_by_person: Collection[str],
 ) -> dict[str, tuple[Outlook, str]]:
     """Return the flows that pause, with the flow that each of them waits for.
 
+    `stopped` are flows whose copies are not verified before a person acts.
+
     A parent is copied after its children are verified, and a child is retired after its parents.
     """
-    if not behind and not paused_by_person:
+    if not stopped and not paused_by_person:
         return {}
     graph = DependencyGraph(
         {flow: included.keys() & set(item.children) for flow, item in included.items()}
     )
-    found = dict.fromkeys(behind, (Outlook.FIREWALL, ""))
-    for flow in behind:
+    found = {flow: (outlook, "") for flow, outlook in stopped.items()}
+    for flow, outlook in stopped.items():
         for parent in sorted(graph.ancestors_of(flow)):
-            found.setdefault(parent, (Outlook.FIREWALL, flow))
+            found.setdefault(parent, (outlook, flow))
     for flow in paused_by_person:
         found.setdefault(flow, (Outlook.PERSON, ""))
     for flow, (outlook, _) in list(found.items()):

@@ -125,8 +125,8 @@ async def test_a_pipe_has_a_line_a_row_and_whole_ids(scenario: Scenario, cli: Co
     shown = await cli.run("remediation", "show", scenario.remediation.id, "--full")
     listed = await cli.run("remediation", "list")
 
-    rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 5]
-    assert rows[0] == ["Environment / flow", "Id", "State", "Step", "Next", "Note"]
+    rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 6]
+    assert rows[0] == ["Environment / flow", "Id", "State", "Step", "Next", "Owner", "Note"]
     job = (await scenario.jobs())[LONG]
     assert [LONG, job.original_id, "waiting", "checking_for_calls"] in [row[:4] for row in rows]
     assert listed.stdout.splitlines()[1].split("\t")[0] == scenario.remediation.id

@@ -1,0 +1,44 @@
+"""List the owners of flows: whom a filter suggests, and who has left."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from shared.domain.flow_owner import FlowOwner, OwnerStatus, format_owner
+
+#: Maximum number of owners that a filter suggests; others can be typed.
+_SUGGESTED = 50
+
+
+class AbsentOwners(NamedTuple):
+    """Owners who cannot act."""
+
+    #: The filter that selects their flows.
+    filter: str
+    flow_count: int
+    #: What they are, after the number of flows.
+    words: str
+
+
+def suggest_owners(owners: Iterable[FlowOwner | None]) -> list[str]:
+    """Return the owners with the most flows."""
+    return [label for label, _ in Counter(map(format_owner, owners)).most_common(_SUGGESTED)]
+
+
+def name_chosen_owner(owners: Iterable[FlowOwner | None], asked: str) -> str:
+    """Return the label of the owner with this id, or the text that was asked for."""
+    return next((one.label for one in owners if one and asked in (one.id, one.entra_id)), asked)
+
+
+def count_absent_owners(owners: Iterable[FlowOwner | None]) -> list[AbsentOwners]:
+    """Return how many flows have an owner who is disabled or not found."""
+    counts = Counter(one.status for one in owners if one and one.status.has_left)
+    words = {
+        OwnerStatus.DISABLED: "an owner whose account is disabled",
+        OwnerStatus.NOT_FOUND: "an owner who is not found in the environment",
+    }
+    return [
+        AbsentOwners(filter=status.replace("_", " "), flow_count=counts[status], words=text)
+        for status, text in words.items()
+        if counts[status]
+    ]

@@ -1,0 +1,163 @@
+"""Owners of flows: read with the flows, shown on pages and in answers, and filtered by."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from functions import dashboard_api, remediations_api
+from shared.bootstrap import provide
+from shared.domain.flow_owner import OwnerStatus
+from shared.domain.plans.plan_approval import plan_text
+from tests.fakes.definition_builder import http_trigger
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """Return a planned environment whose three flows have an owner, a disabled one and none."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    world = scenario.world
+    ana, lee, kim = (world.add_user(name) for name in ("Ana Ruiz", "Lee Wong", "Kim Gone"))
+    for name, owner in (("Orders", ana), ("Invoices", lee), ("Returns", kim)):
+        scenario.build.flow(name, http_trigger(), owner=owner)
+    lee.is_disabled = True
+    del world.users[kim.user_id]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
+
+
+def list_titles(page: Reply) -> set[str]:
+    """Return the titles of the lines of a list of flows."""
+    return set(re.findall(r'<li><b><a href="[^"]+">([^<]+)</a>', page.text))
+
+
+async def read_page(scenario: Scenario, **query: str) -> Reply:
+    """Return the page of the remediation."""
+    return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
+
+
+async def read_plan_page(scenario: Scenario, **query: str) -> Reply:
+    """Return the plan page."""
+    return await call(dashboard_api.show_plan_page, id=scenario.remediation.id, query=query)
+
+
+async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Scenario) -> None:
+    """A disabled owner and one without a user row are stored as such."""
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=6))
+
+    jobs = await scenario.jobs()
+    environment_job = await scenario.environment_job()
+    items = await scenario.services.tables.plan_items.all(environment_job.id)
+    assert {title: job.owner and job.owner.status for title, job in jobs.items()} == {
+        "Orders": OwnerStatus.ENABLED,
+        "Invoices": OwnerStatus.DISABLED,
+        "Returns": OwnerStatus.NOT_FOUND,
+    }
+    assert {one.display_name: one.owner for one in items} == {
+        title: job.owner for title, job in jobs.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "titles"),
+    [
+        ("ana", {"Orders"}),
+        ("disabled", {"Invoices"}),
+        ("not found", {"Returns"}),
+        ("nobody", set[str]()),
+    ],
+)
+async def test_remediation_page_filters_flows_by_owner(
+    scenario: Scenario, asked: str, titles: set[str]
+) -> None:
+    """The name, the id and the status of an owner match."""
+    assert list_titles(await read_page(scenario, owner=asked)) == titles
+
+
+async def test_pages_report_flows_whose_owner_has_left(scenario: Scenario) -> None:
+    """The app cannot create their copies until a person gives them another owner."""
+    page, plan = await read_page(scenario), await read_plan_page(scenario)
+
+    for shown in (page, plan):
+        assert re.search(r"1 flow has</b> an owner whose account is disabled", shown.text)
+        assert re.search(r"1 flow has</b> an owner who is not found", shown.text)
+    assert "Owner: Lee Wong (disabled)" in page.text
+    assert "?owner=not%20found#flows" in page.text
+
+
+async def test_plan_page_lists_flows_of_one_owner_and_finds_owners(scenario: Scenario) -> None:
+    """Each line shows its owner in its details; the search finds owners too."""
+    chosen = await read_plan_page(scenario, owner="Lee")
+    found = await read_plan_page(scenario, search="lee wong")
+
+    for page in (chosen, found):
+        assert re.findall(r'<span class="name">([^<]+)</span>', page.text) == ["Invoices"]
+        assert re.search(r"<dt>Owner</dt><dd><a [^>]+>Lee Wong \(disabled\)</a>", page.text)
+
+
+async def test_approval_of_a_filtered_plan_includes_the_other_flows(scenario: Scenario) -> None:
+    """The bar says so; a filter is no choice of flows."""
+    page = await read_plan_page(scenario, owner="Ana")
+
+    assert "Approve <span" in page.text
+    assert "This includes 2 flows not listed on this page." in page.text
+
+
+async def test_flow_page_links_to_the_flows_of_its_owner(scenario: Scenario) -> None:
+    """The link selects the owner by id, as names may be equal."""
+    flow = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
+    page = await call(
+        dashboard_api.show_flow_page,
+        id=scenario.remediation.id,
+        params={"flow": flow.workflow_id},
+    )
+
+    link = re.search(r'href="([^"]+owner=([^"#]+)#flows)">Ana Ruiz</a>', page.text)
+    assert link
+    assert list_titles(await read_page(scenario, owner=link[2])) == {"Orders"}
+
+
+async def test_answers_have_owners_and_filter_by_owner(scenario: Scenario) -> None:
+    """The version and the flows that await approval are those of the whole plan."""
+    identity = scenario.remediation.id
+    whole = await call(remediations_api.show_plan, id=identity)
+    part = await call(remediations_api.show_plan, id=identity, query={"owner": "disabled"})
+    await approve_shown(scenario.services, identity)
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
+    detail = await call(
+        remediations_api.show_remediation, id=identity, query={"owner": "not found"}
+    )
+
+    [plan], [few] = whole.document["items"], part.document["items"]
+    assert [one["owner"]["name"] for one in few["items"]] == ["Lee Wong"]
+    assert [one["workflow_id"] for one in few["outlooks"]] == [few["items"][0]["workflow_id"]]
+    assert few["version"] == plan["version"]
+    assert few["awaiting_flow_ids"] == plan["awaiting_flow_ids"]
+    assert [one["owner"]["status"] for one in detail.document["flow_jobs"]] == ["not_found"]
+
+
+async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
+    scenario: Scenario,
+) -> None:
+    """The text of their plan has no owner, so that its version stays the approved one."""
+    tables = scenario.services.tables
+    job = await scenario.environment_job()
+    old = [replace(one, owner=None) for one in await tables.plan_items.all(job.id)]
+    await tables.plan_items.upsert(*old)
+
+    assert list_titles(await read_page(scenario, owner="unknown")) == {
+        "Orders",
+        "Invoices",
+        "Returns",
+    }
+    assert "<dt>Owner</dt><dd>unknown</dd>" in (await read_plan_page(scenario)).text
+    assert '"owner"' not in plan_text(job, old)
