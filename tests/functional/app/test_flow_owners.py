@@ -35,7 +35,7 @@ async def scenario() -> Scenario:
 
 def list_titles(page: Reply) -> set[str]:
     """Return the titles of the lines of a list of flows."""
-    return set(re.findall(r'<li><b><a href="[^"]+">([^<]+)</a>', page.text))
+    return set(re.findall(r'<li[^>]*><b><a href="[^"]+">([^<]+)</a>', page.text))
 
 
 async def read_page(scenario: Scenario, **query: str) -> Reply:
