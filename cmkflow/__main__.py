@@ -21,6 +21,7 @@ from cmkflow import (
     remediation_commands,
     run_archive_commands,
     service_account_commands,
+    settings_command,
     status_command,
     watch_command,
 )
@@ -56,6 +57,7 @@ watch_command.register(app)
 kill_switch_commands.register_health(app)
 status_command.register(app)
 doctor_command.register(app)
+settings_command.register(app)
 login_commands.register(app)
 add_examples(app)
 

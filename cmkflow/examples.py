@@ -99,6 +99,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "run-archive create": ("cmkflow run-archive create 2dad424e",),
     "run-archive list": ("cmkflow run-archive list 2dad424e",),
     "service-account sign-in": ("cmkflow service-account sign-in",),
+    "settings": ("cmkflow settings", "cmkflow settings --status changed -o csv"),
     "status": ("cmkflow status", "cmkflow status --query not_migrated"),
     "watch": ("cmkflow watch 2dad424e", "cmkflow watch"),
     "whoami": ("cmkflow whoami",),

@@ -93,6 +93,9 @@ class TenantStatusResponse(ApiResponse):
     #: Number of migrated flows, and of all flows that are migrated, prepared or not migrated.
     migrated_count: int
     flow_count: int
+    #: Number of firewalls that block flows, and of the flows that they block.
+    blocking_firewall_count: int
+    firewall_blocked_flow_count: int
     ongoing: tuple[OngoingFlowsResponse, ...]
     health: HealthResponse
     unreadable_rows: tuple[UnreadableRowResponse, ...]

@@ -1,5 +1,6 @@
 """Read all settings from the environment, once. Nothing else reads it."""
 
+import os
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,13 @@ from shared.domain.principal import Role
 #: Durations must not be negative: a negative no-call period would retire an original at once.
 type Duration = Annotated[timedelta, Field(ge=timedelta(0))]
 type Count = Annotated[int, Field(ge=1)]
+#: Settings with the same prefix that the Functions host reads, for its timers.
+SCHEDULES = (
+    "CMK_POLICY_LINK_POLL_SCHEDULE",
+    "CMK_DAILY_CHECK_SCHEDULE",
+    "CMK_DUE_MESSAGES_SCHEDULE",
+    "CMK_DELETION_SCHEDULE",
+)
 
 
 class OnOriginalEdited(StrEnum):
@@ -209,3 +217,13 @@ class Settings(AccessSettings):
     def channel_addresses(self) -> dict[str, str]:
         """Return the URLs, which are secrets, of channels that may be flows, by setting."""
         return {"CMK_WEBHOOK": self.webhook, "CMK_TEAMS_WEBHOOK": self.teams_webhook}
+
+
+def find_unknown_settings() -> list[str]:
+    """Return the names that begin like a setting and are none; their values have no effect."""
+    fields = Settings.model_fields.items()
+    known = {f"CMK_{name}".upper() for name, field in fields if not field.validation_alias}
+    known.update(SCHEDULES)
+    return sorted(
+        name for name in os.environ if name.upper().startswith("CMK_") and name.upper() not in known
+    )

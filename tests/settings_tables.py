@@ -3,21 +3,16 @@
 `python -m tests.settings_tables` writes it.
 """
 
-import ast
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
-from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from shared.settings import Settings
+from shared.use_cases.show_settings import format_default, name_setting, read_meanings
 from tests.generated_tables import with_tables
 
-_ROOT = Path(__file__).parents[1]
-PAGE = _ROOT / "docs" / "settings.md"
-_SOURCE = _ROOT / "shared" / "settings.py"
-_MARK = "#: "
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
 
 def with_table(text: str) -> str:
@@ -25,46 +20,21 @@ def with_table(text: str) -> str:
     return with_tables(text, "tests.settings_tables", {"settings": _rows()})
 
 
-def setting_of(name: str) -> str:
-    """Return the application setting of a field."""
-    return str(Settings.model_fields[name].validation_alias or f"CMK_{name.upper()}")
-
-
-def comments() -> dict[str, str]:
-    """Return the `#:` comment above each field."""
-    source = _SOURCE.read_text()
-    lines = source.splitlines()
-    found = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            first = node.lineno - 1
-            while lines[first - 1].strip().startswith(_MARK):
-                first -= 1
-            block = lines[first : node.lineno - 1]
-            found[node.target.id] = " ".join(line.strip().removeprefix(_MARK) for line in block)
-    return found
-
-
 def _rows() -> Iterator[str]:
     yield "| Setting | Default | Meaning |"
     yield "|---|---|---|"
-    meaning = comments()
+    meaning = read_meanings()
     for name, field in Settings.model_fields.items():
-        yield f"| `{setting_of(name)}` | {_default(field)} | {meaning[name]} |"
+        yield f"| `{name_setting(name)}` | {_default(field)} | {meaning[name]} |"
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be set"
-    match field.default:
-        case None | "" | ():
-            return "empty"
-        case bool() | int():
-            return str(field.default).lower()
-        case timedelta():
-            return f"`{TypeAdapter(timedelta).dump_python(field.default, mode='json')}`"
-        case _:
-            return f"`{field.default}`"
+    text = format_default(field)
+    if isinstance(field.default, bool | int):
+        return text
+    return f"`{text}`" if text else "empty"
 
 
 if __name__ == "__main__":

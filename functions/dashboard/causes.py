@@ -9,15 +9,17 @@ from functions.dashboard.flow_steps import shorten
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import denying_firewalls
 from shared.domain.plans.pending_actions import pending_since
-from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
+from shared.domain.plans.remediation import (
+    MOST_PREFIXES_OF_ISSUE,
+    EnvironmentJob,
+    FirewallIssueSummary,
+)
 from shared.reason import Reason
 from shared.use_cases.show_flow import FlowView
 
 #: The cause of flows without a job that their makers have to change. No reason code has this name.
 NEEDS_CHANGES = "needs_changes"
 _REASONS: Mapping[str, Reason] = {reason.value: reason for reason in Reason}
-#: Number of missing prefixes of a firewall that a plan stores at most.
-_MOST_PREFIXES = 50
 #: Number of words of a cause's message; the page of each flow has the whole text.
 _MOST_WORDS = 40
 _TITLES: Mapping[str, str] = {
@@ -139,7 +141,7 @@ def _describe(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -> str:
     which = "1 firewall denies" if len(names) == 1 else f"{len(names)} firewalls deny"
     if not prefixes:
         return f"{which} the addresses of the copies."
-    least = any(len(issue.missing_prefixes) >= _MOST_PREFIXES for _, issue in firewalls)
+    least = any(len(issue.missing_prefixes) >= MOST_PREFIXES_OF_ISSUE for _, issue in firewalls)
     ranges = "1 address range" if len(prefixes) == 1 else f"{len(prefixes)} address ranges"
     return f"{which} {'at least ' if least else ''}{ranges} of the copies."
 

@@ -23,7 +23,9 @@ _PAGES = (
     ("Overview", "/api/dashboard"),
     ("Environments", "/api/dashboard/environments"),
     ("Remediations", "/api/dashboard/remediations"),
+    ("Network", "/api/dashboard/network"),
     ("Audit", "/api/dashboard/audit"),
+    ("Settings", "/api/dashboard/settings"),
 )
 
 #: Message after an action, by the last part of its route.

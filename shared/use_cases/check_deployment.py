@@ -65,7 +65,7 @@ _REMEDIES: Mapping[str, str] = {
 
 async def check_deployment(services: Services) -> list[Finding]:
     """Return the findings of all checks, in the order in which a deployment is set up."""
-    found = _check_settings(services)
+    found = check_settings(services)
     for code, check in _CHECKS.items():
         found += await _run_guarded(code, check(services))
     return found
@@ -93,7 +93,8 @@ async def _run_guarded(
         return [problem(code, str(err), remedy, subject)]
 
 
-def _check_settings(services: Services) -> list[Finding]:
+def check_settings(services: Services) -> list[Finding]:
+    """Return the findings about the settings alone, without a request."""
     settings = services.settings
     found = [passed("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if settings.platform_signs_in:

@@ -18,6 +18,11 @@ from shared.domain.plans.environment_status import (
     environment_statuses,
     ongoing_flows,
 )
+from shared.domain.plans.incomplete_firewalls import (
+    FirewallFacts,
+    count_flows_behind,
+    find_blocking_firewalls,
+)
 from shared.domain.plans.job_index import newest_first
 from shared.domain.plans.pending_actions import (
     OPERATOR_SIGN_IN,
@@ -63,6 +68,9 @@ class TenantStatus:
     flows: Mapping[str, int]
     #: Number of flows that are not migrated so far, by reason.
     not_migrated: Mapping[NotMigratedReason, int]
+    #: Number of firewalls that block flows, and of the flows that they block.
+    blocking_firewall_count: int
+    firewall_blocked_flow_count: int
     #: Flows that the app continues automatically, and when.
     ongoing: tuple[OngoingFlows, ...]
     health: Health
@@ -135,11 +143,15 @@ async def show_status(services: Services) -> TenantStatus:
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
         left.update(one.not_migrated)
+    facts = FirewallFacts(environment_jobs=pending.environment_jobs, flow_jobs=pending.blocked_jobs)
+    blocking = find_blocking_firewalls(facts)
     return TenantStatus(
         pending_actions=pending.items,
         environments=tuple(environments),
         flows=count_by_state(known.flow_jobs, *known.closed.values()),
         not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
+        blocking_firewall_count=len(blocking),
+        firewall_blocked_flow_count=count_flows_behind(blocking, pending.blocked_jobs),
         ongoing=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
         health=pending.health,
         unreadable_rows=tuple(

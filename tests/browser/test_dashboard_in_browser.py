@@ -108,7 +108,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.do("Retry")
             await visit.see("Rolled back", within="#flow-state")
             await visit.check()
-            for path in ("", "/environments", "/remediations"):
+            for path in ("", "/environments", "/remediations", "/network", "/settings"):
                 await visit.open(path)
                 await visit.check()
             visit.nothing_went_wrong()

@@ -56,6 +56,11 @@ async def test_changes_are_stopped_and_a_dry_run_is_started(tmp_path: Path, axe:
             await visit.see("Dry run completed")
             await visit.check()
             visit.nothing_went_wrong()
+            for path in ("/network", "/settings"):
+                await visit.open(path)
+                for width in (1280, 390, 320):
+                    await visit.page.set_viewport_size({"width": width, "height": 800})
+                    await visit.check()
             await visit.open("/nowhere")
             await visit.see("Not found")
             await visit.check()

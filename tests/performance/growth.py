@@ -15,7 +15,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from functions import dashboard_api, health_api, remediations_api, status_api
+from functions import (
+    dashboard_api,
+    health_api,
+    network_page_api,
+    remediations_api,
+    settings_page_api,
+    status_api,
+)
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
@@ -232,6 +239,8 @@ def uses(scenario: Scenario) -> dict[str, Use]:
         "`GET /api/status`": lambda _: call(status_api.show_status),
         "page: status": lambda _: call(dashboard_api.show_status_page),
         "page: environments": lambda _: call(dashboard_api.show_environments_page),
+        "page: network": lambda _: call(network_page_api.show_network_page),
+        "page: settings": lambda _: call(settings_page_api.show_settings_page),
         "page: a remediation": lambda _: call(dashboard_api.show_remediation_page, id=identity),
         "page: a remediation, one state": lambda _: call(
             dashboard_api.show_remediation_page, id=identity, query={"state": "retired"}

@@ -21,6 +21,7 @@ from shared.kind_discovery import kinds_in
 from shared.reason import Reason
 from shared.settings import Settings
 from shared.tables import Tables
+from shared.use_cases.show_settings import read_meanings
 from tests import documented_commands, runbook_tables, settings_tables
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def test_the_table_of_settings_is_what_the_code_says() -> None:
 
     assert text == settings_tables.with_table(text)
     for name in Settings.model_fields:
-        assert re.fullmatch(r"[A-Z][^|\n]+\.", settings_tables.comments()[name]), name
+        assert re.fullmatch(r"[A-Z][^|\n]+\.", read_meanings()[name]), name
 
 
 def test_every_schedule_is_documented() -> None:

@@ -3,7 +3,10 @@
 import json
 import re
 
-from shared.settings import Settings
+import pytest
+
+from shared.settings import SCHEDULES, Settings, find_unknown_settings
+from shared.use_cases.show_settings import name_setting
 from tests.unit.deployed import INFRA, ROOT, arguments, members, resources
 
 #: Fields that say where things lie: the template knows, so nobody has to say.
@@ -36,11 +39,6 @@ def schedules() -> set[str]:
     return set(re.findall(r'schedule="%(\w+)%"', (ROOT / "functions/timers.py").read_text()))
 
 
-def setting_of(field: str) -> str:
-    """Return the application setting of a field."""
-    return str(Settings.model_fields[field].validation_alias or f"CMK_{field.upper()}")
-
-
 def tunables() -> dict[str, str]:
     """Return what the azd environment may set, with where each value comes from."""
     document = json.loads((INFRA / "main.parameters.json").read_text())
@@ -69,7 +67,7 @@ def test_every_tunable_survives_the_next_deployment() -> None:
     """A deployment replaces all settings: each tunable of the code is one of azd's too."""
     fields = set(Settings.model_fields) - PLACES - NOT_IN_AZURE
 
-    assert set(tunables()) == {setting_of(field) for field in fields} | schedules()
+    assert set(tunables()) == {name_setting(field) for field in fields} | schedules()
 
 
 def test_a_tunable_is_set_in_azd_by_the_name_that_the_documents_give_it() -> None:
@@ -99,12 +97,23 @@ def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
         assert webhook not in snapshot.read_text(), snapshot.name
 
 
+def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Settings page calls other names misspelled."""
+    for name in {*tunables(), *places(), *schedules(), *sample_settings()}:
+        monkeypatch.setenv(name, "x")
+
+    assert schedules() == set(SCHEDULES)
+    assert find_unknown_settings() == []
+    monkeypatch.setenv("CMK_READ_LAGS", "x")
+    assert find_unknown_settings() == ["CMK_READ_LAGS"]
+
+
 def test_every_place_is_made_by_the_template() -> None:
     """Nothing that the app cannot do without is left to whoever deploys it."""
     ours = {name for name in places() if name.startswith("CMK_")}
     ours |= {"ServiceBusConnection__fullyQualifiedNamespace"} & set(places())
 
-    assert ours == {setting_of(field) for field in PLACES}
+    assert ours == {name_setting(field) for field in PLACES}
 
 
 def test_the_schedules_are_those_of_the_timers_and_of_the_sample() -> None:
@@ -119,6 +128,6 @@ def test_the_schedules_are_those_of_the_timers_and_of_the_sample() -> None:
 def test_settings_of_the_host_are_documented() -> None:
     """Those that the template makes and the code does not read."""
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
-    hosts = set(places()) - {setting_of(field) for field in PLACES}
+    hosts = set(places()) - {name_setting(field) for field in PLACES}
 
     assert hosts <= set(re.findall(r"`([^`]+)`", page))

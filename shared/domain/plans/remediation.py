@@ -96,6 +96,10 @@ class ExternalHost:
     flow_count: int
 
 
+#: Number of prefixes of a firewall issue that a plan stores at most.
+MOST_PREFIXES_OF_ISSUE = 50
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallIssueSummary:
     """A firewall that denies, or may deny, the new outbound addresses."""

@@ -14,6 +14,7 @@ from shared.domain.definitions.json_values import as_mapping
 from shared.domain.ids import hash_key
 from shared.domain.network.resource_answer import ResourceAnswer, join_answers, split_answer
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
+from shared.domain.shared_snapshot import SharedSnapshot
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import CmkflowError, ThrottledError
 from shared.ports import Condition
@@ -69,6 +70,10 @@ class NetworkReading:
             return None
         # The age counts from the end: a reading that took long would otherwise be too old at once.
         return await self._snapshots.cached(_ANY_TIME, self.services.now - age)
+
+    async def last(self) -> SharedSnapshot:
+        """Return when the network was last read, and since when a reading is incomplete."""
+        return await self._snapshots.last()
 
     async def store(self, snapshot: NetworkSnapshot) -> None:
         """Store a complete reading, unless the stored one is newer or nothing can be stored."""

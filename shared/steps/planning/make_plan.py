@@ -13,6 +13,7 @@ from shared.domain.plans.discovery import DiscoveryResult
 from shared.domain.plans.plan import PlanCandidate, PlanRequest, build_plan_items
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import (
+    MOST_PREFIXES_OF_ISSUE,
     EnvironmentJob,
     ExternalHost,
     FirewallIssueSummary,
@@ -103,7 +104,7 @@ async def find_firewall_issues(
                 name=issue.name,
                 kind=issue.kind,
                 firewall_name=issue.firewall_name,
-                missing_prefixes=issue.missing_prefixes[:50],
+                missing_prefixes=issue.missing_prefixes[:MOST_PREFIXES_OF_ISSUE],
                 fix=issue.fix,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )

@@ -12,13 +12,18 @@ from functions import (
     environments_api,
     key_events,
     kill_switch_api,
+    network_api,
+    network_page_api,
     policy_events,
     remediations_api,
+    settings_api,
+    settings_page_api,
 )
 from functions.message_handling import FIRST
 from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
 from shared.queues import POISON
+from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, message_of, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -28,7 +33,7 @@ HEX = "0123456789abcdef0123456789abcdef"
 
 
 def planted(edge: str) -> str:
-    """Return a trigger URL whose signature tells where it was planted."""
+    """Return a trigger URL whose signature says where it was planted."""
     signature = f"{CANARY}-{edge}-".ljust(43, "0")
     return (
         f"https://prod-01.westeurope.logic.azure.com:443/workflows/{HEX}/triggers/manual/paths"
@@ -48,8 +53,14 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant whose names were given by somebody careless."""
-    scenario = Scenario()
+    """A tenant whose names and settings were given by somebody careless."""
+    planted_settings = {
+        "teams_webhook": planted("teams"),
+        "webhook": planted("webhook"),
+        "event_grid_topic": planted("topic"),
+        "service_tags_file": planted("file"),
+    }
+    scenario = Scenario(settings=fake_settings(**planted_settings))
     scenario.driver.use_cases = TRIGGERS
     scenario.build.environment.display_name = planted("environment")
     scenario.build.app_setting_caller(scenario.build.http_flow(planted("flow")))
@@ -96,6 +107,11 @@ async def test_an_order_leaves_no_signature_behind(
         await call(dashboard_api.show_plan_page, id=identity),
         await call(dashboard_api.show_remediation_page, id=identity),
         await call(dashboard_api.show_status_page),
+        await call(network_page_api.show_network_page),
+        await call(network_api.list_firewalls),
+        await call(network_page_api.show_network_page, query={"export": "csv"}),
+        await call(settings_page_api.show_settings_page),
+        await call(settings_api.list_settings),
         await call(
             remediations_api.show_remediation, id=identity, query={"include_history": "true"}
         ),
@@ -107,7 +123,7 @@ async def test_an_order_leaves_no_signature_behind(
         await call(environments_api.list_environments),
     ]
 
-    assert [reply.status for reply in replies] == [202, *[200] * 7]
+    assert [reply.status for reply in replies] == [202, *[200] * 12]
     rest = resting(scenario)
     assert HEX in rest
     for text in (rest, *map(said, replies), logged(caplog)):

@@ -1,0 +1,179 @@
+"""Build the Network page: changed address ranges, firewalls that miss them, and what to do."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from functions.csv_file import build_csv
+from functions.dashboard.overview import Headline
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.network.service_tag_list_version import ServiceTagListVersion
+from shared.domain.plans.incomplete_firewalls import (
+    ConcernedEnvironment,
+    FirewallStatus,
+    IncompleteFirewall,
+    select_firewalls,
+)
+from shared.domain.plans.pending_actions import format_count
+from shared.use_cases.show_network import NetworkStatus
+
+HERE = "/api/dashboard/network"
+#: Number of firewalls on one page, and of address ranges in one list of them.
+FIREWALLS_ON_PAGE = 25
+MOST_RANGES = 60
+#: Number of lists before a fold.
+LISTS_SHOWN = 6
+#: Look and icon of each status, and its words in a filter.
+_STATUSES = {
+    FirewallStatus.BLOCKING: ("person", "", "Blocks flows"),
+    FirewallStatus.INCOMPLETE: ("wait", "", "Blocks no flow now"),
+    FirewallStatus.CHANGED: ("work", "", "Changed by the app"),
+    FirewallStatus.IGNORED: ("over", "", "Ignored"),
+}
+_COLUMNS = (
+    "firewall", "kind", "status", "missing_ranges", "has_more_ranges", "blocked_flows",
+    "environments", "remediations", "lists", "read_at", "issue",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallChoice:
+    """Which firewalls to show."""
+
+    status: FirewallStatus | str = ""
+    search: str = ""
+    #: Number of matching firewalls before the page.
+    start: int = 0
+
+    def build_query(self, **changes: object) -> str:
+        """Return the query of the same choice, with changes; empty values are left out."""
+        values = {"status": self.status, "search": self.search, **changes}
+        return urlencode({name: str(value) for name, value in values.items() if value})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallRow:
+    """One line about a firewall."""
+
+    firewall: IncompleteFirewall
+    look: str
+    words: str
+    #: How many address ranges it misses.
+    ranges: str
+    #: Each environment that it concerns, with the URL of the fix.
+    places: tuple[tuple[ConcernedEnvironment, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRow:
+    """One line about a list of Microsoft."""
+
+    version: ServiceTagListVersion
+    #: How many ranges were added and removed in regions in use.
+    words: str
+
+
+def network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
+    """Return the page; filters and the page number are in `choice`."""
+    found = select_firewalls(status.firewalls, choice.status, choice.search)
+    counts = {one: sum(each.status is one for each in status.firewalls) for one in FirewallStatus}
+    lists = [_build_list_row(one) for one in status.versions]
+    return render_page(
+        "network",
+        view,
+        section="Network",
+        here=HERE,
+        status=status,
+        headline=_build_headline(status),
+        rows=[_build_row(one) for one in found[choice.start : choice.start + FIREWALLS_ON_PAGE]],
+        choice=choice,
+        matching=len(found),
+        size=FIREWALLS_ON_PAGE,
+        statuses=[(one, words, counts[one]) for one, (_, _, words) in _STATUSES.items()],
+        lists=lists[:LISTS_SHOWN],
+        older_lists=lists[LISTS_SHOWN:],
+        most_ranges=MOST_RANGES,
+    )
+
+
+def firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
+    """Return every firewall of the choice as a CSV file, one line each."""
+    found = select_firewalls(status.firewalls, choice.status, choice.search)
+    return build_csv([_COLUMNS, *map(_build_cells, found)])
+
+
+def _build_cells(one: IncompleteFirewall) -> Iterator[object]:
+    yield from (one.name, one.kind, one.status, " ".join(one.missing_prefixes))
+    yield from ("yes" if one.has_more_prefixes else "no", one.blocked_count)
+    yield ", ".join(_name(each) for each in one.environments)
+    yield " ".join(dict.fromkeys(each.remediation_id for each in one.environments))
+    yield " ".join(map(str, one.change_numbers))
+    yield one.read_at.isoformat() if one.read_at else ""
+    yield one.issue
+
+
+def _build_headline(status: NetworkStatus) -> Headline:
+    lead = _describe_newest_list(status.versions)
+    kinds = [one.status for one in status.firewalls]
+    if blocking := kinds.count(FirewallStatus.BLOCKING):
+        blocks = "blocks" if blocking == 1 else "block"
+        flows = format_count(status.blocked_flow_count, "flow")
+        text = f"{format_count(blocking, 'firewall')} {blocks} {flows}"
+        return Headline(look="person", text=text, lead=lead)
+    if incomplete := kinds.count(FirewallStatus.INCOMPLETE):
+        misses = "misses" if incomplete == 1 else "miss"
+        text = f"{format_count(incomplete, 'firewall')} {misses} address ranges, no flow is blocked"
+        return Headline(look="wait", text=text, lead=lead)
+    if status.unknowns:
+        return Headline(look="wait", text="Some address ranges are not known", lead=lead)
+    if status.firewalls_read_at is None:
+        return Headline(look="over", text="No firewall was read yet", lead=lead)
+    return Headline(look="done", text="No firewall is known to block a flow", lead=lead)
+
+
+def _describe_newest_list(versions: Sequence[ServiceTagListVersion]) -> str:
+    if not versions:
+        return "The app has not read Microsoft's service tag list yet. The daily check reads it."
+    changed = next((one for one in versions if one.changes), None)
+    newest = f"Microsoft's newest list is {versions[0].change_number}."
+    if changed is None:
+        return f"{newest} No list of the last 90 days changed ranges in regions that you use."
+    return f"{newest} The last change in regions that you use: {_count_changes(changed)}."
+
+
+def _count_changes(version: ServiceTagListVersion) -> str:
+    added = sum(len(one.added) for one in version.changes)
+    removed = sum(len(one.removed) for one in version.changes)
+    return f"{format_count(added, 'range')} added, {removed} removed"
+
+
+def _build_list_row(version: ServiceTagListVersion) -> ListRow:
+    if version.previous_change_number is None:
+        return ListRow(version=version, words="the first list that the app read")
+    if not version.changes:
+        return ListRow(version=version, words="no change in regions that you use")
+    return ListRow(version=version, words=_count_changes(version))
+
+
+def _build_row(one: IncompleteFirewall) -> FirewallRow:
+    look, _, words = _STATUSES[one.status]
+    if one.status is FirewallStatus.BLOCKING:
+        words = f"Blocks {format_count(one.blocked_count, 'flow')}"
+    number = len(one.missing_prefixes)
+    ranges = f"{format_count(number, 'range')} missing" if number else "Ranges not known"
+    return FirewallRow(
+        firewall=one,
+        look=look,
+        words=words,
+        ranges=f"At least {ranges}" if one.has_more_prefixes else ranges,
+        places=tuple((each, _build_fix_url(one, each)) for each in one.environments),
+    )
+
+
+def _build_fix_url(one: IncompleteFirewall, place: ConcernedEnvironment) -> str:
+    query = f"firewall_fix={quote(one.issue, safe='')}&environment={place.environment_id}"
+    return f"/api/dashboard/remediations/{place.remediation_id}?{query}#firewall-fix"
+
+
+def _name(one: ConcernedEnvironment) -> str:
+    return one.environment_name or one.environment_id

@@ -1,0 +1,44 @@
+"""API: the Network page of the dashboard."""
+
+from typing import Annotated, Literal
+
+import azure.functions as func
+from pydantic import Field
+
+from functions.csv_file import CSV
+from functions.dashboard.network_page import FirewallChoice, firewalls_csv, network_page
+from functions.endpoints import HTML, ApiRequest, endpoint
+from functions.http_headers import LIVE_SECTIONS
+from functions.http_requests import NoBody
+from functions.http_responses import download
+from functions.network_api import FirewallsQuery
+from functions.page_query import PageQuery, build_live_page, build_page_context
+from shared.bootstrap import services
+from shared.domain.principal import Role
+from shared.use_cases.show_network import show_network
+
+
+class NetworkPageQuery(PageQuery, FirewallsQuery):
+    """Which firewalls to show."""
+
+    #: Number of matching firewalls before this page.
+    start: Annotated[int, Field(ge=0)] = 0
+    #: Return every matching firewall as a CSV file.
+    export: Literal["", "csv"] = ""
+
+
+@endpoint(
+    role=Role.READER,
+    answer=None,
+    query=NetworkPageQuery,
+    media_types=(HTML, CSV),
+    headers=(LIVE_SECTIONS,),
+)
+async def show_network_page(call: ApiRequest[NetworkPageQuery, NoBody]) -> func.HttpResponse:
+    """Return the page of address ranges and firewalls, or the firewalls as a CSV file."""
+    query = call.query
+    found = await show_network(services())
+    choice = FirewallChoice(status=query.status, search=query.search, start=query.start)
+    if query.export:
+        return download(firewalls_csv(found, choice), CSV, "firewalls.csv")
+    return build_live_page(call, network_page(build_page_context(call), found, choice))

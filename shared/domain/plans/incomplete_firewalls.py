@@ -1,0 +1,318 @@
+"""Collect the firewalls that do not allow all addresses of copies, each once for the tenant."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain
+
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.state_machine import NextActor
+from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
+from shared.domain.network.service_tag_list_version import ServiceTagListVersion
+from shared.domain.plans.current_plan import newest_plans
+from shared.domain.plans.denying_firewalls import denying_firewall_names
+from shared.domain.plans.remediation import (
+    MOST_PREFIXES_OF_ISSUE,
+    EnvironmentJob,
+    FirewallIssueSummary,
+)
+from shared.reason import Reason
+
+#: Kinds of issues of the service tag list itself.
+_UNKNOWN_KINDS = ("geography", "service_tag")
+
+
+class FirewallStatus(StrEnum):
+    """What a firewall does to copies, as far as stored rows show it; most urgent first."""
+
+    BLOCKING = "blocking"  #: blocks flows
+    INCOMPLETE = "incomplete"  #: denies, or may deny, addresses; blocks no flow now
+    CHANGED = "changed"  #: the app has changed it since it was read
+    IGNORED = "ignored"  #: ignored in each environment that it concerns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcernedEnvironment:
+    """An environment with flows that call through a firewall."""
+
+    environment_id: str
+    environment_name: str
+    remediation_id: str
+    #: When the firewall was read for its plan; None: not known.
+    read_at: datetime | None
+    #: Number of flows that the firewall blocks now, and of flows of the plan that call through it;
+    #: 0: not known.
+    blocked_count: int
+    flow_count: int
+    fix: str
+    #: What the app changes in it once the plan is approved; empty: nothing.
+    fix_by_app: str
+    #: Why the issue is ignored here; empty: it is not.
+    ignored_because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncompleteFirewall:
+    """A firewall that does not allow all addresses of copies, or may not."""
+
+    #: Name of the firewall issue; empty: known only from the message of a blocked flow.
+    issue: str
+    kind: str
+    name: str
+    status: FirewallStatus
+    missing_prefixes: tuple[str, ...]
+    #: Whether more prefixes may be missing, because a plan stores only the first.
+    has_more_prefixes: bool
+    blocked_count: int
+    environments: tuple[ConcernedEnvironment, ...]
+    #: Change numbers of the lists whose added ranges it does not allow.
+    change_numbers: tuple[int, ...]
+    #: When it was last read, as far as known.
+    read_at: datetime | None
+    #: When the app last changed it; None: it has not.
+    changed_at: datetime | None
+
+    @property
+    def is_firewall(self) -> bool:
+        """Return whether it is a firewall; otherwise the app lacks information on the ranges."""
+        return self.kind not in _UNKNOWN_KINDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallFacts:
+    """The rows from which incomplete firewalls follow."""
+
+    environment_jobs: Sequence[EnvironmentJob]
+    #: At least those that are blocked; without the other open ones, plans in progress are missed.
+    flow_jobs: Sequence[FlowJob]
+    #: Newest first.
+    versions: Sequence[ServiceTagListVersion] = ()
+    fixes: Sequence[FirewallFixRecord] = ()
+    #: Names of ignored issues with the reasons, by environment.
+    ignored: Mapping[str, Mapping[str, str]] | None = None
+
+
+def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
+    """Return each firewall once, those first that block the most flows."""
+    blocked = _count_blocked_flows(facts)
+    places: dict[str, list[tuple[EnvironmentJob, FirewallIssueSummary]]] = defaultdict(list)
+    for job in _select_plans(facts, blocked):
+        for issue in job.firewall_issues:
+            known = {one.environment_id for one, _ in places[issue.name]}
+            if job.environment_id not in known:
+                places[issue.name].append((job, issue))
+    new = _find_new_prefixes(facts.versions)
+    names = {(job.id, issue.firewall_name or issue.name)
+             for one in places.values() for job, issue in one}  # fmt: skip
+    found = [
+        _merge(name, places.get(name, []), blocked, new.get(name, []), facts)
+        for name in dict.fromkeys((*places, *new))
+    ]
+    unnamed = Counter[str]()
+    for (job_id, name), number in blocked.items():
+        if (job_id, name) not in names:
+            unnamed[name] += number
+    found += [_build_unnamed(name, number) for name, number in unnamed.items()]
+    order = list(FirewallStatus)
+    return sorted(
+        found, key=lambda one: (order.index(one.status), -one.blocked_count, one.name, one.issue)
+    )
+
+
+def find_blocking_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
+    """Return each firewall that blocks flows now."""
+    return [
+        one
+        for one in find_incomplete_firewalls(facts)
+        if one.is_firewall and one.status is FirewallStatus.BLOCKING
+    ]
+
+
+def select_firewalls(
+    firewalls: Iterable[IncompleteFirewall], status: FirewallStatus | str, text: str
+) -> list[IncompleteFirewall]:
+    """Return the firewalls with a status and a text in their names; each may be empty."""
+    wanted = text.strip().casefold()
+    return [
+        one
+        for one in firewalls
+        if (not status or one.status == status)
+        and any(wanted in each.casefold() for each in _list_names(one))
+    ]
+
+
+def _list_names(one: IncompleteFirewall) -> list[str]:
+    names = [one.name, one.issue, one.kind.replace("_", " ")]
+    for each in one.environments:
+        names += [each.environment_name, each.environment_id]
+    return names
+
+
+def count_flows_behind(
+    firewalls: Iterable[IncompleteFirewall], flow_jobs: Iterable[FlowJob]
+) -> int:
+    """Return the number of flows that any of the firewalls blocks."""
+    names = {one.name for one in firewalls if one.status is FirewallStatus.BLOCKING}
+    return sum(
+        job.reason_code == Reason.FIREWALL_DENIES and bool(names & denying_firewall_names(job))
+        for job in flow_jobs
+    )
+
+
+def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
+    """Return the number of blocked flows by environment job and name of the firewall."""
+    return Counter(
+        (job.environment_job_id, name)
+        for job in facts.flow_jobs
+        if job.reason_code == Reason.FIREWALL_DENIES
+        for name in denying_firewall_names(job)
+    )
+
+
+def _select_plans(facts: FirewallFacts, blocked: Iterable[tuple[str, str]]) -> list[EnvironmentJob]:
+    """Return the jobs whose firewalls may still deny flows, the newest plan first.
+
+    A plan that writes and whose copies are all verified has found its firewalls open.
+    """
+    jobs, blocking = facts.environment_jobs, {job_id for job_id, _ in blocked}
+    unverified = {job.environment_job_id for job in facts.flow_jobs if _is_unverified(job)}
+    current = {job.id for each in newest_plans(jobs).values() for job in each}
+    chosen = [
+        job
+        for job in jobs
+        if job.id in blocking
+        or (
+            job.id in current
+            and (not job.mode.writes or job.can_start_more_flows or job.id in unverified)
+        )
+    ]
+    return sorted(chosen, key=lambda job: str(job.planned_at or ""), reverse=True)
+
+
+def _is_unverified(job: FlowJob) -> bool:
+    """Return whether the copy of an open job has still to be verified."""
+    step, is_open = FLOW_STATES[job.step], job.state_properties.next_actor is not NextActor.NONE
+    return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
+
+
+def _find_new_prefixes(
+    versions: Iterable[ServiceTagListVersion],
+) -> dict[str, list[tuple[ServiceTagListVersion, str, tuple[str, ...]]]]:
+    """Return by issue the lists whose added ranges a firewall denies, its name and the ranges."""
+    found = defaultdict(list)
+    for version in versions:
+        if version.reason_code:
+            for one in version.affected_firewalls:
+                found[one.issue].append((version, one.name, one.missing_prefixes))
+    return found
+
+
+def _merge(
+    issue: str,
+    places: Sequence[tuple[EnvironmentJob, FirewallIssueSummary]],
+    blocked: Mapping[tuple[str, str], int],
+    new: Sequence[tuple[ServiceTagListVersion, str, tuple[str, ...]]],
+    facts: FirewallFacts,
+) -> IncompleteFirewall:
+    environments = tuple(_concern(job, one, blocked, facts.ignored or {}) for job, one in places)
+    if not environments:
+        environments = _find_affected(facts.environment_jobs, [version for version, _, _ in new])
+    prefixes = [one.missing_prefixes for _, one in places] + [ranges for _, _, ranges in new]
+    read = [one.read_at for one in environments] + [
+        max(version.last_checked_at for version in facts.versions) for _ in new[:1]
+    ]
+    read_at = max(filter(None, read), default=None)
+    changed_at = max(
+        (
+            one.changed_at
+            for one in facts.fixes
+            if one.issue == issue and one.state is FirewallFixState.APPLIED
+        ),
+        default=None,
+    )
+    blocked_count = sum(one.blocked_count for one in environments)
+    status = FirewallStatus.INCOMPLETE
+    if blocked_count:
+        status = FirewallStatus.BLOCKING
+    elif changed_at and (read_at is None or changed_at > read_at):
+        status = FirewallStatus.CHANGED
+    elif places and all(one.ignored_because for one in environments) and not new:
+        status = FirewallStatus.IGNORED
+    names = [one.firewall_name for _, one in places] + [name for _, name, _ in new]
+    return IncompleteFirewall(
+        issue=issue,
+        kind=issue.partition(":")[0],
+        name=next(filter(None, names), issue),
+        status=status,
+        missing_prefixes=tuple(dict.fromkeys(chain.from_iterable(prefixes))),
+        has_more_prefixes=any(
+            len(one.missing_prefixes) >= MOST_PREFIXES_OF_ISSUE for _, one in places
+        ),
+        blocked_count=blocked_count,
+        environments=environments,
+        change_numbers=tuple(version.change_number for version, _, _ in new),
+        read_at=read_at,
+        changed_at=changed_at,
+    )
+
+
+def _concern(
+    job: EnvironmentJob,
+    issue: FirewallIssueSummary,
+    blocked: Mapping[tuple[str, str], int],
+    ignored: Mapping[str, Mapping[str, str]],
+) -> ConcernedEnvironment:
+    return ConcernedEnvironment(
+        environment_id=job.environment_id,
+        environment_name=job.environment_name,
+        remediation_id=job.remediation_id,
+        read_at=job.planned_at,
+        blocked_count=blocked.get((job.id, issue.firewall_name or issue.name), 0),
+        flow_count=issue.flow_count or len(issue.workflow_ids),
+        fix=issue.fix,
+        fix_by_app=issue.fix_by_app,
+        ignored_because=ignored.get(job.environment_id, {}).get(issue.name, ""),
+    )
+
+
+def _find_affected(
+    environment_jobs: Iterable[EnvironmentJob], versions: Iterable[ServiceTagListVersion]
+) -> tuple[ConcernedEnvironment, ...]:
+    """Return the environments whose flows the daily check found behind firewalls that lack ranges
+    of these lists.
+    """
+    affected = {one.remediation_id for version in versions for one in version.affected_remediations}
+    return tuple(
+        ConcernedEnvironment(
+            environment_id=job.environment_id,
+            environment_name=job.environment_name,
+            remediation_id=job.remediation_id,
+            read_at=None,
+            blocked_count=0,
+            flow_count=0,
+            fix="",
+            fix_by_app="",
+            ignored_because="",
+        )
+        for job in environment_jobs
+        if job.remediation_id in affected
+    )
+
+
+def _build_unnamed(name: str, blocked_count: int) -> IncompleteFirewall:
+    return IncompleteFirewall(
+        issue="",
+        kind="",
+        name=name,
+        status=FirewallStatus.BLOCKING,
+        missing_prefixes=(),
+        has_more_prefixes=False,
+        blocked_count=blocked_count,
+        environments=(),
+        change_numbers=(),
+        read_at=None,
+        changed_at=None,
+    )

@@ -1,0 +1,304 @@
+"""The Network page: changed ranges, the firewalls that miss them, and what to do."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+
+from functions import dashboard_api, network_api, network_page_api, status_api
+from functions.dashboard.network_page import FIREWALLS_ON_PAGE, MOST_RANGES
+from shared.bootstrap import provide
+from shared.domain.alert import Alert
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.plans.remediation import FirewallIssueSummary
+from shared.domain.principal import Role
+from shared.errors import ServiceUnavailable
+from shared.reason import Reason
+from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes import definition_builder as define
+from tests.fakes.fault_injection import Failing
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+HOST = "erp.contoso.example"
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+NOTHING: Mapping[str, str] = {}
+HERE = "/api/dashboard/network"
+
+
+def erp(*sources: str) -> Firewall:
+    """Return the firewall in front of the system that the flows call."""
+    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
+    return Firewall(
+        kind="app_service",
+        id="/firewalls/erp",
+        name="erp",
+        hosts=frozenset({HOST}),
+        rules=(rule,),
+        default=RuleAction.DENY,
+    )
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """Two flows behind a firewall, which allows one of three ranges and blocks both."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    for title in ("Orders", "Returns"):
+        scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.3.0.0/24"], NORTH: ["20.2.0.0/24"]}
+    scenario.world.firewalls = [erp("20.1.0.0/24")]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=6))
+    provide(scenario.services)
+    return scenario
+
+
+async def network(query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING) -> str:
+    """Return the text of the page."""
+    reply: Reply = await call(network_page_api.show_network_page, query=query, headers=headers)
+    assert reply.status == 200, reply.text
+    return unescape(reply.text)
+
+
+async def check_daily(scenario: Scenario, date: str) -> None:
+    """Run the daily check a day later."""
+    scenario.world.clock.advance(timedelta(days=1))
+    await scenario.driver.call(lambda services: run_daily_check(services, date))
+    provide(scenario.services)
+
+
+async def publish(scenario: Scenario, prefixes: dict[str, list[str]], date: str) -> None:
+    """Let Microsoft publish a new list, and the app read it."""
+    scenario.world.service_tags.update(prefixes)
+    scenario.world.service_tags_edition += 1
+    await check_daily(scenario, date)
+
+
+async def add_issues(scenario: Scenario, *names: str) -> None:
+    """Store further firewall issues in the plan of the environment."""
+    table = scenario.services.tables.environment_jobs
+    [job] = await table.all()
+    found = tuple(
+        FirewallIssueSummary(
+            name=f"key_vault:{name}",
+            kind="key_vault",
+            firewall_name=name,
+            missing_prefixes=("20.1.0.0/24",),
+            fix="Allow it.",
+            workflow_ids=("a",),
+            flow_count=1,
+        )
+        for name in names
+    )
+    await table.upsert(replace(job, firewall_issues=(*job.firewall_issues, *found)))
+
+
+async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: Scenario) -> None:
+    """The page says how many flows it blocks and ranges it misses, and leads to the fix."""
+    page = await network()
+
+    [job] = await scenario.services.tables.environment_jobs.all()
+    assert "1 firewall blocks 2 flows</h1>" in page
+    assert "2 ranges missing" in page
+    assert ">Contoso</a>: 2 flows blocked" in page
+    assert "20.2.0.0/24" in page
+    fix = (
+        f"/api/dashboard/remediations/{job.remediation_id}"
+        f"?firewall_fix=app_service%3A%2Ffirewalls%2Ferp&environment={job.environment_id}"
+        "#firewall-fix"
+    )
+    assert f'href="{fix}"' in page
+
+
+async def test_overview_and_status_count_firewalls_and_flows_like_the_network_page(
+    scenario: Scenario,
+) -> None:
+    """The Overview links to the page; without a blocking firewall it says nothing of it."""
+    overview = (await call(dashboard_api.show_status_page)).text
+    status = (await call(status_api.show_status)).document
+
+    assert f'<a href="{HERE}">1 firewall blocks 2 flows</a>' in overview
+    assert (status["blocking_firewall_count"], status["firewall_blocked_flow_count"]) == (1, 2)
+    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+    await scenario.retry(run=timedelta(hours=6))
+    provide(scenario.services)
+    assert "1 firewall blocks" not in (await call(dashboard_api.show_status_page)).text
+
+
+async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scenario) -> None:
+    """Each list has its number, its date, and how many ranges were added and removed."""
+    await check_daily(scenario, "before")
+    added = [f"30.0.{number}.0/24" for number in range(0, 200, 2)]
+    await publish(scenario, {WEST: ["20.1.0.0/24", *added]}, "after")
+
+    page = await network()
+
+    assert "100 ranges added, 1 removed, first read 2026-" in page
+    assert "the first list that the app read" in page
+    assert page.count("<code>30.0.") <= 2 * MOST_RANGES
+    assert f"and {100 - MOST_RANGES} others" in page
+    assert ">erp</a> misses 100 added ranges" in page
+    assert "last read 2026-" in page
+
+
+async def test_page_says_what_was_not_read(scenario: Scenario) -> None:
+    """Nothing is claimed of a list that was not read; a failed reading is named with its fix."""
+    empty = Scenario()
+    provide(empty.services)
+    nothing = await network()
+    assert "No firewall was read yet" in nothing
+    assert "not read yet" in nothing
+    assert "The app has not read Microsoft's service tag list yet." in nothing
+
+    await check_daily(scenario, "before")
+    scenario.world.clock.advance(timedelta(days=8))
+    alert = Alert(
+        reason_code=Reason.ADDRESS_RANGES_OUTDATED,
+        row=("servicetaglistversions", "service_tag_list_version", "x"),
+        message="Microsoft's service tag list: it could not be read since 2026-03-03: out.",
+        raised_at=scenario.services.now,
+        fix="Check `CMK_SUBSCRIPTION_IDS`.",
+    )
+    await scenario.services.tables.alerts.upsert(alert)
+    provide(scenario.services)
+    page = await network()
+    assert alert.message in page
+    assert "<code>CMK_SUBSCRIPTION_IDS</code>" in page
+
+
+async def test_unknown_geography_is_named_as_not_known(scenario: Scenario) -> None:
+    """It is not counted as a firewall."""
+    table = scenario.services.tables.environment_jobs
+    [job] = await table.all()
+    lacking = FirewallIssueSummary(
+        name="geography:atlantis",
+        kind="geography",
+        firewall_name="",
+        missing_prefixes=(),
+        fix="Check the firewalls manually.",
+        workflow_ids=(),
+    )
+    await table.upsert(replace(job, firewall_issues=(*job.firewall_issues, lacking)))
+
+    page = await network()
+
+    assert "<h2>Not known: geography:atlantis</h2>" in page
+    assert "Check the firewalls manually." in page
+    assert "1 firewall blocks 2 flows</h1>" in page
+
+
+async def test_firewalls_are_filtered_by_address_and_paged(scenario: Scenario) -> None:
+    """The links of the page keep the filter."""
+    await add_issues(scenario, *(f"vault-{number:02}" for number in range(30)))
+
+    def names(page: str) -> list[str]:
+        return re.findall(r'<th scope="row">(\S+?)<span class="sub">', page)
+
+    first = await network()
+    assert names(first)[:2] == ["erp", "vault-00"]
+    assert len(names(first)) == FIREWALLS_ON_PAGE
+    assert "1 to 25 of 31" in first
+    blocking = await network({"status": "blocking"})
+    assert names(blocking) == ["erp"]
+    assert "1 firewall of 31" in blocking
+    vaults = await network({"search": "key vault"})
+    assert f'href="{HERE}?search=key+vault&start=25#firewalls"' in vaults
+    rest = await network({"search": "key vault", "start": "25"})
+    assert names(rest) == [f"vault-{number}" for number in range(25, 30)]
+    assert "No firewall matches the filter." in await network({"search": "nowhere"})
+    assert (await call(network_page_api.show_network_page, query={"status": "odd"})).status == 400
+
+
+async def test_firewalls_are_exported_with_the_filter(scenario: Scenario) -> None:
+    """A CSV file has a line for each matching firewall; JSON comes from the API."""
+    await add_issues(scenario, "=vault", "other")
+
+    page = await network({"search": "=vault"})
+    assert f'href="{HERE}?search=%3Dvault&export=csv"' in page
+    assert 'href="/api/network/firewalls?search=%3Dvault"' in page
+    query = {"search": "=vault", "export": "csv"}
+    file = await call(network_page_api.show_network_page, query=query)
+    rows = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"))))
+    every = (await call(network_api.list_firewalls)).document
+    some = (await call(network_api.list_firewalls, query={"search": "=vault"})).document
+
+    assert file.media_type == "text/csv"
+    assert 'filename="firewalls.csv"' in file.headers["Content-Disposition"]
+    assert [(row["firewall"], row["blocked_flows"]) for row in rows] == [("'=vault", "0")]
+    assert [one["name"] for one in some["items"]] == ["=vault"]
+    assert [one["name"] for one in every["items"]] == ["erp", "=vault", "other"]
+    assert every["blocked_flow_count"] == 2
+    assert every["items"][0]["environments"][0]["blocked_count"] == 2
+
+
+async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scenario) -> None:
+    """The daily check retries blocked flows; until their copies are verified, nothing is known."""
+    await check_daily(scenario, "retried")
+
+    page = await network()
+    assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
+    assert ">Contoso</a>: 2 flows<" in page
+    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
+    assert "No firewall is known to block a flow</h1>" in await network()
+
+
+async def test_unreadable_row_costs_only_itself_and_is_shown(scenario: Scenario) -> None:
+    """Lists and firewalls of other rows are still shown."""
+    await check_daily(scenario, "before")
+    await publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]}, "after")
+    rows = scenario.fakes.store.rows
+    first = min(name for name in rows if name[0] == "servicetaglistversions")
+    rows[first] = replace(rows[first], columns={**rows[first].columns, "data0": "{"})
+
+    page = await network()
+
+    assert "This version of the app cannot read 1 row" in page
+    assert "List 372" in page
+    assert "List 371" not in page
+    assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
+
+
+async def test_read_only_person_sees_the_page(scenario: Scenario) -> None:
+    """The page changes nothing, so a reader sees all of it; without a role nobody does."""
+    reader = signed_in("ada@contoso.example", [Role.READER])
+    nobody = signed_in("bob@contoso.example", [])
+
+    assert "1 firewall blocks 2 flows" in await network(headers=reader)
+    rejected = await call(network_page_api.show_network_page, headers=nobody)
+    assert rejected.status == 403
+
+
+async def test_page_reads_stored_rows_only(scenario: Scenario) -> None:
+    """It works while Azure does not answer."""
+    out: Any = Failing(ServiceUnavailable("out"))
+    services = scenario.services
+    provide(replace(services, service_tags=out, environments=out, firewalls={"app_service": out}))
+
+    assert "1 firewall blocks 2 flows" in await network()
+
+
+async def test_live_page_gets_only_what_changed(scenario: Scenario) -> None:
+    """A browser sends the hashes of its sections; a later list changes only some of them."""
+    page = await network()
+    known = " ".join(re.findall(r'data-live="(\w+)"', page))
+    headers = {"Live-Sections": known}
+    same = await call(network_page_api.show_network_page, headers=headers)
+    await check_daily(scenario, "first list")
+    changed = await call(network_page_api.show_network_page, headers=headers)
+
+    assert len(known.split()) == 5
+    assert same.status == 204
+    assert changed.status == 200
+    assert 'id="lists" data-live=' in changed.text
+    assert 'id="unknowns" data-live=' not in changed.text

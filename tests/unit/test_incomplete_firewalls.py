@@ -1,0 +1,272 @@
+"""The firewalls of the tenant that do not allow all addresses of copies, each once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.network.firewall_fix import AddedEntries
+from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
+from shared.domain.network.service_tag_list_version import (
+    AffectedFirewall,
+    AffectedRemediation,
+    ServiceTagListVersion,
+)
+from shared.domain.plans.incomplete_firewalls import (
+    FirewallFacts,
+    FirewallStatus,
+    IncompleteFirewall,
+    count_flows_behind,
+    find_blocking_firewalls,
+    find_incomplete_firewalls,
+    select_firewalls,
+)
+from shared.domain.plans.remediation import (
+    MOST_PREFIXES_OF_ISSUE,
+    EnvironmentJob,
+    FirewallIssueSummary,
+    RemediationMode,
+)
+from shared.reason import Reason
+from tests.unit.flow_rows import FLOW_JOB
+from tests.unit.remediation_rows import NOW, environment
+
+ERP = "network_security_group:/subscriptions/1/nsg-erp"
+
+
+def issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
+    """Return the issue of a firewall that lacks prefixes, with seven flows behind it."""
+    facts: dict[str, Any] = {
+        "name": name,
+        "kind": name.partition(":")[0],
+        "firewall_name": name.rpartition("/")[2],
+        "missing_prefixes": prefixes or ("20.1.0.0/24",),
+        "fix": "Allow it.",
+        "workflow_ids": ("a",),
+        "flow_count": 7,
+    }
+    return FirewallIssueSummary(**{**facts, **more})
+
+
+def planned(identity: str, *issues: FirewallIssueSummary, **more: Any) -> EnvironmentJob:
+    """Return the job of an environment with an approved plan."""
+    facts: dict[str, Any] = {
+        "state": EnvironmentJobState.RUNNING_FLOW_JOBS,
+        "has_started_flow_jobs": False,
+        "not_migrated": {},
+        "firewall_issues": issues,
+    }
+    return environment(identity, **{**facts, **more})
+
+
+def blocked(job: EnvironmentJob, *names: str) -> Any:
+    """Return a flow of an environment that these firewalls block."""
+    return replace(
+        FLOW_JOB,
+        environment_id=job.environment_id,
+        environment_job_id=job.id,
+        state=FlowJobState.BLOCKED,
+        reason_code=Reason.FIREWALL_DENIES,
+        message=f"These firewalls deny the copy of Orders: {', '.join(names)}.",
+    )
+
+
+def version(*affected: str, number: int = 2, reason_code: str = "changed") -> ServiceTagListVersion:
+    """Return a list whose added range these firewalls deny."""
+    return ServiceTagListVersion(
+        change_number=number,
+        first_seen_at=NOW,
+        last_checked_at=NOW + timedelta(days=number),
+        prefixes={},
+        affected_firewalls=tuple(
+            AffectedFirewall(issue=one, name="nsg", missing_prefixes=("20.9.0.0/24",))
+            for one in affected
+        ),
+        affected_remediations=(AffectedRemediation(remediation_id="rem", flow_count=3),),
+        reason_code=reason_code,
+    )
+
+
+def found(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewall]:
+    """Return the firewalls that follow from these rows."""
+    return find_incomplete_firewalls(
+        FirewallFacts(environment_jobs=jobs, **{"flow_jobs": (), **more})
+    )
+
+
+def test_firewall_of_two_environments_is_listed_once_with_ranges_and_flows_of_both() -> None:
+    """Its missing ranges are united, and the blocked flows of each environment are counted."""
+    first = planned("env-1", issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
+    second = planned("env-2", issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
+    flows = [blocked(first, "nsg-erp"), blocked(first, "nsg-erp"), blocked(second, "nsg-erp")]
+
+    [one] = found(first, second, flow_jobs=flows)
+
+    assert one.status is FirewallStatus.BLOCKING
+    assert set(one.missing_prefixes) == {"20.1.0.0/24", "20.2.0.0/24", "20.3.0.0/24"}
+    assert one.blocked_count == 3
+    places = {each.environment_id: each for each in one.environments}
+    assert {name: each.blocked_count for name, each in places.items()} == {"env-1": 2, "env-2": 1}
+    assert {each.flow_count for each in places.values()} == {7}
+
+
+def test_flow_behind_two_firewalls_counts_once_in_the_total() -> None:
+    """Each firewall counts the flow, the total does not count it twice."""
+    job = planned("env-1", issue(ERP), issue("app_service:/sites/shop"))
+    flows = [blocked(job, "nsg-erp", "shop"), blocked(job, "shop")]
+    facts = FirewallFacts(environment_jobs=[job], flow_jobs=flows)
+
+    blocking = find_blocking_firewalls(facts)
+
+    assert [(one.name, one.blocked_count) for one in blocking] == [("shop", 2), ("nsg-erp", 1)]
+    assert count_flows_behind(blocking, flows) == 2
+
+
+def test_firewall_that_only_a_blocked_flow_names_is_listed() -> None:
+    """A plan stores the firewalls with the most flows; a blocked flow may name another."""
+    job = planned("env-1")
+
+    [one] = found(job, flow_jobs=[blocked(job, "nsg-other")])
+
+    assert (one.name, one.issue, one.blocked_count) == ("nsg-other", "", 1)
+    assert one.status is FirewallStatus.BLOCKING
+
+
+@pytest.mark.parametrize(
+    ("state", "is_listed"),
+    [
+        (FlowJobState.COPYING, True),
+        (FlowJobState.COPIED, True),
+        (FlowJobState.VERIFIED, False),
+        (FlowJobState.RETIRED, False),
+        (FlowJobState.ROLLING_BACK, False),
+        (FlowJobState.CANCELLED, False),
+    ],
+)
+def test_plan_counts_until_its_copies_are_verified(state: FlowJobState, is_listed: bool) -> None:
+    """A verified copy has found its firewalls open; a flow that is rolled back needs none."""
+    job = planned("e", issue(), has_started_flow_jobs=True)
+    flow = replace(FLOW_JOB, environment_job_id=job.id, state=state)
+
+    assert bool(found(job, flow_jobs=[flow])) is is_listed
+
+
+def test_plan_counts_before_its_flows_start() -> None:
+    """A plan that awaits approval and a dry run have found their firewalls closed."""
+    awaiting = planned("e", issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
+    dry_run = planned(
+        "e", issue(), state=EnvironmentJobState.COMPLETED, mode=RemediationMode.DRY_RUN
+    )
+
+    assert found(awaiting)
+    assert found(dry_run)
+
+
+def test_plan_that_a_later_plan_has_replaced_does_not_count() -> None:
+    """The later plan has read the firewalls again."""
+    old = planned("e", issue(), id="old", planned_at=NOW - timedelta(days=9))
+    new = planned("e", issue("app_service:/sites/shop"), id="new")
+
+    assert [one.name for one in found(old, new)] == ["shop"]
+
+
+def test_firewall_that_lacks_ranges_of_a_changed_list_is_listed_with_the_list() -> None:
+    """It leads to the environments of the affected remediations, whose flows are not counted."""
+    job = planned("env-1", state=EnvironmentJobState.COMPLETED)
+
+    [one] = found(job, versions=[version(ERP), version(ERP, number=1, reason_code="")])
+
+    assert one.status is FirewallStatus.INCOMPLETE
+    assert one.change_numbers == (2,)
+    assert one.missing_prefixes == ("20.9.0.0/24",)
+    assert one.read_at == NOW + timedelta(days=2)
+    assert [(each.remediation_id, each.flow_count) for each in one.environments] == [("rem", 0)]
+
+
+def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
+    """One environment that does not ignore it needs it; a changed list counts again."""
+    jobs = [planned("env-1", issue()), planned("env-2", issue())]
+    one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}
+
+    [partly] = found(*jobs, ignored=one_of_two)
+    [whole] = found(*jobs, ignored=one_of_two | both)
+    [again] = found(*jobs, ignored=one_of_two | both, versions=[version(ERP)])
+
+    assert partly.status is FirewallStatus.INCOMPLETE
+    assert {each.ignored_because for each in partly.environments} == {"own proxy", ""}
+    assert whole.status is FirewallStatus.IGNORED
+    assert again.status is FirewallStatus.INCOMPLETE
+
+
+def test_firewall_that_the_app_changed_after_reading_it_is_changed() -> None:
+    """Until it is read again, the app does not know whether it misses ranges."""
+    fix = FirewallFixRecord(
+        issue=ERP,
+        kind="network_security_group",
+        firewall="nsg-erp",
+        added_entries=AddedEntries(resource_id="/nsg-erp", list_name="rules", entries=("{}",)),
+        state=FirewallFixState.APPLIED,
+        environment_ids=("env-1",),
+        changed_by="ada",
+        changed_at=NOW,
+    )
+    job = planned("env-1", issue())
+
+    [changed] = found(job, fixes=[fix])
+    [reverted] = found(job, fixes=[replace(fix, state=FirewallFixState.REVERTED)])
+    [older] = found(job, fixes=[replace(fix, changed_at=NOW - timedelta(days=5))])
+
+    assert (changed.status, changed.changed_at) == (FirewallStatus.CHANGED, NOW)
+    assert reverted.status is FirewallStatus.INCOMPLETE
+    assert older.status is FirewallStatus.INCOMPLETE
+
+
+def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
+    """A plan stores the first 50."""
+    prefixes = [f"20.1.{number}.0/24" for number in range(MOST_PREFIXES_OF_ISSUE)]
+
+    [cut] = found(planned("e", issue(ERP, *prefixes)))
+    [whole] = found(planned("e", issue(ERP, *prefixes[:-1])))
+
+    assert (cut.has_more_prefixes, whole.has_more_prefixes) == (True, False)
+
+
+def test_what_the_list_lacks_is_no_firewall() -> None:
+    """An unknown geography or tag is not counted as a firewall."""
+    job = planned("e", issue("geography:atlantis", firewall_name=""), issue())
+
+    assert {one.name: one.is_firewall for one in found(job)} == {
+        "geography:atlantis": False,
+        "nsg-erp": True,
+    }
+
+
+def test_most_urgent_firewall_is_first() -> None:
+    """First by status, then by the number of blocked flows."""
+    job = planned("e", *(issue(f"app_service:/{name}") for name in ("a", "b", "c", "d")))
+    ignored = {"e": {"app_service:/a": "own proxy"}}
+    flows = [blocked(job, "d"), blocked(job, "d"), blocked(job, "c")]
+
+    assert [one.name for one in found(job, flow_jobs=flows, ignored=ignored)] == list("dcba")
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "names"),
+    [
+        ("", "", {"nsg-erp", "shop"}),
+        (FirewallStatus.BLOCKING, "", {"shop"}),
+        ("", "ENV-1", {"nsg-erp", "shop"}),
+        ("", "network security", {"nsg-erp"}),
+        ("", " Shop ", {"shop"}),
+        (FirewallStatus.BLOCKING, "erp", set()),
+    ],
+)
+def test_firewalls_are_chosen_by_status_and_text(status: str, text: str, names: set[str]) -> None:
+    """A text is found in the names of the firewall, its kind and its environments."""
+    job = planned("env-1", issue(), issue("app_service:/sites/shop"))
+    every = found(job, flow_jobs=[blocked(job, "shop")])
+
+    assert {one.name for one in select_firewalls(every, status, text)} == names
