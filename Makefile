@@ -67,7 +67,9 @@ $(THIRD_PARTY_CLIENTS)/.cli: Makefile
 	touch $@
 
 #: The dashboard in the system's Chromium, on what `make up` starts; axe-core judges whether its pages
-#: are accessible. `make screenshots` keeps pictures of them for the documents.
+#: are accessible. `make screenshots` takes pictures of every page and report at each stage of a
+#: remediation, with 3, 30 and 2,000 flows, into TO (such as FLOWS="30" ONLY="plan|flow-blocked"), and
+#: those of the documents into docs/images.
 CHROMIUM ?= $(shell command -v chromium)
 BROWSER := .venv/.browser
 AXE_CORE := 4.14.1
@@ -81,8 +83,11 @@ browser: $(BROWSER) $(AXE)
 	@[ -n "$(CHROMIUM)" ] || { echo "Missing. As root: apt-get install chromium" >&2; exit 1; }
 	CHROMIUM=$(CHROMIUM) AXE=$(AXE) RENDERERS=$(RENDERERS) $(BIN)/python -m pytest tests/browser
 
-screenshots: export SCREENSHOTS := docs/images
-screenshots: browser
+screenshots: TO ?= var/screenshots
+screenshots: ONLY ?=
+screenshots: $(BROWSER)
+	$(BIN)/python -m tests.browser.screenshots --chromium "$(CHROMIUM)" --documents docs/images --to "$(TO)" \
+	  --only "$(ONLY)" $(if $(FLOWS),--flows $(FLOWS))
 
 $(AXE): Makefile
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix var/browser axe-core@$(AXE_CORE) \

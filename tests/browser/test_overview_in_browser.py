@@ -31,7 +31,7 @@ async def test_changes_are_stopped_and_a_dry_run_is_started(tmp_path: Path, axe:
     """Each page passes axe-core at three widths and shows the result."""
     async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         url = Outside(session, text).url
-        async with visiting(url, ACCOUNT, chromium=CHROMIUM, axe=axe, pictures=None) as visit:
+        async with visiting(url, ACCOUNT, chromium=CHROMIUM, axe=axe) as visit:
             await visit.see("8 flows are not migrated")
             await visit.do("Stop all changes", "The app makes no change", justification="A drill.")
             await visit.see("All changes are stopped", within=".banner")

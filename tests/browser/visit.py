@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,8 +26,6 @@ class Visit:
     url: str
     #: axe-core, as a script that is run in the page.
     axe: str
-    #: Where pictures of it are put; None: none are made.
-    pictures: Path | None
     errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
     #: Policies under which a page was shown that are not as strict as they should be.
@@ -89,12 +86,6 @@ class Visit:
         assert wide <= 0, self.page.url
         assert not SIGNATURE.search(await self.page.content())
 
-    async def picture(self, name: str) -> None:
-        """Check the page, and keep a picture of it if wanted."""
-        await self.check()
-        if self.pictures:
-            await self.page.screenshot(path=self.pictures / f"{name}.png")
-
     def nothing_went_wrong(self) -> None:
         """Fail if a fault was recorded."""
         assert self.errors == []
@@ -117,16 +108,14 @@ async def accept_all(opened: Locator) -> None:
 
 
 @asynccontextmanager
-async def visiting(
-    url: str, account: str, *, chromium: str, axe: str, pictures: Path | None
-) -> AsyncIterator[Visit]:
+async def visiting(url: str, account: str, *, chromium: str, axe: str) -> AsyncIterator[Visit]:
     """Start Chromium and sign in; afterwards only the app may get requests."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
         )
         context = await browser.new_context(viewport={"width": 1100, "height": 720})
-        visit = Visit(await context.new_page(), url, axe, pictures)
+        visit = Visit(await context.new_page(), url, axe)
         await visit.open()
         await visit.follow(account)
         await visit.page.wait_for_url(f"{url}/api/dashboard")

@@ -24,8 +24,6 @@ from tests.fakes.services import services_of
 
 type UseCase = Callable[[Services, Delivered], Awaitable[object]]
 
-#: More deliveries than any scenario needs without time passing: what goes on for longer never ends.
-MOST_AT_ONCE = 1_000
 MINUTE = timedelta(minutes=1)
 #: This long after something went wrong leases have run out and overdue rows were seen.
 SETTLES = timedelta(minutes=5)
@@ -77,6 +75,9 @@ class Driver:
     #: The app's own timer: every minute after something went wrong, else at every step of `pace`.
     timer: Callable[[Services], Awaitable[object]] = send_due_and_overdue_messages
     deliveries: int = 0
+    #: More than the scenario delivers without time passing; a scenario that delivers more never
+    #: ends.
+    most_at_once: int = 1_000
     _restless_until: datetime = START
     _current: Services | None = None
     #: The process was started after the kill.
@@ -86,7 +87,7 @@ class Driver:
         """Deliver everything that is due up to `until`, letting time pass between."""
         clock = self.fakes.world.clock
         at_once = 0
-        while at_once < MOST_AT_ONCE:
+        while at_once < self.most_at_once:
             if await self._deliver():
                 at_once += 1
                 self.meanwhile()

@@ -11,7 +11,6 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import QueueMessage
 from shared.queues import FLOW_JOBS
-from tests.fakes import driver
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: Of a called flow: one for each of seven steps; what is more, all flows of a plan share.
@@ -24,8 +23,8 @@ async def test_messages_grow_in_a_straight_line(
     flows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environment job starts its flow jobs once, and few of their ends send it a message."""
-    monkeypatch.setattr(driver, "MOST_AT_ONCE", 100 * flows)
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.driver.most_at_once = 100 * flows
     for number in range(flows):
         scenario.build.http_flow(f"Flow {number}")
     scenario.build.link()

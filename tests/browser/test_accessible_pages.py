@@ -1,0 +1,87 @@
+"""Every page of the dashboard and every report passes axe-core, at every stage of a remediation."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, browsing, viewing
+from tests.functional.scenarios.dashboard_stages import ShownPage, visit_stages
+
+CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not (CHROMIUM and AXE), reason="needs CHROMIUM and AXE: `make browser`"),
+]
+#: Flows of a company: each kind of flow, caller and cause once.
+FLOWS = 30
+#: Pixels of CSS: of a desk, of the same at 200 % zoom, and of a small phone.
+DESK, ZOOMED, PHONE = 1280, 640, 320
+ALL_RULES = "{}"
+#: The rules whose result depends on colours, and the others.
+COLOURS = "{runOnly: ['color-contrast', 'link-in-text-block']}"
+LAYOUT = "{rules: {'color-contrast': {enabled: false}}}"
+FAULTY = """<!doctype html><html lang="en"><title>Faulty</title><main><h1>Faulty</h1>
+<p style="color:#ccc;background:#fff">Faint</p><div style="width:392px">Wide</div></main>"""
+RUN_AXE = """axe.run(RULES).then(found => found.violations.map(
+  one => [one.id, one.nodes.slice(0, 3).map(node => node.html)]
+))"""
+
+
+async def find_faults(tab: Viewer) -> list[str]:
+    """Return what axe-core finds, and where the page is wider than the screen.
+
+    The page is read with three widths in light colours, then in dark and in forced colours.
+    """
+    page = tab.page
+    faults = []
+    for width, rules in ((PHONE, ALL_RULES), (ZOOMED, LAYOUT), (DESK, ALL_RULES)):
+        await page.set_viewport_size({"width": width, "height": 900})
+        faults += [
+            f"{width}: {one}" for one in await page.evaluate(RUN_AXE.replace("RULES", rules))
+        ]
+        if (excess := await page.evaluate(EXCESS_WIDTH)) > 0:
+            faults.append(f"{width}: {excess} pixels too wide")
+    for name, forced in (("dark", "none"), ("forced colours", "active")):
+        await page.emulate_media(color_scheme="dark", forced_colors=forced)
+        faults += [
+            f"{name}: {one}" for one in await page.evaluate(RUN_AXE.replace("RULES", COLOURS))
+        ]
+    await page.emulate_media(color_scheme="light", forced_colors="none")
+    return faults
+
+
+@pytest.fixture
+def axe() -> str:
+    """Return the script that checks a page's accessibility."""
+    return Path(AXE).read_text()
+
+
+async def test_every_page_is_accessible_at_every_stage(axe: str) -> None:
+    """Every detail is open. The script of a page reports no error."""
+    faults = []
+    seen = set[str]()
+    async with browsing(CHROMIUM) as browser, viewing(browser, DESK) as tab:
+        async for pages in visit_stages(FLOWS):
+            for shown in pages:
+                if shown.text not in seen:
+                    seen.add(shown.text)
+                    await tab.open(shown)
+                    await tab.page.evaluate(OPEN_ALL)
+                    await tab.page.evaluate(axe)
+                    faults += [f"{shown.name}, {one}" for one in await find_faults(tab)]
+    assert faults == []
+    assert tab.errors == []
+
+
+async def test_fault_of_a_page_is_found(axe: str) -> None:
+    """The test above can fail: this page has a faint text and a wide box."""
+    shown = ShownPage(name="faulty", path="/", status=200, headers={}, text=FAULTY)
+    async with browsing(CHROMIUM) as browser, viewing(browser, DESK) as tab:
+        await tab.open(shown)
+        await tab.page.evaluate(axe)
+        faults = await find_faults(tab)
+
+    assert any("320: 80 pixels too wide" in one for one in faults)
+    assert any("color-contrast" in one for one in faults)

@@ -1,0 +1,31 @@
+"""Test every page of the dashboard and every report at the stages of a remediation."""
+
+import re
+
+from functions.endpoints import HTML, list_endpoints
+from tests.functional.scenarios.dashboard_stages import PAGE_ROUTES, visit_stages
+
+_SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
+#: Texts that only a fault brings into a page: Python's values, and plurals of one.
+_FAULT = re.compile(
+    r"\bNone\b|\bundefined\b|<[a-z_.]+ object at |\{\{|\b1 [a-z]+s (are|need|have)\b"
+)
+
+
+async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_texts() -> None:
+    """The names of the pictures differ."""
+    names = list[str]()
+    async for pages in visit_stages(3):
+        for page in pages:
+            names.append(page.name)
+            assert not _SIGNATURE.search(page.text), page.name
+            text = " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
+            assert not _FAULT.search(text), (page.name, _FAULT.search(text))
+    assert len(names) == len(set(names))
+
+
+def test_stages_show_each_endpoint_that_answers_with_a_page() -> None:
+    """A page with a route outside the dashboard would be missing."""
+    pages = {one.path for one in list_endpoints().values() if one.media_types == (HTML,)}
+
+    assert pages <= {route.path for route in PAGE_ROUTES}

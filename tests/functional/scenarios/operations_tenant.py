@@ -1,0 +1,155 @@
+"""A tenant with the flows of a company, few or thousands, for pictures and tests of pages."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from shared.domain.assessment.snapshots import CanvasApp
+from tests.fakes import definition_builder as define
+from tests.fakes.builder import Builder
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.kinds.case import HOST
+from tests.kinds.cases import firewall_case
+
+#: Microsoft's ranges before and after a key is applied.
+_PREFIXES = {
+    "PowerPlatformPlex.WestEurope": ["20.61.88.128/26", "172.199.131.64/26"],
+    "PowerPlatformPlex.NorthEurope": ["4.207.189.192/26"],
+    "LogicApps.WestEurope": ["13.69.71.0/25"],
+    "LogicApps.NorthEurope": ["13.69.231.160/27"],
+}
+#: Firewalls that deny the new ranges: kind, name and the host behind it.
+_FIREWALLS = (
+    ("network_security_group", "nsg-erp", "erp.contoso.example"),
+    ("app_service", "pricing-api", "pricing.contoso.example"),
+)
+_HOSTS = {name: host for _, name, host in _FIREWALLS}
+_TASKS = (
+    "Book invoice",
+    "Send invoice copy",
+    "Approve travel",
+    "Request a vendor",
+    "Close a complaint",
+    "Reserve a meeting room",
+    "Publish the weekly report",
+    "Archive signed contracts",
+    "Notify the night shift",
+)
+_SITES = ("Antwerp", "Berlin", "Dublin", "Gothenburg", "Lyon", "Milan", "Porto", "Zürich")
+#: Flows of one site.
+SITE_SIZE = 30
+
+
+@dataclass(slots=True)
+class _Site:
+    """Adds the flows of one site, whose name ends their names."""
+
+    build: Builder
+    number: int
+
+    def name(self, title: str) -> str:
+        """Return the name of a flow."""
+        if not self.number:
+            return title
+        round_, site = divmod(self.number - 1, len(_SITES))
+        return f"{title} {_SITES[site]}{f' {round_ + 1}' if round_ else ''}"
+
+    def add_blocked(self) -> None:
+        """Add the two flows behind firewalls, and one that its maker has to change first."""
+        for title, firewall in (("Post to ERP", "nsg-erp"), ("Read prices", "pricing-api")):
+            action = define.http_action(f"https://{_HOSTS[firewall]}/")
+            self.build.http_flow(self.name(title), {"Call": action})
+        self.build.admin_list_flow(self.name("List flows each day"))
+
+    def add_called(self) -> None:
+        """Add flows with a caller of each kind, and a canvas app that calls one."""
+        build, name = self.build, self.name
+        build.app_setting_caller(
+            build.http_flow(name("Take bookings")), setting=f"BOOKINGS_URL_{self.number}"
+        )
+        build.secret_caller(build.http_flow(name("Pay supplier")), name=f"pay-url-{self.number}")
+        build.variable_caller(
+            build.http_flow(name("Answer stock level")), schema_name=f"con_Stock{self.number}"
+        )
+        build.flow_caller(
+            build.http_flow(name("Register a supplier")), name=name("Send the supplier form")
+        )
+        form = build.power_apps_v1_flow(name("Answer the old app"))
+        app = CanvasApp(
+            name=f"app-{self.number}",
+            display_name=name("Requests"),
+            owner="Alex Wilber",
+            flow_ids=frozenset({form.workflow_id}),
+            unknown_reason="",
+        )
+        build.environment.canvas_apps.append(app)
+
+    def add_others(self) -> None:
+        """Add dependent, self-starting, shared and plain flows."""
+        build, name = self.build, self.name
+        check = build.http_flow(name("Check credit"), {"Answer": define.response_action()})
+        confirm = build.parent(name("Confirm sale"), check, trigger=define.http_trigger())
+        build.parent(name("Import sales at night"), confirm)
+        build.parent(
+            name("Close of day"),
+            *(build.http_flow(name(f"Close of day {part}")) for part in ("cash", "stock", "mail")),
+        )
+        build.keyword_flow(name("Answer a question in Teams"))
+        build.off_flow(name("Old import"))
+        build.mail_flow(name("Send the price list"))
+        build.team_flow(name("Approve discount"))
+        build.teams_flow(name("Post a card"))
+        for task in _TASKS:
+            build.http_flow(name(task))
+
+
+async def build_operations(flow_count: int) -> Scenario:
+    """Return a scenario with that many flows on Microsoft's key in the environment Operations.
+
+    The number is rounded down to a multiple of `SITE_SIZE`; fewer flows are three. Firewalls allow
+    the ranges of before the key only. Two more environments have no key.
+    """
+    scenario = Scenario(has_azure_firewalls=True)
+    scenario.driver.use_cases = TRIGGERS
+    scenario.driver.most_at_once = max(1_000, 100 * flow_count)
+    scenario.build.environment.display_name = "Operations"
+    for title in ("Customer care", "Finance"):
+        other = Builder(scenario.world, name=title)
+        for task in islice(_TASKS, 3):
+            other.http_flow(task)
+    if flow_count < SITE_SIZE:
+        _Site(scenario.build, 0).add_blocked()
+    for number in range(flow_count // SITE_SIZE):
+        site = _Site(scenario.build, number)
+        for add in (site.add_blocked, site.add_called, site.add_others):
+            add()
+    scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
+    _allow(scenario, [name for name in _PREFIXES if name.startswith("LogicApps")])
+    return scenario
+
+
+def allow_new_ranges(scenario: Scenario) -> None:
+    """Change the firewalls as their fix says."""
+    _allow(scenario, [*_PREFIXES])
+
+
+async def point_apps_at_copies(scenario: Scenario) -> None:
+    """Change the canvas apps so that they run the copies, as their makers do."""
+    copies = {job.original_id: job.copy_id for job in (await scenario.jobs()).values()}
+    apps = scenario.build.environment.canvas_apps
+    apps[:] = [
+        replace(app, flow_ids=frozenset(copies.get(one) or one for one in app.flow_ids))
+        for app in apps
+    ]
+
+
+def _allow(scenario: Scenario, tags: Sequence[str]) -> None:
+    for kind, here, host in _FIREWALLS:
+        case = firewall_case(kind)
+        for path, one in case.resources(tags).items():
+            text = json.dumps(one)
+            for old, new in ((HOST, host), (HOST.title(), host), (case.name, here)):
+                text = text.replace(old, new)
+            scenario.world.resources[path.replace(case.name, here).lower()] = json.loads(text)
