@@ -51,7 +51,9 @@ class ExpectedEvidence:
     def is_version(self, key_id: str) -> bool:
         """Return whether a versioned key URL names the expected key."""
         expected = self.key_id.rstrip("/").lower()
-        return key_id.lower() == expected or key_id.lower().startswith(f"{expected}/")
+        key, _, version = key_id.lower().rpartition("/")
+        # A version with dots could lead to another key of the vault.
+        return key_id.lower() == expected or (key == expected and version.isalnum())
 
 
 def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceFindings:

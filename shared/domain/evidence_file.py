@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import IO
 
 from shared.domain.signature import Signature, parse_signature
 from shared.domain.spreadsheet_cell import spreadsheet_cell
+from shared.domain.zip_layout import has_unlisted_bytes
 
 MANIFEST = "manifest.json"
 #: The signature of the manifest's bytes, or the reason why there is none.
@@ -44,7 +46,7 @@ _LARGEST_TIME_STAMP = 64 * 1024
 #: Files that the manifest does not list.
 _UNNAMED = frozenset({MANIFEST, SIGNATURE, TIME_STAMP, NO_TIME_STAMP})
 #: Errors of a file that is no zip, or is damaged, encrypted or compressed in another way.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError)
 
 
 class EvidenceFile:
@@ -103,6 +105,8 @@ def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
     with _open_archive(file) as archive:
         files = json.loads(_read(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
         named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
+        if has_unlisted_bytes(file, archive):
+            yield "the zip has bytes that belong to none of its files"
         yield from _find_differences(archive, named)
 
 

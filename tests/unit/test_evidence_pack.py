@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import socket
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,65 @@ def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
         archive.writestr(name, archive.read(name))
 
     assert found(target.getvalue()) == [f"{name} is in it twice"]
+
+
+def other_zip() -> bytes:
+    """Return a zip with another file of the same name."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("a.json", b"[]")
+    return target.getvalue()
+
+
+def with_comment(content: bytes) -> bytes:
+    """Return a zip with a comment."""
+    target = io.BytesIO(content)
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.comment = b"a comment"
+    return target.getvalue()
+
+
+def with_unlisted_file(content: bytes) -> bytes:
+    """Return a zip with a file that its directory does not list."""
+    target = io.BytesIO(content)
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr("other.json", b"[]")
+        archive.filelist.pop()
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda content: other_zip() + content,
+        lambda content: content + other_zip()[:-22],
+        with_comment,
+        with_unlisted_file,
+    ],
+)
+def test_bytes_of_none_of_its_files_are_a_difference(
+    tmp_path: Path, add: Callable[[bytes], bytes]
+) -> None:
+    """Some tools read a zip from its beginning, others from the directory at its end."""
+    assert found(add(packed(tmp_path / "a"))) == [
+        "the zip has bytes that belong to none of its files"
+    ]
+
+
+def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
+    """Such a tool writes lengths after each file."""
+    with zipfile.ZipFile(io.BytesIO(packed(tmp_path / "a"))) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    reader, writer = socket.socketpair()
+    with reader, writer, writer.makefile("wb") as target:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        target.flush()
+        writer.shutdown(socket.SHUT_WR)
+        streamed = reader.makefile("rb").read()
+
+    assert found(streamed) == []
 
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:

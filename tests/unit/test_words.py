@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 267,
+    "shared": 265,
     "functions": 32,
     "cmkflow": 5,
-    "docs": 50,
+    "docs": 49,
     "infra": 15,
     "local_cloud": 459,
-    "tests": 2510,
+    "tests": 2509,
     ".ci": 6,
     ".": 3,
 }
