@@ -8,6 +8,7 @@ import typer
 from cmkflow import (
     assess,
     audit_commands,
+    caller_commands,
     deletion_commands,
     doctor_command,
     environment_commands,
@@ -43,6 +44,7 @@ app.add_typer(plan_commands.app, name="plan")
 app.add_typer(flow_commands.app, name="flow")
 app.add_typer(assess.app, name="assess")
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(caller_commands.app, name="caller")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(network_commands.app, name="network")
 app.add_typer(key_commands.app, name="key")

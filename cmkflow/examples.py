@@ -14,6 +14,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "cmkflow assess show --all --policy cmk-europe --html page.html",
     ),
     "audit list": ("cmkflow audit list", "cmkflow audit list --limit 500 -o csv"),
+    "caller scan": (
+        "cmkflow caller scan repository solution.zip",
+        "cmkflow caller scan repository --ids flows.csv -o csv",
+    ),
     "configure": (
         "cmkflow configure https://contoso-cmk.azurewebsites.net",
         "cmkflow configure https://fabrikam-cmk.azurewebsites.net --profile fabrikam",

@@ -5,7 +5,6 @@ file that cannot be read becomes one item; the other files are read anyway.
 """
 
 import io
-import os
 import re
 import stat
 import zipfile
@@ -14,12 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from cmkflow.archive_allowance import MEGABYTE, MOST_NESTED, ArchiveAllowance, TooMuchUnpacked
 from cmkflow.desktop_flows import (
     find_customizations,
     find_packed_desktop_flows,
     is_unpacked_desktop_flow,
 )
 from cmkflow.json_file import UnreadableFile, decode_json
+from cmkflow.named_files import format_path
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_documents import FlowInDocument, find_flows
 
@@ -28,16 +29,11 @@ _GUID_AT_END = re.compile(
 )
 _FLOW_FILE_NAMES = frozenset({"definition.json", "workflow.json"})
 _SOLUTION_FILES = frozenset({"solution.xml", "other/solution.xml"})
-#: Nesting limit; real exports nest once (a package inside a solution).
-_MOST_NESTED = 5
-_MEGABYTE = 1024 * 1024
 #: Size limit of a file; Dataverse accepts only much smaller definitions.
-_MOST_BYTES = 64 * _MEGABYTE
-#: Limits of an archive with its nested archives: unpacked JSON in bytes, and entries.
-_MOST_UNPACKED = 128 * _MEGABYTE
-_MOST_ENTRIES = 20_000
-_INSTEAD = "unpack it and pass its parts"
-_TOO_LARGE = f"larger than {_MOST_BYTES // _MEGABYTE} MB"
+_MOST_BYTES = 64 * MEGABYTE
+#: Limit of an archive with its nested archives: unpacked JSON in bytes.
+_MOST_UNPACKED = 128 * MEGABYTE
+_TOO_LARGE = f"larger than {_MOST_BYTES // MEGABYTE} MB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,28 +54,6 @@ class FlowFile:
     skipped: str | None = None
 
 
-class _TooMuch(UnreadableFile):
-    """An archive exceeds the size or entry limit; the rest of it is not read."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Allowance:
-    """Remaining bytes and entries that may be unpacked of a file and its nested archives."""
-
-    bytes: int = _MOST_UNPACKED
-    entries: int = _MOST_ENTRIES
-
-    def take(self, *, size: int = 0, entries: int = 0) -> None:
-        """Subtract from the remaining amount; raise `_TooMuch` if none is left."""
-        self.bytes -= size
-        self.entries -= entries
-        if self.bytes < 0:
-            megabytes = _MOST_UNPACKED // _MEGABYTE
-            raise _TooMuch(f"it unpacks to more than {megabytes} MB: {_INSTEAD}")
-        if self.entries < 0:
-            raise _TooMuch(f"it has more than {_MOST_ENTRIES:,} entries: {_INSTEAD}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
     path: str
@@ -91,7 +65,9 @@ class _Source:
     #: True if the solution identifies it as a desktop flow
     is_desktop_flow: bool = False
     nested: int = 0
-    allowance: _Allowance = field(default_factory=_Allowance)
+    allowance: ArchiveAllowance = field(
+        default_factory=lambda: ArchiveAllowance(bytes=_MOST_UNPACKED)
+    )
 
 
 def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
@@ -118,7 +94,7 @@ def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
 
 
 def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
-    shown = _format_path(path)
+    shown = format_path(path)
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # for example a pipe, whose end may never come
@@ -146,12 +122,7 @@ def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
 
 
 def _build_unread_file(path: Path, error: OSError) -> FlowFile:
-    return FlowFile(path=_format_path(path), problem=error.strerror or "cannot be opened")
-
-
-def _format_path(path: Path) -> str:
-    """Return a path as text; file names are bytes and may not be valid UTF-8."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    return FlowFile(path=format_path(path), problem=error.strerror or "cannot be opened")
 
 
 def _read_source(source: _Source) -> Iterator[FlowFile]:
@@ -162,7 +133,7 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
         else:
             yield from _read_json(source)
     except UnreadableFile as error:
-        if source.nested and isinstance(error, _TooMuch):
+        if source.nested and isinstance(error, TooMuchUnpacked):
             raise  # the limit applies to the whole file
         yield FlowFile(path=source.path, problem=str(error))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
@@ -193,7 +164,7 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
 
 
 def _list_archive_members(archive: _Source) -> Iterator[_Source]:
-    if archive.nested >= _MOST_NESTED:
+    if archive.nested >= MOST_NESTED:
         raise UnreadableFile("too many nested archives")
     with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
         archive.allowance.take(entries=len(content.infolist()))

@@ -1,5 +1,6 @@
 """Read the names of files, and write files."""
 
+import os
 from pathlib import Path
 
 import typer
@@ -10,6 +11,11 @@ def named_file(text: str) -> Path:
     if not text:
         raise typer.BadParameter("Give a file name.")
     return Path(text)
+
+
+def format_path(path: Path) -> str:
+    """Return a path as text; file names are bytes and may not be valid UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def write_page(file: Path, page: str) -> None:

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Callable
-from urllib.parse import quote
-from xml.sax.saxutils import escape
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,58 +17,12 @@ from shared.domain.trigger_urls.trigger_url import (
     signatures_in,
     unmask_signatures,
 )
+from tests.property.trigger_url_texts import WRITINGS, trigger_urls
 
-_HEX_ID = st.text("0123456789abcdef", min_size=32, max_size=32)
-_WORD = st.text("abcxyz0189_-", min_size=1, max_size=8)
-_SIGNATURE = st.text(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", min_size=43, max_size=43
-)
-_HOST = st.sampled_from(
-    [
-        "prod-65.westus.logic.azure.com",
-        "prod2-21.usgovtexas.logic.azure.us",
-        "ac0f09c0f8bf5e7a4b063d863255f1.01.environment.api.powerplatform.com",
-        "flows.example.org",
-    ]
-)
-_PREFIX = st.sampled_from(
-    ["", "/powerautomate/automations/direct", "/powerautomate/automations/direct/cu/24"]
-)
 #: Text that cannot be taken for a part of a URL beside it.
 _AROUND = st.text(st.characters(exclude_characters="«»", codec="utf-8"), max_size=30).map(
     lambda text: f"{text} "
 )
-
-
-@st.composite
-def _urls(draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False) -> str:
-    """Return a trigger URL from the platform, possibly with additions of a caller."""
-    parameters = [f"api-version={draw(st.sampled_from(['1', '2016-06-01']))}"]
-    if signed:
-        signature = draw(_SIGNATURE)
-        parameters += ["sp=%2Ftriggers%2Fmanual%2Frun", "sv=1.0", f"sig={signature}"]
-    path = ""
-    if not as_platform_gives:
-        own = st.tuples(st.sampled_from(["code", "tenant", "mode"]), _WORD).map("=".join)
-        parameters = draw(st.permutations(parameters + draw(st.lists(own, max_size=2))))
-        path = "".join(f"/{segment}" for segment in draw(st.lists(_WORD, max_size=2)))
-    port = draw(st.sampled_from(["", ":443"]))
-    workflow = f"{draw(_PREFIX)}/workflows/{draw(_HEX_ID)}/triggers/manual/paths/invoke"
-    return f"https://{draw(_HOST)}{port}{workflow}{path}?{'&'.join(parameters)}"
-
-
-_WRITINGS: dict[str, Callable[[str], str]] = {
-    "plain": lambda url: url,
-    "JSON": json.dumps,
-    "JSON of .NET": lambda url: json.dumps(url).replace("&", "\\u0026"),
-    "JSON of PHP": lambda url: json.dumps(url).replace("/", "\\/"),
-    "JSON in JSON": lambda url: json.dumps(json.dumps({"url": url}).replace("&", "\\u0026")),
-    "XML": escape,
-    "percent": lambda url: quote(url, safe=""),
-    "percent, slashes kept": quote,
-    "percent twice": lambda url: quote(quote(url, safe=""), safe=""),
-}
-_writings = st.sampled_from(sorted(_WRITINGS)).map(lambda name: _WRITINGS[name])
 
 
 def _id_of(url: str) -> str:
@@ -82,9 +34,9 @@ def _id_of(url: str) -> str:
 @given(
     before=_AROUND,
     after=_AROUND,
-    write=_writings,
-    old=_urls(),
-    new=_urls(as_platform_gives=True),
+    write=WRITINGS,
+    old=trigger_urls(),
+    new=trigger_urls(as_platform_gives=True),
 )
 def test_a_replacement_changes_the_url_only_and_can_be_taken_back(
     before: str, after: str, write: Callable[[str], str], old: str, new: str
@@ -106,7 +58,7 @@ def _platform_query(url: str) -> str:
     return "&".join(part for part in url.split("?")[1].split("&") if part.startswith(names))
 
 
-@given(write=_writings, old=_urls(signed=False), new=_urls(as_platform_gives=True))
+@given(write=WRITINGS, old=trigger_urls(signed=False), new=trigger_urls(as_platform_gives=True))
 def test_a_copy_that_wants_a_signature_gets_one_everywhere(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
@@ -121,7 +73,9 @@ def test_a_copy_that_wants_a_signature_gets_one_everywhere(
     assert written == write(old)
 
 
-@given(before=_AROUND, write=_writings, url=_urls(), other=_urls(as_platform_gives=True))
+@given(
+    before=_AROUND, write=WRITINGS, url=trigger_urls(), other=trigger_urls(as_platform_gives=True)
+)
 def test_urls_of_other_workflows_stay(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
@@ -131,7 +85,7 @@ def test_urls_of_other_workflows_stay(
     assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
 
 
-@given(before=_AROUND, after=_AROUND, write=_writings, url=_urls())
+@given(before=_AROUND, after=_AROUND, write=WRITINGS, url=trigger_urls())
 def test_a_mask_hides_the_signature_and_comes_off_exactly(
     before: str, after: str, write: Callable[[str], str], url: str
 ) -> None:
@@ -156,7 +110,7 @@ def test_masks_come_off_any_text(text: str) -> None:
     assert unmask_signatures(masked, signatures_in(text)) == text
 
 
-@given(before=_AROUND, write=_writings, url=_urls())
+@given(before=_AROUND, write=WRITINGS, url=trigger_urls())
 def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
     """A report shows which flow the URL starts, and nothing with which one can call it."""
     redacted = redact(before + write(url))
@@ -176,8 +130,8 @@ _JSON = st.recursive(
 
 @given(
     around=_JSON,
-    old=_urls(),
-    new=_urls(as_platform_gives=True),
+    old=trigger_urls(),
+    new=trigger_urls(as_platform_gives=True),
     indent=st.sampled_from([None, 2, "\t"]),
     escaped=st.sets(st.sampled_from("/&=:?ahw")),
     ids=st.tuples(st.uuids(), st.uuids()).filter(lambda ids: ids[0] != ids[1]),

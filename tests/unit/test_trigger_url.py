@@ -173,9 +173,12 @@ def test_the_double_slash_of_the_environment_hosts_is_taken_over() -> None:
         f"{OLD_HEAD}?api-version=1&sp=%2Ft&sv=1.0&sig={{{{flow-signature}}}}",
         f"{OLD_HEAD}?api-version=1&sp=%2Ft&sv=1.0&sig=@{{parameters('sig')}}",
         f"{OLD_HEAD}",
+        OLD.replace("/triggers/", "/versions/08585/triggers/", 1),
+        f"https://{quote(OLD.removeprefix('https://'), safe='')}",
+        f"https%3A%2F%2F{OLD.removeprefix('https://')}",
     ],
 )
-def test_a_url_that_something_else_completes_is_reported_and_left_alone(text: str) -> None:
+def test_a_url_that_cannot_be_replaced_as_a_whole_is_reported_and_left_alone(text: str) -> None:
     """Half a replacement would give the caller a URL that does not work."""
     assert [match.is_replaceable for match in find_trigger_urls(text)] == [False]
     assert replace_trigger_urls(text, TO_NEW) == text

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: For `Caller.manual_reason`: why a person has to change a caller that builds the URL from parts.
-FILLED_IN = "It builds the URL's signature or query from another value. Change that value."
+#: For `Caller.manual_reason`: why a person has to change a caller whose URL is not replaceable.
+FILLED_IN = (
+    "It builds the URL's signature or query from another value, runs a fixed version of the flow, "
+    "or has percent-encoded only a part of the URL. Change the whole URL, or that value."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

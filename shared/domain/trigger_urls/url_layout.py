@@ -16,12 +16,14 @@ from shared.domain.trigger_urls.signatures import SIGNATURE_VALUE
 #: ones appear.
 _HEAD = re.compile(
     r"""
-    https(?P<colon>:|%(?:25)*3A)
-    (?P<slash>/|\\+/|%(?:25)*2F)(?P=slash)
+    https(?P<colon>:|\\+u003A|%(?:25)*3A)
+    (?P<root>/|\\+/|\\+u002F|%(?:25)*2F)(?P=root)
     (?P<host>[A-Z0-9][A-Z0-9.-]{0,252})
-    (?:(?P=colon)[0-9]{1,5})?
+    (?:(?::|\\+u003A|%(?:25)*3A)[0-9]{1,5})?
+    (?=(?P<slash>/|\\+/|\\+u002F|%(?:25)*2F))
     (?P<prefix>(?:(?P=slash)[A-Z0-9_.~-]+){0,12}?)
     (?P=slash)workflows(?P=slash)(?P<id>[0-9A-F]{32})
+    (?P<version>(?P=slash)versions(?P=slash)[A-Z0-9]+)?
     (?P=slash)triggers(?P=slash)
     (?P<trigger>(?:(?!(?P=slash))(?:[A-Z0-9_.~!$()*:@-]|%[0-9A-F]{2}))+)
     (?P=slash)(?:paths(?P=slash)invoke|run)
@@ -29,6 +31,10 @@ _HEAD = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+_SCHEME = re.compile("https", re.IGNORECASE)
+#: Characters of a URL up to its id at most, with its separators percent-encoded three times.
+_LONGEST_HEAD = 2_000
+_NEVER_IN_URLS = ' \n"'
 #: Parts that the caller's system inserts: `@{…}` of a flow, `{id}`, `{{named-value}}`,
 #: `${VARIABLE}`.
 _OPAQUE = r"@\{(?:[^{}'\"\\]|'[^'\"]*'|\\.)*\}|\{\{?[\w.$ -]+\}?\}"
@@ -64,6 +70,7 @@ class UrlLayout:
     """A trigger URL and its parts in a text; offsets count from the start of the text."""
 
     start: int
+    id_start: int
     #: After `/invoke` or `/run`.
     head_end: int
     #: After the caller's relative path.
@@ -84,7 +91,11 @@ class UrlLayout:
     prefix: str
     workflow_id: str
     trigger: str
-    #: False if a part that has to change is elsewhere.
+    #: Whether it runs a fixed version of the flow, which no copy has.
+    has_version: bool
+    #: Whether only a part of the URL is percent-encoded, as if a program had half decoded it.
+    is_partly_encoded: bool
+    #: False if the caller completes the URL, or if one of the two above is true.
     is_replaceable: bool
 
     def parameter(self, name: str) -> UrlParameter | None:
@@ -138,9 +149,27 @@ def find_layouts(text: str) -> Iterator[UrlLayout]:
         position = layout.end
 
 
+def find_layout_around(text: str, id_start: int) -> UrlLayout | None:
+    """Return the trigger URL whose id is at an offset, also inside another URL."""
+    first = max(0, id_start - _LONGEST_HEAD)
+    schemes = [scheme.start() for scheme in _SCHEME.finditer(text, first, id_start)]
+    for scheme in reversed(schemes):
+        head = _HEAD.match(text, scheme)
+        if head and head.start("id") == id_start:
+            return _build_layout(text, head)
+    return None
+
+
+def is_inside_another(text: str, layout: UrlLayout) -> bool:
+    """Return whether a URL is a part of another trigger URL, as `find_layouts` sees the text."""
+    first = max(0, layout.start - _LONGEST_HEAD)
+    first = max(first, *(text.rfind(one, first, layout.start) for one in _NEVER_IN_URLS))
+    heads = (_HEAD.match(text, one.start()) for one in _SCHEME.finditer(text, first, layout.start))
+    return any(_build_layout(text, head).end > layout.start for head in heads if head)
+
+
 def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
-    colon = head["colon"]
-    level = 0 if colon == ":" else (len(colon) - 1) // 2
+    level, is_partly_encoded = _find_level(head)
     syntax = _percent_syntax(level) if level else _PLAIN
     end = head.end() + len(_path_and_query(text, head.end(), syntax))
     # Same length, so that offsets stay; a question mark inside an expression starts no query.
@@ -157,6 +186,7 @@ def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
     percent = "%" + "25" * (level - 1)
     return UrlLayout(
         start=head.start(),
+        id_start=head.start("id"),
         head_end=head.end(),
         path_end=head.end() + path_end,
         query_start=head.end() + query_start,
@@ -166,17 +196,30 @@ def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
         ampersand=ampersand[0] if ampersand else f"{percent}26" if level else "&",
         equals=equals[0] if equals else f"{percent}3D" if level else "=",
         level=level,
-        is_lower_case=level > 0 and colon.endswith("a"),
+        is_lower_case=level > 0 and head["colon"].endswith("a"),
         host=head["host"].lower(),
         prefix=head["prefix"].replace(head["slash"], "/"),
         workflow_id=head["id"].lower(),
         trigger=head["trigger"],
-        is_replaceable=_is_replaceable(parameters) and not text.startswith("{", end),
+        has_version=head["version"] is not None,
+        is_partly_encoded=is_partly_encoded,
+        is_replaceable=_is_complete(parameters)
+        and not (text.startswith("{", end) or head["version"] or is_partly_encoded),
     )
 
 
-def _is_replaceable(parameters: tuple[UrlParameter, ...]) -> bool:
-    """Return whether a URL is complete, and not completed by an expression or a template.
+def _find_level(head: re.Match[str]) -> tuple[int, bool]:
+    """Return how often the path and query are percent-encoded, and whether the rest differs."""
+    colon, slash = (
+        (len(one) - 1) // 2 if one.startswith("%") else 0 for one in (head["colon"], head["slash"])
+    )
+    if head["root"] == head["slash"] and slash in {0, colon}:
+        return colon, False
+    return slash, True
+
+
+def _is_complete(parameters: tuple[UrlParameter, ...]) -> bool:
+    """Return whether no expression or template completes a URL.
 
     Every trigger URL has an `api-version`, and a signature comes with `sp` and `sv`
     (platform.md#url-shapes).

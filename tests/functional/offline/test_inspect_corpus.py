@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
-from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url
 
 pytestmark = [
     pytest.mark.corpus,
@@ -130,21 +129,3 @@ def test_the_documented_rule_agrees(
         found = inspected[key]
         if not _SINCE_2025.intersection(found["microsoft_key_reasons"]):
             assert found["stays_on_microsoft_key"] in _BY_RULE[label["doc_rule"]], key
-
-
-def test_shapes_of_urls_are_told_apart() -> None:
-    """Trigger URLs seen in public files are recognised, look-alikes are not."""
-    shapes = _lines(_corpus() / "callers" / "url_shapes.jsonl")
-
-    assert len(shapes) > 5
-    for shape in shapes:
-        is_trigger_url = parse_trigger_url(shape["url"]) is not None
-        assert is_trigger_url == (shape["expected"] == "trigger_url"), shape["note"]
-
-
-def test_callers_hold_the_urls_that_their_manifest_counts() -> None:
-    """Connection files of canvas apps and environment variables: each URL is found."""
-    for row in _lines(_corpus() / "callers" / "manifest.jsonl"):
-        text = (_corpus() / row["path"]).read_text(encoding="utf-8-sig")
-        hosts = {match.url.host for match in find_trigger_urls(text)}
-        assert hosts == {host.split(":")[0] for host in row["hosts"]}, row["path"]

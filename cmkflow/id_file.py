@@ -1,0 +1,81 @@
+"""Read ids of flows from what other commands print."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import typer
+
+from cmkflow.json_file import UnreadableFile, decode_json
+
+#: A trigger URL id, or a workflow id.
+_ID = re.compile(
+    r"(?<![0-9a-f-])(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f-])",
+    re.IGNORECASE,
+)
+#: Members and columns with ids of flows. Ids of copies are not among them: their callers are
+#: already updated.
+_NAMES = frozenset(
+    (
+        *("workflow_id", "workflow_ids", "trigger_url_id", "trigger_url_ids"),
+        *("original_id", "original_url_id", "flow_id", "flow_ids"),
+    )
+)
+#: The same in a list of flows; elsewhere it is an id of something else.
+_NAME_IN_FLOW_LIST = frozenset({"id"})
+
+
+def read_ids(file: Path) -> dict[bytes, str]:
+    """Return the ids of a JSON, CSV or TSV file in lower case, by their 32 hex digits.
+
+    If the file names its values, those named as ids of flows count. Otherwise, the first id of each
+    line counts. Raises `BadParameter` if there is none or the file cannot be read.
+    """
+    try:
+        data = file.read_bytes()
+        text = data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
+        is_json = text.lstrip().startswith(("{", "["))
+        found = _list_json_ids(decode_json(data)) if is_json else _list_line_ids(text)
+    except OSError as error:
+        raise typer.BadParameter(f"Cannot read {file}: {error.strerror}.") from None
+    except (UnicodeDecodeError, UnreadableFile, csv.Error):
+        raise typer.BadParameter(f"{file} is not JSON, CSV or TSV.") from None
+    ids = {one.replace("-", "").lower().encode(): one.lower() for one in found}
+    if not ids:
+        message = f"{file} has no id of a flow: 32 hex digits, with or without dashes."
+        raise typer.BadParameter(message)
+    return ids
+
+
+def _list_json_ids(document: object) -> list[str]:
+    values = list(_list_texts(document, ""))
+    for names in (_NAMES, _NAME_IN_FLOW_LIST):
+        if found := [one for name, text in values if name in names for one in _ID.findall(text)]:
+            return found
+    return [text for name, text in values if not name and _ID.fullmatch(text)]
+
+
+def _list_texts(value: object, name: str) -> Iterator[tuple[str, str]]:
+    """Yield each text with the name of its member, which a list gives to its items."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _list_texts(item, name)
+    elif isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from _list_texts(member, str(key))
+
+
+def _list_line_ids(text: str) -> list[str]:
+    lines = text.splitlines()
+    is_tabbed = bool(lines) and "\t" in lines[0]
+    rows = [*csv.reader(lines, delimiter="\t" if is_tabbed else ",")]
+    for names in (_NAMES, _NAME_IN_FLOW_LIST):
+        if columns := [at for at, name in enumerate(rows[0] if rows else ()) if name in names]:
+            cells = (row[at] for row in rows[1:] for at in columns if at < len(row))
+            return [one for cell in cells for one in _ID.findall(cell)]
+    firsts = (next(filter(_ID.fullmatch, row), None) for row in rows)
+    return [one for one in firsts if one]

@@ -1,0 +1,76 @@
+"""Run as a program: prints the processor time of a scan over that of reading and decoding a file.
+
+Both are measured in turn, so that what else the machine does disturbs both; the median of the
+ratios counts.
+
+    python -m tests.performance.scan_time
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import islice, permutations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cmkflow.scan_stream import scan_stream
+
+#: Ids that are sought, and those of them that the file contains.
+SOUGHT, PRESENT = 10_000, 100
+_MEGABYTE = 1024 * 1024
+_TURNS = 7
+_WORDS = (
+    *('"name":', '"value":', "{", "}", "https://contoso.example/orders/17", "Größe", "queue"),
+    *("deadbeef", "0123", "feed", "settings", "connection", "ffad", "environment", "4711"),
+)
+
+
+def measure_scan(folder: Path, megabytes: int) -> tuple[float, int]:
+    """Return how many times as long a scan takes as reading and decoding; and what it finds."""
+    file, ids = folder / "large.txt", _make_ids()
+    _write_file(file, ids[:PRESENT], megabytes)
+    sought = {one.encode() for one in ids}
+    found = 0
+
+    def scan() -> None:
+        nonlocal found
+        with file.open("rb") as stream:
+            found = sum(1 for _ in scan_stream(stream, sought))
+
+    def decode() -> None:
+        file.read_bytes().decode()
+
+    scan()  # what a process does once is done here
+    ratio = statistics.median(_measure(scan) / _measure(decode) for _ in range(_TURNS))
+    return ratio, found
+
+
+def _make_ids() -> list[str]:
+    return [sha256(str(number).encode()).hexdigest()[:32] for number in range(SOUGHT)]
+
+
+def _write_file(file: Path, ids: list[str], megabytes: int) -> None:
+    """Write lines of words, with a trigger URL in some of them."""
+    lines = islice(permutations(_WORDS, 10), 5_000)
+    block = "".join(" ".join(words) + "\n" for words in lines)
+    size = megabytes * _MEGABYTE
+    with file.open("w", encoding="utf-8") as target:
+        for identity in ids:
+            target.write(
+                f"https://prod-65.westus.logic.azure.com/workflows/{identity}/triggers/manual/paths"
+                f"/invoke?api-version=2016-06-01&sp=%2Ft&sv=1.0&sig={'s' * 43}\n"
+            )
+            part = size // len(ids)
+            target.write((block * (1 + part // len(block)))[:part])
+
+
+def _measure(action: Callable[[], None]) -> float:
+    before = time.process_time()
+    action()
+    return time.process_time() - before
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as name:
+        print(f"{measure_scan(Path(name), 100)[0]:.1f}")

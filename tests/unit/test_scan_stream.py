@@ -1,0 +1,72 @@
+"""A file is scanned in parts: no reference is lost or doubled where they meet."""
+
+import io
+import tracemalloc
+
+import pytest
+
+from cmkflow.scan_stream import scan_stream
+from shared.domain.callers.scan_document import BYTES_AFTER, BYTES_BEFORE
+
+URL_ID = "a16d54f586e52346f4beb14221f84c30"
+URL = (
+    f"https://x.environment.api.powerplatform.com/workflows/{URL_ID}/triggers/manual/paths/invoke"
+    f"?api-version=1&sp=%2Ft&sv=1.0&sig={'s' * 43}"
+)
+#: Twice what is read at once.
+_LONG = 1024 * 1024
+_LINES = ("ö" * 31 + "\n") * (1024 * 32)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("boundary", [_LONG // 2, _LONG // 2 - BYTES_AFTER])
+@pytest.mark.parametrize("ids", [None, {URL_ID.encode()}])
+def test_a_url_at_the_end_of_a_part_is_found_once(
+    encoding: str, boundary: int, ids: set[bytes] | None
+) -> None:
+    """Its offset, its line and its shape are the same as elsewhere."""
+    mark = "\ufeff" if encoding != "utf-8" else ""
+    for place in range(boundary - 400, boundary + 40, 16):
+        ahead = (mark + _LINES)[: place // len("ö".encode(encoding))]
+        data = (ahead + URL + "\n").encode(encoding) + "x".encode(encoding) * BYTES_AFTER
+
+        [found] = scan_stream(io.BytesIO(data), ids)
+
+        assert found.offset == len(ahead.encode(encoding))
+        assert found.line == ahead.count("\n") + 1
+        assert not found.reference.manual_reason
+
+
+def test_a_long_hex_number_is_searched_to_its_end() -> None:
+    """A file may consist of nothing else."""
+    data = b"0" * (_LONG + 5) + URL_ID.encode() + b"0" * (2 * BYTES_BEFORE)
+
+    [found] = scan_stream(io.BytesIO(data), {URL_ID.encode()})
+
+    assert found.offset == _LONG + 5
+
+
+class _Endless(io.RawIOBase):
+    """A file that is made as it is read."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return as many bytes as a file would."""
+        taken = min(size, self._left)
+        self._left -= taken
+        return (b"one line of text\n" * (taken // 17 + 1))[:taken]
+
+
+def test_a_large_file_takes_no_more_memory_than_a_small_one() -> None:
+    """Log files do not fit into memory."""
+
+    def measure(size: int) -> int:
+        tracemalloc.start()
+        assert list(scan_stream(_Endless(size), None)) == []  # type: ignore[arg-type]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert measure(64 * _LONG) < 1.1 * measure(4 * _LONG)
