@@ -40,7 +40,7 @@ def build_azure() -> Json:
         "enterprisePolicies": [_policy()],
         "roleAssignments": [_grant()],
         "sites": _build_calling_sites(),
-        "resources": _build_edge_firewall(),
+        "resources": [*_build_edge_firewall(), *_build_calling_logic_apps()],
         "networkSecurityGroups": [
             _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
             # Nothing stands before this host: flows reach it another way, and a person knows.
@@ -102,6 +102,30 @@ def _build_calling_sites() -> list[Json]:
             own = settings.setdefault(system.site_id, {"WEBSITE_TIME_ZONE": "UTC"})
             own[system.setting_name] = system.held_text()
     return [{"id": site, "appSettings": values} for site, values in settings.items()]
+
+
+def _build_calling_logic_apps() -> list[Json]:
+    call = {"type": "Http", "inputs": {"method": "POST", "uri": "@parameters('url')"}}
+    return [
+        {
+            "id": system.logic_app_id,
+            "type": "Microsoft.Logic/workflows",
+            "location": "westeurope",
+            "tags": {"owner": system.name},
+            "properties": {
+                "state": "Enabled",
+                "definition": {
+                    "contentVersion": "1.0.0.0",
+                    "parameters": {"url": {"type": "String"}},
+                    "triggers": {},
+                    "actions": {"Call": call},
+                },
+                "parameters": {"url": {"value": system.held_text()}},
+            },
+        }
+        for system in SYSTEMS
+        if system.logic_app
+    ]
 
 
 def _build_edge_firewall() -> list[Json]:

@@ -15,6 +15,7 @@ from local_cloud.stack import TenantAddress
 type Json = dict[str, Any]
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
+_LOGIC_API = "2019-05-01"
 _NETWORK_API = "2023-09-01"
 _VAULT_API = "7.4"
 
@@ -96,6 +97,14 @@ class Platform:
         url = f"https://{vault}.vault.azure.net/secrets/{name}"
         await self._call_vault("PUT", url, {"value": value, "contentType": "application/json"})
         self._count("key_vault.set_secret")
+
+    async def read_logic_app_parameter(self, logic_app_id: str, name: str) -> str:
+        """The value of a parameter that a new run of a logic app uses."""
+        url = f"https://management.azure.com{logic_app_id}?api-version={_LOGIC_API}"
+        found = await self._call("GET", url, "https://management.azure.com", None)
+        self._count("resource_manager.get_logic_app")
+        value: str = found["properties"]["parameters"][name]["value"]
+        return value
 
     async def running_settings(self, site_id: str) -> dict[str, str]:
         """What the code of a site reads from its settings at this moment."""

@@ -22,6 +22,8 @@ class ExternalSystem:
     setting: str = ""
     #: Name of a secret in `APPLICATION_VAULT`, or empty.
     secret: str = ""
+    #: Name of a logic app that holds the URL in its parameter `url`, or empty.
+    logic_app: str = ""
     #: The URL stands in JSON text, under `url`.
     is_json: bool = False
     #: It sends a token beside (trigger open to the tenant's users only).
@@ -33,6 +35,18 @@ class ExternalSystem:
     def site_id(self) -> str:
         """Resource id of the app whose setting it is."""
         return site_id(self.setting.partition("/")[0])
+
+    @property
+    def logic_app_id(self) -> str:
+        """Resource id of the logic app."""
+        return f"{GROUP}/Microsoft.Logic/workflows/{self.logic_app}"
+
+    @property
+    def kind(self) -> str:
+        """What kind of caller it is, for people."""
+        if self.logic_app:
+            return "logic app"
+        return "secret" if self.secret else "app setting"
 
     @property
     def setting_name(self) -> str:
@@ -71,7 +85,7 @@ SYSTEMS = (
     _operations("borrowed", "mail form", setting="contoso-portal/MAIL_URL"),
     _operations("pricing", "price feed", secret="pricing-url"),
     _operations("month-end", "scheduler", secret="month-end-url"),
-    _customer_care("survey", "survey tool", setting="contoso-survey/ANSWERS_URL"),
+    _customer_care("survey", "survey tool", logic_app="contoso-survey-hub"),
     _customer_care("complaint", "complaint form", secret="complaint-url"),
     _customer_care("chat", "chat widget", setting="contoso-survey/CHAT_URL"),
     _customer_care("call-back", "telephony", setting="contoso-phone/CALL_BACK_URL"),

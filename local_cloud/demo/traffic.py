@@ -81,6 +81,8 @@ class Traffic:
         """What stands at this moment where a system holds its URL."""
         if system.secret:
             return await self._platform.read_secret(APPLICATION_VAULT, system.secret)
+        if system.logic_app:
+            return await self._platform.read_logic_app_parameter(system.logic_app_id, "url")
         return (await self._platform.running_settings(system.site_id))[system.setting_name]
 
     async def _repeat(self, seconds: float, act: Any, argument: Any) -> None:
