@@ -8,6 +8,7 @@ from functools import cached_property
 
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.owner_lists import AbsentOwners, count_absent_owners
+from shared.domain.callers.caller import RESTARTING_KINDS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.display_text import LEFT_WORDS
@@ -181,7 +182,7 @@ class PlanSummary:
             "copies": count(lambda action, *_: action.is_copy),
             "new_urls": count(lambda *kind: is_updated(*kind) and kind[2]),
             "callers": len(callers),
-            "restarts": sum(kind == "app_setting" for kind, _ in callers),
+            "restarts": sum(kind in RESTARTING_KINDS for kind, _ in callers),
             "kept_on": count(is_updated),
             "cut_over": count(lambda action, *_: action is PlannedAction.CUT_OVER),
             "in_place": count(lambda action, *_: action.is_work and not action.is_copy),

@@ -12,13 +12,16 @@ resource appSettings 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'app settings')
   properties: {
     roleName: 'Flow remediation: app settings (${suffix})'
-    description: 'Finds and replaces trigger URLs in app settings. Allows writing the whole configuration of apps.'
+    description: 'Finds and replaces trigger URLs in app settings and connection strings. Allows writing the whole configuration of apps.'
     permissions: [
       {
         actions: [
           'Microsoft.Web/sites/read'
           'Microsoft.Web/sites/config/list/action'
           'Microsoft.Web/sites/config/write'
+          'Microsoft.Web/sites/slots/read'
+          'Microsoft.Web/sites/slots/config/list/action'
+          'Microsoft.Web/sites/slots/config/write'
         ]
       }
     ]

@@ -75,7 +75,7 @@ class MicrosoftServices:
 
     def ports(self) -> PlatformPorts:
         """Return all ports for Power Platform and Azure, without any request."""
-        from shared.adapters.azure.app_settings import SiteAppSettings
+        from shared.adapters.azure.app_settings import SiteAppSettings, SiteConnectionStrings
         from shared.adapters.azure.key_vault_keys import VaultKeys
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
         from shared.adapters.azure.signing_keys import VaultSigningKeys
@@ -113,6 +113,7 @@ class MicrosoftServices:
             solutions=DataverseSolutions(dataverse),
             environment_variables=DataverseEnvironmentVariables(dataverse),
             app_settings=SiteAppSettings(self.resources),
+            connection_strings=SiteConnectionStrings(self.resources),
             secrets=secrets,
             keys=VaultKeys(self.vaults, self.resources),
             signing_keys=VaultSigningKeys(self.vaults),

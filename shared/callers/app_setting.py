@@ -36,6 +36,9 @@ _NEEDS = RequiredPermissions(
         "Microsoft.Web/sites/read",
         "Microsoft.Web/sites/config/list/action",
         "Microsoft.Web/sites/config/write",
+        "Microsoft.Web/sites/slots/read",
+        "Microsoft.Web/sites/slots/config/list/action",
+        "Microsoft.Web/sites/slots/config/write",
     ),
 )
 
@@ -68,6 +71,7 @@ class AppSettingCallers:
     """
 
     kind = "app_setting"
+    noun = "setting"
     is_json = False
     #: A write restarts the app, so no old value remains.
     old_value_lifetime = timedelta(0)
@@ -113,7 +117,7 @@ class AppSettingCallers:
                         except PlatformError as err:
                             unreadable.add(f"secret {reference.name} in {reference.vault}", err)
                             continue
-                    for caller in callers_in(value, _build_caller(site, name, reference)):
+                    for caller in callers_in(value, self._build_caller(site, name, reference)):
                         yield caller
         unreadable.raise_if_any()
 
@@ -163,6 +167,21 @@ class AppSettingCallers:
         await self._settings.write(site_id, wanted)
         if await self._settings.read(site_id) != wanted:
             raise Conflict(f"The settings beside the {label} were changed by somebody else")
+
+    def _build_caller(self, site: Site, name: str, reference: SecretReference | None) -> Caller:
+        pinned = reference is not None and bool(reference.version)
+        return Caller(
+            kind=self.kind,
+            address=f"{site.id}|{name}",
+            label=f"{self.noun} {name} of the app {site.name}",
+            resource_id=f"{self.kind}/{site.id}".lower(),
+            manual_reason=(
+                "It refers to a fixed version of a Key Vault secret. Refer to the secret without a "
+                "version, or to the version with the new URL."
+                if pinned
+                else ""
+            ),
+        )
 
     async def _list_watched_secrets(self) -> _Watched:
         places: dict[tuple[str, str], tuple[str, str]] = {}
@@ -214,22 +233,6 @@ def read_reference(value: str) -> SecretReference | None:
 
 def _site_id(site: Site) -> str:
     return site.id
-
-
-def _build_caller(site: Site, name: str, reference: SecretReference | None) -> Caller:
-    pinned = reference is not None and bool(reference.version)
-    return Caller(
-        kind=AppSettingCallers.kind,
-        address=f"{site.id}|{name}",
-        label=f"setting {name} of the app {site.name}",
-        resource_id=f"app_setting/{site.id}".lower(),
-        manual_reason=(
-            "It refers to a fixed version of a Key Vault secret. Refer to the secret without a "
-            "version, or to the version with the new URL."
-            if pinned
-            else ""
-        ),
-    )
 
 
 def _build_contents(

@@ -14,22 +14,24 @@ from shared.ports.power_platform import ResultPage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """An App Service or Functions app."""
+    """An App Service or Functions app, or a slot of one."""
 
     id: str
     name: str
-    #: Host names in lower case.
+    #: Host names in lower case; none for a slot.
     hosts: tuple[str, ...]
 
 
 class AppSettings(Protocol):
     """Read and replace all settings of App Service and Functions apps, without ETag.
 
+    The same for connection strings, whose names begin with their type (`SQLAzure|Orders`).
+
     See platform.md#app-settings.
     """
 
     async def read_sites(self) -> list[Site]:
-        """Return every app of the configured subscriptions."""
+        """Return every app of the configured subscriptions, and every slot (`app/slot`)."""
 
     async def read(self, site_id: str) -> dict[str, str]:
         """Return all settings of an app."""

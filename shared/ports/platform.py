@@ -71,4 +71,5 @@ class PlatformPorts(StepPorts, AssessmentPorts):
 
     environment_variables: EnvironmentVariables
     app_settings: AppSettings
+    connection_strings: AppSettings
     secrets: Secrets

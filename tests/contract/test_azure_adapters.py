@@ -84,7 +84,7 @@ async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> No
 
 
 async def test_calls_are_counted_by_service(app: Adapters) -> None:
-    """A list of one page is one request."""
+    """A list of one page is one request: one for apps, one for slots."""
     await app.app_settings.read_sites()
 
-    assert app.http.calls == {"Azure Resource Manager": 1}
+    assert app.http.calls == {"Azure Resource Manager": 2}

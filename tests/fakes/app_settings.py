@@ -38,3 +38,18 @@ class FakeAppSettings:
             return self._world.sites[site_id]
         except KeyError:
             raise NotFound(f"there is no app {site_id}") from None
+
+
+class FakeConnectionStrings(FakeAppSettings):
+    """The connection strings of a world's apps."""
+
+    async def read(self, site_id: str) -> dict[str, str]:
+        """Return all connection strings of an app."""
+        return dict(self._site(site_id).connection_strings)
+
+    async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+        """Replace all connection strings of an app; the app restarts."""
+        site = self._site(site_id)
+        with self._world.writing(None, "write connection strings", site_id):
+            site.connection_strings = dict(settings)
+            site.restarts += 1

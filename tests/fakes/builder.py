@@ -208,6 +208,18 @@ class Builder:
         self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: fake.settings[setting]))
         return fake
 
+    def connection_string_caller(
+        self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"
+    ) -> FakeSite:
+        """Let an app hold the URL in a connection string, and post to it."""
+        site_id = f"{_SUBSCRIPTION}/providers/Microsoft.Web/sites/{site}".lower()
+        fake = self.world.sites.setdefault(
+            site_id, FakeSite(id=site_id, name=site, hosts=(f"{site}.azurewebsites.net",))
+        )
+        fake.connection_strings[name] = self.url_of(flow)
+        self._calls(UrlHolder(name=f"{site}/{name}", read=lambda: fake.connection_strings[name]))
+        return fake
+
     def logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
         """Let a logic app hold the URL of each flow in a parameter; return its resource id."""
         path = f"{_SUBSCRIPTION}/providers/Microsoft.Logic/workflows/{name}"

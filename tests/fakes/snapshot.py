@@ -26,6 +26,10 @@ def take_snapshot(world: World) -> Snapshot:
             texts[f"variable {variable.schema_name}"] = f"{variable.value}|{variable.default_value}"
     for site in world.sites.values():
         texts |= {f"setting {site.name}/{key}": value for key, value in site.settings.items()}
+        texts |= {
+            f"connection string {site.name}/{key}": value
+            for key, value in site.connection_strings.items()
+        }
     for path, resource in world.resources.items():
         content = {key: value for key, value in resource.items() if key != "etag"}
         texts[f"resource {path}"] = json.dumps(content, sort_keys=True)

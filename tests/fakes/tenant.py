@@ -248,6 +248,8 @@ class FakeSite:
     name: str
     hosts: tuple[str, ...]
     settings: dict[str, str] = field(default_factory=dict)
+    #: By type and name, such as `SQLAzure|Orders`.
+    connection_strings: dict[str, str] = field(default_factory=dict)
     restarts: int = 0
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 type JsonObject = dict[str, Any]
 
+#: Types below others that Resource Manager lists among the resources of a subscription.
+_TRACKED_CHILDREN = ("microsoft.web/sites/slots",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceScope:
@@ -65,8 +68,10 @@ class ResourceStore:
         return any(self.within(kind, everywhere) for kind in kinds)
 
     def top_level(self, scope: ResourceScope) -> list[JsonObject]:
-        """Return what `GET /resources` lists: no children such as a site's configuration."""
-        top_level_types = [kind for kind in self._by_type if kind.count("/") == 1]
+        """Return what `GET /resources` lists: slots, no children such as a site's configuration."""
+        top_level_types = [
+            kind for kind in self._by_type if kind.count("/") == 1 or kind in _TRACKED_CHILDREN
+        ]
         return [document for kind in top_level_types for document in self.within(kind, scope)]
 
 

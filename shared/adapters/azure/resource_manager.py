@@ -12,6 +12,7 @@ from shared.ports import PagedResourceReader, ResourceWriter, ResultPage
 
 BASE = "https://management.azure.com"
 SCOPE = "https://management.azure.com/.default"
+_RESOURCES_VERSION = "2021-04-01"
 
 
 class ResourceManager(PagedResourceReader, ResourceWriter):
@@ -40,6 +41,16 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
                     yield item
             except ProviderNotRegistered:
                 continue  # the provider is not registered in this subscription
+
+    async def each_tracked(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
+        """Yield id and name of every resource of a type that lies below others, such as slots.
+
+        A list by provider exists only for types without parents.
+        """
+        for subscription in self.subscriptions:
+            path, where = f"/subscriptions/{subscription}/resources", f"'{resource_type}'"
+            async for item in self._items(path, _RESOURCES_VERSION, f"resourceType eq {where}"):
+                yield item
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""

@@ -9,6 +9,9 @@ FILLED_IN = (
     "or has percent-encoded only a part of the URL. Change the whole URL, or that value."
 )
 
+#: Kinds whose write restarts the app that contains the place.
+RESTARTING_KINDS = frozenset({"app_setting", "connection_string"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:

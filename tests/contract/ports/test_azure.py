@@ -44,6 +44,19 @@ async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
     assert await apps.read(site.id) == {"ONLY": "this"}
 
 
+async def test_connection_strings_keep_their_type(side: Side) -> None:
+    """Names begin with the type, and a string that the write leaves out is removed."""
+    strings = side.ports.connection_strings
+    [site] = await strings.read_sites()
+    await strings.write(site.id, {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"})
+    both = await strings.read(site.id)
+    await strings.write(site.id, {"Custom|Url": "https://y"})
+
+    assert both == {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"}
+    assert await strings.read(site.id) == {"Custom|Url": "https://y"}
+    assert await side.ports.app_settings.read(site.id) == {"COLOUR": "blue"}
+
+
 async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Side) -> None:
     """A new version keeps content type and tags."""
     vaults = [url async for url in side.ports.secrets.read_vaults()]

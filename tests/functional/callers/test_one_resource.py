@@ -153,7 +153,14 @@ async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind
     written = Counter(
         write.target
         for write in scenario.world.writes
-        if write.what in {"write app settings", "write secret", "write variable", "write resource"}
+        if write.what
+        in {
+            "write app settings",
+            "write connection strings",
+            "write secret",
+            "write variable",
+            "write resource",
+        }
         or (kind == "flow" and write.what == "update workflow" and write.target in callers)
     )
     assert_nothing_lost(scenario)

@@ -1,0 +1,31 @@
+"""A caller of the kind connection string, in a slot of an app."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.fakes.builder import Builder
+from tests.fakes.tenant import FakeFlow
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    strings = {"Flow": {"type": "Custom", "value": url}, "Db": {"type": "SQLAzure", "value": "x"}}
+    slot = {"name": "staging", "connectionStrings": strings}
+    site_id = resource("Microsoft.Web/sites", "portal", properties={})["id"]
+    seed_azure(app.world.tenant, {"sites": [{"id": site_id, "slots": [slot]}]})
+
+
+def _add(build: Builder, *flows: FakeFlow) -> None:
+    for number, flow in enumerate(flows):
+        build.connection_string_caller(flow, name=f"Custom|Flow{number}")
+
+
+CASE = CallerCase(
+    add=_add,
+    remove=lambda build: build.world.sites.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
