@@ -167,14 +167,14 @@ def _format_remaining_flows(
     why: NotMigratedReason, number: int, is_stopped: bool, next_check_in: timedelta | None
 ) -> str:
     if why is _REASON.NEEDS_CHANGES:
-        return f"{number} {'needs' if number == 1 else 'need'} changes first"
+        return f"{number:,} {'needs' if number == 1 else 'need'} changes first"
     if why is _REASON.AWAITING_APPROVAL:
-        return f"{number} {'starts' if number == 1 else 'start'} after approval"
+        return f"{number:,} {'starts' if number == 1 else 'start'} after approval"
     if why is _REASON.DRY_RUN:
-        return f"{number} not started, nothing was changed"
+        return f"{number:,} not started, nothing was changed"
     if why is _REASON.IN_PROGRESS and is_stopped:
-        return f"{number} {'waits' if number == 1 else 'wait'} for the kill switch"
-    words = f"{number} {LEFT_WORDS[why][0]}"
+        return f"{number:,} {'waits' if number == 1 else 'wait'} for the kill switch"
+    words = f"{number:,} {LEFT_WORDS[why][0]}"
     if why is _REASON.IN_PROGRESS and next_check_in and next_check_in >= timedelta(minutes=1):
         words += f", next check in {format_span(next_check_in)}"
     return words

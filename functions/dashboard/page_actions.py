@@ -239,7 +239,7 @@ def _can_roll_back(job: FlowJob) -> bool:
 
 def describe_retry(jobs: Sequence[FlowJob]) -> str:
     where = Counter(_step_of(job) for job in jobs)
-    at = ", ".join(f"{number} at {state}" for state, number in where.items())
+    at = ", ".join(f"{number:,} at {state}" for state, number in where.items())
     edited = [
         job
         for job in jobs
@@ -250,7 +250,7 @@ def describe_retry(jobs: Sequence[FlowJob]) -> str:
 
 
 def describe_check(number: int) -> str:
-    wait = "1 flow that waits is" if number == 1 else f"{number} flows that wait are"
+    wait = "1 flow that waits is" if number == 1 else f"{number:,} flows that wait are"
     return f"{wait} checked again now."
 
 
@@ -282,11 +282,11 @@ def _step_of(job: FlowJob | EnvironmentJob) -> str:
 
 
 def _format_flows(number: int) -> str:
-    return "1 flow" if number == 1 else f"{number} flows"
+    return "1 flow" if number == 1 else f"{number:,} flows"
 
 
 def _format_blocked_flows(number: int) -> str:
-    return "1 blocked flow" if number == 1 else f"{number} blocked flows"
+    return "1 blocked flow" if number == 1 else f"{number:,} blocked flows"
 
 
 def _format_titles(jobs: Sequence[FlowJob]) -> str:

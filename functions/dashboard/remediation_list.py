@@ -18,9 +18,9 @@ _KINDS = {
     RemediationMode.APPLY: "Remediation",
 }
 _STARTED = {
-    StartSource.KEY_EVENT: "started by an event of a key",
-    StartSource.POLICY_EVENT: "started by a change of a policy",
-    StartSource.DAILY_CHECK: "started by the daily check",
+    StartSource.KEY_EVENT: "by an event of a key",
+    StartSource.POLICY_EVENT: "by a change of a policy",
+    StartSource.DAILY_CHECK: "by the daily check",
 }
 #: Number of environments that a line names.
 _NAMED = 3
@@ -56,7 +56,7 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
         id=remediation.id,
         created_at=remediation.created_at,
         kind="Assessment" if remediation.assessment else _KINDS[remediation.mode],
-        started=_format_start_source(remediation),
+        started=format_start_source(remediation),
         environments=_format_environments(one),
         look=look,
         shape=shape,
@@ -65,9 +65,10 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
     )
 
 
-def _format_start_source(one: Remediation) -> str:
+def format_start_source(one: Remediation) -> str:
+    """Return what started a remediation, as in *started by the daily check*."""
     by = _STARTED.get(one.start_source)
-    return by or (f"started by {one.started_by}" if one.started_by else "started by a request")
+    return by or f"by {one.started_by or 'a request'}"
 
 
 def _format_environments(one: RemediationView) -> str:

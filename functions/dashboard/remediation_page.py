@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functions.dashboard.causes import cause_title, find_causes
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
 from functions.dashboard.display_state import display_state_for
+from functions.dashboard.firewall_issues import list_issues
 from functions.dashboard.flow_lines import ALL, FlowFilter, line_context
 from functions.dashboard.flow_lists import ClosedFlows, FlowLists, divide
 from functions.dashboard.flow_parts import PARTS, FlowPart
@@ -17,7 +18,6 @@ from functions.dashboard.owner_lists import (
 from functions.dashboard.page_actions import (
     PageAction,
     fix_action,
-    ignore_action,
     remediation_actions,
 )
 from functions.dashboard.page_layout import PageContext, render_page
@@ -27,6 +27,7 @@ from functions.dashboard.remediation_history import (
     HistoryFilter,
     history_page,
 )
+from functions.dashboard.remediation_list import format_start_source
 from functions.dashboard.remediation_summary import format_state_chip, is_dry_run, summarize
 from shared.domain.jobs.durable_job import HISTORY_LENGTH
 from shared.domain.plans.remediation import EnvironmentJob
@@ -82,6 +83,12 @@ def remediation_page(
     counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
     known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.read if flow.job))
     actions = remediation_actions(shown, view.principal, view.now, is_whole=others is None)
+    issues, past_issue_count = list_issues(
+        shown.environment_jobs,
+        known.flow_jobs,
+        {flow.workflow_id: flow.title for flow, _ in lists.read},
+        view.principal,
+    )
     return render_page(
         "remediation",
         view,
@@ -115,7 +122,6 @@ def remediation_page(
         ),
         all_flows=ALL,
         is_part=others is not None,
-        titles={flow.workflow_id: flow.title for flow, _ in lists.read},
         history=history_page(known, names, choice.history),
         history_filters=FILTERS,
         history_kind=choice.history.kind,
@@ -123,11 +129,9 @@ def remediation_page(
         history_length=HISTORY_LENGTH,
         visible=[one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
-        ignore_actions={
-            (job.environment_id, issue.name): ignore_action(job, issue, view.principal)
-            for job in shown.environment_jobs
-            for issue in job.firewall_issues
-        },
+        started=format_start_source(shown.remediation),
+        issues=issues,
+        past_issue_count=past_issue_count,
         fixes=_list_fixes(view, shown, closed_by),
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
         **draw_dependency_groups(

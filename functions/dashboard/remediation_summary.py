@@ -112,7 +112,7 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
     if len(parts) == 1:
         [(key, number)] = parts
         return [f"{_format_flows(number)} {_TO_DO[key][number == 1]}."]
-    said = [f"{number} {_TO_DO[key][number == 1]}" for key, number in parts]
+    said = [f"{number:,} {_TO_DO[key][number == 1]}" for key, number in parts]
     return [f"{_format_flows(total)} require an action: {', '.join(said)}."] if said else []
 
 

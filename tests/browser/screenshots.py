@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
+from playwright.async_api import FloatRect
 
 from tests.browser.shown_pages import Viewer, browsing, viewing
 from tests.functional.scenarios.dashboard_stages import ShownPage, visit_stages
@@ -44,6 +45,8 @@ DOCUMENT_PICTURES = {
         page="remediation-blocked", width=390, height=844, scheme="dark"
     ),
 }
+#: Pixels; Chromium draws no picture of any height.
+LONGEST_PICTURE = 12_000
 #: Flows of which the documents show pictures.
 DOCUMENT_FLOWS = 30
 
@@ -67,11 +70,13 @@ async def take_pictures(
 
 async def _take_all(tab: Viewer, shown: ShownPage, folder: Path) -> None:
     await tab.open(shown)
+    width, height = await tab.page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+    whole: FloatRect = {"x": 0, "y": 0, "width": width, "height": min(height, LONGEST_PICTURE)}
     for scheme in SCHEMES:
         await tab.page.emulate_media(color_scheme=scheme)
-        name = f"{shown.name}-{await tab.page.evaluate('innerWidth')}-{scheme}"
-        await tab.page.screenshot(path=folder / f"{name}.png")
-        await tab.page.screenshot(path=folder / f"{name}-whole.png", full_page=True)
+        file = folder / f"{shown.name}-{width}-{scheme}"
+        await tab.page.screenshot(path=f"{file}.png")
+        await tab.page.screenshot(path=f"{file}-whole.png", full_page=True, clip=whole)
 
 
 async def take_document_pictures(folder: Path, chromium: str) -> None:

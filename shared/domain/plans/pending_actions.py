@@ -418,7 +418,7 @@ def _environment_action(
 
 
 def format_count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _default_fix(code: str) -> str:

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from functions import dashboard_api, remediations_api
 from functions.forms import FORM
 from shared.bootstrap import provide
-from tests.functional.actions.test_repair_network import GROUP, guarded
+from shared.use_cases.manage_firewall_fixes import apply_fix
+from tests.functional.actions.test_repair_network import GROUP, guarded, wish
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -38,6 +39,25 @@ async def test_a_flow_that_a_firewall_blocks_leads_to_the_fix_of_that_firewall()
     assert f"1 firewall denies {ranges} address range" in page
     assert "Show fix for 1 firewall</a>" in page
     assert f"<div>Firewall {issue.firewall_name}</div>" in page
+
+
+async def test_firewall_that_blocks_no_flow_any_more_is_not_shown_as_denying() -> None:
+    """The issue is stored with the plan; the firewall is fixed and the flow retried afterwards."""
+    scenario = await guarded(GROUP)
+    scenario.driver.use_cases = TRIGGERS
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    provide(scenario.services)
+    before = await page_of(scenario)
+    await apply_fix(scenario.services, wish(GROUP))
+    await scenario.retry()
+    provide(scenario.services)
+
+    after = await page_of(scenario)
+
+    assert 'Denies calls of <a href="' in before
+    assert "Denies calls" not in after
+    assert "No firewall blocks a flow of this remediation now." in after
 
 
 async def test_flows_that_need_changes_are_planned_again_from_their_form() -> None:

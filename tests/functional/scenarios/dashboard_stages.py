@@ -20,7 +20,9 @@ from functions.forms import FORM
 from functions.routes import LISTED, ROUTES, UNKNOWN_PAGE, Method, Route
 from shared.bootstrap import provide
 from shared.domain.principal import Role
+from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.read_remediation_rows import find
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.scenarios.app_calls import signed_in
 from tests.functional.scenarios.operations_tenant import (
@@ -40,7 +42,7 @@ _NOTHING: Mapping[str, str] = {}
 PAGE_ROUTES = [
     route
     for route in (*LISTED, UNKNOWN_PAGE)
-    if route.path.startswith("dashboard") and find_endpoint(route).media_types == (HTML,)
+    if route.path.startswith("dashboard") and find_endpoint(route).media_types[0] == HTML
 ]
 
 
@@ -104,11 +106,11 @@ class _Visitor:
         assert reply.status_code < 300, reply.get_body()
         return reply
 
-    async def start(self, key: str) -> None:
-        """Start a remediation of Operations, and let it run until its plan is complete."""
+    async def start_again(self) -> None:
+        """Start another remediation of Operations, and let it run until its plan is complete."""
         scenario = self.scenario
         body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
-        headers = OPERATOR | {"Idempotency-Key": key}
+        headers = OPERATOR | {"Idempotency-Key": "second"}
         reply = await self.ask("POST", "remediations", body, headers=headers)
         started = json.loads(reply.get_body())["id"]
         scenario.remediation = await find(scenario.services, started)
@@ -180,15 +182,17 @@ async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
 async def _await_approval(visitor: _Visitor) -> None:
     """The plan awaits approval."""
     scenario = visitor.scenario
-    scenario.build.link()
     await visitor.ask(
         "PUT",
         "environments/{id}",
-        {"approval_policy": "required"},
+        {"approval_policy": "required", "max_flows": 10_000},
         headers=APPROVER,
         id=scenario.build.environment.id,
     )
-    await visitor.start("first")
+    scenario.build.link()
+    await poll_environments(scenario.services)
+    await scenario.run(timedelta(minutes=30))
+    [scenario.remediation] = await scenario.services.tables.remediations.all("remediation")
     visitor.flow_id = (await scenario.plan())["Post to ERP"].workflow_id
     await visitor.show_every_route("awaiting")
     await visitor.show("plan-for-reader", "/remediations/{id}/plan", headers=READER)
@@ -213,6 +217,8 @@ async def _block_flows(visitor: _Visitor) -> None:
         id=visitor.identity,
     )
     await scenario.run(timedelta(days=9))
+    await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
+    await scenario.run(timedelta(hours=1))
     await visitor.show_every_route("blocked")
     remediation = "/remediations/{id}"
     [issue, *_] = (await scenario.environment_job()).firewall_issues
@@ -279,7 +285,7 @@ async def _read_only(visitor: _Visitor) -> None:
     body = {"approval_policy": "read_only"}
     environment = scenario.build.environment.id
     scenario.build.http_flow("Read meters")
-    await visitor.start("second")
+    await visitor.start_again()
     await visitor.ask("PUT", "environments/{id}", body, headers=APPROVER, id=environment)
     await visitor.show("plan-read-only", "/remediations/{id}/plan")
     await visitor.show("environments-read-only", "/environments")
