@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 
 from shared.callers.search import UnreadableCallers, environment_id
-from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.permissions import IN_POWER_PLATFORM
+from shared.domain.power_apps import CanvasApp
 from shared.errors import InvalidInput, JobBlocked, NotFound, PlatformError
 from shared.ports import CanvasApps
 from shared.reason import Reason

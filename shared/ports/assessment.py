@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from shared.domain.assessment.snapshots import CanvasApp, Connection
+from shared.domain.definitions.connector_sign_in import ConnectorSignIn
 from shared.domain.environment import Environment
+from shared.domain.power_apps import CanvasApp, Connection
+from shared.ports.power_platform import ResultPage
 
 
 class Connections(Protocol):
@@ -19,6 +21,15 @@ class Connections(Protocol):
         The list may be empty if the application has no access to them.
         """
 
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
+        """Return a page of the same list, by one request, without reading the connectors.
+
+        An invalid cursor raises the errors described at `FlowPages`.
+        """
+
+    async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
+        """Return how connections of a connector sign in; unknown without access to it."""
+
     async def read_errors(self, environment_id: str) -> dict[str, str]:
         """Return the error of each connection by lower-case name, "" if it has none."""
 
@@ -28,6 +39,12 @@ class CanvasApps(Protocol):
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use flows, with the flows' ids."""
+
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
+        """Return those of one page of the list, by one request and one for the document of each.
+
+        An invalid cursor raises the errors described at `FlowPages`.
+        """
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
         """Return an app; raise `NotFound`, or `InvalidInput` if its ids may be incomplete."""

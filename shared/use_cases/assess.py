@@ -27,6 +27,7 @@ from shared.steps.assessing.read_co_owners import (
     with_co_owners,
 )
 from shared.steps.assessing.read_flow_facts import FlowReadResult, read_flows
+from shared.steps.assessing.read_power_apps import PowerAppsFacts
 from shared.steps.flows.check_network import NetworkView
 from shared.steps.optional_read import read_or_none
 from shared.steps.updating_callers.search_callers import CallerSearchResult, search_callers
@@ -47,14 +48,15 @@ async def assess(
     read: ReadsFlows = read_flows,
     search: SearchesCallers | None = None,
     network: NetworkView | None = None,
+    power_apps: PowerAppsFacts | None = None,
 ) -> EnvironmentAssessment:
     """Return the assessment; raise `NotFound` for an unknown environment or policy.
 
     `policy` is the name or Azure resource id of the policy that will be applied; by default, the
     environment's own. `key`: vault (name or Azure resource id) and name of a key that no policy
     names yet. `callers_since`: reuse a caller search made since then (`callers_searched_at` of
-    another assessment). `read` reads the flows, `search` searches for their callers. `network`:
-    the firewalls, if they were already read.
+    another assessment). `read` reads the flows, `search` searches for their callers. `network`
+    and `power_apps`: the firewalls, and the connections and canvas apps, if they were already read.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -64,6 +66,7 @@ async def assess(
         policy=await read_named_policy(services, environment, policy),
         key=key,
         network=network,
+        power_apps=power_apps,
     )
     facts = await collect(services, question, read(services, environment))
     settings = services.settings

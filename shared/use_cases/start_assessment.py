@@ -31,6 +31,7 @@ from shared.rows import type_adapter_for
 from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
+from shared.steps.assessing.read_power_apps import read_power_apps_parts
 from shared.steps.flows.check_network import NetworkView, read_network
 from shared.steps.optional_read import allow_patience_of_delivery
 from shared.steps.planning.plan_environment import read_environment_of
@@ -140,7 +141,7 @@ async def _assess(
     assert request is not None
     held.stage(replace(held.job, environment_name=environment.display_name))
     flows = await read_flow_parts(held, environment)
-
+    power_apps = await read_power_apps_parts(held, environment)
     everywhere = await services.environments.list()
 
     async def read(_services: Services, _environment: Environment) -> FlowReadResult:
@@ -171,6 +172,7 @@ async def _assess(
             read=read,
             search=search_with_unknown_urls,
             network=network,
+            power_apps=power_apps,
         )
 
 

@@ -1,10 +1,15 @@
 """Fakes of the ports that only an assessment uses."""
 
+import builtins
 from collections.abc import Sequence
+from dataclasses import replace
 
-from shared.domain.assessment.snapshots import CanvasApp, Connection
+from shared.domain.definitions.connector_sign_in import ConnectorSignIn
 from shared.domain.environment import Environment
+from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
 from shared.errors import InvalidInput, NotFound
+from shared.ports import ResultPage
+from tests.fakes.flow_reports import page_of
 from tests.fakes.tenant import FakeTeam, FakeUser
 from tests.fakes.test_world import World
 
@@ -17,16 +22,31 @@ class FakeConnections:
 
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all connections, or none if an application may not see them."""
-        environment = self._world.environment(environment_id)
+        found = self._list(environment_id)
+        names = {one.connector for one in found}
+        return add_sign_in(
+            found, {name: await self.read_sign_in(environment_id, name) for name in names}
+        )
+
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
+        """Return a page of them, without how they sign in."""
+        found = self._list(environment_id)
+        return page_of(self._world, found, cursor, self._world.power_apps_page)
+
+    async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
+        """Return how connections of a connector sign in."""
+        self._world.environment(environment_id)
+        return ConnectorSignIn(only_way=self._world.oauth_connectors.get(connector))
+
+    def _list(self, environment_id: str) -> builtins.list[Connection]:
         return [
             Connection(
                 name=one.name,
                 connector=one.connector,
                 display_name=one.name,
                 owner=self._world.user(one.owner_id).name,
-                uses_oauth=self._world.oauth_connectors.get(one.connector),
             )
-            for one in environment.connections.values()
+            for one in self._world.environment(environment_id).connections.values()
         ]
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
@@ -44,7 +64,13 @@ class FakeCanvasApps:
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use, or may use, any flow."""
         apps = self._world.environment(environment_id).canvas_apps
-        return [app for app in apps if app.flow_ids or app.unknown_reason]
+        return [app for app in apps if _may_use_flows(app)]
+
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
+        """Return those of a page of the apps."""
+        apps = self._world.environment(environment_id).canvas_apps
+        page = page_of(self._world, apps, cursor, self._world.power_apps_page)
+        return replace(page, items=tuple(app for app in page.items if _may_use_flows(app)))
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
         """Return one app, with or without flows."""
@@ -54,6 +80,10 @@ class FakeCanvasApps:
                     raise InvalidInput(app.unknown_reason)
                 return app
         raise NotFound(f"No app {name}")
+
+
+def _may_use_flows(app: CanvasApp) -> bool:
+    return bool(app.flow_ids or app.unknown_reason)
 
 
 class FakeMachineGroups:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from local_cloud.tenant.core.earlier_times import Past
-from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.environment import Environment, PolicyLink
 from shared.domain.flow import FlowState
+from shared.domain.power_apps import CanvasApp
 from shared.domain.sharing import DataversePrincipal
 
 

@@ -48,6 +48,8 @@ class World:
         self.report_page = 250
         #: Runs a page.
         self.run_page = 50
+        #: Connections and canvas apps in a page.
+        self.power_apps_page = 50
         #: Whether the app has the right to act for another user in Dataverse
         #: (platform.md#impersonation).
         self.may_act_on_behalf = True

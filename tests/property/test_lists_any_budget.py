@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.run_archive import RunArchiveState
+from shared.domain.power_apps import CanvasApp
 from shared.errors import PlatformError, ThrottledError
 from shared.ports import FlowReports, ResultPage
 from shared.use_cases.archive_runs import archive_runs
+from shared.use_cases.assess import assess
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.functional.assessing.test_background_assessment import order, shown
+from tests.functional.assessing.test_background_assessment import order, shown, told
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -211,6 +213,108 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
             assert last == whole
             assert all(one == whole[: len(one)] for one in cut)
         assert meter.most_in_a_minute() <= calls
+
+    asyncio.run(play())
+
+
+@dataclass(slots=True)
+class FewRequests:
+    """A Power Apps service with a limit of requests a minute, whose cursors may expire."""
+
+    clock: Any
+    a_minute: int
+    lists: Lists
+    #: The connectors that were read.
+    connectors: list[str] = field(default_factory=list)
+    _times: list[Any] = field(default_factory=list)
+
+    def take(self) -> None:
+        """Use one request, or reject it until the minute is over."""
+        now = self.clock.now()
+        self._times = [one for one in self._times if now - one < MINUTE]
+        if len(self._times) >= self.a_minute:
+            raise ThrottledError("used up", retry_after=self._times[0] + MINUTE - now)
+        self._times.append(now)
+
+    def put_before(self, scenario: Scenario) -> None:
+        """Put the limit before the two ports of the service."""
+
+        def limited(ports: Ports) -> Ports:
+            connections: Any = _FewRequestsOf(self, "connections", ports.connections)
+            apps: Any = _FewRequestsOf(self, "apps", ports.canvas_apps)
+            return replace(ports, connections=connections, canvas_apps=apps)
+
+        scenario.around = limited
+        scenario.renew()
+
+
+@dataclass(slots=True)
+class _FewRequestsOf:
+    requests: FewRequests
+    name: str
+    port: Any
+
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Any]:
+        """Record a page of the list."""
+        self.requests.take()
+        read = self.port.read_page
+        return await self.requests.lists.page(
+            self.name, cursor, lambda: read(environment_id, cursor)
+        )
+
+    async def read_sign_in(self, environment_id: str, connector: str) -> Any:
+        """Record a connector."""
+        self.requests.take()
+        self.requests.connectors.append(connector)
+        return await self.port.read_sign_in(environment_id, connector)
+
+
+@LISTS
+@given(
+    connections=st.integers(0, MOST),
+    apps=st.integers(0, MOST),
+    page=st.integers(1, MOST),
+    calls=st.integers(1, 6),
+    expires=expiries,
+)
+@example(connections=MOST, apps=MOST, page=1, calls=1, expires=frozenset())
+def test_an_assessment_reads_connections_and_apps_once(
+    connections: int, apps: int, page: int, calls: int, expires: frozenset[int]
+) -> None:
+    """No page and no connector is read twice, except a list whose cursor has expired."""
+
+    async def play() -> None:
+        scenario = Scenario()
+        flow, owner = scenario.build.http_flow("Orders"), scenario.world.add_user("Anna")
+        world, environment = scenario.world, scenario.build.environment
+        for number in range(connections):
+            scenario.build.connection(f"c{number}", f"shared_{number % 4}", owner=owner)
+        environment.canvas_apps += [
+            CanvasApp(
+                name=f"a{number}",
+                display_name=f"App {number}",
+                owner="Anna",
+                flow_ids=frozenset({flow.workflow_id}),
+            )
+            for number in range(apps)
+        ]
+        world.power_apps_page = page
+        requests = FewRequests(world.clock, calls, Lists(expires))
+        expected = await assess(scenario.services, environment.id)
+        requests.put_before(scenario)
+
+        started = await order(scenario)
+        await scenario.run(timedelta(hours=6))
+
+        found = await shown(scenario, started)
+        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
+        assert told(found.answer) == told(expected)
+        assert len(requests.connectors) == len(set(requests.connectors)) == min(connections, 4)
+        for name, count in (("connections", connections), ("apps", apps)):
+            whole = [str(first) if first else "" for first in range(0, max(count, 1), page)]
+            *cut, last = requests.lists.readings(name)
+            assert last == whole
+            assert all(one == whole[: len(one)] for one in cut)
 
     asyncio.run(play())
 

@@ -22,7 +22,7 @@ from shared.domain.assessment.flows import assess_flows, flow_findings, phase_fo
 from shared.domain.assessment.recommendations import recommend
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, MicrosoftKeyLists, NoAnswer
 from shared.domain.assessment.uncovered_features import copilot_findings, run_history_findings
-from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
+from shared.domain.definitions.connector_sign_in import parse_sign_in
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -395,7 +395,7 @@ def test_a_connector_tells_how_its_connections_sign_in(
         }
     }
 
-    assert signs_in_by_oauth(sets if connector == "sets" else connector, chosen) is answer
+    assert parse_sign_in(sets if connector == "sets" else connector).uses_oauth(chosen) is answer
 
 
 def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:

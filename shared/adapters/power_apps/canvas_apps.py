@@ -17,10 +17,11 @@ from shared.adapters.power_apps.canvas_app_document import (
     find_flow_ids,
     find_ids_in_text,
 )
-from shared.adapters.power_apps.connections import BASE, VERSION, Creator
-from shared.domain.assessment.snapshots import CanvasApp
+from shared.adapters.power_apps.connections import BASE, VERSION, Creator, read_page_at
+from shared.concurrency import read_each
+from shared.domain.power_apps import CanvasApp
 from shared.errors import InvalidInput, NotFound, PlatformError, TransientError
-from shared.ports import CanvasApps
+from shared.ports import CanvasApps, ResultPage
 
 #: The URL is signed, so no token is sent.
 DOCUMENTS = HttpService(name="App documents", scope="", credential=None)
@@ -83,7 +84,15 @@ class PowerAppsCanvasApps(CanvasApps):
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use flows. Reading the document of each takes one request."""
         apps = await self._read_apps(environment_id)
-        return [await self._with_flows(app) for app in apps if app.uses_flows]
+        return await read_each([app for app in apps if app.uses_flows], self._with_flows)
+
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
+        """Return the apps that use flows of one page of the list."""
+        call = self._build_list_request(environment_id)
+        rows, following = await read_page_at(self._http, self._service, call, cursor)
+        apps = [read_wire(_AppEntity, row) for row in rows]
+        found = await read_each([app for app in apps if app.uses_flows], self._with_flows)
+        return ResultPage(items=tuple(found), cursor=following)
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
         """Return an app from the list, the only documented source of its document's URL.
@@ -104,8 +113,11 @@ class PowerAppsCanvasApps(CanvasApps):
         raise NotFound(f"No app {name}")
 
     async def _read_apps(self, environment_id: str) -> list[_AppEntity]:
-        call = ServiceRequest(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
+        call = self._build_list_request(environment_id)
         return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
+
+    def _build_list_request(self, environment_id: str) -> ServiceRequest:
+        return ServiceRequest(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
 
     async def _with_flows(self, app: _AppEntity) -> CanvasApp:
         try:

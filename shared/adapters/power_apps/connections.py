@@ -1,18 +1,25 @@
 """Read an environment's connections from the Power Apps service (platform.md#connection-list)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from pydantic import Field
 
-from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
+from shared.adapters.http.client import (
+    HttpClient,
+    HttpService,
+    ServiceRequest,
+    check_next,
+    read_object,
+)
 from shared.adapters.http.wire import Wire, read_wire
 from shared.concurrency import read_each
-from shared.domain.assessment.snapshots import Connection
-from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
+from shared.domain.definitions.connector_sign_in import ConnectorSignIn, parse_sign_in
 from shared.domain.definitions.json_values import mapping_at
+from shared.domain.power_apps import Connection, add_sign_in
 from shared.errors import NotFound, PlatformError
-from shared.ports import Connections
+from shared.ports import Connections, ResultPage
 
 BASE = "https://api.powerapps.com/providers/Microsoft.PowerApps/scopes/admin/environments"
 VERSION = {"api-version": "2016-11-01"}
@@ -68,14 +75,14 @@ class _ConnectionEntity(Wire):
         bad = (one for one in self.properties.statuses if one.status.lower() == "error")
         return next((one.error.message or one.error.code or one.status for one in bad), "")
 
-    def to_domain(self, connector: Mapping[str, object]) -> Connection:
+    def to_domain(self) -> Connection:
         chosen = self.properties.connection_parameters_set
         return Connection(
             name=self.name,
             connector=self.connector,
             display_name=self.properties.display_name or self.name,
             owner=self.properties.created_by.name,
-            uses_oauth=signs_in_by_oauth(connector, chosen.name if chosen else ""),
+            sign_in=chosen.name if chosen else "",
         )
 
 
@@ -92,11 +99,19 @@ class PowerAppsConnections(Connections):
 
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all connections. Each connector is read once."""
-        found = await self._read_entities(environment_id)
+        found = [one.to_domain() for one in await self._read_entities(environment_id)]
         names = sorted({one.connector for one in found if one.connector})
-        read = await read_each(names, partial(self._read_connector, environment_id))
-        connectors = dict(zip(names, read, strict=True))
-        return [one.to_domain(connectors.get(one.connector, {})) for one in found]
+        read = await read_each(names, partial(self.read_sign_in, environment_id))
+        return add_sign_in(found, dict(zip(names, read, strict=True)))
+
+    async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
+        """Return a page of the list, without reading the connectors."""
+        call = ServiceRequest(
+            method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION
+        )
+        rows, following = await read_page_at(self._http, self._service, call, cursor)
+        found = (read_wire(_ConnectionEntity, row).to_domain() for row in rows)
+        return ResultPage(items=tuple(found), cursor=following)
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
         """Return the error of each connection by lower-case name, "" if it has none."""
@@ -111,15 +126,28 @@ class PowerAppsConnections(Connections):
             async for item in self._http.items(self._service, call)
         ]
 
-    async def _read_connector(self, environment_id: str, name: str) -> Mapping[str, object]:
-        """Return a connector's properties; empty without access, for example to a custom
-        connector.
+    async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
+        """Return how connections of a connector sign in; unknown without access, for example to a
+        custom connector.
         """
         call = ServiceRequest(
-            method="GET", url=f"{BASE}/{environment_id}/apis/{name}", params=VERSION
+            method="GET", url=f"{BASE}/{environment_id}/apis/{connector}", params=VERSION
         )
         try:
             answer = read_object(self._service, await self._http.send(self._service, call))
         except (NotFound, PlatformError):
-            return {}
-        return mapping_at(answer, "properties")
+            return ConnectorSignIn()
+        return parse_sign_in(mapping_at(answer, "properties"))
+
+
+async def read_page_at(
+    http: HttpClient, service: HttpService, call: ServiceRequest, cursor: str
+) -> tuple[list[object], str]:
+    """Return the items of a page of a list and the cursor of the next, or "" after the last.
+
+    The cursor is the service's next link, so its host is checked before the token is sent there.
+    """
+    if cursor:
+        check_next(service, call.url, cursor)
+        call = replace(call, url=cursor, params={})
+    return await http.page(service, call)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
-from shared.domain.assessment.snapshots import CanvasApp, NoAnswer
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.power_apps import CanvasApp
 
 _APPS = (
     "Only the app's maker can change it: the platform has no API that makes an app call another "

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.flows import phase_for
-from shared.domain.assessment.snapshots import CanvasApp, EnvironmentSnapshot, NoAnswer
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, PolicyLinkStatus
 from shared.domain.finding import Finding, passed, problem, unknown, warning
@@ -21,6 +21,7 @@ from shared.domain.keys.environment_checks import (
     sku_finding,
 )
 from shared.domain.plans.flow_facts import FlowFacts
+from shared.domain.power_apps import CanvasApp
 
 #: Hosts of trigger URLs (platform.md#url-shapes). No firewall of the customer protects them.
 _FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")

@@ -11,6 +11,7 @@ from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.flow_facts import FlowFacts
+from shared.domain.power_apps import CanvasApp, Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,33 +22,6 @@ class NoAnswer:
     message: str
     #: The service is too busy, so the next question would fail too.
     is_throttled: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A connection of an environment (platform.md#connection-list)."""
-
-    name: str
-    #: For example `shared_office365`.
-    connector: str
-    display_name: str
-    #: Its creator, as the platform shows the name; empty: not shown.
-    owner: str
-    #: Whether it signs in by OAuth, which the key covers; None: the connector does not show it.
-    uses_oauth: bool | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanvasApp:
-    """A canvas app that uses flows (platform.md#canvas-apps)."""
-
-    name: str
-    display_name: str
-    owner: str
-    #: Lower-case ids from the part of the app that names its flows; other ids may be among them.
-    flow_ids: frozenset[str]
-    #: Why the ids may be incomplete; empty: they are complete.
-    unknown_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,32 +4,50 @@ See platform.md#non-oauth-connections.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at
 
 _OAUTH = "oauthsetting"
 
 
-def signs_in_by_oauth(connector: Mapping[str, object], parameter_set: str = "") -> bool | None:
-    """Return whether connections sign in by OAuth, from a connector's `properties`; None if
-    unknown.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSignIn:
+    """How connections of a connector sign in."""
 
-    `parameter_set` is the connection's way to sign in, where the connector offers several. If it is
-    unknown and the ways differ, the answer is None.
+    #: By its name, whether a way to sign in is by OAuth; empty: the connector has only one.
+    ways: Mapping[str, bool] = field(default_factory=dict)
+    #: Whether the only way is by OAuth; None: the connector does not show it.
+    only_way: bool | None = None
+
+    def uses_oauth(self, way: str = "") -> bool | None:
+        """Return whether a connection signs in by OAuth; None if unknown.
+
+        `way` is what the connection has chosen. If it is unknown and the ways differ, the answer is
+        None.
+        """
+        if way in self.ways:
+            return self.ways[way]
+        if self.ways:
+            answers = set(self.ways.values())
+            return answers.pop() if len(answers) == 1 else None
+        return self.only_way
+
+
+def parse_sign_in(connector: Mapping[str, object]) -> ConnectorSignIn:
+    """Return how connections sign in, from a connector's `properties`; unknown if they are
+    empty.
     """
     raw = mapping_at(connector, "connectionParameterSets").get("values")
     ways: dict[str, bool] = {}
     for value in raw if isinstance(raw, list) else ():
         way = as_mapping(value)
         ways[str(way.get("name", ""))] = _has_oauth_parameter(mapping_at(way, "parameters"))
-    if parameter_set in ways:
-        return ways[parameter_set]
-    if ways:
-        answers = set(ways.values())
-        return answers.pop() if len(answers) == 1 else None
-    if "connectionParameters" not in connector:
-        return None
-    return _has_oauth_parameter(mapping_at(connector, "connectionParameters"))
+    if ways or "connectionParameters" not in connector:
+        return ConnectorSignIn(ways=ways)
+    return ConnectorSignIn(
+        only_way=_has_oauth_parameter(mapping_at(connector, "connectionParameters"))
+    )
 
 
 def _has_oauth_parameter(parameters: Mapping[str, object]) -> bool:

@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.conversions.preview import ConversionPreview
+from shared.domain.definitions.connector_sign_in import ConnectorSignIn
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.flow import FlowListEntry, WorkflowSummary
 from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.domain.plans.discovery_differences import FlowServiceListing, find_differences
 from shared.domain.plans.flow_facts import FlowFacts
+from shared.domain.power_apps import CanvasApp, Connection
 
 #: Flows per row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
 FLOWS_IN_A_ROW = 100
@@ -42,6 +44,9 @@ class DiscoverySource(StrEnum):
     SINGLE_FLOW = "single_flow"  #: one listed flow that Dataverse does not have
     TRIGGER_URL = "trigger_url"  #: the runs of one flow, for its trigger URL; only for assessments
     ALL_FLOWS_LIST = "all_flows_list"  #: every flow of the flow service; only for a full comparison
+    CONNECTIONS = "connections"  #: only for assessments, as the following
+    CONNECTOR = "connector"  #: how connections of one connector sign in
+    CANVAS_APPS = "canvas_apps"
 
 
 #: The problem of a flow whose definition the platform hides from the app
@@ -94,6 +99,10 @@ class DiscoveryPage:
     facts: tuple[FlowFacts, ...] = ()
     #: Why the one flow of `reported` could not be read; only for assessments.
     problem: str = ""
+    connections: tuple[Connection, ...] = ()
+    #: By the connector's name.
+    connectors: Mapping[str, ConnectorSignIn] = field(default_factory=dict)
+    canvas_apps: tuple[CanvasApp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +158,15 @@ def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
 def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:
     """Return the sources that are read again, since they were read whole too long ago.
 
-    Flows that were read one by one are not among them.
+    Flows and connectors that were read one by one are not among them.
     """
     found: dict[DiscoverySource, timedelta] = {}
-    by_flow = {DiscoverySource.SINGLE_FLOW, DiscoverySource.TRIGGER_URL}
-    for source in set(DiscoverySource) - by_flow:
+    one_by_one = {
+        DiscoverySource.SINGLE_FLOW,
+        DiscoverySource.TRIGGER_URL,
+        DiscoverySource.CONNECTOR,
+    }
+    for source in set(DiscoverySource) - one_by_one:
         pages = whole_pages(parts, source)
         if pages and not pages[-1].cursor and now - pages[-1].read_at > LONGEST:
             found[source] = pages[-1].read_at - pages[0].read_at

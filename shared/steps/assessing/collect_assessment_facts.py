@@ -1,7 +1,7 @@
 """Collect the facts of an assessment. Questions without an answer become `NoAnswer`."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.alerts import readable
@@ -13,6 +13,7 @@ from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_key import read_key, read_named_key
+from shared.steps.assessing.read_power_apps import PowerAppsFacts, read_power_apps
 from shared.steps.flows.check_network import NetworkView, read_network
 from shared.steps.optional_read import read_or_none
 
@@ -29,18 +30,19 @@ class AssessmentInput:
     key: tuple[str, str] | None = None
     #: The firewalls, if they were read for it.
     network: NetworkView | None = None
+    #: The connections and canvas apps, if they were read for it.
+    power_apps: PowerAppsFacts | None = None
 
 
 async def collect(
     services: Services, question: AssessmentInput, reading: Awaitable[FlowReadResult]
 ) -> EnvironmentSnapshot:
     """Return all facts of one environment; `reading` returns its flows."""
-    environment, ports = question.environment, services.assessment
-    flows, key, connections, apps, groups, setting = await asyncio.gather(
+    environment = question.environment
+    flows, key, power_apps, groups, setting = await asyncio.gather(
         reading,
         _read_key(services, question),
-        read_or_none(ports.connections.list(environment.id)),
-        read_or_none(ports.canvas_apps.list_with_flows(environment.id)),
+        _read_power_apps(services, question),
         _read_hosted_groups(services, environment),
         _read_solution_setting(services, environment),
     )
@@ -58,13 +60,21 @@ async def collect(
         flows=flows.flows,
         microsoft_key_lists=flows.reports,
         differences=flows.differences,
-        connections=connections if isinstance(connections, NoAnswer) else tuple(connections),
-        canvas_apps=apps if isinstance(apps, NoAnswer) else tuple(apps),
+        connections=_as_tuple(power_apps.connections),
+        canvas_apps=_as_tuple(power_apps.canvas_apps),
         hosted_machine_groups=groups,
         creates_flows_in_solutions=setting,
         firewall_issues=await _find_firewall_issues(services, question, flows.flows),
         linked_at=linked_since,
     )
+
+
+def _as_tuple[T](answer: Sequence[T] | NoAnswer) -> tuple[T, ...] | NoAnswer:
+    return answer if isinstance(answer, NoAnswer) else tuple(answer)
+
+
+async def _read_power_apps(services: Services, question: AssessmentInput) -> PowerAppsFacts:
+    return question.power_apps or await read_power_apps(services, question.environment)
 
 
 async def _read_key(services: Services, question: AssessmentInput) -> KeySnapshot | NoAnswer | None:

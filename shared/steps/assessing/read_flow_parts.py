@@ -53,7 +53,7 @@ async def read_flow_parts(
     Raises errors that make the job wait: a used-up budget, or a service that does not answer. A
     source that rejects the request is left out, and the assessment says so.
     """
-    parts = _build_pages(held)
+    parts = build_pages(held)
     await parts.open()
     everything = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY)
     staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
@@ -74,7 +74,8 @@ async def read_flow_parts(
     return combine_answers(everything, staying, read, found, unread)
 
 
-def _build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
+def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
+    """Return the pages of an assessment, not loaded yet, which store its progress."""
     services = held.services
     began = services.now
 
@@ -109,7 +110,7 @@ async def _read_list(
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return build_report_rows(parts.part(source), flows)
 
-    silent = await _read_or_reason(parts.read(source, read, build_rows))
+    silent = await read_or_reason(parts.read(source, read, build_rows))
     return silent or tuple(select_reported_flows(parts.parts, source).values())
 
 
@@ -128,7 +129,7 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
         ]
 
     workflows = partial(parts.services.flow_pages.read_workflows, environment)
-    silent = await _read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, build_rows))
+    silent = await read_or_reason(parts.read(DiscoverySource.DATAVERSE, workflows, build_rows))
     pages = whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
@@ -150,7 +151,7 @@ async def _read_alone(
         await parts.keep([part])
 
 
-async def _read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
+async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
     """Return why a source could not be read; None: it was read completely."""
     try:
         await reading
@@ -167,7 +168,7 @@ async def look_up_trigger_urls(
     One request, made once, for each flow that no plan has checked. Errors that make the job wait
     are raised. If the platform rejects the request, the assessment tries once more and says why.
     """
-    parts, services = _build_pages(held), held.services
+    parts, services = build_pages(held), held.services
     await parts.open()
     known = await read_known_url_ids(services, environment.id)
     looked = set(select_reported_flows(parts.parts, DiscoverySource.TRIGGER_URL))

@@ -145,9 +145,9 @@ class DiscoveryPages:
         self._positions |= dict.fromkeys(gone, DiscoveryPosition())
 
 
-def split_into_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
+def split_into_rows[T](items: Iterable[T], size: int = FLOWS_IN_A_ROW) -> list[tuple[T, ...]]:
     """Return the items split into rows; an empty row for no items, because a page was read."""
-    return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
+    return list(batched(items, size, strict=False)) or [()]
 
 
 def build_report_rows(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> list[DiscoveryPage]:

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
+from shared.domain.power_apps import CanvasApp
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_on

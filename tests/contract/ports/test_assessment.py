@@ -1,8 +1,12 @@
 """Test both implementations of the ports that an assessment uses."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from shared.domain.power_apps import add_sign_in
 from shared.errors import InvalidInput, NotFound
+from shared.ports import ResultPage
 from tests.contract.ports.described_tenant import (
     APP_OF_FLOW,
     APP_WITHOUT_DOCUMENT,
@@ -24,6 +28,37 @@ async def test_connections_tell_how_they_sign_in(side: Side) -> None:
         "sql-maker": False,
     }
     assert (found["sql-maker"].owner, found["sql-maker"].connector) == ("Maker", "shared_sql")
+
+
+async def test_connections_are_read_page_by_page(side: Side) -> None:
+    """Pages have the connections of the list; how they sign in is read of each connector."""
+    connections = side.ports.connections
+    listed = await connections.list(ENVIRONMENT)
+
+    found = await read_all_pages(lambda cursor: connections.read_page(ENVIRONMENT, cursor))
+    names = {one.connector for one in found}
+    sign_ins = {name: await connections.read_sign_in(ENVIRONMENT, name) for name in names}
+
+    assert add_sign_in(found, sign_ins) == listed
+
+
+async def test_apps_are_read_page_by_page(side: Side) -> None:
+    """Pages have the apps of the list; apps without flows are left out."""
+    apps = side.ports.canvas_apps
+
+    found = await read_all_pages(lambda cursor: apps.read_page(ENVIRONMENT, cursor))
+
+    assert found == await apps.list_with_flows(ENVIRONMENT)
+
+
+async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> list[T]:
+    """Return the items of every page."""
+    page = await read("")
+    found = [*page.items]
+    while page.cursor:
+        page = await read(page.cursor)
+        found += page.items
+    return found
 
 
 async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
@@ -86,3 +121,7 @@ async def test_an_environment_that_is_strange_is_not_found(side: Side) -> None:
         await side.ports.connections.list(STRANGER)
     with pytest.raises(NotFound):
         await side.ports.canvas_apps.list_with_flows(STRANGER)
+    with pytest.raises(NotFound):
+        await side.ports.connections.read_page(STRANGER)
+    with pytest.raises(NotFound):
+        await side.ports.canvas_apps.read_page(STRANGER)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.assessment.assessment import AssessmentTopic
-from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.finding import FindingLevel
 from shared.domain.keys.key import EnterprisePolicy
+from shared.domain.power_apps import CanvasApp
 from shared.errors import NotFound
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder

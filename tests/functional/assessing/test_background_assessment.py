@@ -9,13 +9,14 @@ import pytest
 
 from shared.domain.assessment.assessment import EnvironmentAssessment
 from shared.domain.environment import Environment
+from shared.domain.finding import FindingLevel
 from shared.domain.flow import FlowListEntry, FlowRun, Workflow
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import Remediation
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.shared_snapshot import SharedSnapshot
-from shared.errors import NotFound, PlatformError, ThrottledError
+from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
 from shared.ports import FlowPages, FlowReports, ResultPage, Workflows
 from shared.services import Services
 from shared.use_cases import change_remediation
@@ -395,3 +396,39 @@ async def test_what_cannot_be_assessed_is_refused_at_once(scenario: Scenario) ->
     await scenario.order()
     with pytest.raises(NotFound, match="No assessment"):
         await show_assessment(scenario.services, scenario.remediation.id)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ServiceUnavailable("no list in the response", of_object=True),
+        ServiceUnavailable("no response"),
+    ],
+)
+@pytest.mark.parametrize("name", ["connections", "canvas_apps"])
+async def test_a_list_of_power_apps_that_is_never_returned_is_left_out(
+    scenario: Scenario, name: str, failure: Exception
+) -> None:
+    """After several tries the assessment completes, and says that the list could not be read."""
+    tries = 0
+
+    class Failing:
+        async def read_page(self, *_: str) -> ResultPage[Any]:
+            nonlocal tries
+            tries += 1
+            raise failure
+
+    around(scenario, **{name: lambda _: Failing()})
+    started = await order(scenario)
+    await scenario.run(DAY)
+
+    found = await shown(scenario, started)
+    assert found.job.state is EnvironmentJobState.COMPLETED, found.job.message
+    answer = told(found.answer)
+    assert tries > 3
+    assert [flow.display_name for flow in answer.flows] == ["Orders"]
+    findings = [one for section in answer.sections for one in section.findings]
+    (finding,) = [one for one in findings if one.code == name]
+    assert finding.level is FindingLevel.UNKNOWN
+    assert "could not be read" in finding.message
+    assert finding.fix

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import CallerContent
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.power_apps import CanvasApp
 from shared.errors import JobBlocked
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define

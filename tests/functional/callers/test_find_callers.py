@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from shared.callers.app_setting import AppSettingCallers
-from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerSearchProgress
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
+from shared.domain.power_apps import CanvasApp
 from shared.errors import JobBlocked, LeaseLost, PlatformError, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Site

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import local_cloud.tenant.environments.environment as served
-from shared.domain.assessment.snapshots import CanvasApp
+from shared.domain.power_apps import CanvasApp
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
 from tests.kinds.case import CallerCase

@@ -1,0 +1,136 @@
+"""Read the connections and canvas apps of an environment for its assessment.
+
+An assessment in the background stores each page before it requests the next one, and each connector
+before the next one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from shared.domain.assessment.snapshots import NoAnswer
+from shared.domain.definitions.connector_sign_in import ConnectorSignIn
+from shared.domain.environment import Environment
+from shared.domain.plans.discovery import (
+    DISCOVERY_RESTART_AFTER,
+    DiscoveryPage,
+    DiscoverySource,
+    whole_pages,
+)
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
+from shared.errors import ServiceUnavailable
+from shared.jobs.leased_job import LeasedJob
+from shared.services import Services
+from shared.steps.assessing.read_flow_parts import build_pages, read_or_reason
+from shared.steps.flows.discovery_pages import DiscoveryPages, split_into_rows
+from shared.steps.optional_read import build_no_answer, read_or_none
+
+#: Apps per row: each may name hundreds of ids.
+_APPS_IN_A_ROW = 10
+#: How long after the last page a service may be silent: less than `DISCOVERY_RESTART_AFTER`.
+_LONGEST_SILENCE = DISCOVERY_RESTART_AFTER / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerAppsFacts:
+    """The connections and canvas apps of an environment, or why they are unknown."""
+
+    connections: Sequence[Connection] | NoAnswer
+    canvas_apps: Sequence[CanvasApp] | NoAnswer
+
+
+async def read_power_apps(services: Services, environment: Environment) -> PowerAppsFacts:
+    """Return all connections and apps while a client waits."""
+    ports = services.assessment
+    connections, apps = await asyncio.gather(
+        read_or_none(ports.connections.list(environment.id)),
+        read_or_none(ports.canvas_apps.list_with_flows(environment.id)),
+    )
+    return PowerAppsFacts(connections=connections, canvas_apps=apps)
+
+
+async def read_power_apps_parts(
+    held: LeasedJob[EnvironmentJob], environment: Environment
+) -> PowerAppsFacts:
+    """Return the same; continue where an earlier invocation stopped.
+
+    Raises errors that make the job wait. A list that the service rejects, or does not return after
+    several tries, is left out, and the assessment says so.
+    """
+    parts = build_pages(held)
+    await parts.open()
+    connections = await _read_connections(held, parts, environment)
+    return PowerAppsFacts(
+        connections=connections, canvas_apps=await _read_apps(held, parts, environment)
+    )
+
+
+async def _read_connections(
+    held: LeasedJob[EnvironmentJob], parts: DiscoveryPages, environment: Environment
+) -> Sequence[Connection] | NoAnswer:
+    source, port = DiscoverySource.CONNECTIONS, held.services.assessment.connections
+
+    def build_rows(connections: Sequence[Connection]) -> list[DiscoveryPage]:
+        empty = parts.part(source)
+        return [replace(empty, connections=some) for some in split_into_rows(connections)]
+
+    read = parts.read(source, partial(port.read_page, environment.id), build_rows)
+    if silent := await _read_or_give_up(held, read):
+        return silent
+    found = [one for part in whole_pages(parts.parts, source) for one in part.connections]
+    names = sorted({one.connector for one in found if one.connector})
+    silent = await _read_or_give_up(held, _read_connectors(parts, environment, names))
+    return silent or add_sign_in(found, _get_known_connectors(parts))
+
+
+def _get_known_connectors(parts: DiscoveryPages) -> dict[str, ConnectorSignIn]:
+    known: dict[str, ConnectorSignIn] = {}
+    for part in whole_pages(parts.parts, DiscoverySource.CONNECTOR):
+        known |= part.connectors
+    return known
+
+
+async def _read_connectors(
+    parts: DiscoveryPages, environment: Environment, names: Sequence[str]
+) -> None:
+    known = _get_known_connectors(parts)
+    for name in names:
+        if name not in known:
+            connections = parts.services.assessment.connections
+            sign_in = await connections.read_sign_in(environment.id, name)
+            empty = parts.part(DiscoverySource.CONNECTOR)
+            await parts.keep([replace(empty, connectors={name: sign_in})])
+
+
+async def _read_apps(
+    held: LeasedJob[EnvironmentJob], parts: DiscoveryPages, environment: Environment
+) -> Sequence[CanvasApp] | NoAnswer:
+    source, port = DiscoverySource.CANVAS_APPS, held.services.assessment.canvas_apps
+
+    def build_rows(apps: Sequence[CanvasApp]) -> list[DiscoveryPage]:
+        rows = split_into_rows(apps, _APPS_IN_A_ROW)
+        return [replace(parts.part(source), canvas_apps=some) for some in rows]
+
+    read = parts.read(source, partial(port.read_page, environment.id), build_rows)
+    silent = await _read_or_give_up(held, read)
+    return silent or [one for part in whole_pages(parts.parts, source) for one in part.canvas_apps]
+
+
+async def _read_or_give_up(
+    held: LeasedJob[EnvironmentJob], reading: Awaitable[None]
+) -> NoAnswer | None:
+    """Return why a list could not be read; None: it was read completely.
+
+    A service that does not answer for long, or until the last try of the job, costs its list only.
+    """
+    try:
+        return await read_or_reason(reading)
+    except ServiceUnavailable as err:
+        job, services = held.job, held.services
+        read_at = job.assessed.read if job.assessed else services.now
+        is_last_try = job.consecutive_failures >= services.settings.backoff_max_attempts
+        if not is_last_try and services.now - read_at < _LONGEST_SILENCE:
+            raise
+        return build_no_answer(err)
