@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from shared.domain.assessment.snapshots import CanvasApp
+from shared.domain.power_apps import CanvasApp
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.functional.scenarios.app_calls import TRIGGERS
