@@ -208,6 +208,7 @@ module alerts 'modules/alerts.bicep' = {
     namespaceId: messaging.outputs.namespaceId
     insightsId: monitoring.outputs.insightsId
     actionGroupId: actionGroupId
+    dashboard: '${app.outputs.url}/api/dashboard'
   }
 }
 

@@ -32,7 +32,7 @@ _TABLES = {
 class Alert:
     """One alert of infra/."""
 
-    #: Without its token.
+    #: In parentheses in its rule's name, without the token.
     name: str
     #: A KQL query, or the name of a metric of Service Bus.
     asks: str
@@ -111,7 +111,7 @@ def _alert(rule: Resource, asks: str) -> Alert:
     [criterion] = rule["properties"]["criteria"]["allOf"]
     queues = [value for one in criterion.get("dimensions", ()) for value in one["values"]]
     return Alert(
-        name=rule["name"].rpartition("-")[0],
+        name=rule["name"].rpartition("(")[2].rpartition("-")[0],
         asks=criterion[asks],
         queue=queues[0] if queues else "",
         operator=criterion["operator"],

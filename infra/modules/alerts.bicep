@@ -1,4 +1,5 @@
-// Alert rules; docs/runbook.md has a runbook for each.
+// Alert rules; docs/runbook.md has a runbook for each. The name is the subject of an e-mail, the
+// description its text.
 import * as types from 'types.bicep'
 
 param location string
@@ -7,6 +8,9 @@ param token string
 param namespaceId string
 param insightsId string
 param actionGroupId string
+
+@description('Page with the actions required.')
+param dashboard string
 
 // The host also reports a failed run as an error in these categories. The next run corrects a
 // single failure of a timer; the alert `failing` reports repeated failures.
@@ -40,7 +44,7 @@ traces
 '''
 
 // The daily check logs its result. If the app does not run, there is no line.
-var sweeps = '''
+var dailyChecks = '''
 traces
 | where timestamp > ago(26h)
 | where message startswith 'daily check completed'
@@ -66,11 +70,11 @@ runs
 var groups = empty(actionGroupId) ? [] : [actionGroupId]
 
 resource poison 'Microsoft.Insights/metricAlerts@2026-01-01' = {
-  name: 'poison-messages-${token}'
+  name: 'cmkflow - messages in the poison queue (poison-messages-${token})'
   location: 'global'
   tags: tags
   properties: {
-    description: 'A message is unreadable or failed too often: docs/runbook.md, Poison messages.'
+    description: 'A message is unreadable or failed too often, so its work waits. Read it in the queue poison in the portal, fix its cause, then complete it. Actions required: ${dashboard}. Steps: docs/runbook.md, Poison messages.'
     severity: 2
     enabled: true
     scopes: [namespaceId]
@@ -95,11 +99,11 @@ resource poison 'Microsoft.Insights/metricAlerts@2026-01-01' = {
 }
 
 resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
-  name: 'dead-letters-${token}'
+  name: 'cmkflow - messages in a dead-letter queue (dead-letters-${token})'
   location: 'global'
   tags: tags
   properties: {
-    description: 'A function crashed ten times on one message: docs/runbook.md, Dead letters.'
+    description: 'A function crashed ten times on one message. Find the exception in the log by the id of the message, update the app, then resubmit or remove the message. Actions required: ${dashboard}. Steps: docs/runbook.md, Dead letters.'
     severity: 1
     enabled: true
     scopes: [namespaceId]
@@ -123,11 +127,11 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
 }
 
 resource bothOffAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'both-off-${token}'
+  name: 'cmkflow - original and copy of a flow are both off (both-off-${token})'
   location: location
   tags: tags
   properties: {
-    description: 'Original and copy are both off, and one was on: docs/runbook.md, Original and copy are both off.'
+    description: 'A flow does not run, because its original and its copy are both off. Fix the reason, then turn on the flow that the page names: ${dashboard}. Steps: docs/runbook.md, Original and copy are both off.'
     severity: 0
     enabled: true
     scopes: [insightsId]
@@ -148,11 +152,11 @@ resource bothOffAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
 }
 
 resource errors 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'errors-${token}'
+  name: 'cmkflow - the app logged an error (errors-${token})'
   location: location
   tags: tags
   properties: {
-    description: 'The app logged an error, so an action is required: docs/runbook.md, Log messages.'
+    description: 'The app logged an error, so a person must act. Do what the page says: ${dashboard}. If it shows no action, find the line in the log. Steps: docs/runbook.md, Log messages.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -173,11 +177,11 @@ resource errors 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
 }
 
 resource failing 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'failing-${token}'
+  name: 'cmkflow - a function failed twice in a row (failing-${token})'
   location: location
   tags: tags
   properties: {
-    description: 'The last two runs of a function failed: docs/runbook.md, Log messages.'
+    description: 'The last two runs of a function failed. Find the exception in the log of the function, and fix its cause. Actions required: ${dashboard}. Steps: docs/runbook.md, Log messages.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -198,11 +202,11 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
 }
 
 resource plans 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'plan-waits-${token}'
+  name: 'cmkflow - a plan awaits approval (plan-waits-${token})'
   location: location
   tags: tags
   properties: {
-    description: 'A plan awaits approval, and expires: docs/runbook.md, A plan awaits approval.'
+    description: 'A plan awaits approval and expires. The app writes nothing before. Read the plan, then approve it: ${dashboard}. Steps: docs/runbook.md, A plan awaits approval.'
     severity: 3
     enabled: true
     scopes: [insightsId]
@@ -223,11 +227,11 @@ resource plans 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
 }
 
 resource blocked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'flow-blocked-${token}'
+  name: 'cmkflow - flows are blocked (flow-blocked-${token})'
   location: location
   tags: tags
   properties: {
-    description: 'Flows are blocked until an action is taken: docs/runbook.md, A flow is blocked.'
+    description: 'Flows, or a remediation, are blocked until a person acts. Fix the reason of each, then retry: ${dashboard}. Steps: docs/runbook.md, A flow is blocked.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -247,12 +251,12 @@ resource blocked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
 }
 
-resource noSweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'no-sweep-${token}'
+resource noDailyCheck 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: 'cmkflow - no daily check for 26 hours (no-daily-check-${token})'
   location: location
   tags: tags
   properties: {
-    description: 'No daily check has completed for 26 hours: docs/runbook.md, No daily check.'
+    description: 'No daily check has completed for 26 hours. Check whether the app runs, and find in the log why the timer run_daily_check fails. Actions required: ${dashboard}. Steps: docs/runbook.md, No daily check.'
     severity: 1
     enabled: true
     scopes: [insightsId]
@@ -261,7 +265,7 @@ resource noSweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
     criteria: {
       allOf: [
         {
-          query: sweeps
+          query: dailyChecks
           timeAggregation: 'Count'
           operator: 'LessThan'
           threshold: 1

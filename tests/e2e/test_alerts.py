@@ -165,7 +165,7 @@ async def _plans(cloud: Cloud) -> str:
     ordered = await cloud.app.post("remediations", order)
     await cloud.until(lambda: "plan-waits" in cloud.fired)
 
-    assert cloud.fired == {"plan-waits", "no-sweep"}
+    assert cloud.fired == {"plan-waits", "no-daily-check"}
     return str(ordered["id"])
 
 
@@ -180,14 +180,14 @@ async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
     await cloud.faults(REFUSAL)
     await cloud.until(lambda: {"both-off", "flow-blocked"} <= cloud.fired)
 
-    assert cloud.fired == {"plan-waits", "no-sweep", "both-off", "flow-blocked", "errors"}
+    assert cloud.fired == {"plan-waits", "no-daily-check", "both-off", "flow-blocked", "errors"}
 
 
 async def _sweep(cloud: Cloud) -> None:
     """The alert on a missing daily check ends with the first check."""
     await cloud.run_timer("run_daily_check")
 
-    assert "no-sweep" not in cloud.fired
+    assert "no-daily-check" not in cloud.fired
 
 
 async def _fails(cloud: Cloud) -> None:

@@ -27,7 +27,7 @@ from tests.telemetry import Telemetry, log_alerts
 
 FORGED = 'Orders | {"reason_code": "both_off", "kind": "plan_awaiting_approval"}\n'
 #: Raised while nothing at all is logged.
-SILENT = {"no-sweep"}
+SILENT = {"no-daily-check"}
 
 
 def ago(**age: float) -> datetime:
@@ -154,9 +154,9 @@ def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
         assert host.fired == set()
 
 
-def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
+def test_the_daily_check_keeps_its_alert_quiet_for_26_hours() -> None:
     """The alert searches for the words that the timer writes."""
-    (words,) = {"daily check completed"} & set(log_alerts()["no-sweep"].asks.split("'"))
+    (words,) = {"daily check completed"} & set(log_alerts()["no-daily-check"].asks.split("'"))
     with running("run_daily_check") as host:
         product_log("functions.timers").info(words, extra={"result": "3 environments"})
         (line,) = host.lines
@@ -164,8 +164,8 @@ def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
     older = line | {"time": ago(hours=27).isoformat()}
 
     assert Telemetry([day_ago]).fired() == set()
-    assert Telemetry([older]).fired() == {"no-sweep"}
-    assert Telemetry([]).fired() == {"no-sweep"}
+    assert Telemetry([older]).fired() == {"no-daily-check"}
+    assert Telemetry([]).fired() == {"no-daily-check"}
 
 
 @pytest.mark.parametrize(

@@ -176,15 +176,6 @@ def test_every_error_line_of_the_log_has_a_runbook() -> None:
             assert longest in plain, f"{path.name}: {line}"
 
 
-def test_every_alert_has_a_runbook() -> None:
-    """The runbook uses the names in infra/."""
-    source = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
-    names = re.findall(r"name: '([a-z-]+)-\$\{token\}'", source)
-
-    assert len(names) == 8
-    assert [name for name in names if f"`{name}`" not in page("runbook.md")] == []
-
-
 def test_every_assumption_is_among_what_to_check() -> None:
     """The assumptions of the local tenant are checked on a real one."""
     text = page("verify-on-a-real-tenant.md")

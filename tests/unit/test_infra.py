@@ -9,7 +9,7 @@ import re
 
 from shared import queues
 from tests.telemetry import log_alerts
-from tests.unit.deployed import FILES, INFRA, ROOT, predicted, resource, resources
+from tests.unit.deployed import FILES, INFRA, ROOT, Resource, predicted, resource, resources
 
 QUEUES = {
     queues.KEY_EVENTS,
@@ -103,6 +103,29 @@ def test_a_message_is_held_for_as_long_as_its_function_may_run() -> None:
 
 
 # --- alerts ---------------------------------------------------------------------------------------
+
+
+def alert_rules() -> list[Resource]:
+    """Return every alert rule."""
+    kinds = ("scheduledQueryRules", "metricAlerts")
+    return [one for kind in kinds for one in resources(f"Microsoft.Insights/{kind}")]
+
+
+def test_alert_names_and_descriptions_say_what_is_wrong_and_what_to_do() -> None:
+    """The name is the subject of an e-mail, the description its text: with a page and an entry."""
+    runbook = (ROOT / "docs/runbook.md").read_text()
+
+    for rule in alert_rules():
+        described = rule["properties"]["description"].replace("''", "'")
+        subject = re.fullmatch(r"cmkflow - [a-z0-9 -]+ \(([a-z-]+)-\w+\)", rule["name"])
+        assert subject, rule["name"]
+        assert f"`{subject[1]}`" in runbook
+        assert "/api/dashboard" in described
+        entry = re.search(r"Steps: docs/runbook.md, ([^.]+)\.", described)
+        assert entry, described
+        assert f"\n## {entry[1]}\n" in runbook
+        assert described.count(". ") >= 2
+    assert len(alert_rules()) == 8
 
 
 def test_sampling_drops_nothing_that_an_alert_looks_at() -> None:
