@@ -6,9 +6,9 @@ from functions.audit_api import MOST_EXPORTED, AuditQuery
 from functions.audit_query import AuditFilterQuery
 from functions.dashboard.audit_page import AuditChoice, audit_page
 from functions.endpoints import HTML, ApiRequest, endpoint
+from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
-from functions.http_responses import page
-from functions.page_query import PageQuery, build_page_context
+from functions.page_query import PageQuery, build_live_page, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.compare_audit_page import compare_audit_page
@@ -20,7 +20,13 @@ class AuditPageQuery(PageQuery, AuditQuery):
     """Which entries to show."""
 
 
-@endpoint(role=Role.READER, query=AuditPageQuery, answer=None, media_types=(HTML,))
+@endpoint(
+    role=Role.READER,
+    query=AuditPageQuery,
+    answer=None,
+    media_types=(HTML,),
+    headers=(LIVE_SECTIONS,),
+)
 async def show_audit_page(call: ApiRequest[AuditPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of the audit log, newest first."""
     query = call.query
@@ -38,4 +44,4 @@ async def show_audit_page(call: ApiRequest[AuditPageQuery, NoBody]) -> func.Http
         await compare_audit_page(services(), found),
         most_exported=MOST_EXPORTED,
     )
-    return page(text)
+    return build_live_page(call, text)

@@ -14,7 +14,7 @@ _SECTION = re.compile(
     re.DOTALL,
 )
 _PART = re.compile(
-    r'<(?P<tag>li|div) data-part(?:="(?P<hash>\w+)")?(?P<rest>.*?)<!--/part-->', re.DOTALL
+    r'<(?P<tag>li|div|tr) data-part(?:="(?P<hash>\w+)")?(?P<rest>.*?)<!--/part-->', re.DOTALL
 )
 _TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
 #: Hexadecimal digits of a hash: one change of 10^12 is missed.

@@ -2,9 +2,14 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import override
 
+import pytest
+
 from functions.dashboard.live_sections import add_hashes, find_changes
+
+TEMPLATES = sorted((Path(__file__).parents[2] / "functions/dashboard").glob("*.j2"))
 
 
 def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
@@ -85,3 +90,14 @@ def test_a_browser_without_hashes_gets_every_section() -> None:
 
     assert find_changes(page, "") == find_changes(page, "0123456789 x")
     assert _Texts(find_changes(page, "")).found == ["Flows", "\n", "One", "\n", "Orders"]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
+def test_each_section_and_part_of_a_template_has_its_end(template: Path) -> None:
+    """Without an end, it would be replaced at every update."""
+    text = template.read_text()
+
+    begun = re.findall(r'<(?:div|section) [^>]*id="([^"]+)" data-live', text)
+    assert begun == re.findall(r"<!--/((?!part-->).+?)-->", text)
+    assert len(begun) == text.count(" data-live")
+    assert text.count(" data-part>") == text.count("<!--/part-->")

@@ -93,7 +93,7 @@ async def show(**query: str) -> Reply:
 
 def lines(page: Reply) -> list[str]:
     """Return each line as text: who, what, result."""
-    rows = re.findall(r"<tr><td.*?</tr>", page.text, re.DOTALL)
+    rows = re.findall(r"<tr[^>]*><td.*?</tr>", page.text, re.DOTALL)
     rows = [re.sub(r"<dl.*?</dl>", "", row, flags=re.DOTALL) for row in rows]
     texts = [" ".join(unescape(re.sub(r"<[^>]+>", " ", row)).split()) for row in rows]
     return [re.sub(r"Details of .*?:\d\d:\d\d ", "", text) for text in texts]
