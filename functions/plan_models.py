@@ -16,6 +16,7 @@ from functions.remediation_models import (
     Some,
 )
 from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction
@@ -158,6 +159,9 @@ class PlanResponse(ApiResponse):
     ]
     #: The version to approve; it changes whenever the plan changes.
     version: str
+    #: The environment's policy now; null: it cannot be read. The plan cannot be approved then, nor
+    #: with `read_only`.
+    approval_policy: ApprovalPolicy | None
     #: Workflow ids of the flows that await approval.
     awaiting_flow_ids: tuple[str, ...]
     #: The flows; `owner` selects some of them, and changes no other member but `outlooks`.

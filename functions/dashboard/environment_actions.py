@@ -97,7 +97,7 @@ def environment_actions(one: KnownEnvironment, principal: Principal) -> list[Pag
         _start(one, name, principal, RemediationMode.DRY_RUN),
         _start(one, name, principal, RemediationMode.APPLY),
         *(
-            _set_policy(one, name, principal, policy)
+            set_policy(one.environment_id, name, principal, policy)
             for policy in ApprovalPolicy
             if policy is not one.settings.approval_policy
         ),
@@ -167,9 +167,10 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     return does
 
 
-def _set_policy(
-    one: KnownEnvironment, name: str, principal: Principal, policy: ApprovalPolicy
+def set_policy(
+    environment_id: str, name: str, principal: Principal, policy: ApprovalPolicy
 ) -> PageAction:
+    """Return the action that sets the approval policy of an environment; `name` is its name."""
     match policy:
         case ApprovalPolicy.READ_ONLY:
             does = [
@@ -186,7 +187,7 @@ def _set_policy(
     return page_action(
         "settings",
         _POLICY_TITLES[policy],
-        one.environment_id,
+        environment_id,
         principal,
         path="environments/{id}/settings",
         fields=(("approval_policy", policy),),

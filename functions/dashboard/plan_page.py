@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
 
+from functions.dashboard.environment_actions import set_policy
 from functions.dashboard.owner_lists import name_chosen_owner
 from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
@@ -12,6 +13,7 @@ from functions.dashboard.plan_form import PlanForm
 from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_pages
 from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.plan_summary import PlanSummary
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
@@ -143,7 +145,24 @@ class ShownPlan:
         expires = self.job.approval_expires_at
         if expires and expires <= self.view.now:
             why_not = "This plan has expired. Start a new remediation."
+        elif self.plan.approval_policy is None:
+            why_not = "The app cannot read the settings of the environment."
+        elif self.is_read_only:
+            why_not = f"{self.title} is read-only. {why_not}".strip()
         return build_approval(self.remediation_id, self.version, self.view.principal, why_not)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Return whether the environment has to permit changes before the plan is approved."""
+        is_read_only = self.plan.approval_policy is ApprovalPolicy.READ_ONLY
+        return is_read_only and bool(self.awaiting) and not self.is_file
+
+    @cached_property
+    def permission(self) -> PageAction:
+        """Return the action that permits changes after an approval."""
+        return set_policy(
+            self.job.environment_id, self.title, self.view.principal, ApprovalPolicy.REQUIRED
+        )
 
     @property
     def is_offered(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.alerts import readable
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import FlowOwner, is_owned_by
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
@@ -19,6 +20,7 @@ from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.archive_runs import SupportWindow, ticket_window
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
@@ -91,6 +93,9 @@ class PlanView:
     items: tuple[PlanItem, ...]
     #: Hosts that callers must reach, derived from the plan and its copies.
     trigger_hosts: tuple[TriggerHost, ...]
+    #: The environment's policy now; None: it cannot be read. The plan cannot be approved then, nor
+    #: with `read_only`.
+    approval_policy: ApprovalPolicy | None
 
     @property
     def external_hosts(self) -> tuple[ExternalHost, ...]:
@@ -245,7 +250,12 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}
     outgoing = outgoing_hosts(job.environment_id, items, by_original)
-    return PlanView(environment_job=job, items=items, trigger_hosts=outgoing)
+    policy = None
+    with RowReader().one():
+        policy = (await read_environment_settings(services, job.environment_id)).approval_policy
+    return PlanView(
+        environment_job=job, items=items, trigger_hosts=outgoing, approval_policy=policy
+    )
 
 
 def build_view(

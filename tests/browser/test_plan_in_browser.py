@@ -16,6 +16,7 @@ from playwright.async_api import Page, Route, async_playwright, expect
 
 from functions.dashboard.page_layout import read_assets
 from functions.dashboard.plan_page import PlanChoice, plan_page
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.show_remediation import PlanView
 from tests.property.test_plan_page_approval import AWAITING, READER
@@ -43,7 +44,12 @@ FLOWS = [
 
 async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice: object) -> None:
     """Show the plan with these flows."""
-    plan = PlanView(environment_job=AWAITING, items=tuple(items), trigger_hosts=())
+    plan = PlanView(
+        environment_job=AWAITING,
+        items=tuple(items),
+        trigger_hosts=(),
+        approval_policy=ApprovalPolicy.REQUIRED,
+    )
     text = plan_page(READER, "r", [plan], PlanChoice(**choice))  # type: ignore[arg-type]  # any choice
 
     async def serve(route: Route) -> None:

@@ -16,6 +16,7 @@ from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from shared.domain.audit import AuditEntry
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
@@ -172,6 +173,7 @@ async def test_plan_page_of_two_thousand_flows_takes_little_more_than_a_bare_tab
         environment_job=replace(environment_job, state=EnvironmentJobState.AWAITING_APPROVAL),
         items=tuple(awaiting),
         trigger_hosts=(),
+        approval_policy=ApprovalPolicy.REQUIRED,
     )
 
     def table() -> str:

@@ -18,6 +18,7 @@ from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.forms import parse_member_name
 from functions.http_requests import FORM_CONTEXT
 from functions.plan_models import ApproveRequest
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_approval import ApprovalDecision, add_parents, apply_approval
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -146,7 +147,12 @@ def pages(draw: st.DrawFn) -> Page:
         page=draw(st.integers(1, 3)),
         left_out=tuple(draw(st.lists(st.sampled_from(ids), max_size=2, unique=True))),
     )
-    plan = PlanView(environment_job=AWAITING, items=tuple(items), trigger_hosts=())
+    plan = PlanView(
+        environment_job=AWAITING,
+        items=tuple(items),
+        trigger_hosts=(),
+        approval_policy=ApprovalPolicy.REQUIRED,
+    )
     with patch.object(plan_groups, "ROWS_ON_PAGE", 4):
         return Page(items, plan_page(READER, "r", [plan], choice))
 

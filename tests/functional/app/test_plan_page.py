@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 
-from functions import dashboard_api, remediation_actions_api, remediations_api
+from functions import dashboard_api, environments_api, remediation_actions_api, remediations_api
 from functions.forms import FORM
 from shared.bootstrap import provide
-from shared.domain.environment import ApprovalPolicy
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.principal import Role
 from tests.functional.actions.test_repair_network import GROUP, guarded
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
@@ -179,6 +179,62 @@ async def test_reader_and_starter_see_what_awaits_approval_and_why_they_may_not_
         assert "4 flows," in page
         assert "<form class" not in page
         assert not ids(page)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_plan_of_a_read_only_environment_says_who_can_permit_changes(
+    scenario: Scenario, role: Role
+) -> None:
+    """An approver permits them on this page, which then offers the approval; others see who can."""
+    identity = scenario.build.environment.id
+    await scenario.services.tables.environment_settings.upsert(
+        EnvironmentSettings(environment_id=identity)
+    )
+    headers = signed_in("Ada", [role])
+
+    page = await shown(scenario, headers=headers)
+
+    assert "This plan cannot be approved yet" in page
+    assert "4 flows," in page
+    assert not ids(page)
+    action = f'action="/api/environments/{identity}/settings"'
+    if role is not Role.APPROVER:
+        assert action not in page
+        assert "An approver can permit changes on the page" in page
+        return
+    assert "is read-only." in page.partition('class="approve"')[2]
+    there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
+    done = await call(
+        environments_api.change_environment_settings,
+        urlencode([("approval_policy", "required")]).encode(),
+        id=identity,
+        headers={
+            "Content-Type": FORM,
+            "Accept": "text/html",
+            "Referer": there,
+            "Sec-Fetch-Site": "same-origin",
+            **headers,
+        },
+    )
+    assert action in page
+    assert "/plan?completed_action=settings" in done.headers["Location"]
+    after = await shown(scenario, headers=headers)
+    assert "read-only" not in after
+    assert len(ids(after)) == 4
+
+
+async def test_plan_of_an_environment_whose_settings_cannot_be_read_is_shown_without_a_form(
+    scenario: Scenario,
+) -> None:
+    """The API would reject the approval."""
+    rows = scenario.fakes.store.rows
+    [name] = [name for name, row in rows.items() if row.table == "environmentsettings"]
+    rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{garbage"})
+
+    page = await shown(scenario)
+
+    assert "The app cannot read the settings of the environment." in page
+    assert not ids(page)
 
 
 async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
