@@ -1,7 +1,6 @@
 """API: the pages of the dashboard."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import azure.functions as func
@@ -14,30 +13,24 @@ from functions.dashboard.flow_lists import FLOWS_OF_PART, ClosedFlows, compute_c
 from functions.dashboard.flow_page import flow_page
 from functions.dashboard.overview import overview_page
 from functions.dashboard.page_layout import read_assets
-from functions.dashboard.plan_page import PlanChoice, plan_page
 from functions.dashboard.remediation_history import HistoryFilter
 from functions.dashboard.remediation_list import list_page
 from functions.dashboard.remediation_page import RemediationPageChoice, remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery, Text
-from functions.http_responses import page
 from functions.page_query import PageQuery, build_live_page, build_page_context
 from functions.paging import PagedQuery
 from functions.problems import PageNotFound
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
-from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.plan_outlook import Outlook
 from shared.domain.principal import Role
-from shared.errors import CmkflowError, JobBlocked, NotFound
-from shared.html_pages import read_style
+from shared.errors import CmkflowError, NotFound
 from shared.use_cases import show_flow as flows
 from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
 from shared.use_cases.read_open_part import RemediationPart, read_closed_flows, read_open_part
-from shared.use_cases.read_remediation_rows import find, reject_self_approval
 from shared.use_cases.show_environments import show_environments
-from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
+from shared.use_cases.show_remediation import list_remediations, show_remediation
 from shared.use_cases.show_status import show_status
 
 #: Each environment has a form for every action.
@@ -105,26 +98,6 @@ class RemediationPageQuery(PageQuery):
             history=HistoryFilter(kind=self.history or "all", start=self.history_start),
             diagrams=DiagramFilter(flow_id=self.group, start=self.groups_start),
         )
-
-
-class PlanPageQuery(PageQuery):
-    """Which part of a plan to show, and how."""
-
-    environment: EnvironmentId | None = None
-    filter: Literal["", "awaiting", "changed"] | Outlook | PlannedAction = ""
-    #: Part of a flow's name, id, callers, owner or risk.
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
-    #: Part of an owner's name, id or status, such as `disabled`.
-    owner: Annotated[str, StringConstraints(max_length=200)] = ""
-    #: Number of the page of the list of flows, from 1.
-    page: Annotated[int, Field(ge=1)] = 1
-    #: Workflow ids of the flows that the approver leaves out on every page, separated by dots.
-    leave_out: Annotated[
-        str,
-        StringConstraints(pattern=r"^([A-Za-z0-9-]{1,80}\.)*[A-Za-z0-9-]{0,80}$", max_length=7500),
-    ] = ""
-    #: Return a self-contained page without buttons, to save or send.
-    export: bool = False
 
 
 class FlowPageQuery(PageQuery):
@@ -215,39 +188,6 @@ async def show_remediation_page(
         build_page_context(call), shown, found, choice, closed_by, others=others
     )
     return build_live_page(call, text)
-
-
-@endpoint(
-    role=Role.READER,
-    answer=None,
-    query=PlanPageQuery,
-    media_types=(HTML,),
-)
-async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpResponse:
-    """Return the plan page of a remediation."""
-    query, identity = call.query, call.id.lower()
-    plans = await show_plan(services(), identity)
-    view, remediation = build_page_context(call), await find(services(), identity)
-    try:
-        reject_self_approval(services(), remediation, call.principal.id)
-    except JobBlocked as err:
-        view = replace(view, may_not_approve=err.reason)
-    choice = PlanChoice(
-        filter=query.filter,
-        search=query.search,
-        owner=query.owner,
-        page=query.page,
-        left_out=tuple(dict.fromkeys(filter(None, query.leave_out.lower().split(".")))),
-    )
-    text = plan_page(
-        view,
-        identity,
-        plans,
-        choice,
-        environment_id=query.environment or "",
-        is_file=query.export,
-    )
-    return page(text, style=read_style() if query.export else "")
 
 
 @endpoint(

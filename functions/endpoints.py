@@ -135,6 +135,8 @@ class Endpoint:
     answer_headers: tuple[str, ...]
     #: Reads the state that a request changes, for the audit log; None if none is stored.
     subject: Subject | None
+    #: The audit log records its requests.
+    is_recorded: bool
 
     @property
     def has_etag(self) -> bool:
@@ -158,12 +160,14 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     headers: tuple[str, ...] = (),
     answer_headers: tuple[str, ...] = (),
     subject: Subject | None = None,
+    is_recorded: bool = True,
 ) -> Callable[[Handler[Q, B]], Answering]:
     """Declare the handler of a route.
 
     The result of the handler is sent with `status`, an exception as a problem document. Requests
-    other than GET are recorded in the audit log, with their `subject` before and after. Raises
-    `ValueError` for a handler without a role or without a route.
+    other than GET are recorded in the audit log, with their `subject` before and after, unless
+    `is_recorded` is False because they change nothing. Raises `ValueError` for a handler without a
+    role or without a route.
     """
 
     def declare(handler: Handler[Q, B]) -> Answering:
@@ -182,6 +186,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
             headers=headers,
             answer_headers=answer_headers,
             subject=subject,
+            is_recorded=is_recorded and route.method != "GET",
         )
 
         async def answering(req: func.HttpRequest) -> func.HttpResponse:
@@ -239,7 +244,7 @@ async def _handle(
         reason = ""
         try:
             call = await _authorize(declared, req, instance)
-            if declared.method != "GET":
+            if declared.is_recorded:
                 audit_entry = await _record_request(declared, call, req, instance)
             answer = await handler(call)
             is_made = isinstance(answer, func.HttpResponse)

@@ -32,9 +32,10 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Read a form as a request body.
 
     Fields whose name ends in `[]` are lists, one value each; a field whose name ends in `[,]` is a
-    whole list, separated by commas. Empty fields are ignored. Raises `BadRequest`, and
-    `Forbidden` unless the form comes from a page of this app, because a browser sends the session
-    cookie with a form of any site.
+    whole list, separated by commas. Empty fields are ignored, and fields whose name begins with an
+    underscore unless `kind` has them: they are for another button of the form. Raises `BadRequest`,
+    and `Forbidden` unless the form comes from a page of this app, because a browser sends the
+    session cookie with a form of any site.
     """
     if not is_own_page(req):
         raise Forbidden(
@@ -43,11 +44,12 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
         )
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
+    aliases = {field.alias for field in kind.model_fields.values()}
     for name, value in parse_qsl(read_raw_body(req).decode(errors="replace")):
         if name != (member := parse_member_name(name)):
             values = value.split(",") if name.endswith("[,]") else [value]
             lists.setdefault(member, []).extend(values)
-        elif value.strip():
+        elif value.strip() and (not name.startswith("_") or name in aliases):
             fields[name] = value
     return read_validated(
         "form", lambda: kind.model_validate({**fields, **lists}, context=FORM_CONTEXT)

@@ -36,7 +36,7 @@ class PageQuery(RequestModel):
     flow_count: Annotated[int, Field(ge=0)] = 0
 
 
-def build_page_context[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:
+def build_page_context[Q: PageQuery, B: RequestModel](call: ApiRequest[Q, B]) -> PageContext:
     """Return the reader, the time, and the action that led to the page."""
     query = call.query
     return PageContext(

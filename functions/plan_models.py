@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
 
 from functions.environment_models import FlowId
 from functions.http_requests import FORM_CONTEXT, Id, RequestModel, Text
@@ -12,8 +12,8 @@ from functions.remediation_models import (
     EnvironmentId,
     EnvironmentJobResponse,
     FlowOwnerResponse,
-    Once,
     Some,
+    remove_duplicates,
 )
 from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.environment import ApprovalPolicy
@@ -23,6 +23,8 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.plan_outlook import Outlook
 from shared.use_cases.show_remediation import PlanView
 
+#: As many flows as a body has room for.
+type Flows[T] = Annotated[tuple[T, ...], Field(max_length=7000), AfterValidator(remove_duplicates)]
 type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -46,12 +48,12 @@ class ApproveRequest(RequestModel):
     versions: Some[PlanVersion]
     #: Flows to exclude from the approval with all flows that run them: workflow ids, names or
     #: display names.
-    excluded_flow_ids: Once[FlowId] = ()
+    excluded_flow_ids: Flows[FlowId] = ()
     #: Workflow ids of the flows to approve; the others are excluded. Default: all.
-    included_flow_ids: Once[Id] | None = None
+    included_flow_ids: Flows[Id] | None = None
     #: With `included_flow_ids`: the flows among which they were chosen; all other flows are
     #: approved as well. Default: all flows.
-    offered_flow_ids: Once[Id] | None = None
+    offered_flow_ids: Flows[Id] | None = None
     approved_by: Text | None = None
 
     @model_validator(mode="after")

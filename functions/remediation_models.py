@@ -23,13 +23,14 @@ from shared.domain.plans.remediation import RemediationMode, StartSource
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
 
 
-def _remove_duplicates[T](items: tuple[T, ...]) -> tuple[T, ...]:
+def remove_duplicates[T](items: tuple[T, ...]) -> tuple[T, ...]:
+    """Return the items without repetitions, in their order."""
     return tuple(dict.fromkeys(items))
 
 
-type Once[T] = Annotated[tuple[T, ...], Field(max_length=1000), AfterValidator(_remove_duplicates)]
+type Once[T] = Annotated[tuple[T, ...], Field(max_length=1000), AfterValidator(remove_duplicates)]
 type Some[T] = Annotated[
-    tuple[T, ...], Field(min_length=1, max_length=1000), AfterValidator(_remove_duplicates)
+    tuple[T, ...], Field(min_length=1, max_length=1000), AfterValidator(remove_duplicates)
 ]
 
 

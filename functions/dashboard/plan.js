@@ -5,8 +5,6 @@
 
 const form = document.querySelector("form.plan");
 const list = document.getElementById("rows");
-//: As many flows can be left out in the address of a page.
-const MOST_LEFT_OUT = 200;
 
 function counted(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
@@ -66,23 +64,6 @@ function approving() {
     const ticked = picks.filter((pick) => pick.checked).length;
     all.checked = ticked === picks.length;
     all.indeterminate = ticked > 0 && !all.checked;
-    keep();
-  }
-
-  // Links to other pages keep what is left out.
-  function keep() {
-    const elsewhere = form.dataset.leftOut.split(".").filter(Boolean);
-    const here = picks.filter((pick) => !pick.checked).map((pick) => pick.value);
-    const kept = [...elsewhere, ...here].slice(0, MOST_LEFT_OUT).join(".");
-    for (const link of document.querySelectorAll("a.keeps, .parts a")) {
-      const address = new URL(link.href);
-      if (kept) address.searchParams.set("leave_out", kept);
-      else address.searchParams.delete("leave_out");
-      link.href = address;
-    }
-    const field = document.getElementById("leave-out");
-    field.value = kept;
-    field.disabled = !kept;
   }
 
   form.addEventListener("change", ({ target }) => {
@@ -102,7 +83,7 @@ function approving() {
 // Search and filter without loading the page again, if every flow of the plan is on it.
 function finding() {
   const field = document.getElementById("find");
-  const kinds = [...document.querySelectorAll(".parts a")];
+  const kinds = [...document.querySelectorAll(".parts :is(a, button)")];
   const rows = [...list.querySelectorAll("li[data-kind]")];
   const texts = rows.map((row) => row.textContent.toLowerCase());
   let kind = "";
@@ -125,11 +106,11 @@ function finding() {
   }
 
   function kindOf(link) {
-    return new URL(link.href).searchParams.get("filter");
+    return new URL(link.href || link.formAction).searchParams.get("filter");
   }
 
   field.addEventListener("input", show);
-  document.getElementById("finder").addEventListener("submit", (event) => event.preventDefault());
+  field.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   for (const one of kinds) {
     one.addEventListener("click", (event) => {
       event.preventDefault();

@@ -1,6 +1,6 @@
 """Build the page on which a plan is read and approved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ from functions.dashboard.page_actions import PageAction, build_approval
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.plan_form import PlanForm
 from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_pages
+from functions.dashboard.plan_left_out import decode_left_out, encode_left_out
 from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.plan_summary import PlanSummary
 from shared.domain.environment import ApprovalPolicy
@@ -34,8 +35,8 @@ class PlanChoice:
     owner: str = ""
     #: Number of the page, from 1.
     page: int = 1
-    #: Workflow ids.
-    left_out: tuple[str, ...] = ()
+    #: From `encode_left_out`.
+    leave_out: str = ""
 
     def takes(self, row: PlanRow) -> bool:
         """Return whether a row matches."""
@@ -48,18 +49,6 @@ class PlanChoice:
         if self.owner and not is_owned_by(row.item.owner, self.owner):
             return False
         return is_kind and (not self.search or self.search.strip().lower() in row.text)
-
-    def query(self, **changes: object) -> str:
-        """Return the query of a link that keeps the choice, with some changes."""
-        values = {
-            "filter": self.filter,
-            "search": self.search,
-            "owner": self.owner,
-            "leave_out": ".".join(self.left_out),
-            "page": 1,
-            **changes,
-        }
-        return urlencode({k: v for k, v in values.items() if v and (k, v) != ("page", 1)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +82,41 @@ class ShownPlan:
         if not self.job.awaits_approval:
             return ()
         return tuple(item for item in self.plan.items if item.awaits_approval)
+
+    @cached_property
+    def _left_out(self) -> tuple[str, ...] | None:
+        ids = (item.workflow_id for item in self.awaiting)
+        return decode_left_out(self.choice.leave_out, self.version, ids)
+
+    @property
+    def has_lost_choice(self) -> bool:
+        """Return whether flows were left out of a version that is no longer current."""
+        return self.is_offered and self._left_out is None
+
+    def query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
+        """Return the query of a page that keeps the choice, with some changes.
+
+        `left_out`: workflow ids of the flows to leave out, if they change.
+        """
+        ids = (item.workflow_id for item in self.awaiting)
+        out = self._left_out or () if left_out is None else left_out
+        values = {
+            "filter": self.choice.filter,
+            "search": self.choice.search,
+            "owner": self.choice.owner,
+            "leave_out": encode_left_out(self.version, ids, out),
+            "page": 1,
+            **changes,
+        }
+        return urlencode({k: v for k, v in values.items() if v and (k, v) != ("page", 1)})
+
+    def leave_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
+        """Return the flows to leave out after a form with these ticks.
+
+        `offered`: the flows that the form lets choose from; empty: all flows.
+        """
+        choices = {*(offered or (item.workflow_id for item in self.awaiting))}
+        return (choices | {*(self._left_out or ())}) - {*included}
 
     @cached_property
     def outlooks(self) -> Mapping[str, FlowOutlook]:
@@ -176,16 +200,8 @@ class ShownPlan:
             awaiting=self.awaiting,
             rows=self.rows,
             groups=self._all_groups,
-            left_out=self.choice.left_out,
+            left_out=self._left_out or (),
         )
-
-    def left_out_with(self, row: PlanRow) -> str:
-        """Return the query of the link that leaves a flow out on every page, or includes it."""
-        flow, left_out = row.item.workflow_id, self.choice.left_out
-        changed = [one for one in left_out if one != flow]
-        if flow not in left_out:
-            changed.append(flow)
-        return self.choice.query(leave_out=".".join(changed), page=self.page)
 
     @cached_property
     def included(self) -> Sequence[PlanItem]:
@@ -218,7 +234,7 @@ class ShownPlan:
                 look,
                 number,
                 words,
-                "" if self.is_file else f"{here}{self.choice.query(filter=outlook)}#flows",
+                "" if self.is_file else f"{here}{self.query(filter=outlook)}#flows",
                 icon,
             )
             for outlook, look, number, words, icon in self.summary.parts

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -105,19 +106,19 @@ async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) ->
     await opened(page, FLOWS)
     lines = page.locator("#rows > li[data-kind]:visible")
 
-    await page.get_by_label("Find a flow or caller").fill(SETTING.label.upper())
+    await page.get_by_label("Find a flow, caller or owner").fill(SETTING.label.upper())
     await expect(lines).to_have_count(1)
     await expect(page.get_by_role("status")).to_have_text("1 of 5 flows")
-    await page.get_by_label("Find a flow or caller").fill("")
-    await page.get_by_role("link", name="is not included").click()
+    await page.get_by_label("Find a flow, caller or owner").fill("")
+    await page.get_by_role("button", name="is not included").click()
     await expect(lines).to_have_count(1)
     await expect(page.locator("#rows .group")).to_be_hidden()
     await expect(page.locator(".approve")).to_contain_text("You approve 4 flows")
-    await page.get_by_role("link", name="is not included").click()
+    await page.get_by_role("button", name="is not included").click()
     await expect(lines).to_have_count(5)
 
 
-async def test_links_to_other_pages_keep_what_is_left_out(page: Page) -> None:
+async def test_buttons_to_other_pages_send_the_ticks(page: Page) -> None:
     """Flows on another page that run an excluded flow are excluded, too."""
     many = [item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await opened(page, [*FLOWS, *many], search="Flow c")
@@ -128,9 +129,28 @@ async def test_links_to_other_pages_keep_what_is_left_out(page: Page) -> None:
     await expect(page.locator(".approve")).to_contain_text("You approve 121 flows, 242 changes,")
     await expect(page.locator(".approve")).to_contain_text("includes 121 flows not listed")
     await expect(page.locator(".approve")).to_contain_text("3 flows are left out.")
-    address = await page.get_by_role("link", name="Show all").get_attribute("href")
-    assert address is not None
-    assert "leave_out=c" in address
+    async with page.expect_request(lambda request: request.method == "POST") as sent:
+        await page.get_by_role("button", name="Show all").click()
+    request = await sent.value
+    assert request.url.startswith(f"{APP}/api/dashboard/remediations/r/plan?")
+    body = parse_qs(request.post_data or "")
+    assert body["offered_flow_ids[,]"] == ["c"]
+    assert "included_flow_ids[]" not in body
+
+
+async def test_enter_key_in_the_search_of_a_long_list_searches_and_sends_the_ticks(
+    page: Page,
+) -> None:
+    """It does not approve the plan."""
+    many = [item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
+    await opened(page, many)
+    await page.get_by_label("Find a flow, caller or owner").fill("n7")
+    async with page.expect_request(lambda request: request.method == "POST") as sent:
+        await page.keyboard.press("Enter")
+
+    request = await sent.value
+    assert parse_qs(urlsplit(request.url).query) == {"find": ["true"]}
+    assert parse_qs(request.post_data or "")["_search"] == ["n7"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azure.functions import HttpResponse
 
-from functions import dashboard_api
+from functions import dashboard_api, plan_page_api
 from functions.dashboard.page_layout import read_assets
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
@@ -201,9 +201,9 @@ async def test_names_from_the_tenant_are_text(scenario: Scenario) -> None:
     pages = [
         await remediation(scenario),
         await flow(scenario, "<b>Invoices</b>"),
-        await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
+        await call(plan_page_api.show_plan_page, id=scenario.remediation.id),
         await call(
-            dashboard_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
+            plan_page_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
         ),
     ]
 
@@ -227,7 +227,7 @@ async def test_no_name_changes_how_its_surroundings_look() -> None:
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
         await remediation(scenario),
-        await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
+        await call(plan_page_api.show_plan_page, id=scenario.remediation.id),
         await flow(scenario, name),
     ]
 
@@ -247,7 +247,7 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
         await call(dashboard_api.show_remediations_page),
         await remediation(scenario),
         await flow(scenario, "Orders"),
-        await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
+        await call(plan_page_api.show_plan_page, id=scenario.remediation.id),
     ]
 
     every = set[str]()
@@ -273,7 +273,7 @@ async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
 ) -> None:
     """The file can be sent to others: it loads nothing and has no form."""
     page = await call(
-        dashboard_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
+        plan_page_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
     )
 
     assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]

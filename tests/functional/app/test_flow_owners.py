@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions import dashboard_api, remediations_api
+from functions import dashboard_api, plan_page_api, remediations_api
 from shared.bootstrap import provide
 from shared.domain.flow_owner import OwnerStatus
 from shared.domain.plans.plan_approval import plan_text
@@ -45,7 +45,7 @@ async def read_page(scenario: Scenario, **query: str) -> Reply:
 
 async def read_plan_page(scenario: Scenario, **query: str) -> Reply:
     """Return the plan page."""
-    return await call(dashboard_api.show_plan_page, id=scenario.remediation.id, query=query)
+    return await call(plan_page_api.show_plan_page, id=scenario.remediation.id, query=query)
 
 
 async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Scenario) -> None:

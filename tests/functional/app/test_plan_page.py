@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
@@ -9,7 +10,14 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 
-from functions import dashboard_api, environments_api, remediation_actions_api, remediations_api
+from functions import (
+    audit_api,
+    dashboard_api,
+    environments_api,
+    plan_page_api,
+    remediation_actions_api,
+    remediations_api,
+)
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
@@ -35,10 +43,12 @@ async def scenario() -> Scenario:
     return scenario
 
 
-async def shown(scenario: Scenario, *, headers: dict[str, str] | None = None, **query: str) -> str:
+async def shown(
+    scenario: Scenario, headers: Mapping[str, str] | None = None, /, **query: str
+) -> str:
     """Return the text of the plan page."""
     page = await call(
-        dashboard_api.show_plan_page, id=scenario.remediation.id, query=query, headers=headers
+        plan_page_api.show_plan_page, id=scenario.remediation.id, query=query, headers=headers
     )
     assert page.status == 200, page.text
     return page.text
@@ -130,20 +140,110 @@ async def test_unknowns_are_named_with_what_could_happen(scenario: Scenario) -> 
     assert "both can be off until a person acts" in page
 
 
-async def test_flow_left_out_by_the_address_stays_out_on_every_page(scenario: Scenario) -> None:
-    """A flow in the address is excluded with its parent, also if the page does not list it."""
-    flow = ids(await shown(scenario))["Orders"]
-    page = await shown(scenario, search="invoices", leave_out=flow)
+async def press(
+    scenario: Scenario, page: str, button: str, ticked: Iterable[str], *, search: str = ""
+) -> dict[str, str]:
+    """Press a button that leads to another part of the plan; return the query of its address."""
+    asked = re.search(rf'formaction="[^"?]+\?([^"]*)" formnovalidate>{button}', page)
+    assert asked is not None, button
+    fields = [*hidden(page), *(("included_flow_ids[]", one) for one in ticked)]
+    there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
+    done = await call(
+        plan_page_api.keep_plan_ticks,
+        urlencode([*fields, ("_search", search), ("approved_by", "")]).encode(),
+        id=scenario.remediation.id,
+        query=dict(parse_qsl(unescape(asked[1]))),
+        headers={
+            "Content-Type": FORM,
+            "Accept": "text/html",
+            "Referer": there,
+            "Sec-Fetch-Site": "same-origin",
+        },
+    )
+    assert done.status == 303, done.text
+    assert len(done.headers["Location"]) < 2_000  # IIS rejects a longer query by default
+    return dict(parse_qsl(done.headers["Location"].partition("?")[2].partition("#")[0]))
+
+
+async def test_flow_that_is_not_ticked_stays_out_on_every_page(scenario: Scenario) -> None:
+    """It is excluded with its parent, also if the next page does not list it; no script runs."""
+    whole = await shown(scenario)
+    ticked = [flow for name, flow in ids(whole).items() if name != "Orders"]
+    query = await press(scenario, whole, "Find", ticked, search="invoices")
+    page = await shown(scenario, None, **query)
     assert set(ids(page)) == {"Invoices"}
     assert "You approve 2 flows," in page
     assert "1 flow not listed on this page" in page
     assert "2 flows are left out" in page
 
-    ticked = [("included_flow_ids[]", one) for one in ids(page).values()]
-    await send(scenario, *hidden(page), *ticked, ("approved_by", "Ada"))
+    sent = [("included_flow_ids[]", one) for one in ids(page).values()]
+    await send(scenario, *hidden(page), *sent, ("approved_by", "Ada"))
     await scenario.run(timedelta(minutes=30))
 
     assert set(await scenario.jobs()) == {"Invoices", "Keyword"}
+    entries = await call(audit_api.list_audit)
+    assert "keep_plan_ticks" not in entries.text
+
+
+async def test_flow_that_is_ticked_again_is_included_again(scenario: Scenario) -> None:
+    """The button leads back to the whole list, where the flow has no tick yet."""
+    whole = await shown(scenario)
+    flows = ids(whole)
+    query = await press(scenario, whole, "Find", set(flows.values()) - {flows["Invoices"]})
+    page = await shown(scenario, None, **query)
+    invoices = page.partition(flows["Invoices"])[2].partition(">")[0]
+    assert not invoices.endswith("checked")
+
+    again = await press(scenario, page, "Find", flows.values())
+
+    assert "leave_out" not in again
+
+
+async def test_thousand_of_two_thousand_flows_are_left_out_page_by_page(
+    scenario: Scenario,
+) -> None:
+    """The approval names exactly the flows that were ticked, on any of the twenty pages."""
+    table = scenario.services.tables.plan_items
+    job = await scenario.environment_job()
+    rows = await table.all(job.id)
+    [single] = [one for one in rows if one.display_name == "Keyword"]
+    names = [f"Flow {number}" for number in range(2_000)]
+    for number, name in enumerate(names):
+        workflow_id = f"f0000000-0000-4000-8000-{number:012d}"
+        await table.upsert(replace(single, workflow_id=workflow_id, display_name=name))
+    query, kept = dict[str, str](), set[str]()
+    while True:
+        page = await shown(scenario, None, **query)
+        flows = ids(page)
+        ticked = [flow for name, flow in flows.items() if name[-1] in "02468" or "Flow" not in name]
+        kept.update(ticked)
+        if ">Next</button>" not in page:
+            break
+        query = await press(scenario, page, "Next", ticked)
+
+    done = await send(
+        scenario,
+        *hidden(page),
+        *(("included_flow_ids[]", one) for one in ticked),
+        ("approved_by", "Ada"),
+        ("_search", "Flow 17"),
+    )
+
+    assert done.status == 303, done.text
+    after = await scenario.environment_job()
+    every = {one.workflow_id for one in await table.all(job.id)}
+    assert set(after.excluded_from_approval) == every - kept
+    assert (len(every - kept), len(kept)) == (1_000, 1_004)
+
+
+async def test_flows_left_out_of_another_version_are_included_and_the_page_says_so(
+    scenario: Scenario,
+) -> None:
+    """The approver has to look again at a plan that has changed."""
+    page = await shown(scenario, leave_out="0123456789abcdef.BQ")
+
+    assert "The plan has changed since you left flows out." in page
+    assert "You approve 4 flows," in page
 
 
 async def test_filters_and_search_show_some_flows_and_the_approval_still_covers_the_others(
@@ -173,7 +273,7 @@ async def test_reader_and_starter_see_what_awaits_approval_and_why_they_may_not_
         "Ada started this remediation and cannot approve it.": signed_in("Ada"),
     }
     for reason, headers in reasons.items():
-        page = await shown(scenario, headers=headers)
+        page = await shown(scenario, headers)
 
         assert reason in page
         assert "4 flows," in page
@@ -192,7 +292,7 @@ async def test_plan_of_a_read_only_environment_says_who_can_permit_changes(
     )
     headers = signed_in("Ada", [role])
 
-    page = await shown(scenario, headers=headers)
+    page = await shown(scenario, headers)
 
     assert "This plan cannot be approved yet" in page
     assert "4 flows," in page
@@ -218,7 +318,7 @@ async def test_plan_of_a_read_only_environment_says_who_can_permit_changes(
     )
     assert action in page
     assert "/plan?completed_action=settings" in done.headers["Location"]
-    after = await shown(scenario, headers=headers)
+    after = await shown(scenario, headers)
     assert "read-only" not in after
     assert len(ids(after)) == 4
 

@@ -14,6 +14,7 @@ from functions import (
     kill_switch_api,
     network_api,
     network_page_api,
+    plan_page_api,
     policy_events,
     remediations_api,
     settings_api,
@@ -104,7 +105,7 @@ async def test_an_order_leaves_no_signature_behind(
     replies = [
         started,
         await call(remediations_api.show_plan, id=identity),
-        await call(dashboard_api.show_plan_page, id=identity),
+        await call(plan_page_api.show_plan_page, id=identity),
         await call(dashboard_api.show_remediation_page, id=identity),
         await call(dashboard_api.show_status_page),
         await call(network_page_api.show_network_page),
