@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import azure.functions as func
+from pydantic import ValidationError
 
 from functions.forms import build_browser_response, is_form, read_form
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, matches_etag
@@ -31,6 +32,7 @@ from functions.principals import (
     ANONYMOUS,
     check_origin,
     check_role,
+    find_signed_in_principal,
     name_member,
     read_principal,
     read_request_source,
@@ -42,6 +44,7 @@ from functions.problems import (
     Forbidden,
     NotSignedIn,
     build_internal_error_response,
+    build_misconfigured_response,
     build_problem_response,
 )
 from functions.routes import ROUTES, UNKNOWN_PAGE, Method, Route
@@ -52,6 +55,7 @@ from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, PreconditionFailed
 from shared.log_fields import product_log
+from shared.settings import AccessSettings, describe_faults
 from shared.use_cases.audit_log import (
     PendingAuditEntry,
     Subject,
@@ -241,6 +245,10 @@ async def _handle(
     audit_entry: PendingAuditEntry | None = None
     try:
         open_services = services()
+    except Exception as err:
+        log.exception("internal error", extra={"method": req.method, "path": instance})
+        return _build_start_error_response(err, req, instance)
+    try:
         reason = ""
         try:
             call = await _authorize(declared, req, instance)
@@ -264,6 +272,19 @@ async def _handle(
         status = response.status_code
         await record_result(services(), audit_entry, status=status, reason=reason, made=made)
     return response
+
+
+def _build_start_error_response(
+    err: Exception, req: func.HttpRequest, instance: str
+) -> func.HttpResponse:
+    """Return which settings are not valid, to readers whom App Service signed in."""
+    try:
+        principal = find_signed_in_principal(req, AccessSettings())
+    except (ValidationError, NotSignedIn):
+        principal = None
+    if not isinstance(err, ValidationError) or not principal or not principal.may(Role.READER):
+        return build_internal_error_response(instance=instance)
+    return build_misconfigured_response(describe_faults(err), instance=instance)
 
 
 def _sign_in_response(

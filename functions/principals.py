@@ -42,8 +42,8 @@ async def read_principal(
     trusted only where App Service authentication sets it; otherwise anyone could send it. Without a
     sign-in, a function key counts if roles are assigned to keys.
     """
-    if settings.platform_signs_in and (encoded := req.headers.get(PRINCIPAL)):
-        return _build_signed_in_principal(encoded)
+    if signed_in := find_signed_in_principal(req, settings):
+        return signed_in
     if settings.function_key_roles and (key := _read_function_key(req)):
         if await keys.accepts(key):
             return Principal(
@@ -67,6 +67,14 @@ async def read_principal(
         fix="Turn App Service authentication on (docs/deployment.md), "
         "or set CMK_FUNCTION_KEY_ROLES.",
     )
+
+
+def find_signed_in_principal(req: func.HttpRequest, settings: AccessSettings) -> Principal | None:
+    """Return the principal whom App Service signed in, or None; raise `NotSignedIn` if it is not
+    readable.
+    """
+    encoded = req.headers.get(PRINCIPAL) if settings.platform_signs_in else None
+    return _build_signed_in_principal(encoded) if encoded else None
 
 
 def check_role(principal: Principal, role: Role) -> None:

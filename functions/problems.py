@@ -204,6 +204,17 @@ def build_internal_error_response(*, instance: str) -> func.HttpResponse:
     return _answer(problem, instance, {})
 
 
+def build_misconfigured_response(faults: Mapping[str, str], *, instance: str) -> func.HttpResponse:
+    """Return the problem document for settings that are not valid; `faults` are by setting."""
+    text = " ".join(f"{name}: {fault}." for name, fault in faults.items())
+    problem = _build_problem(
+        "misconfigured",
+        f"{text} Until this is corrected, the app does nothing.",
+        "Correct each setting: `azd env set NAME VALUE`, then `azd up` (docs/settings.md).",
+    )
+    return _answer(problem, instance, {})
+
+
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
     """Status and title of all problems of a kind."""
@@ -226,6 +237,7 @@ PROBLEMS = {
     "unreadable-row": ProblemKind(422, "This version of the app cannot read a stored row"),
     "throttled": ProblemKind(429, "Too many requests"),
     "defect": ProblemKind(500, "Internal error"),
+    "misconfigured": ProblemKind(500, "Settings of the app are not valid"),
     "refused": ProblemKind(502, "The platform rejected a request"),
     "unavailable": ProblemKind(503, "Temporarily not available"),
 }

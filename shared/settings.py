@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.principal import Role
@@ -217,6 +217,20 @@ class Settings(AccessSettings):
     def channel_addresses(self) -> dict[str, str]:
         """Return the URLs, which are secrets, of channels that may be flows, by setting."""
         return {"CMK_WEBHOOK": self.webhook, "CMK_TEAMS_WEBHOOK": self.teams_webhook}
+
+
+def name_setting(field_name: str) -> str:
+    """Return the application setting of a field of `Settings`."""
+    return str(Settings.model_fields[field_name].validation_alias or f"CMK_{field_name.upper()}")
+
+
+def describe_faults(err: ValidationError) -> dict[str, str]:
+    """Return what is wrong with each setting that is not valid, without its value."""
+    faults = {}
+    for one in err.errors(include_url=False, include_context=False, include_input=False):
+        name = str(one["loc"][0])
+        faults[name_setting(name) if name in Settings.model_fields else name] = one["msg"]
+    return faults
 
 
 def find_unknown_settings() -> list[str]:

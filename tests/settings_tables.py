@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from shared.settings import Settings
-from shared.use_cases.show_settings import format_default, name_setting, read_meanings
+from shared.settings import Settings, name_setting
+from shared.use_cases.show_settings import format_default, read_meanings
 from tests.generated_tables import with_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"

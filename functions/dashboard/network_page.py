@@ -149,7 +149,7 @@ def _count_changes(version: ServiceTagListVersion) -> str:
 
 def _build_list_row(version: ServiceTagListVersion) -> ListRow:
     if version.previous_change_number is None:
-        return ListRow(version=version, words="the first list that the app read")
+        return ListRow(version=version, words="no earlier list to compare with")
     if not version.changes:
         return ListRow(version=version, words="no change in regions that you use")
     return ListRow(version=version, words=_count_changes(version))

@@ -17,7 +17,7 @@ from shared.domain.plans.channel_settings import SETTINGS_OF
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import UnusableChannel
 from shared.services import Services
-from shared.settings import Settings, find_unknown_settings
+from shared.settings import Settings, find_unknown_settings, name_setting
 from shared.use_cases.check_deployment import check_settings
 
 _APP = Path(__file__).parents[2]
@@ -98,11 +98,6 @@ def select_settings(
         if (not status or one.status == status)
         and (wanted in one.name.casefold() or wanted in one.meaning.casefold())
     ]
-
-
-def name_setting(field_name: str) -> str:
-    """Return the application setting of a field of `Settings`."""
-    return str(Settings.model_fields[field_name].validation_alias or f"CMK_{field_name.upper()}")
 
 
 def format_default(field: FieldInfo) -> str:

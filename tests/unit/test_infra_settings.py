@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from shared.settings import SCHEDULES, Settings, find_unknown_settings
-from shared.use_cases.show_settings import name_setting
+from shared.settings import SCHEDULES, Settings, find_unknown_settings, name_setting
 from tests.unit.deployed import INFRA, ROOT, arguments, members, resources
 
 #: Fields that say where things lie: the template knows, so nobody has to say.

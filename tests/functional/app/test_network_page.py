@@ -143,7 +143,7 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
     page = await network()
 
     assert "100 ranges added, 1 removed, first read 2026-" in page
-    assert "the first list that the app read" in page
+    assert "no earlier list to compare with" in page
     assert page.count("<code>30.0.") <= 2 * MOST_RANGES
     assert f"and {100 - MOST_RANGES} others" in page
     assert ">erp</a> misses 100 added ranges" in page

@@ -18,8 +18,7 @@ from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.errors import UnusableSetting
 from shared.ports import UnusableChannel
-from shared.settings import Settings
-from shared.use_cases.show_settings import name_setting
+from shared.settings import Settings, name_setting
 from tests.fakes.services import fake_settings
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call, signed_in
@@ -176,6 +175,36 @@ async def test_settings_are_filtered_by_address(query: dict[str, str], found: se
     assert ("No setting matches the filter." in page) is (not found)
     assert set(await read_items(query)) == set(names(page))
     assert re.search(r'href="/api/settings\?\S+" download="settings.json"', page)
+
+
+async def test_setting_that_is_not_valid_is_named_to_a_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The app does not start with it. Each page names all of them, never a value."""
+    for name, value in {
+        "WEBSITE_AUTH_ENABLED": "True",
+        "CMK_NO_CALL_PERIOD": "canary",
+        "CMK_ADDITIONAL_REQUIRED_TAGS": "canary",
+        "CMK_BACKOFF_MAX_ATTEMPTS": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CMK_TENANT_ID", raising=False)
+    browser = {"Accept": "text/html"}
+
+    async def ask(headers: Mapping[str, str]) -> Any:
+        return await call(settings_page_api.show_settings_page, headers=headers)
+
+    page = await ask(browser | signed_in("ada@contoso.example", [Role.READER]))
+    nobody = await ask(browser | signed_in("bob@contoso.example", []))
+    stranger = await ask(browser)
+
+    assert page.status == nobody.status == stranger.status == 500
+    assert "Settings of the app are not valid" in page.text
+    assert "CMK_NO_CALL_PERIOD: Input should be a valid timedelta" in page.text
+    for name in ("CMK_TENANT_ID", "CMK_ADDITIONAL_REQUIRED_TAGS", "CMK_BACKOFF_MAX_ATTEMPTS"):
+        assert f"{name}: " in page.text
+        assert name not in nobody.text + stranger.text
+    assert "canary" not in page.text
 
 
 async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> None:
