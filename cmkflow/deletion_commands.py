@@ -21,6 +21,7 @@ from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, remove_line_breaks
 from cmkflow.timestamps import format_minute
 from shared.domain.jobs.deletion_states import DELETION_STATES
+from shared.domain.jobs.deletion_text import WHY_DELETE, describe_result
 
 app = typer.Typer(
     no_args_is_help=True, help="Schedule the deletion of retired originals, or keep them."
@@ -32,10 +33,6 @@ _COLUMNS = (
     Column("State", itemgetter("state"), Kind.WORD),
     Column("Not before (UTC)", lambda one: format_minute(one["delete_at"]), Kind.WORD),
     Column("Approved by", itemgetter("approved_by")),
-)
-FINISH_LINE = (
-    "Originals that are off but not deleted may still count as protected by Microsoft's key. The "
-    "warning in the admin center may remain until they are deleted."
 )
 
 
@@ -51,20 +48,13 @@ def _format_action_required(deletion: Any) -> str:
 
 
 def _format_deletion_result(deletion: Any) -> str:
-    """Return why a deletion waits, and its results."""
-    listed = {
-        True: "still on the Microsoft-key list",
-        False: "no longer on the Microsoft-key list",
-        None: "",
-    }
-    restorable = format_minute(deletion["restorable_until"])
-    parts = (
+    until = deletion["restorable_until"]
+    return describe_result(
         deletion["message"],
-        *deletion["notes"],
-        f"restorable until {restorable}" if restorable else "",
-        listed[deletion["is_on_microsoft_key_list"]],
+        deletion["notes"],
+        restorable_until=datetime.fromisoformat(until) if until else None,
+        is_on_microsoft_key_list=deletion["is_on_microsoft_key_list"],
     )
-    return "; ".join(filter(None, parts))
 
 
 def _has_date(deletion: Any) -> bool:
@@ -80,7 +70,7 @@ def _format_list(answer: Any) -> RenderableType:
     if answer["deletable_originals"]:
         parts.append(Text("Retired originals that can be deleted:", style="bold"))
         parts += _describe_originals(answer["deletable_originals"])
-        parts.append(Text(FINISH_LINE, style="yellow"))
+        parts.append(Text(WHY_DELETE, style="yellow"))
     if not parts:
         parts.append(Text("This remediation has no retired original yet."))
     archived = {"archives": answer["run_archives"], "support_windows": answer["support_windows"]}

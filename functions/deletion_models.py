@@ -1,15 +1,23 @@
 """API models: deletions of retired originals."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime
 
 from functions.deletion_response import DeletionResponse
 from functions.http_requests import Text
-from functions.http_responses import ApiResponse
-from functions.remediation_models import FlowSelection, HistoryEntryResponse
+from functions.http_responses import ApiResponse, ItemListResponse
+from functions.remediation_models import (
+    FlowSelection,
+    HistoryEntryResponse,
+    UnreadableRowResponse,
+)
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion_text import NEXT_STEPS
+from shared.errors import UnreadableRow
 
 
 def _convert_to_utc(moment: datetime) -> datetime:
@@ -75,3 +83,43 @@ class CancelDeletionsResponse(ApiResponse):
     """The number of cancelled deletions."""
 
     cancelled_count: int
+
+
+class TenantDeletionResponse(DeletionResponse):
+    """A deletion in the list of the tenant."""
+
+    remediation_id: str
+    #: Empty if it is not known.
+    environment_name: str
+    #: What remains to do.
+    next_step: str
+
+    @classmethod
+    def of(cls, deletion: Deletion, names: Mapping[str, str]) -> Self:
+        """Return a deletion; `names` are those of environments, by id."""
+        plain = DeletionResponse.model_validate(deletion).model_dump()
+        return cls(
+            **plain,
+            remediation_id=deletion.remediation_id,
+            environment_name=names.get(deletion.environment_id, ""),
+            next_step=deletion.fix or NEXT_STEPS[deletion.state],
+        )
+
+
+class TenantDeletionListResponse(ItemListResponse[TenantDeletionResponse]):
+    """The deletions of the tenant, and the rows that cannot be read."""
+
+    unreadable_rows: tuple[UnreadableRowResponse, ...]
+
+    @classmethod
+    def of(
+        cls,
+        deletions: Iterable[Deletion],
+        names: Mapping[str, str],
+        unreadable: Iterable[UnreadableRow],
+    ) -> Self:
+        """Return the list; `names` are those of environments, by id."""
+        return cls(
+            items=tuple(TenantDeletionResponse.of(one, names) for one in deletions),
+            unreadable_rows=tuple(map(UnreadableRowResponse.model_validate, unreadable)),
+        )

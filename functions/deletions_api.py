@@ -1,5 +1,10 @@
 """API: schedule, list and cancel deletions of retired originals."""
 
+from collections.abc import Iterable, Iterator, Mapping
+
+import azure.functions as func
+
+from functions.csv_file import CSV, build_csv
 from functions.deletion_models import (
     CancelDeletionsRequest,
     CancelDeletionsResponse,
@@ -7,15 +12,22 @@ from functions.deletion_models import (
     DeletionDetailResponse,
     DeletionListResponse,
     DeletionRequest,
+    TenantDeletionListResponse,
+    TenantDeletionResponse,
 )
-from functions.endpoints import ApiRequest, endpoint
+from functions.deletions_query import DeletionExportQuery
+from functions.endpoints import JSON, ApiRequest, endpoint
+from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import ItemListResponse
+from functions.http_responses import ItemListResponse, download, format_json
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.bootstrap import services
+from shared.domain.jobs.deletion import Deletion
 from shared.domain.principal import Role
+from shared.errors import UnreadableRow
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_state import read_remediation_state
+from shared.use_cases.list_deletions import list_deletions as list_all
 from shared.use_cases.schedule_deletions import (
     DeletionInput,
     show_deletions,
@@ -25,6 +37,23 @@ from shared.use_cases.schedule_deletions import (
 )
 from shared.use_cases.schedule_deletions import (
     schedule_deletions as schedule,
+)
+
+_COLUMNS = (
+    "display_name",
+    "state",
+    "delete_at",
+    "approved_by",
+    "approved_at",
+    "message",
+    "next_step",
+    "deleted_at",
+    "restorable_until",
+    "reason_code",
+    "environment_name",
+    "environment_id",
+    "remediation_id",
+    "original_id",
 )
 
 
@@ -83,3 +112,33 @@ async def cancel_deletions(
     """Cancel scheduled deletions, so that the originals are kept."""
     count = await cancel(services(), call.id.lower(), call.body.flow_ids, by=call.by)
     return CancelDeletionsResponse(cancelled_count=count)
+
+
+@endpoint(
+    role=Role.READER,
+    query=DeletionExportQuery,
+    answer=None,
+    media_types=(CSV, JSON),
+    answer_headers=(DIGEST,),
+)
+async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> func.HttpResponse:
+    """Return the deletions of all remediations as a file."""
+    found = await list_all(services(), call.query.filter)
+    name = f"deletions-{services().now:%Y-%m-%d}"
+    deletions = [one for group in found.groups for one in group.deletions]
+    if call.query.format == "json":
+        answer = TenantDeletionListResponse.of(deletions, found.names, found.unreadable_rows)
+        return download(format_json(answer).encode(), JSON, f"{name}.json")
+    rows = _list_rows(deletions, found.names, found.unreadable_rows)
+    return download(build_csv(rows), CSV, f"{name}.csv")
+
+
+def _list_rows(
+    deletions: Iterable[Deletion], names: Mapping[str, str], unreadable: Iterable[UnreadableRow]
+) -> Iterator[tuple[object, ...]]:
+    yield _COLUMNS
+    for deletion in deletions:
+        one = TenantDeletionResponse.of(deletion, names)
+        yield tuple(getattr(one, name) for name in _COLUMNS)
+    for row in unreadable:
+        yield (f"Cannot read row {row.name}: {row.message}",)

@@ -18,6 +18,8 @@ FORM = "application/x-www-form-urlencoded"
 _HOME = "/api/dashboard"
 _KEPT = re.compile(r"/api/remediations/([A-Za-z0-9-]+)/[a-z-]+$")
 
+#: Members of a response with the number of jobs that an action changed.
+_COUNTS = ("flow_count", "retried_count", "cancelled_count")
 #: `Location` of a remediation that was started.
 _MADE = re.compile(r"/api(/remediations/[A-Za-z0-9-]+)$")
 
@@ -85,8 +87,10 @@ def build_browser_response(
     if not is_sent or answer.status_code >= 300:
         return answer
     said = json.loads(answer.get_body())
-    jobs = said.get("flow_count", said.get("retried_count", len(said.get("items", ()))))
-    done = urlencode({"completed_action": path.rpartition("/")[2], "flow_count": jobs})
+    counts = (said[name] for name in _COUNTS if name in said)
+    jobs = next(counts, len(said.get("items", ())))
+    action = path.partition("}/")[2].replace("/", "-") or path.rpartition("/")[2]
+    done = urlencode({"completed_action": action, "flow_count": jobs})
     made = _MADE.match(answer.headers.get(LOCATION, ""))
     target = f"{_HOME}{made[1]}" if made else _find_previous_page(req)
     return func.HttpResponse(status_code=303, headers={LOCATION: f"{target}?{done}"})

@@ -17,13 +17,14 @@ from shared.bootstrap import services
 class PageQuery(RequestModel):
     """The action that led to this page."""
 
-    #: Last part of the action's route.
+    #: Last part of the action's route, after its id.
     completed_action: Literal[
         "",
         "approve",
         "assessment",
         "cancel",
         "deletions",
+        "deletions-cancel",
         "firewall-fixes",
         "ignored-issues",
         "off",

@@ -24,6 +24,7 @@ _PAGES = (
     ("Environments", "/api/dashboard/environments"),
     ("Remediations", "/api/dashboard/remediations"),
     ("Network", "/api/dashboard/network"),
+    ("Deletions", "/api/dashboard/deletions"),
     ("Audit", "/api/dashboard/audit"),
     ("Settings", "/api/dashboard/settings"),
 )
@@ -33,6 +34,8 @@ _DONE = {
     "approve": "Approved: {plans}. The work starts automatically.",
     "cancel": "Cancelled, with {flows} to cancel or roll back.",
     "retry": "Retried {jobs}.",
+    "deletions": "Scheduled {deletions}.",
+    "deletions-cancel": "Cancelled {deletions}. The originals are kept.",
     "rollback": "Rollback started for {flows}.",
     "ignored-issues": "Firewall ignored. Retried {jobs}.",
     "on": "The kill switch is on. The app changes nothing.",
@@ -68,7 +71,7 @@ class PageContext:
             return "Nothing was retried. No flow is blocked, failed or waiting."
         if not self.completed_action:
             return ""
-        nouns = ("firewall", "flow", "job", "plan")
+        nouns = ("deletion", "firewall", "flow", "job", "plan")
         counts = {f"{noun}s": format_count(self.flow_count, noun) for noun in nouns}
         return _DONE[self.completed_action].format(**counts)
 

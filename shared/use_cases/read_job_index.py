@@ -124,6 +124,20 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
     return environment_jobs, [job for job in flow_jobs if needs_person(job)]
 
 
+async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | None:
+    """Return how many closed flow jobs in this state each environment has; None: not known.
+
+    Jobs that the app still checks are not counted.
+    """
+    if not await _is_trusted(services):
+        return None
+    is_count = [Condition("kind", "eq", NamedKind.COUNTS)]
+    return {
+        environment_id: sum(by.get(state, 0) for by in (named.closed or {}).values())
+        for environment_id, named in (await _read_names(services, is_count)).items()
+    }
+
+
 async def read_environment_names(services: Services, reading: RowReader) -> dict[str, str]:
     """Return the names of environments by id, as their current jobs have them."""
     if await _is_trusted(services):

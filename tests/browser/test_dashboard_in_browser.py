@@ -104,7 +104,15 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.do("Retry")
             await visit.see("Rolled back", within="#flow-state")
             await visit.check()
-            for path in ("", "/environments", "/remediations", "/network", "/settings"):
+            for path in (
+                "",
+                "/environments",
+                "/remediations",
+                "/network",
+                "/deletions",
+                "/audit",
+                "/settings",
+            ):
                 await visit.open(path)
                 await visit.check()
             visit.nothing_went_wrong()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions import audit_page_api
+from functions import audit_page_api, deletions_page_api
 from functions.dashboard.diagrams import GROUPS_ON_PAGE
 from functions.dashboard.flow_lines import FlowFilter
 from functions.dashboard.live_sections import find_changes
@@ -30,6 +30,8 @@ from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, show_remediation
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import fake_settings
+from tests.functional.deleting.deletion_scenario import order as order_deletion
+from tests.functional.deleting.deletion_scenario import retired_scenario
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.growth import Grown
@@ -241,3 +243,32 @@ async def test_the_work_of_the_audit_page_does_not_grow_with_the_log() -> None:
     assert audit_rows == [101, 101, ROWS_OF_PAGE + 1]
     assert few.by_query["query auditlog"] == 101
     assert max(cost.size for cost in found) <= LARGEST_PAGE
+
+
+async def test_deletions_page_takes_as_many_requests_for_two_thousand_as_for_three() -> None:
+    """It reads the deletions with one query, and renders one page of them."""
+    scenario = await retired_scenario()
+    await compare_job_index(scenario.services)
+    (one,) = await order_deletion(scenario)
+    found = []
+    for number in (3, FLOWS):
+        await scenario.services.tables.deletions.upsert(
+            *(
+                replace(
+                    one,
+                    job_id=f"f0000000-0000-4000-8000-{each:012d}",
+                    original_id=f"f0000000-0000-4000-8000-{each:012d}",
+                    display_name=f"Flow {each}",
+                    approved_by=f"approver-{each % 40}@contoso.example",
+                )
+                for each in range(number)
+            )
+        )
+        sizes = Counter((table, partition) for table, partition, _ in scenario.fakes.store.rows)
+        tenant = Grown(scenario=scenario, services=scenario.services, sizes=sizes)
+        found.append(await tenant.cost(lambda _: call(deletions_page_api.show_deletions_page)))
+    few, many = found
+
+    assert many.operations == few.operations
+    assert many.by_query["query deletions"] == FLOWS + 1
+    assert many.size <= LARGEST_PAGE

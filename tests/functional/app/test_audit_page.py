@@ -54,6 +54,7 @@ async def put(scenario: Scenario, **settings: object) -> None:
 
 async def start(scenario: Scenario) -> str:
     """Permit changes, start a remediation as Anna, and let it plan; return its id."""
+    scenario.world.clock.advance(timedelta(seconds=1))  # after the rejections of this hour
     await put(scenario, approval_policy="required")
     scenario.world.clock.advance(timedelta(seconds=1))
     body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
@@ -341,3 +342,20 @@ async def test_an_export_with_too_many_entries_says_that_it_is_incomplete(
     assert len(in_part.document["items"]) == 3
     assert in_part.document["next"]
     assert "incomplete" not in last.headers["Content-Disposition"]
+
+
+async def test_a_live_update_gets_only_what_has_changed(scenario: Scenario) -> None:
+    """Each section has a hash, and an end by which it is found."""
+    await put(scenario, max_flows=1)
+    page = await show()
+    known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}
+
+    same = await call(audit_page_api.show_audit_page, headers=EVE | known)
+    await put(scenario, max_flows=2)
+    changed = await call(audit_page_api.show_audit_page, headers=EVE | known)
+
+    assert not re.search(r"data-live[ >]", page.text)
+    assert same.status == 204
+    assert changed.status == 200
+    assert 'id="list"' in changed.text
+    assert 'aria-label="Main"' not in changed.text

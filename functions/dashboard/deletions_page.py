@@ -1,0 +1,254 @@
+"""Build the Deletions page: what will be deleted, when, and what to do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from functions.dashboard.natural_order import compute_natural_key
+from functions.dashboard.page_actions import PageAction, page_action
+from functions.dashboard.page_layout import PageContext, render_page
+from shared.domain.jobs.deletion import Deletion, describe_consequences
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.deletion_text import NEXT_STEPS, WHY_DELETE, describe_result
+from shared.domain.plans.pending_actions import format_count
+from shared.domain.principal import Principal
+from shared.errors import UnreadableRow
+from shared.use_cases.list_deletions import DeletionGroup, RetiredOriginal, TenantDeletions
+
+_HERE = "/api/dashboard/deletions"
+#: Look and icon of each state.
+_LOOKS = {
+    DeletionState.BLOCKED: ("person", ""),
+    DeletionState.DELETING: ("work", ""),
+    DeletionState.ARCHIVING: ("work", ""),
+    DeletionState.SCHEDULED: ("work", "clock"),
+    DeletionState.DELETED: ("done", ""),
+    DeletionState.CANCELLED: ("over", ""),
+}
+#: Number of names in a text, and of flows in a request.
+_NAMED = 8
+_IN_REQUEST = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionChoice:
+    """Which deletions the reader chose, and which part of them the page shows."""
+
+    #: The filter, as parameters of the page.
+    parameters: Mapping[str, str]
+    start: int
+    limit: int
+
+    def url(self, path: str = _HERE, **more: str | int) -> str:
+        """Return the URL of a page or export with the same filter; an empty value removes one."""
+        merged = {**self.parameters, **more}
+        query = urlencode({name: value for name, value in merged.items() if value != ""})
+        return f"{path}?{query}" if query else path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionLine:
+    """One original."""
+
+    deletion: Deletion
+    look: str
+    shape: str
+    #: Why it waits, or its result.
+    text: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCard:
+    """The deletions that one person scheduled for one time, as far as the page shows them."""
+
+    group: DeletionGroup
+    environments: str
+    states: tuple[tuple[str, str, str], ...]
+    lines: tuple[DeletionLine, ...]
+    cancel: PageAction | None
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndeletedOriginals:
+    """The retired originals of the chosen environment that have no deletion."""
+
+    total: int
+    on_page: tuple[RetiredOriginal, ...]
+    #: Why the reader may not schedule deletions in spite of their roles, by remediation.
+    not_permitted: Mapping[str, str]
+    unreadable_rows: tuple[UnreadableRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndeletedGroup:
+    """The retired originals of one remediation that have no deletion."""
+
+    remediation_id: str
+    originals: tuple[RetiredOriginal, ...]
+    schedule: PageAction
+    #: From when the deletion of all of them can be scheduled.
+    earliest_delete_at: datetime
+
+
+def deletions_page(
+    view: PageContext,
+    choice: DeletionChoice,
+    found: TenantDeletions,
+    undeleted: UndeletedOriginals | None = None,
+) -> str:
+    """Return the page of `limit` deletions, or of retired originals without one."""
+    total = sum(len(group.deletions) for group in found.groups)
+    environments = {*found.names, *(found.undeleted_counts or ())}
+    if asked := choice.parameters.get("environment", ""):
+        environments.add(asked)
+    return render_page(
+        "deletions",
+        view,
+        section="Deletions",
+        here=_HERE,
+        choice=choice,
+        title=_format_title(found),
+        why=WHY_DELETE,
+        cards=list(_build_cards(choice, found, view.principal)) if undeleted is None else [],
+        total=total,
+        on_page=min(choice.limit, max(total - choice.start, 0)),
+        parts=[
+            (_LOOKS[state][0], number, str(state), choice.url(state=state), _LOOKS[state][1])
+            for state in DeletionState
+            if (number := found.states.get(state, 0))
+        ],
+        states=tuple(DeletionState),
+        environments=sorted(
+            ((one, found.names.get(one, one)) for one in environments),
+            key=lambda one: compute_natural_key(one[1]),
+        ),
+        names=found.names,
+        undeleted_counts=found.undeleted_counts,
+        undeleted=undeleted,
+        undeleted_groups=list(_build_undeleted_groups(undeleted, view.principal))
+        if undeleted
+        else [],
+        unreadable_rows={
+            row.row: row
+            for row in (*found.unreadable_rows, *(undeleted.unreadable_rows if undeleted else ()))
+        }.values(),
+    )
+
+
+def _format_title(found: TenantDeletions) -> str:
+    """Return the answer of the page as a sentence."""
+    states = found.states
+    if blocked := states.get(DeletionState.BLOCKED, 0):
+        return f"{format_count(blocked, 'deletion')} blocked"
+    due = states.get(DeletionState.ARCHIVING, 0) + states.get(DeletionState.DELETING, 0)
+    if due:
+        return f"{format_count(due, 'original')} {'is' if due == 1 else 'are'} being deleted"
+    if scheduled := states.get(DeletionState.SCHEDULED, 0):
+        dates = [
+            group.delete_at for group in found.groups if DeletionState.SCHEDULED in group.states
+        ]
+        first = f", from {min(dates):%-d %B %Y}" if dates else ""
+        noun = "original" if scheduled == 1 else "originals"
+        return f"{scheduled:,} {noun} will be deleted{first}"
+    return "No deletion is scheduled"
+
+
+def _build_cards(
+    choice: DeletionChoice, found: TenantDeletions, principal: Principal
+) -> Iterator[GroupCard]:
+    """Yield the groups that have a deletion on the page, each with these deletions."""
+    position = 0
+    for group in found.groups:
+        first = max(choice.start - position, 0)
+        last = choice.start + choice.limit - position
+        position += len(group.deletions)
+        if last <= 0:
+            return
+        deletions = group.deletions[first:last]
+        if deletions:
+            names = {
+                found.names.get(one.environment_id, one.environment_id) for one in group.deletions
+            }
+            yield GroupCard(
+                group=group,
+                environments=", ".join(sorted(names, key=compute_natural_key)),
+                states=tuple(
+                    (_LOOKS[state][0], f"{number} {state}", _LOOKS[state][1])
+                    for state, number in group.states.items()
+                ),
+                lines=tuple(map(_build_line, deletions)),
+                cancel=_build_cancel(group, principal),
+                is_open=DeletionState.BLOCKED in group.states or len(found.groups) == 1,
+            )
+
+
+def _build_line(one: Deletion) -> DeletionLine:
+    look, shape = _LOOKS[one.state]
+    return DeletionLine(
+        deletion=one,
+        look=look,
+        shape=shape,
+        text=describe_result(
+            one.message,
+            one.notes,
+            restorable_until=one.restorable_until,
+            is_on_microsoft_key_list=one.is_on_microsoft_key_list,
+        ),
+        next_step=one.fix or NEXT_STEPS[one.state],
+    )
+
+
+def _build_cancel(group: DeletionGroup, principal: Principal) -> PageAction | None:
+    """Return the action that keeps the originals; None if it is too late for all of them."""
+    kept = [one for one in group.deletions if one.state_properties.can_be_cancelled][:_IN_REQUEST]
+    if not kept:
+        return None
+    return page_action(
+        "cancel",
+        f"Cancel {format_count(len(kept), 'deletion')}",
+        group.remediation_id,
+        principal,
+        path="remediations/{id}/deletions/cancel",
+        fields=(("flow_ids[,]", ",".join(one.original_id for one in kept)),),
+        does=[
+            f"Kept: {_format_names([one.display_name for one in kept])}.",
+            "The originals stay off. Their deletion can be scheduled again.",
+        ],
+    )
+
+
+def _build_undeleted_groups(
+    undeleted: UndeletedOriginals, principal: Principal
+) -> Iterator[UndeletedGroup]:
+    by_remediation: dict[str, list[RetiredOriginal]] = {}
+    for one in undeleted.on_page:
+        by_remediation.setdefault(one.job.remediation_id, []).append(one)
+    for identity, found in by_remediation.items():
+        names = _format_names([one.job.display_name for one in found])
+        first = max(one.earliest_delete_at for one in found)
+        consequences = dict.fromkeys(
+            text for one in found for text in describe_consequences(one.job)
+        )
+        yield UndeletedGroup(
+            remediation_id=identity,
+            originals=tuple(found),
+            earliest_delete_at=first,
+            schedule=page_action(
+                "deletions",
+                f"Schedule {format_count(len(found), 'deletion')}",
+                identity,
+                principal,
+                fields=(("flow_ids[,]", ",".join(one.job.original_id for one in found)),),
+                refusal=undeleted.not_permitted.get(identity, ""),
+                asks=("delete_at", f"Date (UTC), {first:%Y-%m-%d %H:%M} or later"),
+                does=[f"Deleted on this date or later: {names}.", *consequences],
+            ),
+        )
+
+
+def _format_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(sorted(names, key=compute_natural_key)[:_NAMED]) + more

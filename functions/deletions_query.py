@@ -1,0 +1,38 @@
+"""Read which deletions of the tenant a request asks for."""
+
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from functions.audit_query import IdPart
+from functions.http_requests import RequestModel
+from shared.domain.identifiers import environment_identifier
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.use_cases.list_deletions import DeletionFilter
+
+
+class DeletionFilterQuery(RequestModel):
+    """Which deletions to return; an empty parameter is no condition."""
+
+    state: Literal[""] | DeletionState = ""
+    environment: IdPart = ""
+    #: An id or its beginning.
+    remediation: IdPart = ""
+    #: Part of the original's name or id.
+    search: Annotated[str, StringConstraints(max_length=200)] = ""
+
+    @property
+    def filter(self) -> DeletionFilter:
+        """Return the conditions."""
+        return DeletionFilter(
+            state=self.state or None,
+            environment_id=environment_identifier(self.environment),
+            remediation_id=self.remediation,
+            search=self.search.strip(),
+        )
+
+
+class DeletionExportQuery(DeletionFilterQuery):
+    """Which deletions to export, and how."""
+
+    format: Literal["csv", "json"] = "csv"

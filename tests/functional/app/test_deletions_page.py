@@ -1,0 +1,316 @@
+"""The Deletions page and its export: what will be deleted, when, and what to do."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from functions import deletions_api, deletions_page_api
+from functions.forms import FORM
+from shared.bootstrap import provide
+from shared.domain.flow import FlowState
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.principal import Role
+from shared.use_cases.compare_job_index import compare_job_index
+from tests.functional.deleting.deletion_scenario import (
+    BY,
+    DAY,
+    at_its_date,
+    deletions,
+    order,
+    original,
+    retired_scenario,
+)
+from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+ANNA = signed_in("anna@contoso.example")
+EVE = signed_in("eve@contoso.example", [Role.READER])
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A remediation with three retired originals, whose services the app uses."""
+    scenario = await retired_scenario(
+        lambda s: [s.build.http_flow(name) for name in ("Orders", "Bills", "<b>Labels</b>")]
+    )
+    for _ in range(2):  # the second comparison counts the closed jobs
+        await compare_job_index(scenario.services)
+        scenario.world.clock.advance(timedelta(hours=2))
+    provide(scenario.services)
+    return scenario
+
+
+def workflow_id(scenario: Scenario, title: str) -> str:
+    """Return the id of an original."""
+    return original(scenario, title).workflow_id
+
+
+async def show(headers: dict[str, str] = EVE, /, **query: str) -> Reply:
+    """Return the page, by default as Eve, who may only read, sees it."""
+    reply = await call(deletions_page_api.show_deletions_page, headers=headers, query=query)
+    assert reply.status == 200, reply.text
+    return reply
+
+
+def words(page: Reply, part: str = "main") -> str:
+    """Return the text of an element of the page."""
+    found = re.search(rf"<{part}[ >].*?</{part}>", page.text, re.DOTALL)
+    assert found is not None
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
+
+
+def titles(page: Reply) -> list[str]:
+    """Return the names of the listed originals."""
+    names = re.findall(r'<th scope="row"><a [^>]+>([^<]+)</a>', page.text)
+    return [unescape(one) for one in names]
+
+
+def fields(page: Reply, route: str) -> dict[str, str]:
+    """Return the hidden fields of the first form that posts to a route."""
+    form = re.search(
+        rf'<form method="post" action="[^"]*/{route}">.*?</form>', page.text, re.DOTALL
+    )
+    assert form is not None, route
+    found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form[0])
+    return {name: unescape(value) for name, value in found}
+
+
+async def send(handler: object, scenario: Scenario, sent: dict[str, str]) -> Reply:
+    """Send a form of the page as Anna, and return the page to which it leads."""
+    headers = {
+        "Content-Type": FORM,
+        "Accept": "text/html",
+        "Referer": "https://app.example/api/dashboard/deletions?state=scheduled",
+        "Host": "app.example",
+        "Sec-Fetch-Site": "same-origin",
+    }
+    done = await call(
+        handler,  # type: ignore[arg-type]  # a handler of the app
+        urlencode(sent).encode(),
+        id=scenario.remediation.id,
+        headers=headers | ANNA,
+    )
+    assert done.status == 303, done.text
+    path, _, query = done.headers["Location"].partition("?")
+    assert path == "/api/dashboard/deletions"
+    return await show(ANNA, **dict(parse_qsl(query)))
+
+
+async def test_deletions_are_grouped_by_who_scheduled_them_for_when(scenario: Scenario) -> None:
+    """The first date is in the title; each group says who approved it and what remains to do."""
+    await order(scenario, workflow_id(scenario, "Orders"), workflow_id(scenario, "<b>"), within=DAY)
+    await order(scenario, workflow_id(scenario, "Bills"), within=3 * DAY, by="bert@contoso.example")
+
+    page = await show()
+    first = scenario.services.now + DAY
+
+    text = words(page)
+    assert f"3 originals will be deleted, from {first:%-d %B %Y}" in text
+    assert titles(page) == ["<b>Labels</b>", "Orders", "Bills"]
+    short = scenario.remediation.id[:8]
+    assert f"2 originals of Contoso #{short} , not before {first:%Y-%m-%d %H:%M} UTC" in text
+    assert f"Scheduled and approved by {BY}" in text
+    assert "On its date, the app archives the run summaries, checks everything" in text
+    there = f"/api/dashboard/remediations/{scenario.remediation.id}/flows/"
+    assert f'href="{there}{workflow_id(scenario, "Bills")}"' in page.text
+
+
+async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -> None:
+    """The group with it is open, although another one has an earlier date."""
+    await order(scenario, workflow_id(scenario, "Orders"), within=DAY / 2)
+    await order(scenario, workflow_id(scenario, "Bills"), within=DAY)
+    original(scenario, "Bills").state = FlowState.ON
+    await at_its_date(scenario)
+    provide(scenario.services)
+
+    page = await show()
+    blocked = (await deletions(scenario))["Bills"]
+
+    assert blocked.state is DeletionState.BLOCKED
+    assert words(page, "h1") == "1 deletion blocked"
+    assert titles(page) == ["Bills", "Orders"]
+    assert blocked.fix.partition("`")[0] in words(page)
+    assert page.text.count('<details class="fold" open>') == 1
+    assert "restorable until" in words(page)
+
+
+async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Scenario) -> None:
+    """By state, environment, remediation and name."""
+    await order(scenario)
+    kept = workflow_id(scenario, "Orders")
+    await call(
+        deletions_api.cancel_deletions,
+        {"flow_ids": [kept], "cancelled_by": "tests"},
+        id=scenario.remediation.id,
+    )
+    environment, identity = scenario.build.environment.id, scenario.remediation.id
+
+    async def found(**query: str) -> list[str]:
+        page = titles(await show(**query))
+        files = [
+            await call(deletions_api.export_deletions, headers=EVE, query={**query, "format": one})
+            for one in ("csv", "json")
+        ]
+        rows = list(csv.DictReader(io.StringIO(files[0].text[1:])))
+        items = files[1].document["items"]
+        assert page == [one["display_name"] for one in rows]
+        assert page == [one["display_name"] for one in items]
+        return page
+
+    assert await found() == ["<b>Labels</b>", "Bills", "Orders"]
+    assert await found(state="cancelled") == ["Orders"]
+    assert await found(search="bILL") == ["Bills"]
+    assert await found(search=kept) == ["Orders"]
+    assert await found(remediation=identity[:8].upper(), state="scheduled") == [
+        "<b>Labels</b>",
+        "Bills",
+    ]
+    assert await found(environment=environment, remediation="0") == []
+    assert await found(environment="11111111-0000-4000-8000-000000000000") == []
+    exported = 'href="/api/deletions/export?state=cancelled&amp;format=csv"'
+    assert exported in (await show(state="cancelled")).text
+
+
+async def test_the_export_says_what_remains_to_do(scenario: Scenario) -> None:
+    """Each row has the names, the dates, the approver and the next step."""
+    await order(scenario, workflow_id(scenario, "Orders"))
+
+    reply = await call(deletions_api.export_deletions, headers=EVE, query={"format": "csv"})
+    (row,) = csv.DictReader(io.StringIO(reply.text[1:]))
+
+    assert (row["environment_name"], row["approved_by"]) == ("Contoso", BY)
+    assert row["next_step"].startswith("On its date, the app archives")
+    assert row["remediation_id"] == scenario.remediation.id
+
+
+async def test_cancel_keeps_exactly_the_originals_of_the_group(scenario: Scenario) -> None:
+    """The button names them; the page shows the result."""
+    await order(scenario, workflow_id(scenario, "Orders"), within=DAY)
+    await order(scenario, workflow_id(scenario, "Bills"), within=3 * DAY)
+    page = await show(ANNA)
+    assert "Kept: Orders." in words(page)
+
+    done = await send(deletions_api.cancel_deletions, scenario, fields(page, "deletions/cancel"))
+
+    assert "Cancelled 1 deletion. The originals are kept." in words(done)
+    states = {title: one.state for title, one in (await deletions(scenario)).items()}
+    assert states == {"Orders": DeletionState.CANCELLED, "Bills": DeletionState.SCHEDULED}
+
+
+async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
+    scenario: Scenario,
+) -> None:
+    """The count comes from the index; the list is read when the reader asks for it."""
+    await order(scenario, workflow_id(scenario, "Orders"))
+    environment = scenario.build.environment.id
+
+    counted = await show()
+    listed = await show(ANNA, environment=environment, undeleted="true")
+    sent = fields(listed, "deletions") | {
+        "delete_at": f"{scenario.services.now + 2 * DAY:%Y-%m-%d}"
+    }
+    done = await send(deletions_api.schedule_deletions, scenario, sent)
+
+    assert "Contoso: at least 2 originals." in words(counted)
+    assert titles(listed) == ["<b>Labels</b>", "Bills"]
+    assert "Its trigger URL stops working permanently" in words(listed)
+    assert "Scheduled 2 deletions." in words(done)
+    assert len(await deletions(scenario)) == 3
+    assert "None is known." in words(done)
+
+
+async def test_without_a_comparison_the_number_of_originals_is_not_shown() -> None:
+    """The page offers to read them instead."""
+    scenario = await retired_scenario()
+    provide(scenario.services)
+
+    page = await show()
+
+    assert "The app does not know how many" in words(page)
+    assert f"environment={scenario.build.environment.id}&amp;undeleted=true" in page.text
+    assert "at least" not in words(page)
+
+
+async def test_who_may_not_change_anything_sees_why(scenario: Scenario) -> None:
+    """A reader has no form; who started the remediation may not schedule its deletions."""
+    await order(scenario, workflow_id(scenario, "Orders"))
+    environment = scenario.build.environment.id
+    started = replace(
+        scenario.remediation, started_by="anna", started_by_id="id-anna@contoso.example"
+    )
+    await scenario.services.tables.remediations.upsert(started)
+
+    reader = await show()
+    same = await show(ANNA, environment=environment, undeleted="true")
+
+    assert '<form method="post"' not in reader.text
+    assert "This action requires the role operator." in reader.text
+    assert "started this remediation and cannot approve it" in same.text
+    assert '<form method="post"' not in same.text
+
+
+async def test_an_unreadable_row_costs_only_itself(scenario: Scenario) -> None:
+    """The other deletions are shown, and the row is named, also in the export."""
+    await order(scenario)
+    rows = scenario.fakes.store.rows
+    damaged = min(name for name in rows if name[0] == "deletions")
+    rows[damaged] = replace(rows[damaged], columns={**rows[damaged].columns, "data0": "{"})
+
+    page = await show()
+    undeleted = await show(environment=scenario.build.environment.id, undeleted="true")
+    exported = await call(deletions_api.export_deletions, headers=EVE, query={"format": "json"})
+
+    assert len(titles(page)) == 2
+    assert "This version of the app cannot read 1 row" in words(page)
+    assert damaged[2] in page.text
+    assert titles(undeleted) == []
+    assert [one["row"][2] for one in exported.document["unreadable_rows"]] == [damaged[2]]
+
+
+async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
+    """Each original once, and the whole group counted on each page."""
+    (one,) = await order(scenario, workflow_id(scenario, "Orders"))
+    await scenario.services.tables.deletions.upsert(
+        *(replace(one, job_id=f"j-{n:03}", display_name=f"Flow {n}") for n in range(249))
+    )
+
+    pages = [await show(start=str(start)) for start in (0, 100, 200)]
+
+    shown = [title for page in pages for title in titles(page)]
+    assert shown == [*(f"Flow {n}" for n in range(249)), "Orders"]
+    assert all("250 originals of Contoso" in words(page) for page in pages)
+    assert 'href="/api/dashboard/deletions?start=100">Next' in pages[0].text
+    assert "Next" not in pages[2].text
+
+
+async def test_an_app_without_originals_says_what_comes_first() -> None:
+    """A new deployment."""
+    provide(Scenario().services)
+
+    page = await show()
+
+    assert words(page, "h1") == "No deletion is scheduled"
+    assert "After an original is retired, an approver can schedule its deletion" in words(page)
+
+
+async def test_a_live_update_gets_only_what_has_changed(scenario: Scenario) -> None:
+    """Each section has a hash, and an end by which it is found."""
+    await order(scenario, workflow_id(scenario, "Orders"))
+    page = await show()
+    known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}
+
+    same = await call(deletions_page_api.show_deletions_page, headers=EVE | known)
+    await order(scenario, workflow_id(scenario, "Bills"))
+    changed = await call(deletions_page_api.show_deletions_page, headers=EVE | known)
+
+    assert not re.search(r"data-live[ >]", page.text)
+    assert same.status == 204
+    assert changed.status == 200
+    assert 'id="list"' in changed.text
+    assert 'aria-label="Main"' not in changed.text
