@@ -1,5 +1,5 @@
-// Roles for a resource group with apps, vaults and logic apps that call flows: read and write app
-// settings, secrets and logic apps. All built-in roles with these permissions can also deploy code or delete resources.
+// Roles for a resource group with resources that call flows: read and write app settings,
+// secrets, logic apps and action groups. All built-in roles with these permissions can also deploy code or delete resources.
 // `sites/config/write` includes the whole configuration of an app, not only its settings.
 // Without this role, the plan names the places that were not searched for callers.
 param token string
@@ -47,6 +47,23 @@ resource secrets 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource actionGroups 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'action groups')
+  properties: {
+    roleName: 'Flow remediation: action groups (${suffix})'
+    description: 'Finds and replaces trigger URLs in Azure Monitor action groups. Deletes nothing.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Insights/actionGroups/read'
+          'Microsoft.Insights/actionGroups/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource logicApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'logic apps')
   properties: {
@@ -86,6 +103,15 @@ resource logicAppsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, principalId, 'logic apps')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logicApps.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource actionGroupsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'action groups')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', actionGroups.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from tests.fakes import definition_builder as define
@@ -219,6 +219,32 @@ class Builder:
         fake.connection_strings[name] = self.url_of(flow)
         self._calls(UrlHolder(name=f"{site}/{name}", read=lambda: fake.connection_strings[name]))
         return fake
+
+    def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
+        """Let an action group hold the URL of each flow in a webhook; return its resource id."""
+        path = f"{_SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"
+        self.world.resources[path.lower()] = {
+            "id": path,
+            "name": name,
+            "type": "Microsoft.Insights/actionGroups",
+            "location": "Global",
+            "properties": {
+                "groupShortName": name,
+                "enabled": True,
+                "webhookReceivers": [
+                    {"name": f"flow{number}", "serviceUri": self.url_of(flow)}
+                    for number, flow in enumerate(flows)
+                ],
+            },
+        }
+        for number, _ in enumerate(flows):
+            read = partial(self._read_webhook, path.lower(), number)
+            self._calls(UrlHolder(name=f"{name}/{number}", read=read))
+        return path
+
+    def _read_webhook(self, path: str, number: int) -> str:
+        properties = as_mapping(self.world.resources[path]["properties"])
+        return text_at(objects_at(properties, "webhookReceivers")[number], "serviceUri") or ""
 
     def logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
         """Let a logic app hold the URL of each flow in a parameter; return its resource id."""

@@ -32,6 +32,7 @@ _POSTGRESQL = "Microsoft.DBforPostgreSQL"
 
 #: Name in route names → resource type and the methods that write it.
 _WRITABLE = {
+    "action_group": ("Microsoft.Insights/actionGroups", ("PUT",)),
     "topic": (TOPICS, ("PUT",)),
     "vault": (VAULTS, ("PUT", "PATCH")),
     "storage_account": (_STORAGE, ("PUT", "PATCH")),
@@ -140,16 +141,18 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
 def _build_written_resource(
     there: JsonObject | None, body: JsonObject, identity: str, resource_type: str, *, is_patch: bool
 ) -> JsonObject:
-    """Return a resource after a write: PATCH keeps the properties that the body does not name."""
+    """Return a resource after a write: a PATCH keeps what the body does not name."""
     properties = body.get("properties", {})
     if not isinstance(properties, dict):
         raise SimulatedPlatformError(400, "InvalidRequestContent", "'properties' is not an object.")
     if there is None:
         there = {"id": identity, "name": identity.rpartition("/")[2], "type": resource_type}
     kept = there.get("properties", {}) if is_patch else {}
-    given = {key: body[key] for key in ("location", "tags") if key in body}
+    given = {key: body[key] for key in ("location", "tags", "identity") if key in body}
     # Endpoints are the service's own: a PUT that leaves them out does not take them away.
     own = {key: value for key, value in there.get("properties", {}).items() if "ndpoint" in key}
+    if not is_patch:
+        there = {key: value for key, value in there.items() if key not in ("tags", "identity")}
     return there | given | {"properties": own | kept | properties}
 
 

@@ -1,0 +1,22 @@
+"""Read and write Azure Monitor action groups as callers: URLs of webhooks and logic apps.
+
+See platform.md#action-groups.
+"""
+
+from shared.callers.whole_resource import WholeResourceCallers
+from shared.domain.permissions import RequiredPermissions
+
+
+class ActionGroupCallers(WholeResourceCallers):
+    """Implements `CallerKind`."""
+
+    kind = "action_group"
+    noun = "action group"
+    parts = ("webhookReceivers", "logicAppReceivers", "azureFunctionReceivers")
+    #: Granted by infra/modules/caller-group.bicep.
+    required_permissions = RequiredPermissions(
+        fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+        resource_type="Microsoft.Insights/actionGroups",
+        api_version="2023-01-01",
+        actions=("Microsoft.Insights/actionGroups/read", "Microsoft.Insights/actionGroups/write"),
+    )

@@ -1,0 +1,154 @@
+"""Share the parts of callers in Azure resources that are read and replaced as a whole.
+
+Azure has no ETag for them, so a write compares before and after.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import ClassVar
+
+from shared.callers.search import UnreadableCallers, callers_in
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.callers.unchanged_content import value_digest
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, PlatformError
+from shared.ports import ResourceReader, ResourceWriter
+
+#: The members of a resource that Azure sets.
+_SET_BY_AZURE = frozenset({"id", "name", "type", "etag", "systemData"})
+
+
+class WholeResourceCallers:
+    """Implements `CallerKind` for one type of resource; a subclass names the type.
+
+    Addresses are resource ids. The content is the resource without the members that Azure sets.
+    """
+
+    kind: str
+    is_json = True
+    #: The next use reads the new value. The period without calls covers uses in progress.
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions: RequiredPermissions
+    #: The resource type, in the singular and for people.
+    noun: ClassVar[str]
+    #: The members of `properties` that Azure sets.
+    properties_set_by_azure: ClassVar[frozenset[str]] = frozenset()
+    #: The members of `properties` that hold URLs. Azure returns them as they were written.
+    parts: ClassVar[tuple[str, ...]]
+
+    def __init__(self, resources: ResourceReader, resource_writer: ResourceWriter) -> None:
+        """`resources` reads the configured subscriptions."""
+        self._reader = resources
+        self._writer = resource_writer
+
+    def find_unreadable_parts(self, properties: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG002 -- none by default
+        """Yield what Azure does not return; a write would remove it."""
+        yield from ()
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- resources are outside environments
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every resource with a trigger URL. A list returns whole resources."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        found: Sequence[Mapping[str, object]] = []
+        try:
+            found = await self._reader.list(
+                self.required_permissions.resource_type, self.required_permissions.api_version
+            )
+        except PlatformError as err:
+            unreadable.add(f"{self.noun}s", err)
+        for resource in search.remaining(found, _read_id):
+            hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
+            for part in hidden:
+                unreadable.note(f"{part} of the {self.noun} {text_at(resource, 'name')}")
+            caller = self._build_caller(resource, is_writable=not hidden)
+            for one in callers_in(self._format_content(resource), caller):
+                yield one
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the resource, with a digest of it as its ETag. Raises `NotFound`."""
+        text = self._format_content(await self._get(caller))
+        return CallerContent(text=text, etag=value_digest(text))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:
+        """Replace the resource if it is unchanged since the read, and read it back.
+
+        Raises `Conflict` and `NotFound`. After a `Conflict` from the second read, the app's or the
+        other writer's change may be lost: read again.
+        """
+        before = await self._get(caller)
+        text = self._format_content(before)
+        if text == value.text:
+            return
+        if value.etag not in {"", value_digest(text)}:
+            raise Conflict(f"The {caller.label} was changed")
+        wanted = as_mapping(_order_like(before, json.loads(value.text)))
+        version = self.required_permissions.api_version
+        await self._writer.put(caller.address, version, wanted, etag="*")
+        if self._read_parts(await self._get(caller)) != self._read_parts(wanted):
+            raise Conflict(f"The {caller.label} was changed by somebody else")
+
+    async def _get(self, caller: Caller) -> Mapping[str, object]:
+        return await self._reader.get(caller.address, self.required_permissions.api_version)
+
+    def _build_caller(self, resource: Mapping[str, object], *, is_writable: bool) -> Caller:
+        resource_id = _read_id(resource)
+        return Caller(
+            kind=self.kind,
+            address=resource_id,
+            label=f"{self.noun} {text_at(resource, 'name')}",
+            resource_id=f"{self.kind}/{resource_id}".lower(),
+            manual_reason=(
+                ""
+                if is_writable
+                else "It has values that Azure does not return, and a write by the app would "
+                "remove them. Change the URL where the resource is deployed from."
+            ),
+        )
+
+    def _format_content(self, resource: Mapping[str, object]) -> str:
+        """Return what a write sends back, as JSON with sorted names: Azure may change the order."""
+        content = {key: value for key, value in resource.items() if key not in _SET_BY_AZURE}
+        content["properties"] = {
+            key: value
+            for key, value in mapping_at(resource, "properties").items()
+            if key not in self.properties_set_by_azure
+        }
+        if identity := mapping_at(resource, "identity"):
+            content["identity"] = _format_identity(identity)
+        return json.dumps(content, sort_keys=True)
+
+    def _read_parts(self, resource: Mapping[str, object]) -> list[object]:
+        properties = mapping_at(resource, "properties")
+        return [properties.get(part) or None for part in self.parts]
+
+
+def _read_id(resource: Mapping[str, object]) -> str:
+    return text_at(resource, "id") or ""
+
+
+def _format_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the type and the assigned identities, without the ids that Azure sets."""
+    assigned = mapping_at(identity, "userAssignedIdentities")
+    chosen: dict[str, object] = {"type": identity.get("type")}
+    return chosen | ({"userAssignedIdentities": {one: {} for one in assigned}} if assigned else {})
+
+
+def _order_like(before: object, wanted: object) -> object:
+    """Return `wanted` with the names of each object in the order that they have in `before`."""
+    if isinstance(before, list) and isinstance(wanted, list) and len(before) == len(wanted):
+        return [_order_like(*pair) for pair in zip(before, wanted, strict=True)]
+    if not (isinstance(before, dict) and isinstance(wanted, dict)):
+        return wanted
+    names = dict.fromkeys((*before, *wanted))
+    return {name: _order_like(before.get(name), wanted[name]) for name in names if name in wanted}

@@ -1,0 +1,40 @@
+"""A caller of the kind action group: a webhook holds the trigger URL."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.azure.state import Azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+_TYPE = "Microsoft.Insights/actionGroups"
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    webhook = {"name": "flow", "serviceUri": url, "useCommonAlertSchema": True}
+    mail = {"name": "mail", "emailAddress": "on-call@contoso.example", "status": "Enabled"}
+    properties = {
+        "groupShortName": "on-call",
+        "enabled": True,
+        "webhookReceivers": [webhook],
+        "emailReceivers": [mail],
+    }
+    app.world.tenant.part(Azure).resources.put(
+        resource(_TYPE, "on-call", location="Global", tags={"team": "x"}, properties=properties)
+    )
+
+
+def _remove(build: Builder) -> None:
+    resources = build.world.resources
+    for path in [path for path, one in resources.items() if one["type"] == _TYPE]:
+        del resources[path]
+
+
+CASE = CallerCase(
+    add=Builder.action_group_caller,
+    remove=_remove,
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
