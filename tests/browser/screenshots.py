@@ -14,7 +14,8 @@ from PIL import Image
 from playwright.async_api import FloatRect
 
 from tests.browser.shown_pages import Viewer, browsing, viewing
-from tests.functional.scenarios.dashboard_stages import ShownPage, visit_stages
+from tests.functional.scenarios.dashboard_stages import visit_stages
+from tests.functional.scenarios.page_visitor import ShownPage
 
 type Scheme = Literal["light", "dark"]
 SCHEMES: Sequence[Scheme] = ("light", "dark")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from functions.dashboard.page_layout import read_assets
-from tests.functional.scenarios.dashboard_stages import ShownPage
+from tests.functional.scenarios.page_visitor import ShownPage
 
 # Only `make browser` has it.
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")

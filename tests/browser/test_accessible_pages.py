@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, browsing, viewing
-from tests.functional.scenarios.dashboard_stages import ShownPage, visit_stages
+from tests.functional.scenarios.dashboard_stages import visit_stages
+from tests.functional.scenarios.page_visitor import ShownPage
 
 CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
 pytestmark = [

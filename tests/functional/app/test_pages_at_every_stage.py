@@ -3,7 +3,8 @@
 import re
 
 from functions.endpoints import HTML, list_endpoints
-from tests.functional.scenarios.dashboard_stages import PAGE_ROUTES, visit_stages
+from tests.functional.scenarios.dashboard_stages import visit_stages
+from tests.functional.scenarios.page_visitor import PAGE_ROUTES
 
 _SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 #: Texts that only a fault brings into a page: Python's values, and plurals of one.

@@ -1,0 +1,148 @@
+"""Request the pages of the dashboard as a browser does, and keep them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import azure.functions as func
+
+from functions.endpoints import HTML, answer_request, find_endpoint
+from functions.routes import LISTED, ROUTES, UNKNOWN_PAGE, Method, Route
+from shared.bootstrap import provide
+from shared.domain.principal import Role
+from shared.use_cases.read_remediation_rows import find
+from tests.functional.scenarios.app_calls import signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+OPERATOR = signed_in("megan@contoso.example") | BROWSER
+APPROVER = signed_in("lee@contoso.example") | BROWSER
+READER = signed_in("isaiah@contoso.example", [Role.READER]) | BROWSER
+NOBODY = signed_in("nora@contoso.example", []) | BROWSER
+_NOTHING: Mapping[str, str] = {}
+#: Routes of pages, with the one of unknown pages.
+PAGE_ROUTES = [
+    route
+    for route in (*LISTED, UNKNOWN_PAGE)
+    if route.path.startswith("dashboard") and find_endpoint(route).media_types[0] == HTML
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPage:
+    """A page as the app answered it."""
+
+    #: The page and its state, as the name of a picture.
+    name: str
+    #: Path and query.
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Sends requests to the app of a scenario, and keeps the pages of a stage."""
+
+    scenario: Scenario
+    #: A flow that is blocked later.
+    flow_id: str = ""
+    pages: list[ShownPage] = field(default_factory=list)
+
+    async def send(
+        self,
+        route: Route,
+        body: bytes = b"",
+        *,
+        headers: Mapping[str, str] = OPERATOR,
+        query: Mapping[str, str] = _NOTHING,
+        params: Mapping[str, str] = _NOTHING,
+    ) -> func.HttpResponse:
+        """Send a request for a route."""
+        provide(self.scenario.services)
+        path = route.path.replace("{*path}", "nowhere").format(**params)
+        request = func.HttpRequest(
+            route.method,
+            f"https://app.example/api/{path}",
+            headers=dict(headers),
+            params=dict(query),
+            route_params=dict(params),
+            body=body,
+        )
+        return await answer_request(route, request)
+
+    async def ask(
+        self,
+        method: Method,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] = OPERATOR,
+        **params: str,
+    ) -> func.HttpResponse:
+        """Send a request of the API, which has to succeed."""
+        json_headers = {**headers, "Accept": "*/*"}
+        content = b"" if body is None else json.dumps(body).encode()
+        reply = await self.send(ROUTES[method, path], content, headers=json_headers, params=params)
+        assert reply.status_code < 300, reply.get_body()
+        return reply
+
+    async def start_again(self) -> None:
+        """Start another remediation of Operations, and let it run until its plan is complete."""
+        scenario = self.scenario
+        body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
+        headers = OPERATOR | {"Idempotency-Key": "second"}
+        reply = await self.ask("POST", "remediations", body, headers=headers)
+        started = json.loads(reply.get_body())["id"]
+        scenario.remediation = await find(scenario.services, started)
+        await scenario.run(timedelta(minutes=30))
+
+    async def show(
+        self,
+        name: str,
+        route: Route | str,
+        query: Mapping[str, str] = _NOTHING,
+        *,
+        headers: Mapping[str, str] = APPROVER,
+    ) -> None:
+        """Keep a page; its route can be given as a path below the dashboard's."""
+        if isinstance(route, str):
+            route = ROUTES["GET", f"dashboard{route}"]
+        params = {"flow": self.flow_id, "id": self.identity if self.flow_id else ""}
+        named = {one: value for one, value in params.items() if f"{{{one}}}" in route.path}
+        reply = await self.send(route, headers=headers, query=query, params=named)
+        path = f"{route.path.format_map({**named, '*path': 'nowhere'})}?{urlencode(query)}"
+        self.keep(name, f"/api/{path}", reply)
+
+    def keep(self, name: str, path: str, reply: func.HttpResponse) -> None:
+        """Keep a page of these stages."""
+        text = reply.get_body().decode()
+        status, headers = reply.status_code, dict(reply.headers)
+        self.pages.append(
+            ShownPage(name=name, path=path, status=status, headers=headers, text=text)
+        )
+
+    def keep_report(self, name: str, text: str) -> None:
+        """Keep a report, which is a file and not a page of the app."""
+        path = f"/reports/{name}"
+        self.pages.append(ShownPage(name=name, path=path, status=200, headers={}, text=text))
+
+    async def show_every_route(self, stage: str) -> None:
+        """Keep every page of the dashboard as it is now."""
+        for route in PAGE_ROUTES:
+            page = route.name.removeprefix("show_").removesuffix("_page")
+            await self.show(f"{page}-{stage}", route)
+            assert self.pages[-1].status == (404 if route is UNKNOWN_PAGE else 200), route
+
+    @property
+    def identity(self) -> str:
+        """The remediation's id."""
+        return self.scenario.remediation.id
+
+    def take_pages(self) -> Sequence[ShownPage]:
+        """Return the pages of the stage that ends now."""
+        taken, self.pages = self.pages, []
+        return taken
