@@ -25,7 +25,12 @@ _TITLES = {
     "kill-switch/on": "Turn the kill switch on",
     "network/firewall-fixes": "Apply a firewall fix",
     "remediations": "Start a remediation",
+    "remediations/{id}/approve": "Approve a plan",
+    "remediations/{id}/cancel": "Cancel remaining flows",
+    "remediations/{id}/retry": "Retry flows",
+    "remediations/{id}/rollback": "Roll back flows",
 }
+_YES_NO = {"true": "yes", "false": "no"}
 _LOGIN = "/.auth/login/aad"
 
 
@@ -89,6 +94,6 @@ def _format_form_values(fields: Iterable[tuple[str, str]]) -> dict[str, list[str
     """Return the values of a form by readable field names."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
-        values = value.split(",") if name.endswith("[,]") else [value]
+        values = value.split(",") if name.endswith("[,]") else [_YES_NO.get(value, value)]
         shown.setdefault(parse_member_name(name).replace("_", " "), []).extend(values)
     return shown

@@ -224,6 +224,7 @@ async def test_a_form_of_an_ended_session_is_kept_and_sent_again(app: SignedApp)
         assert reply.headers["Cache-Control"] == "no-store"
         assert "form-action 'self'" in reply.headers["Content-Security-Policy"]
     assert "Nothing was changed." in text
+    assert re.search(r"<h2>Cancel remaining flows</h2>.*?<dd>yes</dd>", text, re.DOTALL)
     (action,) = re.findall(r'<form method="post" action="([^"]+)"', text)
     kept = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
     assert (action, kept) == ("/api/remediations/abc/cancel", [("accept_replay", "true")])

@@ -65,6 +65,7 @@ async def _await_approval(visitor: Visitor) -> None:
     scenario.build.link()
     await poll_environments(scenario.services)
     await scenario.run(timedelta(minutes=30))
+    await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
     [scenario.remediation] = await scenario.services.tables.remediations.all("remediation")
     visitor.flow_id = (await scenario.plan())["Post to ERP"].workflow_id
     await visitor.show_every_route("awaiting")
@@ -90,8 +91,6 @@ async def _block_flows(visitor: Visitor) -> None:
         id=visitor.identity,
     )
     await scenario.run(timedelta(days=9))
-    await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
-    await scenario.run(timedelta(hours=1))
     await visitor.show_every_route("blocked")
     remediation = "/remediations/{id}"
     [issue, *_] = (await scenario.environment_job()).firewall_issues

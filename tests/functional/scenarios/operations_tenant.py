@@ -115,6 +115,7 @@ async def build_operations(flow_count: int) -> Scenario:
     scenario.driver.use_cases = TRIGGERS
     scenario.driver.most_at_once = max(1_000, 100 * flow_count)
     scenario.build.environment.display_name = "Operations"
+    scenario.build.owner.name = "Adele Vance"
     for title in ("Customer care", "Finance"):
         other = Builder(scenario.world, name=title)
         for task in islice(_TASKS, 3):
