@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "cmkflow network check --service-tags f.json --firewalls rules --show-fix az",
     ),
     "network diff": ("cmkflow network diff --from old.json --to new.json",),
+    "network firewalls": ("cmkflow network firewalls", "cmkflow network firewalls -o csv"),
     "network fix": (
         "cmkflow network fix --environment Operations",
         "cmkflow network fix nsg-erp --apply",

@@ -21,6 +21,7 @@ from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_called_hosts_command import show_called_hosts
 from cmkflow.network_check_command import check
+from cmkflow.network_firewalls_command import register as register_firewalls
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.pager import NoPager
 from cmkflow.printing import AnswerPrinter
@@ -39,6 +40,7 @@ app = typer.Typer(no_args_is_help=True, help="Firewalls, and the addresses that 
 app.command("check")(check)
 app.command("called-hosts")(show_called_hosts)
 register_fix(app)
+register_firewalls(app)
 
 
 @app.callback()

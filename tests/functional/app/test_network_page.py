@@ -23,6 +23,7 @@ from shared.reason import Reason
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.fault_injection import Failing
+from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -302,3 +303,14 @@ async def test_live_page_gets_only_what_changed(scenario: Scenario) -> None:
     assert changed.status == 200
     assert 'id="lists" data-live=' in changed.text
     assert 'id="unknowns" data-live=' not in changed.text
+
+
+async def test_command_lists_firewalls_like_the_page(scenario: Scenario) -> None:
+    """Each firewall is one line with its missing ranges and blocked flows."""
+    async with served_app() as app:
+        shown = await app.run("network", "firewalls")
+        none = await app.run("network", "firewalls", "--search", "nowhere")
+
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"erp\s+app service\s+blocking\s+2\s+2\s+Contoso", shown.output)
+    assert "erp" not in none.output

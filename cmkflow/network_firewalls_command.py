@@ -1,0 +1,63 @@
+"""`cmkflow network firewalls`: the firewalls that miss address ranges of copies."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cmkflow.api_client import ApiCall, ApiClient
+from cmkflow.api_command import api_command
+from cmkflow.listing import Column, Kind, Listing
+
+
+def register(group: typer.Typer) -> None:
+
+    @api_command(group, "firewalls", show=_format_firewalls)
+    def list_firewalls(
+        api: ApiClient,
+        search: Annotated[
+            str, typer.Option(help="Part of the name of a firewall, its kind or an environment.")
+        ] = "",
+    ) -> object:
+        """List the firewalls that miss address ranges, and how many flows each blocks.
+
+        It shows what plans, blocked flows and the daily check have found, and reads no firewall.
+        """
+        path = ("network", "firewalls")
+        return api.send(ApiCall(method="GET", path=path, query={"search": search or None}))
+
+
+def _format_firewalls(answer: Any) -> RenderableType:
+    """Return the firewalls that do not allow all addresses of copies, and what was not read."""
+    parts: list[RenderableType] = []
+    if answer["items"]:
+        parts.append(Listing(columns=_FIREWALL, items=answer["items"]))
+    elif answer["firewalls_read_at"]:
+        parts.append(Text("No firewall is known to miss address ranges."))
+    else:
+        parts.append(Text("No firewall was read yet. Assessments and plans read them."))
+    parts += [Text(f"Not known: {one['name']}") for one in answer["unknowns"]]
+    return Group(*parts)
+
+
+def _count_ranges(firewall: Any) -> str:
+    number = len(firewall["missing_prefixes"])
+    if not number:
+        return "not known"
+    return f"at least {number}" if firewall["has_more_prefixes"] else str(number)
+
+
+_FIREWALL = (
+    Column("Firewall", lambda one: one["name"]),
+    Column("Kind", lambda one: one["kind"].replace("_", " ")),
+    Column("Status", lambda one: one["status"]),
+    Column("Missing ranges", _count_ranges),
+    Column("Blocked flows", lambda one: one["blocked_count"], Kind.NUMBER),
+    Column(
+        "Environments",
+        lambda one: ", ".join(
+            each["environment_name"] or each["environment_id"] for each in one["environments"]
+        ),
+    ),
+)
