@@ -95,8 +95,8 @@ def scan_files(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSON, CSV or TSV file with the ids of flows, as other commands print them. "
-            "Default: every trigger URL.",
+            help="JSON, CSV or TSV file with ids of flows, as other commands print them; of a line "
+            "without column names, the first id. Default: every trigger URL.",
         ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Shorten nothing.")] = False,

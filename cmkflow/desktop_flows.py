@@ -8,6 +8,8 @@ import re
 import zipfile
 from pathlib import Path
 
+from cmkflow.archives import read_member
+
 #: A packed solution has one such file, an unpacked solution one per workflow.
 _CUSTOMIZATIONS = "customizations.xml"
 _DATA = ".data.xml"
@@ -40,7 +42,9 @@ def find_packed_desktop_flows(
     archive: zipfile.ZipFile, customizations: zipfile.ZipInfo | None
 ) -> frozenset[str]:
     """Return the workflow ids of a packed solution's desktop flows, in lower case."""
-    return _find_desktop_flows(archive.read(customizations)) if customizations else frozenset()
+    return (
+        _find_desktop_flows(read_member(archive, customizations)) if customizations else frozenset()
+    )
 
 
 def _find_desktop_flows(xml: bytes) -> frozenset[str]:

@@ -3,13 +3,20 @@
 import io
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from cmkflow.archive_allowance import MEGABYTE, MOST_NESTED, ArchiveAllowance
+from cmkflow.archives import (
+    DAMAGED,
+    DAMAGED_ARCHIVE,
+    MEGABYTE,
+    MOST_NESTED,
+    ArchiveAllowance,
+    open_archive,
+    open_member,
+)
 from cmkflow.json_file import UnreadableFile
 from cmkflow.named_files import format_path
 
@@ -19,10 +26,8 @@ _MOST_UNPACKED = 1024 * MEGABYTE
 _MOST_IN_MEMORY = 128 * MEGABYTE
 _ARCHIVE_START = b"PK\x03\x04"
 _VERSION_CONTROL = ".git"
-#: What reading a file or a damaged archive raises.
-READ_ERRORS = (
-    *(OSError, UnreadableFile, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),
-)
+#: What reading a document raises.
+READ_ERRORS = (UnreadableFile, *DAMAGED_ARCHIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +72,9 @@ def describe_error(error: Exception) -> str:
     match error:
         case UnreadableFile():
             return str(error)
-        case OSError():
-            return error.strerror or "cannot be opened"
-    return "the archive is damaged or has an unknown format"
+        case OSError(strerror=str(reason)):
+            return reason
+    return DAMAGED
 
 
 def _open_path(path: Path) -> Iterator[Document]:
@@ -96,7 +101,7 @@ def _open_stream(
     try:
         if nested >= MOST_NESTED:
             raise UnreadableFile("too many nested archives")
-        with zipfile.ZipFile(_read_nested(stream) if nested else stream) as archive:
+        with open_archive(_read_nested(stream) if nested else stream) as archive:
             yield from _open_members(path, archive, allowance, nested=nested + 1)
     except READ_ERRORS as error:
         yield Document(path=path, problem=describe_error(error))
@@ -121,5 +126,5 @@ def _open_members(
             raise UnreadableFile("the archive is encrypted")
         allowance.take(size=info.file_size)
         name = info.filename.replace("\\", "/")
-        with archive.open(info) as member:
+        with open_member(archive, info) as member:
             yield from _open_stream(f"{path}!/{name}", member, allowance, nested=nested)

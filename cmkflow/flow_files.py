@@ -7,13 +7,20 @@ file that cannot be read becomes one item; the other files are read anyway.
 import io
 import re
 import stat
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from cmkflow.archive_allowance import MEGABYTE, MOST_NESTED, ArchiveAllowance, TooMuchUnpacked
+from cmkflow.archives import (
+    DAMAGED,
+    DAMAGED_ARCHIVE,
+    MEGABYTE,
+    MOST_NESTED,
+    ArchiveAllowance,
+    TooMuchUnpacked,
+    open_archive,
+    read_member,
+)
 from cmkflow.desktop_flows import (
     find_customizations,
     find_packed_desktop_flows,
@@ -136,8 +143,8 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
         if source.nested and isinstance(error, TooMuchUnpacked):
             raise  # the limit applies to the whole file
         yield FlowFile(path=source.path, problem=str(error))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        yield FlowFile(path=source.path, problem="the archive is damaged or has an unknown format")
+    except DAMAGED_ARCHIVE:
+        yield FlowFile(path=source.path, problem=DAMAGED)
 
 
 def _read_json(source: _Source) -> Iterator[FlowFile]:
@@ -166,7 +173,7 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
 def _list_archive_members(archive: _Source) -> Iterator[_Source]:
     if archive.nested >= MOST_NESTED:
         raise UnreadableFile("too many nested archives")
-    with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
+    with open_archive(io.BytesIO(archive.data)) as content:
         archive.allowance.take(entries=len(content.infolist()))
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
@@ -186,7 +193,7 @@ def _list_archive_members(archive: _Source) -> Iterator[_Source]:
             yield _Source(
                 path=path,
                 file_name=name,
-                data=content.read(info),
+                data=read_member(content, info),
                 in_solution=in_solution,
                 is_expected=_is_flow_place(name),
                 is_desktop_flow=_find_flow_id(name) in desktop_flows,

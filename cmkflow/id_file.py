@@ -30,8 +30,8 @@ _NAME_IN_FLOW_LIST = frozenset({"id"})
 def read_ids(file: Path) -> dict[bytes, str]:
     """Return the ids of a JSON, CSV or TSV file in lower case, by their 32 hex digits.
 
-    If the file names its values, those named as ids of flows count. Otherwise, the first id of each
-    line counts. Raises `BadParameter` if there is none or the file cannot be read.
+    Of JSON and of CSV with a header, the values that are named as ids of flows count. Of other
+    lines, the first id counts. Raises `BadParameter` if there is none or the file cannot be read.
     """
     try:
         data = file.read_bytes()
@@ -44,7 +44,7 @@ def read_ids(file: Path) -> dict[bytes, str]:
         raise typer.BadParameter(f"{file} is not JSON, CSV or TSV.") from None
     ids = {one.replace("-", "").lower().encode(): one.lower() for one in found}
     if not ids:
-        message = f"{file} has no id of a flow: 32 hex digits, with or without dashes."
+        message = f"{file} has no ids of flows: 32 hex digits, with or without dashes."
         raise typer.BadParameter(message)
     return ids
 
@@ -73,9 +73,11 @@ def _list_line_ids(text: str) -> list[str]:
     lines = text.splitlines()
     is_tabbed = bool(lines) and "\t" in lines[0]
     rows = [*csv.reader(lines, delimiter="\t" if is_tabbed else ",")]
+    firsts = [next(filter(_ID.fullmatch, row), None) for row in rows]
+    if not firsts or firsts[0]:
+        return [one for one in firsts if one]
     for names in (_NAMES, _NAME_IN_FLOW_LIST):
-        if columns := [at for at, name in enumerate(rows[0] if rows else ()) if name in names]:
+        if columns := [at for at, name in enumerate(rows[0]) if name in names]:
             cells = (row[at] for row in rows[1:] for at in columns if at < len(row))
             return [one for cell in cells for one in _ID.findall(cell)]
-    firsts = (next(filter(_ID.fullmatch, row), None) for row in rows)
-    return [one for one in firsts if one]
+    return []

@@ -253,7 +253,9 @@ def test_ids_are_read_as_other_commands_print_them(
     assert {one["trigger_url_id"] or one["workflow_id"] for one in found} == sought
 
 
-@pytest.mark.parametrize("text", ["", "id,name\n1,Orders\n", "{", "[]", "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "id,name\n1,Orders\n", f"job,run\nx,{FLOW_ID}", "{", "[]", "\0"]
+)
 def test_a_file_without_ids_is_wrong_use(tmp_path: Path, text: str) -> None:
     """A search for no id would find nothing, which looks like good news."""
     (tmp_path / "ids").write_text(text)
@@ -268,11 +270,12 @@ def test_a_file_without_ids_is_wrong_use(tmp_path: Path, text: str) -> None:
 
 def test_tables_and_csv_show_what_json_does(tmp_path: Path) -> None:
     """The table names the place, and says what is broken or left to a person."""
-    (tmp_path / "a.txt").write_text(f"https://{OLD_HOST}{PATH}")
+    (tmp_path / "a.txt").write_text(f"https://{OLD_HOST}{PATH}?sig={SIGNATURE}")
 
     def run(*options: str) -> str:
         result = CliRunner().invoke(app, ["caller", "scan", str(tmp_path), *options])
         assert result.exit_code == 0
+        assert SIGNATURE not in result.output
         return result.stdout
 
     [row] = csv.DictReader(io.StringIO(run("-o", "csv")))

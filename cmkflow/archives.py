@@ -1,0 +1,75 @@
+"""Open archives, and limit what is unpacked of them."""
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from cmkflow.json_file import UnreadableFile
+
+MEGABYTE = 1024 * 1024
+#: Nesting limit; real exports nest once (a package inside a solution).
+MOST_NESTED = 5
+#: What reading a damaged archive raises.
+DAMAGED_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError),
+)
+DAMAGED = "the archive is damaged or has an unknown format"
+_MOST_ENTRIES = 20_000
+_INSTEAD = "unpack it and pass its parts"
+
+
+class TooMuchUnpacked(UnreadableFile):
+    """An archive exceeds the size or entry limit; the rest of it is not read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ArchiveAllowance:
+    """Remaining bytes and entries that may be unpacked of a file and its nested archives."""
+
+    bytes: int
+    entries: int = _MOST_ENTRIES
+    _most_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        """Keep the limit for the message."""
+        self._most_bytes = self.bytes
+
+    def take(self, *, size: int = 0, entries: int = 0) -> None:
+        """Subtract from the remaining amount; raise `TooMuchUnpacked` if none is left."""
+        self.bytes -= size
+        self.entries -= entries
+        if self.bytes < 0:
+            megabytes = self._most_bytes // MEGABYTE
+            raise TooMuchUnpacked(f"it unpacks to more than {megabytes} MB: {_INSTEAD}")
+        if self.entries < 0:
+            raise TooMuchUnpacked(f"it has more than {_MOST_ENTRIES:,} entries: {_INSTEAD}")
+
+
+def open_archive(stream: IO[bytes]) -> zipfile.ZipFile:
+    """Open an archive; raise `UnreadableFile` or `DAMAGED_ARCHIVE` if it is damaged."""
+    with _reject_impossible_offsets():
+        return zipfile.ZipFile(stream)
+
+
+def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    """Open a member of an archive; raise `UnreadableFile` or `DAMAGED_ARCHIVE` if it is damaged."""
+    with _reject_impossible_offsets():
+        return archive.open(member)
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Read a member of an archive; raise `UnreadableFile` or `DAMAGED_ARCHIVE` if it is damaged."""
+    with open_member(archive, member) as stream:
+        return stream.read()
+
+
+@contextmanager
+def _reject_impossible_offsets() -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        raise UnreadableFile(DAMAGED) from None
