@@ -52,6 +52,10 @@ type ResourceId = Annotated[
 ]
 
 
+type SettingsVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+_SEEN = "seen_version"
+
+
 class EnvironmentSettingsRequest(RequestModel):
     """Settings of an environment; members that are missing keep their value."""
 
@@ -70,16 +74,19 @@ class EnvironmentSettingsRequest(RequestModel):
     writable_firewalls: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
     #: Name of an ignored firewall issue → justification.
     ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
+    #: `version` of the settings that were read; if they have changed since, nothing is changed.
+    seen_version: SettingsVersion | None = None
 
     @model_validator(mode="after")
     def _require_a_member(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError(f"Give at least one of {', '.join(sorted(type(self).model_fields))}")
+        if not self.changes():
+            known = sorted(type(self).model_fields.keys() - {_SEEN})
+            raise ValueError(f"Give at least one of {', '.join(known)}")
         return self
 
     def changes(self) -> dict[str, Any]:
         """Return the members that the request contains, by field of the settings."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        return {name: getattr(self, name) for name in self.model_fields_set - {_SEEN}}
 
 
 class IgnoreIssueRequest(RequestModel):
@@ -122,6 +129,8 @@ class EnvironmentSettingsResponse(ApiResponse):
     maintenance_window: str
     writable_firewalls: list[str]
     ignored_issues: dict[str, str]
+    #: Changes with every setting.
+    version: str
 
 
 class EnvironmentResponse(ApiResponse):
@@ -162,5 +171,6 @@ class EnvironmentResponse(ApiResponse):
                 maintenance_window=settings.maintenance_window,
                 writable_firewalls=sorted(settings.writable_firewalls),
                 ignored_issues=settings.ignored_issues,
+                version=settings.version,
             ),
         )

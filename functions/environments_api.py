@@ -15,6 +15,7 @@ from functions.paging import PagedQuery, PageResponse
 from shared.bootstrap import services
 from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
+from shared.errors import PreconditionFailed
 from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
 from shared.use_cases.audit_state import read_environment_state
@@ -73,11 +74,13 @@ async def change_environment_settings(
 
 
 async def _change(call: ApiRequest[NoQuery, EnvironmentSettingsRequest]) -> EnvironmentResponse:
+    def check(shown: environments.EnvironmentView) -> None:
+        call.check_seen(EnvironmentResponse.of(shown))
+        if call.body.seen_version not in (None, shown.settings.version):
+            raise PreconditionFailed
+
     found = await environments.change_environment(
-        services(),
-        environment_identifier(call.id),
-        call.body.changes(),
-        check=lambda shown: call.check_seen(EnvironmentResponse.of(shown)),
+        services(), environment_identifier(call.id), call.body.changes(), check=check
     )
     return EnvironmentResponse.of(found)
 

@@ -34,10 +34,10 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Read a form as a request body.
 
     Fields whose name ends in `[]` are lists, one value each; a field whose name ends in `[,]` is a
-    whole list, separated by commas. Empty fields are ignored, and fields whose name begins with an
-    underscore unless `kind` has them: they are for another button of the form. Raises `BadRequest`,
-    and `Forbidden` unless the form comes from a page of this app, because a browser sends the
-    session cookie with a form of any site.
+    whole list, separated by commas, which may be empty. Other empty fields are ignored unless their
+    name ends in `[=]`, and fields whose name begins with an underscore unless `kind` has them: they
+    are for another button of the form. Raises `BadRequest`, and `Forbidden` unless the form comes
+    from a page of this app, because a browser sends the session cookie with a form of any site.
     """
     if not is_own_page(req):
         raise Forbidden(
@@ -47,20 +47,31 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
     aliases = {field.alias for field in kind.model_fields.values()}
-    for name, value in parse_qsl(read_raw_body(req).decode(errors="replace")):
-        if name != (member := parse_member_name(name)):
-            values = value.split(",") if name.endswith("[,]") else [value]
-            lists.setdefault(member, []).extend(values)
-        elif value.strip() and (not name.startswith("_") or name in aliases):
-            fields[name] = value
+    for name, value in parse_fields(read_raw_body(req)):
+        member = parse_member_name(name)
+        if name.endswith("[,]"):
+            lists.setdefault(member, []).extend(filter(None, value.split(",")))
+        elif name.endswith("[=]"):
+            fields[member] = value
+        elif not value.strip():
+            continue
+        elif name != member:
+            lists.setdefault(member, []).append(value)
+        elif not name.startswith("_") or name in aliases:
+            fields[member] = value
     return read_validated(
         "form", lambda: kind.model_validate({**fields, **lists}, context=FORM_CONTEXT)
     )
 
 
+def parse_fields(content: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a form, including empty values."""
+    return parse_qsl(content.decode(errors="replace"), keep_blank_values=True)
+
+
 def parse_member_name(name: str) -> str:
     """Return the member of the request that a field of a form belongs to."""
-    return name.removesuffix("[]").removesuffix("[,]")
+    return name.removesuffix("[]").removesuffix("[,]").removesuffix("[=]")
 
 
 def build_browser_response(

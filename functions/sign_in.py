@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from functions.dashboard.page_layout import session_page
-from functions.forms import parse_member_name
+from functions.forms import parse_fields, parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
@@ -74,8 +74,7 @@ def build_expired_form_page(
     if not is_own_page(req) or len(content) > MAX_BODY_BYTES:
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
-    sent = parse_qsl(content.decode(errors="replace"))
-    fields = [one for one in sent if parse_member_name(one[0]) in names]
+    fields = [one for one in parse_fields(content) if parse_member_name(one[0]) in names]
     text = session_page(
         action=urlsplit(req.url).path,
         title=_format_title(path),

@@ -96,11 +96,16 @@ def environment_actions(one: KnownEnvironment, principal: Principal) -> list[Pag
         _assess(one, name, principal),
         _start(one, name, principal, RemediationMode.DRY_RUN),
         _start(one, name, principal, RemediationMode.APPLY),
-        *(
-            set_policy(one.environment_id, name, principal, policy)
-            for policy in ApprovalPolicy
-            if policy is not one.settings.approval_policy
-        ),
+    ]
+
+
+def policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+    """Return the actions that change the approval policy."""
+    name = one.environment_name or one.environment_id
+    return [
+        set_policy(one.environment_id, name, principal, policy)
+        for policy in ApprovalPolicy
+        if policy is not one.settings.approval_policy
     ]
 
 

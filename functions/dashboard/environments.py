@@ -14,11 +14,13 @@ from functions.dashboard.environment_rows import (
     environment_row,
     sort_rows,
 )
+from functions.dashboard.environment_settings import SettingLine, build_setting_lines
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.use_cases.show_environments import KnownEnvironment, KnownEnvironments
 
@@ -35,7 +37,7 @@ class EnvironmentCard:
     policy_name: str
     policy_words: str
     known: KnownEnvironment
-    window: str
+    settings: list[SettingLine]
     #: Look and words of the last assessment.
     assessment: tuple[str, str]
     #: The exceptions from the default settings, as one line.
@@ -106,7 +108,7 @@ def _build_card(
         policy_name=link.policy_id.rpartition("/")[2] if link else "",
         policy_words=POLICY_WORDS[one.settings.approval_policy],
         known=one,
-        window=format_window(one.settings),
+        settings=build_setting_lines(one, view.principal),
         assessment=_format_assessment(one.last_assessment),
         summary=_format_summary(one),
         actions=tuple(environment_actions(one, view.principal)),
@@ -148,10 +150,10 @@ def _format_summary(one: KnownEnvironment) -> str:
     settings = one.settings
     said = [
         f"maintenance window {format_window(settings)}" if settings.maintenance_window else "",
-        f"at most {settings.max_flows} flows",
+        f"at most {format_count(settings.max_flows, 'flow')}",
         f"{len(settings.excluded_flows)} excluded" if settings.excluded_flows else "",
         f"{len(settings.pilot_flows)} pilot" if settings.pilot_flows else "",
-        f"{len(settings.ignored_issues)} ignored firewall issues"
+        format_count(len(settings.ignored_issues), "ignored firewall issue")
         if settings.ignored_issues
         else "",
     ]

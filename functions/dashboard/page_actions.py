@@ -28,6 +28,22 @@ BLOCKED_AGAIN = "What is not fixed is blocked again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormInput:
+    """A value that the reader enters, or a box that the reader can untick."""
+
+    name: str
+    label: str
+    value: str = ""
+    #: `text`, `number` or `checkbox`.
+    kind: str = "text"
+    #: A regular expression for the whole text, and an example; empty for none.
+    pattern: tuple[str, str] = ("", "")
+    #: Smallest and largest number.
+    limits: tuple[int, int] = (0, 0)
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageAction:
     """An action that a page offers, or the reason why the reader may not use it."""
 
@@ -41,6 +57,7 @@ class PageAction:
     accepts: tuple[str, str] = ("", "")
     #: Field name and label of a text that the reader must enter; empty for none.
     asks: tuple[str, str] = ("", "")
+    inputs: tuple[FormInput, ...] = ()
     #: Why the reader may not use this action; empty if they may.
     refusal: str = ""
     is_danger: bool = False
@@ -193,6 +210,7 @@ def page_action(
     fields: tuple[tuple[str, str], ...] = (),
     accepts: tuple[str, str] = ("", ""),
     asks: tuple[str, str] = ("", ""),
+    inputs: tuple[FormInput, ...] = (),
     refusal: str = "",
 ) -> PageAction:
     """Return the action that posts to `path`, by default a route of a remediation.
@@ -210,6 +228,7 @@ def page_action(
         does=tuple(does),
         accepts=accepts,
         asks=asks,
+        inputs=inputs,
         refusal=refusal,
         is_danger=what == "rollback",
         name_field=name_member(route.body) if principal.kind is PrincipalKind.FUNCTION_KEY else "",

@@ -1,6 +1,8 @@
 """Define a Power Platform environment, its policy link, and its settings."""
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
 
@@ -71,6 +73,8 @@ class EnvironmentSettings:
     """What an administrator allows the app to do in one environment."""
 
     environment_id: str
+    #: Name of the environment when a setting was last changed; empty: unknown.
+    display_name: str = ""
     approval_policy: ApprovalPolicy = ApprovalPolicy.READ_ONLY
     #: Flows per remediation, at most.
     max_flows: int = 100
@@ -85,3 +89,11 @@ class EnvironmentSettings:
     writable_firewalls: frozenset[str] = frozenset()
     #: Names of ignored firewall issues, each with the justification.
     ignored_issues: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Return 16 hex digits that change with every setting."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        del values["display_name"]
+        text = json.dumps(values, sort_keys=True, default=sorted)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -9,6 +9,8 @@ class PolicyLinkRecord:
     """The policy link of an environment as last polled."""
 
     environment_id: str
+    #: Name of the environment as last polled; empty: unknown.
+    environment_name: str = ""
     policy_id: str
     status: str
     #: When this policy was first read.

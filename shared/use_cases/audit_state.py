@@ -20,7 +20,7 @@ async def read_environment_state(services: Services, environment_id: str) -> Sta
     # In the platform's spelling, because a request may use another case.
     settings = await read_environment_settings(services, environment_identifier(environment_id))
     state: State = type_adapter_for(cast("Any", EnvironmentSettings)).dump_python(
-        settings, mode="json"
+        settings, mode="json", exclude={"display_name"}
     )
     return state
 

@@ -77,7 +77,7 @@ async def change_environment(
         check(EnvironmentView(environment=environment, settings=old))
         return replace(old, **changes)
 
-    settings = await _change(services, environment.id, apply_changes)
+    settings = await _change(services, environment, apply_changes)
     if "maintenance_window" in changes:
         await _wake_up_for_window(services, environment.id)
     return EnvironmentView(environment=environment, settings=settings)
@@ -105,7 +105,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     await require_known(services, environment, [gap])
     await _change(
         services,
-        environment.id,
+        environment,
         lambda old: replace(old, ignored_issues={**old.ignored_issues, gap: reason}),
     )
     blocked = [
@@ -126,17 +126,18 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
 
 async def _change(
     services: Services,
-    environment_id: str,
+    environment: Environment,
     change: Callable[[EnvironmentSettings], EnvironmentSettings],
 ) -> EnvironmentSettings:
     """Change the settings row under its ETag, so that concurrent changes are not lost."""
-    new = EnvironmentSettings(environment_id=environment_id)
+    new = EnvironmentSettings(environment_id=environment.id)
 
     def apply_change(old: EnvironmentSettings | None) -> EnvironmentSettings:
         nonlocal new
-        new = change(old or EnvironmentSettings(environment_id=environment_id))
+        new = change(old or EnvironmentSettings(environment_id=environment.id))
+        new = replace(new, display_name=environment.display_name)
         return new
 
-    await services.tables.environment_settings.change("environment", environment_id, apply_change)
-    log.info("settings of environment %s changed: %s", environment_id, new)
+    await services.tables.environment_settings.change("environment", environment.id, apply_change)
+    log.info("settings of environment %s changed: %s", environment.id, new)
     return new

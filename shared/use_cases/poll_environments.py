@@ -40,6 +40,8 @@ async def _poll(services: Services, environment: Environment) -> int:
         await table.upsert(record)
         await _publish(services, record)
         changed += 1
+    elif previous and previous.environment_name != environment.display_name:
+        await table.upsert(replace(previous, environment_name=environment.display_name))
     return changed
 
 
@@ -55,6 +57,7 @@ def _changed(
     same = previous is not None and previous.policy_id == policy
     return PolicyLinkRecord(
         environment_id=environment.id,
+        environment_name=environment.display_name,
         policy_id=policy,
         status=status,
         first_seen_at=previous.first_seen_at if previous and same else services.now,

@@ -139,12 +139,16 @@ async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | 
 
 
 async def read_environment_names(services: Services, reading: RowReader) -> dict[str, str]:
-    """Return the names of environments by id, as their current jobs have them."""
+    """Return the names of environments by id: as their current jobs have them, else settings."""
     if await _is_trusted(services):
         jobs = await _read_current_environment_jobs(services, reading)
     else:
         jobs = await reading.all(services.tables.environment_jobs.scan())
-    return {job.environment_id: job.environment_name for job in jobs if job.environment_name}
+    settings = await reading.all(services.tables.environment_settings.scan("environment"))
+    known = {one.environment_id: one.display_name for one in settings if one.display_name}
+    return known | {
+        job.environment_id: job.environment_name for job in jobs if job.environment_name
+    }
 
 
 async def _read_current_environment_jobs(

@@ -1,10 +1,10 @@
 """Show the environments that the app knows: settings, policy link, progress, last assessment.
 
-Reads stored rows only. Names of environments without a job are known only from the platform.
+Reads stored rows only, unless the platform is asked for every environment.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.domain.kill_switch import KillSwitch
@@ -25,13 +25,16 @@ from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.show_status import read_newest_environment_jobs
 from shared.use_cases.start_assessment import TOPIC
 
+#: Most excluded and pilot flows whose names are read.
+_MOST_NAMED = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEnvironment:
     """What the store has about one environment."""
 
     environment_id: str
-    #: Empty if no job has read it and the platform was not asked.
+    #: Empty if no row has it and the platform was not asked.
     environment_name: str
     settings: EnvironmentSettings
     #: None: no policy link was seen.
@@ -40,6 +43,8 @@ class KnownEnvironment:
     status: EnvironmentStatus | None
     #: The job of the last assessment; None: there is none, or its job is no longer stored.
     last_assessment: EnvironmentJob | None
+    #: Names of excluded and pilot flows that its current plan lists, by workflow id.
+    flow_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,8 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     }
     assessments = await _read_last_assessments(services, jobs, reading)
     elsewhere = await services.environments.list() if with_platform else []
-    names = _names(jobs, elsewhere)
+    names = _names([*settings.values()], [*links.values()], jobs, elsewhere)
+    flow_names = await _name_flows(services, settings.values(), statuses, reading)
     ids = {*settings, *links, *statuses, *assessments, *names}
     return KnownEnvironments(
         items=tuple(
@@ -83,6 +89,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
                 policy_link=links.get(one),
                 status=statuses.get(one),
                 last_assessment=assessments.get(one),
+                flow_names=flow_names.get(one, {}),
             )
             for one in sorted(ids)
         ),
@@ -91,13 +98,45 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     )
 
 
-def _names(jobs: Sequence[EnvironmentJob], elsewhere: Sequence[Environment]) -> dict[str, str]:
-    """Return names by id; those of the platform are the current ones."""
-    names: dict[str, str] = {}
-    for job in jobs:
-        if job.environment_name:
-            names.setdefault(job.environment_id, job.environment_name)
-    return names | {one.id: one.display_name for one in elsewhere}
+def _names(
+    settings: Sequence[EnvironmentSettings],
+    links: Sequence[PolicyLinkRecord],
+    jobs: Sequence[EnvironmentJob],
+    elsewhere: Sequence[Environment],
+) -> dict[str, str]:
+    """Return names by id: those of the platform, else the last polled ones, else those of rows."""
+    found = [
+        *((one.id, one.display_name) for one in elsewhere),
+        *((one.environment_id, one.environment_name) for one in links),
+        *((one.environment_id, one.environment_name) for one in jobs),
+        *((one.environment_id, one.display_name) for one in settings),
+    ]
+    return {identity: name for identity, name in reversed(found) if name}
+
+
+async def _name_flows(
+    services: Services,
+    settings: Iterable[EnvironmentSettings],
+    statuses: Mapping[str, EnvironmentStatus],
+    reading: RowReader,
+) -> Mapping[str, Mapping[str, str]]:
+    """Return the names of excluded and pilot flows, by environment and workflow id."""
+    places = [
+        (environment_job_id(status.remediation_id, one.environment_id), flow)
+        for one in settings
+        if (status := statuses.get(one.environment_id))
+        for flow in sorted(one.excluded_flows | one.pilot_flows)
+    ]
+    names: dict[str, dict[str, str]] = {}
+    jobs = {
+        environment_job_id(one.remediation_id, one.environment_id): one.environment_id
+        for one in statuses.values()
+    }
+    found = await get_rows(services.tables.plan_items, places[:_MOST_NAMED], reading)
+    for item in found:
+        environment_id = jobs[item.environment_job_id]
+        names.setdefault(environment_id, {})[item.workflow_id] = item.display_name
+    return names
 
 
 async def _read_last_assessments(

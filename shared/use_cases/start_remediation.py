@@ -147,6 +147,7 @@ async def _start_environment(
     """Create the job of one environment, whose wake-up exists, and send its message."""
     job = _build_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
+    job = replace(job, environment_name=settings.display_name)
     if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.start_source}: {remediation.idempotency_key}"

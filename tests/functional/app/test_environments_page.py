@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -23,6 +24,7 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.domain.principal import Role
 from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.read_job_index import read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.set_kill_switch import set_kill_switch
@@ -130,7 +132,9 @@ async def test_policy_is_changed_by_a_form_that_says_what_it_permits(scenario: S
     identity = scenario.build.environment.id
     page = await environments()
     action = f"/api/environments/{identity}/settings"
-    offered = [fields for target, fields in forms(page) if target == action]
+    offered = [
+        fields for target, fields in forms(page) if target == action and "approval_policy" in fields
+    ]
     assert offered == [{"approval_policy": "read_only"}, {"approval_policy": "automatic"}]
     assert "without an approval" in page.text
 
@@ -271,3 +275,132 @@ async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
 
     assert "201 environments" in page.text
     assert found == [f"team-{number}" for number in range(200)]
+
+
+async def read_settings_form(scenario: Scenario, member: str) -> dict[str, str]:
+    """Return the hidden fields of the form with an input or a field of this name."""
+    page = await environments()
+    action = f"/api/environments/{scenario.build.environment.id}/settings"
+    (found,) = [
+        dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', fields))
+        for target, fields in re.findall(
+            r'<form method="post" action="([^"]+)"[^>]*>(.*?)</form>', page.text, re.DOTALL
+        )
+        if target == action and f'name="{member}"' in fields
+    ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("member", "entered", "setting", "value"),
+    [
+        ("max_flows", {"max_flows": "25"}, "max_flows", 25),
+        (
+            "maintenance_window",
+            {"maintenance_window": "01:00-02:00"},
+            "maintenance_window",
+            "01:00-02:00",
+        ),
+        ("maintenance_window[=]", {}, "maintenance_window", ""),
+        ("excluded_flows[]", {}, "excluded_flows", frozenset()),
+        ("excluded_flows[]", {"excluded_flows[]": "payroll"}, "excluded_flows", {"payroll"}),
+        ("pilot_flows[]", {"pilot_flows[]": ""}, "pilot_flows", frozenset()),
+    ],
+)
+async def test_each_setting_is_changed_by_its_form(
+    scenario: Scenario, member: str, entered: dict[str, str], setting: str, value: object
+) -> None:
+    """A form without a ticked flow empties the list; the other settings keep their values."""
+    before = (await scenario.services.tables.environment_settings.all("environment"))[0]
+    fields = await read_settings_form(scenario, member)
+
+    identity = scenario.build.environment.id
+    await send(environments_api.change_environment_settings, fields | entered, identity)
+
+    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    expected: dict[str, Any] = {setting: value}
+    assert kept == replace(before, display_name=scenario.build.environment.display_name, **expected)
+
+
+async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
+    """The settings store its id, and the flows that were excluded before stay so."""
+    fields = await read_settings_form(scenario, "excluded_flows[]")
+    entered = urlencode(
+        [*fields.items(), ("excluded_flows[]", "payroll"), ("excluded_flows[]", "Orders")]
+    )
+
+    await send_text(scenario, entered)
+
+    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    [flow] = scenario.build.environment.flows.values()
+    assert kept.excluded_flows == {"payroll", flow.workflow_id}
+
+
+async def test_form_that_is_older_than_a_change_changes_nothing(scenario: Scenario) -> None:
+    """A list that somebody has changed meanwhile is not replaced by the older one."""
+    fields = await read_settings_form(scenario, "excluded_flows[]")
+    await scenario.opt_in(excluded_flows=frozenset({"payroll", "orders"}))
+    provide(scenario.services)
+
+    done = await send_text(scenario, urlencode(fields))
+
+    (kept,) = await scenario.services.tables.environment_settings.all("environment")
+    assert done.status == 412
+    assert kept.excluded_flows == {"payroll", "orders"}
+
+
+async def send_text(scenario: Scenario, content: str) -> Reply:
+    """Send the fields of a settings form."""
+    headers = {"Content-Type": FORM, "Referer": f"https://app.example{PAGE}"}
+    return await call(
+        environments_api.change_environment_settings,
+        content.encode(),
+        id=scenario.build.environment.id,
+        headers=headers | OWN | BROWSER | ADA,
+    )
+
+
+async def test_names_are_known_before_the_first_remediation(scenario: Scenario) -> None:
+    """A change of a setting, or the poll of a linked environment, stores the current name."""
+    environment = scenario.build.environment
+    assert environment.display_name not in (await environments()).text.partition("<main")[2]
+    form = await read_settings_form(scenario, "max_flows")
+
+    await send(
+        environments_api.change_environment_settings, form | {"max_flows": "9"}, environment.id
+    )
+    changed = await environments()
+    environment.display_name = "Contoso renamed"
+    await poll_environments(scenario.services)
+    provide(scenario.services)
+    polled = await environments()
+
+    assert '<th scope="row">Contoso</th>' in changed.text
+    assert '<th scope="row">Contoso renamed</th>' in polled.text
+
+
+async def test_job_has_the_name_of_its_environment_from_its_start(scenario: Scenario) -> None:
+    """Pages and notifications name an environment that the app has not read yet."""
+    environment = scenario.build.environment
+    form = await read_settings_form(scenario, "max_flows")
+    await send(
+        environments_api.change_environment_settings, form | {"max_flows": "9"}, environment.id
+    )
+    fields = {"mode": "dry_run", "environment_ids[]": environment.id}
+
+    await send(remediations_api.start_remediation, fields)
+
+    [job] = await scenario.services.tables.environment_jobs.all()
+    assert job.environment_name == environment.display_name
+
+
+async def test_excluded_flows_of_the_plan_are_shown_by_name(scenario: Scenario) -> None:
+    """Flows that no plan lists are shown by id."""
+    [flow] = scenario.build.environment.flows.values()
+    await scenario.order()
+    await scenario.opt_in(excluded_flows=frozenset({flow.workflow_id, "payroll"}))
+    provide(scenario.services)
+
+    page = await environments()
+
+    assert "<dt>Excluded flows</dt><dd>Orders, <code>payroll</code>" in page.text

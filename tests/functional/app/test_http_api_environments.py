@@ -8,6 +8,7 @@ import pytest
 
 from functions import environments_api, health_api, kill_switch_api, remediations_api
 from shared.bootstrap import provide
+from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.ports import QueueMessage
@@ -54,6 +55,7 @@ async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scen
         "maintenance_window": "",
         "writable_firewalls": [],
         "ignored_issues": {},
+        "version": EnvironmentSettings(environment_id=item["id"]).version,
     }
 
 
@@ -86,6 +88,7 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
     odd = await put(scenario, {"writable_firewalls": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=scenario.build.environment.id)
+    (kept,) = await scenario.services.tables.environment_settings.all()
     assert reply.document == shown.document
     assert shown.document["settings"] == {
         "approval_policy": "required",
@@ -95,6 +98,7 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
         "maintenance_window": "22:00-04:00",
         "writable_firewalls": [],
         "ignored_issues": {},
+        "version": kept.version,
     }
     assert odd.status == 400
 

@@ -94,3 +94,17 @@ async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None
     told = events(scenario)
     assert len({str(one["id"]) for one in told}) == 3
     assert len({str(one["data"]["linkedSince"]) for one in told}) == 1  # type: ignore[index]
+
+
+async def test_a_new_name_is_stored_without_an_event() -> None:
+    """Only a link and its status are events; pages show the name."""
+    scenario = Scenario()
+    scenario.build.link()
+    await poll(scenario)
+
+    scenario.build.environment.display_name = "Contoso renamed"
+    await poll(scenario)
+
+    (link,) = await scenario.services.tables.policy_links.all()
+    assert link.environment_name == "Contoso renamed"
+    assert len(events(scenario)) == 1

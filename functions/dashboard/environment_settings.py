@@ -1,0 +1,184 @@
+"""Show the settings of an environment, each with the actions that change it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from functions.dashboard.environment_actions import (
+    POLICY_WORDS,
+    format_window,
+    policy_actions,
+)
+from functions.dashboard.natural_order import compute_natural_key
+from functions.dashboard.page_actions import FormInput, PageAction, page_action
+from shared.domain.principal import Principal
+from shared.use_cases.show_environments import KnownEnvironment
+
+_WINDOW = "([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingLine:
+    """One setting: its values, and what a person may change."""
+
+    title: str
+    #: Each value, and whether it is an id.
+    values: Sequence[tuple[str, bool]]
+    actions: Sequence[PageAction] = ()
+
+
+def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[SettingLine]:
+    """Return the settings of an environment in the order of the page."""
+    settings = one.settings
+    return [
+        SettingLine(
+            title="The app may",
+            values=[
+                (POLICY_WORDS[settings.approval_policy].lower(), False),
+                (settings.approval_policy, True),
+            ],
+            actions=policy_actions(one, principal),
+        ),
+        SettingLine(
+            title="Flow limit",
+            values=[(f"at most {settings.max_flows:,} in one remediation", False)],
+            actions=[_change_limit(one, principal)],
+        ),
+        SettingLine(
+            title="Maintenance window",
+            values=[(format_window(settings) or "any time", False)],
+            actions=_change_window(one, principal),
+        ),
+        SettingLine(
+            title="Excluded flows",
+            values=_name_flows(settings.excluded_flows, one.flow_names),
+            actions=[
+                _change_flows(
+                    one,
+                    principal,
+                    "excluded_flows",
+                    "Excluded flows",
+                    [
+                        "The app never changes or deletes an excluded flow.",
+                        "Flows that have started continue.",
+                    ],
+                )
+            ],
+        ),
+        SettingLine(
+            title="Pilot flows",
+            values=_name_flows(settings.pilot_flows, one.flow_names),
+            actions=[
+                _change_flows(
+                    one,
+                    principal,
+                    "pilot_flows",
+                    "Pilot flows",
+                    ["The other flows start after the pilot flows work."],
+                )
+            ],
+        ),
+        SettingLine(
+            title="Ignored firewall issues",
+            values=[(f"{name}: {why}", False) for name, why in settings.ignored_issues.items()],
+        ),
+        SettingLine(
+            title="Firewalls that the app may change",
+            values=[(one, True) for one in sorted(settings.writable_firewalls)],
+        ),
+    ]
+
+
+def _name_flows(flows: Collection[str], names: Mapping[str, str]) -> list[tuple[str, bool]]:
+    found = [(names.get(one, one), one not in names) for one in flows]
+    return sorted(found, key=lambda one: compute_natural_key(one[0]))
+
+
+def _change(
+    one: KnownEnvironment,
+    principal: Principal,
+    title: str,
+    does: Sequence[str],
+    *inputs: FormInput,
+    fields: tuple[tuple[str, str], ...] = (),
+) -> PageAction:
+    """Return the action that changes a setting, unless somebody has changed one meanwhile."""
+    return page_action(
+        "settings",
+        title,
+        one.environment_id,
+        principal,
+        path="environments/{id}/settings",
+        fields=(("seen_version", one.settings.version), *fields),
+        inputs=inputs,
+        does=does,
+    )
+
+
+def _change_limit(one: KnownEnvironment, principal: Principal) -> PageAction:
+    return _change(
+        one,
+        principal,
+        "Change limit",
+        [
+            "A plan that is made from now on migrates at most this number of flows.",
+            "Existing plans stay as they are.",
+        ],
+        FormInput(
+            name="max_flows",
+            label="Flows in one remediation",
+            value=str(one.settings.max_flows),
+            kind="number",
+            limits=(1, 10_000),
+            is_required=True,
+        ),
+    )
+
+
+def _change_window(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+    window = one.settings.maintenance_window
+    change = _change(
+        one,
+        principal,
+        "Change window" if window else "Set window",
+        [
+            "The app changes flows only from the first to the second time, every day.",
+            "Flows that wait for the previous window are checked again." if window else
+            "Flows in progress continue in the window.",
+        ],
+        FormInput(
+            name="maintenance_window",
+            label="Window in UTC, such as 22:00-04:00",
+            value=window,
+            pattern=(_WINDOW, "22:00-04:00"),
+            is_required=True,
+        ),
+    )  # fmt: skip
+    if not window:
+        return [change]
+    remove = _change(
+        one,
+        principal,
+        "Remove window",
+        ["The app may change flows at any time.", "Flows that wait for the window continue."],
+        fields=(("maintenance_window[=]", ""),),
+    )
+    return [change, remove]
+
+
+def _change_flows(
+    one: KnownEnvironment, principal: Principal, setting: str, title: str, does: Sequence[str]
+) -> PageAction:
+    flows: frozenset[str] = getattr(one.settings, setting)
+    named = sorted((one.flow_names.get(flow, flow), flow) for flow in flows)
+    return _change(
+        one,
+        principal,
+        f"Change {title.lower()}",
+        [*does, *(["Flows that you untick are removed from the list."] if flows else [])],
+        *(
+            FormInput(name=f"{setting}[]", label=name, value=flow, kind="checkbox")
+            for name, flow in named
+        ),
+        FormInput(name=f"{setting}[]", label="Add a flow, by name or id", is_required=not flows),
+        fields=((f"{setting}[,]", ""),),
+    )
