@@ -339,14 +339,14 @@ async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
 async def test_form_that_is_older_than_a_change_changes_nothing(scenario: Scenario) -> None:
     """A list that somebody has changed meanwhile is not replaced by the older one."""
     fields = await read_settings_form(scenario, "excluded_flows[]")
-    await scenario.opt_in(excluded_flows=frozenset({"payroll", "orders"}))
+    await scenario.opt_in(excluded_flows=frozenset({"payroll", "returns"}))
     provide(scenario.services)
 
     done = await send_text(scenario, urlencode(fields))
 
     (kept,) = await scenario.services.tables.environment_settings.all("environment")
     assert done.status == 412
-    assert kept.excluded_flows == {"payroll", "orders"}
+    assert kept.excluded_flows == {"payroll", "returns"}
 
 
 async def send_text(scenario: Scenario, content: str) -> Reply:
