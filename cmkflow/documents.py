@@ -60,7 +60,10 @@ def open_documents(paths: Iterable[Path]) -> Iterator[Document]:
                 )
             found += [folder / name for name in names]
         for file in sorted(found):
-            yield from _open_path(file)
+            if file.is_dir():  # it may lead to a loop
+                yield Document(path=format_path(file), skipped="a link to a folder")
+            else:
+                yield from _open_path(file)
         for error in closed:
             yield Document(
                 path=format_path(Path(str(error.filename))), problem=describe_error(error)

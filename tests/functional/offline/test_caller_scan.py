@@ -186,6 +186,7 @@ def test_what_is_not_searched_is_listed(tmp_path: Path) -> None:
     (tmp_path / "c.pdf").write_bytes(b"%PDF-1.7\n" + URL.encode())
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "index").write_text(URL)
+    (tmp_path / "loop").symlink_to(tmp_path)
 
     readable, said = _scan(tmp_path)
     (tmp_path / "d.zip").write_bytes(_zip(a=URL)[:-30])
@@ -197,7 +198,8 @@ def test_what_is_not_searched_is_listed(tmp_path: Path) -> None:
         f"{tmp_path}/.git: not searched: version control",
         f"{tmp_path}/b.png: not searched: binary",
         f"{tmp_path}/c.pdf: not searched: binary",
-        "1 caller in 1 of 1 file. Not searched: 3.",
+        f"{tmp_path}/loop: not searched: a link to a folder",
+        "1 caller in 1 of 1 file. Not searched: 4.",
     ]
     assert f"{tmp_path}/d.zip: not searched: the archive is damaged" in all_said
     assert f"{tmp_path}/e.txt: not searched: No such file or directory" in all_said
