@@ -9,7 +9,7 @@ import functools
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.alerts import one_row, readable
+from shared.alerts import one_row, readable, tell
 from shared.domain.jobs import deletion as rules
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
@@ -94,14 +94,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
                 blocked += 1
-                log.error(
-                    "deletion blocked",
-                    extra={
-                        "display_name": after.display_name,
-                        "reason_code": after.reason_code,
-                        "text": after.message,
-                    },
-                )
+                await tell(services, after.reason_code, table.name_of(after), after.message)
     return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=blocked)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.alert import Alert
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.changes_needed import waiting_changes
@@ -30,6 +32,7 @@ from shared.domain.plans.pending_actions import (
     PendingActionKind,
     most_urgent_first,
     pending_alerts,
+    pending_deletion_actions,
     pending_environment_actions,
     pending_flow_actions,
 )
@@ -53,6 +56,8 @@ from shared.use_cases.read_remediation_rows import RowReader
 SWEEP_IS_MISSING = timedelta(hours=26)
 #: Timer name of the first run that read pending actions.
 FIRST_LOOK = "first_look"
+#: Codes of alerts about rows of any table.
+_OF_ANY_ROW = {Reason.UNREADABLE_ROW, Reason.ROW_SKIPPED}
 #: Number of consecutive rejections after which the other channels report a channel.
 _OUT_AFTER = 3
 
@@ -117,6 +122,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *pending_flow_actions(flow_jobs, _names(environment_jobs)),
         *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
+        *pending_deletion_actions(await _read_blocked_deletions(services, health.alerts, reading)),
         *pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
         *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
     ]
@@ -187,14 +193,33 @@ def _with_complete_command(services: Services, waiting: PendingAction) -> Pendin
 def _select_alerts_without_job(
     services: Services, known: NeedsPeople, alerts: Sequence[Alert]
 ) -> list[Alert]:
-    """Return the alerts without those of failed jobs, which are pending actions themselves."""
+    """Return the alerts without those of failed jobs and blocked deletions, which are pending
+    actions themselves.
+    """
     environment_jobs, flow_jobs = known
     tables = services.tables
     failed = {tables.flow_jobs.name_of(job) for job in flow_jobs if job.needs_action}
     failed |= {tables.environment_jobs.name_of(job) for job in environment_jobs if job.needs_action}
     return [
-        one for one in alerts if one.reason_code != Reason.INTERNAL_ERROR or one.row not in failed
+        one
+        for one in alerts
+        if (one.reason_code != Reason.INTERNAL_ERROR or one.row not in failed)
+        and not _is_of_deletion(services, one)
     ]
+
+
+def _is_of_deletion(services: Services, alert: Alert) -> bool:
+    """Return whether an alert says why a deletion is, or was, blocked."""
+    return alert.row[0] == services.tables.deletions.name and alert.reason_code not in _OF_ANY_ROW
+
+
+async def _read_blocked_deletions(
+    services: Services, alerts: Sequence[Alert], reading: RowReader
+) -> list[Deletion]:
+    """Return the deletions with an alert that are still blocked; raise `TransientError`."""
+    places = {one.row[1:] for one in alerts if _is_of_deletion(services, one)}
+    found = await get_rows(services.tables.deletions, sorted(places), reading)
+    return [one for one in found if one.state is DeletionState.BLOCKED]
 
 
 def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Test how Microsoft's renderer of Adaptive Cards shows the cards for Teams."""
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import shorten
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from tests.browser.renderer import page_with
+from tests.functional.app.test_notification_per_reason import CATALOGUE, tenant_with
+from tests.functional.app.test_notification_per_reason import told as read_messages
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
 pytestmark = [
@@ -148,6 +151,37 @@ async def test_a_card_is_read_at_a_glance_at_every_width(
     assert f"{len(names)} flow" in shown["text"]
     assert ("and 195 more" in shown["text"]) is (len(names) == 200)
     assert IDENTITY not in shown["text"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
+)
+async def test_card_of_every_notification_fits_and_names_no_address_range(
+    cause: PendingActionKind, code: str, tmp_path: Path
+) -> None:
+    """The card has the title, what to do, and one button, on a phone too."""
+    scenario = await tenant_with("Stock")
+    await CATALOGUE[cause, code](scenario)
+    (one,) = [
+        one
+        for one in await read_messages(scenario)
+        if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
+    ]
+    async with page_with(
+        CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
+    ) as page:
+        await page.set_viewport_size({"width": 280, "height": 900})
+        await page.evaluate(TEAMS)
+        shown = await page.evaluate("content => draw(content, 280)", build_card(one))
+        await page.screenshot(path=tmp_path / "card.png", full_page=True)
+
+    text = shown["text"].replace(BREAK, "")
+    assert shown["overflow"] <= 0
+    assert shown["height"] < 640
+    assert shown["buttons"] == [one.link_title]
+    assert one.pending_action.title in text
+    assert f"What to do: {one.pending_action.fix}" in text
+    assert not re.search(r"\d+\.\d+\.\d+\.\d+", text)
 
 
 def about(names: tuple[str, ...]) -> Notification:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from shared.domain.alert import Alert
 from shared.domain.ids import hash_key
+from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -28,6 +29,7 @@ class PendingActionKind(StrEnum):
     FLOWS_BLOCKED = "flows_blocked"  #: flows that are blocked or failed
     ENVIRONMENT_BLOCKED = "environment_blocked"  #: an environment job that is blocked or failed
     PLAN_AWAITING_APPROVAL = "plan_awaiting_approval"  #: a plan that awaits approval
+    DELETION_BLOCKED = "deletion_blocked"  #: deletions of retired originals that are blocked
     LATE_CALLER = "late_caller"  #: originals still receive calls after their callers were updated
     NEEDS_CHANGES = "needs_changes"  #: flows that a person has to change before a new remediation
     ALERT = "alert"  #: rows with an alert
@@ -70,6 +72,7 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.FLOWS_BLOCKED: "{flows} {state}{at}{why}",
     PendingActionKind.ENVIRONMENT_BLOCKED: "The remediation{at} {has_stopped}{why}",
     PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan for {flows}{at} awaits approval",
+    PendingActionKind.DELETION_BLOCKED: "{deletions} of retired originals blocked{why}",
     PendingActionKind.LATE_CALLER: "{flows} still called at the original's URL{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
     PendingActionKind.ALERT: "{alert}",
@@ -103,7 +106,7 @@ _ALERT_TITLES: Mapping[str, str] = {
     Reason.SERVICE_OUTAGE: "A service does not answer",
     Reason.THROTTLED: "The flow service has rejected requests for a long time",
     Reason.STALE_WRITE: "A late write restored older values at a caller",
-    Reason.ORPHANED_COPY: "Copies of cancelled or rolled-back jobs",
+    Reason.ORPHANED_COPY: "Copies of cancelled or rolled-back jobs are left",
     Reason.GRANT_NOT_REVOKED: "The service account is still co-owner of a flow",
     Reason.ROW_SKIPPED: "A timer cannot process some rows",
 }
@@ -217,6 +220,7 @@ class PendingAction:
             flows=format_count(self.count, "flow"),
             rows=f"{format_count(self.count, 'row')} {'is' if self.count == 1 else 'are'}",
             messages=format_count(self.count, "message"),
+            deletions=format_count(self.count, "deletion"),
             count=self.count,
             code=code,
             state=self.state,
@@ -271,11 +275,16 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
 
 
 def _message_for(code: str, group: Sequence[FlowJob]) -> str:
-    """Return why these flows are blocked: the words of the first only if they fit each flow."""
+    """Return why these flows are blocked."""
     if code == Reason.FIREWALL_DENIES:
         return _name_firewalls(group)
-    first = group[0].message
-    if all(job.message == first for job in group):
+    return _common_message(code, [job.message for job in group])
+
+
+def _common_message(code: str, messages: Sequence[str]) -> str:
+    """Return the first message if all are the same, otherwise the meaning of their code."""
+    first = messages[0]
+    if all(message == first for message in messages):
         return first
     return next((reason.meaning for reason in Reason if reason == code), first)
 
@@ -288,7 +297,7 @@ def _name_firewalls(group: Sequence[FlowJob]) -> str:
     return f"{len(names)} {deny} the addresses of the copies: {shown}{more}."
 
 
-def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
+def _fix_for(code: str, group: Sequence[FlowJob | Deletion]) -> str:
     """Return what to do for these flows.
 
     If they need different fixes, the first flow's fix is only an example.
@@ -301,6 +310,31 @@ def _fix_for(code: str, group: Sequence[FlowJob]) -> str:
     if all(job.fix == first.fix for job in group):
         return first.fix
     return f"The flows need different fixes. For {first.display_name}: {first.fix}"
+
+
+def pending_deletion_actions(deletions: Iterable[Deletion]) -> list[PendingAction]:
+    """Return one pending action per reason and remediation for these blocked deletions."""
+    groups: dict[tuple[str, str], list[Deletion]] = defaultdict(list)
+    for deletion in deletions:
+        groups[deletion.remediation_id, deletion.reason_code].append(deletion)
+    pending = []
+    for (remediation_id, code), group in groups.items():
+        group.sort(key=lambda deletion: deletion.display_name)
+        pending.append(
+            PendingAction(
+                kind=PendingActionKind.DELETION_BLOCKED,
+                reason_code=code,
+                count=len(group),
+                remediation_id=remediation_id,
+                flows=tuple(one.display_name for one in group[:NAMED]),
+                workflow_ids=tuple(one.original_id for one in group[:NAMED]),
+                message=_common_message(code, [one.message for one in group]),
+                fix=_fix_for(code, group),
+                pending_since=min(filter(None, (one.reason_since for one in group)), default=None),
+                next_command=f"cmkflow deletion list {remediation_id}",
+            )
+        )
+    return pending
 
 
 def pending_since(job: FlowJob) -> datetime | None:

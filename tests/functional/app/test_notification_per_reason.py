@@ -17,6 +17,7 @@ from shared.adapters.channels.teams import build_card
 from shared.bootstrap import provide
 from shared.domain.alert import Alert
 from shared.domain.environment import ApprovalPolicy
+from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
@@ -33,6 +34,7 @@ from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
+from tests.functional.deleting.deletion_scenario import at_its_date, order, original, retired
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 CANARY = "canary-canary-canary-0"
@@ -175,6 +177,14 @@ async def finished(scenario: Scenario) -> None:
     pytest.fail("the work has no end")
 
 
+async def deletion(scenario: Scenario) -> None:
+    """Let a retired original be on again at the date of its deletion."""
+    await retired(scenario)
+    await order(scenario)
+    original(scenario, "Stock").state = FlowState.ON
+    await at_its_date(scenario)
+
+
 async def messages(scenario: Scenario) -> None:
     """Put a message into the poison queue."""
     counted = scenario.fakes.messages.count
@@ -245,6 +255,7 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.ENVIRONMENT_BLOCKED, Reason.PLATFORM_MIGRATION_STALLED): environment,
     (PendingActionKind.PLAN_AWAITING_APPROVAL, ""): plan,
     (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): flow_with(Reason.LATE_CALLER),
+    (PendingActionKind.DELETION_BLOCKED, Reason.RETIRED_ORIGINAL_ON): deletion,
     (PendingActionKind.NEEDS_CHANGES, ""): needs_changes,
     **{
         (PendingActionKind.ALERT, code): notice_with(code)

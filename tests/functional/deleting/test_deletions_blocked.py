@@ -8,7 +8,9 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.pending_actions import PendingActionKind
 from shared.use_cases.delete_originals import delete_originals
+from shared.use_cases.show_status import read_pending_actions
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Plan
 from tests.fakes.tenant import FakeFlow
@@ -54,6 +56,33 @@ async def test_an_original_that_is_on_again_is_not_deleted() -> None:
     await ordered_anew(scenario)
 
     assert orders.is_deleted
+
+
+async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again() -> None:
+    """Two deletions with the same reason are one action, which names both flows."""
+    scenario = await retired_scenario(_build_orders_and_returns)
+    await order(scenario)
+    for name in ("Orders", "Returns"):
+        original(scenario, name).state = FlowState.ON
+    await at_its_date(scenario)
+
+    (action,) = (await read_pending_actions(scenario.services)).items
+    for name in ("Orders", "Returns"):
+        original(scenario, name).state = FlowState.OFF
+    await order(scenario)
+    after = await read_pending_actions(scenario.services)
+
+    assert action.kind is PendingActionKind.DELETION_BLOCKED
+    assert action.title == "2 deletions of retired originals blocked: retired original on"
+    assert action.flows == ("Orders", "Returns")
+    assert action.fix.endswith("then schedule the deletion again.")
+    assert action.next_command == f"cmkflow deletion list {scenario.remediation.id}"
+    assert after.items == ()
+
+
+def _build_orders_and_returns(scenario: Scenario) -> None:
+    scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Returns")
 
 
 async def test_an_edit_since_the_copy_is_accepted_by_a_new_order_and_archived() -> None:
