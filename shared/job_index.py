@@ -4,9 +4,11 @@ A process that dies in between leaves an index entry without a job, which the da
 (`shared/use_cases/compare_job_index.py`) removes. An open job always has an entry.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from shared.concurrency import read_each
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     IndexRow,
@@ -19,53 +21,81 @@ from shared.domain.plans.job_index import (
 )
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
-from shared.ports import InsertRow, Operation, ReplaceRow
+from shared.ports import InsertRow, Operation, ReplaceRow, StoreRow
 from shared.rows import Table
 
+type _Change[J] = tuple[J | None, J]
 
-async def index_flow_job(index: Table[IndexRow], before: FlowJob | None, after: FlowJob) -> None:
-    """Add a flow job to the index before it is written in place of `before`."""
-    if not has_to_be_named(before, after):
-        return
-    if before is None or not is_closed(before):
-        await index.upsert(name_of_flow_job(after))
-        return
-    # Also if it has an entry: a comparison that began earlier must not remove it.
-    while True:
-        with suppress(Conflict, AlreadyExists, NotFound):
-            await index.store.write(*await _list_reopening_operations(index, before, after))
+
+async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[FlowJob]]) -> None:
+    """Add flow jobs of an environment to the index before they are written in place of others."""
+    named = [one for one in changes if has_to_be_named(*one)]
+    reopened = [(before, after) for before, after in named if before and is_closed(before)]
+    opened = [after for before, after in named if before is None or not is_closed(before)]
+    if opened:
+        await index.upsert(*map(name_of_flow_job, opened))
+    # Also those with an entry: a comparison that began earlier must not remove it.
+    may_have_names = False
+    while reopened:
+        try:
+            list_operations = _list_reopening_operations(
+                index, reopened, may_have_names=may_have_names
+            )
+            await index.store.write(*await list_operations)
+        except AlreadyExists:
+            may_have_names = True
+        except (Conflict, NotFound):
+            continue
+        else:
             return
 
 
-async def index_environment_job(
-    index: Table[IndexRow], before: EnvironmentJob | None, after: EnvironmentJob
+async def index_environment_jobs(
+    index: Table[IndexRow], changes: Sequence[_Change[EnvironmentJob]]
 ) -> None:
-    """Add an environment job to the index before it is written in place of `before`."""
-    if before is None or (before.is_inactive and not after.is_inactive):
-        await index.upsert(name_of_environment_job(after))
+    """Add environment jobs to the index before they are written in place of others."""
+    for before, after in changes:
+        if before is None or (before.is_inactive and not after.is_inactive):
+            await index.upsert(name_of_environment_job(after))
 
 
 async def _list_reopening_operations(
-    index: Table[IndexRow], before: FlowJob, after: FlowJob
-) -> tuple[Operation, ...]:
-    """Return the operations that add an entry for a reopened job and no longer count it as
-    closed.
+    index: Table[IndexRow], changes: Sequence[tuple[FlowJob, FlowJob]], *, may_have_names: bool
+) -> Sequence[Operation]:
+    """Return the operations that add entries for reopened jobs and no longer count them as closed.
+
+    Jobs with an entry are not counted. Usually none has one, so entries are read only if
+    `may_have_names`.
     """
-    name = name_of_flow_job(after)
-    there = await index.store.get(index.name, *index.address(name))
-    if there:
-        return (ReplaceRow(index.row(name, there.etag)),)
-    nothing = build_empty_counts(after.environment_id)
+
+    async def read_name(name: IndexRow) -> StoreRow | None:
+        return await index.store.get(index.name, *index.address(name))
+
+    names = [name_of_flow_job(after) for _, after in changes]
+    rows = await read_each(names, read_name) if may_have_names else [None] * len(names)
+    operations: list[Operation] = [
+        ReplaceRow(index.row(name, row.etag)) if row else InsertRow(index.row(name))
+        for name, row in zip(names, rows, strict=True)
+    ]
+    counted = [before for (before, _), row in zip(changes, rows, strict=True) if row is None]
+    if counted:
+        operations.append(await _change_counts(index, counted))
+    return operations
+
+
+async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) -> Operation:
+    """Return the operation that no longer counts these jobs of an environment as closed."""
+    nothing = build_empty_counts(reopened[0].environment_id)
     row = await index.store.get(index.name, *index.address(nothing))
     if row is None:
-        return InsertRow(index.row(name)), InsertRow(index.row(nothing))
+        return InsertRow(index.row(nothing))
     counts = None
     with suppress(UnreadableRow):
         counts = index.read(row).item
     if counts is None or counts.closed is None:  # written anyway, so that a comparison detects it
-        return InsertRow(index.row(name)), ReplaceRow(row)
-    fewer = replace(counts, closed=with_closed(counts.closed, [counted_as(before)], times=-1))
-    return InsertRow(index.row(name)), ReplaceRow(index.row(fewer, row.etag))
+        return ReplaceRow(row)
+    fewer = with_closed(counts.closed, map(counted_as, reopened), times=-1)
+    return ReplaceRow(index.row(replace(counts, closed=fewer), row.etag))
 
 
 def build_empty_counts(environment_id: str) -> IndexRow:

@@ -50,6 +50,10 @@ async def _do_nothing(_before: object, _after: object) -> None:
     """Do nothing."""
 
 
+async def _index_nothing(_changes: object) -> None:
+    """Do nothing."""
+
+
 class Table[T]:
     """Items of one type in a table."""
 
@@ -63,13 +67,13 @@ class Table[T]:
         columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
         remedy: str = "",
         is_rebuilt: bool = False,
-        indexed: Callable[[T | None, T], Awaitable[None]] = _do_nothing,
+        indexed: Callable[[Sequence[tuple[T | None, T]]], Awaitable[None]] = _index_nothing,
     ) -> None:
         """`address` returns an item's partition and key; `columns` its searchable columns.
 
         `remedy` is the fix for an unreadable row. `is_rebuilt`: an unreadable row counts as
         missing, because the app writes it again. `indexed` is awaited before each write with the
-        stored item (None: new) and the new one.
+        stored items (None: new) and the new ones, all of one partition.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
@@ -94,7 +98,7 @@ class Table[T]:
     async def insert(self, item: T, *, is_indexed: bool = False) -> StoredItem[T]:
         """Store a new item; raise `AlreadyExists`. `is_indexed`: the index already has it."""
         if not is_indexed:
-            await self._indexed(None, item)
+            await self._indexed([(None, item)])
         try:
             return await self._write_one(InsertRow(self.row(item)), item)
         except AlreadyExists:
@@ -108,8 +112,29 @@ class Table[T]:
 
     async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
         """Store `item` in place of `kept`; raise `Conflict`."""
-        await self._indexed(kept.item, item)
+        await self._indexed([(kept.item, item)])
         return await self._write_one(ReplaceRow(self.row(item, kept.etag)), item)
+
+    async def replace_many(
+        self, changes: Iterable[tuple[StoredItem[T], T]]
+    ) -> AsyncIterator[tuple[Sequence[T], bool]]:
+        """Store items in place of others, some in each transaction.
+
+        Yields the new items of each, and whether they were stored: none is if one has changed.
+        """
+        partitions: dict[str, list[tuple[StoredItem[T], T]]] = {}
+        for kept, item in changes:
+            partitions.setdefault(self._address(item)[0], []).append((kept, item))
+        for ours in partitions.values():
+            rest = iter(ours)
+            for rows in _split_into_batches([self.row(item, kept.etag) for kept, item in ours]):
+                some = [next(rest) for _ in rows]
+                await self._indexed([(kept.item, item) for kept, item in some])
+                is_stored = False
+                with suppress(Conflict):
+                    await self.store.write(*map(ReplaceRow, rows))
+                    is_stored = True
+                yield [item for _, item in some], is_stored
 
     async def change(
         self,
@@ -135,9 +160,9 @@ class Table[T]:
 
     async def upsert(self, *items: T) -> None:
         """Store items, whether or not they exist, one batch at a time per partition."""
-        if self._indexed is not _do_nothing:
+        if self._indexed is not _index_nothing:
             for item in items:
-                await self._indexed(None, item)
+                await self._indexed([(None, item)])
         by_partition = groupby(self.batches(*items), key=lambda batch: batch[0].row.partition)
         await do_each([list(batches) for _, batches in by_partition], self._write_each)
 

@@ -1,6 +1,6 @@
 """Define every table: its items, their keys and the searchable columns."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -43,7 +43,7 @@ from shared.domain.shape_demand import ShapeDemand
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
-from shared.job_index import index_environment_job, index_flow_job
+from shared.job_index import index_environment_jobs, index_flow_jobs
 from shared.ports import Scalar, Store
 from shared.rows import Table, sortable_time
 
@@ -149,7 +149,7 @@ class Tables:
             kind: type[T],
             address: Callable[[T], tuple[str, str]],
             columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
-            **options: Callable[[T | None, T], Awaitable[None]],
+            **options: Callable[[Sequence[tuple[T | None, T]]], Awaitable[None]],
         ) -> None:
             remedy = _REMEDIES.get(name, _CORRECT)
             opened = Table(
@@ -187,7 +187,7 @@ class Tables:
                 if any("/" in parent for parent in job.parents)
                 else "",
             },
-            indexed=partial(index_flow_job, self.job_index),
+            indexed=partial(index_flow_jobs, self.job_index),
         )
         table(
             "environment_jobs",
@@ -199,7 +199,7 @@ class Tables:
                 "reason_code": job.reason_code,
                 "environment_id": job.environment_id,
             },
-            indexed=partial(index_environment_job, self.job_index),
+            indexed=partial(index_environment_jobs, self.job_index),
         )
         table(
             "remediations",

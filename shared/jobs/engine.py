@@ -4,7 +4,7 @@ Each invocation with an open row sends the row's next message before it complete
 be lost, doubled or late without harm. The timer sends the messages of overdue rows again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -205,18 +205,55 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """
 
         def change(job: J | None) -> J | None:
-            new = ordered(job) if job else None
-            if new is None:
-                return None
-            new = replace(new, message_number=new.message_number + 1)
-            bound = services.settings.in_flight_timeout
-            return bump_fencing_token(new, settles_after=bound) if takes_over else new
+            return self._apply(services, job, ordered, takes_over=takes_over) if job else None
 
         kept = await self.change(services, place, change)
         if kept is None:
             return None
         await self.send(services, kept.item)
         return kept.item
+
+    async def order_each(
+        self,
+        services: Services,
+        rows: Sequence[StoredItem[J]],
+        ordered: Callable[[J], J | None],
+        *,
+        takes_over: bool = False,
+    ) -> list[J]:
+        """Apply a command to many rows as `order` does; return those that it changes.
+
+        The rows are as just read, and are written some at a time. Those that have changed since are
+        read again.
+        """
+        changes = [
+            (row, new)
+            for row in rows
+            if (new := self._apply(services, row.item, ordered, takes_over=takes_over))
+        ]
+        due = [new for row, new in changes if self._needs_wake_up(services, row.item, new)]
+        await self.schedule_wake_up(services, *due)
+        table, done = self.table(services.tables), list[J]()
+        async for jobs, is_stored in table.replace_many(changes):
+            if is_stored:
+                await self.send(services, *jobs)
+                done += jobs
+                continue
+            for job in jobs:
+                place = table.address(job)
+                new = await self.order(services, place, ordered, takes_over=takes_over)
+                done += [new] if new else []
+        return done
+
+    def _apply(
+        self, services: Services, job: J, ordered: Callable[[J], J | None], *, takes_over: bool
+    ) -> J | None:
+        new = ordered(job)
+        if new is None:
+            return None
+        new = replace(new, message_number=new.message_number + 1)
+        bound = services.settings.in_flight_timeout
+        return bump_fencing_token(new, settles_after=bound) if takes_over else new
 
     async def wake_up(
         self,
@@ -260,15 +297,18 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """Change a row as `Table.change` does, after writing its wake-up if it needs one."""
 
         async def remind(before: J | None, after: J) -> None:
-            was_due = (
-                before is not None
-                and before.next_check_at
-                and before.next_check_at <= services.now + SOON
-            )
-            if after.next_check_at is not None and not was_due:
+            if self._needs_wake_up(services, before, after):
                 await self.schedule_wake_up(services, after)
 
         return await self.table(services.tables).change(*place, change, first=remind)
+
+    def _needs_wake_up(self, services: Services, before: J | None, after: J) -> bool:
+        was_due = (
+            before is not None
+            and before.next_check_at is not None
+            and before.next_check_at <= services.now + SOON
+        )
+        return after.next_check_at is not None and not was_due
 
     async def schedule_wake_up(self, services: Services, *jobs: J) -> None:
         """Write wake-ups for rows, before the rows are written with an earlier due time.

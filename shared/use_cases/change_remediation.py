@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 
 from shared.domain.jobs.backlog_replay import BacklogReplay, describe_replays, find_replays
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -13,11 +15,19 @@ from shared.domain.plans.retries import nothing_to_retry
 from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
+from shared.rows import StoredItem
 from shared.services import Services
-from shared.use_cases.deletion_rows import cancel_if_allowed
-from shared.use_cases.read_remediation_rows import RowReader, find, read_jobs, select_named_jobs
+from shared.use_cases.deletion_rows import cancel_all_allowed, cancel_if_allowed
+from shared.use_cases.read_remediation_rows import (
+    RowReader,
+    find,
+    read_job_rows,
+    select_named_jobs,
+)
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.start_remediation import complete_start
+
+_ROLLED_BACK = "Cancelled because the job is rolled back."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +62,8 @@ async def cancel(
     Raises `JobBlocked` and cancels nothing if an original would process its backlog again and
     `replay` is False.
     """
-    _require_replay_accepted(
-        services, await _open_jobs(services, remediation_id, RowReader()), replay=replay
-    )
+    before = await _open_jobs(services, remediation_id, RowReader())
+    _require_replay_accepted(services, before, replay=replay)
     reading = RowReader()
     await _cancel_environment_jobs(services, remediation_id, reading)
     unfinished = await _open_jobs(services, remediation_id, reading)
@@ -85,16 +94,26 @@ async def roll_back(
     )
 
 
-async def _open_jobs(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
-    jobs = await read_jobs(services, remediation_id, reading)
-    return dependent_groups([job for job in jobs if not job.has_succeeded], jobs)
+type _JobRow = StoredItem[FlowJob]
+
+
+async def _open_jobs(services: Services, remediation_id: str, reading: RowReader) -> list[_JobRow]:
+    rows = await read_job_rows(services, remediation_id, reading)
+    return _add_dependent_jobs([row.item for row in rows if not row.item.has_succeeded], rows)
 
 
 async def _read_jobs_to_roll_back(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: RowReader
-) -> list[FlowJob]:
-    jobs = await read_jobs(services, remediation_id, reading)
-    return dependent_groups(_select_named_jobs(jobs, flow_ids, reading), jobs)
+) -> list[_JobRow]:
+    rows = await read_job_rows(services, remediation_id, reading)
+    return _add_dependent_jobs(
+        _select_named_jobs([row.item for row in rows], flow_ids, reading), rows
+    )
+
+
+def _add_dependent_jobs(wanted: Sequence[FlowJob], rows: Sequence[_JobRow]) -> list[_JobRow]:
+    ids = {job.id for job in dependent_groups(wanted, [row.item for row in rows])}
+    return [row for row in rows if row.item.id in ids]
 
 
 def _select_named_jobs[T: FlowJob | PlanItem](
@@ -110,9 +129,9 @@ def _select_named_jobs[T: FlowJob | PlanItem](
 
 
 def _require_replay_accepted(
-    services: Services, jobs: list[FlowJob], *, replay: bool
+    services: Services, rows: Sequence[_JobRow], *, replay: bool
 ) -> tuple[BacklogReplay, ...]:
-    found = find_replays(jobs)
+    found = find_replays([row.item for row in rows])
     if found and not replay:
         raise JobBlocked(
             describe_replays(found, services.now),
@@ -163,7 +182,8 @@ async def retry(
         return code in ("", job.reason_code) and environment_id in ("", job.environment_id)
 
     titles, reading = list[str](), RowReader()
-    every = await read_jobs(services, remediation_id, reading)
+    rows = await read_job_rows(services, remediation_id, reading)
+    every = [row.item for row in rows]
     flows: list[FlowJob | PlanItem] = [
         *every,
         *await _without_job(services, remediation_id, every),
@@ -172,15 +192,19 @@ async def retry(
     if flow_ids and any(isinstance(one, PlanItem) and one.action.has_job for one in found):
         for unreadable in reading.unreadable:  # it may be the job of this flow
             raise unreadable
-    jobs = [one for one in found if isinstance(one, FlowJob)]
+    ids = {one.id for one in found if isinstance(one, FlowJob) and is_meant(one)}
     if not flow_ids:
         for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
             if is_meant(one) and await _change(services, one, resume_blocked):
                 titles.append(one.environment_name or one.environment_id)
-    for job in jobs:
-        if job.is_interrupted and is_meant(job):
-            await retry_job(services, job)
-            titles.append(job.display_name)
+    # Taking over the lease of a stopped job is safe: the next step revokes its grants.
+    retried = await FLOW.order_each(
+        services,
+        [row for row in rows if row.item.id in ids],
+        partial(_resume_interrupted, now=services.now),
+        takes_over=True,
+    )
+    titles += _list_names(rows, retried)
     why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
     return ActionResult(
         flow_count=len(titles),
@@ -207,27 +231,35 @@ async def _without_job(
 
 async def retry_job(services: Services, job: FlowJob) -> None:
     """Retry one job. An edit that blocked it is accepted: the current original is copied."""
+    resumed = partial(_resume_interrupted, now=services.now)
+    await FLOW.order(services, (job.environment_id, job.id), resumed, takes_over=True)
 
-    def resume_interrupted(job: FlowJob) -> FlowJob | None:
-        if not job.is_interrupted:
-            return None
-        back = job.step
-        if job.reason_code == Reason.ORIGINAL_EDITED:
-            job, back = (
-                replace(job, original_digest=""),
-                job.state_properties.resume_state_after_edit or back,
-            )
-        if job.reason_code == Reason.ORIGINAL_AND_COPY_EDITED:
-            job = replace(job, copy_digest="")
-        return move_to_state(job, back, "Retried on request.", now=services.now)
 
-    # Taking over the lease of a stopped job is safe: the next step revokes its grants.
-    await FLOW.order(services, (job.environment_id, job.id), resume_interrupted, takes_over=True)
+def _resume_interrupted(job: FlowJob, *, now: datetime) -> FlowJob | None:
+    if not job.is_interrupted:
+        return None
+    back = job.step
+    if job.reason_code == Reason.ORIGINAL_EDITED:
+        job, back = (
+            replace(job, original_digest=""),
+            job.state_properties.resume_state_after_edit or back,
+        )
+    if job.reason_code == Reason.ORIGINAL_AND_COPY_EDITED:
+        job = replace(job, copy_digest="")
+    return move_to_state(job, back, "Retried on request.", now=now)
+
+
+def _list_names(rows: Sequence[_JobRow], changed: Sequence[FlowJob]) -> list[str]:
+    """Return the names of the changed jobs, in the order of the rows."""
+    ids = {job.id for job in changed}
+    return [row.item.display_name for row in rows if row.item.id in ids]
 
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
     """Cancel one job; return whether it was not rolled back before."""
-    return await _request(services, job, JobCommand.CANCEL, replay=False)
+    await cancel_if_allowed(services, job, _ROLLED_BACK)
+    request = _build_request(services, JobCommand.CANCEL, replay=False)
+    return await FLOW.order(services, (job.environment_id, job.id), request) is not None
 
 
 def dependent_groups(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
@@ -251,18 +283,18 @@ def dependent_groups(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list
 
 async def _request_rollback(
     services: Services,
-    jobs: list[FlowJob],
+    rows: Sequence[_JobRow],
     command: JobCommand,
     reading: RowReader,
     *,
     replay: bool,
 ) -> RollbackResult:
-    replays = _require_replay_accepted(services, jobs, replay=replay)
-    titles = []
-    for job in jobs:
-        with reading.one():  # the row of its deletion may be unreadable
-            if await _request(services, job, command, replay=replay):
-                titles.append(job.display_name)
+    replays = _require_replay_accepted(services, rows, replay=replay)
+    jobs = [row.item for row in rows]
+    left_out = await cancel_all_allowed(services, jobs, _ROLLED_BACK, reading)
+    request = _build_request(services, command, replay=replay)
+    ours = [row for row in rows if row.item.id not in left_out]
+    titles = _list_names(rows, await FLOW.order_each(services, ours, request))
     return RollbackResult(
         flow_count=len(titles),
         flow_names=tuple(titles),
@@ -272,7 +304,9 @@ async def _request_rollback(
     )
 
 
-async def _request(services: Services, job: FlowJob, command: JobCommand, *, replay: bool) -> bool:
+def _build_request(
+    services: Services, command: JobCommand, *, replay: bool
+) -> Callable[[FlowJob], FlowJob | None]:
     def with_requested_command(job: FlowJob) -> FlowJob | None:
         if job.is_withdrawn:
             return None
@@ -285,10 +319,7 @@ async def _request(services: Services, job: FlowJob, command: JobCommand, *, rep
             is_woken=job.is_woken or job.is_leased(services.now),
         )
 
-    await cancel_if_allowed(services, job, "Cancelled because the job is rolled back.")
-    return (
-        await FLOW.order(services, (job.environment_id, job.id), with_requested_command) is not None
-    )
+    return with_requested_command
 
 
 async def _change(

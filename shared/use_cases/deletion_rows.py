@@ -1,10 +1,12 @@
 """Read deletions, and cancel them when their original must be kept."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from shared.domain.jobs.deletion import Deletion, mark_cancelled
 from shared.domain.jobs.flow_job import FlowJob
+from shared.errors import UnreadableRow
 from shared.jobs.job_kinds import DELETION
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.read_remediation_rows import RowReader
 
@@ -32,10 +34,35 @@ async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool
     In state `deleting` the request may have been sent, so the deletion is not cancelled here.
     """
 
+    place, cancel = (job.environment_id, job.id), _build_cancellation(services, text)
+    return await DELETION.order(services, place, cancel, takes_over=True) is not None
+
+
+async def cancel_all_allowed(
+    services: Services, jobs: Iterable[FlowJob], text: str, reading: RowReader
+) -> frozenset[str]:
+    """Cancel the scheduled deletions of these jobs' originals, as `cancel_if_allowed` does.
+
+    Returns the ids of jobs whose deletion is unreadable.
+    """
+    ids, unreadable = {job.id: job.environment_id for job in jobs}, set[str]()
+    scheduled = list[StoredItem[Deletion]]()
+    for environment_id in sorted(set(ids.values())):
+        async for row in services.tables.deletions.scan(environment_id):
+            if not isinstance(row, UnreadableRow):
+                scheduled += [row] if row.item.job_id in ids else []
+            elif row.row[2] in ids:
+                unreadable.add(row.row[2])
+                reading.unreadable.append(row)
+    cancel = _build_cancellation(services, text)
+    await DELETION.order_each(services, scheduled, cancel, takes_over=True)
+    return frozenset(unreadable)
+
+
+def _build_cancellation(services: Services, text: str) -> Callable[[Deletion], Deletion | None]:
     def with_cancellation(deletion: Deletion) -> Deletion | None:
         if not deletion.state_properties.can_be_cancelled:
             return None
         return mark_cancelled(deletion, text, now=services.now)
 
-    place = (job.environment_id, job.id)
-    return await DELETION.order(services, place, with_cancellation, takes_over=True) is not None
+    return with_cancellation

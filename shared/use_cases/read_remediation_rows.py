@@ -26,11 +26,18 @@ class RowReader:
 
     async def each[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> AsyncIterator[T]:
         """Yield the readable items of a scan; collect unreadable rows."""
+        async for row in self.each_row(rows):
+            yield row.item
+
+    async def each_row[T](
+        self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
+    ) -> AsyncIterator[StoredItem[T]]:
+        """Yield the readable rows of a scan; collect unreadable rows."""
         async for row in rows:
             if isinstance(row, UnreadableRow):
                 self.unreadable.append(row)
             else:
-                yield row.item
+                yield row
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -48,13 +55,20 @@ async def read_jobs(
 
     Raises `NotFound`, and without a `reading` also `UnreadableRow`.
     """
+    return [kept.item for kept in await read_job_rows(services, remediation_id, reading)]
+
+
+async def read_job_rows(
+    services: Services, remediation_id: str, reading: RowReader | None = None
+) -> list[StoredItem[FlowJob]]:
+    """Return the rows of the flow jobs of a remediation; raises as `read_jobs`."""
     remediation, table = await find(services, remediation_id), services.tables.flow_jobs
     where = [Condition("remediation_id", "eq", remediation_id)]
-    jobs: list[FlowJob] = []
+    kept: list[StoredItem[FlowJob]] = []
     for environment_id in remediation.environment_ids:
         rows = (table.scan if reading else table.query)(environment_id, where=where)
-        jobs += await (reading or RowReader()).all(rows)
-    return jobs
+        kept += [row async for row in (reading or RowReader()).each_row(rows)]
+    return kept
 
 
 async def find(services: Services, remediation_id: str) -> Remediation:

@@ -1,0 +1,87 @@
+"""Test commands for many rows that are written together."""
+
+from dataclasses import replace
+
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.job_index import SETTLED_AFTER
+from shared.jobs.job_kinds import FLOW
+from shared.use_cases.compare_job_index import compare_job_index
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
+
+FLOWS = 45
+
+
+async def many_jobs() -> Scenario:
+    """Return a tenant with retired flows, for more than two transactions."""
+    scenario = Scenario()
+    for number in range(FLOWS):
+        scenario.build.http_flow(f"Flow {number:02}")
+    await planned(scenario)
+    await scenario.approve()
+    jobs = await scenario.jobs()
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
+    await compare_job_index(scenario.services)
+    return scenario
+
+
+def with_note(job: FlowJob) -> FlowJob | None:
+    """Add a note, once, and make the job due."""
+    if "seen" in job.notes:
+        return None
+    return replace(job, notes=(*job.notes, "seen"), next_check_at=job.history[0].changed_at)
+
+
+async def test_a_row_that_has_changed_meanwhile_is_read_again() -> None:
+    """The change is kept, and each row gets the command once."""
+    scenario = await many_jobs()
+    services, table = scenario.services, scenario.services.tables.flow_jobs
+    rows = [row async for row in table.query()]
+    changed = rows[21]
+    await table.replace(changed, replace(changed.item, notes=("edited",)))
+
+    done = await FLOW.order_each(services, rows, with_note)
+
+    assert sorted(job.id for job in done) == sorted(row.item.id for row in rows)
+    jobs = {job.id: job for job in await table.all()}
+    assert jobs[changed.item.id].notes == ("edited", "seen")
+    assert all(job.notes[-1:] == ("seen",) for job in jobs.values())
+    assert {job.message_number - row.item.message_number for row in rows for job in done
+            if job.id == row.item.id} == {1}  # fmt: skip
+
+
+async def test_rows_that_the_command_does_not_change_are_left_out() -> None:
+    """They get no message, and are not returned."""
+    scenario = await many_jobs()
+    services, table = scenario.services, scenario.services.tables.flow_jobs
+    rows = [row async for row in table.query()]
+    await FLOW.order_each(services, rows[:5], with_note)
+    rows = [row async for row in table.query()]
+
+    done = await FLOW.order_each(services, rows, with_note)
+
+    assert {job.id for job in done} == {row.item.id for row in rows[5:]}
+
+
+async def test_reopened_jobs_that_the_index_still_names_are_not_counted_twice() -> None:
+    """The counts are those that a comparison finds."""
+    scenario = await many_jobs()
+    services, table = scenario.services, scenario.services.tables.flow_jobs
+    scenario.world.clock.advance(SETTLED_AFTER)
+    await compare_job_index(services)
+    closed = [row.item async for row in table.query()]
+    reopened = closed[15:25]
+    for job in reopened:
+        await FLOW.order(services, table.address(job), with_note)
+    for row in [row async for row in table.query() if row.item.notes]:
+        await table.replace(row, replace(row.item, notes=(), next_check_at=None))
+    index = services.tables.job_index
+    named = {row.job_id for row in await index.all()}
+    assert named.intersection(job.id for job in closed) == {job.id for job in reopened}
+
+    await FLOW.order_each(services, [row async for row in table.query()], with_note)
+
+    written = {row.key: row.closed for row in await index.all()}
+    await compare_job_index(services)
+    assert {row.key: row.closed for row in await index.all()} == written
+    assert {job.id for job in closed} <= {row.job_id for row in await index.all()}
