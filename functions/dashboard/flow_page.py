@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from functions.dashboard.display_state import display_state_for
+from functions.dashboard.fix_links import find_fix_link
 from functions.dashboard.flow_durations import is_history_cut, step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
 from functions.dashboard.page_actions import PageAction, flow_actions
@@ -59,6 +60,8 @@ def flow_page(
         path=build_path(job, is_stopped=display.look == "person"),
         kept_on=explain_original_on(job),
         fix=_fix(flow, denying),
+        fix_link=find_fix_link(flow, f"/api/dashboard/remediations/{detail.remediation.id}"),
+        linked_flows={*detail.parents, *(one.original_id for one in detail.dependent_flows)},
         firewalls=firewalls,
         denying=denying,
         reasons=_format_reasons(item),

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.callers import caller_edit
@@ -24,6 +24,7 @@ from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
 from shared.use_cases.change_remediation import dependent_groups
 from shared.use_cases.name_flows import select_flows
+from shared.use_cases.read_job_index import read_environment_names
 from shared.use_cases.read_remediation_rows import RowReader, find, read_jobs
 from shared.use_cases.show_remediation import RemediationView
 
@@ -86,6 +87,8 @@ class FlowJobDetail:
     parents: dict[str, str]
     deletion: Deletion | None
     run_archive: RunArchive | None
+    #: Names of the other environments that contain callers, by id, as far as they are known.
+    environment_names: Mapping[str, str]
     unreadable_rows: tuple[UnreadableRow, ...]
 
 
@@ -153,15 +156,20 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         archive = await tables.run_archives.get(job.environment_id, job.id) if job else None
     with reading.one():
         deletion = await tables.deletions.get(job.environment_id, job.id) if job else None
+    callers = await _read_callers(services, job, reading) if job else ()
+    elsewhere = {one.record.caller.environment_id for one in callers}
+    elsewhere -= {None, environment_job.environment_id}
+    names = await read_environment_names(services, reading) if elsewhere else {}
     return FlowJobDetail(
         remediation=remediation,
         flow=FlowView(environment_job=environment_job, item=item, job=job),
-        callers=await _read_callers(services, job, reading) if job else (),
+        callers=callers,
         dependent_flows=await _read_jobs_to_roll_back(services, job, reading) if job else (),
         children=await _read_titles(services, environment_job, item.children if item else ()),
         parents=await _read_titles(services, environment_job, item.parents if item else ()),
         deletion=deletion.item if deletion else None,
         run_archive=archive.item if archive else None,
+        environment_names={one: name for one, name in names.items() if one in elsewhere},
         unreadable_rows=tuple(reading.unreadable),
     )
 

@@ -1,0 +1,73 @@
+"""The page of a flow links a reason to its fix, and names environments and callers."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from functions import dashboard_api
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
+from shared.reason import Reason
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.two_environments import TwoEnvironments
+
+
+async def read_flow_page(scenario: Scenario, title: str) -> Reply:
+    """Return the page of a flow."""
+    provide(scenario.services)
+    job = (await scenario.jobs())[title]
+    return await call(
+        dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": job.original_id}
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "link"),
+    [
+        (Reason.ENVIRONMENT_READ_ONLY, "/api/dashboard/environments#settings"),
+        (Reason.MANUAL_CALLER, "#callers"),
+        (Reason.CHILD_FLOW_NOT_READY, "#callers"),
+        (Reason.ORIGINAL_EDITED, "?compare=true#difference"),
+        (Reason.OWNER_UNAVAILABLE, "?owner="),
+    ],
+)
+async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str) -> None:
+    """The link is beside the retry."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    job = (await scenario.jobs())["Orders"]
+    blocked = stop_with_reason(
+        job, FlowJobState.BLOCKED, "It is blocked.", "Fix it.", code=code, now=scenario.services.now
+    )
+    await scenario.services.tables.flow_jobs.upsert(blocked)
+
+    page = await read_flow_page(scenario, "Orders")
+
+    to_do = page.text.partition('id="to-do"')[2].partition("</section>")[0]
+    assert link in "".join(re.findall(r'<a class="button" href="([^"]+)"', to_do))
+    anchor = link.rpartition("#")[2]
+    assert "dashboard" in link or link.endswith("=") or f'id="{anchor}"' in page.text
+
+
+async def test_caller_in_another_environment_is_shown_with_the_name_of_that_environment() -> None:
+    """The name is the one that the rows have; no page shows its id instead."""
+    scenario = TwoEnvironments()
+    called = scenario.build.http_flow("Orders")
+    scenario.other.flow_caller(called, name="Close of day")
+    scenario.prepare()
+    await scenario.opt_in_both()
+    await scenario.order_of(scenario.build, scenario.other, run=timedelta(hours=6))
+
+    page = await read_flow_page(scenario, "Orders")
+
+    callers = page.text.partition('id="callers"')[2].partition("<!--/callers-->")[0]
+    assert "in Other" in callers
+    assert scenario.other.environment.id not in callers
