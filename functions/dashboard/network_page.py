@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from functions.csv_file import build_csv
@@ -15,7 +16,9 @@ from shared.domain.plans.incomplete_firewalls import (
     select_firewalls,
 )
 from shared.domain.plans.pending_actions import format_count
+from shared.html_pages import format_span
 from shared.use_cases.show_network import NetworkStatus
+from shared.use_cases.show_status import SWEEP_IS_MISSING
 
 HERE = "/api/dashboard/network"
 #: Number of firewalls on one page, and of address ranges in one list of them.
@@ -84,7 +87,8 @@ def network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoic
         section="Network",
         here=HERE,
         status=status,
-        headline=_build_headline(status),
+        headline=_build_headline(view, status),
+        unread_for=_find_age_of_unread_list(view, status),
         rows=[_build_row(one) for one in found[choice.start : choice.start + FIREWALLS_ON_PAGE]],
         choice=choice,
         matching=len(found),
@@ -112,7 +116,7 @@ def _build_cells(one: IncompleteFirewall) -> Iterator[object]:
     yield one.issue
 
 
-def _build_headline(status: NetworkStatus) -> Headline:
+def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
     lead = _describe_newest_list(status.versions)
     kinds = [one.status for one in status.firewalls]
     if blocking := kinds.count(FirewallStatus.BLOCKING):
@@ -124,6 +128,9 @@ def _build_headline(status: NetworkStatus) -> Headline:
         misses = "misses" if incomplete == 1 else "miss"
         text = f"{format_count(incomplete, 'firewall')} {misses} address ranges, no flow is blocked"
         return Headline(look="wait", text=text, lead=lead)
+    if age := _find_age_of_unread_list(view, status):
+        text = f"Microsoft's list was last read {format_span(age)} ago"
+        return Headline(look="wait", text=text, lead=lead)
     if status.unknowns:
         return Headline(look="wait", text="Some address ranges are not known", lead=lead)
     if status.firewalls_read_at is None:
@@ -131,14 +138,24 @@ def _build_headline(status: NetworkStatus) -> Headline:
     return Headline(look="done", text="No firewall is known to block a flow", lead=lead)
 
 
+def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
+    """Return for how long no list was read, if it is longer than a working daily check allows."""
+    if not status.versions:
+        return None
+    age = view.now - status.versions[0].last_checked_at
+    return age if age > SWEEP_IS_MISSING else None
+
+
 def _describe_newest_list(versions: Sequence[ServiceTagListVersion]) -> str:
     if not versions:
         return "The app has not read Microsoft's service tag list yet. The daily check reads it."
-    changed = next((one for one in versions if one.changes), None)
-    newest = f"Microsoft's newest list is {versions[0].change_number}."
-    if changed is None:
-        return f"{newest} No list of the last 90 days changed ranges in regions that you use."
-    return f"{newest} The last change in regions that you use: {_count_changes(changed)}."
+    newest = f"Microsoft's newest list is {versions[0].change_number}"
+    if changed := next((one for one in versions if one.changes), None):
+        return f"{newest}. The last change in regions that you use: {_count_changes(changed)}."
+    if len(versions) == 1:
+        return f"{newest}, the only one that the app has read."
+    since = f"{versions[-1].first_seen_at:%-d %B %Y}"
+    return f"{newest}. Since {since}, no list has changed ranges in regions that you use."
 
 
 def _count_changes(version: ServiceTagListVersion) -> str:

@@ -89,7 +89,10 @@ def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str
         ("Sign-in", _describe_sign_in(settings)),
         ("State and archive", settings.storage_account or f"folder {settings.state_folder}"),
         ("Queues", settings.service_bus_namespace or "by a connection string"),
-        ("Notifications", ", ".join(one.replace("_", " ") for one in found.channels)),
+        (
+            "Notifications",
+            ", ".join(one.replace("_", " ") for one in found.channels) or "only in the log",
+        ),
         ("Build", found.build),
     ]
 

@@ -76,7 +76,7 @@ async def check_pages(tenant: Grown, size: int) -> None:
         assert len(listed) == FLOWS_ON_PAGE, (size, start, len(listed))
         assert not listed & set(seen)
         seen += listed
-        assert f">all ({size})<" in reply.text
-        assert f">migrated ({size})<" in reply.text
+        assert f">all ({size:,})<" in reply.text
+        assert f">migrated ({size:,})<" in reply.text
         if size > FLOWS_ON_PAGE:
             assert f"{start + 1:,} to {start + FLOWS_ON_PAGE:,} of {size:,}" in reply.text

@@ -176,6 +176,23 @@ async def test_page_says_what_was_not_read(scenario: Scenario) -> None:
     assert "<code>CMK_SUBSCRIPTION_IDS</code>" in page
 
 
+async def test_list_that_was_not_read_for_days_is_not_called_current(scenario: Scenario) -> None:
+    """The daily check reads it each day; otherwise the page says since when it has not."""
+    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+    await scenario.retry(run=timedelta(hours=6))
+    await check_daily(scenario, "read")
+    current = await network()
+    scenario.world.clock.advance(timedelta(days=3))
+    provide(scenario.services)
+    page = await network()
+
+    assert "No firewall is known to block a flow</h1>" in current
+    assert "the only one that the app has read." in current
+    assert "Address ranges may be out of date" not in current
+    assert "Microsoft's list was last read 3 days ago</h1>" in page
+    assert "<code>cmkflow network tag-changes --refresh</code>" in page
+
+
 async def test_unknown_geography_is_named_as_not_known(scenario: Scenario) -> None:
     """It is not counted as a firewall."""
     table = scenario.services.tables.environment_jobs
