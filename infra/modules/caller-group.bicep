@@ -1,5 +1,5 @@
 // Roles for a resource group with resources that call flows: read and write app settings,
-// secrets, logic apps and action groups. All built-in roles with these permissions can also deploy code or delete resources.
+// secrets, key-values, logic apps and action groups. All built-in roles with these permissions can also deploy code or delete resources.
 // `sites/config/write` includes the whole configuration of an app, not only its settings.
 // Without this role, the plan names the places that were not searched for callers.
 param token string
@@ -64,6 +64,23 @@ resource actionGroups 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
+resource keyValues 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'app configuration')
+  properties: {
+    roleName: 'Flow remediation: app configuration (${suffix})'
+    description: 'Finds and replaces trigger URLs in key-values of App Configuration. Deletes nothing.'
+    permissions: [
+      {
+        dataActions: [
+          'Microsoft.AppConfiguration/configurationStores/keyValues/read'
+          'Microsoft.AppConfiguration/configurationStores/keyValues/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
 resource logicApps 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'logic apps')
   properties: {
@@ -112,6 +129,15 @@ resource actionGroupsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   name: guid(resourceGroup().id, principalId, 'action groups')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', actionGroups.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource keyValuesRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'app configuration')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keyValues.name)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -75,6 +75,7 @@ class MicrosoftServices:
 
     def ports(self) -> PlatformPorts:
         """Return all ports for Power Platform and Azure, without any request."""
+        from shared.adapters.azure import app_configuration
         from shared.adapters.azure.app_settings import SiteAppSettings, SiteConnectionStrings
         from shared.adapters.azure.key_vault_keys import VaultKeys
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
@@ -92,6 +93,7 @@ class MicrosoftServices:
             FlowServiceReports,
         )
         from shared.adapters.flow_service.placement import FlowServicePlacement
+        from shared.adapters.http.client import HttpService
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
         from shared.adapters.time_stamps.authority import TimeStampAuthorities
@@ -112,6 +114,15 @@ class MicrosoftServices:
             principals=DataversePrincipalDirectory(dataverse),
             solutions=DataverseSolutions(dataverse),
             environment_variables=DataverseEnvironmentVariables(dataverse),
+            app_configuration=app_configuration.StoredAppConfiguration(
+                http,
+                HttpService(
+                    name="App Configuration",
+                    scope=app_configuration.SCOPE,
+                    credential=self._ground.credential,
+                ),
+                self.resources,
+            ),
             app_settings=SiteAppSettings(self.resources),
             connection_strings=SiteConnectionStrings(self.resources),
             secrets=secrets,

@@ -7,8 +7,10 @@ if it names an item. Further errors are documented per method.
 from shared.ports.alerts import AlertSender
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
 from shared.ports.azure import (
+    AppConfiguration,
     AppSettings,
     Keys,
+    KeyValue,
     PagedResourceReader,
     ResourceReader,
     ResourceWriter,
@@ -65,6 +67,7 @@ from shared.ports.time_stamps import TimeStamps
 
 __all__ = [
     "AlertSender",
+    "AppConfiguration",
     "AppSettings",
     "AppliesFixes",
     "Archive",
@@ -89,6 +92,7 @@ __all__ = [
     "FunctionKeys",
     "InsertRow",
     "KeepsVersions",
+    "KeyValue",
     "Keys",
     "MachineGroups",
     "MessageSender",

@@ -76,6 +76,40 @@ class Secrets(Protocol):
         """Add a version with `value`; keep content type and tags."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyValue:
+    """A key-value of an App Configuration store. `value` is never logged or stored."""
+
+    store_url: str
+    key: str
+    #: Empty: no label.
+    label: str
+    value: str = field(repr=False)
+    etag: str
+    content_type: str | None
+    tags: Mapping[str, str]
+    is_locked: bool
+
+
+class AppConfiguration(Protocol):
+    """Read and write key-values of App Configuration (platform.md#app-configuration)."""
+
+    def read_stores(self) -> AsyncIterator[str]:
+        """Yield the URL of every store of the configured subscriptions."""
+
+    async def list(self, store_url: str) -> Sequence[KeyValue]:
+        """Return every key-value of a store; raise `PlatformError` without access."""
+
+    async def read(self, store_url: str, key: str, label: str) -> KeyValue:
+        """Return a key-value; raise `NotFound`."""
+
+    async def write(self, key_value: KeyValue, value: str) -> None:
+        """Replace the value if the ETag matches; keep content type and tags.
+
+        Raises `Conflict`, and `PlatformError` if the key-value is locked.
+        """
+
+
 class Keys(Protocol):
     """Read keys, vaults and the enterprise policies that reference them."""
 

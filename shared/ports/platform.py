@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
 from shared.ports.azure import (
+    AppConfiguration,
     AppSettings,
     Keys,
     ResourceReader,
@@ -72,4 +73,5 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     environment_variables: EnvironmentVariables
     app_settings: AppSettings
     connection_strings: AppSettings
+    app_configuration: AppConfiguration
     secrets: Secrets

@@ -69,6 +69,16 @@ def description() -> dict[str, Any]:
             "tags": {"team": "orders"},
         }
     ]
+    azure["configurationStores"] = [
+        {
+            "id": f"{GROUP}/providers/Microsoft.AppConfiguration/configurationStores/contoso",
+            "keyValues": [
+                {"key": "Colour", "value": "blue", "tags": {"team": "shop"}},
+                {"key": "Colour", "label": "p&d", "value": "red", "contentType": "text/plain"},
+                {"key": "Fixed", "value": "green", "locked": True},
+            ],
+        }
+    ]
     azure["sites"] = [
         {"id": SITE_ID, "hostNames": ["Shop.contoso.example"], "appSettings": {"COLOUR": "blue"}}
     ]

@@ -8,6 +8,7 @@ from functools import partial
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at, text_at
 from shared.domain.environment import PolicyLink, PolicyLinkStatus
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
+from shared.ports import KeyValue
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import properties_of
@@ -219,6 +220,23 @@ class Builder:
         fake.connection_strings[name] = self.url_of(flow)
         self._calls(UrlHolder(name=f"{site}/{name}", read=lambda: fake.connection_strings[name]))
         return fake
+
+    def key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
+        """Let an app read URLs, one in each line, from App Configuration before each call."""
+        place = ("https://contoso.azconfig.io", key, "production")
+        self.world.key_values[place] = KeyValue(
+            store_url=place[0],
+            key=key,
+            label=place[2],
+            value="\n".join(map(self.url_of, flows)),
+            etag="1",
+            content_type="text/plain",
+            tags={"team": "integration"},
+            is_locked=False,
+        )
+        for number, _ in enumerate(flows):
+            read = partial(lambda line: self.world.key_values[place].value.split()[line], number)
+            self._calls(UrlHolder(name=f"key {key}/{number}", read=read))
 
     def action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
         """Let an action group hold the URL of each flow in a webhook; return its resource id."""

@@ -15,6 +15,7 @@ from shared.ports import (
 )
 from shared.resumable_resources import ResumableResources
 from tests.fakes.alerts import FakeNotices
+from tests.fakes.app_configuration import FakeAppConfiguration
 from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
 from tests.fakes.assessment import (
     FakeCanvasApps,
@@ -99,6 +100,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         principals=FakePrincipals(world),
         solutions=FakeSolutions(world),
         environment_variables=FakeEnvironmentVariables(world),
+        app_configuration=FakeAppConfiguration(world),
         app_settings=FakeAppSettings(world),
         connection_strings=FakeConnectionStrings(world),
         secrets=FakeSecrets(world),

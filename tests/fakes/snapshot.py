@@ -30,6 +30,8 @@ def take_snapshot(world: World) -> Snapshot:
             f"connection string {site.name}/{key}": value
             for key, value in site.connection_strings.items()
         }
+    for key_value in world.key_values.values():
+        texts[f"key {key_value.key}"] = f"{key_value.value}|{key_value.tags}"
     for path, resource in world.resources.items():
         content = {key: value for key, value in resource.items() if key != "etag"}
         texts[f"resource {path}"] = json.dumps(content, sort_keys=True)

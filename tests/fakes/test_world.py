@@ -15,6 +15,7 @@ from local_cloud.tenant.core.earlier_times import Past, draw_lag
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, PlatformError
+from shared.ports import KeyValue
 from tests.fakes.clock import ManualClock
 from tests.fakes.records import Switch, Write
 from tests.fakes.tenant import (
@@ -77,6 +78,8 @@ class World:
         #: What the app is given, by resource group in small letters; elsewhere it may do all.
         self.permissions: dict[str, Mapping[str, object]] = {}
         self.may_all: Mapping[str, object] = {"actions": ["*"], "dataActions": ["*"]}
+        #: Key-values of App Configuration by store URL, key and label.
+        self.key_values: dict[tuple[str, str, str], KeyValue] = {}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
         self.resources: dict[str, Mapping[str, object]] = {}
         #: How many of them a page holds.

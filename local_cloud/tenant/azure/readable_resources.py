@@ -13,6 +13,7 @@ from local_cloud.tenant.azure.arm_call import (
     ArmHandler,
     arm_route,
 )
+from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.logic_apps import LOGIC_APPS, without_secure_values
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import (
@@ -45,6 +46,7 @@ READABLE = {
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",
     ("sql_firewall_rules", "sql_firewall_rule"): "Microsoft.Sql/servers/firewallRules",
     ("logic_apps", "logic_app"): LOGIC_APPS,
+    ("configuration_stores", "configuration_store"): STORES,
     ("topics", "topic"): "Microsoft.EventGrid/topics",
     ("system_topics", "system_topic"): "Microsoft.EventGrid/systemTopics",
     ("event_subscriptions", "event_subscription"): (

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from local_cloud.tenant.azure.key_values import SimulatedKeyValue
 from local_cloud.tenant.azure.references import ResolvedReference
 from local_cloud.tenant.azure.resources import JsonObject, ResourceStore
 from local_cloud.tenant.azure.service_tags import SimulatedServiceTags, published_service_tags
@@ -86,6 +87,11 @@ class Azure:
     is_early_disabling_fatal: bool = True
     #: Items per page of every list.
     page_size: int = 100
+
+    #: By lower-case name of the store, then by key and label.
+    configuration_stores: dict[str, dict[tuple[str, str | None], SimulatedKeyValue]] = field(
+        default_factory=dict
+    )
 
     def vault(self, name: str) -> VaultContents | None:
         """Return the contents of a vault."""

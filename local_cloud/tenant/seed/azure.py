@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.tenant.azure.enterprise_policies import new_policy
+from local_cloud.tenant.azure.key_values import STORES, SimulatedKeyValue
 from local_cloud.tenant.azure.network import security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.role_assignments import role_assignment
@@ -69,6 +70,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
             azure.guarded_hosts[host.lower()] = guarded
     for document in description.get("resources", ()):
         azure.resources.put(with_defaults(document | {"name": document["id"].rpartition("/")[2]}))
+    _seed_configuration_stores(azure, description, now)
     if "events" in description:
         azure.events = _event_settings(description["events"])
     azure.page_size = description.get("pageSize", azure.page_size)
@@ -215,6 +217,32 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
     resolve_references(azure, site_id, now)
     for slot in description.get("slots", ()):
         _seed_site(azure, slot | {"id": f"{site_id}/slots/{slot['name']}"}, now)
+
+
+def _seed_configuration_stores(azure: Azure, description: JsonObject, now: datetime) -> None:
+    for store in description.get("configurationStores", ()):
+        name = store["id"].rpartition("/")[2]
+        azure.resources.put(
+            {
+                "id": store["id"],
+                "name": name,
+                "type": STORES,
+                "location": "westeurope",
+                "properties": {"endpoint": f"https://{name}.azconfig.io"},
+            }
+        )
+        azure.configuration_stores[name.lower()] = {
+            (one["key"], one.get("label")): SimulatedKeyValue(
+                key=one["key"],
+                label=one.get("label"),
+                value=one["value"],
+                content_type=one.get("contentType"),
+                tags=one.get("tags", {}),
+                locked=one.get("locked", False),
+                modified_at=now,
+            )
+            for one in store.get("keyValues", ())
+        }
 
 
 def _seed_plan(azure: Azure, site_id: str) -> str:

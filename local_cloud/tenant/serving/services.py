@@ -4,7 +4,7 @@ A service module has `HOSTS`, `routes(tenant) -> list[Route]` and `OPTIONS`; its
 `tenant.part(ItsState)`, its seed section is read by a function that seed/tenant.py calls.
 """
 
-from local_cloud.tenant.azure import key_vault, resource_manager
+from local_cloud.tenant.azure import app_configuration, key_vault, resource_manager
 from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
@@ -69,6 +69,12 @@ SERVICES: tuple[Service, ...] = (
         routes=key_vault.routes,
         options=key_vault.OPTIONS,
         query_refused="BadParameter",
+    ),
+    Service(
+        name="app_configuration",
+        hosts=app_configuration.HOSTS,
+        routes=app_configuration.routes,
+        options=app_configuration.OPTIONS,
     ),
     Service(
         name="event_grid",

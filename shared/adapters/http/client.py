@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -275,6 +275,7 @@ class HttpClient:
         document = read_object(service, await self.send(service, call))
         items, following = read_page(service, document, member=member, link=link)
         if following:
+            following = urljoin(call.url, following)
             check_next(service, call.url, following)
         return items, following
 

@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.power_apps import CanvasApp
+from shared.ports import KeyValue
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_on
@@ -223,6 +224,20 @@ def _add_azure(world: World, azure: Description) -> None:
         raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
         world.resources[site_id.lower()] = raw
         world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}
+    for store in azure["configurationStores"]:
+        url = f"https://{store['id'].rpartition('/')[2]}.azconfig.io"
+        for number, one in enumerate(store["keyValues"]):
+            label = one.get("label", "")
+            world.key_values[url, one["key"], label] = KeyValue(
+                store_url=url,
+                key=one["key"],
+                label=label,
+                value=one["value"],
+                etag=str(number),
+                content_type=one.get("contentType"),
+                tags=one.get("tags", {}),
+                is_locked=one.get("locked", False),
+            )
     for resource in azure["resources"]:
         named = {"name": resource["id"].rpartition("/")[2], **resource}
         world.resources[resource["id"].lower()] = named

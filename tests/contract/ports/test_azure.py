@@ -11,7 +11,7 @@ import pytest
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.permissions import resource_group
 from shared.domain.signature import Signature
-from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
 from shared.resumable_resources import resume_reading
 from shared.signatures import is_signature_valid
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
@@ -55,6 +55,28 @@ async def test_connection_strings_keep_their_type(side: Side) -> None:
     assert both == {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"}
     assert await strings.read(site.id) == {"Custom|Url": "https://y"}
     assert await side.ports.app_settings.read(site.id) == {"COLOUR": "blue"}
+
+
+async def test_key_values_are_written_with_their_etag(side: Side) -> None:
+    """A label is part of the address; content type and tags stay."""
+    stores = side.ports.app_configuration
+    [url] = [one async for one in stores.read_stores()]
+    listed = {(one.key, one.label): one for one in await stores.list(url)}
+    red = listed["Colour", "p&d"]
+    await stores.write(red, "orange")
+    after = await stores.read(url, "Colour", "p&d")
+    with pytest.raises(Conflict):
+        await stores.write(red, "yellow")
+    with pytest.raises((Conflict, PlatformError)):
+        await stores.write(listed["Fixed", ""], "yellow")
+    with pytest.raises(NotFound):
+        await stores.read(url, "Colour", "test")
+
+    assert [*listed] == [("Colour", ""), ("Colour", "p&d"), ("Fixed", "")]
+    assert [one.is_locked for one in listed.values()] == [False, False, True]
+    assert (after.value, after.content_type) == ("orange", "text/plain")
+    assert after.etag != red.etag
+    assert await stores.read(url, "Colour", "") == listed["Colour", ""]
 
 
 async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Side) -> None:

@@ -160,6 +160,7 @@ async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind
             "write secret",
             "write variable",
             "write resource",
+            "write key-value",
         }
         or (kind == "flow" and write.what == "update workflow" and write.target in callers)
     )

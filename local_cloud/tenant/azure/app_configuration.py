@@ -1,0 +1,185 @@
+"""`{store}.azconfig.io`: the key-values of App Configuration, with ETags and locks.
+
+See platform.md#app-configuration.
+"""
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.key_values import SimulatedKeyValue
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import require_token
+
+HOSTS = (".azconfig.io",)
+_OF_ONE = (
+    "get_key_value",
+    "put_key_value",
+    "delete_key_value",
+    "lock_key_value",
+    "unlock_key_value",
+)
+OPTIONS = {
+    "list_key_values": ("key", "label", "after", "$select"),
+    **dict.fromkeys(_OF_ONE, ("label",)),
+}
+_PAGE_SIZE = 100
+_SET = "application/vnd.microsoft.appconfig.kvset+json; charset=utf-8"
+_ITEM = "application/vnd.microsoft.appconfig.kv+json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoreCall:
+    request: Request
+    now: datetime
+    #: By key and label.
+    key_values: dict[tuple[str, str | None], SimulatedKeyValue]
+
+    @property
+    def address(self) -> tuple[str, str | None]:
+        label = self.request.query_params.get("label")
+        return self.request.path_params["key"], None if label in (None, "", "\0") else label
+
+
+def routes(tenant: Tenant) -> list[Route]:
+    """Return the routes of every store."""
+    del tenant  # Handlers find it in the request.
+    return [
+        _route("GET", "/kv", list_key_values),
+        _route("GET", "/kv/{key:path}", get_key_value),
+        _route("PUT", "/kv/{key:path}", put_key_value),
+        _route("DELETE", "/kv/{key:path}", delete_key_value),
+        _route("PUT", "/locks/{key:path}", lock_key_value),
+        _route("DELETE", "/locks/{key:path}", unlock_key_value),
+    ]
+
+
+async def list_key_values(call: _StoreCall) -> Response:
+    """Return a page of the key-values; `key` and `label` may end in `*`."""
+    query = call.request.query_params
+    found = [
+        one
+        for _, one in sorted(
+            call.key_values.items(), key=lambda item: (item[0][0], item[0][1] or "")
+        )
+        if _matches(query.get("key", "*"), one.key)
+        and _matches(query.get("label", "*"), one.label or "\0")
+    ]
+    start = int(query.get("after") or 0)
+    page: JsonObject = {"items": [one.as_wire() for one in found[start : start + _PAGE_SIZE]]}
+    if start + _PAGE_SIZE < len(found):
+        following = dict(query) | {"after": str(start + _PAGE_SIZE)}
+        page["@nextLink"] = f"/kv?{urlencode(following)}"
+    return JSONResponse(page, media_type=_SET)
+
+
+async def get_key_value(call: _StoreCall) -> Response:
+    """Return a key-value with its ETag."""
+    found = call.key_values.get(call.address)
+    return Response(status_code=404) if found is None else _answer(found)
+
+
+async def put_key_value(call: _StoreCall) -> Response:
+    """Replace a key-value: content type and tags that the body leaves out are gone."""
+    before = call.key_values.get(call.address)
+    if not _meets_condition(call.request, before):
+        return Response(status_code=412)
+    if before is not None and before.locked:
+        return _build_locked_response(before)
+    body = json.loads(await call.request.body() or b"{}")
+    key, label = call.address
+    call.key_values[key, label] = written = SimulatedKeyValue(
+        key=key,
+        label=label,
+        value=body.get("value") or "",
+        content_type=body.get("content_type"),
+        tags=body.get("tags") or {},
+        locked=False,
+        modified_at=call.now,
+    )
+    return _answer(written)
+
+
+async def delete_key_value(call: _StoreCall) -> Response:
+    """Delete a key-value."""
+    before = call.key_values.get(call.address)
+    if before is None:
+        return Response(status_code=204)
+    if not _meets_condition(call.request, before):
+        return Response(status_code=412)
+    if before.locked:
+        return _build_locked_response(before)
+    return _answer(call.key_values.pop(call.address))
+
+
+async def lock_key_value(call: _StoreCall) -> Response:
+    """Make a key-value read-only."""
+    return _set_lock(call, is_locked=True)
+
+
+async def unlock_key_value(call: _StoreCall) -> Response:
+    """Make a key-value writable again."""
+    return _set_lock(call, is_locked=False)
+
+
+def _set_lock(call: _StoreCall, *, is_locked: bool) -> Response:
+    found = call.key_values.get(call.address)
+    if found is None:
+        return Response(status_code=404)
+    found.locked, found.etag = is_locked, uuid.uuid4().hex
+    return _answer(found)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else pattern == text
+
+
+def _meets_condition(request: Request, found: SimulatedKeyValue | None) -> bool:
+    wanted = request.headers.get("If-Match")
+    if request.headers.get("If-None-Match") == "*" and found is not None:
+        return False
+    return wanted is None or (found is not None and wanted in ("*", f'"{found.etag}"'))
+
+
+def _answer(found: SimulatedKeyValue) -> Response:
+    headers = {"ETag": f'"{found.etag}"'}
+    return JSONResponse(found.as_wire(), headers=headers, media_type=_ITEM)
+
+
+def _build_locked_response(found: SimulatedKeyValue) -> Response:
+    problem = {
+        "type": "https://azconfig.io/errors/key-locked",
+        "title": f"Modifying key '{found.key}' is not allowed",
+        "name": found.key,
+        "detail": "The key is read-only. To allow modification unlock it first.",
+        "status": 409,
+    }
+    return JSONResponse(problem, 409, media_type="application/problem+json; charset=utf-8")
+
+
+def _route(
+    method: str, path: str, handler: Callable[[_StoreCall], Awaitable[Response]]
+) -> AnyCaseRoute:
+    async def endpoint(request: Request) -> Response:
+        tenant: Tenant = request.app.state.tenant
+        host = (request.url.hostname or "").lower()
+        require_token(
+            request, f"https://{host}", "https://azconfig.io", "https://appconfig.azure.com"
+        )
+        key_values = tenant.part(Azure).configuration_stores.get(host.partition(".")[0])
+        if key_values is None:
+            return Response(status_code=404)
+        call = _StoreCall(request=request, now=tenant.clock.now(), key_values=key_values)
+        return await handler(call)
+
+    return AnyCaseRoute(path, endpoint, methods=[method], name=handler.__name__)

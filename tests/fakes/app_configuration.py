@@ -1,0 +1,43 @@
+"""Fake of the port `AppConfiguration`: key-values with ETags and locks."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from shared.errors import Conflict, NotFound, PlatformError
+from shared.ports import KeyValue
+from tests.fakes.test_world import World
+
+
+class FakeAppConfiguration:
+    """The key-values of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world`."""
+        self._world = world
+
+    async def read_stores(self) -> AsyncIterator[str]:
+        """Yield the URL of every store that has a key-value."""
+        for store_url in sorted({store_url for store_url, *_ in self._world.key_values}):
+            yield store_url
+
+    async def list(self, store_url: str) -> list[KeyValue]:
+        """Return every key-value of a store."""
+        return [one for one in self._world.key_values.values() if one.store_url == store_url]
+
+    async def read(self, store_url: str, key: str, label: str) -> KeyValue:
+        """Return a key-value; raises `NotFound`."""
+        try:
+            return self._world.key_values[store_url, key, label]
+        except KeyError:
+            raise NotFound(f"there is no key {key}") from None
+
+    async def write(self, key_value: KeyValue, value: str) -> None:
+        """Replace the value if the ETag matches."""
+        place = (key_value.store_url, key_value.key, key_value.label)
+        if self._world.key_values[place].etag != key_value.etag:
+            raise Conflict(f"the key {key_value.key} was changed")
+        if key_value.is_locked:
+            raise PlatformError("the key is locked", code="key-locked", status=409)
+        etag = str(int(key_value.etag) + 1)
+        with self._world.writing(None, "write key-value", "|".join(place)):
+            self._world.key_values[place] = replace(key_value, value=value, etag=etag)

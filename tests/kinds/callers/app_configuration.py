@@ -1,0 +1,32 @@
+"""A caller of the kind App Configuration: a key with label, content type and tags."""
+
+from typing import TYPE_CHECKING
+
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.fakes.builder import Builder
+from tests.kinds.case import CallerCase, resource
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    store = resource("Microsoft.AppConfiguration/configurationStores", "contoso", properties={})
+    key_value = {
+        "key": "Flow/Urls: main",
+        "label": "pro duction",
+        "value": url,
+        "contentType": "text/plain",
+        "tags": {"team": "x"},
+    }
+    others = [{"key": f"Other{number}", "value": "blue"} for number in range(150)]
+    store |= {"keyValues": [key_value, *others]}
+    seed_azure(app.world.tenant, {"configurationStores": [store]})
+
+
+CASE = CallerCase(
+    add=Builder.key_value_caller,
+    remove=lambda build: build.world.key_values.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)
