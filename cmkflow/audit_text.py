@@ -15,7 +15,8 @@ from shared.domain.audit_text import (
     describe_principal,
     find_result,
     find_target,
-    list_changes,
+    format_changes,
+    with_names,
 )
 
 _STYLES = {
@@ -29,9 +30,7 @@ def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """Return one line per entry, and a note about what changed; `names` are those of ids."""
 
     def format_name(text: str) -> str:
-        for identity, name in names.items():
-            text = text.replace(identity, name)
-        return shorten_command(shorten_resource_ids(text))
+        return shorten_command(shorten_resource_ids(with_names(text, names)))
 
     columns = (
         Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),
@@ -43,7 +42,9 @@ def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     return Listing(
         columns=columns,
         items=answer["items"],
-        note=lambda one: format_name(one["message"] or _format_changes(one)),
+        note=lambda one: format_name(
+            one["message"] or format_changes(one["state_before"], one["state_after"])
+        ),
         next=answer["next"],
     )
 
@@ -57,8 +58,3 @@ def _format_target(entry: Any) -> str:
 def _format_result(entry: Any) -> Text:
     result = find_result(entry["status"])
     return Text(result, style=_STYLES.get(result, ""))
-
-
-def _format_changes(entry: Any) -> str:
-    """Return each member that changed, with its value before and after."""
-    return ", ".join(map(str, list_changes(entry["state_before"], entry["state_after"])))

@@ -1,6 +1,6 @@
 """API: the audit log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import azure.functions as func
@@ -20,9 +20,12 @@ from shared.domain.audit_text import (
     describe_principal,
     find_result,
     find_target,
-    list_changes,
+    format_changes,
+    with_names,
 )
 from shared.domain.principal import PrincipalKind, Role
+from shared.use_cases.read_job_index import read_environment_names
+from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.show_audit import AuditPage, show_audit
 
 #: Most entries in an export, and most rows that are read for it.
@@ -110,25 +113,27 @@ async def export_audit(call: ApiRequest[AuditExportQuery, NoBody]) -> func.HttpR
     if call.query.format == "json":
         content = format_json(AuditListResponse.model_validate(found)).encode()
         return download(content, JSON, f"{name}.json")
-    return download(build_csv(_list_rows(found)), CSV, f"{name}.csv")
+    names = await read_environment_names(services(), RowReader())
+    return download(build_csv(_list_rows(found, names)), CSV, f"{name}.csv")
 
 
-def _list_rows(found: AuditPage) -> Iterator[tuple[object, ...]]:
+def _list_rows(found: AuditPage, names: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
     yield _COLUMNS
     for one in found.items:
-        yield _build_row(one)
+        yield _build_row(one, names)
     for row in found.unreadable_rows:
         yield ("", "", f"Cannot read row {row.name}: {row.message}")
 
 
-def _build_row(one: AuditEntry) -> tuple[object, ...]:
+def _build_row(one: AuditEntry, names: Mapping[str, str]) -> tuple[object, ...]:
+    about = find_target(one.target, one.state_after).id
     return (
         one.recorded_at.isoformat(),
         describe_principal(one.kind, one.who),
         describe_operation(one.operation, one.status),
-        find_target(one.target, one.state_after).id,
+        names.get(about, about),
         find_result(one.status),
-        "; ".join(map(str, list_changes(one.state_before, one.state_after))),
+        with_names(format_changes(one.state_before, one.state_after), names),
         one.message,
         one.who_id,
         one.client,

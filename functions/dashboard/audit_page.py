@@ -14,9 +14,10 @@ from shared.domain.audit_text import (
     describe_principal,
     find_result,
     find_target,
-    list_changes,
+    format_changes,
     list_operations,
     parse_state,
+    with_names,
 )
 from shared.domain.plans.remediation import Remediation
 from shared.html_pages import replace_ids_by_names
@@ -128,14 +129,17 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
     change = next((one for one in seals.entries if one.key == entry.sort_key), None)
     seal = seals.find_seal(entry.sort_key)
     sealed = f"In seal {seal.number} of {seal.ends_at:%Y-%m-%d %H:%M} UTC" if seal else "Not sealed"
-    changes = "; ".join(map(str, list_changes(entry.state_before, entry.state_after)))
+    changes = format_changes(entry.state_before, entry.state_after)
     return AuditLine(
         entry=entry,
         who=describe_principal(entry.kind, entry.who) or "unknown",
         action=describe_operation(entry.operation, entry.status),
         about=tuple(_list_places(entry, flow_ids, names)),
         more_flows=max(len(flow_ids) - FLOWS_NAMED, 0),
-        text=_shorten(_with_names(entry.message or changes, names), _LONGEST_CHANGES),
+        text=_shorten(
+            replace_ids_by_names(with_names(entry.message or changes, names.environments)),
+            _LONGEST_CHANGES,
+        ),
         look=look,
         shape=shape,
         result=result,
@@ -183,13 +187,6 @@ def _format_remediation(identity: str, one: Remediation | None, names: AuditName
     named = [names.environments.get(each, each) for each in ids[:_NAMED]]
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     return f"{', '.join(named)}{more} #{identity[:8]}".strip()
-
-
-def _with_names(text: str, names: AuditNames) -> str:
-    """Return the text with the names of environments in place of their ids."""
-    for identity, name in names.environments.items():
-        text = text.replace(identity, name)
-    return replace_ids_by_names(text)
 
 
 def _describe_difference(one: EntryDifference) -> str:

@@ -135,8 +135,21 @@ def list_changes(state_before: str, state_after: str) -> list[StateChange]:
     for name in dict.fromkeys((*before, *after)):
         old, new = _format_values(before.get(name), after.get(name))
         if old != new and name not in _SUBJECTS:
-            changes.append(StateChange(name=name.replace("_", " "), before=old, after=new))
+            words = f"{name} version" if name.endswith(" approved") else name.replace("_", " ")
+            changes.append(StateChange(name=words, before=old, after=new))
     return changes
+
+
+def format_changes(state_before: str, state_after: str) -> str:
+    """Return all changes as one text."""
+    return "; ".join(map(str, list_changes(state_before, state_after)))
+
+
+def with_names(text: str, names: Mapping[str, str]) -> str:
+    """Return the text with names in place of ids; `names` are those of ids."""
+    for identity, name in names.items():
+        text = text.replace(identity, name)
+    return text
 
 
 def parse_state(text: str) -> dict[str, Any]:

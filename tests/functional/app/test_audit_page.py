@@ -328,6 +328,19 @@ async def test_no_formula_and_no_signature_is_in_an_export(scenario: Scenario) -
     assert not [cell for cell in cells if cell.startswith("=")]
 
 
+async def test_an_export_has_names_in_place_of_ids_of_environments(scenario: Scenario) -> None:
+    """As the page has them; the ids are in the column of the target."""
+    await put(scenario, max_flows=1)
+    await start(scenario)
+
+    (started, *_, changed) = csv.DictReader(io.StringIO((await export("csv")).text[1:]))
+
+    name = scenario.build.environment.display_name
+    assert (changed["action"], changed["about"]) == ("Changed the settings", name)
+    assert changed["target"].endswith(scenario.build.environment.id)
+    assert started["changes"] == f"mode apply; environment ids {name}"
+
+
 async def test_an_export_with_too_many_entries_says_that_it_is_incomplete(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:

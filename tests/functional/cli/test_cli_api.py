@@ -247,7 +247,7 @@ async def test_the_audit_log_names_who_did_what_and_what_changed(
     assert by_action["Started a remediation"] == [
         remediation,
         "done",
-        f"mode apply, environment ids {name}",
+        f"mode apply; environment ids {name}",
     ]
     assert by_action["Changed the settings"] == [
         name,

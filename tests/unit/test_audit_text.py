@@ -1,0 +1,109 @@
+"""The words of the audit log, which its page, the exports and the command line show."""
+
+import json
+
+import pytest
+
+from functions.endpoints import list_endpoints
+from shared.domain.audit_text import (
+    AuditResult,
+    TargetKind,
+    describe_operation,
+    describe_principal,
+    find_result,
+    find_target,
+    format_changes,
+    list_operations,
+    with_names,
+)
+
+
+def test_each_route_that_changes_something_has_words() -> None:
+    """A new route needs its words; there are none for a route that does not exist."""
+    recorded = {one.name for one in list_endpoints().values() if one.is_recorded}
+
+    assert recorded == list_operations().keys()
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "words"),
+    [
+        (202, AuditResult.DONE, "Approved the plan"),
+        (409, AuditResult.REJECTED, "Tried to approve the plan"),
+        (503, AuditResult.FAILED, "Tried to approve the plan"),
+        (None, AuditResult.UNKNOWN, "Requested to approve the plan"),
+    ],
+)
+def test_words_do_not_claim_more_than_the_result(
+    status: int | None, result: AuditResult, words: str
+) -> None:
+    """Only an accepted request says that something was done."""
+    assert find_result(status) is result
+    assert describe_operation("approve_remediation", status) == words
+
+
+def test_route_that_only_reads_has_words_from_its_name() -> None:
+    """It is in the log if somebody lacks the role."""
+    assert describe_operation("show_health", 403) == "Tried to show health"
+    assert describe_operation("former_route", 200) == "Requested former route"
+
+
+def test_name_that_a_function_key_gave_is_marked() -> None:
+    """Its holder can write any name."""
+    assert describe_principal("user", "anna") == "anna"
+    assert describe_principal("function_key", "anna") == "function key (anna)"
+    assert describe_principal("function_key", "") == "function key"
+
+
+@pytest.mark.parametrize(
+    ("path", "after", "kind", "identity"),
+    [
+        ("/api/remediations/r-1/retry", {}, TargetKind.REMEDIATION, "r-1"),
+        ("/api/remediations", {"remediation": "r-2"}, TargetKind.REMEDIATION, "r-2"),
+        ("/api/remediations", {}, TargetKind.OTHER, "remediations"),
+        ("/api/environments/e-1/settings", {}, TargetKind.ENVIRONMENT, "e-1"),
+        ("/api/kill-switch/on", {}, TargetKind.OTHER, "kill-switch"),
+        ("/other", {}, TargetKind.OTHER, "/other"),
+    ],
+)
+def test_target_is_found_in_the_path_or_the_new_state(
+    path: str, after: dict[str, str], kind: TargetKind, identity: str
+) -> None:
+    """A request that makes an object does not have its id in the path."""
+    target = find_target(path, json.dumps(after))
+
+    assert (target.kind, target.id) == (kind, identity)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({"max_flows": 7}, {"max_flows": 9}, "max flows 7 → 9"),
+        ({"is_on": True}, {"is_on": False}, "is on yes → no"),
+        ({"excluded_flows": ["a"]}, {"excluded_flows": []}, "excluded flows a → none"),
+        ({}, {"mode": "apply", "remediation": "r", "compare_all_flows": False}, "mode apply"),
+        (
+            {"flow_states": {"planned": 2}},
+            {"flow_states": {"checking_for_calls": 1, "planned": 1}},
+            "flow states 2 planned → 1 checking for calls, 1 planned",
+        ),
+        ({"e-1 approved": ""}, {"e-1 approved": "b11c"}, "e-1 approved version b11c"),
+        ({"job": {"of": "Orders", "runs": 0}}, {}, "job of: Orders, runs: 0 → none"),
+    ],
+)
+def test_changes_are_named_with_their_values(
+    before: dict[str, object], after: dict[str, object], words: str
+) -> None:
+    """Counts, lists and Booleans are words too."""
+    assert format_changes(json.dumps(before), json.dumps(after)) == words
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"max_flows": [1, 2… (70000 characters'])
+def test_state_that_is_no_whole_object_has_no_changes(text: str) -> None:
+    """A long state was shortened, so that its members are not known."""
+    assert format_changes(text, text) == ""
+
+
+def test_names_replace_ids() -> None:
+    """An id without a name stays."""
+    assert with_names("e-1 and e-2", {"e-1": "Contoso"}) == "Contoso and e-2"
