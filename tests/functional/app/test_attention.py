@@ -235,6 +235,8 @@ async def test_nothing_waits_where_nothing_was_ordered(scenario: Scenario) -> No
         "environments": [],
         "flows": {},
         "not_migrated": {},
+        "blocking_firewall_count": 0,
+        "firewall_blocked_flow_count": 0,
         "migrated_count": 0,
         "flow_count": 0,
         "ongoing": [],
