@@ -1,10 +1,11 @@
 """Describe each flow of a remediation in one line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.causes import Cause, find_cause_code
+from functions.dashboard.equal_titles import find_equal_texts, shorten_id
 from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, format_progress
 from functions.dashboard.flow_steps import build_steps, shorten
 from functions.dashboard.table_rows import FlowTableRow
@@ -69,11 +70,17 @@ class LineContext:
     now: datetime
     #: Names of the environments by id; empty if the remediation has only one.
     names: Mapping[str, str]
+    #: Titles that several flows have; their lines show the beginning of the id.
+    equal_titles: frozenset[str] = frozenset()
 
 
-def line_context(now: datetime, names: Mapping[str, str]) -> LineContext:
-    """Return the context of the lines of environments with these names by id."""
-    return LineContext(now=now, names=names if len(names) > 1 else {})
+def line_context(now: datetime, names: Mapping[str, str], flows: Iterable[FlowView]) -> LineContext:
+    """Return the context of the lines of flows of environments with these names by id."""
+    return LineContext(
+        now=now,
+        names=names if len(names) > 1 else {},
+        equal_titles=find_equal_texts(flow.title for flow in flows),
+    )
 
 
 def build_line(
@@ -106,13 +113,16 @@ def build_line(
 
 
 def _format_place(flow: FlowView, context: LineContext) -> str:
-    """Return the environment, if there are several, and an owner who has left."""
+    """Return the environment, if there are several, the id of a flow whose title is not its own,
+    and an owner who has left.
+    """
     place = context.names.get(flow.environment_job.environment_id, "")
+    identity = f"Id {shorten_id(flow.workflow_id)}" if flow.title in context.equal_titles else ""
     owner = flow.owner
     absent = ""
     if owner and owner.status.has_left:
         absent = f"Owner: {owner.label}" if owner.name else "Owner not found"
-    return ". ".join(filter(None, (place, absent)))
+    return ". ".join(filter(None, (place, identity, absent)))
 
 
 def _format_reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:

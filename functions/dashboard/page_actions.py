@@ -257,15 +257,18 @@ def _can_roll_back(job: FlowJob) -> bool:
 
 
 def describe_retry(jobs: Sequence[FlowJob]) -> str:
-    where = Counter(_step_of(job) for job in jobs)
-    at = ", ".join(f"{number:,} at {state}" for state, number in where.items())
+    steps = Counter(_step_of(job) for job in jobs)
+    at = ", ".join(f"{number:,} at {state}" for state, number in steps.items())
+    if len(steps) == 1:
+        [at] = steps
     edited = [
         job
         for job in jobs
         if job.reason_code in {Reason.ORIGINAL_EDITED, Reason.ORIGINAL_AND_COPY_EDITED}
     ]
     accepted = f" The current edits of {_format_titles(edited)} are accepted." if edited else ""
-    return f"{_format_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
+    who = "it" if len(jobs) == 1 else "they"
+    return f"{_format_titles(jobs)}: retried from the step where {who} stopped ({at}).{accepted}"
 
 
 def describe_check(number: int) -> str:

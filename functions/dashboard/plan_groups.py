@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from functions.dashboard.equal_titles import find_equal_texts
 from functions.dashboard.natural_order import compute_natural_key
 from functions.dashboard.plan_rows import PlanGraph, PlanRow
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -48,7 +49,12 @@ def group_plan_rows(
     )
     positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
 
-    plan = PlanGraph(items=by_id, graph=graph, awaiting=awaiting)
+    plan = PlanGraph(
+        items=by_id,
+        graph=graph,
+        awaiting=awaiting,
+        equal_titles=find_equal_texts(item.display_name for item in items),
+    )
 
     def build_row(flow: str) -> PlanRow:
         item = by_id[flow]

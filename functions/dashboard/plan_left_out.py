@@ -1,7 +1,7 @@
 """Write the flows that an approver leaves out of a plan into the address of its page, and read it.
 
 Each flow that awaits approval is one bit, so that 2,000 flows need at most 334 characters. The
-plan version before them says in which order the flows are.
+plan version before them says which flows these are.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from functions.dashboard.equal_titles import shorten_id
 from shared.domain.flow_owner import format_owner
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -23,6 +24,8 @@ class PlanGraph:
     items: Mapping[str, PlanItem]
     graph: DependencyGraph
     awaiting: frozenset[str]
+    #: Titles that several flows have.
+    equal_titles: frozenset[str]
 
     def names(self, flows: Collection[str]) -> tuple[str, ...]:
         """Return the first names of these flows, and how many more there are."""
@@ -41,6 +44,12 @@ class PlanRow:
     position: int
     child_positions: tuple[int, ...] = ()
     plan: PlanGraph
+
+    @property
+    def short_id(self) -> str:
+        """Return the beginning of its id if other flows have its title, or an empty text."""
+        is_equal = self.item.display_name in self.plan.equal_titles
+        return shorten_id(self.item.workflow_id) if is_equal else ""
 
     @property
     def awaits(self) -> bool:

@@ -76,7 +76,7 @@ def remediation_page(
         view=view,
         shown=shown,
         here=here,
-        context=line_context(view.now, names),
+        context=line_context(view.now, names, [*flows, *(others.on_page if others else ())]),
         flows=divide(flows),
         closed=others or ClosedFlows(),
     )

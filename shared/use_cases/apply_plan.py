@@ -6,6 +6,7 @@ from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state, wait_until
+from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.leased_job import LeasedJob
@@ -24,6 +25,9 @@ from shared.steps.write_permission import (
     require_environment_without_key,
     require_linked_environment,
 )
+
+#: After the number of such flows; the second text is for one flow.
+_CHANGED = ("have changed and await approval", "has changed and awaits approval")
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
@@ -60,12 +64,12 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
     unchanged = await read_planned_work(services, job)
     if job.awaiting_approval_count and not unchanged and not await open_jobs(services, job):
         return await_approval(services, job)
-    text = f"{len(unchanged)} flows are unchanged since the approval"
-    text += (
-        f", {job.awaiting_approval_count} have changed and await approval."
-        if job.awaiting_approval_count
-        else "."
-    )
+    number = len(unchanged)
+    text = "1 flow is" if number == 1 else f"{number:,} flows are"
+    text += " unchanged since the approval"
+    if number := job.awaiting_approval_count:
+        text += f", {number:,} {_CHANGED[number == 1]}"
+    text += "."
     job = move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return replace(job, has_started_flow_jobs=False)
 
@@ -98,7 +102,9 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
     job = replace(job, watched_job_id=left[-1].id if left else "")
     until = services.now + UNTIL_WOKEN
     if job.awaiting_approval_count and job.approval_expires_at:
-        text = f"{job.awaiting_approval_count} flows have changed and await approval."
+        number = job.awaiting_approval_count
+        flows = "1 flow" if number == 1 else f"{number:,} flows"
+        text = f"{flows} {_CHANGED[number == 1]}."
         return wait_until(
             job,
             text,
@@ -125,7 +131,7 @@ async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """
     services = leased.services
     jobs = await start_flow_jobs(services, leased.job)
-    text = f"{len(jobs)} flow jobs started."
+    text = f"{format_count(len(jobs), 'flow job')} started."
     job = replace(leased.job, has_started_flow_jobs=True)
     job = await leased.save(
         move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)

@@ -66,7 +66,7 @@ async def _discover(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         findings=fitting_findings(findings),
         planned_action_counts=dict(Counter(str(item.action) for item in items)),
     )
-    text = f"{stay} flows are on Microsoft's key."
+    text = f"{'1 flow is' if stay == 1 else f'{stay:,} flows are'} on Microsoft's key."
     return move_to_state(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 

@@ -89,7 +89,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             remediation = visit.page.url.split("/")[-3]
             job = await outside.job(visit, remediation)
             await outside.publish(OLD_APP, job["copy_id"])
-            await visit.do("Retry", f"{BY_HAND}: retried from the step where they stopped")
+            await visit.do("Retry", f"{BY_HAND}: retried from the step where it stopped")
             await visit.see("Retired", within="#flow-state")
             await visit.follow("Compare now")
             await visit.see("No differences.")

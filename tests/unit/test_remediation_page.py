@@ -269,7 +269,7 @@ def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
     menu = menu.partition('<div id="counts"')[0]
 
     assert "Retry 1 blocked flow</summary>" in visible
-    assert "a: retried from the step where they stopped" in visible
+    assert "a: retried from the step where it stopped" in visible
     assert "rollback" not in visible
     assert re.findall(r'action="/api/remediations/[^/]+/(\w+)"', menu) == ["cancel", "rollback"]
     assert re.findall(r"<button class=\"button ([^\"]*)\">([^<]+)", menu) == [

@@ -9,12 +9,12 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
     "shared": 265,
-    "functions": 34,
+    "functions": 33,
     "cmkflow": 5,
     "docs": 47,
     "infra": 11,
     "local_cloud": 459,
-    "tests": 2504,
+    "tests": 2505,
     ".ci": 6,
     ".": 3,
 }

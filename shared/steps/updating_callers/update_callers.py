@@ -12,6 +12,7 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
+from shared.domain.plans.pending_actions import format_count
 from shared.errors import CmkflowError, ThrottledError
 from shared.steps.flows.lease_resource import LeasedResource, lease_resource, require_unleased
 from shared.steps.flows.plans_in_progress import PlansInProgress, open_plans
@@ -41,7 +42,8 @@ async def start_updating_callers(work: StepContext) -> FlowJob:
         text = "The original is off, so its callers are listed but not changed."
         return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     records = await record_callers(work)
-    text = f"{len(records)} callers are to be updated."
+    be = "is" if len(records) == 1 else "are"
+    text = f"{format_count(len(records), 'caller')} {be} to be updated."
     return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
 
 

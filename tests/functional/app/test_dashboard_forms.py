@@ -195,7 +195,7 @@ async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
     done = await send(scenario, remediation_actions_api.retry_remediation)
 
     assert retry.does == (
-        "Invoices: retried from the step where they stopped (1 at checking for calls).",
+        "Invoices: retried from the step where it stopped (checking for calls).",
         "3 flows that wait are checked again now.",
         "What is not fixed is blocked again.",
     )

@@ -1,5 +1,6 @@
 """The API accepts the id or the title of a flow, and suggests candidates."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from functions import (
     dashboard_api,
     deletions_api,
     environments_api,
+    plan_page_api,
     remediation_actions_api,
     remediations_api,
     run_archives_api,
@@ -201,3 +203,17 @@ async def test_an_excluded_flow_that_is_gone_stays_excluded(scenario: Scenario) 
     again = await give(scenario, "exclude", returns.upper())
 
     assert again.document["settings"]["excluded_flows"] == [returns]
+
+
+async def test_pages_tell_flows_with_the_same_title_apart(scenario: Scenario) -> None:
+    """Their lines show the beginning of the id; the line of a flow with its own title does not."""
+    flows = scenario.build.environment.flows.values()
+    short = {flow.workflow_id[:8] for flow in flows if flow.name == "Orders"}
+    identity = scenario.remediation.id
+
+    plan = await call(plan_page_api.show_plan_page, id=identity)
+    page = await call(dashboard_api.show_remediation_page, id=identity, query={"state": "awaiting"})
+
+    assert len(short) == 2
+    for reply in (plan, page):
+        assert set(re.findall(r">Id (\w{8})</span>", reply.text)) == short

@@ -1,0 +1,17 @@
+"""Distinguish flows that have the same title."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+#: Ids of flows that were made together have the same beginning only after more digits.
+_LENGTH = 8
+
+
+def find_equal_texts(titles: Iterable[str]) -> frozenset[str]:
+    """Return the titles that occur more than once."""
+    return frozenset(title for title, number in Counter(titles).items() if number > 1)
+
+
+def shorten_id(workflow_id: str) -> str:
+    """Return the beginning of a workflow id, by which people recognize a flow."""
+    return workflow_id[:_LENGTH]
