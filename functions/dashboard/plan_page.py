@@ -88,6 +88,15 @@ class ShownPlan:
         ids = (item.workflow_id for item in self.awaiting)
         return decode_left_out(self.choice.leave_out, self.version, ids)
 
+    @cached_property
+    def _kept_left_out(self) -> str:
+        """Return the flows that are left out so far, for the links of each row."""
+        return self._encode(self._left_out or ())
+
+    def _encode(self, left_out: Collection[str]) -> str:
+        ids = (item.workflow_id for item in self.awaiting)
+        return encode_left_out(self.version, ids, left_out)
+
     @property
     def has_lost_choice(self) -> bool:
         """Return whether flows were left out of a version that is no longer current."""
@@ -98,13 +107,12 @@ class ShownPlan:
 
         `left_out`: workflow ids of the flows to leave out, if they change.
         """
-        ids = (item.workflow_id for item in self.awaiting)
-        out = self._left_out or () if left_out is None else left_out
+        kept = self._kept_left_out if left_out is None else self._encode(left_out)
         values = {
             "filter": self.choice.filter,
             "search": self.choice.search,
             "owner": self.choice.owner,
-            "leave_out": encode_left_out(self.version, ids, out),
+            "leave_out": kept,
             "page": 1,
             **changes,
         }
