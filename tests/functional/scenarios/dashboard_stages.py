@@ -14,6 +14,7 @@ from typing import Any
 from cmkflow.assessment_page import page_of
 from functions.forms import FORM
 from functions.routes import ROUTES
+from local_cloud.demo.call_log import LoggedCall
 from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report_page import render_report_page
 from local_cloud.tenant.core.profiles import Profile
@@ -172,6 +173,9 @@ async def _build_demo_report(scenario: Scenario) -> str:
         )
         flows.append(flow)
     made = report(Profile.DOCUMENTED, waits=3, documented={})
+    for number in range(120):
+        call = LoggedCall(tracking_id=f"call-{number}", caller="shop", status=202)
+        made.account.calls[call.tracking_id] = call
     made = replace(made, outcome=replace(made.outcome, flows=flows))
     return render_report_page(made.document())
 

@@ -26,7 +26,9 @@ _NOTHING: Mapping[str, str] = {}
 PAGE_ROUTES = [
     route
     for route in (*LISTED, UNKNOWN_PAGE)
-    if route.path.startswith("dashboard") and find_endpoint(route).media_types[0] == HTML
+    if route.method == "GET"
+    and route.path.startswith("dashboard")
+    and find_endpoint(route).media_types[0] == HTML
 ]
 
 
