@@ -1,0 +1,134 @@
+"""Test callers of each Azure kind over TLS: no call is lost, a rollback restores each byte."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.profiles import Profile
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.use_cases import change_remediation
+from tests.functional.scenarios.remediation_scenario import on_both_platforms
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
+from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
+from tests.local_cloud.tenant.tenant_world import GROUP
+
+URL = f"{{{{trigger_url:{ORDERS}}}}}"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-callers"
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop"
+STORE = f"{GROUP}/providers/Microsoft.AppConfiguration/configurationStores/contoso"
+LOGIC_APP = f"{GROUP}/providers/Microsoft.Logic/workflows/hub"
+ACTION_GROUP = f"{GROUP}/providers/Microsoft.Insights/actionGroups/on-call"
+#: Set by Azure, and new after each write.
+CHANGING = {"version", "changedTime", "createdTime", "provisioningState"}
+
+
+def described(profile: Profile) -> dict[str, Any]:
+    """Return a tenant whose flow is called from a place of each kind, beside other values."""
+    seed = tenant_seed(orders(), profile=profile)
+    azure = seed["azure"]
+    secret = {"name": "url", "value": URL, "contentType": "text/uri", "tags": {"team": "x"}}
+    azure["vaults"].append({"id": VAULT, "secrets": [secret]})
+    string = {"Flow": {"type": "Custom", "value": URL}, "Db": {"type": "SQLAzure", "value": "x"}}
+    settings = {"COLOUR": "blue", "FLOW": f'{{"url": "{URL}", "retries": 3}}'}
+    slot = {"name": "staging", "appSettings": {"FLOW": f"{URL}&from=staging"}}
+    site = {"id": SITE, "appSettings": settings, "connectionStrings": string, "slots": [slot]}
+    azure["sites"] = [site]
+    key = {"key": "Flow", "label": "prod", "value": URL, "tags": {"team": "x"}}
+    azure["configurationStores"] = [{"id": STORE, "keyValues": [key, {"key": "A", "value": "b"}]}]
+    call = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
+    definition = {"parameters": {}, "triggers": {}, "actions": {"Call": call}}
+    azure["resources"] = [
+        {
+            "id": LOGIC_APP,
+            "type": "Microsoft.Logic/workflows",
+            "location": "westeurope",
+            "tags": {"team": "x"},
+            "identity": {"type": "SystemAssigned", "principalId": "p", "tenantId": "t"},
+            "properties": {"state": "Enabled", "parameters": {}, "definition": definition},
+        },
+        {
+            "id": ACTION_GROUP,
+            "type": "Microsoft.Insights/actionGroups",
+            "location": "Global",
+            "properties": {
+                "groupShortName": "on-call",
+                "enabled": True,
+                "webhookReceivers": [{"name": "flow", "serviceUri": URL}],
+            },
+        },
+    ]
+    return seed
+
+
+def read_places(scenario: WireScenario) -> dict[str, str]:
+    """Return the content of everything in Azure that can hold a URL, as text."""
+    azure = scenario.tenant.part(Azure)
+    places: dict[str, object] = {}
+    for kind in ("Microsoft.Logic/workflows", "Microsoft.Insights/actionGroups"):
+        places |= {each["id"]: without_changing(each) for each in azure.resources.of_type(kind)}
+    for one in azure.resources.of_type("Microsoft.Web/sites/config"):
+        places[one["id"]] = one["properties"]
+    for name, key_values in azure.configuration_stores.items():
+        for (key, label), found in key_values.items():
+            places[f"{name} {key} {label}"] = [found.value, found.content_type, found.tags]
+    for secret in azure.vaults["kv-callers"].secrets.values():
+        newest = secret.versions[-1]
+        places[secret.name] = [newest.value, newest.content_type, newest.tags]
+    return {place: json.dumps(content) for place, content in places.items()}
+
+
+def without_changing(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a resource without what Azure sets with each write."""
+    properties = {
+        name: value for name, value in resource["properties"].items() if name not in CHANGING
+    }
+    identity = {"type": resource["identity"]["type"]} if "identity" in resource else {}
+    return dict(sorted({**resource, "properties": properties, "identity": identity}.items()))
+
+
+def digests_of(scenario: WireScenario) -> dict[str, str]:
+    """Return a hash of each place's content."""
+    return {
+        place: hashlib.sha256(text.encode()).hexdigest()
+        for place, text in read_places(scenario).items()
+    }
+
+
+async def call_from_everywhere(scenario: WireScenario) -> list[int]:
+    """Call the URL of each place, as their systems do; return the statuses."""
+    texts = read_places(scenario).values()
+    urls = [url for text in texts for url in re.findall(r'https://[^\s"\\]+/invoke[^\s"\\]+', text)]
+    return [await scenario.post(url) for url in urls]
+
+
+@on_both_platforms
+async def test_a_caller_of_each_azure_kind_moves_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
+) -> None:
+    """Each system calls at each stage and every call is accepted; a rollback restores each byte."""
+    async with wire_scenario(monkeypatch, tmp_path, described(profile)) as scenario:
+        before, statuses = digests_of(scenario), await call_from_everywhere(scenario)
+
+        await scenario.order(run=timedelta(0))
+        for wait in [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10:
+            await scenario.run(wait)
+            statuses += await call_from_everywhere(scenario)
+        job = await scenario.job()
+        moved = digests_of(scenario)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        for wait in [timedelta(minutes=10)] * 6 + [timedelta(days=2)] * 10:
+            await scenario.run(wait)
+            statuses += await call_from_everywhere(scenario)
+
+        assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
+        assert len([place for place in before if moved[place] != before[place]]) == 7
+        assert (await scenario.job()).state is FlowJobState.ROLLED_BACK
+        assert digests_of(scenario) == before
+        assert set(statuses) == {202}

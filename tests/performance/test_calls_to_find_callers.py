@@ -1,0 +1,81 @@
+"""Test that a search for callers in Azure takes one request per list and per readable value set."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.contract.adapter_world import adapters, description
+from tests.fakes.services import kinds_on
+from tests.kinds.case import resource
+
+APPS, SLOTS, VAULTS, SECRETS, STORES, LOGIC_APPS, GROUPS = 20, 2, 5, 3, 4, 30, 10
+#: Kinds that search outside of environments.
+KINDS = (
+    "app_setting",
+    "connection_string",
+    "key_vault_secret",
+    "app_configuration",
+    "logic_app",
+    "action_group",
+)
+
+
+def described() -> dict[str, Any]:
+    """Return a tenant with many Azure resources that could be callers."""
+    seed = deepcopy(description())
+    azure = seed["azure"]
+    slots = [{"name": f"slot{number}"} for number in range(SLOTS)]
+    azure["sites"] = [
+        {"id": resource("Microsoft.Web/sites", f"app{number}", properties={})["id"], "slots": slots}
+        for number in range(APPS)
+    ]
+    secrets = [{"name": f"secret{number}", "value": "x"} for number in range(SECRETS)]
+    azure["vaults"] += [
+        {
+            "id": resource("Microsoft.KeyVault/vaults", f"kv-{number}", properties={})["id"],
+            "secrets": secrets,
+        }
+        for number in range(VAULTS)
+    ]
+    azure["configurationStores"] = [
+        {
+            "id": resource(
+                "Microsoft.AppConfiguration/configurationStores", f"store{number}", properties={}
+            )["id"],
+            "keyValues": [{"key": f"key{key}", "value": "x"} for key in range(50)],
+        }
+        for number in range(STORES)
+    ]
+    logic_apps = [f"hub{number}" for number in range(LOGIC_APPS)]
+    groups = [f"group{number}" for number in range(GROUPS)]
+    azure["resources"] = [
+        *azure.get("resources", ()),
+        *(resource("Microsoft.Logic/workflows", name, properties={}) for name in logic_apps),
+        *(resource("Microsoft.Insights/actionGroups", name, properties={}) for name in groups),
+    ]
+    return seed
+
+
+async def test_a_search_takes_one_request_per_list_and_value_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lists of one page. A vault that was there before has one secret more."""
+    async with adapters(monkeypatch, described()) as app:
+        environments, calls = await app.environments.list(), {}
+        for name in KINDS:
+            before = app.http.calls.total()
+            async for _ in kinds_on(app)[name].find(environments):
+                pass
+            calls[name] = app.http.calls.total() - before
+
+    sites = APPS * (1 + SLOTS)
+    vaults, secrets = VAULTS + 1, VAULTS * SECRETS + 1
+    assert calls == {
+        "app_setting": 2 + sites,
+        "connection_string": 2 + sites,
+        "key_vault_secret": 1 + vaults + secrets,
+        "app_configuration": 1 + STORES,
+        "logic_app": 1,
+        "action_group": 1,
+    }
