@@ -22,6 +22,7 @@ RUN_BY = {
     # Both make an environment and have the same wheel built and installed.
     "pipx install .": _INSTALLED,
     "uv tool install .": _INSTALLED,
+    "openssl ts -verify": "tests/unit/test_time_stamps.py",
     "sudo apt-get install": "tests/e2e/bare_machine.sh",
     "git clone REPOSITORY": "tests/e2e/bare_machine.sh",
     'curl -X POST "http://127.0.0.1:7071/admin/': (
@@ -67,7 +68,10 @@ def test_every_other_command_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("command", of("cmkflow"), ids=str)
 def test_a_named_command_exists(command: Command) -> None:
-    """A sentence may also name a group."""
+    """A sentence may also name a group, or an option of all commands."""
+    if command.words[1].startswith("--"):
+        assert f"{command.words[1]} " in run(sys.executable, "-m", "cmkflow", "--help")[1]
+        return
     tree = command_tree()
     names = [command.words[1 : 1 + length] for length in (1, 2)]
     found = [tree[name] for name in names if name in tree]

@@ -146,7 +146,12 @@ async def test_what_knows_better_says_it_itself(scenario: Scenario) -> None:
     )
 
 
-SETTINGS = ["Microsoft.Web/sites/config/list/action", "Microsoft.Web/sites/config/write"]
+SETTINGS = [
+    "Microsoft.Web/sites/config/list/action",
+    "Microsoft.Web/sites/config/write",
+    "Microsoft.Web/sites/slots/config/list/action",
+    "Microsoft.Web/sites/slots/config/write",
+]
 
 
 @pytest.mark.parametrize(
