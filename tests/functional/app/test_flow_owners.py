@@ -1,16 +1,20 @@
 """Owners of flows: read with the flows, shown on pages and in answers, and filtered by."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from functions import dashboard_api, plan_page_api, remediations_api
+from functions.dashboard.flow_lists import FLOWS_ON_PAGE
 from shared.bootstrap import provide
 from shared.domain.flow_owner import OwnerStatus
 from shared.domain.plans.plan_approval import plan_text
 from tests.fakes.definition_builder import http_trigger
+from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -162,3 +166,52 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
     }
     assert "<dt>Owner</dt><dd>unknown</dd>" in (await read_plan_page(scenario)).text
     assert '"owner"' not in plan_text(job, old)
+
+
+async def test_filter_by_owner_of_many_flows_reads_the_store_as_often_as_of_few(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its list has pages of a hundred flows, and each link keeps the owner."""
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
+    reads: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        read = getattr(MemoryStore, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            reads[name] += 1
+            return read(*arguments, **options)
+
+        monkeypatch.setattr(MemoryStore, name, counted)
+
+    count("get")
+    count("query")
+    few = await read_page(scenario, owner="Ana")
+    of_few = reads.copy()
+    await add_copies(scenario, "Orders", 1_999)
+    reads.clear()
+    many = await read_page(scenario, owner="Ana", start="1900")
+
+    assert list_titles(few) == {"Orders"}
+    assert len(list_titles(many)) == FLOWS_ON_PAGE
+    assert "owner=Ana&amp;start=1800#flows" in many.text
+    assert reads == of_few
+
+
+async def add_copies(scenario: Scenario, title: str, number: int) -> None:
+    """Add rows of flows that differ from this one only by id and title."""
+    tables, job = scenario.services.tables, (await scenario.jobs())[title]
+    kept = await tables.plan_items.get(job.environment_job_id, job.original_id)
+    assert kept
+    names = {f"f0000000-0000-4000-8000-{one:012d}": f"{title} {one}" for one in range(number)}
+    await tables.flow_jobs.upsert(
+        *(
+            replace(job, id=one, original_id=one, display_name=name, children=(), parents=())
+            for one, name in names.items()
+        )
+    )
+    await tables.plan_items.upsert(
+        *(replace(kept.item, workflow_id=one, display_name=name) for one, name in names.items())
+    )
