@@ -99,7 +99,7 @@ async def _read_all_pages(
 ) -> list[Document]:
     """Return the items of all pages; raise `NotFound` if the list does not exist."""
     found: list[Document] = []
-    cursor = ""
+    read_cursors, cursor = set[str](), ""
     while True:
         answer = answers.find(f"{request} {cursor}")
         if answer is None:
@@ -110,6 +110,10 @@ async def _read_all_pages(
         cursor = text_at(answer, "cursor") or ""
         if not cursor:
             return found
+        if cursor in read_cursors:
+            await answers.forget(f"{request} ")
+            raise ServiceUnavailable("Restarting a list of Azure resources that repeats its pages")
+        read_cursors.add(cursor)
 
 
 async def _read_page(

@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
+from shared.adapters.http.client import (
+    HttpClient,
+    HttpService,
+    ServiceRequest,
+    check_next,
+    read_object,
+)
 from shared.domain.definitions.json_values import as_mapping
 from shared.errors import NotFound, ProviderNotRegistered
 from shared.ports import PagedResourceReader, ResourceWriter, ResultPage
@@ -102,6 +108,8 @@ class ResourceManager(PagedResourceReader, ResourceWriter):
             url=url or BASE + path,
             params={} if url else {"api-version": api_version},
         )
+        if url:  # it was stored in a row
+            check_next(self._service, BASE + path, url)
         items, following = await self._http.page(self._service, call)
         return ResultPage(items=tuple(map(as_mapping, items)), cursor=following)
 

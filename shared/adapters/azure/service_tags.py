@@ -14,6 +14,7 @@ from shared.adapters.http.client import (
     ServiceRequest,
     check_next,
     read_object,
+    read_page,
 )
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 from shared.errors import JobBlocked, ServiceUnavailable
@@ -43,15 +44,12 @@ class DiscoveredServiceTags(ServiceTags):
             params={"api-version": _VERSION},
         )
         first = read_object(self._service, await self._http.send(self._service, call))
-        values = first.get("values")
-        entries = list(values) if isinstance(values, list) else []
-        following = first.get("nextLink")
-        if isinstance(following, str) and following:
+        entries, following = read_page(self._service, first, member="values", link="nextLink")
+        if following:
             check_next(self._service, call.url, following)
             rest = ServiceRequest(method="GET", url=following)
-            entries += [
-                item async for item in self._http.items(self._service, rest, member="values")
-            ]
+            more = self._http.items(self._service, rest, member="values")
+            entries = [*entries, *[item async for item in more]]
         try:
             return read_service_tags({**first, "values": entries})
         except ValueError as err:

@@ -18,6 +18,7 @@ from shared.adapters.http.client import (
     ServiceRequest,
     ServiceResponse,
     check_next,
+    check_unread,
     read_object,
     read_page,
 )
@@ -161,8 +162,10 @@ class Dataverse:
         query: Mapping[str, str],
         first: Mapping[str, object],
     ) -> list[object]:
-        rows, cursor = read_page(self._get_service(environment), first, member="value", link=_LINK)
+        service, read = self._get_service(environment), set[str]()
+        rows, cursor = read_page(service, first, member="value", link=_LINK)
         while cursor:
+            check_unread(service, cursor, read)
             items, cursor = await self.page(environment, table, query, cursor)
             rows = [*rows, *items]
         return rows

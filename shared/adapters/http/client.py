@@ -246,6 +246,7 @@ class HttpClient:
         """
         waited = timedelta(0)
         is_first = True
+        read = {call.url}
         while True:
             try:
                 items, following = await self.page(service, call, member=member, link=link)
@@ -260,6 +261,7 @@ class HttpClient:
                 yield item
             if not following:
                 return
+            check_unread(service, following, read)
             call = replace(call, url=following, params={})
             is_first = False
 
@@ -348,9 +350,19 @@ def check_next(service: HttpService, url: str, following: str) -> None:
     recorded responses of Power Apps show). Other hosts must not get the access token, and anyone
     can have a host in Microsoft's domains (`*.cloudapp.azure.com`).
     """
+    check_unread(service, following, {url})
     asked = urlsplit(url).hostname or ""
-    if following == url or not any(is_within(following, one) for one in (asked, *service.domains)):
+    if not any(is_within(following, one) for one in (asked, *service.domains)):
         raise ServiceUnavailable(f"{service.name}: the next page is on an unexpected host")
+
+
+def check_unread(service: HttpService, following: str, read: set[str]) -> None:
+    """Add the URL of a next page to those that were read; raise `ServiceUnavailable` if it is one
+    of them, because the list would never end.
+    """
+    if following in read:
+        raise ServiceUnavailable(f"{service.name}: the next page of a list was already read")
+    read.add(following)
 
 
 def is_within(url: str, domain: str) -> bool:

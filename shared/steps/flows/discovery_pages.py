@@ -110,7 +110,9 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read the next page of a source. If its cursor has expired, the source starts again."""
+        """Read the next page of a source. If its cursor has expired, or the source repeats one, the
+        source starts again.
+        """
         at, asked = self.at(source), self.services.now
         try:
             page = await read(at.cursor)
@@ -121,6 +123,11 @@ class DiscoveryPages:
             raise ServiceUnavailable(
                 f"the list could not be continued and is read again: {err}"
             ) from err
+        if page.cursor and any(
+            part.source is source and part.cursor == page.cursor for part in self.parts
+        ):
+            await self.restart(source)
+            raise ServiceUnavailable("the list repeats a page and is read again")
         parts = [replace(part, read_at=asked) for part in rows(page.items)]
         await self.keep(parts, cursor=page.cursor)
 

@@ -295,7 +295,7 @@ async def test_a_process_may_die_at_any_call(scenario: Scenario) -> None:
 
 
 async def test_who_asks_for_what_runs_gets_that(scenario: Scenario) -> None:
-    """The same request while an assessment runs returns that one. Another one starts anew."""
+    """The same request while an assessment runs returns that one. Another one starts a new one."""
     first, second = await order(scenario), await order(scenario)
     other = await order(scenario, AssessmentRequest(vault="v", key="k"))
     await scenario.run(HOUR)
@@ -432,3 +432,26 @@ async def test_a_list_of_power_apps_that_is_never_returned_is_left_out(
     assert finding.level is FindingLevel.UNKNOWN
     assert "could not be read" in finding.message
     assert finding.fix
+
+
+async def test_a_list_that_repeats_its_pages_blocks_the_assessment_with_a_fix(
+    scenario: Scenario,
+) -> None:
+    """The list is read again some times, and no page is stored twice."""
+    cursors = {"": "a", "a": "b", "b": "a"}
+    asked: list[str] = []
+
+    class RepeatedPages:
+        async def read_workflows(self, _: Environment, cursor: str = "") -> ResultPage[Any]:
+            asked.append(cursor)
+            return ResultPage(items=(), cursor=cursors[cursor])
+
+    around(scenario, flow_pages=lambda _: RepeatedPages())
+    started = await order(scenario)
+    await scenario.run(DAY)
+
+    job = (await shown(scenario, started)).job
+    assert job.state is EnvironmentJobState.BLOCKED
+    assert "repeats a page" in job.message
+    assert job.fix
+    assert asked == ["", "a", "b"] * (scenario.services.settings.backoff_max_attempts + 1)

@@ -1,0 +1,346 @@
+"""Test every read of a list with malformed pages: it fails as a service that does not answer.
+
+Such a read is tried again, and blocks its own job after several tries, with a fix. Every
+read ends, returns no part of a list, and sends no token to a host that a page names.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, ServiceResponse
+from shared.domain.environment import Environment
+from shared.errors import CmkflowError, ServiceUnavailable
+from shared.ports import ResultPage
+from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
+
+ADAPTERS = Path(__file__).parents[2] / "shared" / "adapters"
+#: A call of a function that reads a list by pages.
+PAGED = re.compile(
+    r"(_http|http|service|_service|_contents|_application)\.(items|page)\("
+    r"|_dataverse\.(rows|page|read_rows_of_all|read_rows_or_errors)\(|read_page_at\("
+)
+#: Modules that pass pages on; the reads of others go through them.
+CLIENTS = {
+    "http/client.py",
+    "dataverse/web_api.py",
+    "flow_service/service.py",
+    "azure/key_vault.py",
+}
+SITES = "Microsoft.Web/sites"
+SITES_VERSION = "2024-04-01"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+FOREIGN = "https://attacker.example/next"
+
+type Read = Callable[[Adapters], Awaitable[object]]
+
+
+async def read_all[T](items: AsyncIterator[T]) -> list[T]:
+    """Return all items."""
+    return [item async for item in items]
+
+
+def pages_of(app: Adapters) -> ResourceManager:
+    """Return the reader of pages of Azure resources."""
+    assert isinstance(app.resource_writer, ResourceManager)
+    return app.resource_writer
+
+
+def in_environment(read: Callable[[Adapters, Environment], Awaitable[object]]) -> Read:
+    """Return a read of a list of an environment's Dataverse."""
+
+    async def read_there(app: Adapters) -> object:
+        return await read(app, await app.environment())
+
+    return read_there
+
+
+async def read_summaries(app: Adapters, environment: Environment) -> object:
+    """Read summaries, or raise the error that is returned for the flow."""
+    (found,) = (await app.workflows.read_summaries(environment, [HTTP_FLOW])).values()
+    if isinstance(found, CmkflowError):
+        raise found
+    return found
+
+
+#: Reads that return a whole list, by their module.
+LISTS: dict[str, list[Read]] = {
+    "azure/key_vault_secrets.py": [
+        lambda app: read_all(app.secrets.list(VAULT_URL)),
+        lambda app: app.secrets.read_values_since(VAULT_URL, "orders-url", LONG_AGO),
+    ],
+    "azure/resource_manager.py": [
+        lambda app: app.resources.list(SITES, SITES_VERSION),
+        lambda app: app.app_settings.read_sites(),
+    ],
+    "azure/service_tags.py": [lambda app: app.service_tags.get_list()],
+    "dataverse/connection_references.py": [
+        in_environment(lambda app, env: app.connection_references.find(env, ["office-maker"])),
+    ],
+    "dataverse/environment_variables.py": [
+        in_environment(lambda app, env: app.environment_variables.list(env)),
+    ],
+    "dataverse/machine_groups.py": [
+        in_environment(lambda app, env: app.machine_groups.read_hosted_groups(env)),
+    ],
+    "dataverse/organization.py": [
+        in_environment(lambda app, env: app.organization.creates_flows_in_solutions(env)),
+        in_environment(lambda app, env: app.organization.names(env, [HTTP_FLOW])),
+    ],
+    "dataverse/principals.py": [
+        in_environment(lambda app, env: app.principals.read_users(env, [HTTP_FLOW])),
+        in_environment(lambda app, env: app.principals.read_teams(env, [HTTP_FLOW])),
+    ],
+    "dataverse/solutions.py": [
+        in_environment(lambda app, env: app.solutions.read_solution_ids(env, [HTTP_FLOW])),
+        in_environment(lambda app, env: app.solutions.get(env, [HTTP_FLOW])),
+    ],
+    "dataverse/workflows.py": [
+        in_environment(lambda app, env: read_all(app.workflows.list(env))),
+        in_environment(read_summaries),
+    ],
+    "flow_service/access.py": [
+        lambda app: app.flow_access.read_permissions(ENVIRONMENT, HTTP_FLOW)
+    ],
+    "flow_service/flows.py": [
+        lambda app: app.flow_reports.list_flows(ENVIRONMENT),
+        lambda app: app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=LONG_AGO),
+    ],
+    "flow_service/pages.py": [
+        in_environment(lambda app, env: app.flow_pages.read_workflows_by_id(env, [HTTP_FLOW])),
+    ],
+    "power_apps/canvas_apps.py": [lambda app: app.canvas_apps.list_with_flows(ENVIRONMENT)],
+    "power_apps/connections.py": [
+        lambda app: app.connections.list(ENVIRONMENT),
+        lambda app: app.connections.read_errors(ENVIRONMENT),
+    ],
+    "power_platform/admin.py": [lambda app: app.environments.list()],
+}
+
+
+async def read_workflows(app: Adapters, cursor: str) -> ResultPage[Any]:
+    """Read a page of flows from Dataverse."""
+    return await app.flow_pages.read_workflows(await app.environment(), cursor)
+
+
+async def read_workflow_summaries(app: Adapters, cursor: str) -> ResultPage[Any]:
+    """Read a page of flows from Dataverse, without definitions."""
+    return await app.flow_pages.read_workflow_summaries(await app.environment(), cursor)
+
+
+#: Reads of one page, whose cursor is stored, by their module. They take the cursor.
+PAGES: dict[str, list[Callable[[Adapters, str], Awaitable[ResultPage[Any]]]]] = {
+    "azure/resource_manager.py": [
+        lambda app, cursor: pages_of(app).list_page(
+            SITES, SITES_VERSION, f"0 {cursor}" if cursor else ""
+        ),
+        lambda app, cursor: pages_of(app).read_children_page(
+            SITE_ID, "slots", SITES_VERSION, cursor
+        ),
+    ],
+    "flow_service/flows.py": [
+        lambda app, cursor: app.flow_reports.read_microsoft_key_flows(
+            ENVIRONMENT, cursor, cannot_migrate_only=True
+        ),
+        lambda app, cursor: app.flow_reports.run_page(
+            ENVIRONMENT, HTTP_FLOW, cursor, since=LONG_AGO, until=datetime.now(UTC)
+        ),
+    ],
+    "flow_service/pages.py": [
+        lambda app, cursor: app.flow_pages.read_flows(ENVIRONMENT, cursor),
+        read_workflows,
+        read_workflow_summaries,
+    ],
+    "power_apps/canvas_apps.py": [
+        lambda app, cursor: app.canvas_apps.read_page(ENVIRONMENT, cursor)
+    ],
+    "power_apps/connections.py": [
+        lambda app, cursor: app.connections.read_page(ENVIRONMENT, cursor)
+    ],
+}
+
+
+def first_page_of(read: Callable[[Adapters, str], Awaitable[object]]) -> Read:
+    """Return the read of the first page."""
+    return lambda app: read(app, "")
+
+
+def name_each[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
+    """Return the reads with names for messages."""
+    return [(f"{name} {n}", read) for name, rows in reads.items() for n, read in enumerate(rows)]
+
+
+def list_all_reads() -> list[tuple[str, Read]]:
+    """Return every read of a list or of its first page."""
+    return name_each(LISTS) + [(name, first_page_of(read)) for name, read in name_each(PAGES)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of a list, as the platform returns it."""
+
+    document: dict[str, Any]
+    #: The member with the items, and the one with the URL of the next page.
+    member: str
+    link: str
+    url: str
+
+    def with_next(self, url: str) -> dict[str, Any]:
+        """Return the page with this URL of the next page."""
+        return self.document | {self.link: url}
+
+
+@dataclass(slots=True)
+class Damage:
+    """Changes the pages of every list, and answers their next pages itself."""
+
+    change: Callable[[Page], object]
+    hits: int = 0
+    hosts: list[str] = field(default_factory=list)
+    _page: Page | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Return whether a request went to a host that a page named."""
+        return "attacker.example" in self.hosts
+
+    def put_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Damage the responses of every client."""
+        send = HttpClient.send
+
+        async def damaged(
+            http: HttpClient, service: HttpService, call: ServiceRequest
+        ) -> ServiceResponse:
+            self.hosts.append(call.url.split("/")[2])
+            if "next=" in call.url and self._page:
+                return self._build_response(replace(self._page, url=call.url))
+            answer = await send(http, service, call)
+            page = _parse_page(call.url, answer.body)
+            if page is None:
+                return answer
+            self._page = page
+            return self._build_response(page)
+
+        monkeypatch.setattr(HttpClient, "send", damaged)
+
+    def _build_response(self, page: Page) -> ServiceResponse:
+        self.hits += 1
+        assert self.hits < 50, "the list never ends"
+        body = self.change(page)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return ServiceResponse(status=200, headers={}, body=content)
+
+
+def _parse_page(url: str, body: bytes) -> Page | None:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    for member in ("value", "values"):
+        if isinstance(document, dict) and isinstance(document.get(member), list):
+            link = "@odata.nextLink" if ".dynamics.com" in url else "nextLink"
+            return Page(document=document, member=member, link=link, url=url)
+    return None
+
+
+def _repeat_pages(page: Page) -> object:
+    start, _, number = page.url.partition("?next=")
+    following = {"1": "2", "2": "1"}.get(number, "1")
+    return page.with_next(f"{start.partition('?')[0]}?next={following}")
+
+
+MALFORMED: dict[str, Callable[[Page], object]] = {
+    "no JSON": lambda _: b"<html>",
+    "no object": lambda _: [1],
+    "no list": lambda page: page.document | {page.member: {}},
+    "the list is missing": lambda _: {"count": 1},
+    "a foreign host": lambda page: page.with_next(FOREIGN),
+    "no HTTPS": lambda page: page.with_next(page.url.replace("https:", "http:")),
+    "the same page": lambda page: page.with_next(page.url),
+}
+
+
+@pytest.fixture
+async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+    """Return all adapters on a tenant."""
+    async with adapters(monkeypatch) as made:
+        yield made
+
+
+def test_every_module_that_reads_pages_is_listed() -> None:
+    """A new one has to be added to the tables above."""
+    found = {
+        str(file.relative_to(ADAPTERS))
+        for file in ADAPTERS.rglob("*.py")
+        if PAGED.search(file.read_text(encoding="utf-8"))
+    }
+
+    assert found - CLIENTS == LISTS.keys() | PAGES.keys()
+
+
+async def test_a_malformed_page_is_no_answer(
+    app: Adapters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the list is returned, and no other host gets a request."""
+    await app.environment()
+    wrong = []
+    for name, read in list_all_reads():
+        for how, change in MALFORMED.items():
+            with monkeypatch.context() as patch:
+                damage = Damage(change)
+                damage.put_before(patch)
+                answer = await try_to(read(app))
+                if answer is not None or not damage.hits or damage.has_left:
+                    wrong.append((name, how, answer, damage.hits))
+
+    assert wrong == []
+
+
+async def try_to(reading: Awaitable[object]) -> object:
+    """Return what a read returns or raises, or None if the service gave no answer."""
+    try:
+        return await reading
+    except ServiceUnavailable:
+        return None
+    except CmkflowError as err:
+        return err
+
+
+async def test_a_list_whose_pages_repeat_pages_ends(
+    app: Adapters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second page names the third, and the third names the second."""
+    await app.environment()
+    wrong = []
+    for name, read in name_each(LISTS):
+        with monkeypatch.context() as patch:
+            damage = Damage(_repeat_pages)
+            damage.put_before(patch)
+            answer = await try_to(read(app))
+            # A read that needs the first row only asks for no other page.
+            if damage.hits != 1 and (answer is not None or damage.hits != 3):
+                wrong.append((name, answer, damage.hits))
+
+    assert wrong == []
+
+
+async def test_a_stored_cursor_that_leads_to_another_host_is_not_followed(
+    app: Adapters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person can change a row, and the request has the access token."""
+    await app.environment()
+    damage = Damage(lambda page: page.document)
+    damage.put_before(monkeypatch)
+
+    for name, read in name_each(PAGES):
+        assert await try_to(read(app, FOREIGN)) is None, name
+
+    assert not damage.has_left

@@ -1,0 +1,55 @@
+"""Test lists of Azure resources whose pages are stored."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from shared.errors import ServiceUnavailable
+from shared.ports import PagedResourceReader, ResultPage
+from shared.resumable_resources import ResumableResources, resume_reading
+
+
+class Stored:
+    """Stored pages, by request."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Mapping[str, object]] = {}
+
+    def find(self, request: str) -> Mapping[str, object] | None:
+        """Return a stored page."""
+        return self.pages.get(request)
+
+    async def keep(self, request: str, answer: Mapping[str, object]) -> None:
+        """Store a page."""
+        self.pages[request] = answer
+
+    async def forget(self, start: str) -> None:
+        """Delete the pages of a list."""
+        self.pages = {one: page for one, page in self.pages.items() if not one.startswith(start)}
+
+
+class RepeatedPages:
+    """A list whose third page names the second."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+
+    async def list_page(self, _: str, __: str, cursor: str = "") -> ResultPage[Any]:
+        """Return a page."""
+        self.requests.append(cursor)
+        return ResultPage(items=({"id": cursor},), cursor={"": "a", "a": "b", "b": "a"}[cursor])
+
+
+async def test_a_list_that_repeats_its_pages_is_forgotten_and_read_again() -> None:
+    """Its stored pages would make every later read endless; other lists are kept."""
+    repeated, stored = RepeatedPages(), Stored()
+    stored.pages["another list "] = {"items": []}
+    resources = ResumableResources(cast("PagedResourceReader", repeated))
+
+    for _ in range(2):
+        with resume_reading(stored), pytest.raises(ServiceUnavailable, match="repeats its pages"):
+            await resources.list("Microsoft.Web/sites", "1")
+
+    assert repeated.requests == ["", "a", "b"] * 2
+    assert stored.pages.keys() == {"another list "}
