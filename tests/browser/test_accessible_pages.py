@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -30,6 +31,13 @@ RUN_AXE = """axe.run(RULES).then(found => found.violations.map(
 ))"""
 
 
+#: Names of dark displays, and whether they force colours.
+_DARK: tuple[tuple[str, Literal["none", "active"]], ...] = (
+    ("dark", "none"),
+    ("forced colours", "active"),
+)
+
+
 async def find_faults(tab: Viewer) -> list[str]:
     """Return what axe-core finds, and where the page is wider than the screen.
 
@@ -44,7 +52,7 @@ async def find_faults(tab: Viewer) -> list[str]:
         ]
         if (excess := await page.evaluate(EXCESS_WIDTH)) > 0:
             faults.append(f"{width}: {excess} pixels too wide")
-    for name, forced in (("dark", "none"), ("forced colours", "active")):
+    for name, forced in _DARK:
         await page.emulate_media(color_scheme="dark", forced_colors=forced)
         faults += [
             f"{name}: {one}" for one in await page.evaluate(RUN_AXE.replace("RULES", COLOURS))
