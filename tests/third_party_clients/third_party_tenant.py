@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local_cloud.tenant.azure.key_values import STORES
 from local_cloud.tenant.azure.resources import ResourceScope, resource_id
 from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
 from tests.local_cloud.tenant.azure_world import SEED as AZURE
@@ -98,6 +99,15 @@ SEED: dict[str, Any] = {
             AZURE["enterprisePolicies"][0]
             | {"id": f"{POLICY_ID.rpartition('/')[0]}/{name}", "identity": _IDENTITY}
             for name in ("cmk-eu", "cmk-next")
+        ],
+        "configurationStores": [
+            {
+                "id": f"{GROUP_ID}/providers/{STORES}/contoso",
+                "keyValues": [
+                    {"key": "Colour", "value": "blue"},
+                    {"key": "Colour", "label": "prod", "value": "green"},
+                ],
+            }
         ],
         "resources": [
             _resource("Microsoft.Network/ipGroups", "partners", ipAddresses=["203.0.113.0/24"]),

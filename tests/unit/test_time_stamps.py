@@ -62,7 +62,11 @@ def test_rejection_has_the_reason_of_the_authority() -> None:
         check_answer(AUTHORITY.answer(b"no query", NOW), query)
 
 
-@pytest.mark.parametrize("answer", [b"", b"<html>", ANSWER[:-1], ANSWER + b"0"], ids=len)
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"<html>", ANSWER[:-1], ANSWER + b"0"],
+    ids=["empty", "a page", "cut off", "too long"],
+)
 def test_malformed_answer_is_rejected(answer: bytes) -> None:
     """A proxy may answer in place of the authority."""
     with pytest.raises(ValueError, match="malformed"):

@@ -6,9 +6,17 @@ A process of its own, which knows its environment variables and no more.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from azure.appconfiguration import (
+    AzureAppConfigurationClient,
+    ConfigurationSetting,
+    ResourceReadOnlyError,
+)
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceModifiedError
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.secrets import SecretClient
+from azure.mgmt.appconfiguration import AppConfigurationManagementClient
 from azure.mgmt.eventgrid import EventGridManagementClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 from azure.mgmt.logic import LogicManagementClient
@@ -34,6 +42,8 @@ POLICIES = PowerPlatformMgmtClient(**SIGNED_IN)
 LOGIC = LogicManagementClient(**SIGNED_IN)
 EVENTS = EventGridManagementClient(**SIGNED_IN)
 MONITOR = MonitorManagementClient(**SIGNED_IN)
+STORES = AppConfigurationManagementClient(**SIGNED_IN)
+KEY_VALUES = AzureAppConfigurationClient("https://contoso.azconfig.io", CREDENTIAL, retry_total=0)
 KEYS = KeyClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_total=0)
 SECRETS = SecretClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_total=0)
 PROTECTED = KeyClient("https://kv-cmk.vault.azure.net", CREDENTIAL, retry_total=0)
@@ -55,6 +65,62 @@ def change_setting() -> str:
     changed = settings() | {"COLOUR": "red"}
     WEB.web_apps.update_application_settings(GROUP, "shop", {"properties": changed})
     return settings()["COLOUR"]
+
+
+def change_connection_string() -> str:
+    """Add a connection string, and read its type back."""
+    found = dict(WEB.web_apps.list_connection_strings(GROUP, "shop").properties or {})
+    added = found | {"Flow": {"value": "https://flow.example", "type": "Custom"}}
+    WEB.web_apps.update_connection_strings(GROUP, "shop", {"properties": added})
+    return str(WEB.web_apps.list_connection_strings(GROUP, "shop").properties["Flow"].type)
+
+
+def put_logic_app(parameters: dict[str, Any]) -> str:
+    """Create a logic app with a parameter and a secure parameter, and read both back."""
+    declared = {"url": {"type": "String"}, "password": {"type": "SecureString"}}
+    definition = {"contentVersion": "1.0.0.0", "parameters": declared, "actions": {}}
+    body = {"location": "westeurope", "definition": definition, "parameters": parameters}
+    LOGIC.workflows.create_or_update(GROUP, "hub", body)
+    found = LOGIC.workflows.get(GROUP, "hub").parameters or {}
+    return ", ".join(f"{name} {found[name].value}" for name in sorted(found))
+
+
+def put_action_group() -> str:
+    """Replace the webhook of an action group, and read it back."""
+    group = MONITOR.action_groups.get(GROUP, "on-call")
+    webhook = {"name": "flow", "serviceUri": "https://flow.example/?sig=x"}
+    body = {
+        "location": "Global",
+        "properties": {
+            "groupShortName": group.group_short_name,
+            "enabled": True,
+            "webhookReceivers": [webhook],
+        },
+    }
+    MONITOR.action_groups.create_or_update(GROUP, "on-call", body)
+    [found] = MONITOR.action_groups.get(GROUP, "on-call").webhook_receivers
+    return str(found.service_uri)
+
+
+def change_key_value(etag: str | None = None) -> str:
+    """Replace a key-value if it has an ETag, and read it back."""
+    setting = KEY_VALUES.get_configuration_setting("Colour", label="prod")
+    setting.value = "red"
+    setting.etag = etag or setting.etag
+    try:
+        KEY_VALUES.set_configuration_setting(setting, match_condition=MatchConditions.IfNotModified)
+    except ResourceModifiedError:
+        return "not modified"
+    return str(KEY_VALUES.get_configuration_setting("Colour", label="prod").value)
+
+
+def lock_key_value() -> str:
+    """Lock a key-value, and try to replace it."""
+    locked = KEY_VALUES.set_read_only(ConfigurationSetting(key="Colour", label="prod"))
+    try:
+        return str(KEY_VALUES.set_configuration_setting(locked).value)
+    except ResourceReadOnlyError:
+        return "read-only"
 
 
 def delete_key(keys: KeyClient, name: str) -> str:
@@ -108,6 +174,19 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
     (
         "web: web_apps.list_connection_strings",
         lambda: ", ".join(WEB.web_apps.list_connection_strings(GROUP, "shop").properties or {}),
+    ),
+    ("web: web_apps.update_connection_strings", change_connection_string),
+    (
+        "web: web_apps.list_application_settings_slot",
+        lambda: ", ".join(
+            WEB.web_apps.list_application_settings_slot(GROUP, "shop", "staging").properties or {}
+        ),
+    ),
+    (
+        "resource: resources.list, slots",
+        lambda: names(
+            RESOURCES.resources.list(filter="resourceType eq 'Microsoft.Web/sites/slots'")
+        ),
     ),
     (
         "web: web_apps.get_configuration",
@@ -165,6 +244,30 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         lambda: str(LOGIC.workflows.list_swagger(GROUP, "order-hub")),
     ),
     (
+        "logic: workflows.create_or_update",
+        lambda: put_logic_app({"url": {"value": "x"}, "password": {"value": "y"}}),
+    ),
+    (
+        "logic: workflows.create_or_update, without a secure value",
+        lambda: put_logic_app({"url": {"value": "x"}}),
+    ),
+    (
+        "appconfiguration: configuration_stores.list",
+        lambda: names(STORES.configuration_stores.list()),
+    ),
+    (
+        "appconfiguration: list_configuration_settings",
+        lambda: ", ".join(
+            f"{one.key} {one.label}" for one in KEY_VALUES.list_configuration_settings()
+        ),
+    ),
+    ("appconfiguration: set_configuration_setting", change_key_value),
+    (
+        "appconfiguration: set_configuration_setting, another ETag",
+        lambda: change_key_value("another"),
+    ),
+    ("appconfiguration: set_configuration_setting, locked", lock_key_value),
+    (
         "eventgrid: system_topics.list_by_subscription",
         lambda: names(EVENTS.system_topics.list_by_subscription()),
     ),
@@ -184,6 +287,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
         "monitor: action_groups.get",
         lambda: str(MONITOR.action_groups.get(GROUP, "on-call").group_short_name),
     ),
+    ("monitor: action_groups.create_or_update", put_action_group),
     ("keys: list_properties_of_keys", lambda: names(KEYS.list_properties_of_keys())),
     ("keys: create_rsa_key", lambda: str(KEYS.create_rsa_key("orders", size=3072).key_type)),
     ("keys: rotate_key", lambda: str(KEYS.rotate_key("orders").name)),
@@ -242,6 +346,7 @@ if __name__ == "__main__":
         versions(
             *("azure-mgmt-resource", "azure-mgmt-web", "azure-mgmt-network", "azure-mgmt-keyvault"),
             *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
-            *("azure-mgmt-monitor", "azure-keyvault-keys", "azure-keyvault-secrets"),
+            *("azure-mgmt-monitor", "azure-mgmt-appconfiguration", "azure-appconfiguration"),
+            *("azure-keyvault-keys", "azure-keyvault-secrets"),
         ),
     )
