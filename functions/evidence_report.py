@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from functions.dashboard.equal_titles import find_equal_texts
 from functions.evidence_decisions import Decision, build_decision, list_decisions
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import from_json_lines
 from shared.domain.plans.display_text import LEFT_WORDS
 from shared.domain.plans.not_migrated import reason_for_item, reason_for_job
@@ -21,6 +23,8 @@ from shared.use_cases.collect_evidence import FlowEvidence
 
 #: Requests whose effect the report shows from another record.
 _SHOWN_ELSEWHERE = {"start_remediation", "approve_remediation"}
+#: Tables of more flows are folded, so that the file opens fast.
+_MOST_UNFOLDED = 100
 _REASONS = {reason.value: reason for reason in Reason}
 _REVERTED = {ChangeKind.COPY_CREATED: "kept, off", ChangeKind.CONVERTED: "reverted"}
 
@@ -63,6 +67,14 @@ class LeftGroup:
     left: NotMigratedReason
     title: str
     message: str
+    flows: list[FlowLine] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class ResultGroup:
+    """Flows with the same result, such as `Migrated`."""
+
+    title: str
     flows: list[FlowLine] = field(default_factory=list)
 
 
@@ -159,6 +171,9 @@ class EvidenceReport:
             ),
             "rejected": self.rejected,
             "changes": self._count_changes(about),
+            "results": _group_by_result(lines),
+            "equal_titles": find_equal_texts(one.title for one in lines),
+            "most_unfolded": _MOST_UNFOLDED,
             "with_runs": [one for one in lines if one.has_runs],
             "until": max(filter(None, [*_list_times(about), self.changed_at])),
         }
@@ -255,6 +270,19 @@ def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
         group.flows.append(line)
     order = list(NotMigratedReason)
     return sorted(found.values(), key=lambda one: (order.index(one.left), -len(one.flows)))
+
+
+def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
+    """Return the flows by result: first the migrated ones."""
+    found: dict[tuple[int, str], ResultGroup] = {}
+    order = [None, *NotMigratedReason]
+    for line in lines:
+        title = "Prepared" if line.state == FlowJobState.PREPARED else "Migrated"
+        if line.left is not None:
+            title = LEFT_WORDS[line.left][0].capitalize()
+        key = (order.index(line.left), title)
+        found.setdefault(key, ResultGroup(title=title)).flows.append(line)
+    return [found[key] for key in sorted(found)]
 
 
 def _list_times(about: RemediationEvidence) -> Iterator[datetime]:
