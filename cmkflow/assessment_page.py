@@ -40,6 +40,8 @@ _MOVING = {
     "after_key": "are on your key",
     "unknown": "should move automatically",
 }
+#: Tables of more flows are folded, so that the file opens fast.
+_MOST_UNFOLDED = 100
 _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unknown"}
 #: In the order in which a page shows them, with the words for one and for several.
 _LEVELS = {
@@ -60,6 +62,7 @@ def page_of(assessments: Sequence[Any]) -> str:
             "topics": _TOPICS,
             "phases": _PHASES,
             "levels": _LEVELS,
+            "most_unfolded": _MOST_UNFOLDED,
             "looks": _LOOKS,
             "style": read_style(),
         },
@@ -93,10 +96,17 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
             "title": ", ".join(REASONS.get(one, one) for one in reasons) or "No reason found",
             "is_doubtful": stays is None,
             "recommendations": advice,
+            "message": _find_one_message(alike),
             "flows": alike,
         }
         for (reasons, advice, stays), alike in found.items()
     ]
+
+
+def _find_one_message(flows: Sequence[Any]) -> str:
+    """Return the message of several flows if all have it, or an empty text."""
+    messages = {flow["message"] for flow in flows}
+    return messages.pop() if len(flows) > 1 and len(messages) == 1 else ""
 
 
 def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:

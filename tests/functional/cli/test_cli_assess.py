@@ -405,3 +405,21 @@ async def test_an_assessment_that_ended_without_an_answer_says_why(
 
     assert done.exit_code == 1
     assert "The assessment is cancelled" in done.stderr
+
+
+def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
+    """It shows what the flows have in common once."""
+    common = {"stays_on_microsoft_key": True, "message": "It starts from an HTTP request."}
+    flows = [
+        FLOW | common | {"workflow_id": f"w{number}", "display_name": f"Flow {number}"}
+        for number in range(2_000)
+    ]
+
+    page = page_of([assessment(flows=flows, flow_count=2_000)])
+    few = page_of([assessment(flows=flows[:20], flow_count=20)])
+
+    assert page.count("It starts from an HTTP request.") == 1
+    assert page.count('<th scope="row">Flow ') == 2_000
+    assert "<summary>Flows <span" in page
+    assert "<summary>Flows <span" not in few
+    assert len(page.encode()) <= 700_000
