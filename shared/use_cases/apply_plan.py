@@ -35,7 +35,8 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     until = (
         f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
     )
-    text = f"{job.awaiting_approval_count} flows await approval{until}."
+    number = job.awaiting_approval_count
+    text = f"{format_count(number, 'flow')} {'awaits' if number == 1 else 'await'} approval{until}."
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, next_check_at=job.approval_expires_at)
 

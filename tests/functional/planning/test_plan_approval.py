@@ -32,6 +32,19 @@ async def approve_version(scenario: Scenario, version: str, *except_flows: str) 
     await approve(scenario.services, scenario.remediation.id, approval)
 
 
+@pytest.mark.parametrize(("flows", "text"), [(1, "1 flow awaits"), (2, "2 flows await")])
+async def test_history_says_how_many_flows_await_approval(flows: int, text: str) -> None:
+    """The noun and the verb agree with the number."""
+    scenario = Scenario()
+    for number in range(flows):
+        scenario.build.http_flow(f"Flow {number}")
+    await planned(scenario)
+
+    entry = (await scenario.environment_job()).history[-1]
+
+    assert entry.message.startswith(f"{text} approval until ")
+
+
 # --- versions -------------------------------------------------------------------------------------
 
 

@@ -18,8 +18,9 @@ from local_cloud.demo.call_log import LoggedCall
 from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report_page import render_report_page
 from local_cloud.tenant.core.profiles import Profile
+from shared.domain.timer_run import TimerRun
 from shared.use_cases.poll_environments import poll_environments
-from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.scenarios.operations_tenant import (
     allow_new_ranges,
@@ -92,6 +93,7 @@ async def _block_flows(visitor: Visitor) -> None:
         id=visitor.identity,
     )
     await scenario.run(timedelta(days=9))
+    await _record_daily_check(scenario)
     await visitor.show_every_route("blocked")
     remediation = "/remediations/{id}"
     [issue, *_] = (await scenario.environment_job()).firewall_issues
@@ -129,12 +131,19 @@ async def _complete(visitor: Visitor) -> None:
     await point_apps_at_copies(scenario)
     await visitor.ask("POST", "remediations/{id}/retry", {}, id=visitor.identity)
     await scenario.run(timedelta(days=40))
+    await _record_daily_check(scenario)
     body = {"delete_at": (scenario.services.now + timedelta(days=30)).isoformat()}
     await visitor.ask(
         "POST", "remediations/{id}/deletions", body, headers=APPROVER, id=visitor.identity
     )
     await visitor.show_every_route("done")
     await visitor.show("flow-done-compared", "/remediations/{id}/flows/{flow}", {"compare": "true"})
+
+
+async def _record_daily_check(scenario: Scenario) -> None:
+    """Record that the daily check has run; it would start a remediation that no picture is of."""
+    run = TimerRun(timer=SWEEP, completed_at=scenario.services.now)
+    await scenario.services.tables.timer_runs.upsert(run)
 
 
 async def _report(visitor: Visitor) -> None:
