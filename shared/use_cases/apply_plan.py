@@ -36,7 +36,8 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
         f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
     )
     number = job.awaiting_approval_count
-    text = f"{format_count(number, 'flow')} {'awaits' if number == 1 else 'await'} approval{until}."
+    flows = "1 flow awaits" if number == 1 else f"{number:,} flows await"
+    text = f"{flows} approval{until}."
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, next_check_at=job.approval_expires_at)
 

@@ -8,18 +8,14 @@ import pytest
 
 # Only `make browser` has it.
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page
 
 
 @asynccontextmanager
-async def page_with(chromium: str, script: Path) -> AsyncIterator[Page]:
+async def page_with(browser: Browser, script: Path) -> AsyncIterator[Page]:
     """Return an empty page in which a script has run, and which sends no request."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        page = await browser.new_page(offline=True)
-        await page.set_content("<!doctype html><title>renderer</title><body></body>")
-        await page.add_script_tag(path=script)
-        yield page
-        await browser.close()
+    page = await browser.new_page(offline=True)
+    await page.set_content("<!doctype html><title>renderer</title><body></body>")
+    await page.add_script_tag(path=script)
+    yield page
+    await page.close()

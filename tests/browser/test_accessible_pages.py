@@ -6,7 +6,10 @@ from typing import Literal
 
 import pytest
 
-from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, browsing, viewing
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Browser
+
+from tests.browser.shown_pages import EXCESS_WIDTH, OPEN_ALL, Viewer, viewing
 from tests.functional.scenarios.dashboard_stages import visit_stages
 from tests.functional.scenarios.page_visitor import ShownPage
 
@@ -67,11 +70,11 @@ def axe() -> str:
     return Path(AXE).read_text()
 
 
-async def test_every_page_is_accessible_at_every_stage(axe: str) -> None:
+async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: str) -> None:
     """Every detail is open. The script of a page reports no error."""
     faults = []
     seen = set[str]()
-    async with browsing(CHROMIUM) as browser, viewing(browser, DESK) as tab:
+    async with viewing(browser, DESK) as tab:
         async for pages in visit_stages(FLOWS):
             for shown in pages:
                 if shown.text not in seen:
@@ -84,10 +87,10 @@ async def test_every_page_is_accessible_at_every_stage(axe: str) -> None:
     assert tab.errors == []
 
 
-async def test_fault_of_a_page_is_found(axe: str) -> None:
+async def test_fault_of_a_page_is_found(browser: Browser, axe: str) -> None:
     """The test above can fail: this page has a faint text and a wide box."""
     shown = ShownPage(name="faulty", path="/", status=200, headers={}, text=FAULTY)
-    async with browsing(CHROMIUM) as browser, viewing(browser, DESK) as tab:
+    async with viewing(browser, DESK) as tab:
         await tab.open(shown)
         await tab.page.evaluate(axe)
         faults = await find_faults(tab)

@@ -11,6 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Browser
+
 from local_cloud.demo.azure import POLICY_SYSTEM_ID, RECEIPTS_GROUP
 from local_cloud.demo.tenant import OLD_APP, OPERATIONS
 from tests.browser.visit import Visit, accept_all, visiting
@@ -63,11 +66,13 @@ def axe() -> str:
     return Path(AXE).read_text()
 
 
-async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, axe: str) -> None:
+async def test_from_the_overview_to_a_flow_that_is_rolled_back(
+    browser: Browser, tmp_path: Path, axe: str
+) -> None:
     """Each page passes axe-core, loads nothing from other hosts, and logs no error."""
     async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         outside = Outside(session, text)
-        async with visiting(outside.url, ACCOUNT, chromium=CHROMIUM, axe=axe) as visit:
+        async with visiting(browser, outside.url, ACCOUNT, axe) as visit:
             await visit.open()
             await visit.check()
             await outside.apply_key(visit)

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+
+from playwright.async_api import Browser
+
 from tests.browser.renderer import page_with
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
@@ -49,11 +53,11 @@ def diagrams() -> list[tuple[str, str]]:
     ]
 
 
-async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read() -> None:
+async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read(browser: Browser) -> None:
     """A diagram that mermaid cannot read would be shown as an error."""
     drawn = diagrams()
     assert len(drawn) > 5
-    async with page_with(CHROMIUM, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
+    async with page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         for name, source in drawn:
             result = await page.evaluate(DRAW, source)
 
@@ -64,9 +68,9 @@ async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read() -> None
             assert shown >= SMALLEST_TEXT, (name, round(result["width"]), source)
 
 
-async def test_a_diagram_that_mermaid_cannot_read_is_found() -> None:
+async def test_a_diagram_that_mermaid_cannot_read_is_found(browser: Browser) -> None:
     """This proves that the test above can fail."""
-    async with page_with(CHROMIUM, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
+    async with page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         result = await page.evaluate(DRAW, "flowchart TD\n  a --> --> b\n")
 
     assert result["error"] != ""

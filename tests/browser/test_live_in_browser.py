@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+import pytest_asyncio
 
 # Only `make browser` has it.
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
-from playwright.async_api import Page, Route, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from functions.dashboard.live_sections import add_hashes, find_changes
 from functions.dashboard.page_layout import read_assets
@@ -77,21 +78,19 @@ class App:
             await self.page.clock.run_for(LONGEST)
 
 
-@pytest.fixture
-async def app() -> AsyncIterator[App]:
-    """Open the page in the system's Chromium, with a clock that stands still."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        app = App(page)
-        await page.route("**/*", app.serve)
-        await page.clock.install()
-        await page.goto(f"{APP}/api/dashboard")
-        await expect(page.locator("#live")).to_have_text("Refresh")
-        yield app
-        await browser.close()
+@pytest_asyncio.fixture(loop_scope="session")
+async def app(browser: Browser) -> AsyncIterator[App]:
+    """Open the page, with a clock that does not advance."""
+    page = await browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    app = App(page)
+    await page.route("**/*", app.serve)
+    await page.clock.install()
+    await page.goto(f"{APP}/api/dashboard")
+    await expect(page.locator("#live")).to_have_text("Refresh")
+    yield app
+    await page.close()
     assert errors == []
 
 

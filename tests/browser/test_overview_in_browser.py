@@ -9,6 +9,8 @@ import pytest
 from local_cloud.demo.tenant import OPERATIONS
 
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Browser
+
 from tests.browser.test_dashboard_in_browser import ACCOUNT, Outside
 from tests.browser.visit import visiting
 from tests.e2e.test_first_hour import printed
@@ -27,11 +29,13 @@ def axe() -> str:
     return Path(AXE).read_text()
 
 
-async def test_changes_are_stopped_and_a_dry_run_is_started(tmp_path: Path, axe: str) -> None:
+async def test_changes_are_stopped_and_a_dry_run_is_started(
+    browser: Browser, tmp_path: Path, axe: str
+) -> None:
     """Each page passes axe-core at three widths and shows the result."""
     async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         url = Outside(session, text).url
-        async with visiting(url, ACCOUNT, chromium=CHROMIUM, axe=axe) as visit:
+        async with visiting(browser, url, ACCOUNT, axe) as visit:
             await visit.see("8 flows are not migrated")
             await visit.do("Stop all changes", "The app makes no change", justification="A drill.")
             await visit.see("All changes are stopped", within=".banner")

@@ -10,10 +10,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import pytest_asyncio
 
 # Only `make browser` has it.
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
-from playwright.async_api import Page, Route, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from functions.dashboard.page_layout import read_assets
 from functions.dashboard.plan_page import PlanChoice, plan_page
@@ -66,17 +67,15 @@ async def opened(page: Page, items: list[PlanItem], width: int = 1280, **choice:
     await page.goto(f"{APP}/api/dashboard/remediations/r/plan")
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """Start the system's Chromium; an error on the console fails the test."""
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """Open a tab; an error on the console fails the test."""
     errors: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-        yield page
-        await browser.close()
+    page = await browser.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    yield page
+    await page.close()
     assert errors == []
 
 

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+
+from playwright.async_api import Browser
+
 from shared.adapters.channels.teams import build_card
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.notification_text import shorten
@@ -78,10 +82,10 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
     )
 
 
-async def test_every_card_is_valid_and_shows_names_as_they_are() -> None:
+async def test_every_card_is_valid_and_shows_names_as_they_are(browser: Browser) -> None:
     """No card has an unknown member, or a link that comes from a flow's name."""
     async with page_with(
-        CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
+        browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         for cause in PendingActionKind:
             for link in ("", "https://app.example/api/dashboard"):
@@ -132,12 +136,12 @@ CASES = {
 @pytest.mark.parametrize("width", [280, 480], ids=["narrow", "wide"])
 @pytest.mark.parametrize("names", CASES.values(), ids=CASES)
 async def test_a_card_is_read_at_a_glance_at_every_width(
-    names: tuple[str, ...], width: int, tmp_path: Path
+    browser: Browser, names: tuple[str, ...], width: int, tmp_path: Path
 ) -> None:
     """Title, reason, fix and one button fit on a phone, and nothing is cut off."""
     content = build_card(about(names))
     async with page_with(
-        CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
+        browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         await page.set_viewport_size({"width": width, "height": 900})
         await page.evaluate(TEAMS)
@@ -157,7 +161,7 @@ async def test_a_card_is_read_at_a_glance_at_every_width(
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
 async def test_card_of_every_notification_fits_and_names_no_address_range(
-    cause: PendingActionKind, code: str, tmp_path: Path
+    browser: Browser, cause: PendingActionKind, code: str, tmp_path: Path
 ) -> None:
     """The card has the title, what to do, and one button, on a phone too."""
     scenario = await tenant_with("Stock")
@@ -168,7 +172,7 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
         if (one.pending_action.kind, one.pending_action.reason_code) == (cause, code)
     ]
     async with page_with(
-        CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
+        browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         await page.set_viewport_size({"width": 280, "height": 900})
         await page.evaluate(TEAMS)
@@ -210,14 +214,16 @@ def about(names: tuple[str, ...]) -> Notification:
     )
 
 
-async def test_the_renderer_refuses_what_is_no_card_and_makes_a_link_of_markdown() -> None:
+async def test_the_renderer_refuses_what_is_no_card_and_makes_a_link_of_markdown(
+    browser: Browser,
+) -> None:
     """This proves that the test above can fail: text is Markdown, and unknown types are
     reported.
     """
     block = {"type": "TextBlock", "text": NAME}
     wrong = {"type": "AdaptiveCard", "version": "1.4", "body": [block, {"type": "Nothing"}]}
     async with page_with(
-        CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
+        browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
         shown = await page.evaluate(RENDER, wrong)
 

@@ -11,7 +11,7 @@ import pytest
 
 # Only `make browser` has it.
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
-from playwright.async_api import Locator, Page, Response, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, Response, expect
 
 #: Of what the app does by itself meanwhile, on two cores that others use too.
 PATIENCE = 120_000
@@ -108,25 +108,20 @@ async def accept_all(opened: Locator) -> None:
 
 
 @asynccontextmanager
-async def visiting(url: str, account: str, *, chromium: str, axe: str) -> AsyncIterator[Visit]:
-    """Start Chromium and sign in; afterwards only the app may get requests."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        context = await browser.new_context(viewport={"width": 1100, "height": 720})
-        visit = Visit(await context.new_page(), url, axe)
-        await visit.open()
-        await visit.follow(account)
-        await visit.page.wait_for_url(f"{url}/api/dashboard")
-        visit.page.on("response", visit.note)
-        visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
-        visit.page.on(
-            "console",
-            lambda said: visit.errors.append(said.text) if said.type == "error" else None,
-        )
-        yield visit
-        await browser.close()
+async def visiting(browser: Browser, url: str, account: str, axe: str) -> AsyncIterator[Visit]:
+    """Sign in; afterwards only the app may get requests."""
+    context = await browser.new_context(viewport={"width": 1100, "height": 720})
+    visit = Visit(await context.new_page(), url, axe)
+    await visit.open()
+    await visit.follow(account)
+    await visit.page.wait_for_url(f"{url}/api/dashboard")
+    visit.page.on("response", visit.note)
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    visit.page.on(
+        "console", lambda said: visit.errors.append(said.text) if said.type == "error" else None
+    )
+    yield visit
+    await context.close()
 
 
 def _places(violation: Any) -> list[str]:
