@@ -32,7 +32,7 @@ class Assumptions:
     #: Operations refused to application tokens (403).
     delegated_only: set[str] = field(default_factory=lambda: set(DELEGATED_ONLY))
     #: Geographies whose environments the flow service's global host refuses, as it cannot derive
-    #: their region (platform.md#regional-hosts).
+    #: their region (platform.md#regional-hosts). A regional host takes its own, and no other.
     global_flow_host_refuses: set[str] = field(default_factory=set)
     #: Code and status of a write that meets a migrating environment; none is published
     #: (platform.md#blocked-writes).
@@ -143,7 +143,8 @@ class Assumptions:
     #: How many of the next links end as Failed.
     links_that_fail: int = 0
     #: Whether a flow moves to the key by itself once an edit, or a solution, has taken away what
-    #: held it back; with it the parents that it alone held back (platform.md#flows-that-stay).
+    #: held it back; with it the parents that it alone held back (platform.md#flows-that-stay). If
+    #: not, it leaves only the list of flows that cannot migrate.
     edited_flows_migrate: bool = True
     #: Keep every flow on Microsoft's key when a policy is applied.
     hold_all_flows: bool = False
