@@ -19,6 +19,7 @@ from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report_page import render_report_page
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.timer_run import TimerRun
+from shared.use_cases.check_address_ranges import check_address_ranges
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from shared.use_cases.show_remediation import show_plan
@@ -141,7 +142,8 @@ async def _complete(visitor: Visitor) -> None:
 
 
 async def _record_daily_check(scenario: Scenario) -> None:
-    """Record that the daily check has run; it would start a remediation that no picture is of."""
+    """Check the address ranges, and record a daily check; whole, it would start a remediation."""
+    await check_address_ranges(scenario.services, await scenario.services.environments.list())
     run = TimerRun(timer=SWEEP, completed_at=scenario.services.now)
     await scenario.services.tables.timer_runs.upsert(run)
 
