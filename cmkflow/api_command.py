@@ -40,6 +40,8 @@ class Shown:
     show: Show
     #: Printed on stderr after the text.
     next_commands: Sequence[str] = ()
+    #: What the answer lacks; printed on stderr in every format of the output.
+    warnings: Sequence[str] = ()
 
 
 def _build_options() -> dict[str, Any]:
@@ -115,6 +117,8 @@ def api_command(
             shown_answer = found if isinstance(found, Shown) else Shown(answer=found, show=show)
             answer = shown_answer.answer
             printer.print(answer, lambda: shown_answer.show(remove_line_breaks(answer)))
+            for warning in shown_answer.warnings:
+                echo(warning, err=True)
             if printer.is_for_people:
                 print_next(shown_answer.next_commands)
             if code := ends(answer):

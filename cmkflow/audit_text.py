@@ -45,7 +45,8 @@ def audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
         note=lambda one: format_name(
             one["message"] or format_changes(one["state_before"], one["state_after"])
         ),
-        next=answer["next"],
+        # A warning has the next page if the search ended early.
+        next="" if answer["searched_until"] else answer["next"],
     )
 
 

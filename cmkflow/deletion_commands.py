@@ -1,60 +1,39 @@
 """`cmkflow deletion`: schedule, cancel and list deletions of retired originals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
-from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import Group
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
-from cmkflow.api_command import api_command
-from cmkflow.listing import Column, Kind, Listing
-from cmkflow.names import Flows, RemediationId
+from cmkflow.api_command import Shown, api_command
+from cmkflow.deletion_tables import (
+    deletion_table,
+    describe_originals,
+    format_deletions,
+    tenant_deletion_table,
+)
+from cmkflow.listing import After
+from cmkflow.names import (
+    REMEDIATIONS,
+    Flows,
+    InEnvironment,
+    RemediationId,
+    build_completion,
+)
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import format_counted
-from cmkflow.run_archive_commands import archive_table
+from cmkflow.remediation_tables import format_counted, list_unreadable_rows
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, remove_line_breaks
 from cmkflow.timestamps import format_minute
-from shared.domain.jobs.deletion_states import DELETION_STATES
-from shared.domain.jobs.deletion_text import WHY_DELETE, describe_result
+from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 
 app = typer.Typer(
     no_args_is_help=True, help="Schedule the deletion of retired originals, or keep them."
 )
-
-_COLUMNS = (
-    Column("Flow", itemgetter("display_name")),
-    Column("Id", itemgetter("original_id"), Kind.ID),
-    Column("State", itemgetter("state"), Kind.WORD),
-    Column("Not before (UTC)", lambda one: format_minute(one["delete_at"]), Kind.WORD),
-    Column("Approved by", itemgetter("approved_by")),
-)
-
-
-def deletion_table(items: Sequence[Any]) -> RenderableType:
-    """Return the table of deletions, with a note for each about its result."""
-    needs = [Text(_format_action_required(one)) for one in items if one["fix"]]
-    return Group(Listing(columns=_COLUMNS, items=items, note=_format_deletion_result), *needs)
-
-
-def _format_action_required(deletion: Any) -> str:
-    why = f"{deletion['display_name']} ({deletion['reason_code']}): {deletion['message']}"
-    return f"{why}\n  Fix: {deletion['fix']}"
-
-
-def _format_deletion_result(deletion: Any) -> str:
-    until = deletion["restorable_until"]
-    return describe_result(
-        deletion["message"],
-        deletion["notes"],
-        restorable_until=datetime.fromisoformat(until) if until else None,
-        is_on_microsoft_key_list=deletion["is_on_microsoft_key_list"],
-    )
 
 
 def _has_date(deletion: Any) -> bool:
@@ -63,41 +42,47 @@ def _has_date(deletion: Any) -> bool:
     return facts.can_be_cancelled and not facts.needs_action
 
 
-def _format_list(answer: Any) -> RenderableType:
-    parts: list[RenderableType] = []
-    if answer["items"]:
-        parts.append(deletion_table(answer["items"]))
-    if answer["deletable_originals"]:
-        parts.append(Text("Retired originals that can be deleted:", style="bold"))
-        parts += _describe_originals(answer["deletable_originals"])
-        parts.append(Text(WHY_DELETE, style="yellow"))
-    if not parts:
-        parts.append(Text("This remediation has no retired original yet."))
-    archived = {"archives": answer["run_archives"], "support_windows": answer["support_windows"]}
-    return Group(*parts, archive_table(archived))
+@api_command(app, "list", show=format_deletions)
+def list_deletions(
+    api: ApiClient,
+    remediation: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="REMEDIATION",
+            help="Name, id, or beginning of an id. Default: the deletions of all remediations.",
+            autocompletion=build_completion(REMEDIATIONS),
+        ),
+        REMEDIATIONS,
+    ] = None,
+    state: Annotated[
+        DeletionState | None, typer.Option(help="Only deletions in this state.")
+    ] = None,
+    environment: InEnvironment = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only originals with this text in their name or id.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=500, help="Maximum number of deletions. Default: 50.")
+    ] = None,
+    after: After = None,
+) -> object:
+    """Show the deletions of all remediations, or those of one, its originals and run archives.
 
-
-def _describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
-    """Yield each original and the consequences of its deletion; `replaced` are earlier
-    deletions.
+    The options apply to the list of all remediations.
     """
-    ordered = {one["job_id"]: one for one in replaced}
-    for one in candidates:
-        yield Text.assemble(
-            (one["display_name"], "bold"),
-            f"  {one['original_id']}  not before {format_minute(one['earliest_delete_at'])} UTC",
-        )
-        if earlier := ordered.get(one["job_id"]):
-            on, by = format_minute(earlier["delete_at"]), earlier["approved_by"]
-            yield Text(f"  Replaces the deletion on {on} UTC, approved by {by}.")
-        if one["archive_name"]:
-            yield Text(f"  Definition: {one['archive_name']}")
-        yield from (Text(f"  {sentence}") for sentence in one["consequences"])
-
-
-@api_command(app, "list", show=_format_list)
-def list_deletions(api: ApiClient, remediation: RemediationId) -> object:
-    """Show deletions, retired originals, run archives, and the end of each support window."""
+    query = {
+        "state": state,
+        "environment": environment,
+        "search": search,
+        "limit": limit,
+        "after": after,
+    }
+    if remediation is None:
+        answer = api.send(ApiCall(method="GET", path=("deletions",), query=query))
+        warnings = list_unreadable_rows(remove_line_breaks(answer))
+        return Shown(answer=answer, show=tenant_deletion_table, warnings=warnings)
+    if given := [f"--{name}" for name, value in query.items() if value is not None]:
+        raise typer.BadParameter(f"Use {', '.join(given)} without a remediation.")
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "deletions")))
 
 
@@ -124,7 +109,7 @@ def schedule_deletions(
     _require_later(chosen, moment)
     if not yes:
         replaced = [one for one in shown["items"] if _has_date(one)]
-        Terminal(stderr=True).print(Group(*_describe_originals(chosen, replaced)))
+        Terminal(stderr=True).print(Group(*describe_originals(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         confirm(f"Delete {names} on {day}?")
     body = {

@@ -13,7 +13,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "cmkflow assess show --environment Operations",
         "cmkflow assess show --all --policy cmk-europe --html page.html",
     ),
-    "audit list": ("cmkflow audit list", "cmkflow audit list --limit 500 -o csv"),
+    "audit list": (
+        "cmkflow audit list",
+        "cmkflow audit list --result rejected --since 2026-11-01",
+        "cmkflow audit list --limit 500 -o csv",
+    ),
     "caller scan": (
         "cmkflow caller scan repository solution.zip",
         "cmkflow caller scan repository --ids flows.csv -o csv",
@@ -24,7 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "cmkflow configure --profile fabrikam",
     ),
     "deletion cancel": ('cmkflow deletion cancel 2dad424e --flow "Print labels"',),
-    "deletion list": ("cmkflow deletion list 2dad424e",),
+    "deletion list": ("cmkflow deletion list --state scheduled", "cmkflow deletion list 2dad424e"),
     "deletion schedule": ("cmkflow deletion schedule 2dad424e --date 2030-01-31",),
     "doctor": ("cmkflow doctor", "cmkflow doctor --full"),
     "environment ignore": (

@@ -161,6 +161,15 @@ InEnvironment = Annotated[
     ),
     ENVIRONMENTS,
 ]
+InRemediation = Annotated[
+    str | None,
+    typer.Option(
+        "--remediation",
+        help="Only this remediation, by name or id.",
+        autocompletion=build_completion(REMEDIATIONS),
+    ),
+    REMEDIATIONS,
+]
 RemediationId = Annotated[
     str,
     typer.Argument(

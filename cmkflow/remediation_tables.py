@@ -27,9 +27,17 @@ def remediation_table(answer: Any) -> RenderableType:
 def format_unreadable_rows(answer: Any) -> Iterable[RenderableType]:
     """Yield each row that this version of the app cannot read, and its fix."""
     for one in answer["unreadable_rows"]:
-        text = f"Cannot read row {'/'.join(one['row'])}: {one['message']}"
-        yield Text(text, style="bold red")
+        yield Text(_format_unreadable_row(one), style="bold red")
         yield Paragraph(text=one["fix"])
+
+
+def list_unreadable_rows(answer: Any) -> list[str]:
+    """Return a sentence about each row that this version of the app cannot read, with its fix."""
+    return [f"{_format_unreadable_row(one)} {one['fix']}" for one in answer["unreadable_rows"]]
+
+
+def _format_unreadable_row(row: Any) -> str:
+    return f"Cannot read row {'/'.join(row['row'])}: {row['message']}"
 
 
 def format_both_off_warning(number: int, where: str) -> str:

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, AwareDatetime
 
 from functions.deletion_response import DeletionResponse
 from functions.http_requests import Text
-from functions.http_responses import ApiResponse, ItemListResponse
+from functions.http_responses import ApiResponse
+from functions.paging import PageResponse
 from functions.remediation_models import (
     FlowSelection,
     HistoryEntryResponse,
@@ -106,8 +107,8 @@ class TenantDeletionResponse(DeletionResponse):
         )
 
 
-class TenantDeletionListResponse(ItemListResponse[TenantDeletionResponse]):
-    """The deletions of the tenant, and the rows that cannot be read."""
+class TenantDeletionListResponse(PageResponse[TenantDeletionResponse]):
+    """Deletions of the tenant, and all rows of deletions that cannot be read."""
 
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
@@ -117,9 +118,12 @@ class TenantDeletionListResponse(ItemListResponse[TenantDeletionResponse]):
         deletions: Iterable[Deletion],
         names: Mapping[str, str],
         unreadable: Iterable[UnreadableRow],
+        *,
+        next_page: str = "",
     ) -> Self:
-        """Return the list; `names` are those of environments, by id."""
+        """Return a page; `names` are those of environments, by id."""
         return cls(
             items=tuple(TenantDeletionResponse.of(one, names) for one in deletions),
+            next=next_page,
             unreadable_rows=tuple(map(UnreadableRowResponse.model_validate, unreadable)),
         )

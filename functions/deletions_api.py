@@ -15,7 +15,7 @@ from functions.deletion_models import (
     TenantDeletionListResponse,
     TenantDeletionResponse,
 )
-from functions.deletions_query import DeletionExportQuery
+from functions.deletions_query import DeletionExportQuery, DeletionListQuery
 from functions.endpoints import JSON, ApiRequest, endpoint
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
@@ -114,6 +114,23 @@ async def cancel_deletions(
     return CancelDeletionsResponse(cancelled_count=count)
 
 
+@endpoint(role=Role.READER, query=DeletionListQuery, answer=TenantDeletionListResponse)
+async def list_tenant_deletions(
+    call: ApiRequest[DeletionListQuery, NoBody],
+) -> TenantDeletionListResponse:
+    """Return the deletions of all remediations: what requires an action first, then by date."""
+    found = await list_all(services(), call.query.filter)
+    deletions = found.deletions
+    first = call.query.begin([one.job_id for one in deletions])
+    last = first + call.query.limit
+    return TenantDeletionListResponse.of(
+        deletions[first:last],
+        found.names,
+        found.unreadable_rows,
+        next_page=deletions[last - 1].job_id if last < len(deletions) else "",
+    )
+
+
 @endpoint(
     role=Role.READER,
     query=DeletionExportQuery,
@@ -125,7 +142,7 @@ async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> fun
     """Return the deletions of all remediations as a file."""
     found = await list_all(services(), call.query.filter)
     name = f"deletions-{services().now:%Y-%m-%d}"
-    deletions = [one for group in found.groups for one in group.deletions]
+    deletions = found.deletions
     if call.query.format == "json":
         answer = TenantDeletionListResponse.of(deletions, found.names, found.unreadable_rows)
         return download(format_json(answer).encode(), JSON, f"{name}.json")

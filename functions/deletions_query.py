@@ -6,6 +6,7 @@ from pydantic import StringConstraints
 
 from functions.audit_query import IdPart
 from functions.http_requests import RequestModel
+from functions.paging import PagedQuery
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.use_cases.list_deletions import DeletionFilter
@@ -30,6 +31,10 @@ class DeletionFilterQuery(RequestModel):
             remediation_id=self.remediation,
             search=self.search.strip(),
         )
+
+
+class DeletionListQuery(DeletionFilterQuery, PagedQuery):
+    """Which page of the matching deletions to return."""
 
 
 class DeletionExportQuery(DeletionFilterQuery):

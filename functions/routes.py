@@ -59,6 +59,7 @@ LISTED = (
     Route("GET", "dashboard/settings", "settings_page_api", "show_settings_page"),
     Route("GET", "dashboard/deletions", "deletions_page_api", "show_deletions_page"),
     Route("GET", "dashboard/assets/{name}", "dashboard_api", "show_asset"),
+    Route("GET", "deletions", "deletions_api", "list_tenant_deletions"),
     Route("GET", "deletions/export", "deletions_api", "export_deletions"),
     Route("GET", "remediations/{id}/deletions", "deletions_api", "list_deletions"),
     Route("POST", "remediations/{id}/deletions", "deletions_api", "schedule_deletions"),

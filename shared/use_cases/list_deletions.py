@@ -95,6 +95,11 @@ class TenantDeletions:
     undeleted_counts: Mapping[str, int] | None
     unreadable_rows: tuple[UnreadableRow, ...]
 
+    @property
+    def deletions(self) -> tuple[Deletion, ...]:
+        """Return the deletions in the order of their groups."""
+        return tuple(one for group in self.groups for one in group.deletions)
+
 
 async def list_deletions(services: Services, wanted: DeletionFilter) -> TenantDeletions:
     """Return the deletions that the filter accepts, in groups."""

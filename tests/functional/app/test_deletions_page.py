@@ -140,7 +140,7 @@ async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -
     assert "restorable until" in words(page)
 
 
-async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Scenario) -> None:
+async def test_filters_are_in_the_address_and_apply_to_list_and_exports(scenario: Scenario) -> None:
     """By state, environment, remediation and name."""
     await order(scenario)
     kept = workflow_id(scenario, "Orders")
@@ -158,9 +158,11 @@ async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Sce
             for one in ("csv", "json")
         ]
         rows = list(csv.DictReader(io.StringIO(files[0].text[1:])))
-        items = files[1].document["items"]
+        listed = await call(deletions_api.list_tenant_deletions, headers=EVE, query=query)
         assert page == [one["display_name"] for one in rows]
-        assert page == [one["display_name"] for one in items]
+        for answer in (files[1].document, listed.document):
+            assert page == [one["display_name"] for one in answer["items"]]
+            assert answer["next"] == ""
         return page
 
     assert await found() == ["<b>Labels</b>", "Bills", "Orders"]
@@ -256,7 +258,7 @@ async def test_who_may_not_change_anything_sees_why(scenario: Scenario) -> None:
 
 
 async def test_an_unreadable_row_costs_only_itself(scenario: Scenario) -> None:
-    """The other deletions are shown, and the row is named, also in the export."""
+    """The other deletions are shown, and the row is named, also in the list and the export."""
     await order(scenario)
     rows = scenario.fakes.store.rows
     damaged = min(name for name in rows if name[0] == "deletions")
@@ -265,12 +267,14 @@ async def test_an_unreadable_row_costs_only_itself(scenario: Scenario) -> None:
     page = await show()
     undeleted = await show(environment=scenario.build.environment.id, undeleted="true")
     exported = await call(deletions_api.export_deletions, headers=EVE, query={"format": "json"})
+    listed = await call(deletions_api.list_tenant_deletions, headers=EVE)
 
     assert len(titles(page)) == 2
     assert "This version of the app cannot read 1 row" in words(page)
     assert damaged[2] in page.text
     assert titles(undeleted) == []
-    assert [one["row"][2] for one in exported.document["unreadable_rows"]] == [damaged[2]]
+    for answer in (exported.document, listed.document):
+        assert [one["row"][2] for one in answer["unreadable_rows"]] == [damaged[2]]
 
 
 async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
@@ -287,6 +291,23 @@ async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
     assert all("250 originals of Contoso" in words(page) for page in pages)
     assert 'href="/api/dashboard/deletions?start=100">Next' in pages[0].text
     assert "Next" not in pages[2].text
+
+
+async def test_the_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:
+    """`next` begins the next page; a value that names no deletion is an error."""
+    await order(scenario)
+    pages = []
+    after = ""
+    while True:
+        query = {"limit": "2", "after": after}
+        page = await call(deletions_api.list_tenant_deletions, headers=EVE, query=query)
+        pages.append([one["display_name"] for one in page.document["items"]])
+        if not (after := page.document["next"]):
+            break
+    unknown = await call(deletions_api.list_tenant_deletions, headers=EVE, query={"after": "x"})
+
+    assert pages == [["<b>Labels</b>", "Bills"], ["Orders"]]
+    assert unknown.status == 404
 
 
 async def test_an_app_without_originals_says_what_comes_first() -> None:
