@@ -4,7 +4,8 @@ from typing import Any
 
 from local_cloud.demo.customer_care import COURIER_HOST
 from local_cloud.demo.operations import ERP_HOST, LABELS_HOST, PRICING_HOST, RECEIPTS_HOST
-from local_cloud.demo.systems import APPLICATION_VAULT, GROUP, SUBSCRIPTION, SYSTEMS
+from local_cloud.demo.scope import APPLICATION_VAULT, GROUP, SUBSCRIPTION
+from local_cloud.demo.systems import SYSTEMS
 from local_cloud.tenant.azure.published_ranges import PUBLISHED_RANGES
 
 type Json = dict[str, Any]
@@ -31,7 +32,7 @@ OPERATOR_SECRET = "cmkflow-operator"
 
 def build_azure() -> Json:
     """The `azure` section of the description."""
-    return {
+    azure: Json = {
         "subscriptions": [
             {"subscriptionId": SUBSCRIPTION, "displayName": "Integration"},
             {"subscriptionId": FABRIKAM, "displayName": "Another company's"},
@@ -39,8 +40,9 @@ def build_azure() -> Json:
         "vaults": [_key_vault(), _application_vault()],
         "enterprisePolicies": [_policy()],
         "roleAssignments": [_grant()],
-        "sites": _build_calling_sites(),
-        "resources": [*_build_edge_firewall(), *_build_calling_logic_apps()],
+        "sites": [],
+        "configurationStores": [],
+        "resources": _build_edge_firewall(),
         "networkSecurityGroups": [
             _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
             # Nothing stands before this host: flows reach it another way, and a person knows.
@@ -49,6 +51,9 @@ def build_azure() -> Json:
             build_courier_firewall("LogicApps"),
         ],
     }
+    for system in SYSTEMS:
+        system.holder.seed(azure, system.format_held_text())
+    return azure
 
 
 def _key_vault() -> Json:
@@ -58,14 +63,9 @@ def _key_vault() -> Json:
 
 
 def _application_vault() -> Json:
-    secrets = [
-        {"name": system.secret, "value": system.held_text(), "contentType": "url"}
-        for system in SYSTEMS
-        if system.secret
-    ]
     keys = [{"name": EVIDENCE_KEY, "kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}]
     vault = f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}"
-    return {"id": vault, "secrets": secrets, "keys": keys}
+    return {"id": vault, "keys": keys}
 
 
 def _policy() -> Json:
@@ -93,39 +93,6 @@ def _grant() -> Json:
         "principalId": POLICY_IDENTITY,
         "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
     }
-
-
-def _build_calling_sites() -> list[Json]:
-    settings: dict[str, dict[str, str]] = {}
-    for system in SYSTEMS:
-        if system.setting:
-            own = settings.setdefault(system.site_id, {"WEBSITE_TIME_ZONE": "UTC"})
-            own[system.setting_name] = system.held_text()
-    return [{"id": site, "appSettings": values} for site, values in settings.items()]
-
-
-def _build_calling_logic_apps() -> list[Json]:
-    call = {"type": "Http", "inputs": {"method": "POST", "uri": "@parameters('url')"}}
-    return [
-        {
-            "id": system.logic_app_id,
-            "type": "Microsoft.Logic/workflows",
-            "location": "westeurope",
-            "tags": {"owner": system.name},
-            "properties": {
-                "state": "Enabled",
-                "definition": {
-                    "contentVersion": "1.0.0.0",
-                    "parameters": {"url": {"type": "String"}},
-                    "triggers": {},
-                    "actions": {"Call": call},
-                },
-                "parameters": {"url": {"value": system.held_text()}},
-            },
-        }
-        for system in SYSTEMS
-        if system.logic_app
-    ]
 
 
 def _build_edge_firewall() -> list[Json]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cmkflow.flow_files import FlowFile, read_flow_files
 from local_cloud.demo.definitions import derive_id
-from local_cloud.demo.systems import GROUP
+from local_cloud.demo.scope import GROUP
 from local_cloud.demo.tenant import MAKER, build_environment_seed
 from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,

@@ -7,7 +7,7 @@ from msal import PublicClientApplication, SerializableTokenCache
 
 from local_cloud.demo.azure import OPERATOR_SECRET
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.systems import APPLICATION_VAULT
+from local_cloud.demo.scope import APPLICATION_VAULT
 from local_cloud.demo.tenant import OPERATOR_CLIENT_ID, TENANT_ID
 from local_cloud.stack import TenantAddress
 

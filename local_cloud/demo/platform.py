@@ -6,16 +6,16 @@ nobody could see or cause from outside goes to the tenant's control API.
 
 import ssl
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
 
-from local_cloud.demo.systems import SUBSCRIPTION
+from local_cloud.demo.scope import SUBSCRIPTION
 from local_cloud.stack import TenantAddress
 
 type Json = dict[str, Any]
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
-_LOGIC_API = "2019-05-01"
 _NETWORK_API = "2023-09-01"
 _VAULT_API = "7.4"
 
@@ -98,13 +98,19 @@ class Platform:
         await self._call_vault("PUT", url, {"value": value, "contentType": "application/json"})
         self._count("key_vault.set_secret")
 
-    async def read_logic_app_parameter(self, logic_app_id: str, name: str) -> str:
-        """The value of a parameter that a new run of a logic app uses."""
-        url = f"https://management.azure.com{logic_app_id}?api-version={_LOGIC_API}"
-        found = await self._call("GET", url, "https://management.azure.com", None)
-        self._count("resource_manager.get_logic_app")
-        value: str = found["properties"]["parameters"][name]["value"]
-        return value
+    async def read_configuration(self, store: str, key: str) -> str:
+        """The value of a key of App Configuration."""
+        url = f"https://{store}.azconfig.io/kv/{quote(key, safe='')}?api-version=2023-11-01"
+        found = await self._call("GET", url, "https://azconfig.io", None)
+        self._count("app_configuration.get_key_value")
+        return str(found["value"])
+
+    async def call_azure(self, method: str, path: str, api_version: str, route: str) -> Json:
+        """Read by Azure Resource Manager; `route` is the name that the tenant counts it by."""
+        url = f"https://management.azure.com{path}?api-version={api_version}"
+        found = await self._call(method, url, "https://management.azure.com", None)
+        self._count(f"resource_manager.{route}")
+        return found
 
     async def running_settings(self, site_id: str) -> dict[str, str]:
         """What the code of a site reads from its settings at this moment."""

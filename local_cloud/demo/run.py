@@ -173,7 +173,7 @@ class DemoRun:
         outcome.callers = await self._collector.count_changed_callers(progress.jobs)
         for system in SYSTEMS:
             is_changed = await self.traffic.read_held_url(system) != held[system.name]
-            outcome.callers[system.kind] += is_changed
+            outcome.callers[system.holder.kind] += is_changed
         outcome.gaps = _list_firewall_issues(self.watcher.remediations, progress.jobs)
         outcome.deletions = _list_deletions(self.watcher.remediations)
         outcome.recheck_at = await self._read_recheck_time()

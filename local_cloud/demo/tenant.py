@@ -23,7 +23,7 @@ from local_cloud.demo.received_notifications import (
     build_faults,
     build_receivers,
 )
-from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
+from local_cloud.demo.scope import APPLICATION_VAULT, SUBSCRIPTION
 from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.time_stamps.endpoints import HOST as TIME_STAMP_HOST
 

@@ -15,7 +15,7 @@ import aiohttp
 
 from local_cloud.demo.call_log import LoggedCall, TrafficCallLog
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.systems import APPLICATION_VAULT, ExternalSystem
+from local_cloud.demo.systems import ExternalSystem
 
 USER_AGENT = "demo-traffic"
 _AUDIENCE = "https://service.flow.microsoft.com/"
@@ -79,11 +79,7 @@ class Traffic:
 
     async def read_held_url(self, system: ExternalSystem) -> str:
         """What stands at this moment where a system holds its URL."""
-        if system.secret:
-            return await self._platform.read_secret(APPLICATION_VAULT, system.secret)
-        if system.logic_app:
-            return await self._platform.read_logic_app_parameter(system.logic_app_id, "url")
-        return (await self._platform.running_settings(system.site_id))[system.setting_name]
+        return await system.holder.read(self._platform)
 
     async def _repeat(self, seconds: float, act: Any, argument: Any) -> None:
         while not self._is_over.is_set():

@@ -1,0 +1,6 @@
+"""Where the demo's Azure resources are."""
+
+SUBSCRIPTION = "3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-integration/providers"
+#: Vault with what applications read.
+APPLICATION_VAULT = "kv-contoso-apps"
