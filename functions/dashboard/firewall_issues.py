@@ -1,11 +1,12 @@
 """List the firewall issues of a remediation, with the names of the flows that they block."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from functions.dashboard.page_actions import PageAction, ignore_action
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.denying_firewalls import denying_firewalls
+from shared.domain.plans.denying_firewalls import select_open_issues
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal
 
@@ -35,25 +36,20 @@ def list_issues(
     titles: Mapping[str, str],
     principal: Principal,
 ) -> tuple[list[IssueLine], int]:
-    """Return the issues that may still block a flow, and the number of the others.
+    """Return the issues that may still deny a flow, and the number of the others.
 
-    An issue is stored with the plan and does not change. After the end of an environment job, it
-    counts only if a flow job is blocked by its firewall. `flow_jobs` includes every blocked job.
+    `flow_jobs` includes every open job.
     """
-    blocked = list(flow_jobs)
+    by_plan: dict[str, list[FlowJob]] = defaultdict(list)
+    for flow_job in flow_jobs:
+        by_plan[flow_job.environment_job_id].append(flow_job)
     lines = list[IssueLine]()
     past_count = 0
     for job in environment_jobs:
-        denying = {
-            one.name
-            for flow_job in blocked
-            if flow_job.environment_id == job.environment_id
-            for one in denying_firewalls(flow_job, job.firewall_issues)
-        }
-        for issue in job.firewall_issues:
-            if job.ended_at is not None and issue.name not in denying:
-                past_count += 1
-                continue
+        is_current = job.ended_at is None
+        issues = select_open_issues(job, by_plan[job.id], is_current=is_current)
+        past_count += len(job.firewall_issues) - len(issues)
+        for issue in issues:
             known = [(one, titles[one]) for one in issue.workflow_ids if one in titles]
             lines.append(
                 IssueLine(

@@ -173,6 +173,15 @@ def test_plan_that_a_later_plan_has_replaced_does_not_count() -> None:
     assert [one.name for one in found(old, new)] == ["shop"]
 
 
+def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None:
+    """The later plan has read its other firewalls again."""
+    issues = (issue(), issue("app_service:/sites/shop"))
+    old = planned("e", *issues, id="old", planned_at=NOW - timedelta(days=9))
+    new = planned("e", id="new")
+
+    assert [one.name for one in found(old, new, flow_jobs=[blocked(old, "shop")])] == ["shop"]
+
+
 def test_firewall_that_lacks_ranges_of_a_changed_list_is_listed_with_the_list() -> None:
     """It leads to the environments of the affected remediations, whose flows are not counted."""
     job = planned("env-1", state=EnvironmentJobState.COMPLETED)

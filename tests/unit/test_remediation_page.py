@@ -298,6 +298,21 @@ def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
     assert "Preparing" in page
 
 
+def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
+    """As on the Network page: a verified copy has found its firewalls open."""
+    where = environment(
+        state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(issue("erp", 3),)
+    )
+    copying, verified = (
+        page_of([replace(flow("a", state, where=where), environment_job=where)])
+        for state in (STATES.COPYING, STATES.VERIFIED)
+    )
+
+    assert "Firewalls that deny copies" in copying
+    assert "Firewalls that deny copies" not in verified
+    assert "When the plan was made, 1 firewall denied the new addresses." in verified
+
+
 def test_firewalls_name_a_few_flows_and_count_the_others() -> None:
     """However many they are."""
     names = [denied(f"f{number}", "erp") for number in range(8)]

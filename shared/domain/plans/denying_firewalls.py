@@ -1,10 +1,37 @@
-"""Find the firewall issues that block a flow job."""
+"""Find the firewall issues of a plan that may still deny flows, and those that block a flow job."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.remediation import FirewallIssueSummary
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.state_machine import NextActor
+from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.reason import Reason
+
+
+def select_open_issues(
+    job: EnvironmentJob, flow_jobs: Collection[FlowJob], *, is_current: bool
+) -> list[FirewallIssueSummary]:
+    """Return the firewall issues of a plan that may still deny its flows.
+
+    An issue is stored with the plan and does not change. A plan that writes and whose copies are
+    all verified has found its firewalls open. Of this one, and of a plan that is not current, only
+    the issues count that block a flow. `flow_jobs` of the plan: at least those that are open.
+    """
+    if is_current and (
+        not job.mode.writes or job.can_start_more_flows or any(map(_is_unverified, flow_jobs))
+    ):
+        return list(job.firewall_issues)
+    blocking = {
+        one.name for each in flow_jobs for one in denying_firewalls(each, job.firewall_issues)
+    }
+    return [one for one in job.firewall_issues if one.name in blocking]
+
+
+def _is_unverified(job: FlowJob) -> bool:
+    """Return whether the copy of an open job has still to be verified."""
+    step, is_open = FLOW_STATES[job.step], job.state_properties.next_actor is not NextActor.NONE
+    return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
 
 
 def denying_firewalls(

@@ -1,19 +1,17 @@
 """Collect the firewalls that do not allow all addresses of copies, each once for the tenant."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.state_machine import NextActor
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.plans.current_plan import newest_plans
-from shared.domain.plans.denying_firewalls import denying_firewall_names
+from shared.domain.plans.denying_firewalls import denying_firewall_names, select_open_issues
 from shared.domain.plans.remediation import (
     MOST_PREFIXES_OF_ISSUE,
     EnvironmentJob,
@@ -99,11 +97,10 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
     """Return each firewall once, those first that block the most flows."""
     blocked = _count_blocked_flows(facts)
     places: dict[str, list[tuple[EnvironmentJob, FirewallIssueSummary]]] = defaultdict(list)
-    for job in _select_plans(facts, blocked):
-        for issue in job.firewall_issues:
-            known = {one.environment_id for one, _ in places[issue.name]}
-            if job.environment_id not in known:
-                places[issue.name].append((job, issue))
+    for job, issue in _select_issues(facts):
+        known = {one.environment_id for one, _ in places[issue.name]}
+        if job.environment_id not in known:
+            places[issue.name].append((job, issue))
     new = _find_new_prefixes(facts.versions)
     names = {(job.id, issue.firewall_name or issue.name)
              for one in places.values() for job, issue in one}  # fmt: skip
@@ -172,30 +169,20 @@ def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
     )
 
 
-def _select_plans(facts: FirewallFacts, blocked: Iterable[tuple[str, str]]) -> list[EnvironmentJob]:
-    """Return the jobs whose firewalls may still deny flows, the newest plan first.
-
-    A plan that writes and whose copies are all verified has found its firewalls open.
-    """
-    jobs, blocking = facts.environment_jobs, {job_id for job_id, _ in blocked}
-    unverified = {job.environment_job_id for job in facts.flow_jobs if _is_unverified(job)}
-    current = {job.id for each in newest_plans(jobs).values() for job in each}
-    chosen = [
-        job
-        for job in jobs
-        if job.id in blocking
-        or (
-            job.id in current
-            and (not job.mode.writes or job.can_start_more_flows or job.id in unverified)
-        )
-    ]
-    return sorted(chosen, key=lambda job: str(job.planned_at or ""), reverse=True)
-
-
-def _is_unverified(job: FlowJob) -> bool:
-    """Return whether the copy of an open job has still to be verified."""
-    step, is_open = FLOW_STATES[job.step], job.state_properties.next_actor is not NextActor.NONE
-    return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
+def _select_issues(
+    facts: FirewallFacts,
+) -> Iterator[tuple[EnvironmentJob, FirewallIssueSummary]]:
+    """Yield the issues that may still deny flows, those of the newest plan first."""
+    flow_jobs: dict[str, list[FlowJob]] = defaultdict(list)
+    for flow_job in facts.flow_jobs:
+        flow_jobs[flow_job.environment_job_id].append(flow_job)
+    current = {job.id for each in newest_plans(facts.environment_jobs).values() for job in each}
+    for job in sorted(
+        facts.environment_jobs, key=lambda one: str(one.planned_at or ""), reverse=True
+    ):
+        is_current = job.id in current
+        for issue in select_open_issues(job, flow_jobs[job.id], is_current=is_current):
+            yield job, issue
 
 
 def _find_new_prefixes(
