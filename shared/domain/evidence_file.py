@@ -165,7 +165,8 @@ def _find_differences(
     there = [info.filename for info in archive.infolist()]
     yield from (f"{name} is in it twice" for name in sorted({*there}) if there.count(name) > 1)
     yield from (f"{name} is missing" for name in sorted(named.keys() - {*there}))
-    yield from (f"{name} is not in the manifest" for name in sorted({*there} - {*_UNNAMED, *named}))
+    known = {*_UNNAMED, *named, *_list_empty_folders(archive, named)}
+    yield from (f"{name} is not in the manifest" for name in sorted({*there} - known))
     for name in sorted(named.keys() & {*there}):
         try:
             with archive.open(name) as member:
@@ -178,6 +179,14 @@ def _find_differences(
         version = name.removeprefix(APPROVED_PLANS).rpartition("/")[2].removesuffix(".json")
         if name.startswith(APPROVED_PLANS) and version != digest[:_VERSION]:
             yield f"{name} does not have the plan version in its name"
+
+
+def _list_empty_folders(archive: zipfile.ZipFile, names: Iterable[str]) -> Iterator[str]:
+    """Yield the entries without content for the folders of these files, as `zip -r` adds them."""
+    folders = {name[: end + 1] for name in names for end, char in enumerate(name) if char == "/"}
+    for info in archive.infolist():
+        if info.filename in folders and not (info.file_size or info.compress_size):
+            yield info.filename
 
 
 def _hash_and_size(file: IO[bytes]) -> tuple[str, int]:

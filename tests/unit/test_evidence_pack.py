@@ -87,6 +87,32 @@ def test_a_whole_pack_has_no_differences_however_it_is_zipped(tmp_path: Path) ->
     assert found(changed(content, lambda _: None)) == []
 
 
+def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
+    """A person may unpack the files, and zip them with a tool that adds folders."""
+
+    def add_folders(files: dict[str, bytes]) -> None:
+        files |= {"approved-plans/": b"", "approved-plans/e/": b""}
+
+    assert found(changed(packed(tmp_path / "a"), add_folders)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("approved-plans/", b"more"),
+        ("approved-plans/a message/", b""),
+        ("approved-plans", b""),
+        ("/", b""),
+        ("a.json/", b""),
+    ],
+)
+def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: bytes) -> None:
+    """A folder with content, or whose name the manifest does not contain, was added."""
+    with_folder = changed(packed(tmp_path / "a"), lambda files: files.update({name: content}))
+
+    assert found(with_folder) == [f"{name} is not in the manifest"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
