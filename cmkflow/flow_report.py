@@ -64,7 +64,7 @@ class Inspection:
                 for one in self.definition.http_actions
             ],
             "trigger_urls": [
-                {"workflow_id": one.workflow_id, "host": one.host, "form": one.form.value}
+                {"trigger_url_id": one.trigger_url_id, "host": one.host, "form": one.form.value}
                 for one in self.trigger_urls
             ],
         }

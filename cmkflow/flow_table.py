@@ -76,7 +76,7 @@ def _format_remarks(one: Inspection) -> Iterator[str]:
         more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
         yield f"calls {', '.join(hosts[:_NAMED])}{more}"
     if one.trigger_urls:
-        named = ", ".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)
+        named = ", ".join(f"{url.host} {url.trigger_url_id}" for url in one.trigger_urls)
         yield f"holds trigger URLs: {named}"
 
 

@@ -56,9 +56,9 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
     `place` is the caller without ids; its `manual_reason` applies to both.
     """
     matches = find_trigger_urls(text)
-    filled_in = {match.url.workflow_id for match in matches if not match.is_replaceable}
-    retired = {match.url.workflow_id for match in matches if match.url.is_retired}
-    ours = {match.url.workflow_id for match in matches} - filled_in
+    filled_in = {match.url.trigger_url_id for match in matches if not match.is_replaceable}
+    retired = {match.url.trigger_url_id for match in matches if match.url.is_retired}
+    ours = {match.url.trigger_url_id for match in matches} - filled_in
     for ids, reason in ((ours, place.manual_reason), (filled_in, place.manual_reason or FILLED_IN)):
         if ids:
             yield replace(

@@ -37,7 +37,7 @@ async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
     for kind in CALLER_KINDS:
         await caller_case(kind).add_on_the_wire(app, url)
-    url_id = find_trigger_urls(url)[0].url.workflow_id
+    url_id = find_trigger_urls(url)[0].url.trigger_url_id
     environments = await app.environments.list()
     found = [
         caller
@@ -60,7 +60,7 @@ async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
 async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) -> None:
     """The adapters keep every other byte."""
     url, found = await callers_of(app)
-    old_id = find_trigger_urls(url)[0].url.workflow_id
+    old_id = find_trigger_urls(url)[0].url.trigger_url_id
     urls = {old_id: url.replace(old_id, COPY_ID)}
 
     for caller in (one for one in found if not one.manual_reason):

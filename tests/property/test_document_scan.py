@@ -61,10 +61,10 @@ def test_a_known_trigger_url_is_found_in_every_writing(
     assert parsed is not None
     text = f"{before} {write(url)} {after}"
 
-    found = list(scan_stream(io.BytesIO(text.encode(encoding)), {parsed.workflow_id.encode()}))
+    found = list(scan_stream(io.BytesIO(text.encode(encoding)), {parsed.trigger_url_id.encode()}))
 
-    assert {one.reference.id for one in found} == {parsed.workflow_id}
-    changed = replace_trigger_urls(text, {parsed.workflow_id: _NEW_URL})
+    assert {one.reference.id for one in found} == {parsed.trigger_url_id}
+    changed = replace_trigger_urls(text, {parsed.trigger_url_id: _NEW_URL})
     is_replaced = changed != text
     assert any(not one.reference.manual_reason for one in found) == is_replaced
 

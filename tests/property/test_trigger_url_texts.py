@@ -28,7 +28,7 @@ _AROUND = st.text(st.characters(exclude_characters="«»", codec="utf-8"), max_s
 def _id_of(url: str) -> str:
     found = parse_trigger_url(url)
     assert found is not None
-    return found.workflow_id
+    return found.trigger_url_id
 
 
 @given(

@@ -83,7 +83,7 @@ def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> No
 
     parsed = parse_trigger_url(url)
     assert parsed is not None
-    assert parsed.workflow_id == flow.trigger_url_id
+    assert parsed.trigger_url_id == flow.trigger_url_id
     assert len(find_trigger_urls(f'{{"url": "{url}"}}')) == len(urls_in(f'"{url}"')) == 1
     assert call(builder.world, url).is_accepted
 

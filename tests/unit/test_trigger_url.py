@@ -58,7 +58,7 @@ def test_a_url_is_taken_apart() -> None:
     url = parse_trigger_url(OLD)
 
     assert url is not None
-    assert (url.host, url.workflow_id, url.trigger, url.form) == (
+    assert (url.host, url.trigger_url_id, url.trigger, url.form) == (
         "prod-65.westus.logic.azure.com",
         OLD_ID,
         "manual",

@@ -251,7 +251,7 @@ def _find_url_references(text: str) -> list[FlowReference]:
     return [
         FlowReference(
             kind=FlowReferenceKind.TRIGGER_URL,
-            id=match.url.workflow_id,
+            id=match.url.trigger_url_id,
             start=match.start,
             end=match.end,
             is_replaceable=match.is_replaceable,

@@ -13,7 +13,7 @@ CHANGED_BY_HAND = (
 
 def channel_url_ids(addresses: Iterable[str]) -> set[str]:
     """Return the trigger URL ids of those addresses that are trigger URLs."""
-    return {one.url.workflow_id for address in addresses for one in find_trigger_urls(address)}
+    return {one.url.trigger_url_id for address in addresses for one in find_trigger_urls(address)}
 
 
 def channels_using(addresses: Mapping[str, str], url_id: str) -> Iterator[tuple[str, str]]:

@@ -67,7 +67,7 @@ def replace_in_json(text: str, *, urls: Mapping[str, str], flow_ids: Mapping[str
 
 
 def _parse_replacements(replacements: Mapping[str, str]) -> dict[str, _NewUrl]:
-    return {workflow_id: _parse_new_url(url) for workflow_id, url in replacements.items()}
+    return {url_id: _parse_new_url(url) for url_id, url in replacements.items()}
 
 
 def _parse_new_url(url: str) -> _NewUrl:
@@ -92,7 +92,7 @@ def _find_url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Spl
     edits: list[_Splice] = []
     if replacements:
         for old in find_layouts(text):
-            new = replacements.get(old.workflow_id)
+            new = replacements.get(old.trigger_url_id)
             if new and old.is_replaceable:
                 edits += _replace_url(text, old, new)
     return edits

@@ -60,7 +60,7 @@ class TriggerUrl:
 
     host: str
     #: 32 hex digits in lower case; neither the flow's name nor its Dataverse id.
-    workflow_id: str
+    trigger_url_id: str
     trigger: str
     form: TriggerUrlFormat
     #: SHA-256 of `sig` in hex; None if the trigger requires a token, or the caller inserts it.
@@ -123,7 +123,7 @@ def redact(text: str) -> str:
     pieces: list[str] = []
     position = 0
     for match in find_trigger_urls(text):
-        shown = f"https://{match.url.host}/…/workflows/{match.url.workflow_id}/…"
+        shown = f"https://{match.url.host}/…/workflows/{match.url.trigger_url_id}/…"
         pieces += [text[position : match.start], shown]
         position = match.end
     return mask_signatures("".join([*pieces, text[position:]]))
@@ -138,7 +138,7 @@ def _build_trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
         trigger = unquote(trigger)
     return TriggerUrl(
         host=layout.host,
-        workflow_id=layout.workflow_id,
+        trigger_url_id=layout.trigger_url_id,
         trigger=trigger,
         form=_detect_format(layout),
         signature_hash=next(iter(hashes), None),

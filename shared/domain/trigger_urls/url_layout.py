@@ -89,7 +89,7 @@ class UrlLayout:
     is_lower_case: bool
     host: str
     prefix: str
-    workflow_id: str
+    trigger_url_id: str
     trigger: str
     #: Whether it runs a fixed version of the flow, which no copy has.
     has_version: bool
@@ -199,7 +199,7 @@ def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
         is_lower_case=level > 0 and head["colon"].endswith("a"),
         host=head["host"].lower(),
         prefix=head["prefix"].replace(head["slash"], "/"),
-        workflow_id=head["id"].lower(),
+        trigger_url_id=head["id"].lower(),
         trigger=head["trigger"],
         has_version=head["version"] is not None,
         is_partly_encoded=is_partly_encoded,

@@ -149,7 +149,7 @@ async def build_copied_definition(work: StepContext, client_data: str) -> str:
     if job.migration_method is not MigrationMethod.UPDATE_CALLERS:
         flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
-    for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
+    for url_id in sorted({match.url.trigger_url_id for match in find_trigger_urls(client_data)}):
         called = await find_job_of_url(work, url_id)
         if called and called.is_verified and called.id != job.id:
             urls[url_id] = await read_trigger_url(

@@ -139,7 +139,7 @@ async def _read_urls(work: StepContext) -> None:
         new = parse_platform_url(
             await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy"
         )
-        work.remember(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
+        work.remember(replace(work.job, copy_url_id=new.trigger_url_id, copy_host=new.host))
         await revoke_all_grants(work)
     if not job.signature_hash:
         url = await read_trigger_url(work, job.flow_name, job.trigger_name)
@@ -147,7 +147,7 @@ async def _read_urls(work: StepContext) -> None:
         work.remember(
             replace(
                 work.job,
-                original_url_id=old.workflow_id,
+                original_url_id=old.trigger_url_id,
                 signature_hash=old.signature_hash or NO_SIGNATURE,
             )
         )

@@ -236,7 +236,7 @@ def test_an_encrypted_archive_and_too_many_nested_ones_are_not_searched(tmp_path
         (
             "inspect.json",
             json.dumps(
-                {"items": [{"workflow_id": FLOW_ID, "trigger_urls": [{"workflow_id": URL_ID}]}]}
+                {"items": [{"workflow_id": FLOW_ID, "trigger_urls": [{"trigger_url_id": URL_ID}]}]}
             ),
             {FLOW_ID, URL_ID},
         ),

@@ -47,7 +47,10 @@ def test_every_shape_of_a_url_in_public_files_is_recognised() -> None:
             assert (number in by_line) == is_trigger_url == bool(parsed), shape["note"]
             if parsed:
                 item = by_line[number]
-                assert (item["trigger_url_id"], item["host"]) == (parsed.workflow_id, parsed.host)
+                assert (item["trigger_url_id"], item["host"]) == (
+                    parsed.trigger_url_id,
+                    parsed.host,
+                )
                 assert item["is_replaceable"], shape["note"]
                 assert item["is_broken"] == parsed.host.endswith(".logic.azure.com")
 

@@ -75,7 +75,7 @@ def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
     ]
     assert flow["trigger_urls"] == [
         {
-            "workflow_id": "a16d54f586e52346f4beb14221f84c30",
+            "trigger_url_id": "a16d54f586e52346f4beb14221f84c30",
             "host": "prod-65.westus.logic.azure.com",
             "form": "classic",
         }
