@@ -1,4 +1,4 @@
-"""`cmkflow caller`: search files for callers of flows."""
+"""`cmkflow caller`: declare callers of flows, and search files for callers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cmkflow import declared_caller_commands
 from cmkflow.documents import READ_ERRORS, Document, describe_error, open_documents
 from cmkflow.id_file import read_ids
 from cmkflow.listing import Column, Kind, Listing
@@ -26,12 +27,10 @@ _BROKEN = (
     f"{RETIRED_HOST} stopped serving flows on 2025-11-30: broken, unless a Logic App has this URL."
 )
 
-app = typer.Typer(no_args_is_help=True, help="Search files for callers of flows.")
-
-
-@app.callback()
-def describe() -> None:
-    """Search files for callers of flows."""
+app = typer.Typer(
+    no_args_is_help=True, help="Declare callers of flows, and search files for callers."
+)
+declared_caller_commands.register(app)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "cmkflow audit list --result rejected --since 2026-11-01",
         "cmkflow audit list --limit 500 -o csv",
     ),
+    "caller confirm": ('cmkflow caller confirm "SAP order portal" --flow "Orders"',),
+    "caller declare": ("cmkflow caller declare callers.yaml",),
+    "caller list": ("cmkflow caller list",),
+    "caller remove": ('cmkflow caller remove "SAP order portal"',),
     "caller scan": (
         "cmkflow caller scan repository solution.zip",
         "cmkflow caller scan repository --ids flows.csv -o csv",

@@ -207,9 +207,8 @@ def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
         list(models.items()), ref_template="#/components/schemas/{model}"
     )
     schemas: Json = document["$defs"]
-    for kind, mode in models.items():
-        if mode == "validation":
-            _reject_null(schemas[kind.__name__])
+    for kind in _with_parts(kind for kind, mode in models.items() if mode == "validation"):
+        _reject_null(schemas[kind.__name__])
     for kind in _with_parts(models):
         properties = schemas.get(kind.__name__, {}).get("properties", {})
         for name, comment in read_member_comments(kind).items():

@@ -129,7 +129,14 @@ def read_request_source(req: func.HttpRequest) -> str:
 
 
 #: Members of request bodies in which the holder of a function key says who makes the request.
-_NAME_MEMBERS = ("approved_by", "cancelled_by", "changed_by", "requested_by", "started_by")
+_NAME_MEMBERS = (
+    "approved_by",
+    "cancelled_by",
+    "changed_by",
+    "confirmed_by",
+    "requested_by",
+    "started_by",
+)
 
 
 def name_member(body: type[RequestModel]) -> str:

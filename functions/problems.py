@@ -15,6 +15,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
     Conflict,
+    DeclaredCallerNotFound,
     FlowNotFound,
     InvalidInput,
     IssueNotFound,
@@ -189,6 +190,8 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
 def _build_not_found(err: NotFound) -> Problem:
     if isinstance(err, IssueNotFound):
         return _build_problem("not-found", str(err), err.fix, Reason.ISSUE_NOT_FOUND)
+    if isinstance(err, DeclaredCallerNotFound):
+        return _build_problem("not-found", str(err), "List the callers: cmkflow caller list.")
     if not isinstance(err, FlowNotFound):
         return _build_problem("not-found", str(err), _ID)
     alike = [NamedItem(id=one, name=name) for one, name in err.candidates.items()]

@@ -17,7 +17,8 @@ CmkflowError
 ├── NotFound             the item does not exist on the platform or in the store
 │   ├── ProviderNotRegistered  its resource provider is not registered
 │   ├── FlowNotFound         a request names a flow that does not exist
-│   └── IssueNotFound        a request names a firewall issue that does not exist
+│   ├── IssueNotFound        a request names a firewall issue that does not exist
+│   └── DeclaredCallerNotFound  a request names a caller that is not declared
 ├── Conflict             the item was changed: read and decide again
 │   ├── AlreadyExists        the item to create already exists
 │   ├── PreconditionFailed   the item is not the expected version
@@ -189,6 +190,10 @@ class IssueNotFound(NotFound):
         """`fix` lists similar issues, or all."""
         super().__init__(message)
         self.fix = fix
+
+
+class DeclaredCallerNotFound(NotFound):
+    """A request names a caller that is not declared."""
 
 
 class Conflict(CmkflowError):

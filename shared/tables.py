@@ -17,6 +17,7 @@ from shared.domain.callers.caller_records import (
     ExpectedCallerUpdate,
     PendingCallerWrite,
 )
+from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
 from shared.domain.check_position import CheckPosition
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.environment import EnvironmentSettings
@@ -78,6 +79,7 @@ _REMEDIES: Mapping[str, str] = {
     "caller_index": (
         f"{_NEWER}delete the row, then start an assessment: its search writes it again."
     ),
+    "declared_callers": "Declare the caller again: this replaces the row.",
     "environment_settings": (
         f"{_NEWER}delete the row, then set the environment again: its mode is assess."
     ),
@@ -116,6 +118,7 @@ class Tables:
     resource_leases: Table[ResourceLease] = field(init=False)
     pending_caller_writes: Table[PendingCallerWrite] = field(init=False)
     expected_caller_updates: Table[ExpectedCallerUpdate] = field(init=False)
+    declared_callers: Table[DeclaredCaller] = field(init=False)
     kill_switch: Table[KillSwitch] = field(init=False)
     audit_log: Table[AuditEntry] = field(init=False)
     audit_seals: Table[AuditSeal] = field(init=False)
@@ -213,6 +216,7 @@ class Tables:
             lambda item: (item.environment_job_id, item.workflow_id),
             lambda item: {"action": item.action},
         )
+        table("declared_callers", DeclaredCaller, lambda item: (DECLARED_CALLER, item.id))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
         table("caller_index", CallerIndexEntry, lambda item: (item.held_id, item.id))

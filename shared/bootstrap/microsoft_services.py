@@ -98,6 +98,7 @@ class MicrosoftServices:
         from shared.adapters.power_apps.connections import PowerAppsConnections
         from shared.adapters.time_stamps.authority import TimeStampAuthorities
         from shared.resumable_resources import ResumableResources
+        from shared.tables import Tables
 
         http, dataverse = self._ground.http, self.dataverse
         secrets = VaultSecrets(self.vaults, self.resources)
@@ -126,6 +127,7 @@ class MicrosoftServices:
             app_settings=SiteAppSettings(self.resources),
             connection_strings=SiteConnectionStrings(self.resources),
             secrets=secrets,
+            declared_callers=Tables(self._ground.store).declared_callers,
             keys=VaultKeys(self.vaults, self.resources),
             signing_keys=VaultSigningKeys(self.vaults),
             time_stamps=TimeStampAuthorities(http),

@@ -21,6 +21,7 @@ from shared.ports.azure import (
     Site,
 )
 from shared.ports.clock import Clock
+from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.function_keys import FunctionKeys
 from shared.ports.kinds import (
     AppliesFixes,
@@ -78,6 +79,7 @@ __all__ = [
     "Condition",
     "ConnectionReferences",
     "Connections",
+    "DeclaredCallers",
     "DeleteRow",
     "EnvironmentVariable",
     "EnvironmentVariables",

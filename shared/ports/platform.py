@@ -13,6 +13,7 @@ from shared.ports.azure import (
     ServiceTags,
     SigningKeys,
 )
+from shared.ports.declared_callers import DeclaredCallers
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -75,3 +76,4 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     connection_strings: AppSettings
     app_configuration: AppConfiguration
     secrets: Secrets
+    declared_callers: DeclaredCallers

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any, cast
 
+from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import environment_identifier
 from shared.rows import type_adapter_for
@@ -11,6 +12,7 @@ from shared.steps.write_permission import read_environment_settings, read_switch
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State
 from shared.use_cases.check_address_ranges import list_known_versions
+from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.manage_firewall_fixes import list_applied_fixes
 from shared.use_cases.read_remediation_rows import find, read_jobs
 
@@ -101,6 +103,15 @@ async def read_keys_state(services: Services, _: str) -> State:
         found = levels.setdefault(one.policy_id, {})
         found[f"{finding.code} {finding.subject}".rstrip()] = str(finding.level)
     return levels
+
+
+async def read_declared_callers(services: Services, _: str) -> State:
+    """Return the declared callers by name."""
+    adapter = type_adapter_for(cast("Any", DeclaredCaller))
+    return {
+        one.name: adapter.dump_python(one, mode="json")
+        for one in await list_declared_callers(services)
+    }
 
 
 async def read_kill_switch(services: Services, _: str) -> State:

@@ -14,6 +14,7 @@ from shared.ports import (
     Store,
 )
 from shared.resumable_resources import ResumableResources
+from shared.tables import Tables
 from tests.fakes.alerts import FakeNotices
 from tests.fakes.app_configuration import FakeAppConfiguration
 from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
@@ -25,6 +26,7 @@ from tests.fakes.assessment import (
 )
 from tests.fakes.connection_references import FakeConnectionReferences
 from tests.fakes.crash import Plan, interrupting
+from tests.fakes.declared_callers import FakeDeclaredCallers
 from tests.fakes.environment_variables import FakeEnvironmentVariables
 from tests.fakes.environments import FakeEnvironments
 from tests.fakes.flow_access import FakeFlowAccess
@@ -104,6 +106,7 @@ def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
         app_settings=FakeAppSettings(world),
         connection_strings=FakeConnectionStrings(world),
         secrets=FakeSecrets(world),
+        declared_callers=FakeDeclaredCallers(world, Tables(store).declared_callers),
         keys=FakeKeys(world),
         signing_keys=FakeSigningKeys(world),
         time_stamps=FakeTimeStamps(world),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.earlier_times import Past, draw_lag
+from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, PlatformError
@@ -66,6 +67,8 @@ class World:
         self.may_change_solutions = True
         self.environments: dict[str, FakeEnvironment] = {}
         self.sites: dict[str, FakeSite] = {}
+        #: Declared before the app's first request; others are rows of the app.
+        self.declared_callers: list[DeclaredCaller] = []
         #: By vault URL and name.
         self.secrets: dict[tuple[str, str], FakeSecret] = {}
         self.policies: dict[str, EnterprisePolicy] = {}

@@ -37,6 +37,8 @@ class Caller:
     child_flow_ids: frozenset[str] = frozenset()
     #: Why the app cannot write the place; empty: it can.
     manual_reason: str = ""
+    #: How a person makes a manual caller use the original again; empty: by changing the place.
+    revert_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

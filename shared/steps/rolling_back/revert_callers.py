@@ -54,7 +54,7 @@ async def check_manual_callers(work: StepContext) -> None:
     if caller:
         raise JobBlocked(
             f"The {caller.label} calls the copy of {work.job.display_name}.",
-            fix="Change it to the original yourself, then retry.",
+            fix=f"{caller.revert_reason or 'Change it to the original yourself.'} Then retry.",
             code=Reason.MANUAL_CALLER,
         )
 

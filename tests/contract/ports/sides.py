@@ -16,8 +16,10 @@ import pytest
 from local_cloud.tenant.azure.reachability import REFUSED
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.entra.directory import Directory
+from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
+from shared.rows import Table
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.ports import described_fakes
 from tests.contract.ports.described_tenant import description
@@ -71,6 +73,9 @@ class Hands(Protocol):
 
     def refuse_call(self, flow_id: str) -> None:
         """Make the newest run of a flow fail, because its action `Call` was denied."""
+
+    async def declare(self, caller: DeclaredCaller) -> None:
+        """Declare a caller."""
 
     def set_run_page(self, size: int) -> None:
         """Set how many runs a page has."""
@@ -142,6 +147,9 @@ class _FakeHands:
         run = max(self.world.workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
         run.failed, run.failed_action, run.error = True, "Call", REFUSED
 
+    async def declare(self, caller: DeclaredCaller) -> None:
+        self.world.declared_callers.append(caller)
+
     def set_run_page(self, size: int) -> None:
         self.world.run_page = size
 
@@ -204,6 +212,11 @@ class _TenantHands:
         error = {"code": "BadRequest", "message": REFUSED}
         run.outcome, run.actions["Call"] = "Failed", {"status": "Failed", "error": error}
         run.actions["Before"] = {"status": "Succeeded", "code": "OK"}
+
+    async def declare(self, caller: DeclaredCaller) -> None:
+        rows = self.app.declared_callers
+        assert isinstance(rows, Table)
+        await rows.upsert(caller)
 
     def set_run_page(self, size: int) -> None:
         self.app.world.platform.assumptions.run_page = size

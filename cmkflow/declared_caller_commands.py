@@ -1,0 +1,114 @@
+"""`cmkflow caller declare`, `list`, `confirm` and `remove`: callers that the app cannot find."""
+
+import re
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cmkflow.api_client import ApiCall, ApiClient, ApiError
+from cmkflow.api_command import api_command
+from cmkflow.caller_file import COLUMNS, read_callers
+from cmkflow.json_file import UnreadableFile
+from cmkflow.listing import Column, Kind, Listing
+from cmkflow.named_files import format_path, named_file
+from cmkflow.remediation_tables import format_counted
+from cmkflow.signed_in_name import Name
+
+_PATH = "declared-callers"
+_INDEX = re.compile(r"^( *)callers\.(\d+)", re.MULTILINE)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `cmkflow caller`."""
+    api_command(app, "declare", show=_list)(declare_callers)
+    api_command(app, "list", show=_list)(list_callers)
+    api_command(app, "confirm", show=_format_confirmation)(confirm_caller)
+    api_command(app, "remove", show=_list)(remove_caller)
+
+
+CallerName = Annotated[str, typer.Argument(metavar="CALLER", help="Name, as declared.")]
+_COLUMNS = (
+    Column("Caller", itemgetter("name")),
+    Column("Owner", itemgetter("owner")),
+    Column("Contact", itemgetter("contact")),
+    Column("Flows", lambda one: len(one["flows"]), Kind.NUMBER),
+    Column("Longest URL", lambda one: one["max_url_length"] or 0, Kind.NUMBER, is_optional=True),
+    Column("Hosts", lambda one: " ".join(one["allowed_hosts"]) or "any", is_optional=True),
+)
+
+
+def _list(answer: Any) -> Listing:
+    return Listing(columns=_COLUMNS, items=answer["items"])
+
+
+def declare_callers(
+    api: ApiClient,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            parser=named_file,
+            help="YAML or JSON file with a list `callers` (docs/callers.schema.json), or CSV file "
+            f"with the columns {', '.join(COLUMNS)}.",
+        ),
+    ],
+) -> object:
+    """Declare systems outside Power Platform and Azure that call flows: all, or none.
+
+    Each replaces the declared caller with its name. A flow is given by id or name. Where
+    trigger_url_id is a trigger URL, only its id is sent.
+    """
+    try:
+        callers = read_callers(file)
+    except UnreadableFile as error:
+        raise typer.BadParameter(f"{format_path(file)}: {error}.", param_hint="FILE") from None
+    if not callers:
+        raise typer.BadParameter(f"{format_path(file)} declares no caller.", param_hint="FILE")
+    try:
+        return api.send(ApiCall(method="POST", path=(_PATH,), body={"callers": callers}))
+    except ApiError as error:
+        raise ApiError(_name_callers(str(error), callers), error.exit_code) from None
+
+
+def list_callers(api: ApiClient) -> object:
+    """List the declared callers."""
+    return api.send(ApiCall(method="GET", path=(_PATH,)))
+
+
+def confirm_caller(
+    api: ApiClient,
+    name: CallerName,
+    flow: Annotated[str, typer.Option("--flow", help="The original, by name or id.")],
+    by: Name,
+) -> object:
+    """Confirm that a declared caller calls the copy of a flow, or in a rollback the original."""
+    body = {"name": name, "flow": flow, "confirmed_by": by}
+    return api.send(ApiCall(method="POST", path=(_PATH, "confirm"), body=body))
+
+
+def _format_confirmation(answer: Any) -> Text:
+    side = "the copy of " if answer["calls_copy"] else ""
+    text = Text(f"{answer['caller']['name']} calls {side}{answer['display_name']}. ")
+    return text.append_text(format_counted(answer["retried_count"], "job", "retried"))
+
+
+def remove_caller(api: ApiClient, name: CallerName) -> object:
+    """Remove a declared caller, so that no remediation waits for it; list the others.
+
+    Rejected while a flow that it calls still receives calls.
+    """
+    return api.send(ApiCall(method="POST", path=(_PATH, "remove"), body={"name": name}))
+
+
+def _name_callers(text: str, callers: list[dict[str, Any]]) -> str:
+    """Return the text of an error with the name of each caller in place of its index."""
+
+    def name_caller(match: re.Match[str]) -> str:
+        number = int(match[2])
+        name = callers[number].get("name") if number < len(callers) else None
+        return f"{match[1]}caller {number + 1}" + (f" ({name})" if isinstance(name, str) else "")
+
+    return _INDEX.sub(name_caller, text)

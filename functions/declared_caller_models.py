@@ -1,0 +1,172 @@
+"""API models: callers that people declare."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from functions.http_requests import Id, RequestModel, Text
+from functions.http_responses import ApiResponse
+from shared.domain.callers.declared_caller import (
+    CalledFlow,
+    DeclaredCaller,
+    declared_caller_id,
+)
+from shared.domain.identifiers import environment_identifier
+
+#: Maximum number of callers of one request, of flows of a caller, and of hosts of a caller.
+_MAX_CALLERS = 200
+_MAX_FLOWS = 100
+_MAX_HOSTS = 50
+
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+def _require_one[T](values: tuple[T, ...]) -> tuple[T, ...]:
+    if not values:
+        raise ValueError("Give at least one flow.")
+    return values
+
+
+type HostPattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"),
+    AfterValidator(_lower),
+]
+type TriggerUrlId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9A-Fa-f]{32}$"), AfterValidator(_lower)
+]
+
+
+class CalledFlowRequest(RequestModel):
+    """A flow that the caller calls: `environment_id` and `flow`, `trigger_url_id`, or all three."""
+
+    environment_id: Id | None = None
+    #: Workflow id, flow name or display name.
+    flow: Text | None = None
+    #: The 32 hex digits after `/workflows/` in the trigger URL.
+    trigger_url_id: TriggerUrlId | None = None
+
+    @model_validator(mode="after")
+    def _require_a_flow(self) -> Self:
+        if (self.environment_id is None) != (self.flow is None):
+            raise ValueError("Give environment_id and flow together.")
+        if self.flow is None and self.trigger_url_id is None:
+            raise ValueError("Give environment_id and flow, or trigger_url_id.")
+        return self
+
+
+class DeclaredCallerRequest(RequestModel):
+    """A system outside Power Platform and Azure that calls flows."""
+
+    #: Identifies the caller; case does not matter.
+    name: Text
+    #: Who can change the system.
+    owner: Text
+    #: How to reach the owner.
+    contact: Text
+    flows: Annotated[
+        tuple[CalledFlowRequest, ...],
+        Field(max_length=_MAX_FLOWS, json_schema_extra={"minItems": 1}),
+        # Not min_length, which also counts the entries that are not valid.
+        AfterValidator(_require_one),
+    ]
+    #: Characters of the longest URL that the system can hold.
+    max_url_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    #: Hosts that the system may call, such as `*.contoso.example`; empty: any.
+    allowed_hosts: Annotated[tuple[HostPattern, ...], Field(max_length=_MAX_HOSTS)] = ()
+    #: How the system authenticates to the flow.
+    authentication: Text | None = None
+    #: How to notify the owner of a change.
+    notification: Text | None = None
+
+    def to_declared_caller(self) -> DeclaredCaller:
+        """Return the caller; each `flow_id` may be a name."""
+        return DeclaredCaller(
+            name=self.name,
+            owner=self.owner,
+            contact=self.contact,
+            flows=tuple(
+                CalledFlow(
+                    environment_id=environment_identifier(one.environment_id or ""),
+                    flow_id=one.flow or "",
+                    trigger_url_id=one.trigger_url_id or "",
+                )
+                for one in self.flows
+            ),
+            max_url_length=self.max_url_length,
+            allowed_hosts=self.allowed_hosts,
+            authentication=self.authentication or "",
+            notification=self.notification or "",
+        )
+
+
+class DeclareCallersRequest(RequestModel):
+    """Declares callers."""
+
+    callers: Annotated[tuple[DeclaredCallerRequest, ...], Field(max_length=_MAX_CALLERS)]
+
+    @model_validator(mode="after")
+    def _reject_same_names(self) -> Self:
+        names: dict[str, str] = {}
+        for one in self.callers:
+            identity = declared_caller_id(one.name)
+            if identity in names:
+                raise ValueError(f"{one.name} is declared twice. Use one entry with all flows.")
+            names[identity] = one.name
+        return self
+
+
+class RemoveDeclaredCallerRequest(RequestModel):
+    """Names a declared caller."""
+
+    name: Text
+
+
+class ConfirmCallerRequest(RequestModel):
+    """Says that a declared caller calls the copy of a flow, or in a rollback the original."""
+
+    name: Text
+    #: Workflow id, flow name or display name of the original.
+    flow: Text
+    confirmed_by: Text | None = None
+
+
+class CalledFlowResponse(ApiResponse):
+    """A flow that a declared caller calls; members that are unknown are empty."""
+
+    environment_id: str
+    flow_id: str
+    trigger_url_id: str
+    #: The flow that it calls now, as last confirmed.
+    confirmed_flow_id: str
+    confirmed_trigger_url_id: str
+    confirmed_by: str
+    confirmed_at: datetime | None
+
+
+class DeclaredCallerResponse(ApiResponse):
+    """A declared caller."""
+
+    name: str
+    owner: str
+    contact: str
+    flows: tuple[CalledFlowResponse, ...]
+    max_url_length: int | None
+    allowed_hosts: tuple[str, ...]
+    authentication: str
+    notification: str
+
+
+class ConfirmCallerResponse(ApiResponse):
+    """A confirmed caller."""
+
+    caller: DeclaredCallerResponse
+    #: Name of the flow.
+    display_name: str
+    #: It calls the copy; false: the original again.
+    calls_copy: bool
+    #: Number of jobs that were retried.
+    retried_count: int

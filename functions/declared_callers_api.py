@@ -1,0 +1,74 @@
+"""API: callers that people declare, because the app cannot find them."""
+
+from functions.declared_caller_models import (
+    ConfirmCallerRequest,
+    ConfirmCallerResponse,
+    DeclareCallersRequest,
+    DeclaredCallerResponse,
+    RemoveDeclaredCallerRequest,
+)
+from functions.endpoints import ApiRequest, endpoint
+from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import ItemListResponse
+from shared.bootstrap import services
+from shared.domain.callers.declared_caller import DeclaredCaller
+from shared.domain.principal import Role
+from shared.use_cases import declare_callers as callers
+from shared.use_cases.audit_state import read_declared_callers
+from shared.use_cases.confirm_caller import confirm_caller as confirm
+
+
+@endpoint(role=Role.READER, answer=ItemListResponse[DeclaredCallerResponse])
+async def list_declared_callers(
+    _call: ApiRequest[NoQuery, NoBody],
+) -> ItemListResponse[DeclaredCallerResponse]:
+    """Return the declared callers ordered by name."""
+    return _answer(await callers.list_declared_callers(services()))
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=DeclareCallersRequest,
+    answer=ItemListResponse[DeclaredCallerResponse],
+    subject=read_declared_callers,
+)
+async def declare_callers(
+    call: ApiRequest[NoQuery, DeclareCallersRequest],
+) -> ItemListResponse[DeclaredCallerResponse]:
+    """Declare callers: all or, if one is not valid, none. Each replaces the one with its name."""
+    declared = [one.to_declared_caller() for one in call.body.callers]
+    return _answer(await callers.declare_callers(services(), declared))
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=ConfirmCallerRequest,
+    answer=ConfirmCallerResponse,
+    subject=read_declared_callers,
+)
+async def confirm_caller(call: ApiRequest[NoQuery, ConfirmCallerRequest]) -> ConfirmCallerResponse:
+    """Confirm that a declared caller calls the copy of a flow, or in a rollback the original."""
+    found = await confirm(services(), call.body.name, call.body.flow, by=call.by)
+    return ConfirmCallerResponse.model_validate(found)
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=RemoveDeclaredCallerRequest,
+    answer=ItemListResponse[DeclaredCallerResponse],
+    subject=read_declared_callers,
+)
+async def remove_declared_caller(
+    call: ApiRequest[NoQuery, RemoveDeclaredCallerRequest],
+) -> ItemListResponse[DeclaredCallerResponse]:
+    """Remove a declared caller, unless a flow that it calls still receives calls; return the
+    others.
+    """
+    await callers.remove_declared_caller(services(), call.body.name)
+    return _answer(await callers.list_declared_callers(services()))
+
+
+def _answer(found: list[DeclaredCaller]) -> ItemListResponse[DeclaredCallerResponse]:
+    return ItemListResponse[DeclaredCallerResponse](
+        items=tuple(map(DeclaredCallerResponse.model_validate, found))
+    )

@@ -1,0 +1,86 @@
+"""Read the callers that people declared. Only the owner of such a system can change it."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+from shared.callers.search import UnreadableCallers
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.caller_edit import CHILD_REFERENCE
+from shared.domain.callers.declared_caller import (
+    DECLARED_CALLER,
+    CalledFlow,
+    DeclaredCaller,
+    callers_of,
+)
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.environment import Environment
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import JobBlocked, NotFound, UnreadableRow
+from shared.ports import DeclaredCallers
+from shared.reason import Reason
+
+
+class DeclaredCallerKind:
+    """Implements `CallerKind`. Addresses are `caller/called flow`; nothing is ever written."""
+
+    kind = DECLARED_CALLER
+    #: The content is written in the format of a definition's child flow calls and URLs.
+    is_json = True
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = RequiredPermissions(fix="Declare the caller again.")
+
+    def __init__(self, declared_callers: DeclaredCallers) -> None:
+        """`declared_callers` are the rows of the app."""
+        self._declared = declared_callers
+
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- a declared caller is in none
+        search: CallerSearchPosition | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every declared caller once for each flow that it calls."""
+        search = search or CallerSearchPosition()
+        unreadable = UnreadableCallers(search, self.required_permissions.fix)
+        found: list[DeclaredCaller] = []
+        async for row in self._declared.scan():
+            if isinstance(row, UnreadableRow):
+                unreadable.note(f"a declared caller ({row})")
+            else:
+                found.append(row.item)
+        for declared in search.remaining(found, lambda one: one.id):
+            for caller in callers_of(declared):
+                yield caller
+        unreadable.raise_if_any()
+
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the flow that the system calls, as far as declared. Raises `NotFound`."""
+        identity, _, flow_id = caller.address.partition("/")
+        kept = await self._declared.get(DECLARED_CALLER, identity)
+        flows = kept.item.flows if kept else ()
+        flow = next((one for one in flows if one.id == flow_id), None)
+        if flow is None:
+            raise NotFound(f"The {caller.label} is no longer declared to call this flow.")
+        return CallerContent(text=_format_reference(flow))
+
+    async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
+        """Raise `JobBlocked`, because the system cannot be written."""
+        raise JobBlocked(
+            f"The app cannot change the {caller.label}.",
+            fix=f"{caller.manual_reason} Then retry.",
+            code=Reason.MANUAL_CALLER,
+        )
+
+
+def _format_reference(flow: CalledFlow) -> str:
+    """Return a text in which the app finds the ids of the flow; not a URL that works."""
+    url, flow_id = flow.current_trigger_url_id, flow.current_flow_id
+    path = f"workflows/{url}/triggers/any/paths/invoke"
+    return json.dumps(
+        {
+            **({"url": f"https://declared.invalid/{path}"} if url else {}),
+            **({CHILD_REFERENCE: flow_id} if flow_id else {}),
+        }
+    )

@@ -1,0 +1,197 @@
+"""Record that a declared caller calls a copy, or in a rollback the original again."""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from shared.alerts import readable
+from shared.domain.callers.caller_records import index_entries_for
+from shared.domain.callers.declared_caller import (
+    DECLARED_CALLER,
+    CalledFlow,
+    DeclaredCaller,
+    callers_of,
+    declared_caller_id,
+)
+from shared.domain.jobs.flow_job import FlowJob
+from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
+from shared.reason import Reason
+from shared.rows import StoredItem
+from shared.services import Services
+from shared.use_cases.change_remediation import retry_job
+from shared.use_cases.name_flows import select_flows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What was confirmed."""
+
+    caller: DeclaredCaller
+    #: Name of the flow, and whether the caller now calls its copy; False: the original.
+    display_name: str
+    calls_copy: bool
+    retried_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _FlowIds:
+    """The ids by which a flow is called."""
+
+    environment_id: str
+    flow_ids: frozenset[str]
+    trigger_url_id: str
+
+    def matches(self, flow: CalledFlow) -> bool:
+        """Return whether a declared caller now calls this flow."""
+        is_here = flow.environment_id == self.environment_id
+        url_id = flow.current_trigger_url_id
+        return (is_here and flow.current_flow_id in self.flow_ids) or (
+            bool(url_id) and url_id == self.trigger_url_id
+        )
+
+
+async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -> Confirmation:
+    """Record that a caller calls the copy of a flow, or in a rollback the original again.
+
+    `flow` is an id or a name. Retries the job if it waits for the caller. Raises `NotFound`, and
+    `FlowNotFound` with candidates for a flow that the caller does not call or that has no verified
+    copy.
+    """
+    kept = await read_declared_caller(services, name)
+    called = kept.item.flows
+    jobs = {job.id: job for one in called for job in await find_jobs(services, one)}
+    where = f"{kept.item.name} with a verified copy"
+    open_jobs = [job for job in jobs.values() if _calls(called, _old_side(job))]
+    try:
+        job = select_flows(open_jobs, [flow], where)[0]
+    except FlowNotFound:
+        job = select_flows([*jobs.values()], [flow], where)[0]
+
+    def confirm(caller: DeclaredCaller | None) -> DeclaredCaller | None:
+        return caller and replace(
+            caller,
+            flows=tuple(
+                _confirm(one, job, services, by) if _old_side(job).matches(one) else one
+                for one in caller.flows
+            ),
+        )
+
+    stored = await services.tables.declared_callers.change(DECLARED_CALLER, kept.item.id, confirm)
+    caller = stored.item if stored else kept.item
+    await index_declared_callers(services, [kept.item], [caller])
+    return Confirmation(
+        caller=caller,
+        display_name=job.display_name,
+        calls_copy=not job.is_rolling_back,
+        retried_count=await retry_waiting_jobs(services, [job]),
+    )
+
+
+async def read_declared_caller(services: Services, name: str) -> StoredItem[DeclaredCaller]:
+    """Return the declared caller with a name; raise `NotFound`."""
+    identity = declared_caller_id(name)
+    kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
+    if kept is None:
+        raise DeclaredCallerNotFound(f"No caller with the name {name} is declared.")
+    return kept
+
+
+async def find_jobs(services: Services, flow: CalledFlow) -> list[FlowJob]:
+    """Return the jobs with a verified copy, or in a rollback, whose original or copy is called."""
+    rows = services.tables.flow_jobs.scan(flow.environment_id or None)
+    return [
+        kept.item
+        async for kept in readable(services, rows)
+        if (kept.item.is_rolling_back or (kept.item.is_live and kept.item.is_verified))
+        and (_original(kept.item).matches(flow) or _copy(kept.item).matches(flow))
+    ]
+
+
+async def check_removal(
+    services: Services, caller: DeclaredCaller, *, but_not: Sequence[CalledFlow] = ()
+) -> None:
+    """Raise `JobBlocked` if an original that the caller calls still receives calls.
+
+    Flows of `but_not` are not checked.
+    """
+    left = {one.id for one in but_not}
+    for flow in (one for one in caller.flows if one.id not in left):
+        for job in await find_jobs(services, flow):
+            since = job.observation_started_at
+            if since is None or job.is_rolling_back or job.has_succeeded:
+                continue
+            if not _original(job).matches(flow):
+                continue
+            runs = []
+            with suppress(NotFound):
+                runs = await services.flow_reports.read_runs(
+                    job.environment_id, job.flow_name, since=since, limit=1
+                )
+            if runs:
+                raise JobBlocked(
+                    f"{caller.name} may still call {job.display_name}: its last call was at "
+                    f"{runs[0].started_at:%Y-%m-%d %H:%M} UTC, after its known callers were "
+                    f"updated ({since:%Y-%m-%d %H:%M} UTC).",
+                    fix=callers_of(caller)[0].manual_reason,
+                    code=Reason.MANUAL_CALLER,
+                )
+
+
+async def index_declared_callers(
+    services: Services, before: Sequence[DeclaredCaller], after: Sequence[DeclaredCaller]
+) -> None:
+    """Index what callers call now. Jobs in progress read the index before the next search."""
+    index = services.tables.caller_index
+    old, new = (
+        {
+            (place.held_id, place.id): place
+            for declared in callers
+            for caller in callers_of(declared)
+            for place in index_entries_for(caller, services.now)
+        }
+        for callers in (before, after)
+    )
+    await index.upsert(*new.values())
+    for key in old.keys() - new.keys():
+        with suppress(NotFound):
+            await services.tables.store.write(index.removal(old[key]))
+
+
+async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> int:
+    """Retry the jobs that a manual caller blocks; return their number."""
+    blocked = [one for one in jobs if one.needs_action and one.reason_code == Reason.MANUAL_CALLER]
+    for job in blocked:
+        await retry_job(services, job)
+    return len(blocked)
+
+
+def _original(job: FlowJob) -> _FlowIds:
+    ids = frozenset({job.original_id, job.flow_name.lower()} - {""})
+    return _FlowIds(job.environment_id, ids, job.original_url_id)
+
+
+def _copy(job: FlowJob) -> _FlowIds:
+    ids = frozenset({job.copy_id, job.copy_flow_name.lower()} - {""})
+    return _FlowIds(job.environment_id, ids, job.copy_url_id)
+
+
+def _old_side(job: FlowJob) -> _FlowIds:
+    """Return the flow that callers leave: the original, or in a rollback the copy."""
+    return _copy(job) if job.is_rolling_back else _original(job)
+
+
+def _calls(flows: Sequence[CalledFlow], side: _FlowIds) -> bool:
+    return any(side.matches(one) for one in flows)
+
+
+def _confirm(flow: CalledFlow, job: FlowJob, services: Services, by: str) -> CalledFlow:
+    is_back = job.is_rolling_back
+    new_id = job.original_id if is_back else job.copy_id
+    new_url_id = job.original_url_id if is_back else job.copy_url_id
+    return replace(
+        flow,
+        confirmed_flow_id=new_id if flow.flow_id else "",
+        confirmed_trigger_url_id=new_url_id if flow.trigger_url_id else "",
+        confirmed_by=by,
+        confirmed_at=services.now,
+    )

@@ -1,0 +1,101 @@
+"""Store the callers that people declare, so that remediations wait for them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from shared.alerts import readable
+from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
+from shared.errors import FlowNotFound, NotFound
+from shared.services import Services
+from shared.use_cases.confirm_caller import (
+    check_removal,
+    find_jobs,
+    index_declared_callers,
+    read_declared_caller,
+    retry_waiting_jobs,
+)
+from shared.use_cases.name_flows import require_flows
+
+
+async def list_declared_callers(services: Services) -> list[DeclaredCaller]:
+    """Return the declared callers ordered by name; send alerts about unreadable rows."""
+    rows = readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
+    return sorted([kept.item async for kept in rows], key=lambda one: one.name.casefold())
+
+
+async def declare_callers(
+    services: Services, declared: Sequence[DeclaredCaller]
+) -> list[DeclaredCaller]:
+    """Store callers, in place of those with the same name; return them with the ids of their flows.
+
+    Each `flow_id` may be an id or a name. Confirmations of flows that stay are kept. Raises
+    `NotFound` for an unknown environment, and `FlowNotFound` with candidates; and `JobBlocked` if a
+    flow that a caller no longer names still receives calls. Then nothing is stored.
+    """
+    ids = await _find_flow_ids(services, declared)
+    before = {one.id: one for one in await list_declared_callers(services)}
+    found = [_build_caller(caller, before.get(caller.id), ids) for caller in declared]
+    for caller in found:
+        if old := before.get(caller.id):
+            await check_removal(services, old, but_not=caller.flows)
+    await services.tables.declared_callers.upsert(*found)
+    await index_declared_callers(
+        services, [before[one.id] for one in found if one.id in before], found
+    )
+    return found
+
+
+def _build_caller(
+    caller: DeclaredCaller, before: DeclaredCaller | None, ids: Mapping[tuple[str, str], str]
+) -> DeclaredCaller:
+    """Return a caller with the ids of its flows, and with their confirmations."""
+    known = {flow.id: flow for flow in before.flows} if before else {}
+    flows = [
+        replace(flow, flow_id=ids.get((flow.environment_id, flow.flow_id), ""))
+        for flow in caller.flows
+    ]
+    return replace(caller, flows=tuple({one.id: known.get(one.id, one) for one in flows}.values()))
+
+
+async def remove_declared_caller(services: Services, name: str) -> None:
+    """Remove a declared caller, and retry the jobs that it blocks.
+
+    Raises `NotFound`, and `JobBlocked` if a flow that it calls still receives calls.
+    """
+    kept = await read_declared_caller(services, name)
+    await check_removal(services, kept.item)
+    jobs = [job for flow in kept.item.flows for job in await find_jobs(services, flow)]
+    await services.tables.declared_callers.delete(kept)
+    await index_declared_callers(services, [kept.item], [])
+    await retry_waiting_jobs(services, jobs)
+
+
+async def _find_flow_ids(
+    services: Services, declared: Sequence[DeclaredCaller]
+) -> dict[tuple[str, str], str]:
+    """Return the workflow id of each flow, by environment and name or id."""
+    callers: dict[str, set[str]] = defaultdict(set)
+    flows: dict[str, set[str]] = defaultdict(set)
+    for caller in declared:
+        for flow in caller.flows:
+            if flow.flow_id:
+                callers[flow.environment_id].add(caller.name)
+                flows[flow.environment_id].add(flow.flow_id)
+    found: dict[tuple[str, str], str] = {}
+    for environment_id, wanted in flows.items():
+        try:
+            environment = await services.environments.get(environment_id)
+            ids = await require_flows(services, [environment], wanted)
+        except FlowNotFound as err:
+            message = f"{err} {_format_callers(callers[environment_id])}"
+            raise FlowNotFound(message, candidates=err.candidates) from err
+        except NotFound as err:
+            message = f"No environment has the id {environment_id}."
+            raise NotFound(f"{message} {_format_callers(callers[environment_id])}") from err
+        found |= {(environment_id, name): identity for name, identity in ids.items()}
+    return found
+
+
+def _format_callers(names: set[str]) -> str:
+    return f"Nothing was stored. Callers of flows there: {', '.join(sorted(names))}."

@@ -1,0 +1,33 @@
+"""The declared callers of a world, beside those that the app has stored."""
+
+from collections.abc import AsyncIterator
+
+from shared.domain.callers.declared_caller import DeclaredCaller
+from shared.errors import UnreadableRow
+from shared.rows import StoredItem, Table
+from tests.fakes.test_world import World
+
+
+class FakeDeclaredCallers:
+    """Implements `DeclaredCallers`."""
+
+    def __init__(self, world: World, rows: Table[DeclaredCaller]) -> None:
+        """Read the world first, then the rows."""
+        self._world = world
+        self._rows = rows
+
+    async def scan(
+        self, partition: str | None = None
+    ) -> AsyncIterator[StoredItem[DeclaredCaller] | UnreadableRow]:
+        """Yield every declared caller."""
+        for one in self._world.declared_callers:
+            yield StoredItem(one, "")
+        async for row in self._rows.scan(partition):
+            yield row
+
+    async def get(self, partition: str, key: str) -> StoredItem[DeclaredCaller] | None:
+        """Return a declared caller, or None."""
+        for one in self._world.declared_callers:
+            if one.id == key:
+                return StoredItem(one, "")
+        return await self._rows.get(partition, key)

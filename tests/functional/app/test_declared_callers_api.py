@@ -1,0 +1,152 @@
+"""The API of declared callers: its roles, its errors, and its audit entries."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import audit_api, declared_callers_api
+from shared.bootstrap import provide
+from shared.domain.principal import Role
+from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+ANNA = signed_in("anna", [Role.OPERATOR])
+READER = signed_in("ben", [Role.READER])
+URL_ID = "A16D54F586E52346F4BEB14221F84C30"
+
+
+@pytest.fixture
+async def scenario() -> Scenario:
+    """A tenant of one environment with two flows of the same name, and another."""
+    scenario = Scenario()
+    for name in ("Orders", "Orders", "Returns"):
+        scenario.build.http_flow(name)
+    provide(scenario.services)
+    return scenario
+
+
+def till(scenario: Scenario, **more: Any) -> dict[str, Any]:
+    """Return a declared caller of one flow."""
+    flow = {"environment_id": scenario.build.environment.id.upper(), "flow": "returns"}
+    return {"name": "Till", "owner": "Alex", "contact": "alex@x.example", "flows": [flow], **more}
+
+
+async def declare(*callers: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
+    """Declare callers."""
+    body = {"callers": callers}
+    return await call(declared_callers_api.declare_callers, body, headers=headers or ANNA)
+
+
+async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenario) -> None:
+    """Ids are found and written in one spelling; the name identifies the caller in any case."""
+    returns = next(
+        flow for flow in scenario.build.environment.flows.values() if flow.name == "Returns"
+    )
+    made = await declare(
+        till(scenario, max_url_length=255, allowed_hosts=["*.Contoso.example"]),
+        till(scenario, name="Kiosk", flows=[{"trigger_url_id": URL_ID}]),
+    )
+    await declare(till(scenario, name="TILL", owner="Sam"))
+    shown = await call(declared_callers_api.list_declared_callers, headers=READER)
+    left = await call(declared_callers_api.remove_declared_caller, {"name": "till"}, headers=ANNA)
+
+    assert made.status == 200
+    assert made.document["items"][0]["max_url_length"] == 255
+    assert made.document["items"][0]["allowed_hosts"] == ["*.contoso.example"]
+    kiosk, sam = shown.document["items"]
+    assert (kiosk["name"], kiosk["flows"][0]["trigger_url_id"]) == ("Kiosk", URL_ID.lower())
+    assert (sam["name"], sam["owner"], sam["max_url_length"]) == ("TILL", "Sam", None)
+    assert sam["flows"][0]["environment_id"] == scenario.build.environment.id
+    assert sam["flows"][0]["flow_id"] == returns.workflow_id
+    assert left.document["items"] == [kiosk]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"owner": ""}, "callers.1.owner"),
+        ({"contact": 1}, "callers.1.contact"),
+        ({"flows": []}, "callers.1.flows"),
+        ({"flows": [{}]}, "callers.1.flows.0"),
+        ({"flows": [{"flow": "Orders"}]}, "callers.1.flows.0"),
+        ({"flows": [{"trigger_url_id": "https://x"}]}, "callers.1.flows.0.trigger_url_id"),
+        ({"max_url_length": 0}, "callers.1.max_url_length"),
+        ({"allowed_hosts": ["https://x/"]}, "callers.1.allowed_hosts.0"),
+        ({"phone": "1"}, "callers.1.phone"),
+        ({"name": " TILL"}, ""),
+    ],
+)
+async def test_a_wrong_entry_is_named_and_nothing_is_stored(
+    scenario: Scenario, change: dict[str, Any], field: str
+) -> None:
+    """The valid entry of the same request is not stored either."""
+    reply = await declare(till(scenario), till(scenario, **{"name": "Other", **change}))
+
+    shown = await call(declared_callers_api.list_declared_callers, headers=READER)
+    assert reply.status == 400
+    assert [one["field"] for one in reply.document["errors"]] == [field]
+    assert shown.document["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("flow", "text"),
+    [
+        ({"flow": "Ordrs"}, "Ordrs"),
+        ({"flow": "Orders"}, "Several flows"),
+        ({"environment_id": "nowhere"}, "nowhere"),
+    ],
+)
+async def test_an_unknown_flow_names_the_callers_that_name_it(
+    scenario: Scenario, flow: dict[str, str], text: str
+) -> None:
+    """A mistyped flow would be waited for in vain."""
+    entry = till(scenario)
+    entry["flows"][0] |= flow
+
+    reply = await declare(entry, till(scenario, name="Fine", flows=[{"trigger_url_id": URL_ID}]))
+
+    assert reply.status == 404
+    assert text in reply.document["detail"]
+    assert "Till" in reply.document["detail"]
+    assert "Fine" not in reply.document["detail"]
+
+
+async def test_readers_only_read(scenario: Scenario) -> None:
+    """Declaring, confirming and removing need an operator."""
+    confirm = {"name": "Till", "flow": "Returns"}
+
+    rejected = [
+        await declare(till(scenario), headers=READER),
+        await call(declared_callers_api.confirm_caller, confirm, headers=READER),
+        await call(declared_callers_api.remove_declared_caller, {"name": "Till"}, headers=READER),
+    ]
+
+    assert [one.status for one in rejected] == [403, 403, 403]
+
+
+async def test_what_is_not_declared_is_not_found(scenario: Scenario) -> None:
+    """The answer says how to list the callers."""
+    confirm = {"name": "Kiosk", "flow": "Returns"}
+
+    missing = [
+        await call(declared_callers_api.confirm_caller, confirm, headers=ANNA),
+        await call(declared_callers_api.remove_declared_caller, {"name": "Kiosk"}, headers=ANNA),
+    ]
+
+    assert [one.status for one in missing] == [404, 404]
+    assert all("cmkflow caller list" in one.document["fix"] for one in missing)
+
+
+async def test_the_audit_log_has_the_callers_before_and_after(scenario: Scenario) -> None:
+    """An entry names only the callers that changed."""
+    await declare(till(scenario), till(scenario, name="Kiosk"))
+    scenario.world.clock.advance(timedelta(seconds=1))
+    await declare(till(scenario, owner="Sam"))
+
+    (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
+
+    before, after = json.loads(entry["state_before"]), json.loads(entry["state_after"])
+    assert (before["Till"]["owner"], after["Till"]["owner"]) == ("Alex", "Sam")
+    assert after.keys() == {"Till"}

@@ -1,0 +1,242 @@
+"""A remediation waits for the callers that people declared, in both directions."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked
+from shared.use_cases.confirm_caller import confirm_caller
+from shared.use_cases.declare_callers import (
+    declare_callers,
+    list_declared_callers,
+    remove_declared_caller,
+)
+from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.run_jobs import call
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
+
+DAY = timedelta(days=1)
+
+
+def till_of(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
+    """Return a declared caller of these flows."""
+    return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
+
+
+def by_name(flow: FakeFlow) -> CalledFlow:
+    """Name a flow by environment and name."""
+    return CalledFlow(environment_id=flow.environment_id, flow_id=flow.name)
+
+
+def by_url(flow: FakeFlow) -> CalledFlow:
+    """Name a flow by its trigger URL id alone."""
+    return CalledFlow(trigger_url_id=flow.trigger_url_id)
+
+
+async def applied(scenario: Scenario) -> None:
+    """Start and approve a remediation, and let time pass until nothing changes any longer."""
+    await planned(scenario)
+    await scenario.approve()
+
+
+@pytest.mark.parametrize("named", [by_name, by_url])
+async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object) -> None:
+    """The job is blocked with the contact; the confirmation continues it, and it is retired."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    await declare_callers(scenario.services, [till_of(named(original))])  # type: ignore[operator]  # one of the two above
+
+    await applied(scenario)
+    await scenario.run(30 * DAY)
+    blocked = await scenario.job("Orders")
+    was_on = original.is_on
+    confirmed = await confirm_caller(scenario.services, "till", "ORDERS", by="Anna")
+    await scenario.run(30 * DAY)
+
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert "declared caller Till of Alex" in blocked.message
+    assert "+49 30 1234" in blocked.fix
+    assert was_on
+    assert (confirmed.calls_copy, confirmed.retried_count) == (True, 1)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert not original.is_on
+
+
+async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
+    """The owner may be faster than the job; nothing is blocked then."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    scenario.build.app_setting_caller(original)
+    await declare_callers(scenario.services, [till_of(by_name(original))])
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.VERIFIED)
+    confirmed = await confirm_caller(scenario.services, "Till", job.original_id, by="Anna")
+
+    await scenario.run(30 * DAY)
+
+    assert (confirmed.calls_copy, confirmed.retried_count) == (True, 0)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+
+
+async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None:
+    """The copy stays on until it is confirmed that the system calls the original again."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    await declare_callers(scenario.services, [till_of(by_name(original))])
+    await applied(scenario)
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await scenario.run(30 * DAY)
+    copy_id = (await scenario.job("Orders")).copy_id
+
+    await scenario.roll_back()
+    blocked = await scenario.job("Orders")
+    copy_was_on = scenario.world.workflow(original.environment_id, copy_id).is_on
+    confirmed = await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await scenario.run(30 * DAY)
+
+    assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert "call the original again" in blocked.fix
+    assert copy_was_on
+    assert not confirmed.calls_copy
+    assert original.is_on
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert not scenario.world.workflow(original.environment_id, copy_id).is_on
+
+
+async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaration() -> None:
+    """Both change nothing that was confirmed."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    till = till_of(by_name(original))
+    await declare_callers(scenario.services, [till])
+    await applied(scenario)
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    [before] = await list_declared_callers(scenario.services)
+
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await declare_callers(scenario.services, [replace(till, owner="Sam")])
+
+    [after] = await list_declared_callers(scenario.services)
+    assert after == replace(before, owner="Sam")
+    assert after.flows[0].current_flow_id == (await scenario.job("Orders")).copy_id
+
+
+async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> None:
+    """A confirmation in another process does not need a retry by a person."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    [till] = await declare_callers(scenario.services, [till_of(by_name(original))])
+    await applied(scenario)
+    job = await scenario.job("Orders")
+    moved = replace(till.flows[0], confirmed_flow_id=job.copy_id)
+    await scenario.services.tables.declared_callers.upsert(replace(till, flows=(moved,)))
+
+    await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
+    await scenario.run(30 * DAY)
+
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+
+
+async def test_a_caller_that_is_declared_later_still_stops_the_job() -> None:
+    """A job that waits for no calls finds it without another search."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await declare_callers(scenario.services, [till_of(by_url(original))])
+
+    await scenario.run(30 * DAY)
+
+    assert (await scenario.job("Orders")).reason_code == "manual_caller"
+    assert original.is_on
+
+
+async def test_the_plan_names_a_declared_caller() -> None:
+    """Approvers see whom to ask before they approve."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    await declare_callers(scenario.services, [till_of(by_name(original))])
+    await planned(scenario)
+
+    [caller] = (await scenario.plan())["Orders"].callers
+
+    assert (caller.kind, caller.label) == ("declared_caller", "declared caller Till of Alex")
+    assert "+49 30 1234" in caller.manual_reason
+
+
+async def test_one_unreadable_row_costs_only_itself() -> None:
+    """The plan has the other caller, and says that one could not be read."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    [_, broken] = await declare_callers(
+        scenario.services, [till_of(by_name(original)), till_of(by_url(original), name="Broken")]
+    )
+    name = scenario.services.tables.declared_callers.name_of(broken)
+    row = scenario.fakes.store.rows[name]
+    scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
+    await planned(scenario)
+
+    callers = (await scenario.plan())["Orders"].callers
+    findings = (await scenario.environment_job()).findings
+
+    assert "declared caller Till of Alex" in {one.label for one in callers}
+    assert any("a declared caller" in one for one in findings)
+    assert [one.name for one in await list_declared_callers(scenario.services)] == ["Till"]
+
+
+async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> None:
+    """The error has the last call; without calls, the caller goes and the job continues."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    till = till_of(by_name(original))
+    await declare_callers(scenario.services, [till])
+    await applied(scenario)
+    other = till_of(by_url(original), name="Other")
+    scenario.world.clock.advance(timedelta(minutes=5))
+    call(scenario.world, scenario.build.url_of(original))
+
+    with pytest.raises(JobBlocked, match="its last call was at"):
+        await remove_declared_caller(scenario.services, "Till")
+    with pytest.raises(JobBlocked, match="its last call was at"):
+        await declare_callers(scenario.services, [replace(till, flows=other.flows)])
+
+    assert [one.flows[0].flow_id for one in await list_declared_callers(scenario.services)] == [
+        original.workflow_id
+    ]
+
+
+async def test_a_caller_that_calls_nothing_can_be_removed() -> None:
+    """The job that it blocked continues at once."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    await declare_callers(scenario.services, [till_of(by_name(original))])
+    await applied(scenario)
+
+    await remove_declared_caller(scenario.services, "TILL ")
+    await scenario.run(30 * DAY)
+
+    assert await list_declared_callers(scenario.services) == []
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+
+
+async def test_what_does_not_exist_is_named() -> None:
+    """A confirmation needs a declared caller, a flow that it calls, and a verified copy."""
+    scenario = Scenario()
+    original, returns = scenario.build.http_flow("Orders"), scenario.build.http_flow("Returns")
+    await declare_callers(scenario.services, [till_of(by_name(original))])
+
+    with pytest.raises(FlowNotFound, match="Till with a verified copy"):
+        await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    with pytest.raises(DeclaredCallerNotFound, match="Kiosk"):
+        await confirm_caller(scenario.services, "Kiosk", "Orders", by="Anna")
+    with pytest.raises(DeclaredCallerNotFound, match="Kiosk"):
+        await remove_declared_caller(scenario.services, "Kiosk")
+    await applied(scenario)
+    with pytest.raises(FlowNotFound, match="Returns"):
+        await confirm_caller(scenario.services, "Till", returns.name, by="Anna")

@@ -1,0 +1,44 @@
+"""A caller of the kind declared caller: a person declared it, and only its owner changes it."""
+
+from typing import TYPE_CHECKING
+
+from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
+from shared.rows import Table
+from tests.fakes.builder import Builder
+from tests.fakes.tenant import FakeFlow
+from tests.kinds.case import CallerCase
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+def declare(*flows: CalledFlow) -> DeclaredCaller:
+    """Return a declared caller of these flows."""
+    return DeclaredCaller(name="Till", owner="Alex", contact="alex@contoso.example", flows=flows)
+
+
+def _add(build: Builder, *flows: FakeFlow) -> DeclaredCaller:
+    declared = declare(
+        *(
+            CalledFlow(environment_id=build.environment.id, flow_id=flow.workflow_id)
+            for flow in flows
+        )
+    )
+    build.world.declared_callers.append(declared)
+    return declared
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
+
+    rows = app.declared_callers
+    assert isinstance(rows, Table)
+    await rows.upsert(declare(CalledFlow(environment_id=ENVIRONMENT, flow_id=HTTP_FLOW)))
+
+
+CASE = CallerCase(
+    add=_add,
+    remove=lambda build: build.world.declared_callers.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=True,
+)

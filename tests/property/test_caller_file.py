@@ -1,0 +1,86 @@
+"""Property: any file of declared callers is read or rejected with a reason, entry by entry."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from cmkflow.caller_file import COLUMNS, parse_callers
+from cmkflow.json_file import UnreadableFile
+from functions.declared_caller_models import DeclareCallersRequest
+
+TEXTS = st.text(max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+SNIPPETS = st.sampled_from(
+    [
+        *("callers:", "\n", "- ", "  ", "name: x", "&a", "*a", "<<: ", "? ", "[", "]", "{", "}"),
+        *("!!python/object:os.system", "|\n", "---", "#", '"', "'", ",", *COLUMNS, "\t", "\x85"),
+    ]
+)
+#: Changes after which the API rejects an entry.
+FAULTS: dict[str, Any] = {
+    "owner": st.just("") | st.lists(TEXTS, min_size=1),
+    "flows": st.just([]) | st.just([{"flow": "Orders"}]) | st.integers(),
+    "max_url_length": st.integers(max_value=0) | st.just("many"),
+    "phone": st.just("1"),
+}
+
+
+def parse(data: bytes, suffix: str) -> list[dict[str, Any]] | None:
+    """Return the callers, or None if the file is rejected with a reason."""
+    with suppress(UnreadableFile):
+        return parse_callers(data, suffix)
+    return None
+
+
+@given(st.lists(SNIPPETS | TEXTS, max_size=30).map("".join), st.sampled_from([".yaml", ".csv"]))
+def test_any_text_is_read_or_rejected(text: str, suffix: str) -> None:
+    """What is read is JSON, which the API can receive."""
+    found = parse(text.encode("utf-8", "replace"), suffix)
+
+    json.dumps(found)
+
+
+@given(st.binary(max_size=60), st.sampled_from([".yaml", ".yml", ".json", ".csv", ""]))
+def test_any_bytes_are_read_or_rejected(data: bytes, suffix: str) -> None:
+    """Encodings that do not exist are rejected too."""
+    json.dumps(parse(data, suffix))
+
+
+@given(VALUES)
+def test_any_document_is_read_alike_as_yaml_and_json(document: Any) -> None:
+    """Both formats reject the same documents."""
+    whole = {"callers": document}
+
+    as_yaml = parse(yaml.safe_dump(whole, allow_unicode=True).encode(), ".yaml")
+    as_json = parse(json.dumps(whole).encode(), ".json")
+
+    assert (as_yaml is None) == (as_json is None)
+
+
+@given(st.data(), st.lists(st.sampled_from(["", *FAULTS]), min_size=1, max_size=8))
+def test_each_wrong_entry_is_named_and_no_other(data: st.DataObject, faults: list[str]) -> None:
+    """One error in a long file hides no other."""
+    entries = []
+    for number, fault in enumerate(faults):
+        flow = {"environment_id": "e-1", "flow": "Orders"}
+        entry: dict[str, Any] = {"name": f"Caller {number}", "owner": "Sam", "contact": "1"}
+        entry |= {"flows": [flow], "max_url_length": 255}
+        entries.append(entry | ({fault: data.draw(FAULTS[fault])} if fault else {}))
+    found = parse_callers(json.dumps({"callers": entries}).encode(), ".yaml")
+
+    named: set[object] = set()
+    try:
+        DeclareCallersRequest.model_validate_json(json.dumps({"callers": found}), strict=True)
+    except ValidationError as error:
+        named = {one["loc"][1] for one in error.errors()}
+
+    assert named == {number for number, fault in enumerate(faults) if fault}
