@@ -85,6 +85,7 @@ async def test_a_plan_waits_with_its_version_of_the_next_command(scenario: Scena
     (plan,) = (answer := await attention())["pending_actions"]
 
     assert (plan["kind"], plan["count"]) == ("plan_awaiting_approval", len(FLOWS))
+    assert plan["flows"] == sorted(FLOWS, key=str.casefold)[:5]
     assert plan["next_command"] == f"cmkflow approve {scenario.remediation.id}"
     (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     assert job.approval_expires_at is not None
