@@ -39,6 +39,10 @@ class Caller:
     manual_reason: str = ""
     #: How a person makes a manual caller use the original again; empty: by changing the place.
     revert_reason: str = ""
+    #: Characters of the longest URL that it can hold; None: unknown, or no limit matters.
+    max_url_length: int | None = None
+    #: Hosts that it may call, such as `*.contoso.example`; empty: any.
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

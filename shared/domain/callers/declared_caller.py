@@ -86,6 +86,8 @@ def callers_of(declared: DeclaredCaller) -> list[Caller]:
             child_flow_ids=frozenset({flow.current_flow_id} - {""}),
             manual_reason=f"{ask} copy. {confirm}",
             revert_reason=f"{ask} original again. {confirm}",
+            max_url_length=declared.max_url_length,
+            allowed_hosts=declared.allowed_hosts,
         )
         for flow in declared.flows
     ]

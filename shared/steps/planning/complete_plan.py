@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from shared.domain.callers import agents
+from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
 from shared.domain.conversions.preview import ConversionPreview, preview_conversion
@@ -20,6 +21,7 @@ from shared.domain.plans.planned_changes import list_planned_changes
 from shared.domain.plans.preparation import with_proposal
 from shared.domain.plans.row_limits import fitting_callers
 from shared.domain.plans.unknowns import OF_EVERY_COPY, OUTSIDE_SOLUTIONS, UNKNOWN_CALLERS
+from shared.domain.plans.url_limits import describe_url_limits
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, NotFound, PlatformError, TransientError
@@ -196,7 +198,7 @@ def with_callers(
         place.id: PlannedCaller(
             kind=place.caller.kind,
             label=place.caller.label,
-            manual_reason=place.caller.manual_reason,
+            manual_reason=_describe_manual_change(environment_id, item, place.caller),
         )
         for place in found
         if place.caller.workflow_id not in but_not
@@ -210,3 +212,10 @@ def with_callers(
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
     changes = tuple(one.text for one in list_planned_changes(item))
     return replace(item, planned_changes=changes, is_complete=True)
+
+
+def _describe_manual_change(environment_id: str, item: PlanItem, caller: Caller) -> str:
+    """Return why a person has to change a caller, and what it lacks for the copy's URL."""
+    has_new_url = item.has_trigger_url and item.migration_method.has_copy
+    limits = describe_url_limits(environment_id, item.trigger_name, caller) if has_new_url else ""
+    return f"{caller.manual_reason} {limits}".strip()

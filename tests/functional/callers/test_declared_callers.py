@@ -170,6 +170,24 @@ async def test_the_plan_names_a_declared_caller() -> None:
     assert "+49 30 1234" in caller.manual_reason
 
 
+async def test_the_plan_names_what_a_caller_lacks_for_the_new_url() -> None:
+    """A short field and an allow list are known before the cutover; a caller without has none."""
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    limited = replace(
+        till_of(by_name(original)), max_url_length=200, allowed_hosts=("*.logic.azure.com",)
+    )
+    await declare_callers(scenario.services, [limited, till_of(by_name(original), name="Free")])
+    await planned(scenario)
+
+    callers = (await scenario.plan())["Orders"].callers
+
+    reasons = {one.label: one.manual_reason for one in callers}
+    assert "URLs of 200 characters" in reasons["declared caller Till of Alex"]
+    assert ".environment.api.powerplatform.com" in reasons["declared caller Till of Alex"]
+    assert "characters" not in reasons["declared caller Free of Alex"]
+
+
 async def test_one_unreadable_row_costs_only_itself() -> None:
     """The plan has the other caller, and says that one could not be read."""
     scenario = Scenario()
