@@ -22,7 +22,7 @@ The local cloud and the app are running. In another terminal:
   export POLICY={policy}
   cmkflow login --device-code
 
-That signs you in as admin@contoso.example. Nobody approves what they ordered themselves:
+That signs you in as admin@contoso.example. Nobody approves a remediation that they started:
 `python -m local_cloud person approver@contoso.example` chooses who signs in next.
 A browser chooses at {api}/api/dashboard who you are.
 Then assess the environment Operations, opt it in, and apply the key:
@@ -31,7 +31,7 @@ Then assess the environment Operations, opt it in, and apply the key:
   cmkflow environment set Operations --approval-policy required
   python -m local_cloud link $OPERATIONS $POLICY
 
-Half a minute later a plan waits for you. docs/first-hour.md goes on from here.
+Half a minute later, a plan awaits your approval. docs/first-hour.md continues from here.
 
 Other clients reach the tenant through HTTPS_PROXY={proxy}
 with the certificates of {ca_file}

@@ -370,6 +370,15 @@ def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel 
     assert others(assess(environments=environments)).get("environment_limit") is level
 
 
+def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:
+    """The usual tenant in which somebody tries a key."""
+    (limit,) = (
+        one for one in assess(environments=[ENVIRONMENT]) if one.code == "environment_limit"
+    )
+
+    assert limit.message.startswith("1 environment of the tenant is on customer-managed keys; ")
+
+
 def test_no_finding_at_all_is_unknown() -> None:
     """A report without findings is not good."""
     assert highest_level([]) is FindingLevel.UNKNOWN

@@ -25,7 +25,8 @@ def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
         yield sku_finding(environment)
         yield _link_finding(environment)
     count = sum(environment.policy is not None for environment in facts.environments)
-    text = f"{count} environments of the tenant are on customer-managed keys"
+    are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
+    text = f"{count} {are} on customer-managed keys"
     if count < ENVIRONMENT_WARNING:
         yield passed("environment_limit", f"{text}; the default limit is {ENVIRONMENT_LIMIT}.")
     else:
