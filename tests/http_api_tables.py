@@ -96,10 +96,8 @@ def _action_answers() -> Iterator[str]:
 
 
 def _problems() -> Iterator[str]:
-    yield "| Status | `type` ends in |"
-    yield "|---|---|"
-    for kind, problem in PROBLEMS.items():
-        yield f"| {problem.status} | `{kind}` |"
+    kinds = (f"{problem.status} `{kind}`" for kind, problem in PROBLEMS.items())
+    yield f"{', '.join(kinds)}."
 
 
 if __name__ == "__main__":
