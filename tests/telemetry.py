@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import duckdb_kql
 
-from tests.unit.deployed import Resource, resources
+from tests.unit.deployed import Resource, find_resources
 
 _LEVELS = {"DEBUG": 0, "INFO": 1, "WARNING": 2, "ERROR": 3, "CRITICAL": 4}
 _LONGEST_MESSAGE = 32_768
@@ -49,13 +49,17 @@ class Alert:
 
 def log_alerts() -> dict[str, Alert]:
     """Return the alerts that run a query, by name."""
-    alerts = [_alert(one, "query") for one in resources("Microsoft.Insights/scheduledQueryRules")]
+    alerts = [
+        _alert(one, "query") for one in find_resources("Microsoft.Insights/scheduledQueryRules")
+    ]
     return {one.name: one for one in alerts}
 
 
 def metric_alerts() -> dict[str, Alert]:
     """Return the alerts on a metric, by name."""
-    alerts = [_alert(one, "metricName") for one in resources("Microsoft.Insights/metricAlerts")]
+    alerts = [
+        _alert(one, "metricName") for one in find_resources("Microsoft.Insights/metricAlerts")
+    ]
     return {one.name: one for one in alerts}
 
 

@@ -22,7 +22,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.show_remediation import PlanView
 from tests.property.test_plan_page_approval import AWAITING, READER
-from tests.unit.test_plan_approval import SETTING, item
+from tests.unit.test_plan_approval import SETTING, build_item
 
 CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
 pytestmark = [
@@ -36,11 +36,11 @@ POLICY = (
 )
 CHANGES = ("create the copy", "turn the copy on")
 FLOWS = [
-    item("a", children=("b",), planned_changes=CHANGES),
-    item("b", children=("c",), planned_changes=CHANGES, callers=(SETTING,)),
-    item("c", planned_changes=CHANGES),
-    item("d", planned_changes=CHANGES),
-    item("e", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
+    build_item("a", children=("b",), planned_changes=CHANGES),
+    build_item("b", children=("c",), planned_changes=CHANGES, callers=(SETTING,)),
+    build_item("c", planned_changes=CHANGES),
+    build_item("d", planned_changes=CHANGES),
+    build_item("e", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
 ]
 
 
@@ -119,7 +119,7 @@ async def test_search_and_filters_work_at_once_and_keep_the_ticks(page: Page) ->
 
 async def test_buttons_to_other_pages_send_the_ticks(page: Page) -> None:
     """Flows on another page that run an excluded flow are excluded, too."""
-    many = [item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
+    many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await opened(page, [*FLOWS, *many], search="Flow c")
     await expect(page.locator(".approve")).to_contain_text("You approve 124 flows, 248 changes,")
 
@@ -141,7 +141,7 @@ async def test_enter_key_in_the_search_of_a_long_list_searches_and_sends_the_tic
     page: Page,
 ) -> None:
     """It does not approve the plan."""
-    many = [item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
+    many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await opened(page, many)
     await page.get_by_label("Find a flow, caller or owner").fill("n7")
     async with page.expect_request(lambda request: request.method == "POST") as sent:

@@ -18,7 +18,7 @@ from tests.fakes.services import kinds_on
 from tests.kinds.case import HOST
 from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
 from tests.local_cloud.tenant.tenant_world import HTTP_FLOW, PARENT_FLOW
-from tests.unit.uncovered import gaps
+from tests.unit.uncovered import find_required_issues
 
 COPY_ID = "c" * 32
 EMPTY_SUBSCRIPTION = "99999999-2222-3333-4444-555555555555"
@@ -95,10 +95,10 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
     before = await read("LogicApps")
     after = await read("LogicApps", "PowerPlatformPlex")
 
-    [gap] = gaps(before, "europe", [HOST], tags)
+    [gap] = find_required_issues(before, "europe", [HOST], tags)
     assert gap.is_certain
     assert gap.missing_tags == ("PowerPlatformPlex.NorthEurope", "PowerPlatformPlex.WestEurope")
-    assert gaps(after, "europe", [HOST], tags) == []
+    assert find_required_issues(after, "europe", [HOST], tags) == []
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)

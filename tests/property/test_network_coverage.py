@@ -11,7 +11,7 @@ from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.verdict import Verdict, verdict_on
-from tests.unit.uncovered import tag_list, uncovered
+from tests.unit.uncovered import tag_list, find_uncovered_prefixes
 
 #: A neighbourhood small enough to ask about each address, in both versions.
 V4 = st.builds(lambda host, bits: f"10.0.0.{host}/{bits}", st.integers(0, 31), st.integers(27, 32))
@@ -159,7 +159,7 @@ def test_the_first_rule_that_matches_an_address_decides_it(
     """A gap contains exactly the addresses that their first matching rule denies."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
-    left = list(uncovered(firewall, {REGIONAL: tag}, tags))
+    left = list(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
 
     for address in ADDRESSES:
         is_refused = holds(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
@@ -192,8 +192,8 @@ def test_an_uncertain_rule_never_makes_anything_covered(
         default=firewall.default,
     )
 
-    without = AddressRanges.of(uncovered(firewall, {REGIONAL: tag}, tags))
-    with_it = AddressRanges.of(uncovered(doubted, {REGIONAL: tag}, tags))
+    without = AddressRanges.of(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
+    with_it = AddressRanges.of(find_uncovered_prefixes(doubted, {REGIONAL: tag}, tags))
 
     assert not without - with_it
 

@@ -26,7 +26,7 @@ from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.approve_plan import ApprovalInput
 from shared.use_cases.show_remediation import PlanView
-from tests.unit.test_plan_approval import JOB, item
+from tests.unit.test_plan_approval import JOB, build_item
 
 READER = PageContext(
     principal=Principal(name="Ada", roles=frozenset(Role), kind=PrincipalKind.USER),
@@ -136,7 +136,7 @@ def pages(draw: st.DrawFn) -> Page:
         action = draw(st.sampled_from(_ACTIONS)) if number else PlannedAction.COPY
         changes = tuple("a change" for _ in range(draw(st.integers(0, 3))))
         items.append(
-            item(
+            build_item(
                 flow,
                 children=tuple(below),
                 action=action,

@@ -15,7 +15,7 @@ from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.local_cloud.tenant.tenant_world import APP, GROUP
 from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, signed_in
 from tests.third_party_clients.documented import compare_answers
-from tests.unit.uncovered import gaps
+from tests.unit.uncovered import find_required_issues
 
 pytestmark = needs_azure_cli
 #: Few ranges, as a database server takes a command for each.
@@ -35,7 +35,9 @@ async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
     app, name = cli.app, firewall_case(kind).name
     firewalls = await build_firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
-    return gaps([one for one in firewalls if one.name == name], "europe", [HOST], tags)
+    return find_required_issues(
+        [one for one in firewalls if one.name == name], "europe", [HOST], tags
+    )
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)

@@ -19,30 +19,30 @@ EVERYTHING = "everything"
 type Resource = dict[str, Any]
 
 
-def predicted(given: str = EVERYTHING) -> list[Resource]:
+def read_predicted_resources(given: str = EVERYTHING) -> list[Resource]:
     """Return every resource that a set of parameters deploys."""
-    found: list[Resource] = _snapshot(given)["predictedResources"]
+    found: list[Resource] = _read_snapshot(given)["predictedResources"]
     return found
 
 
-def resources(resource_type: str, given: str = EVERYTHING) -> list[Resource]:
+def find_resources(resource_type: str, given: str = EVERYTHING) -> list[Resource]:
     """Return the resources of a type that a set of parameters deploys."""
-    return [one for one in predicted(given) if one["type"] == resource_type]
+    return [one for one in read_predicted_resources(given) if one["type"] == resource_type]
 
 
-def resource(resource_type: str, name: str, given: str = EVERYTHING) -> Resource:
+def find_resource(resource_type: str, name: str, given: str = EVERYTHING) -> Resource:
     """Return the one resource of a type whose name begins with a text."""
-    [found] = [one for one in resources(resource_type, given) if one["name"].startswith(name)]
+    [found] = [one for one in find_resources(resource_type, given) if one["name"].startswith(name)]
     return found
 
 
-def outputs(given: str = EVERYTHING) -> dict[str, Any]:
+def read_outputs(given: str = EVERYTHING) -> dict[str, Any]:
     """Return the outputs of the template."""
-    values: dict[str, Any] = _snapshot(given)["outputs"]
+    values: dict[str, Any] = _read_snapshot(given)["outputs"]
     return values
 
 
-def arguments(call: str) -> list[str]:
+def split_arguments(call: str) -> list[str]:
     """Return the arguments of a call in an expression, each as it is written."""
     found, depth = [""], 0
     for token in re.findall(r"'(?:[^']|'')*'|.", call):
@@ -55,13 +55,13 @@ def arguments(call: str) -> list[str]:
     return [one.strip() for one in found]
 
 
-def members(call: str) -> dict[str, str]:
+def parse_members(call: str) -> dict[str, str]:
     """Return the members of `createObject(…)`: literals without quotes, expressions as written."""
-    words = [one.strip("'") for one in arguments(call)]
+    words = [one.strip("'") for one in split_arguments(call)]
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _snapshot(given: str) -> dict[str, Any]:
+def _read_snapshot(given: str) -> dict[str, Any]:
     path = INFRA / "snapshots" / f"{given}.snapshot.json"
     document: dict[str, Any] = json.loads(path.read_text())
     return document

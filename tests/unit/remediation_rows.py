@@ -25,7 +25,7 @@ from shared.use_cases.show_remediation import RemediationView, build_view
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
 
-def environment(identity: str = "env-1", **more: Any) -> EnvironmentJob:
+def build_environment_job(identity: str = "env-1", **more: Any) -> EnvironmentJob:
     """Return an environment's job whose flow jobs are started, and which waits for none of them."""
     facts: dict[str, Any] = {
         "environment_id": identity,
@@ -40,11 +40,11 @@ def environment(identity: str = "env-1", **more: Any) -> EnvironmentJob:
     return EnvironmentJob(**{**facts, **more})
 
 
-def flow(
+def build_flow(
     title: str, state: FlowJobState, *, where: EnvironmentJob | None = None, **more: Any
 ) -> FlowView:
     """Return a flow with a job; `stopped_at` is the step of a blocked or waiting job."""
-    where = where or environment()
+    where = where or build_environment_job()
     identity = f"id-{title}-{where.environment_id}"
     facts: dict[str, Any] = {
         "environment_id": where.environment_id,
@@ -72,14 +72,14 @@ def flow(
     }
     return FlowView(
         environment_job=where,
-        item=item(title, where=where, approval_number=1, **more.pop("plan", {})),
+        item=build_item(title, where=where, approval_number=1, **more.pop("plan", {})),
         job=FlowJob(**{**facts, **more}),
     )
 
 
-def item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> PlanItem:
+def build_item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> PlanItem:
     """Return the plan item of a flow."""
-    where = where or environment()
+    where = where or build_environment_job()
     facts: dict[str, Any] = {
         "environment_job_id": where.id,
         "workflow_id": f"id-{title}-{where.environment_id}",
@@ -98,21 +98,21 @@ def item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> Pla
     return PlanItem(**{**facts, **more})
 
 
-def planned(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> FlowView:
+def build_planned_flow(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> FlowView:
     """Return a flow without a job."""
-    where = where or environment()
-    return FlowView(environment_job=where, item=item(title, where=where, **more), job=None)
+    where = where or build_environment_job()
+    return FlowView(environment_job=where, item=build_item(title, where=where, **more), job=None)
 
 
-def needs_changes(title: str, **more: Any) -> FlowView:
+def build_needs_changes_flow(title: str, **more: Any) -> FlowView:
     """Return a flow that needs changes first."""
-    return planned(
+    return build_planned_flow(
         title, action=PlannedAction.NEEDS_CHANGES, message="It is in a loop.", fix="Break it.",
         **more,
     )  # fmt: skip
 
 
-def blocked(title: str, code: str = "owner_unavailable", **more: Any) -> FlowView:
+def build_blocked_flow(title: str, code: str = "owner_unavailable", **more: Any) -> FlowView:
     """Return a flow that stopped before its copy was verified."""
     facts: dict[str, Any] = {
         "stopped_at": FlowJobState.COPIED,
@@ -120,17 +120,19 @@ def blocked(title: str, code: str = "owner_unavailable", **more: Any) -> FlowVie
         "message": "Its owner has left.",
         "fix": "Name another owner.",
     }
-    return flow(title, FlowJobState.BLOCKED, **{**facts, **more})
+    return build_flow(title, FlowJobState.BLOCKED, **{**facts, **more})
 
 
-def denied(title: str, *firewalls: str, **more: Any) -> FlowView:
+def build_denied_flow(title: str, *firewalls: str, **more: Any) -> FlowView:
     """Return a flow that these firewalls block."""
     names = ", ".join(firewalls)
     message = f"These firewalls deny the copy of {title}: {names}."
-    return blocked(title, "firewall_denies", message=message, fix=f"Open {names}.", **more)
+    return build_blocked_flow(
+        title, "firewall_denies", message=message, fix=f"Open {names}.", **more
+    )
 
 
-def issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
+def build_issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
     """Return the issue of a firewall that lacks this number of address ranges."""
     facts: dict[str, Any] = {
         "name": f"nsg:{name}",
@@ -143,7 +145,7 @@ def issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
     return FirewallIssueSummary(**{**facts, **more})
 
 
-def remediation_of(
+def build_remediation(
     flows: Sequence[FlowView], mode: RemediationMode = RemediationMode.APPLY
 ) -> RemediationView:
     """Return the remediation of these flows."""
@@ -159,7 +161,7 @@ def remediation_of(
     return build_view(remediation, list(environments.values()), jobs)
 
 
-def page_of(
+def build_page(
     every: Sequence[FlowView],
     *,
     mode: RemediationMode = RemediationMode.APPLY,
@@ -170,5 +172,5 @@ def page_of(
     principal = Principal(name="a", roles=roles, kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=NOW)
     return remediation_page(
-        view, remediation_of(every, mode), every, RemediationPageChoice(**choice)
+        view, build_remediation(every, mode), every, RemediationPageChoice(**choice)
     )

@@ -26,7 +26,7 @@ class CountingStore(MemoryStore):
         return await super().write(*operations)
 
 
-def budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRequestBudget]:
+def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRequestBudget]:
     """Return the budgets of several instances on one store."""
     store = MemoryStore()
     limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
@@ -52,7 +52,7 @@ async def run_hungry(
     return made
 
 
-def most_in_any_window(made: list[datetime]) -> int:
+def compute_most_in_any_window(made: list[datetime]) -> int:
     """Return the highest number of requests in any period of one minute."""
     most = first = 0
     for last, moment in enumerate(made):
@@ -63,13 +63,15 @@ def most_in_any_window(made: list[datetime]) -> int:
 
 
 @pytest.mark.parametrize(("calls", "instances"), [(5, 1), (5, 4), (1000, 1), (1000, 3)])
-async def test_a_budget_is_kept_in_every_window_and_used(calls: int, instances: int) -> None:
+async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
+    calls: int, instances: int
+) -> None:
     """No minute has more requests than the budget, and at least 90 % of it is used."""
     clock = ManualClock()
 
-    made = await run_hungry(clock, budgets(clock, calls, instances), 10 * MINUTE)
+    made = await run_hungry(clock, build_budgets(clock, calls, instances), 10 * MINUTE)
 
-    assert most_in_any_window(made) <= calls
+    assert compute_most_in_any_window(made) <= calls
     assert len(made) >= 0.9 * calls * 10
 
 
@@ -97,13 +99,13 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
     assert store.writes == 1
 
     made = await run_hungry(clock, [budget], 3 * MINUTE)
-    assert most_in_any_window(made) <= 1000
+    assert compute_most_in_any_window(made) <= 1000
 
 
-async def test_what_was_not_used_of_a_slice_is_free_with_the_next() -> None:
+async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken() -> None:
     """The slice then counts only the requests that were sent."""
     clock = ManualClock()
-    one, other = budgets(clock, 80, 2)
+    one, other = build_budgets(clock, 80, 2)
     for _ in range(60):
         await one.take()
     await other.take()  # of a slice of two
@@ -112,10 +114,10 @@ async def test_what_was_not_used_of_a_slice_is_free_with_the_next() -> None:
     assert len(await run_hungry(clock, [other], timedelta(seconds=1))) == 19
 
 
-async def test_a_refusal_says_when_there_is_a_call_again() -> None:
+async def test_throttled_error_contains_the_wait_until_the_next_request() -> None:
     """After exactly this wait a request is allowed."""
     clock = ManualClock()
-    [budget] = budgets(clock, 1)
+    [budget] = build_budgets(clock, 1)
     await budget.take()
 
     with pytest.raises(ThrottledError) as caught:
@@ -126,10 +128,10 @@ async def test_a_refusal_says_when_there_is_a_call_again() -> None:
     await budget.take()
 
 
-async def test_a_pause_holds_for_every_instance() -> None:
+async def test_pause_applies_to_every_instance() -> None:
     """If the service asks one instance to wait, all instances wait."""
     clock = ManualClock()
-    first, second = budgets(clock, 100, 2)
+    first, second = build_budgets(clock, 100, 2)
     await first.take()
 
     await first.slow_down(timedelta(seconds=30))
@@ -145,16 +147,16 @@ async def test_a_pause_holds_for_every_instance() -> None:
 async def test_an_unused_slice_is_not_used_later() -> None:
     """A slice counts as used after its time, so no minute exceeds the budget."""
     clock = ManualClock()
-    [budget] = budgets(clock, 1000)
+    [budget] = build_budgets(clock, 1000)
     await budget.take()
 
     clock.advance(timedelta(seconds=50))
     made = await run_hungry(clock, [budget], 5 * MINUTE)
 
-    assert most_in_any_window(made) <= 1000
+    assert compute_most_in_any_window(made) <= 1000
 
 
-def test_a_budget_of_nothing_is_a_mistake() -> None:
+def test_budget_of_zero_requests_raises_value_error() -> None:
     """A budget of zero would let jobs wait forever."""
     with pytest.raises(ValueError, match="at least one"):
         StoredRequestBudget(MemoryStore(), ManualClock(), BudgetLimit(name="x", calls=0))

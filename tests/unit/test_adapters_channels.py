@@ -45,7 +45,7 @@ NOTIFICATION = Notification(
 )
 
 
-def sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTransport]:
+def build_sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTransport]:
     """Return a client and its replacement for the network."""
     transport = ScriptedTransport(*answers)
     return HttpClient(transport), transport
@@ -56,9 +56,9 @@ def open_service(name: str) -> HttpService:
     return HttpService(name=name, scope="", credential=None)
 
 
-async def test_a_webhook_is_signed_as_its_standard_says() -> None:
-    """The standard's own library accepts the body, and no other."""
-    http, network = sender(Scripted(status=204))
+async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() -> None:
+    """The library of the Standard Webhooks specification accepts the signed body."""
+    http, network = build_sender(Scripted(status=204))
     channel = SignedWebhook(http, open_service("Webhook"), "https://hook.example/in", KEY)
 
     await channel.send(
@@ -79,7 +79,7 @@ async def test_a_webhook_is_signed_as_its_standard_says() -> None:
 async def test_a_topic_gets_a_cloud_event() -> None:
     """The event has the attributes of CloudEvents 1.0 and the topic's media type."""
     credential = NumberedCredential()
-    http, network = sender(Scripted())
+    http, network = build_sender(Scripted())
     service = HttpService(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
 
     await event_grid.EventGridTopic(http, service, TOPIC).send(NOTIFICATION)
@@ -101,7 +101,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
 @pytest.mark.parametrize("link", ["", "http://127.0.0.1:7071/x", NOTIFICATION.link])
 async def test_teams_gets_a_card(link: str) -> None:
     """The card has cause, reason and fix, and a link if the app has an https address."""
-    http, network = sender(Scripted(status=202))
+    http, network = build_sender(Scripted(status=202))
     channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
 
     await channel.send(replace(NOTIFICATION, link=link))
@@ -143,9 +143,11 @@ def test_no_name_is_a_link_in_a_card() -> None:
         Scripted(status=302, headers={"Location": SIGNED}),
     ],
 )
-async def test_what_is_not_taken_says_so_without_the_address(answer: Scripted) -> None:
+async def test_error_for_a_rejected_post_does_not_contain_the_webhook_address(
+    answer: Scripted,
+) -> None:
     """The address of a Workflows webhook is a trigger URL, with which anybody can post."""
-    http, _ = sender(answer, answer)
+    http, _ = build_sender(answer, answer)
     channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
 
     with pytest.raises(CmkflowError) as caught:

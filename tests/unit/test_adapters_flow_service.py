@@ -17,12 +17,12 @@ START = ServiceRequest(method="POST", url="flows/f/start", body={})
 REFUSAL = "Cannot determine macro region for location 'asia'"
 
 
-def refused(code: str, message: str) -> Scripted:
+def build_refusal(code: str, message: str) -> Scripted:
     """Return an error in the platform's envelope."""
     return Scripted(status=400, body={"error": {"code": code, "message": message}})
 
 
-def flow_service(
+def build_flow_service(
     transport: ScriptedTransport, told: str = "", credential: NumberedCredential | None = None
 ) -> FlowService:
     """Return the flow service of environments with this address."""
@@ -31,11 +31,11 @@ def flow_service(
 
 
 @pytest.mark.parametrize("told", ["https://asia.api.flow.microsoft.com", f"https://{GLOBAL}/"])
-async def test_a_call_goes_where_its_environment_says(told: str) -> None:
-    """The token is for the service, whatever its host."""
+async def test_request_is_sent_to_the_flow_service_address_of_its_environment(told: str) -> None:
+    """The access token has the flow service's scope, whatever the host."""
     transport, credential = ScriptedTransport(Scripted()), NumberedCredential()
 
-    await flow_service(transport, told, credential).send("e", START)
+    await build_flow_service(transport, told, credential).send("e", START)
 
     (request,) = transport.requests
     path = "/providers/Microsoft.ProcessSimple/scopes/admin/environments/e/flows/f/start"
@@ -56,11 +56,11 @@ async def test_a_call_goes_where_its_environment_says(told: str) -> None:
         "https://[",
     ],
 )
-async def test_a_token_goes_to_no_host_but_the_services_own(told: str) -> None:
+async def test_token_is_sent_only_to_hosts_of_the_flow_service(told: str) -> None:
     """An invalid address is ignored, and the global host is used."""
     transport = ScriptedTransport(Scripted())
 
-    await flow_service(transport, told).send("e", START)
+    await build_flow_service(transport, told).send("e", START)
 
     assert transport.hosts == [GLOBAL]
 
@@ -68,8 +68,8 @@ async def test_a_token_goes_to_no_host_but_the_services_own(told: str) -> None:
 @pytest.mark.parametrize(
     "refusal",
     [
-        refused("MacroRegionDerivationFailed", REFUSAL),
-        refused(
+        build_refusal("MacroRegionDerivationFailed", REFUSAL),
+        build_refusal(
             "AzureResourceManagerRequestFailed",
             f'Failed: {{"error":{{"code":"MacroRegionDerivationFailed","message":"{REFUSAL}"}}}}',
         ),
@@ -80,13 +80,13 @@ async def test_a_token_goes_to_no_host_but_the_services_own(told: str) -> None:
         ),
     ],
 )
-async def test_a_call_whose_region_cannot_be_told_is_made_at_the_regional_host(
+async def test_request_is_repeated_at_the_regional_host_that_the_error_names(
     refusal: Scripted,
 ) -> None:
     """A write is sent again, too, because this error comes before any change."""
     transport = ScriptedTransport(refusal, Scripted())
 
-    await flow_service(transport).send("e", START)
+    await build_flow_service(transport).send("e", START)
 
     assert transport.hosts == [GLOBAL, f"asia.{GLOBAL}"]
     first, second = transport.requests
@@ -101,9 +101,9 @@ async def test_a_regional_host_may_be_called_otherwise_than_the_location(
 ) -> None:
     """The United Kingdom has two names and one host."""
     message = REFUSAL.replace("asia", location)
-    transport = ScriptedTransport(refused("MacroRegionDerivationFailed", message), Scripted())
+    transport = ScriptedTransport(build_refusal("MacroRegionDerivationFailed", message), Scripted())
 
-    await flow_service(transport).send("e", START)
+    await build_flow_service(transport).send("e", START)
 
     assert transport.hosts[-1] == f"{host}.{GLOBAL}"
 
@@ -112,13 +112,13 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
     """The link of the first page leads to the other pages."""
     link = f"https://asia.{GLOBAL}/flows?$skiptoken=2"
     transport = ScriptedTransport(
-        refused("MacroRegionDerivationFailed", REFUSAL),
+        build_refusal("MacroRegionDerivationFailed", REFUSAL),
         Scripted(body={"value": [1], "nextLink": link}),
         Scripted(body={"value": [2]}),
     )
 
     call = ServiceRequest(method="GET", url="flows")
-    items = [item async for item in flow_service(transport).items("e", call)]
+    items = [item async for item in build_flow_service(transport).items("e", call)]
 
     assert items == [1, 2]
     assert transport.hosts == [GLOBAL, f"asia.{GLOBAL}", f"asia.{GLOBAL}"]
@@ -133,12 +133,14 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
         ("", REFUSAL, "InvalidTemplate"),
     ],
 )
-async def test_any_other_refusal_stays_one(told: str, message: str, code: str) -> None:
+async def test_any_other_error_is_raised_without_a_second_request(
+    told: str, message: str, code: str
+) -> None:
     """Only one request is sent, and its code is kept."""
-    transport = ScriptedTransport(refused(code, message))
+    transport = ScriptedTransport(build_refusal(code, message))
 
     with pytest.raises(PlatformError) as caught:
-        await flow_service(transport, told).send("e", START)
+        await build_flow_service(transport, told).send("e", START)
 
     assert caught.value.code == code
     assert len(transport.requests) == 1

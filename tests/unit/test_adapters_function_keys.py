@@ -27,7 +27,7 @@ class Keys:
         return await self.adapter.accepts(key)
 
 
-async def test_the_host_decides_and_its_answer_is_remembered_for_a_minute() -> None:
+async def test_answer_of_the_host_about_a_function_key_is_cached_for_a_minute() -> None:
     """A revoked key is rejected after a minute, and a wrong key may have become valid."""
     keys = Keys(YES, NO, NO, YES)
 
@@ -41,7 +41,7 @@ async def test_the_host_decides_and_its_answer_is_remembered_for_a_minute() -> N
     assert sent.headers["x-functions-key"] == "a"
 
 
-async def test_calls_at_once_ask_once() -> None:
+async def test_concurrent_requests_with_one_key_send_one_check() -> None:
     """A script may begin with many requests."""
     keys = Keys(YES)
 
@@ -50,7 +50,9 @@ async def test_calls_at_once_ask_once() -> None:
 
 
 @pytest.mark.parametrize("key", ["a\r\nHost: other", "ключ", "a\x00", "a" * 1001])
-async def test_what_no_header_carries_is_no_key(key: str) -> None:
+async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_check(
+    key: str,
+) -> None:
     """A key in the query may contain any character."""
     keys = Keys()
 
@@ -68,7 +70,7 @@ async def test_what_no_header_carries_is_no_key(key: str) -> None:
         (YES, ""),
     ],
 )
-async def test_what_cannot_be_checked_is_neither_accepted_nor_wrong(
+async def test_failed_check_of_a_key_raises_transient_error_and_is_not_cached(
     answer: Scripted, address: str
 ) -> None:
     """The caller may try again, and nothing is cached."""

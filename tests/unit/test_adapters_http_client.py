@@ -59,7 +59,7 @@ class TightBudget:
         self.pauses.append(wait)
 
 
-def service(
+def build_service(
     budget: TightBudget | None = None, credential: NumberedCredential | None = None
 ) -> HttpService:
     """Return a service with its own credential."""
@@ -72,12 +72,12 @@ def service(
     )
 
 
-async def test_a_call_carries_a_token_for_its_audience() -> None:
+async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
     """Each service gets tokens of its own scope, and a token is used for many requests."""
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
     credential = NumberedCredential()
-    flow_service = service(credential=credential)
+    flow_service = build_service(credential=credential)
 
     await http.send(flow_service, READ)
     await http.send(flow_service, READ)
@@ -93,34 +93,34 @@ async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
     """A short fault does not reach the caller."""
     transport = ScriptedTransport(first, Scripted(body={"n": 1}))
 
-    answer = await HttpClient(transport).send(service(), READ)
+    answer = await HttpClient(transport).send(build_service(), READ)
 
     assert answer.body == b'{"n": 1}'
     assert transport.slept == [0.5]
 
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
-async def test_a_write_is_tried_once(first: Scripted | Exception) -> None:
+async def test_failed_write_is_not_retried(first: Scripted | Exception) -> None:
     """The next delivery of the message retries the write."""
     transport = ScriptedTransport(first)
 
     with pytest.raises(ServiceUnavailable):
-        await HttpClient(transport).send(service(), WRITE)
+        await HttpClient(transport).send(build_service(), WRITE)
 
     assert len(transport.requests) == 1
 
 
-async def test_a_refused_token_is_replaced_once_even_for_a_write() -> None:
+async def test_write_is_repeated_with_a_new_token_after_401() -> None:
     """After a 401 nothing was done."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=204))
 
-    answer = await HttpClient(transport).send(service(), WRITE)
+    answer = await HttpClient(transport).send(build_service(), WRITE)
 
     assert answer.status == 204
     assert transport.requests[1].headers["Authorization"] == "Bearer token-2"
 
 
-async def test_a_new_token_is_one_that_the_credential_does_not_keep() -> None:
+async def test_token_after_401_does_not_come_from_the_cache_of_the_credential() -> None:
     """Credentials return their cached token until it expires, even if it was revoked."""
 
     class Keeping(NumberedCredential):
@@ -130,7 +130,7 @@ async def test_a_new_token_is_one_that_the_credential_does_not_keep() -> None:
             return AccessToken(f"token-{len(self.asked)}", 4_000_000_000)
 
     transport = ScriptedTransport(Scripted(status=401), Scripted(), Scripted())
-    http, flow_service = HttpClient(transport), service(credential=Keeping())
+    http, flow_service = HttpClient(transport), build_service(credential=Keeping())
 
     await http.send(flow_service, READ)
     await http.send(flow_service, READ)
@@ -139,18 +139,18 @@ async def test_a_new_token_is_one_that_the_credential_does_not_keep() -> None:
     assert tokens == ["Bearer token-2", "Bearer token-2", "Bearer token-2"]
 
 
-async def test_a_token_refused_twice_may_be_taken_later() -> None:
+async def test_second_401_raises_token_rejected() -> None:
     """A wrong audience does not loop, and a later try may get another token."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
 
     with pytest.raises(TokenRejected) as caught:
-        await HttpClient(transport).send(service(), READ)
+        await HttpClient(transport).send(build_service(), READ)
 
     assert caught.value.code == "Http401"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, TokenRejected), (500, ServiceUnavailable)])
-async def test_a_token_that_cannot_be_had_may_be_had_later(
+async def test_failed_sign_in_raises_an_error_that_names_the_service(
     status: int, kind: type[Exception]
 ) -> None:
     """The sign-in service may reject the request or be unavailable."""
@@ -167,7 +167,7 @@ async def test_a_token_that_cannot_be_had_may_be_had_later(
         await HttpClient(ScriptedTransport()).send(broken, READ)
 
 
-async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there() -> None:
+async def test_outage_in_one_environment_stops_requests_to_this_environment_only() -> None:
     """Five requests without an answer are enough; another environment is still called."""
 
     def write(environment: str) -> ServiceRequest:
@@ -176,7 +176,7 @@ async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there()
 
     transport = ScriptedTransport(*[Scripted(status=503)] * 5, Scripted(status=204))
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
-    http, flow_service = HttpClient(transport, circuits), service()
+    http, flow_service = HttpClient(transport, circuits), build_service()
 
     for _ in range(4):
         with pytest.raises(ServiceUnavailable, match="the service gave no reason"):
@@ -189,11 +189,11 @@ async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there()
     assert len(transport.requests) == 6
 
 
-async def test_a_service_that_fails_on_one_thing_is_asked_again() -> None:
+async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
     """A 500 is about one thing, so no number of them opens a circuit breaker."""
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
-    http, flow_service = HttpClient(transport, circuits), service()
+    http, flow_service = HttpClient(transport, circuits), build_service()
 
     for _ in range(20):
         with pytest.raises(ServiceUnavailable) as caught:
@@ -207,24 +207,24 @@ async def test_too_many_calls_are_not_tried_again() -> None:
     budget = TightBudget(5)
 
     with pytest.raises(ThrottledError) as caught:
-        await HttpClient(transport).send(service(budget=budget), READ)
+        await HttpClient(transport).send(build_service(budget=budget), READ)
 
     assert caught.value.retry_after == timedelta(seconds=17)
     assert budget.pauses == [timedelta(seconds=17)]
     assert len(transport.requests) == 1
 
 
-async def test_a_used_up_budget_stops_the_call_before_it_goes_out() -> None:
+async def test_exhausted_budget_stops_the_request_before_it_is_sent() -> None:
     """The app's own budget is checked first."""
     transport = ScriptedTransport()
 
     with pytest.raises(ThrottledError):
-        await HttpClient(transport).send(service(budget=TightBudget(0)), READ)
+        await HttpClient(transport).send(build_service(budget=TightBudget(0)), READ)
 
     assert transport.requests == []
 
 
-async def test_a_list_is_followed_to_its_last_page() -> None:
+async def test_list_is_read_to_its_last_page() -> None:
     """The next page's URL is used unchanged, without the first page's query."""
     transport = ScriptedTransport(
         Scripted(body={"value": [1, 2], "nextLink": NEXT}), Scripted(body={"value": [3]})
@@ -233,7 +233,7 @@ async def test_a_list_is_followed_to_its_last_page() -> None:
         method="GET", url=URL, params={"api-version": "1"}, headers={"Prefer": "x"}
     )
 
-    items = [item async for item in HttpClient(transport).items(service(), call)]
+    items = [item async for item in HttpClient(transport).items(build_service(), call)]
 
     assert items == [1, 2, 3]
     assert transport.requests[1].url == NEXT
@@ -247,14 +247,15 @@ async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
     )
 
     items = [
-        item async for item in HttpClient(transport).items(service(budget=TightBudget(1)), READ)
+        item
+        async for item in HttpClient(transport).items(build_service(budget=TightBudget(1)), READ)
     ]
 
     assert items == [1, 2]
     assert transport.slept == [60.0]
 
 
-async def test_a_list_that_is_always_refused_ends() -> None:
+async def test_throttled_list_raises_after_two_waits() -> None:
     """After four minutes of waiting, the message is scheduled again."""
     refusal = Scripted(status=429, headers={"Retry-After": "100"})
     transport = ScriptedTransport(
@@ -262,7 +263,7 @@ async def test_a_list_that_is_always_refused_ends() -> None:
     )
 
     with pytest.raises(ThrottledError):
-        _ = [item async for item in HttpClient(transport).items(service(), READ)]
+        _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
 
     assert transport.slept == [100.0, 100.0]
 
@@ -285,23 +286,23 @@ async def test_a_list_that_is_always_refused_ends() -> None:
         URL,
     ],
 )
-async def test_a_list_that_leads_elsewhere_or_round_in_a_circle_is_not_followed(link: str) -> None:
+async def test_next_link_to_another_host_or_to_the_same_page_is_not_followed(link: str) -> None:
     """The request contains the access token, so it is sent only to hosts of the service."""
     transport = ScriptedTransport(Scripted(body={"value": [1], "nextLink": link}))
 
     with pytest.raises(ServiceUnavailable):
-        _ = [item async for item in HttpClient(transport).items(service(), READ)]
+        _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
 
     assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])
-async def test_an_answer_that_is_no_list_is_no_answer(body: object) -> None:
+async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object) -> None:
     """A gateway's page, or a changed shape, is tried again later."""
     transport = ScriptedTransport(Scripted(body=body))
 
     with pytest.raises(ServiceUnavailable):
-        _ = [item async for item in HttpClient(transport).items(service(), READ)]
+        _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
 
 
 async def test_no_error_shows_an_address_or_a_signature() -> None:
@@ -315,7 +316,7 @@ async def test_no_error_shows_an_address_or_a_signature() -> None:
     for failure in failures:
         with pytest.raises((PlatformError, ServiceUnavailable)) as caught:
             await HttpClient(ScriptedTransport(failure)).send(
-                service(), ServiceRequest(method="POST", url=url)
+                build_service(), ServiceRequest(method="POST", url=url)
             )
         shown = [str(caught.value), repr(caught.value), str(caught.value.__cause__)]
         assert SIG not in "".join(shown)

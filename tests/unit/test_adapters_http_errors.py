@@ -21,7 +21,7 @@ from shared.errors import (
 )
 
 
-def failed(
+def build_http_error(
     status: int, code: str = "Some", message: str = "text", *, method: str = "PATCH", **more: object
 ) -> CmkflowError:
     """Return the error for an answer in the platform's envelope."""
@@ -32,7 +32,7 @@ def failed(
     )
 
 
-def wrapped(name: str, code: str, message: str = "inner") -> str:
+def format_wrapped_error(name: str, code: str, message: str = "inner") -> str:
     """Return a Dataverse message that contains an error of the flow service."""
     inner = json.dumps({"error": {"code": code, "message": message}})
     return f'Flow client error returned with status code "{name}" and details "{inner}".'
@@ -57,12 +57,12 @@ def wrapped(name: str, code: str, message: str = "inner") -> str:
 )
 def test_a_status_decides_the_kind_of_error(status: int, kind: type[CmkflowError]) -> None:
     """The status alone decides for most answers."""
-    assert type(failed(status)) is kind
+    assert type(build_http_error(status)) is kind
 
 
 def test_a_refusal_keeps_the_platforms_code() -> None:
     """Steps decide by the code, and people read the message."""
-    error = failed(403, "EnvironmentAccessDenied", "Access is denied.")
+    error = build_http_error(403, "EnvironmentAccessDenied", "Access is denied.")
 
     assert isinstance(error, PlatformError)
     assert (error.code, error.status) == ("EnvironmentAccessDenied", 403)
@@ -72,37 +72,46 @@ def test_a_refusal_keeps_the_platforms_code() -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(412, ""), (412, "0x80040237"), (409, "0x80040237"), (400, "0x80040237")]
 )
-def test_a_create_that_meets_its_row_says_so(status: int, code: str) -> None:
+def test_create_of_an_existing_row_raises_already_exists(status: int, code: str) -> None:
     """Dataverse has several codes for this (platform.md#duplicate-keys)."""
-    assert type(failed(status, code, is_create=True)) is AlreadyExists
+    assert type(build_http_error(status, code, is_create=True)) is AlreadyExists
 
 
-def test_a_provider_that_nobody_uses_is_no_conflict() -> None:
+def test_unregistered_resource_provider_is_not_reported_as_a_conflict() -> None:
     """Azure answers 409 for a list of resources that a subscription cannot have."""
     assert (
-        type(failed(409, "MissingSubscriptionRegistration", method="GET")) is ProviderNotRegistered
+        type(build_http_error(409, "MissingSubscriptionRegistration", method="GET"))
+        is ProviderNotRegistered
     )
 
 
 @pytest.mark.parametrize("status", [403, 409, 423])
-def test_a_write_that_meets_a_migration_waits(status: int) -> None:
+def test_write_during_a_platform_migration_raises_platform_migration_in_progress(
+    status: int,
+) -> None:
     """The code is not published, so a word in the code or the message is enough.
 
     See platform.md#blocked-writes.
     """
-    assert type(failed(status, "EnvironmentMigrationInProgress")) is PlatformMigrationInProgress
     assert (
-        type(failed(status, "X", "The environment is being migrated."))
+        type(build_http_error(status, "EnvironmentMigrationInProgress"))
         is PlatformMigrationInProgress
     )
     assert (
-        type(failed(status, "X", "being migrated", method="GET")) is not PlatformMigrationInProgress
+        type(build_http_error(status, "X", "The environment is being migrated."))
+        is PlatformMigrationInProgress
+    )
+    assert (
+        type(build_http_error(status, "X", "being migrated", method="GET"))
+        is not PlatformMigrationInProgress
     )
 
 
 def test_dataverse_wraps_the_flow_services_error() -> None:
     """Code and status are those of the inner error (platform.md#wrapped-errors)."""
-    error = failed(400, "0x80060467", wrapped("Forbidden", "MissingAdequateQuotaPolicy"))
+    error = build_http_error(
+        400, "0x80060467", format_wrapped_error("Forbidden", "MissingAdequateQuotaPolicy")
+    )
 
     assert isinstance(error, PlatformError)
     assert (error.code, error.status, error.detail) == (
@@ -121,39 +130,39 @@ def test_dataverse_wraps_the_flow_services_error() -> None:
         ("Conflict", "EnvironmentMigrationInProgress", PlatformMigrationInProgress),
     ],
 )
-def test_a_wrapped_error_is_judged_by_what_is_inside(
+def test_wrapped_error_is_classified_by_its_inner_code(
     name: str, code: str, kind: type[CmkflowError]
 ) -> None:
     """A 400 may contain a throttling error, and a wrapped 404 is not about the row."""
-    assert type(failed(400, "0x80060467", wrapped(name, code))) is kind
+    assert type(build_http_error(400, "0x80060467", format_wrapped_error(name, code))) is kind
 
 
-def test_of_several_errors_the_first_one_counts() -> None:
+def test_several_errors_get_the_code_of_the_first_error() -> None:
     """`MultipleErrorsOccurred` has no meaning of its own; every message is kept."""
     several = [{"code": "ChildFlowNeverPublished", "message": text} for text in ("one", "two")]
     body = {"error": {"code": "MultipleErrorsOccurred", "message": "see", "details": several}}
 
-    error = failed(400, body=json.dumps(body).encode())
+    error = build_http_error(400, body=json.dumps(body).encode())
 
     assert isinstance(error, PlatformError)
     assert (error.code, error.detail) == ("ChildFlowNeverPublished", "Dataverse: one two")
 
 
-def test_another_operation_on_the_resource_passes() -> None:
+def test_conflict_with_another_operation_on_the_resource_is_transient() -> None:
     """Azure's 409 for a resource during another change is transient."""
-    assert type(failed(409, "AnotherOperationInProgress")) is ServiceUnavailable
+    assert type(build_http_error(409, "AnotherOperationInProgress")) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
 def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
     """The body of an error may have any form."""
-    error = failed(400, body=body)
+    error = build_http_error(400, body=body)
 
     assert isinstance(error, PlatformError)
     assert error.code == "Http400"
 
 
-def test_a_wait_is_given_in_seconds_or_as_a_date() -> None:
+def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
     """`Retry-After` may be seconds or a date; any other value is ignored."""
     later = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)
 

@@ -10,15 +10,15 @@ from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransp
 MINUTE = timedelta(minutes=1)
 
 
-def environment(sku: str) -> Scripted:
+def build_environment_answer(sku: str) -> Scripted:
     """Return an environment as the answer."""
     return Scripted(body={"name": "e", "properties": {"environmentSku": sku}})
 
 
-async def test_jobs_of_one_minute_go_by_one_reading() -> None:
+async def test_environment_is_read_once_a_minute_for_cached_reads() -> None:
     """A reading is valid from the time of its request, and `get` always reads again."""
     clock = ManualClock()
-    answers = [environment(sku) for sku in ("first", "other", "second", "third")]
+    answers = [build_environment_answer(sku) for sku in ("first", "other", "second", "third")]
     service = HttpService(name="x", scope=SCOPE, credential=NumberedCredential())
     admin = PowerPlatformAdmin(HttpClient(ScriptedTransport(*answers)), service, clock)
 

@@ -70,7 +70,7 @@ async def test_state_outlives_the_process(tmp_path: Path) -> None:
     assert row is not None
 
 
-async def test_a_database_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
+async def test_broken_database_raises_service_unavailable(tmp_path: Path) -> None:
     """A fault of the database is a transient error of the app."""
     store = SqliteStore(tmp_path / "state.db")
     with sqlite3.connect(tmp_path / "state.db") as other:
@@ -83,21 +83,24 @@ async def test_a_database_that_cannot_be_used_is_unavailable(tmp_path: Path) -> 
     await store.close()
 
 
-def row(key: str) -> StoreRow:
+def build_row(key: str) -> StoreRow:
     """Return a row that is not stored."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={"n": 1})
 
 
-async def test_writes_that_come_together_share_one_wait_for_the_disk(tmp_path: Path) -> None:
+async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
     """One write is rejected and does not affect the others."""
     store = SqliteStore(tmp_path / "state.db")
-    await store.write(InsertRow(row("there")))
+    await store.write(InsertRow(build_row("there")))
     statements: list[str] = []
     store._database.set_trace_callback(statements.append)
     keys = ["a", "there", "b", "c"]
 
     outcomes = await asyncio.gather(
-        *(store.write(InsertRow(row(key)), InsertRow(row(f"{key}-too"))) for key in keys),
+        *(
+            store.write(InsertRow(build_row(key)), InsertRow(build_row(f"{key}-too")))
+            for key in keys
+        ),
         return_exceptions=True,
     )
 
@@ -108,11 +111,11 @@ async def test_writes_that_come_together_share_one_wait_for_the_disk(tmp_path: P
     await store.close()
 
 
-async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path: Path) -> None:
+async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> None:
     """The cancelled caller was about to write for the others, too."""
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # the disk is slow
-        tasks = [asyncio.ensure_future(store.write(InsertRow(row(f"{n}")))) for n in range(4)]
+        tasks = [asyncio.ensure_future(store.write(InsertRow(build_row(f"{n}")))) for n in range(4)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         tasks[0].cancel()
@@ -126,14 +129,14 @@ async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path:
     await store.close()
 
 
-async def test_a_file_that_another_process_locks_is_waited_for(tmp_path: Path) -> None:
+async def test_write_waits_for_a_file_lock_of_another_process(tmp_path: Path) -> None:
     """Reads and writes continue after the other process releases the lock."""
     store = SqliteStore(tmp_path / "state.db")
-    await store.write(InsertRow(row("there")))
+    await store.write(InsertRow(build_row("there")))
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
 
-    written = asyncio.ensure_future(store.write(InsertRow(row("late"))))
+    written = asyncio.ensure_future(store.write(InsertRow(build_row("late"))))
     assert await store.get("Jobs", "p", "there") is not None
     assert not written.done()
     other.execute("COMMIT")

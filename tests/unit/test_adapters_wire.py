@@ -32,28 +32,28 @@ from tests.unit.adapter_wire import (
 HEX = "0123456789abcdef0123456789abcdef"
 
 
-def scripted(*bodies: object) -> tuple[HttpClient, HttpService]:
+def build_scripted_service(*bodies: object) -> tuple[HttpClient, HttpService]:
     """Return a client that receives these bodies, and a service."""
     http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
     return http, HttpService(name="x", scope="https://x/.default", credential=NumberedCredential())
 
 
-def flow_service(*bodies: object) -> FlowService:
+def build_flow_service(*bodies: object) -> FlowService:
     """Return a flow service that answers with these bodies."""
-    return FlowService(*scripted(*bodies), ToldEndpoint())
+    return FlowService(*build_scripted_service(*bodies), ToldEndpoint())
 
 
-def environment(policies: object, **properties: object) -> object:
+def build_environment(policies: object, **properties: object) -> object:
     """Return an environment's entity."""
     return {"name": "e", "properties": {"enterprisePolicies": policies, **properties}}
 
 
 @pytest.mark.parametrize("name", ["customerManagedKeys", "CustomerManagedKeys"])
-def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
+def test_policy_is_read_from_a_property_name_in_any_case(name: str) -> None:
     """Microsoft's own scripts ignore the case, too (platform.md#property-case)."""
     policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
 
-    read = read_wire(EnvironmentEntity, environment({name: policy, "vNets": {}})).to_domain()
+    read = read_wire(EnvironmentEntity, build_environment({name: policy, "vNets": {}})).to_domain()
 
     assert read.policy is not None
     assert read.policy.status is PolicyLinkStatus.LINKING_ONLINE
@@ -62,20 +62,22 @@ def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("policies", [None, {}, {"vnets": {"id": "x"}}])
-def test_an_environment_without_an_encryption_policy_has_none(policies: object) -> None:
+def test_environment_without_an_encryption_policy_has_no_policy(policies: object) -> None:
     """Policies of other kinds do not count."""
-    assert read_wire(EnvironmentEntity, environment(policies)).to_domain().policy is None
+    assert read_wire(EnvironmentEntity, build_environment(policies)).to_domain().policy is None
 
 
 @pytest.mark.parametrize(("level", "managed"), [("Standard", True), ("Basic", False), ("", None)])
-def test_a_managed_environment_is_known_by_its_level(level: str, managed: bool | None) -> None:
+def test_protection_level_decides_if_an_environment_is_managed(
+    level: str, managed: bool | None
+) -> None:
     """`Basic` is the level of all others; without a level the app does not know."""
-    entity = environment({}, governanceConfiguration={"protectionLevel": level})
+    entity = build_environment({}, governanceConfiguration={"protectionLevel": level})
 
     assert read_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
 
 
-def test_an_answer_that_does_not_read_names_the_place_and_quotes_nothing() -> None:
+def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> None:
     """The answer may contain a secret."""
 
     class Model(Wire):
@@ -99,7 +101,7 @@ async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
     }
     second = {"value": [flow("a"), flow("c", "Deleted"), flow("d", "New")]}
 
-    flows = await FlowServiceReports(flow_service(first, second)).list_flows("e")
+    flows = await FlowServiceReports(build_flow_service(first, second)).list_flows("e")
 
     assert [(each.flow_name, each.state) for each in flows] == [("a", FlowState.ON), ("d", None)]
 
@@ -142,12 +144,12 @@ def test_a_connection_reference_turns_into_dataverses() -> None:
     }
 
 
-def test_a_flow_whose_definition_is_not_shown_has_none() -> None:
+def test_flow_without_a_definition_in_the_answer_has_no_client_data() -> None:
     """An empty definition would look like a flow without a trigger."""
     assert read_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
 
 
-def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
+def test_run_in_progress_has_no_end_time() -> None:
     """The app reads the id from either link."""
     running = {"name": "r", "properties": {"startTime": "2026-01-02T03:04:05.1234567Z"}}
     link = {"uri": f"https://host:443/workflows/{HEX.upper()}/runs/1/contents/x?sig=s"}
@@ -170,9 +172,9 @@ def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
 
 
 @pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
-async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
+async def test_trigger_url_is_read_from_the_old_and_the_new_format(body: object) -> None:
     """Older answers have no `response` around the URL (platform.md#trigger-url-read)."""
-    service = flow_service(body)
+    service = build_flow_service(body)
 
     access = FlowServiceAccountFlows(service, service, NoServiceAccount())
 
@@ -181,7 +183,7 @@ async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
 
 async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
     """The error does not quote the answer."""
-    service = flow_service({"response": {"basePath": "https://u?sig=secret"}})
+    service = build_flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
     with pytest.raises(ServiceUnavailable) as caught:
         await FlowServiceAccountFlows(service, service, NoServiceAccount()).trigger_url(
@@ -191,7 +193,7 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_an_action_that_failed_tells_its_error_without_secrets() -> None:
+def test_error_of_a_failed_action_is_read_without_secrets() -> None:
     """The code is in the error or beside it; a skipped action has not failed."""
     url = f"https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
     actions = {
@@ -212,8 +214,8 @@ def test_an_action_that_failed_tells_its_error_without_secrets() -> None:
     assert read_wire(RunWithActions, {"properties": {}}).failed_actions() == []
 
 
-def test_a_row_of_dataverse_reads_with_its_annotations() -> None:
-    """ETag and owner have names that are no identifiers."""
+def test_dataverse_row_is_read_with_its_annotations() -> None:
+    """The ETag and the owner come from members whose names are not Python identifiers."""
     row = {
         "@odata.etag": 'W/"7"',
         "workflowid": "ABC",
@@ -228,7 +230,7 @@ def test_a_row_of_dataverse_reads_with_its_annotations() -> None:
     assert (read.state, read.client_data) == (FlowState.SUSPENDED, "")
 
 
-async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
+async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> None:
     """The app must not write certificates, and cannot read disabled secrets."""
     base = "https://v.vault.azure.net/secrets/"
     items = [
@@ -236,7 +238,7 @@ async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
         {"id": base + "b", "attributes": {"enabled": False}},
         {"id": base + "c", "managed": True},
     ]
-    http, service = scripted(
+    http, service = build_scripted_service(
         {"value": [{"properties": {"vaultUri": "https://v.vault.azure.net/"}}]},
         {"value": items},
     )
@@ -249,14 +251,14 @@ async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
     assert (vault_url, listed) == ("https://v.vault.azure.net", ["a"])
 
 
-def test_a_policys_identity_is_read_in_both_spellings() -> None:
+def test_identity_of_a_policy_is_read_in_both_spellings() -> None:
     """The specification and the live service differ (platform.md#enterprise-policies)."""
     for name in ("principalId", "systemAssignedIdentityPrincipalId"):
         entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
         assert read_wire(PolicyEntity, entity).to_domain().principal_id == "i"
 
 
-def test_a_vault_that_does_not_speak_of_purge_protection_has_none() -> None:
+def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> None:
     """Without a value, soft delete is on and purge protection is off."""
     entity = {
         "id": "/V",
@@ -272,7 +274,7 @@ def test_a_vault_that_does_not_speak_of_purge_protection_has_none() -> None:
     assert vault.key_permissions == {"p": frozenset({"get", "wrapkey"})}
 
 
-def test_a_site_answers_to_all_its_hosts_once() -> None:
+def test_site_lists_each_of_its_hosts_once() -> None:
     """Hosts are in lower case, the default host first."""
     properties = {"defaultHostName": "A.example", "hostNames": ["a.example", "b.example"]}
 
@@ -281,7 +283,7 @@ def test_a_site_answers_to_all_its_hosts_once() -> None:
     assert site.hosts == ("a.example", "b.example")
 
 
-def test_a_name_with_a_signature_is_read_without_it() -> None:
+def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
     """Names are redacted where they are read, so that later comparisons agree.
 
     A name that was redacted later would look changed at each comparison.
@@ -294,16 +296,18 @@ def test_a_name_with_a_signature_is_read_without_it() -> None:
         read_wire(WorkflowEntity, row).to_domain().name,
         read_wire(FlowEntity, flow).to_report().display_name,
         read_wire(FlowEntity, flow).to_detail().display_name,
-        read_wire(EnvironmentEntity, environment({}, displayName=name)).to_domain().display_name,
+        read_wire(EnvironmentEntity, build_environment({}, displayName=name))
+        .to_domain()
+        .display_name,
     ]
 
     assert set(names) == {f"Call https://p.logic.azure.com/…/workflows/{HEX}/…"}
 
 
 @pytest.mark.parametrize("key", [{"kty": "EC", "x": "AA"}, {"kty": "RSA", "n": "AQAB", "e": "AA"}])
-async def test_a_key_that_is_no_rsa_key_cannot_sign(key: dict[str, str]) -> None:
+async def test_key_that_is_not_an_rsa_key_is_rejected_for_signing(key: dict[str, str]) -> None:
     """A key of an elliptic curve has no modulus, and other numbers are no key."""
-    vaults = VaultClient(*scripted({"key": {"kid": "https://v/keys/k/1", **key}}))
+    vaults = VaultClient(*build_scripted_service({"key": {"kid": "https://v/keys/k/1", **key}}))
 
     with pytest.raises(PlatformError, match="not an RSA key"):
         await VaultSigningKeys(vaults).read("https://v/keys/k")

@@ -30,7 +30,7 @@ FORGED = 'Orders | {"reason_code": "both_off", "kind": "plan_awaiting_approval"}
 SILENT = {"no-daily-check"}
 
 
-def ago(**age: float) -> datetime:
+def compute_past_time(**age: float) -> datetime:
     """Return a past time by the clock that a query's `ago()` reads."""
     return datetime.now(UTC) - timedelta(**age)
 
@@ -54,7 +54,7 @@ class Host:
 
 
 @contextmanager
-def running(function: str) -> Iterator[Host]:
+def run_host(function: str) -> Iterator[Host]:
     """Log to a host during a run of this function."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -79,7 +79,7 @@ def running(function: str) -> Iterator[Host]:
 def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
     """Return the host's line of a run this many minutes ago."""
     return {
-        "time": ago(minutes=minutes).isoformat(),
+        "time": compute_past_time(minutes=minutes).isoformat(),
         "level": "INFO" if succeeded else "ERROR",
         "logger": "host.worker",
         "message": "function succeeded" if succeeded else "function failed",
@@ -90,7 +90,7 @@ def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "time
     }
 
 
-def told(cause: PendingActionKind, **more: Any) -> Notification:
+def build_notification(cause: PendingActionKind, **more: Any) -> Notification:
     """Return a notification whose name imitates fields."""
     waiting = PendingAction(
         kind=cause,
@@ -105,14 +105,14 @@ def told(cause: PendingActionKind, **more: Any) -> Notification:
         id="1",
         correlation_id="1",
         pending_action=waiting,
-        created_at=ago(),
+        created_at=compute_past_time(),
         link="",
         link_title="Open",
     )
 
 
 @pytest.mark.parametrize("cause", PendingActionKind)
-async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
+async def test_notification_fires_only_the_alert_of_its_cause(
     cause: PendingActionKind,
 ) -> None:
     """The environment's name and the length of the reason do not matter."""
@@ -122,30 +122,32 @@ async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
         PendingActionKind.FLOWS_BLOCKED: {"flow-blocked"},
         PendingActionKind.ENVIRONMENT_BLOCKED: {"flow-blocked"},
     }
-    with running("send_notifications") as host:
-        await LogNotificationChannel().send(told(cause, reason=FORGED * 2_000))
+    with run_host("send_notifications") as host:
+        await LogNotificationChannel().send(build_notification(cause, reason=FORGED * 2_000))
 
         assert host.fired == wanted.get(cause, set())
 
 
-async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
+async def test_both_off_log_line_fires_its_alert() -> None:
     """The line has level ERROR, too; any other notice has only level ERROR."""
     for code, wanted in (
         (Reason.BOTH_OFF, {"both-off", "errors"}),
         (Reason.INTERNAL_ERROR, {"errors"}),
     ):
-        with running("run_flow_job") as host:
+        with run_host("run_flow_job") as host:
             row = ("flowjobs", "e", "j")
             await LogAlertSender().send(
-                Alert(reason_code=code, row=row, message=FORGED * 2_000, raised_at=ago())
+                Alert(
+                    reason_code=code, row=row, message=FORGED * 2_000, raised_at=compute_past_time()
+                )
             )
 
             assert host.fired == wanted
 
 
-def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
+def test_text_in_a_log_line_of_a_library_fires_no_alert() -> None:
     """A flow's name may imitate fields in the text or in a stack."""
-    with running("run_flow_job") as host:
+    with run_host("run_flow_job") as host:
         try:
             raise LookupError(FORGED)
         except LookupError:
@@ -154,14 +156,14 @@ def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
         assert host.fired == set()
 
 
-def test_the_daily_check_keeps_its_alert_quiet_for_26_hours() -> None:
+def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
     """The alert searches for the words that the timer writes."""
     (words,) = {"daily check completed"} & set(log_alerts()["no-daily-check"].asks.split("'"))
-    with running("run_daily_check") as host:
+    with run_host("run_daily_check") as host:
         product_log("functions.timers").info(words, extra={"result": "3 environments"})
         (line,) = host.lines
-    day_ago = line | {"time": ago(hours=25).isoformat()}
-    older = line | {"time": ago(hours=27).isoformat()}
+    day_ago = line | {"time": compute_past_time(hours=25).isoformat()}
+    older = line | {"time": compute_past_time(hours=27).isoformat()}
 
     assert Telemetry([day_ago]).fired() == set()
     assert Telemetry([older]).fired() == {"no-daily-check"}
@@ -179,7 +181,7 @@ def test_the_daily_check_keeps_its_alert_quiet_for_26_hours() -> None:
         ([False, False, True, False], False),
     ],
 )
-def test_two_failures_in_a_row_raise_an_alert_and_one_does_not(
+def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
     runs: list[bool], fires: bool
 ) -> None:
     """The host's own lines about a failed run and other functions do not count."""
@@ -195,7 +197,7 @@ def test_two_failures_in_a_row_raise_an_alert_and_one_does_not(
 
 def test_a_line_of_level_error_raises_an_alert() -> None:
     """A line with or without a stack counts; a warning does not."""
-    with running("show") as host:
+    with run_host("show") as host:
         product_log("functions.endpoints").warning("a message is tried again")
         assert host.fired == set()
 

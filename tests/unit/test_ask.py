@@ -39,7 +39,7 @@ async def test_a_defect_is_raised() -> None:
         await read_or_none(_raise(ZeroDivisionError()))
 
 
-async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> None:
+async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
     """The second try comes once, after the given wait; without a wait there is none."""
     answers: Iterator[str | Exception] = iter(
         [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]

@@ -36,7 +36,7 @@ NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SILENT = NoAnswer(message="no answer")
 
 
-def flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
+def build_flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
     """Return a flow in a solution whose id is its title in lower case."""
     summary = DefinitionSummary(
         format=DefinitionFormat.CLIENT_DATA,
@@ -59,7 +59,7 @@ def flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> F
     return replace(facts, **more)
 
 
-def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> MicrosoftKeyLists:
+def build_lists(*staying: str, movable: int = 0, is_joined: bool = True) -> MicrosoftKeyLists:
     """Return lists on which these flows stay."""
     ids = frozenset(staying)
     return MicrosoftKeyLists(
@@ -67,7 +67,7 @@ def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> Microsof
     )
 
 
-def facts(
+def build_facts(
     *flows: FlowFacts, status: PolicyLinkStatus | None = None, **more: Any
 ) -> EnvironmentSnapshot:
     """Return an environment with these flows; with `status` None it has no policy."""
@@ -90,7 +90,7 @@ def facts(
         policy=None,
         key=None,
         flows={one.workflow_id: one for one in flows},
-        microsoft_key_lists=reports(),
+        microsoft_key_lists=build_lists(),
         differences=(),
         connections=(),
         canvas_apps=(),
@@ -102,7 +102,7 @@ def facts(
     return replace(plain, **more)
 
 
-def by_code(findings: Iterable[Finding], code: str) -> Finding:
+def get_by_code(findings: Iterable[Finding], code: str) -> Finding:
     """Return the only finding of a check."""
     (found,) = (one for one in findings if one.code == code)
     return found
@@ -111,10 +111,10 @@ def by_code(findings: Iterable[Finding], code: str) -> Finding:
 @pytest.mark.parametrize(
     ("status", "lists", "phase"),
     [
-        (None, reports(), AssessmentPhase.BEFORE_KEY),
-        (PolicyLinkStatus.LINKING, reports(), AssessmentPhase.PLATFORM_MIGRATION),
-        (PolicyLinkStatus.LINKED, reports("a", movable=2), AssessmentPhase.PLATFORM_MIGRATION),
-        (PolicyLinkStatus.LINKED, reports("a"), AssessmentPhase.AFTER_KEY),
+        (None, build_lists(), AssessmentPhase.BEFORE_KEY),
+        (PolicyLinkStatus.LINKING, build_lists(), AssessmentPhase.PLATFORM_MIGRATION),
+        (PolicyLinkStatus.LINKED, build_lists("a", movable=2), AssessmentPhase.PLATFORM_MIGRATION),
+        (PolicyLinkStatus.LINKED, build_lists("a"), AssessmentPhase.AFTER_KEY),
         (PolicyLinkStatus.LINKED, SILENT, AssessmentPhase.UNKNOWN),
     ],
 )
@@ -122,39 +122,41 @@ def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
     """A link is not the end of a migration, and neither is a missing list."""
-    assert phase_for(facts(status=status, microsoft_key_lists=lists)) is phase
+    assert phase_for(build_facts(status=status, microsoft_key_lists=lists)) is phase
 
 
-def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
+def test_listed_flow_without_a_known_reason_is_reported() -> None:
     """The list decides, and the assessment names the difference."""
-    there = facts(flow("Daily", TriggerCategory.RECURRENCE), microsoft_key_lists=reports("daily"))
+    there = build_facts(
+        build_flow("Daily", TriggerCategory.RECURRENCE), microsoft_key_lists=build_lists("daily")
+    )
 
     (found,) = assess_flows(there)
-    told = by_code(flow_findings(there, [found]), "report_reconciled")
+    told = get_by_code(flow_findings(there, [found]), "report_reconciled")
 
     assert found.microsoft_key_reasons == ("unknown",)
     assert "The platform lists Daily" in told.message
 
 
-def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> None:
+def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> None:
     """The assessment shows the doubt; with a policy the flow would be left out."""
-    orders = flow("Orders", TriggerCategory.HTTP)
+    orders = build_flow("Orders", TriggerCategory.HTTP)
 
-    (found,) = assess_flows(facts(orders))
-    told = by_code(flow_findings(facts(orders), [found]), "report_reconciled")
+    (found,) = assess_flows(build_facts(orders))
+    told = get_by_code(flow_findings(build_facts(orders), [found]), "report_reconciled")
 
     assert found.is_on_microsoft_key_list is False
     assert "stays (http_trigger)" in told.message
-    assert assess_flows(facts(orders, status=PolicyLinkStatus.LINKED)) == ()
+    assert assess_flows(build_facts(orders, status=PolicyLinkStatus.LINKED)) == ()
 
 
-def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
+def test_blocked_by_flows_ends_at_a_flow_with_its_own_reason() -> None:
     """The way passes a parent that also has its own reason."""
-    there = facts(
-        flow("Child", TriggerCategory.HTTP),
-        flow("Middle", TriggerCategory.HTTP, "child"),
-        flow("Top", TriggerCategory.RECURRENCE, "middle"),
-        microsoft_key_lists=reports("child", "middle", "top"),
+    there = build_facts(
+        build_flow("Child", TriggerCategory.HTTP),
+        build_flow("Middle", TriggerCategory.HTTP, "child"),
+        build_flow("Top", TriggerCategory.RECURRENCE, "middle"),
+        microsoft_key_lists=build_lists("child", "middle", "top"),
     )
 
     ways = {one.display_name: one.blocked_by_flows for one in assess_flows(there)}
@@ -170,28 +172,28 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
         (SILENT, PolicyLinkStatus.LINKED, "could not be read: no answer"),
     ],
 )
-def test_a_geography_that_cannot_be_compared_is_unknown_and_says_why(
+def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
     policy: NoAnswer | None, status: PolicyLinkStatus | None, text: str
 ) -> None:
     """An unreadable policy is not the same as no policy."""
-    there = facts(policy=policy, status=status)
+    there = build_facts(policy=policy, status=status)
 
-    found = by_code(eligibility_findings(there), "environment_geography")
+    found = get_by_code(eligibility_findings(there), "environment_geography")
 
     assert found.level is FindingLevel.UNKNOWN
     assert text in found.message
 
 
-def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
+def test_parent_chains_contain_one_chain_for_each_called_flow_that_stays() -> None:
     """Each called flow with its own reason keeps the parent, so each is shown with the way
     to it.
     """
-    there = facts(
-        flow("Near", TriggerCategory.HTTP),
-        flow("Far", TriggerCategory.TEAMS_WEBHOOK),
-        flow("Middle", TriggerCategory.RECURRENCE, "far", "gone"),
-        flow("Top", TriggerCategory.RECURRENCE, "near", "middle"),
-        microsoft_key_lists=reports("near", "far", "middle", "top"),
+    there = build_facts(
+        build_flow("Near", TriggerCategory.HTTP),
+        build_flow("Far", TriggerCategory.TEAMS_WEBHOOK),
+        build_flow("Middle", TriggerCategory.RECURRENCE, "far", "gone"),
+        build_flow("Top", TriggerCategory.RECURRENCE, "near", "middle"),
+        microsoft_key_lists=build_lists("near", "far", "middle", "top"),
     )
 
     chains = {one.display_name: one.parent_chains for one in assess_flows(there)}
@@ -212,9 +214,11 @@ RATES = ProcessingRates(
 )
 
 
-def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
+def test_effort_beyond_the_daily_request_limit_takes_more_than_a_day() -> None:
     """Work may use nine tenths of the daily limit, and a slow minute still counts."""
-    there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
+    there = build_facts(
+        build_flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=build_lists("orders")
+    )
     (known,) = assess_flows(there)
     few = replace(RATES, flow_service_requests_per_minute=100, flow_service_requests_per_day=1_300)
 
@@ -223,10 +227,12 @@ def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
     assert estimate_effort([known] * 90, RATES).minutes == 90 * FLOW_SERVICE_CALLS // 5
 
 
-def test_effort_says_why_it_may_be_more() -> None:
+def test_effort_names_the_reason_for_which_it_may_be_higher() -> None:
     """Callers of a flow may be unknown, or flows may be unreadable."""
     rates = RATES
-    there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
+    there = build_facts(
+        build_flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=build_lists("orders")
+    )
     (known,) = assess_flows(there)
     doubtful = replace(known, callers_unknown_reason="Places were not searched.")
 
@@ -237,10 +243,10 @@ def test_effort_says_why_it_may_be_more() -> None:
 
 def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
     """Two called flows that run each other keep each other on Microsoft's key."""
-    there = facts(
-        flow("One", TriggerCategory.HTTP, "two"),
-        flow("Two", TriggerCategory.HTTP, "one"),
-        microsoft_key_lists=reports("one", "two"),
+    there = build_facts(
+        build_flow("One", TriggerCategory.HTTP, "two"),
+        build_flow("Two", TriggerCategory.HTTP, "one"),
+        microsoft_key_lists=build_lists("one", "two"),
     )
 
     found = assess_flows(there)
@@ -249,34 +255,34 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
         "One": ("Two",),
         "Two": ("One",),
     }
-    assert "One, Two" in by_code(flow_findings(there, found), "flow_cycle").message
+    assert "One, Two" in get_by_code(flow_findings(there, found), "flow_cycle").message
 
 
-def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
+def test_parent_of_a_child_in_another_environment_is_undetermined() -> None:
     """The child may be in another environment."""
-    (found,) = assess_flows(facts(flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
+    (found,) = assess_flows(build_facts(build_flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
 
     assert found.stays_on_microsoft_key is None
     assert found.blocked_by_flows == ("elsewhere (not in this environment)",)
 
 
-def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
+def test_flow_with_an_unreadable_definition_is_undetermined_unless_it_is_listed() -> None:
     """The list names the flow without its definition."""
-    broken = flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
+    broken = build_flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
 
-    (open_,) = assess_flows(facts(broken))
-    (listed,) = assess_flows(facts(broken, microsoft_key_lists=reports("broken")))
+    (open_,) = assess_flows(build_facts(broken))
+    (listed,) = assess_flows(build_facts(broken, microsoft_key_lists=build_lists("broken")))
 
     assert open_.stays_on_microsoft_key is None
     assert listed.stays_on_microsoft_key is True
 
 
-def test_what_was_not_read_is_never_called_absent() -> None:
+def test_findings_about_unread_flows_are_unknown() -> None:
     """Skills and HTTP calls are unknown if a listed flow was not read."""
-    there = facts(microsoft_key_lists=reports("strange", is_joined=False))
+    there = build_facts(microsoft_key_lists=build_lists("strange", is_joined=False))
 
     levels = {one.level for one in [*copilot_findings(there), *network_findings(there)]}
-    unread = facts(flows=SILENT, differences=("Orders is listed as staying.",))
+    unread = build_facts(flows=SILENT, differences=("Orders is listed as staying.",))
     told = list(flow_findings(unread, []))
 
     assert levels == {FindingLevel.UNKNOWN}
@@ -291,7 +297,7 @@ def test_what_was_not_read_is_never_called_absent() -> None:
         (False, True, FindingLevel.WARNING),
     ],
 )
-def test_a_gap_weighs_what_it_holds_up(
+def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
     is_required: bool, is_certain: bool, level: FindingLevel
 ) -> None:
     """Denied calls weigh most, then possible denials, then Microsoft's recommendations."""
@@ -307,12 +313,12 @@ def test_a_gap_weighs_what_it_holds_up(
         message="erp refuses addresses.",
         fix="Allow them.",
     )
-    orders = flow("Orders", TriggerCategory.HTTP)
+    orders = build_flow("Orders", TriggerCategory.HTTP)
     assert orders.summary is not None
     calling = replace(orders, summary=replace(orders.summary, http_hosts=("erp.contoso.example",)))
-    there = facts(calling, firewall_issues=(gap,))
+    there = build_facts(calling, firewall_issues=(gap,))
 
-    assert by_code(network_findings(there), "firewall").level is level
+    assert get_by_code(network_findings(there), "firewall").level is level
 
 
 @pytest.mark.parametrize(
@@ -326,11 +332,11 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
     first.
     """
     since = None if days is None else NOW - timedelta(days=days)
-    there = facts(
-        status=PolicyLinkStatus.LINKED, microsoft_key_lists=reports(movable=1), linked_at=since
+    there = build_facts(
+        status=PolicyLinkStatus.LINKED, microsoft_key_lists=build_lists(movable=1), linked_at=since
     )
 
-    found = by_code(eligibility_findings(there), "policy_link")
+    found = get_by_code(eligibility_findings(there), "policy_link")
 
     assert found.level is level
     assert "support" in found.fix
@@ -352,7 +358,7 @@ def test_the_ticket_for_run_history_has_a_last_day(
     """
     since = None if days is None else NOW - timedelta(days=days)
 
-    (found,) = run_history_findings(facts(status=PolicyLinkStatus.LINKED, linked_at=since))
+    (found,) = run_history_findings(build_facts(status=PolicyLinkStatus.LINKED, linked_at=since))
 
     assert found.level is level
     assert text in found.message
@@ -382,7 +388,7 @@ def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_befo
         ("sets", "", None),
     ],
 )
-def test_a_connector_tells_how_its_connections_sign_in(
+def test_sign_in_of_a_connection_is_parsed_from_its_connector(
     connector: Any, chosen: str, answer: bool | None
 ) -> None:
     """The parameters, or the set that the connection chose, decide."""
@@ -398,13 +404,13 @@ def test_a_connector_tells_how_its_connections_sign_in(
     assert parse_sign_in(sets if connector == "sets" else connector).uses_oauth(chosen) is answer
 
 
-def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
+def test_effort_counts_each_caller_once_and_excludes_managed_flows() -> None:
     """The minutes follow the flow service's budget."""
-    there = facts(
-        flow("Orders", TriggerCategory.HTTP),
-        flow("Bills", TriggerCategory.HTTP),
-        flow("Bought", TriggerCategory.HTTP, is_managed=True),
-        microsoft_key_lists=reports("orders", "bills", "bought"),
+    there = build_facts(
+        build_flow("Orders", TriggerCategory.HTTP),
+        build_flow("Bills", TriggerCategory.HTTP),
+        build_flow("Bought", TriggerCategory.HTTP, is_managed=True),
+        microsoft_key_lists=build_lists("orders", "bills", "bought"),
     )
     callers = (
         AssessedCaller(kind="app_setting", label="URL of shop"),

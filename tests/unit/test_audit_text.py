@@ -18,7 +18,7 @@ from shared.domain.audit_text import (
 )
 
 
-def test_each_route_that_changes_something_has_words() -> None:
+def test_every_recorded_route_has_an_operation_text() -> None:
     """A new route needs its words; there are none for a route that does not exist."""
     recorded = {one.name for one in list_endpoints().values() if one.is_recorded}
 
@@ -42,14 +42,14 @@ def test_words_do_not_claim_more_than_the_result(
     assert describe_operation("approve_remediation", status) == words
 
 
-def test_route_that_only_reads_has_words_from_its_name() -> None:
-    """It is in the log if somebody lacks the role."""
+def test_operation_of_a_read_only_route_is_described_by_its_name() -> None:
+    """A read-only route is in the log only if a person lacks the role for it."""
     assert describe_operation("show_health", 403) == "Tried to show health"
     assert describe_operation("former_route", 200) == "Requested former route"
 
 
-def test_name_that_a_function_key_gave_is_marked() -> None:
-    """Its holder can write any name."""
+def test_principal_name_from_a_function_key_is_marked() -> None:
+    """The holder of a function key can send any name."""
     assert describe_principal("user", "anna") == "anna"
     assert describe_principal("function_key", "anna") == "function key (anna)"
     assert describe_principal("function_key", "") == "function key"
@@ -91,7 +91,7 @@ def test_target_is_found_in_the_path_or_the_new_state(
         ({"job": {"of": "Orders", "runs": 0}}, {}, "job of: Orders, runs: 0 → none"),
     ],
 )
-def test_changes_are_named_with_their_values(
+def test_changes_are_formatted_with_their_values(
     before: dict[str, object], after: dict[str, object], words: str
 ) -> None:
     """Counts, lists and Booleans are words too."""
@@ -99,8 +99,8 @@ def test_changes_are_named_with_their_values(
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"max_flows": [1, 2… (70000 characters'])
-def test_state_that_is_no_whole_object_has_no_changes(text: str) -> None:
-    """A long state was shortened, so that its members are not known."""
+def test_incomplete_state_yields_no_changes(text: str) -> None:
+    """A long state was shortened, so its members are not known."""
     assert format_changes(text, text) == ""
 
 

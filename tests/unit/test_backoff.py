@@ -7,7 +7,7 @@ from shared.domain.jobs.backoff import add_jitter
 MINUTE = timedelta(minutes=1)
 
 
-def test_those_who_wait_together_come_apart() -> None:
+def test_jitter_spreads_jobs_with_the_same_delay() -> None:
     """A hundred jobs are spread over a tenth of the delay, each always at the same place."""
     waits = [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
 
@@ -17,7 +17,7 @@ def test_those_who_wait_together_come_apart() -> None:
     assert MINUTE * 1.08 < max(waits) <= MINUTE * 1.1
 
 
-def test_a_short_wait_is_long_enough_to_be_one() -> None:
+def test_jitter_returns_at_least_two_seconds() -> None:
     """A message may arrive a second early, so the delay is never shorter."""
     assert add_jitter(timedelta(0), "job") >= timedelta(seconds=2)
 

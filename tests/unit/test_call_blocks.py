@@ -64,36 +64,36 @@ class Instances:
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
 
-def need(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
+def build_demand(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
     """Return what a job needs."""
     return RequestDemand(job_id=whose, requests=calls, priority=rank)
 
 
-async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
+async def test_rejected_job_is_accepted_at_the_time_that_it_was_given() -> None:
     """The job has not begun before, and it is accepted at the given time."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", CALLS)):
+    async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
 
-    comes = await here.told(other, need("b"))
+    comes = await here.told(other, build_demand("b"))
     here.clock.advance_to(comes)
 
-    async with other.reserve(need("b")):
+    async with other.reserve(build_demand("b")):
         await here.use(other, 3)
     assert comes - here.made[0] < 1.1 * MINUTE
     assert here.most_in_any_minute() == CALLS
 
 
-async def test_who_is_furthest_along_goes_first() -> None:
+async def test_job_with_the_furthest_step_is_accepted_first() -> None:
     """A job that came later may be first; the earlier one gets another time, and no request is
     lost.
     """
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", CALLS)):
+    async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
-    new, begun = need("b", rank="3"), need("c", rank="1")
+    new, begun = build_demand("b", rank="3"), build_demand("c", rank="1")
     await here.told(one, new)
     comes = await here.told(other, begun)
 
@@ -108,71 +108,70 @@ async def test_who_is_furthest_along_goes_first() -> None:
     assert later - comes < SECOND * 10
 
 
-async def test_what_a_step_did_not_use_is_kept_for_the_next_step_of_its_job() -> None:
+async def test_unused_requests_of_a_step_stay_reserved_for_the_next_step_of_its_job() -> None:
     """No other job begins in between, and no job waits long for it."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", CALLS)):
+    async with one.reserve(build_demand("a", CALLS)):
         pass
 
-    await here.told(other, need("b", rank="0"))
-    async with one.reserve(need("a", 2)):
+    await here.told(other, build_demand("b", rank="0"))
+    async with one.reserve(build_demand("a", 2)):
         await here.use(one, 2)
     here.clock.advance(SECOND * 4)
-    async with other.reserve(need("b", rank="0")):
+    async with other.reserve(build_demand("b", rank="0")):
         await here.use(other, 3)
 
 
-async def test_a_block_is_begun_with_less_than_it_needs_and_its_reads_wait() -> None:
+async def test_reservation_begins_with_fewer_requests_than_needed_and_its_reads_wait() -> None:
     """With five requests a minute and three sent, two are free, and the third comes later."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a")):
+    async with one.reserve(build_demand("a")):
         await here.use(one, 3)
     begun = here.clock.now()
 
-    async with other.reserve(need("b")):
+    async with other.reserve(build_demand("b")):
         await here.use(other, 3)
         assert here.clock.now() - begun > MINUTE * 0.9
 
     assert here.most_in_any_minute() == CALLS
 
 
-async def test_a_block_that_has_not_all_of_its_calls_gets_them_before_others_are_let_in() -> None:
+async def test_incomplete_reservation_is_filled_before_another_job_is_accepted() -> None:
     """This holds whatever becomes free."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", 4)):
+    async with one.reserve(build_demand("a", 4)):
         await here.use(one, 4)
         here.clock.advance(MINUTE / 2)
-        async with other.reserve(need("b", 3)):
-            await here.told(one, need("c", 1, rank="0"))
+        async with other.reserve(build_demand("b", 3)):
+            await here.told(one, build_demand("c", 1, rank="0"))
 
 
 async def test_a_wait_of_minutes_is_a_refusal() -> None:
     """An invocation has limited time, so its job continues from its last saved state."""
     here = Instances()
     [one] = Instances(1).budgets
-    async with one.reserve(need("a", CALLS)):
+    async with one.reserve(build_demand("a", CALLS)):
         await one.slow_down(MINUTE * 10)
         with pytest.raises(ThrottledError):
             await here.use(one, 1)
 
 
-@pytest.mark.parametrize("asked", [None, need("b", 0)])
-async def test_who_needs_no_turn_waits_for_calls_inside(asked: RequestDemand | None) -> None:
-    """Such a job begins while others wait, and has two requests for a read and a write.
-
-    They are not kept from it for those that were let in before.
-    """
+@pytest.mark.parametrize("asked", [None, build_demand("b", 0)])
+async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_requests(
+    asked: RequestDemand | None,
+) -> None:
+    """Such a job begins while others wait, and gets two requests for a read and a write."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", CALLS - 1)):
+    async with one.reserve(build_demand("a", CALLS - 1)):
         await here.use(one, CALLS - 1)
     begun = here.clock.now()
 
-    async with one.reserve(need("c", 3)), other.reserve(asked):
-        await here.told(one, need("d"))
+    async with one.reserve(build_demand("c", 3)), other.reserve(asked):
+        await here.told(one, build_demand("d"))
         await other.wait_for(2)
         for _ in range(2):
             await other.take()
@@ -182,37 +181,37 @@ async def test_who_needs_no_turn_waits_for_calls_inside(asked: RequestDemand | N
     assert here.most_in_any_minute() <= CALLS
 
 
-async def test_who_dies_in_the_line_holds_up_nobody() -> None:
-    """Its place expires a minute after it was due."""
+async def test_queue_place_of_a_dead_job_expires() -> None:
+    """The place of a dead job expires a minute after the job was due."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", CALLS)):
+    async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
-    comes = await here.told(one, need("dead", CALLS, rank="0"))
+    comes = await here.told(one, build_demand("dead", CALLS, rank="0"))
 
     here.clock.advance_to(comes)
-    await here.told(other, need("b"))
+    await here.told(other, build_demand("b"))
     here.clock.advance(MINUTE * 1.1)
 
-    async with other.reserve(need("b")):
+    async with other.reserve(build_demand("b")):
         await here.use(other, 3)
 
 
-async def test_who_dies_with_a_block_may_have_used_it() -> None:
+async def test_requests_reserved_by_a_dead_job_count_as_sent() -> None:
     """Its requests count until a minute after the last of them could have been sent."""
     here = Instances()
     one, other = here.budgets
     died = here.clock.now()
     with contextlib.suppress(GeneratorExit):
-        await one.reserve(need("dead", CALLS)).__aenter__()
+        await one.reserve(build_demand("dead", CALLS)).__aenter__()
 
-    await here.come(other, need("b"))
+    await here.come(other, build_demand("b"))
 
     assert MINUTE * 3 < here.made[0] - died < MINUTE * 5
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
+async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
     """Forty jobs of four steps run on three instances; some die, and some need more.
 
     While any waits, 95 % of the calls are made; what was begun is ended before more is begun.
@@ -229,7 +228,7 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
         rank = f"1-{9 - at}" if at else "3"
         asked += 1
         try:
-            async with budget.reserve(need(whose, 3, rank)):
+            async with budget.reserve(build_demand(whose, 3, rank)):
                 await here.use(budget, random.choice((0, 1, 3, 3, 4)))
         except MustWait as err:
             due[whose] = err.until
@@ -247,7 +246,7 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
     assert asked <= 20 * 40
 
 
-async def asks_of_each(jobs: int) -> float:
+async def count_asks_of_each_job(jobs: int) -> float:
     """Return how often each of this number of new jobs asked before it was accepted."""
     here, asked = Instances(), 0
     due = {f"{number:04}": here.clock.now() for number in range(jobs)}
@@ -263,22 +262,22 @@ async def asks_of_each(jobs: int) -> float:
             due[whose] = err.until
             continue
         del due[whose]
-        await here.come(here.budgets[1], need(whose, 8))
+        await here.come(here.budgets[1], build_demand(whose, 8))
     return asked / jobs
 
 
 async def test_a_long_line_is_not_called_again_and_again() -> None:
     """A job far back waits until its probable turn, whatever the number before it."""
-    few, many = await asks_of_each(40), await asks_of_each(160)
+    few, many = await count_asks_of_each_job(40), await count_asks_of_each_job(160)
 
     assert few <= 3
     assert many <= few + 1
 
 
-async def a_long_line(here: Instances) -> None:
+async def fill_queue(here: Instances) -> None:
     """Use all requests of a minute, and let 270 jobs wait."""
     one, other = here.budgets
-    await here.come(one, need("first", CALLS))
+    await here.come(one, build_demand("first", CALLS))
     for number in range(270):
         new = RequestDemand(
             job_id=f"{number:04}",
@@ -290,10 +289,10 @@ async def a_long_line(here: Instances) -> None:
         await here.told(other, new)
 
 
-async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None:
+async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> None:
     """Each is called once in order, unless it was given this time already."""
     here, called = Instances(), list[QueuedJob]()
-    await a_long_line(here)
+    await fill_queue(here)
 
     async def come(turn: QueuedJob) -> bool:
         called.append(turn)
@@ -310,10 +309,10 @@ async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None
     assert all(turn.requests_available_at <= here.clock.now() + 2 * MINUTE for turn in first)
 
 
-async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up() -> None:
+async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() -> None:
     """Without the others it would wait seven hours; their places are removed."""
     here, called = Instances(), list[str]()
-    await a_long_line(here)
+    await fill_queue(here)
     last = RequestDemand(job_id="last", requests=1, later_requests=8, priority="3")
     comes = await here.told(here.budgets[0], last)
 
@@ -331,10 +330,10 @@ async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up
         pass
 
 
-async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind() -> None:
+async def test_job_that_starts_during_its_promotion_leaves_no_queue_place() -> None:
     """A remaining place would keep requests from other jobs."""
     here = Instances()
-    await a_long_line(here)
+    await fill_queue(here)
     one, other = here.budgets
 
     async def come(turn: QueuedJob) -> bool:
@@ -349,17 +348,17 @@ async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind(
     assert (await here.places())[0] == "3-0006"
 
 
-async def test_whose_call_comes_in_a_moment_waits_for_it_inside() -> None:
+async def test_job_whose_requests_are_due_within_seconds_waits_without_a_queue_place() -> None:
     """The others store their place and get a message, except the first."""
     here = Instances()
     one, other = here.budgets
-    async with one.reserve(need("a", CALLS)):
+    async with one.reserve(build_demand("a", CALLS)):
         await here.use(one, CALLS)
     here.clock.advance(MINUTE - 4 * SECOND)
     began = here.clock.now()
 
-    async with other.reserve(need("b", CALLS)):
-        await here.told(one, need("c"))
+    async with other.reserve(build_demand("b", CALLS)):
+        await here.told(one, build_demand("c"))
         await here.use(other, CALLS)
 
     assert SECOND < here.clock.now() - began < 10 * SECOND

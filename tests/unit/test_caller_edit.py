@@ -25,7 +25,7 @@ CHILD, CHILD_COPY = "1111aaaa-0000-0000-0000-000000000001", "2222bbbb-0000-0000-
 OLD_SIGNATURE, NEW_SIGNATURE = "o" * 43, "n" * 43
 
 
-def old_url(path: str = "", signature: str = OLD_SIGNATURE) -> str:
+def build_old_url(path: str = "", signature: str = OLD_SIGNATURE) -> str:
     """Return an original's URL as a caller may hold it."""
     return (
         f"https://prod-7.westus.logic.azure.com:443/workflows/{OLD_ID}/triggers/manual/paths/invoke"
@@ -41,9 +41,9 @@ NEW_URL = (
 URLS = {OLD_ID: NEW_URL}
 
 
-def test_a_caller_keeps_its_own_path_and_the_text_around_the_url() -> None:
+def test_edit_keeps_the_path_and_the_text_around_the_url() -> None:
     """Only the platform's part of the URL changes."""
-    text = f"url = {old_url('/orders')} ; retries = 3"
+    text = f"url = {build_old_url('/orders')} ; retries = 3"
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
@@ -53,14 +53,14 @@ def test_a_caller_keeps_its_own_path_and_the_text_around_the_url() -> None:
 
 def test_a_text_without_the_original_is_not_edited() -> None:
     """A URL of another flow stays."""
-    text = old_url().replace(OLD_ID, "f" * 32)
+    text = build_old_url().replace(OLD_ID, "f" * 32)
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
     assert (done.text, done.edits, done.not_replaced) == (text, (), frozenset())
 
 
-def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
+def test_child_flow_id_is_replaced_only_in_a_call_of_the_child() -> None:
     """The same GUID in another member has another meaning."""
     text = json.dumps({"host": {"workflowReferenceName": CHILD.upper()}, "note": CHILD})
 
@@ -70,9 +70,9 @@ def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
     assert revert_edits(done.text, done.edits, {}) == text
 
 
-def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
+def test_url_with_a_signature_from_a_parameter_is_not_replaced_and_is_reported() -> None:
     """The app cannot insert a signature there, so a person must act."""
-    text = old_url(signature="@{parameters('sig')}")
+    text = build_old_url(signature="@{parameters('sig')}")
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
@@ -81,28 +81,28 @@ def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
     assert contains_reference(done.text, is_json=False, urls={OLD_ID})
 
 
-def test_an_undo_keeps_what_others_changed_elsewhere() -> None:
+def test_revert_keeps_later_changes_at_other_places() -> None:
     """Only the edited places are reverted."""
-    text = json.dumps({"uri": old_url(), "retries": 3})
+    text = json.dumps({"uri": build_old_url(), "retries": 3})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={})
     meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
 
     back = revert_edits(meanwhile, done.edits, signatures_in(text))
 
-    assert json.loads(back) == {"uri": old_url(), "retries": 5, "owner": "ops"}
+    assert json.loads(back) == {"uri": build_old_url(), "retries": 5, "owner": "ops"}
 
 
-def test_an_undo_tells_the_edited_place_from_one_that_read_the_same_before() -> None:
+def test_revert_changes_only_the_edited_one_of_two_equal_urls() -> None:
     """A caller that held the copy's URL before the edit keeps it."""
-    text = f"first={NEW_URL} second={old_url()} third={NEW_URL}"
+    text = f"first={NEW_URL} second={build_old_url()} third={NEW_URL}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
     assert revert_edits(done.text, done.edits, signatures_in(text)) == text
 
 
-def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
+def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
     """A URL that a person edited is not overwritten."""
-    text = old_url("/orders")
+    text = build_old_url("/orders")
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     meanwhile = done.text.replace("/orders", "/invoices")
 
@@ -112,64 +112,64 @@ def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
     assert NEW_SIGNATURE not in conflict.value.what
 
 
-def test_an_undo_refuses_when_it_cannot_tell_two_places_apart() -> None:
+def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
     """A person must decide about a second URL of the copy that is equal."""
-    done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(EditConflict):
-        revert_edits(f"{done.text} {done.text}", done.edits, signatures_in(old_url()))
+        revert_edits(f"{done.text} {done.text}", done.edits, signatures_in(build_old_url()))
 
 
-def test_places_that_somebody_put_back_are_undone_already() -> None:
+def test_revert_accepts_places_that_were_restored_manually() -> None:
     """One of two changed places is restored already, and the other is reverted."""
-    text = f"first={old_url()} second={old_url()}"
+    text = f"first={build_old_url()} second={build_old_url()}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     first, _, second = done.text.partition(" second=")
-    put_back = f"first={old_url()} second={second}"
+    put_back = f"first={build_old_url()} second={second}"
 
     assert first != put_back
     assert revert_edits(put_back, done.edits, signatures_in(text)) == text
 
 
 @pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
-def test_a_text_that_is_rewritten_twice_is_undone_at_once(pattern: str) -> None:
+def test_revert_restores_a_text_that_was_edited_twice(pattern: str) -> None:
     """A person added or restored places between two rewrites, and all are reverted."""
-    first = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
-    between = pattern.format(old=old_url(), new=first.text)
+    first = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
+    between = pattern.format(old=build_old_url(), new=first.text)
     second = replace_references(between, is_json=False, urls=URLS, flow_ids={})
 
     edits = merge_edits(first.edits, second.edits)
 
-    text = pattern.format(old=old_url(), new=old_url())
+    text = pattern.format(old=build_old_url(), new=build_old_url())
     assert revert_edits(second.text, edits, signatures_in(text)) == text
 
 
-def test_an_undo_refuses_a_signature_that_was_regenerated() -> None:
+def test_revert_raises_signature_changed_for_a_regenerated_signature() -> None:
     """The platform's present signature must equal the earlier one."""
-    done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(SignatureChanged):
-        revert_edits(done.text, done.edits, signatures_in(old_url(signature="x" * 43)))
+        revert_edits(done.text, done.edits, signatures_in(build_old_url(signature="x" * 43)))
 
 
 def test_edits_survive_a_state_row() -> None:
     """Edits that are read back from JSON equal the stored edits."""
-    text = json.dumps({"uri": old_url(), "host": {"workflowReferenceName": CHILD}})
+    text = json.dumps({"uri": build_old_url(), "host": {"workflowReferenceName": CHILD}})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
 
     assert edits_from_json(edits_to_json(done.edits)) == done.edits
     assert len(done.edits) == 2
 
 
-def test_a_text_is_not_shown_in_a_representation() -> None:
+def test_repr_of_an_edit_contains_no_signature() -> None:
     """The repr of a rewrite contains no signature, so a log line cannot leak one."""
-    done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     assert OLD_SIGNATURE not in repr(done)
     assert NEW_SIGNATURE not in repr(done)
 
 
-def _text_of(path: Path) -> str:
+def _read_text(path: Path) -> str:
     content = path.read_bytes()
     is_wide = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
     return content.decode("utf-16" if is_wide else "utf-8-sig")
@@ -184,7 +184,7 @@ def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
     for path in sorted(Path(os.environ["FLOW_CORPUS"], folder).rglob("*.*")):
         if path.suffix not in {".json", ".xml"}:
             continue
-        text, is_json = _text_of(path), path.suffix == ".json"
+        text, is_json = _read_text(path), path.suffix == ".json"
         mentions = find_references(text, is_json=is_json)
         urls = {one.id: NEW_URL for one in mentions if one.kind is FlowReferenceKind.TRIGGER_URL}
         flow_ids = {

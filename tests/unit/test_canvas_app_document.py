@@ -13,7 +13,7 @@ FLOW = "0f3c6f4e-5f0c-4a8f-9d52-2b7c1f0a9e11"
 SOURCES = f'{{"{FLOW}": "/providers/microsoft.powerapps/apis/shared_logicflows"}}' * 20
 
 
-def document(compression: int) -> bytes:
+def build_document(compression: int) -> bytes:
     """Return a document that names one flow."""
     file = BytesIO()
     with ZipFile(file, "w", compression) as archive:
@@ -22,9 +22,9 @@ def document(compression: int) -> bytes:
 
 
 @pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
-def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compression: int) -> None:
-    """Whatever byte is wrong, the search gets the remaining ids or an error that it can name."""
-    whole = document(compression)
+def test_damaged_document_raises_at_most_invalid_input(compression: int) -> None:
+    """For any wrong byte, the search returns the remaining ids or raises `InvalidInput`."""
+    whole = build_document(compression)
     assert find_flow_ids(whole) == {FLOW}
 
     for place in range(len(whole)):
@@ -34,9 +34,9 @@ def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compres
                 find_flow_ids(damaged)
 
 
-def test_a_document_that_ends_too_early_is_unreadable() -> None:
+def test_truncated_document_raises_invalid_input() -> None:
     """An interrupted download differs from an app without flows."""
-    whole = document(ZIP_DEFLATED)
+    whole = build_document(ZIP_DEFLATED)
     for end in range(len(whole)):
         with pytest.raises(InvalidInput):
             find_flow_ids(whole[:end])

@@ -15,7 +15,7 @@ from shared.errors import UnusableSetting
 REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/canary/)"
 
 
-def key_of(length: int) -> str:
+def build_signing_key(length: int) -> str:
     """Return a signing key of this number of bytes in the form that a person enters."""
     return "whsec_" + base64.b64encode(b"\x07" * length).decode()
 
@@ -42,7 +42,7 @@ def key_of(length: int) -> str:
         "https://canary.example/ü",
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_by_its_setting(value: str) -> None:
+def test_unusable_address_raises_an_error_that_names_its_setting(value: str) -> None:
     """The text names the setting and the fix, and not the value, which may be a secret."""
     with pytest.raises(UnusableSetting) as caught:
         check_address("CMK_TEAMS_WEBHOOK", value)
@@ -55,7 +55,7 @@ def test_an_address_that_cannot_be_used_is_refused_by_its_setting(value: str) ->
 @pytest.mark.parametrize(
     "value", ["https://h.example", "https://h.example:8443/in?a=b", "HTTPS://H.example/x"]
 )
-def test_an_https_address_is_used_as_it_is(value: str) -> None:
+def test_https_address_is_used_unchanged(value: str) -> None:
     """Path, port and query belong to the receiver."""
     assert check_address("CMK_WEBHOOK", value) == value
 
@@ -68,7 +68,7 @@ def test_an_https_address_is_used_as_it_is(value: str) -> None:
         "https://h.example/t.eventgrid.azure.net",
     ],
 )
-def test_a_topic_lies_in_its_domain(value: str) -> None:
+def test_topic_outside_the_event_grid_domain_is_rejected(value: str) -> None:
     """Each request contains the app's access token."""
     topic = "https://t.westeurope-1.eventgrid.azure.net/api/events"
     assert check_address("CMK_EVENT_GRID_TOPIC", topic, domain="eventgrid.azure.net") == topic
@@ -78,7 +78,17 @@ def test_a_topic_lies_in_its_domain(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "whsec_", "x", "whsec_!!!", "ümlaut", "AAAA", REFERENCE, key_of(SHORTEST_KEY - 1)]
+    "value",
+    [
+        "",
+        "whsec_",
+        "x",
+        "whsec_!!!",
+        "ümlaut",
+        "AAAA",
+        REFERENCE,
+        build_signing_key(SHORTEST_KEY - 1),
+    ],
 )
 def test_a_weak_signing_key_is_refused(value: str) -> None:
     """A short key can be guessed; the text gives the minimum length."""
@@ -92,9 +102,13 @@ def test_a_weak_signing_key_is_refused(value: str) -> None:
 
 def test_a_signing_key_of_24_bytes_is_used() -> None:
     """The key may have its prefix or not."""
-    assert len(check_signing_key("CMK_WEBHOOK_SECRET", key_of(SHORTEST_KEY))) == SHORTEST_KEY
     assert (
-        check_signing_key("CMK_WEBHOOK_SECRET", key_of(32).removeprefix("whsec_")) == b"\x07" * 32
+        len(check_signing_key("CMK_WEBHOOK_SECRET", build_signing_key(SHORTEST_KEY)))
+        == SHORTEST_KEY
+    )
+    assert (
+        check_signing_key("CMK_WEBHOOK_SECRET", build_signing_key(32).removeprefix("whsec_"))
+        == b"\x07" * 32
     )
 
 

@@ -89,7 +89,7 @@ async def test_an_answer_in_between_ends_the_row(world: World) -> None:
     assert await world.tables.circuit_breakers.all() == []
 
 
-async def test_failures_that_are_far_apart_are_not_in_a_row(world: World) -> None:
+async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> None:
     """A failure of some hours ago says nothing about the present."""
     for _ in range(10):
         await world.fail(world.one, 1)
@@ -98,7 +98,7 @@ async def test_failures_that_are_far_apart_are_not_in_a_row(world: World) -> Non
     assert await open_circuits(world.tables) == []
 
 
-async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
+async def test_failures_with_one_object_open_no_circuit_breaker(world: World) -> None:
     """Any number of failures belongs to that thing; three things show that the service fails."""
     await world.fail(world.one, 20, of_object=True)
     assert await open_circuits(world.tables) == []
@@ -110,7 +110,7 @@ async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
     assert len(await open_circuits(world.tables)) == 1
 
 
-async def test_too_many_calls_say_nothing_of_the_service(world: World) -> None:
+async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> None:
     """A 429 is neither a failure nor an answer of the service."""
     await world.fail(world.one, 4)
     with pytest.raises(ThrottledError):
@@ -120,7 +120,7 @@ async def test_too_many_calls_say_nothing_of_the_service(world: World) -> None:
     assert len(await open_circuits(world.tables)) == 1
 
 
-async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
+async def test_another_instance_reads_an_open_circuit_after_its_first_failure(world: World) -> None:
     """A process reads the row only after its first failure, and then knows it."""
     await world.fail(world.one, 5)
 
@@ -132,7 +132,7 @@ async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
     assert world.calls == 6
 
 
-async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(world: World) -> None:
+async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(world: World) -> None:
     """The first try comes after 30 seconds, then each delay doubles, up to ten minutes."""
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
@@ -188,7 +188,7 @@ async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
     assert world.calls == 8
 
 
-async def test_another_place_of_the_service_is_another_circuit(world: World) -> None:
+async def test_each_environment_of_a_service_has_its_own_circuit_breaker(world: World) -> None:
     """A service may fail in one environment and work in the others."""
     await world.fail(world.one, 5)
 
@@ -196,7 +196,7 @@ async def test_another_place_of_the_service_is_another_circuit(world: World) -> 
         pass
 
 
-async def test_a_row_of_another_version_keeps_nobody_from_calling(world: World) -> None:
+async def test_unreadable_circuit_breaker_row_is_replaced(world: World) -> None:
     """A circuit breaker is not essential, so an unreadable row is replaced."""
     await world.fail(world.one, 5)
     (name,) = world.store.rows

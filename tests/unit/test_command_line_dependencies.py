@@ -18,7 +18,7 @@ print("\\n".join(one.__file__ for one in ours))
 """
 
 
-def imported() -> set[str]:
+def list_imports() -> set[str]:
     """Return the imports of the modules that the command line reaches, also inside functions."""
     reached = subprocess.run(
         [sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, check=True
@@ -33,7 +33,7 @@ def imported() -> set[str]:
     return found
 
 
-def test_the_command_line_requires_what_it_imports_and_nothing_else() -> None:
+def test_requirements_of_the_command_line_equal_its_imports() -> None:
     """An administrator gets no Functions library and no SDK that the command line never uses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = {
@@ -41,7 +41,7 @@ def test_the_command_line_requires_what_it_imports_and_nothing_else() -> None:
         for one in project["dependencies"]
     }
     ours = {*sys.stdlib_module_names, "cmkflow", "shared"}
-    outside = {name for name in imported() if name.split(".")[0] not in ours}
+    outside = {name for name in list_imports() if name.split(".")[0] not in ours}
 
     covered = {
         name: next((one for one in required if f"{name}.".startswith(f"{one}.")), None)

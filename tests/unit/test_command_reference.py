@@ -11,12 +11,12 @@ from tests.command_reference import COMMON, PAGE, reference, summary
 from tests.command_tree import command_tree, is_group
 
 
-def test_the_reference_is_what_the_commands_say() -> None:
+def test_command_reference_page_is_generated_from_the_commands() -> None:
     """`python -m tests.command_reference` generates the page."""
     assert PAGE.read_text() == reference()
 
 
-def test_the_help_of_each_command_says_what_the_reference_says() -> None:
+def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
     """The help also explains every option, and fits 80 columns without cuts."""
     text = PAGE.read_text()
     for words, command in command_tree().items():
@@ -34,7 +34,7 @@ def test_the_help_of_each_command_says_what_the_reference_says() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_of_a_command_are_shown_and_can_be_typed(name: str) -> None:
+def test_examples_of_a_command_are_in_its_help_and_are_valid(name: str) -> None:
     """Each example is one line of `--help`, with valid options and values."""
     command = command_tree()[tuple(name.split())]
     shown = CliRunner().invoke(app, [*name.split(), "--help"]).stdout.splitlines()

@@ -12,7 +12,7 @@ from tests.documented_commands import ROOT
 _NAMED = re.compile(r"`cmkflow ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)")
 
 
-def _named() -> Iterator[tuple[str, str]]:
+def _find_named_commands() -> Iterator[tuple[str, str]]:
     for folder in ("cmkflow", "functions", "local_cloud", "shared"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -21,8 +21,8 @@ def _named() -> Iterator[tuple[str, str]]:
                     yield from ((str(path.relative_to(ROOT)), one) for one in _NAMED.findall(text))
 
 
-@pytest.mark.parametrize(("path", "name"), sorted(set(_named())))
-def test_a_command_that_a_text_names_exists(path: str, name: str) -> None:
+@pytest.mark.parametrize(("path", "name"), sorted(set(_find_named_commands())))
+def test_every_command_named_in_a_text_exists(path: str, name: str) -> None:
     """The text may be a literal over several lines; a sentence may name a group alone."""
     tree = command_tree()
     words = tuple(name.split(" "))

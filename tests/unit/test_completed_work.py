@@ -19,7 +19,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
         (RemediationMode.APPLY, EnvironmentJobState.CANCELLED, 2, "2 flows not migrated"),
     ],
 )
-def test_title_of_the_end_is_true_for_its_mode_and_state(
+def test_title_of_a_completed_job_matches_its_mode_and_state(
     mode: RemediationMode, state: EnvironmentJobState, left: int, ending: str
 ) -> None:
     """A prepared flow is migrated by the platform later; a cancelled job is not complete."""

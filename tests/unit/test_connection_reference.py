@@ -12,14 +12,14 @@ from shared.domain.definitions.connection_reference import (
 )
 
 
-def client_data(**references: Any) -> str:
+def build_client_data(**references: Any) -> str:
     """Return a `clientdata` with these connection references."""
     definition = {"triggers": {"manual": {"type": "Request"}}, "actions": {}}
     properties = {"connectionReferences": references, "definition": definition}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"}, indent=2)
 
 
-def entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
+def build_entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
     """Return an entry of `connectionReferences` as Dataverse holds it (platform.md#client-data)."""
     return {
         "runtimeSource": source,
@@ -29,20 +29,20 @@ def entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
     }
 
 
-def test_an_entry_with_a_connection_reference_needs_none() -> None:
+def test_entry_with_a_connection_reference_is_not_embedded() -> None:
     """The entry may also name a connection, or belong to an invoker's connection."""
-    text = client_data(
-        mail=entry(connectionReferenceLogicalName="cr1_mail"),
-        both=entry(connectionReferenceLogicalName="cr1_mail", name="mail-1"),
-        invoker=entry("invoker", connectionReferenceLogicalName="cr1_mail"),
+    text = build_client_data(
+        mail=build_entry(connectionReferenceLogicalName="cr1_mail"),
+        both=build_entry(connectionReferenceLogicalName="cr1_mail", name="mail-1"),
+        invoker=build_entry("invoker", connectionReferenceLogicalName="cr1_mail"),
     )
 
     assert parse_embedded_connections(text) == ()
 
 
-def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
+def test_entry_with_only_a_connection_is_embedded() -> None:
     """The result has its key, connector and connection."""
-    (found,) = parse_embedded_connections(client_data(mail=entry(name="mail-1")))
+    (found,) = parse_embedded_connections(build_client_data(mail=build_entry(name="mail-1")))
 
     assert (found.key, found.connector, found.connection_id) == (
         "mail",
@@ -53,27 +53,29 @@ def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
     assert not found.is_custom
 
 
-def test_an_entry_as_the_flow_service_writes_it_is_understood() -> None:
+def test_embedded_entry_in_the_flow_service_format_is_parsed() -> None:
     """`connectionName`, `source` and `id` are at its top level (platform.md#flow-read)."""
     api = "/providers/Microsoft.PowerApps/apis/shared_office365"
     (found,) = parse_embedded_connections(
-        client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})
+        build_client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})
     )
 
     assert (found.connector, found.connection_id) == ("shared_office365", "mail-1")
 
 
-def test_the_connection_of_whoever_runs_the_flow_is_not_taken_over() -> None:
+def test_connection_of_an_invoker_entry_is_not_copied() -> None:
     """The reference of an invoker's entry has no connection."""
-    (found,) = parse_embedded_connections(client_data(mail=entry("invoker", name="mail-1")))
+    (found,) = parse_embedded_connections(
+        build_client_data(mail=build_entry("invoker", name="mail-1"))
+    )
 
     assert found.connection_id == ""
     assert found.label == "of the user who runs the flow (shared_office365)"
 
 
-def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
+def test_entry_without_a_connection_is_not_embedded() -> None:
     """Old solutions contain 180 such entries."""
-    assert parse_embedded_connections(client_data(mail=entry())) == ()
+    assert parse_embedded_connections(build_client_data(mail=build_entry())) == ()
 
 
 @pytest.mark.parametrize(
@@ -84,16 +86,18 @@ def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
         {"name": "shared_orders-20demo-5feca8e1ea20c64f-2de1df1a592ec41e"},
     ],
 )
-def test_a_custom_connector_is_told_by_its_logical_name_or_its_own_id(api: dict[str, str]) -> None:
+def test_custom_connector_is_recognised_by_its_logical_name_or_id(api: dict[str, str]) -> None:
     """Public solutions contain both shapes."""
-    (found,) = parse_embedded_connections(client_data(orders=entry(name="orders-1") | {"api": api}))
+    (found,) = parse_embedded_connections(
+        build_client_data(orders=build_entry(name="orders-1") | {"api": api})
+    )
 
     assert found.is_custom
 
 
 def test_only_the_connection_of_an_entry_changes() -> None:
     """Source, connector and all other parts of the flow stay."""
-    text = client_data(mail=entry(name="mail-1"), other=entry(name="other-1"))
+    text = build_client_data(mail=build_entry(name="mail-1"), other=build_entry(name="other-1"))
 
     changed = json.loads(with_references(text, {"mail": "cmk_mail"}))
 
@@ -106,23 +110,25 @@ def test_only_the_connection_of_an_entry_changes() -> None:
 
 def test_without_embedded_connections_not_a_byte_changes() -> None:
     """A definition that uses references is copied unchanged."""
-    text = client_data(mail=entry(connectionReferenceLogicalName="cr1_mail"))
+    text = build_client_data(mail=build_entry(connectionReferenceLogicalName="cr1_mail"))
 
     assert with_references(text, {}) is text
 
 
 def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
     """A definition that was imported from a file may begin with such a mark."""
-    text = "\ufeff" + client_data(mail=entry(name="mail-1"))
+    text = "\ufeff" + build_client_data(mail=build_entry(name="mail-1"))
 
     assert len(parse_embedded_connections(text)) == 1
     assert parse_embedded_connections(with_references(text, {"mail": "cmk_mail"})) == ()
 
 
-def test_a_logical_name_is_one_that_dataverse_takes() -> None:
+def test_logical_name_has_only_characters_that_dataverse_accepts() -> None:
     """It has a prefix, lower-case letters and digits, and 100 characters at most."""
     (found,) = parse_embedded_connections(
-        client_data(x=entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}})
+        build_client_data(
+            x=build_entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}}
+        )
     )
 
     name = logical_name(found, "0123abcd-0123-4567-89ab-0123456789ab")

@@ -19,7 +19,7 @@ class Demand(NamedTuple):
     tests: tuple[str, ...]
 
 
-def demands() -> list[Demand]:
+def read_demands() -> list[Demand]:
     """Return the rows of every table of the page."""
     found = []
     for line in (ROOT / "docs" / "coverage.md").read_text().splitlines():
@@ -32,7 +32,7 @@ def demands() -> list[Demand]:
 
 
 @cache
-def names_of_tests(path: str) -> frozenset[str]:
+def read_test_names(path: str) -> frozenset[str]:
     """Return the names of a file's tests."""
     tree = ast.parse((ROOT / "tests" / path).read_text())
     return frozenset(
@@ -43,7 +43,7 @@ def names_of_tests(path: str) -> frozenset[str]:
     )
 
 
-@pytest.mark.parametrize("demand", demands(), ids=lambda demand: demand.says[:40])
+@pytest.mark.parametrize("demand", read_demands(), ids=lambda demand: demand.says[:40])
 def test_each_demand_is_met_and_proven(demand: Demand) -> None:
     """A row says what the app does and names at least one existing test."""
     assert demand.does
@@ -52,12 +52,12 @@ def test_each_demand_is_met_and_proven(demand: Demand) -> None:
     for test in demand.tests:
         path, _, name = test.partition("::")
         assert (ROOT / "tests" / path).is_file(), test
-        assert name in names_of_tests(path), test
+        assert name in read_test_names(path), test
 
 
-def test_no_demand_stands_twice() -> None:
+def test_no_requirement_is_listed_twice() -> None:
     """The page has at least one row."""
-    quotes = [demand.says for demand in demands()]
+    quotes = [demand.says for demand in read_demands()]
 
     assert len(quotes) > 20
     assert len(set(quotes)) == len(quotes)

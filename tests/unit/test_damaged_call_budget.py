@@ -86,12 +86,12 @@ class Work:
         await self.go_on(MINUTE * 15)
         assert self.most_in_any_minute() <= 5
         assert len(self.made) - before >= 5 * 9
-        assert (await self.budgets[1].promote_waiters(come)).reset == (ROW,)
+        assert (await self.budgets[1].promote_waiters(report_waiting)).reset == (ROW,)
         self.clock.advance(DAY)
-        assert (await self.budgets[1].promote_waiters(come)).reset == ()
+        assert (await self.budgets[1].promote_waiters(report_waiting)).reset == ()
 
 
-async def come(_: QueuedJob) -> bool:
+async def report_waiting(_: QueuedJob) -> bool:
     """Report that the called job still waits."""
     return True
 
@@ -147,13 +147,13 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
     await work.go_on(MINUTE * 3)
     assert len(work.made) >= 5
     assert (await work.budgets[0].read_queue_status()).waiting <= 1
-    line = await work.budgets[0].promote_waiters(come)
+    line = await work.budgets[0].promote_waiters(report_waiting)
 
     assert line.removed == (PLACE,)
     assert PLACE not in work.store.rows
 
 
-async def test_pause_that_a_service_asks_for_ends_within_a_day() -> None:
+async def test_pause_requested_by_a_service_ends_within_a_day() -> None:
     """A service that names a far future date does not stop the app permanently."""
     work = Work()
     await work.budgets[0].slow_down(DAY * 1000)
@@ -161,4 +161,4 @@ async def test_pause_that_a_service_asks_for_ends_within_a_day() -> None:
     await work.go_on(MINUTE * 3)
 
     assert work.made
-    assert (await work.budgets[0].promote_waiters(come)).reset == ()
+    assert (await work.budgets[0].promote_waiters(report_waiting)).reset == ()

@@ -8,7 +8,7 @@ ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"
 NAMES = ("Copied", "Verified", "Callers updated", "No calls", "Retired")
 
 
-def line(identity: str, title: str, **texts: str) -> FlowTableRow:
+def build_line(identity: str, title: str, **texts: str) -> FlowTableRow:
     """Return the line of a flow that the app copies."""
     found = FlowTableRow(
         identity, title, "", "work", "", FlowSteps(NAMES, 0, is_stopped=False),
@@ -35,9 +35,9 @@ def test_every_text_in_a_line_is_escaped() -> None:
 def test_flows_with_the_same_state_have_separate_lines() -> None:
     """Common parts are built once; title, environment and next step belong to each flow."""
     lines = [
-        line("1", "Orders"),
-        line("2", "Bills", where="Sales"),
-        line("3", "Offers", reason="It waits.", next_step="Next check 10:40 UTC"),
+        build_line("1", "Orders"),
+        build_line("2", "Bills", where="Sales"),
+        build_line("3", "Offers", reason="It waits.", next_step="Next check 10:40 UTC"),
     ]
 
     first, second, third = render_flow_rows(lines, "/r").splitlines()
@@ -52,10 +52,10 @@ def test_flows_with_the_same_state_have_separate_lines() -> None:
     assert "It waits." not in first + second
 
 
-def test_steps_show_what_is_done_and_where_a_flow_stopped() -> None:
-    """The steps are boxes with a text."""
-    stopped = line("1", "Orders")._replace(steps=FlowSteps(NAMES, 3, is_stopped=True))
-    done = line("1", "Orders")._replace(steps=FlowSteps(NAMES, 5, is_stopped=False))
+def test_step_boxes_show_completed_steps_and_the_stopped_step() -> None:
+    """Each flow row has one box for each step, with a text."""
+    stopped = build_line("1", "Orders")._replace(steps=FlowSteps(NAMES, 3, is_stopped=True))
+    done = build_line("1", "Orders")._replace(steps=FlowSteps(NAMES, 5, is_stopped=False))
 
     first, second = render_flow_rows([stopped, done], "/r").splitlines()
 

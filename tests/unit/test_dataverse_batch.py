@@ -11,7 +11,7 @@ TYPE = f"multipart/mixed; boundary={BOUNDARY}"
 BODIES = st.lists(st.binary().filter(lambda body: b"\r\n--batch" not in body), max_size=4)
 
 
-def written(*bodies: bytes, encoding: str = "binary") -> bytes:
+def format_batch_answer(*bodies: bytes, encoding: str = "binary") -> bytes:
     """Return a batch's answer as Dataverse writes it."""
     parts = (
         f"--{BOUNDARY}\r\nContent-Type: application/http\r\n"
@@ -27,33 +27,35 @@ def written(*bodies: bytes, encoding: str = "binary") -> bytes:
 @given(BODIES)
 def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
     """Bodies may have any line ends and bytes."""
-    parts = parse_batch_response(TYPE, written(*bodies))
+    parts = parse_batch_response(TYPE, format_batch_answer(*bodies))
 
     assert [part.body for part in parts] == bodies
     assert all(part.status == 200 and part.headers["etag"] == 'W/"7"' for part in parts)
 
 
-def test_a_boundary_may_stand_in_quotes() -> None:
+def test_quoted_boundary_is_parsed() -> None:
     """RFC 2046 allows quotes."""
     quoted = f'multipart/mixed;charset="utf-8"; Boundary="{BOUNDARY}"'
 
-    assert [part.body for part in parse_batch_response(quoted, written(b"{}"))] == [b"{}"]
+    assert [part.body for part in parse_batch_response(quoted, format_batch_answer(b"{}"))] == [
+        b"{}"
+    ]
 
 
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
         ("application/json", b"{}"),
-        ("multipart/mixed", written(b"{}")),
+        ("multipart/mixed", format_batch_answer(b"{}")),
         (TYPE, b""),
         (TYPE, b"{}"),
-        (TYPE, written(b"{}")[:-8]),
-        (TYPE, written(b"{}", b"[]").partition(b"[]")[0]),
+        (TYPE, format_batch_answer(b"{}")[:-8]),
+        (TYPE, format_batch_answer(b"{}", b"[]").partition(b"[]")[0]),
         (TYPE, f"--{BOUNDARY}\r\n\r\nno answer\r\n--{BOUNDARY}--".encode()),
-        (TYPE, written(b"e30=", encoding="base64")),
+        (TYPE, format_batch_answer(b"e30=", encoding="base64")),
     ],
 )
-def test_what_is_no_whole_batch_is_an_error(content_type: str, body: bytes) -> None:
+def test_incomplete_batch_raises_value_error(content_type: str, body: bytes) -> None:
     """An incomplete batch could give answers to the wrong reads."""
     with pytest.raises(ValueError):  # noqa: PT011 -- any: the caller tells it as one
         parse_batch_response(content_type, body)

@@ -56,7 +56,7 @@ class Instance:
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
-async def test_what_there_is_in_a_day_is_used(calls: int) -> None:
+async def test_requests_of_a_day_are_used_except_the_reserved_tenth(calls: int) -> None:
     """A tenth is kept, and some requests become free an hour late."""
     here = Instance(calls)
 
@@ -72,7 +72,9 @@ async def test_what_there_is_in_a_day_is_used(calls: int) -> None:
         (PLENTY, "The request budget of flow-service per 24 hours is exhausted"),
     ],
 )
-async def test_who_is_refused_hears_when_there_are_calls_again(calls: int, message: str) -> None:
+async def test_error_of_an_exhausted_day_contains_the_time_of_the_next_requests(
+    calls: int, message: str
+) -> None:
     """The time is a day after the first requests, within the hour."""
     here = Instance(calls)
     began = here.clock.now()
@@ -88,8 +90,8 @@ async def test_who_is_refused_hears_when_there_are_calls_again(calls: int, messa
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
-async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> None:
-    """An invocation that may do nothing else can revoke, and uses the kept part for nothing
+async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> None:
+    """An exhausted invocation may still revoke a right. It uses the reserved tenth for nothing
     else.
     """
     here = Instance(calls)
@@ -107,7 +109,7 @@ async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> No
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
-async def test_people_who_look_use_nothing_that_is_kept(calls: int) -> None:
+async def test_reads_outside_jobs_do_not_use_the_reserved_requests(calls: int) -> None:
     """Outside invocations a timer may still turn off what must not be on."""
     here = Instance(calls)
     await here.work(2 * HOUR)
@@ -117,7 +119,7 @@ async def test_people_who_look_use_nothing_that_is_kept(calls: int) -> None:
     await here.budget.take(is_write=True)
 
 
-async def test_what_is_not_used_of_a_slice_is_given_back() -> None:
+async def test_unused_requests_of_a_slice_are_returned() -> None:
     """Otherwise one request a minute would use up the day as fast as two."""
     here = Instance(PLENTY)
 
@@ -128,7 +130,7 @@ async def test_what_is_not_used_of_a_slice_is_given_back() -> None:
     assert await here.left() == 90 - 40 - 1
 
 
-async def test_another_instance_counts_on() -> None:
+async def test_another_instance_continues_the_count_of_the_day() -> None:
     """The row contains the day and outlives a process."""
     here = Instance(SCARCE)
     await here.work(MINUTE * 10)

@@ -29,25 +29,31 @@ def _with(**inputs: object) -> str:
         _with(value=1.0),
     ],
 )
-def test_what_the_platform_adds_or_spells_differently_is_no_difference(text: str) -> None:
+def test_additions_and_spellings_of_the_platform_are_not_a_difference(text: str) -> None:
     """Examples are whitespace, empty members, the version beside the properties, and 1.0 for 1."""
     assert same_definition(json.dumps(FLOW), text)
     assert definition_digest(json.dumps(FLOW)) == definition_digest(text)
 
 
-def _bound(**connection: str) -> str:
+def _build_bound_definition(**connection: str) -> str:
     entry = {"runtimeSource": "embedded", "connection": connection}
     return json.dumps({"properties": {"connectionReferences": {"mail": entry}, "definition": {}}})
 
 
-def test_the_connection_that_a_reference_leads_to_is_no_difference() -> None:
+def test_connection_beside_its_reference_is_not_a_difference() -> None:
     """The platform may also name the connection; without a reference the connection counts."""
-    bare = _bound(connectionReferenceLogicalName="cr1_mail")
+    bare = _build_bound_definition(connectionReferenceLogicalName="cr1_mail")
 
-    assert same_definition(bare, _bound(connectionReferenceLogicalName="cr1_mail", name="mail-1"))
-    assert not same_definition(bare, _bound(connectionReferenceLogicalName="cr1_other"))
-    assert not same_definition(bare, _bound(name="mail-1"))
-    assert not same_definition(_bound(name="mail-1"), _bound(name="mail-2"))
+    assert same_definition(
+        bare, _build_bound_definition(connectionReferenceLogicalName="cr1_mail", name="mail-1")
+    )
+    assert not same_definition(
+        bare, _build_bound_definition(connectionReferenceLogicalName="cr1_other")
+    )
+    assert not same_definition(bare, _build_bound_definition(name="mail-1"))
+    assert not same_definition(
+        _build_bound_definition(name="mail-1"), _build_bound_definition(name="mail-2")
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,7 @@ def test_the_connection_that_a_reference_leads_to_is_no_difference() -> None:
         "no JSON",
     ],
 )
-def test_what_a_maker_wrote_is_a_difference(text: str) -> None:
+def test_change_of_a_maker_is_a_difference(text: str) -> None:
     """The member may have the name of one that the platform adds elsewhere."""
     assert not same_definition(json.dumps(FLOW), text)
     assert definition_digest(json.dumps(FLOW)) != definition_digest(text)

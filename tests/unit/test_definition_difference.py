@@ -24,8 +24,8 @@ def test_a_long_list_is_cut() -> None:
     assert len(places) == MOST_PLACES
 
 
-def test_text_that_is_no_json_has_no_places() -> None:
-    """The digest shows a difference, but no place."""
+def test_text_that_is_not_json_has_no_changed_paths() -> None:
+    """The digests of such texts differ, but no path of a change is known."""
     places = find_changed_paths("{", "{}")
 
     assert places == ()

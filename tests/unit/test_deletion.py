@@ -34,19 +34,19 @@ APPROVAL = DeletionApproval(
 )
 
 
-def job_of(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
+def build_job(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
     """Return a job that just came into this state."""
     return with_history(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
 
-def deletion_of(job: FlowJob | None = None) -> Deletion:
+def build_deletion(job: FlowJob | None = None) -> Deletion:
     """Return a deletion that was just scheduled."""
-    return new_deletion(job or job_of(), APPROVAL, None)
+    return new_deletion(job or build_job(), APPROVAL, None)
 
 
-def test_a_job_was_retired_when_its_last_retirement_began() -> None:
+def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
     """Neither later history entries nor earlier retirements count."""
-    job = job_of()
+    job = build_job()
     lines = (
         HistoryEntry(
             changed_at=NOW - 9 * DAY, state=FlowJobState.RETIRED, message="before a rollback"
@@ -62,27 +62,29 @@ def test_a_job_was_retired_when_its_last_retirement_began() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(set(FlowJobState) - {FlowJobState.RETIRED}))
-def test_what_is_not_retired_has_no_date(state: FlowJobState) -> None:
-    """The rest of its history does not matter."""
-    assert retired_at(job_of(state)) is None
-    assert earliest_delete_at(job_of(state), delay=DAY, quiet=DAY) is None
+def test_job_that_is_not_retired_has_no_delete_date(state: FlowJobState) -> None:
+    """The history of a job in another state does not matter."""
+    assert retired_at(build_job(state)) is None
+    assert earliest_delete_at(build_job(state), delay=DAY, quiet=DAY) is None
 
 
 @pytest.mark.parametrize(
     ("delay", "quiet", "own", "days"), [(7, 3, 0, 7), (7, 9, 0, 9), (7, 3, 12, 12)]
 )
-def test_the_longest_of_delay_and_quiet_periods_counts(
+def test_earliest_deletion_date_uses_the_longest_period(
     delay: int, quiet: int, own: int, days: int
 ) -> None:
-    """The setting, the no-call period, and that of the job's own callers count."""
-    job = replace(job_of(), no_call_period=own * DAY or None)
+    """The periods are the delay of the setting, the no-call period, and the job's own no-call
+    period.
+    """
+    job = replace(build_job(), no_call_period=own * DAY or None)
 
     assert earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 
 
-def test_an_approval_is_about_one_retirement() -> None:
+def test_scheduled_deletion_records_its_retirement_and_approver() -> None:
     """The approval names the retirement, its person and date, and is due at its date."""
-    deletion = deletion_of()
+    deletion = build_deletion()
 
     assert (deletion.state, deletion.next_check_at) == (DeletionState.SCHEDULED, APPROVAL.delete_at)
     assert (deletion.approved_by, deletion.retired_at) == (APPROVAL.approved_by, NOW)
@@ -92,15 +94,15 @@ def test_an_approval_is_about_one_retirement() -> None:
 @pytest.mark.parametrize(
     ("code", "accepts"), [("original_edited", True), ("retired_original_on", False)]
 )
-def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
+def test_rescheduled_deletion_accepts_edits_only_if_an_edit_had_blocked_it(
     code: str, *, accepts: bool
 ) -> None:
     """After another reason, the person has not seen an edit. The history continues."""
     earlier = stop_with_reason(
-        deletion_of(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
+        build_deletion(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
     )
 
-    again = new_deletion(job_of(), APPROVAL, earlier)
+    again = new_deletion(build_job(), APPROVAL, earlier)
 
     assert again.accepts_original_edits is accepts
     assert again.history[: len(earlier.history)] == earlier.history
@@ -108,16 +110,16 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
 
 def test_the_bin_is_counted_from_the_first_intent() -> None:
     """After a crash, the retry does not promise days that the first request may have used."""
-    first = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
+    first = record_delete_intent(start_archiving(build_deletion(), now=NOW), now=NOW)
     second = record_delete_intent(first, now=NOW + DAY)
 
     assert second.restorable_until == NOW + 21 * DAY
     assert mark_deleted(second, now=NOW + DAY).state is DeletionState.DELETED
 
 
-def test_what_was_blocked_was_not_deleted() -> None:
+def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
     """A failed intent promises no restore, and has no next check."""
-    made = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
+    made = record_delete_intent(start_archiving(build_deletion(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
         stop_with_reason(
@@ -129,9 +131,9 @@ def test_what_was_blocked_was_not_deleted() -> None:
     assert (row.restorable_until, row.next_check_at, row.is_open) == (None, None, False)
 
 
-def test_who_found_it_gone_does_not_claim_the_delete() -> None:
+def test_missing_original_is_reported_as_deleted_by_another_person() -> None:
     """Without an intent, another person has deleted the original."""
-    row = mark_deleted(start_archiving(deletion_of(), now=NOW), now=NOW)
+    row = mark_deleted(start_archiving(build_deletion(), now=NOW), now=NOW)
 
     assert "somebody else" in row.message
     assert row.restorable_until is None
@@ -140,7 +142,7 @@ def test_who_found_it_gone_does_not_claim_the_delete() -> None:
 def test_waiting_for_the_same_again_adds_no_line() -> None:
     """Waiting with the same message changes only the next check and the reason code."""
     row = wait_until(
-        deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.FLOW_RUN_IN_PROGRESS
+        build_deletion(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.FLOW_RUN_IN_PROGRESS
     )
     again = wait_until(
         row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code=Reason.ARCHIVING_FLOW_RUNS
@@ -151,19 +153,19 @@ def test_waiting_for_the_same_again_adds_no_line() -> None:
     assert mark_cancelled(again, "kept", now=NOW).next_check_at is None
 
 
-def test_what_a_delete_ends_depends_on_the_flow() -> None:
+def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
     """Only a flow with a trigger URL loses one, and the app restores only flows outside
     solutions.
     """
-    called = describe_consequences(job_of())
-    outside = describe_consequences(replace(job_of(), has_trigger_url=False, in_solution=False))
+    called = describe_consequences(build_job())
+    outside = describe_consequences(replace(build_job(), has_trigger_url=False, in_solution=False))
 
     assert any("trigger URL" in one for one in called)
     assert not any("trigger URL" in one for one in outside)
     assert any("The app can restore it" in one for one in outside)
 
 
-def test_a_continued_archive_begins_where_the_first_ended() -> None:
+def test_reopened_archive_begins_where_the_first_archive_ended() -> None:
     """The continued archive has its own count for the limit, and covers later runs."""
     first = RunArchive(
         environment_id="e",

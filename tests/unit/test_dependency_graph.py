@@ -15,7 +15,7 @@ def test_children_are_copied_before_their_parents() -> None:
     assert graph.call_loops == ()
 
 
-def test_a_cycle_is_a_finding_with_its_members() -> None:
+def test_call_loop_lists_its_flows() -> None:
     """The finding names flows that call one another; a flow that calls itself waits for no
     other.
     """

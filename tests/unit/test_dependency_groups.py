@@ -7,22 +7,27 @@ from functions.dashboard.diagrams import GROUPS_ON_PAGE, DiagramFilter
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedCaller
 from shared.use_cases.show_flow import FlowView
-from tests.unit.remediation_rows import blocked, environment, flow, page_of
+from tests.unit.remediation_rows import (
+    build_blocked_flow,
+    build_environment_job,
+    build_flow,
+    build_page,
+)
 
 LONG = "A name that is longer than the box of a flow"
 
 
 def group(name: str, size: int) -> list[FlowView]:
     """Return a parent that calls all other flows of its group."""
-    parent = flow(f"{name} 0", FlowJobState.COPIED)
+    parent = build_flow(f"{name} 0", FlowJobState.COPIED)
     plan = {"parents": (parent.workflow_id,)}
     children = [
-        flow(f"{name} {number}", FlowJobState.COPIED, plan=plan) for number in range(1, size)
+        build_flow(f"{name} {number}", FlowJobState.COPIED, plan=plan) for number in range(1, size)
     ]
     return [parent, *children]
 
 
-def calls(page: str) -> list[tuple[str, str]]:
+def parse_calls(page: str) -> list[tuple[str, str]]:
     """Return the rows of the tables of calls."""
     cells = [
         unescape(re.sub(r"<svg.*?</svg>|<span.*?</span>|<[^>]+>", "", cell)).strip()
@@ -32,35 +37,35 @@ def calls(page: str) -> list[tuple[str, str]]:
     return list(zip(cells[::2], cells[1::2], strict=True))
 
 
-def test_who_calls_whom_is_drawn_with_arrows_and_listed_with_full_names() -> None:
+def test_calls_are_drawn_as_arrows_and_listed_with_full_names() -> None:
     """The diagram also has callers that are not flows; the title of a box is the whole name."""
     callers = (PlannedCaller(kind="canvas_app", label="app Requests", manual_reason="its maker"),)
-    child = flow(LONG, FlowJobState.COPIED, plan={"callers": callers})
-    parent = flow("Parent", FlowJobState.COPIED, plan={"children": (child.workflow_id,)})
-    page = page_of([child, parent])
+    child = build_flow(LONG, FlowJobState.COPIED, plan={"callers": callers})
+    parent = build_flow("Parent", FlowJobState.COPIED, plan={"children": (child.workflow_id,)})
+    page = build_page([child, parent])
 
-    assert sorted(calls(page)) == [("Parent", LONG), ("app Requests", LONG)]
+    assert sorted(parse_calls(page)) == [("Parent", LONG), ("app Requests", LONG)]
     assert f"<title>{LONG}: copied</title>" in page
     assert len(re.findall(r'<path d="[^"]+" marker-end="url\(#arrow\)"/>', page)) == 2
     assert 'marker id="arrow"' in page
 
 
-def test_flows_that_call_each_other_have_a_line_in_each_direction() -> None:
+def test_call_loop_has_a_line_in_each_direction() -> None:
     """The table also has a row for each direction."""
-    where = environment()
-    first = flow("a", FlowJobState.COPIED, plan={"children": ("id-b-env-1",)}, where=where)
-    second = flow("b", FlowJobState.COPIED, plan={"children": ("id-a-env-1",)}, where=where)
-    page = page_of([first, second])
+    where = build_environment_job()
+    first = build_flow("a", FlowJobState.COPIED, plan={"children": ("id-b-env-1",)}, where=where)
+    second = build_flow("b", FlowJobState.COPIED, plan={"children": ("id-a-env-1",)}, where=where)
+    page = build_page([first, second])
 
-    assert sorted(calls(page)) == [("a", "b"), ("b", "a")]
+    assert sorted(parse_calls(page)) == [("a", "b"), ("b", "a")]
     assert page.count("marker-end=") == 2
 
 
-def test_a_line_is_red_if_a_flow_waits_for_one_that_requires_an_action() -> None:
-    """The diagram and the table show this."""
-    child = blocked("child")
-    parent = flow("parent", FlowJobState.PLANNED, plan={"children": (child.workflow_id,)})
-    page = page_of([child, parent])
+def test_line_to_a_flow_that_requires_an_action_is_red() -> None:
+    """The diagram and the table mark the call of a flow that requires an action."""
+    child = build_blocked_flow("child")
+    parent = build_flow("parent", FlowJobState.PLANNED, plan={"children": (child.workflow_id,)})
+    page = build_page([child, parent])
 
     assert 'marker-end="url(#blocking)" class="holds"' in page
     assert '<tr class="holds">' in page
@@ -71,35 +76,35 @@ def test_every_group_is_on_one_page() -> None:
     """No group is missing, whatever their number."""
     flows = [one for number in range(30) for one in group(f"g{number}", 3)]
     pages = [
-        page_of(flows, diagrams=DiagramFilter(start=start))
+        build_page(flows, diagrams=DiagramFilter(start=start))
         for start in range(0, 30, GROUPS_ON_PAGE)
     ]
 
     assert "Dependencies: 30 groups" in pages[0]
     assert "1 to 12 of 30" in pages[0]
-    listed = [call for page in pages for call in calls(page)]
+    listed = [call for page in pages for call in parse_calls(page)]
     assert len(listed) == len(set(listed)) == 60
 
 
 def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
     """A diagram of the group would not be legible."""
     flows = group("g", 100)
-    page = page_of(flows)
+    page = build_page(flows)
     link = re.search(r'\?group=([^#"]+)#graph">Show all 99 calls', page)
     assert link is not None
-    alone = page_of(flows, diagrams=DiagramFilter(flow_id=link[1].replace("%20", " ")))
+    alone = build_page(flows, diagrams=DiagramFilter(flow_id=link[1].replace("%20", " ")))
 
     assert "100 flows" in page
     assert "too large for a diagram" in page
-    assert len(calls(page)) == 40
-    assert len(calls(alone)) == 99
+    assert len(parse_calls(page)) == 40
+    assert len(parse_calls(alone)) == 99
 
 
 def test_a_page_draws_a_limited_number_of_boxes_and_leads_to_the_other_diagrams() -> None:
     """The first load therefore stays small."""
     flows = [one for number in range(5) for one in group(f"g{number}", 50)]
-    page = page_of(flows)
-    alone = page_of(flows, diagrams=DiagramFilter(flow_id=flows[-1].workflow_id))
+    page = build_page(flows)
+    alone = build_page(flows, diagrams=DiagramFilter(flow_id=flows[-1].workflow_id))
 
     assert page.count('<svg class="graph"') == 3
     assert page.count("Show the diagram</a>") == 2

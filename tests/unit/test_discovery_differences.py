@@ -10,12 +10,12 @@ from shared.domain.plans.discovery_differences import (
 ON, OFF = FlowState.ON, FlowState.OFF
 
 
-def row(workflow_id: str, name: str = "", state: FlowState = ON) -> WorkflowSummary:
+def build_row(workflow_id: str, name: str = "", state: FlowState = ON) -> WorkflowSummary:
     """Return a row of Dataverse."""
     return WorkflowSummary(workflow_id=workflow_id, name=name or workflow_id, state=state)
 
 
-def line(
+def build_entry(
     workflow_id: str | None,
     *,
     flow_name: str = "",
@@ -31,7 +31,7 @@ def line(
     )
 
 
-def by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
+def index_by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
     """Return flows by their id in Dataverse."""
     return {
         flow.workflow_id or (flow.flow_name if isinstance(flow, FlowListEntry) else ""): flow
@@ -39,23 +39,27 @@ def by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
     }
 
 
-def test_sources_that_agree_yield_nothing() -> None:
+def test_equal_sources_yield_no_differences() -> None:
     """The full list does not matter."""
-    known, lines = by_id(row("a"), row("b")), by_id(line("a"))
+    known, lines = index_by_id(build_row("a"), build_row("b")), index_by_id(build_entry("a"))
 
     assert find_differences(known, FlowServiceListing(reported=lines)) == ()
-    everything = by_id(line("a"), line("b"))
+    everything = index_by_id(build_entry("a"), build_entry("b"))
     assert find_differences(known, FlowServiceListing(reported=lines, everything=everything)) == ()
 
 
 def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
     """Missing flows, unknown ids, other states and other titles are found."""
-    known = by_id(row("off", state=OFF), row("renamed", "New"))
-    reported = by_id(
-        line("gone"), line("strange"), line("off"), line("renamed", title="Old"), line("mute")
+    known = index_by_id(build_row("off", state=OFF), build_row("renamed", "New"))
+    reported = index_by_id(
+        build_entry("gone"),
+        build_entry("strange"),
+        build_entry("off"),
+        build_entry("renamed", title="Old"),
+        build_entry("mute"),
     )
-    known |= by_id(row("mute", state=OFF))
-    reported["mute"] = line("mute", state=None)
+    known |= index_by_id(build_row("mute", state=OFF))
+    reported["mute"] = build_entry("mute", state=None)
 
     found = find_differences(known, FlowServiceListing(reported=reported, alone={"strange"}))
 
@@ -67,15 +71,20 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
     assert "Old (flow renamed: New)" in found[3]
 
 
-def test_the_full_list_names_what_one_source_lacks() -> None:
+def test_full_list_reports_flows_that_one_source_lacks() -> None:
     """The list finds flows in one source only, other states, other titles, and second ids."""
-    known = by_id(row("a"), row("dataverse-only"), row("two-ids"), row("off", state=OFF))
-    reported = by_id(line("a"), line("report-only"))
-    everything = by_id(
-        line("a"),
-        line("service-only"),
-        line("two-ids", flow_name="other-name"),
-        line("off"),
+    known = index_by_id(
+        build_row("a"),
+        build_row("dataverse-only"),
+        build_row("two-ids"),
+        build_row("off", state=OFF),
+    )
+    reported = index_by_id(build_entry("a"), build_entry("report-only"))
+    everything = index_by_id(
+        build_entry("a"),
+        build_entry("service-only"),
+        build_entry("two-ids", flow_name="other-name"),
+        build_entry("off"),
     )
 
     found = find_differences(
@@ -90,17 +99,17 @@ def test_the_full_list_names_what_one_source_lacks() -> None:
     assert "two-ids (flow other-name, workflow two-ids)" in told
 
 
-def test_a_flow_outside_solutions_is_found_by_its_flow_name() -> None:
+def test_flow_outside_solutions_is_matched_by_its_flow_name() -> None:
     """The flow service does not name the row, whose id is the flow's name."""
-    known = by_id(row("mine"))
-    lines = {"mine": line(None, flow_name="mine")}
+    known = index_by_id(build_row("mine"))
+    lines = {"mine": build_entry(None, flow_name="mine")}
 
     assert find_differences(known, FlowServiceListing(reported=lines, everything=lines)) == ()
 
 
-def test_ten_thousand_differences_are_one_sentence() -> None:
+def test_thousands_of_differences_become_one_sentence() -> None:
     """A few are named and the others counted, because the job's row has a limit."""
-    known = by_id(*(row(f"flow-{number}") for number in range(10_000)))
+    known = index_by_id(*(build_row(f"flow-{number}") for number in range(10_000)))
 
     (text,) = find_differences(known, FlowServiceListing(reported={}, everything={}))
 

@@ -14,7 +14,7 @@ from shared.domain.plans.discovery import (
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def part(source: DiscoverySource, number: int = 0, **more: Any) -> DiscoveryPage:
+def build_page(source: DiscoverySource, number: int = 0, **more: Any) -> DiscoveryPage:
     """Return a whole page."""
     return DiscoveryPage(
         environment_job_id="job",
@@ -32,17 +32,17 @@ def report(*flows: str) -> DiscoveryPage:
         FlowListEntry(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
         for one in flows
     )
-    return part(DiscoverySource.MICROSOFT_KEY_LIST, reported=tuple(reported))
+    return build_page(DiscoverySource.MICROSOFT_KEY_LIST, reported=tuple(reported))
 
 
-def known(*flows: str, etag: str = "1") -> tuple[WorkflowSummary, ...]:
+def build_rows(*flows: str, etag: str = "1") -> tuple[WorkflowSummary, ...]:
     """Return rows."""
     return tuple(
         WorkflowSummary(workflow_id=one, name=one, state=FlowState.ON, etag=etag) for one in flows
     )
 
 
-def held_back(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
+def build_flow_on_microsoft_key(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
     """Return a flow that stays on Microsoft's key."""
     return FlowOnMicrosoftKey(
         workflow_id=flow,
@@ -57,21 +57,21 @@ def held_back(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
     )
 
 
-FIRST = part(
+FIRST = build_page(
     DiscoverySource.DATAVERSE,
-    workflows=known("a", "b", "c"),
-    flows_on_microsoft_key=(held_back("a"), held_back("b")),
+    workflows=build_rows("a", "b", "c"),
+    flows_on_microsoft_key=(build_flow_on_microsoft_key("a"), build_flow_on_microsoft_key("b")),
     children={"a": frozenset({"c"}), "b": frozenset({"c"})},
 )
 
 
-def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
+def test_flow_that_was_read_twice_has_the_values_of_the_last_read() -> None:
     """The first flow runs no child any more, and the other still does."""
-    again = part(
+    again = build_page(
         DiscoverySource.DATAVERSE,
         1,
-        workflows=known("a", etag="2"),
-        flows_on_microsoft_key=(held_back("a", "second"),),
+        workflows=build_rows("a", etag="2"),
+        flows_on_microsoft_key=(build_flow_on_microsoft_key("a", "second"),),
     )
 
     found = combine_pages([report("a", "b"), FIRST, again])
@@ -83,10 +83,10 @@ def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
     assert found.children == {"a": frozenset(), "b": frozenset({"c"}), "c": frozenset()}
 
 
-def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
+def test_deleted_flow_has_no_children_and_is_not_on_microsofts_key() -> None:
     """If the report still names the flow, this is a difference."""
     found = combine_pages(
-        [report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
+        [report("a", "b"), FIRST, build_page(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
     )
 
     assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["a"]
@@ -94,7 +94,7 @@ def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
     assert any("in no source" in finding for finding in found.findings)
 
 
-def test_only_what_the_report_names_is_held_back() -> None:
+def test_only_flows_on_the_microsoft_key_list_are_on_microsofts_key() -> None:
     """A flow that stayed when it was read may have moved since."""
     found = combine_pages([report("b"), FIRST])
 

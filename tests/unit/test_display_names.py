@@ -10,12 +10,12 @@ THUMB = "👍🏽"
 ACCENT = "e\u0301"
 
 
-def units(text: str) -> int:
-    """Return a length that is at least Dataverse's."""
+def count_utf16_units(text: str) -> int:
+    """Return the length of a text in UTF-16 code units, which is at least Dataverse's length."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def test_a_name_that_fits_stays_whole() -> None:
+def test_name_within_the_limit_is_not_cut() -> None:
     """Most names fit."""
     assert copy_name("Orders") == "Orders (CMK)"
     assert retired_name("Orders") == "Orders (retired, MMK)"
@@ -31,7 +31,7 @@ def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
         (copy_name(title), " (CMK)"),
         (shorten_with_suffix(title), ""),
     ):
-        assert units(name) <= LIMIT
+        assert count_utf16_units(name) <= LIMIT
         assert name.endswith(suffix)
         assert name.removesuffix(suffix).removesuffix("…") == title[
             : len(name) - len(suffix) - 1
@@ -42,7 +42,7 @@ def test_the_name_of_a_retired_original_can_be_given_back() -> None:
     """A name that is longer than Dataverse now allows is never removed."""
     fits, does_not_fit = "x" * LIMIT, "x" * (LIMIT + 1)
 
-    assert units(retired_name(fits)) == LIMIT
+    assert count_utf16_units(retired_name(fits)) == LIMIT
     assert retired_name(fits).endswith("… (retired, MMK)")
     assert retired_name(does_not_fit) == does_not_fit
 
@@ -59,13 +59,13 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
     assert kept == character * (len(kept) // len(character))
 
 
-def test_as_much_as_fits_is_kept() -> None:
+def test_name_is_cut_exactly_at_the_limit() -> None:
     """A name is not cut shorter than necessary."""
-    assert units(copy_name("x" * 255)) == LIMIT
-    assert units(copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
+    assert count_utf16_units(copy_name("x" * 255)) == LIMIT
+    assert count_utf16_units(copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
 
 
-def test_what_is_no_text_is_cut_all_the_same() -> None:
+def test_name_of_lone_surrogates_or_accents_is_cut_to_the_limit() -> None:
     """Examples are a lone surrogate, which JSON may contain, and a name of accents only."""
-    assert units(copy_name("\ud83d" * 255)) <= LIMIT
+    assert count_utf16_units(copy_name("\ud83d" * 255)) <= LIMIT
     assert copy_name("\u200f" * 255) == "… (CMK)"

@@ -29,17 +29,17 @@ DOCS = ROOT / "docs"
 PAGES = [*documented_commands.PAGES, ROOT / "CHANGELOG.md"]
 
 
-def page(name: str) -> str:
+def read_page(name: str) -> str:
     """Return the text of a document."""
     return (DOCS / name).read_text()
 
 
-def rows(text: str) -> list[str]:
+def find_first_cells(text: str) -> list[str]:
     """Return the first cell of each row of each table."""
     return re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
 
 
-def code_in(cells: list[str]) -> set[str]:
+def find_code(cells: list[str]) -> set[str]:
     """Return all code in the cells."""
     return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
 
@@ -47,23 +47,23 @@ def code_in(cells: list[str]) -> set[str]:
 # --- settings, commands, kinds --------------------------------------------------------------------
 
 
-def test_every_setting_is_documented_and_no_other() -> None:
+def test_documented_settings_equal_the_settings_of_the_code() -> None:
     """The document uses the name with which an administrator sets it."""
-    text = page("settings.md")
+    text = read_page("settings.md")
     ours, _, _ = text.partition("## Read by the Functions host")
     names = {
         str(field.validation_alias or f"CMK_{name.upper()}")
         for name, field in Settings.model_fields.items()
     }
 
-    assert code_in(rows(ours)) == names
+    assert find_code(find_first_cells(ours)) == names
 
 
-def test_the_table_of_settings_is_what_the_code_says() -> None:
+def test_settings_table_is_generated_from_the_code() -> None:
     """`python -m tests.settings_tables` generates the table; each setting has a comment on one
     line.
     """
-    text = page("settings.md")
+    text = read_page("settings.md")
 
     assert text == settings_tables.with_table(text)
     for name in Settings.model_fields:
@@ -75,7 +75,7 @@ def test_every_schedule_is_documented() -> None:
     source = (ROOT / "functions" / "timers.py").read_text()
 
     schedules = set(re.findall(r"%(CMK_\w+)%", source))
-    assert schedules <= code_in(rows(page("settings.md")))
+    assert schedules <= find_code(find_first_cells(read_page("settings.md")))
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
     kinds = {kind.kind for kind in kinds_in(package)}
 
     assert kinds
-    assert kinds <= code_in(rows(page(name)))
+    assert kinds <= find_code(find_first_cells(read_page(name)))
 
 
-def test_every_category_of_flows_that_stay_is_documented() -> None:
+def test_every_microsoft_key_reason_is_documented() -> None:
     """docs/assess.md says what to do before the key and after it."""
-    _, _, section = page("assess.md").partition("| `microsoft_key_reasons` |")
+    _, _, section = read_page("assess.md").partition("| `microsoft_key_reasons` |")
 
-    assert {str(reason) for reason in MicrosoftKeyReason} <= code_in(rows(section))
+    assert {str(reason) for reason in MicrosoftKeyReason} <= find_code(find_first_cells(section))
 
 
 # --- errors, codes, states ------------------------------------------------------------------------
 
 
-def test_every_error_is_in_the_tree_of_its_module() -> None:
+def test_error_tree_in_the_docstring_contains_every_error() -> None:
     """The docstring of `shared/errors.py` says what happens after each, and names no other."""
     tree = {
         name
@@ -111,10 +111,10 @@ def test_every_error_is_in_the_tree_of_its_module() -> None:
     assert sorted(listed) == sorted(tree)
 
 
-def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says() -> None:
+def test_runbook_tables_are_generated_and_contain_every_reason_and_platform_code() -> None:
     """`python -m tests.runbook_tables` generates the lists."""
-    text = page("runbook.md")
-    listed = code_in(re.findall(r"^\* (`[^:\n]+`): ", text, re.MULTILINE))
+    text = read_page("runbook.md")
+    listed = find_code(re.findall(r"^\* (`[^:\n]+`): ", text, re.MULTILINE))
 
     assert text == runbook_tables.with_tables(text)
     assert {code for code in listed if code in set(Reason)} == set(Reason)
@@ -122,9 +122,9 @@ def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says(
 
 
 @pytest.mark.parametrize("anchor", runbook_tables.ENTRIES)
-def test_an_entry_of_the_runbook_names_its_reasons(anchor: str) -> None:
+def test_runbook_entry_names_its_reasons(anchor: str) -> None:
     """No table contains the texts of these reasons."""
-    sections = re.split(r"^## (.+)$", page("runbook.md"), flags=re.MULTILINE)
+    sections = re.split(r"^## (.+)$", read_page("runbook.md"), flags=re.MULTILINE)
     by_anchor = {
         title.lower().replace(" ", "-"): text
         for title, text in zip(sections[1::2], sections[2::2], strict=True)
@@ -148,9 +148,9 @@ def test_no_reason_breaks_the_list_of_the_runbook() -> None:
         assert reason.fix.endswith((".", ")")), reason
 
 
-def test_every_platform_error_without_a_published_code_is_among_what_to_check() -> None:
+def test_every_undocumented_platform_error_is_listed_for_verification() -> None:
     """The code or the words of such an error are a guess."""
-    text = page("verify-on-a-real-tenant.md")
+    text = read_page("verify-on-a-real-tenant.md")
     guesses = {one.code for one in platform_errors.REFUSALS if not one.is_documented}
 
     assert {code for code in guesses if f"`{code}`" not in text} == set()
@@ -158,7 +158,7 @@ def test_every_platform_error_without_a_published_code_is_among_what_to_check() 
 
 def test_every_pattern_stage_and_table_is_described() -> None:
     """The documents describe patterns, stages of a rollback, and tables."""
-    text = page("architecture.md")
+    text = read_page("architecture.md")
     words = [*MigrationMethod, *RollbackStage]
     tables = [field.name.replace("_", "") for field in fields(Tables) if not field.init]
 
@@ -167,7 +167,7 @@ def test_every_pattern_stage_and_table_is_described() -> None:
 
 def test_every_error_line_of_the_log_has_a_runbook() -> None:
     """A line of level ERROR means that a person must act; the table has its first words."""
-    section = page("runbook.md").partition("## Log messages")[2].partition("\n## ")[0]
+    section = read_page("runbook.md").partition("## Log messages")[2].partition("\n## ")[0]
     plain = re.sub(r"[`…]|NAME", "", section)
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for line in re.findall(r'log\.(?:error|exception)\(\s*"([^"]+)"', path.read_text()):
@@ -176,9 +176,9 @@ def test_every_error_line_of_the_log_has_a_runbook() -> None:
             assert longest in plain, f"{path.name}: {line}"
 
 
-def test_every_assumption_is_among_what_to_check() -> None:
+def test_every_assumption_is_listed_for_verification() -> None:
     """The assumptions of the local tenant are checked on a real one."""
-    text = page("verify-on-a-real-tenant.md")
+    text = read_page("verify-on-a-real-tenant.md")
 
     assert [one.name for one in fields(Assumptions) if f"`{one.name}`" not in text] == []
 
@@ -195,7 +195,7 @@ TEXT_FILES = {".py", ".bicep", ".json", ".j2", ".toml", ".txt", ".sh", ".mjs", "
 _NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+)\b")
 
 
-def names_in(text: str) -> set[str]:
+def find_code_names(text: str) -> set[str]:
     """Return the names of code, with an underscore or a capital inside, that a document shows."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return {name for code in re.findall(r"`([^`\n]+)`", text) for name in _NAME.findall(code)}
@@ -224,43 +224,47 @@ def names_of_the_repository() -> set[str]:
     [path for path in documented_commands.PAGES if "tenant" not in path.parts],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_every_name_in_code_that_a_document_shows_exists(
+def test_every_code_name_in_a_document_exists(
     path: Path, names_of_the_repository: set[str]
 ) -> None:
     """A name that is changed in code is changed in the documents."""
-    missing = names_in(path.read_text()) - names_of_the_repository - NAMES_ELSEWHERE
+    missing = find_code_names(path.read_text()) - names_of_the_repository - NAMES_ELSEWHERE
 
     assert missing == set()
 
 
-def test_a_name_that_only_a_document_has_is_found() -> None:
+def test_code_names_are_found_in_a_document() -> None:
     """Words without an underscore or a capital inside are not checked."""
     text = "`moving_parts`, `MovingParts.state`, `CMK_MOVING`, `word`\n```\n`in_a_block`\n```\n"
 
-    assert names_in(text) == {"moving_parts", "MovingParts", "CMK_MOVING"}
+    assert find_code_names(text) == {"moving_parts", "MovingParts", "CMK_MOVING"}
 
 
 # --- dependencies ---------------------------------------------------------------------------------
 
 
-def named(requirements: str) -> set[str]:
+def read_required_packages(requirements: str) -> set[str]:
     """Return the packages that a requirements file names itself."""
     lines = (ROOT / requirements).read_text().splitlines()
     return {line.partition("==")[0] for line in lines if re.match(r"[A-Za-z]", line)}
 
 
-def test_every_dependency_is_documented_and_no_other() -> None:
+def test_documented_dependencies_equal_the_required_packages() -> None:
     """The document says why each package is needed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {name for file in ROOT.glob("requirements*.txt") for name in named(file.name)}
+    wanted = {
+        name
+        for file in ROOT.glob("requirements*.txt")
+        for name in read_required_packages(file.name)
+    }
     wanted |= {re.split("[<>=]", one)[0] for one in project["dependencies"]}
-    cells = rows(page("dependencies.md"))
+    cells = find_first_cells(read_page("dependencies.md"))
 
     documented = {one.lower() for cell in cells for one in cell.split(", ")} - {"package", "---"}
     assert documented == {one.lower() for one in wanted}
 
 
-def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
+def test_requirements_of_the_app_equal_its_imports() -> None:
     """The app imports each package of requirements.txt, and no other package."""
     imported = set()
     for path in [
@@ -277,7 +281,7 @@ def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
     def modules_of(package: str) -> str:
         return package.replace("-", "_" if not package.startswith("azure-") else ".").lower()
 
-    wanted = {modules_of(package) for package in named("requirements.txt")}
+    wanted = {modules_of(package) for package in read_required_packages("requirements.txt")}
     assert not {
         one for one in wanted if not any(f"{name}.".startswith(f"{one}.") for name in imported)
     }
@@ -291,7 +295,7 @@ def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
 # --- links ---------------------------------------------------------------------------------------
 
 
-def anchors(path: Path) -> set[str]:
+def find_anchors(path: Path) -> set[str]:
     """Return the anchors of a document's headings in the form of Markdown viewers."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {
@@ -309,7 +313,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         name, _, anchor = target.partition("#")
         there = (path.parent / name).resolve() if name else path
         assert there.exists(), target
-        assert not anchor or anchor in anchors(there), target
+        assert not anchor or anchor in find_anchors(there), target
 
 
 def test_every_page_is_reached_from_the_first() -> None:
@@ -332,7 +336,7 @@ def test_every_page_is_reached_from_the_first() -> None:
     assert set(PAGES) - reached == set()
 
 
-def test_every_folder_says_which_tests_to_run() -> None:
+def test_contributing_names_every_folder_and_its_tests() -> None:
     """CONTRIBUTING.md names all folders, tests and subjects."""
     table = (ROOT / "CONTRIBUTING.md").read_text()
     named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table) if "/" in name}

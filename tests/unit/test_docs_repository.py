@@ -17,7 +17,7 @@ REGISTRY = r"[p]ypi\.org|[p]ythonhosted|[a]rtifactory|[r]egistry\.npmjs|[d]evpi"
 SIGNATURE = r"sig=[A-Za-z0-9_-]{40,}"
 
 
-def hits(pattern: str, *where: str) -> list[str]:
+def find_hits(pattern: str, *where: str) -> list[str]:
     """Return the lines of committed and new files that match, as `git grep` prints them."""
     found = subprocess.run(
         ["git", "grep", "--untracked", "-nIE", pattern, "--", *(where or (".",))],
@@ -31,31 +31,31 @@ def hits(pattern: str, *where: str) -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", [MACHINE, REGISTRY])
-def test_no_file_names_a_machine_or_a_registry(pattern: str) -> None:
+def test_no_file_contains_a_machine_path_or_a_registry_host(pattern: str) -> None:
     """The project must be the same on every machine."""
-    assert hits(pattern) == []
+    assert find_hits(pattern) == []
 
 
-def test_no_file_but_a_test_holds_a_signature() -> None:
+def test_no_file_outside_tests_contains_a_signature() -> None:
     """Neither a document nor code contains a text like a signed URL."""
-    assert hits(SIGNATURE, ".", ":!tests") == []
+    assert find_hits(SIGNATURE, ".", ":!tests") == []
 
 
 def test_the_product_does_not_import_the_local_cloud() -> None:
     """The app knows only the world that its environment names."""
-    assert hits(r"(import|from) +local_cloud", *PRODUCT) == []
+    assert find_hits(r"(import|from) +local_cloud", *PRODUCT) == []
 
 
-def test_no_setting_and_no_switch_is_named_local_fake_or_simulate() -> None:
+def test_no_setting_or_switch_selects_a_local_mode() -> None:
     """The environment decides where the app runs; the app has no mode for it."""
     word = re.compile("local|fake|simulat|emulat", re.IGNORECASE)
 
     assert [name for name in Settings.model_fields if word.search(name)] == []
-    assert hits(r"\b(is|use|run|if)_(local|fake|simulat|emulat)", *PRODUCT) == []
-    assert hits(r"(fake|simulat|emulat)", *PRODUCT) == []
+    assert find_hits(r"\b(is|use|run|if)_(local|fake|simulat|emulat)", *PRODUCT) == []
+    assert find_hits(r"(fake|simulat|emulat)", *PRODUCT) == []
 
 
-def test_what_a_run_leaves_behind_is_not_committed() -> None:
+def test_files_of_a_run_are_not_committed() -> None:
     """Such files are state, logs, settings with secrets, and caches."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -31,7 +31,7 @@ RUN_BY = {
 }
 
 
-def of(program: str) -> list[Command]:
+def select_commands(program: str) -> list[Command]:
     """Return the commands of one program."""
     return [one for one in COMMANDS if one.words[0] == program]
 
@@ -45,7 +45,7 @@ def run(*command: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_what_needs_azure_is_marked_in_its_document() -> None:
+def test_command_that_needs_azure_is_marked_in_its_document() -> None:
     """A reader knows this before typing the command."""
     needing = [one for one in COMMANDS if one.needs_azure and one.page != "README.md"]
 
@@ -66,7 +66,7 @@ def test_every_other_command_is_run_by_a_test() -> None:
     assert all((ROOT / test).exists() for test in RUN_BY.values())
 
 
-@pytest.mark.parametrize("command", of("cmkflow"), ids=str)
+@pytest.mark.parametrize("command", select_commands("cmkflow"), ids=str)
 def test_a_named_command_exists(command: Command) -> None:
     """A sentence may also name a group, or an option of all commands."""
     if command.words[1].startswith("--"):
@@ -80,8 +80,8 @@ def test_a_named_command_exists(command: Command) -> None:
     assert not is_group(found[-1]) or (command.words[1:] in tree and not command.is_fenced)
 
 
-@pytest.mark.parametrize("command", of("make"), ids=str)
-def test_a_make_command_is_one(command: Command) -> None:
+@pytest.mark.parametrize("command", select_commands("make"), ids=str)
+def test_documented_make_command_has_a_target(command: Command) -> None:
     """The target exists, and the Makefile reads the variables."""
     variables = {word.partition("=")[0] for word in command.words if "=" in word}
     source = (ROOT / "Makefile").read_text()
@@ -92,8 +92,8 @@ def test_a_make_command_is_one(command: Command) -> None:
     assert {name for name in variables if f"$({name})" not in source} == set()
 
 
-@pytest.mark.parametrize("command", of("python"), ids=str)
-def test_a_python_command_takes_what_is_given_to_it(command: Command) -> None:
+@pytest.mark.parametrize("command", select_commands("python"), ids=str)
+def test_documented_python_command_accepts_its_options(command: Command) -> None:
     """A module's help names its options, and a script exists."""
     if command.words[1] != "-m":
         assert (ROOT / command.words[1]).is_file()

@@ -18,6 +18,6 @@ from shared.domain.durations import format_duration
         (timedelta(0), "0 seconds"),
     ],
 )
-def test_a_duration_is_said_in_its_two_largest_units(duration: timedelta, words: str) -> None:
+def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, words: str) -> None:
     """A duration is not shown as `7 days, 0:00:00`."""
     assert format_duration(duration) == words

@@ -19,7 +19,9 @@ AT_WORK = Situation(now=NOW, next_check_at=NOW + timedelta(hours=3))
 STOPPED = Situation(now=NOW, is_stopped=True)
 
 
-def status(state: str = "completed", /, migrated: int = 0, **changes: Any) -> EnvironmentStatus:
+def build_status(
+    state: str = "completed", /, migrated: int = 0, **changes: Any
+) -> EnvironmentStatus:
     """Return the status of an environment; `left` contains the flows that are not migrated."""
     values: dict[str, Any] = {
         "environment_id": "e",
@@ -46,7 +48,7 @@ REASON = NotMigratedReason
     ("one", "situation", "look", "state", "following"),
     [
         (
-            status(
+            build_status(
                 "running_flow_jobs",
                 20,
                 not_migrated={REASON.BLOCKED: 5, REASON.NEEDS_CHANGES: 1},
@@ -57,54 +59,56 @@ REASON = NotMigratedReason
             "Blocked for 3 days",
             "5 blocked, 1 needs changes first",
         ),
-        (status("failed"), AT_WORK, "person", "Failed", "The flows are not known yet"),
+        (build_status("failed"), AT_WORK, "person", "Failed", "The flows are not known yet"),
         (
-            status("running_flow_jobs", both_off_count=1, not_migrated={REASON.IN_PROGRESS: 1}),
+            build_status(
+                "running_flow_jobs", both_off_count=1, not_migrated={REASON.IN_PROGRESS: 1}
+            ),
             AT_WORK,
             "person",
             "Original and copy both off",
             "1 in progress, next check in 3 h",
         ),
         (
-            status("awaiting_approval", not_migrated={REASON.AWAITING_APPROVAL: 26}),
+            build_status("awaiting_approval", not_migrated={REASON.AWAITING_APPROVAL: 26}),
             AT_WORK,
             "wait",
             "Awaiting approval",
             "26 start after approval",
         ),
         (
-            status("running_flow_jobs", 9, not_migrated={REASON.IN_PROGRESS: 3}),
+            build_status("running_flow_jobs", 9, not_migrated={REASON.IN_PROGRESS: 3}),
             STOPPED,
             "wait",
             "Paused",
             "3 wait for the kill switch",
         ),
-        (status("discovering"), AT_WORK, "work", "Planning", "The flows are not known yet"),
+        (build_status("discovering"), AT_WORK, "work", "Planning", "The flows are not known yet"),
         (
-            status("completed", 20, not_migrated={REASON.OVER_FLOW_LIMIT: 10}),
+            build_status("completed", 20, not_migrated={REASON.OVER_FLOW_LIMIT: 10}),
             AT_WORK,
             "wait",
             "Completed, 10 left",
             "10 beyond the limit",
         ),
-        (status("completed", 30), AT_WORK, "done", "Completed", "Every flow is on your key"),
-        (status("completed"), AT_WORK, "done", "Completed", "No flow has to be migrated"),
+        (build_status("completed", 30), AT_WORK, "done", "Completed", "Every flow is on your key"),
+        (build_status("completed"), AT_WORK, "done", "Completed", "No flow has to be migrated"),
         (
-            status(mode=RemediationMode.DRY_RUN, not_migrated={REASON.DRY_RUN: 8}),
+            build_status(mode=RemediationMode.DRY_RUN, not_migrated={REASON.DRY_RUN: 8}),
             AT_WORK,
             "over",
             "Dry run completed",
             "8 not started, nothing was changed",
         ),
         (
-            status(mode=RemediationMode.ASSESS, is_assessment=True),
+            build_status(mode=RemediationMode.ASSESS, is_assessment=True),
             AT_WORK,
             "over",
             "Assessed",
             "Nothing was changed",
         ),
         (
-            status("cancelled", not_migrated={REASON.CANCELLED: 2}),
+            build_status("cancelled", not_migrated={REASON.CANCELLED: 2}),
             AT_WORK,
             "wait",
             "Cancelled",
@@ -112,7 +116,7 @@ REASON = NotMigratedReason
         ),
     ],
 )
-def test_row_says_state_and_what_is_next(
+def test_row_contains_the_state_and_the_next_step(
     one: EnvironmentStatus, situation: Situation, look: str, state: str, following: str
 ) -> None:
     """The most urgent fact decides the state, and the next step counts every flow."""
@@ -125,18 +129,20 @@ def test_parts_of_the_bar_add_up_to_all_flows() -> None:
     """The bar includes planned, pending and prepared flows."""
     left = dict.fromkeys(NotMigratedReason, 1)
 
-    row = environment_row(status("completed", 7, not_migrated=left, prepared_count=2), AT_WORK)
+    row = environment_row(
+        build_status("completed", 7, not_migrated=left, prepared_count=2), AT_WORK
+    )
 
     assert sum(number for _, number in row.parts) == row.flow_count == 9 + len(NotMigratedReason)
     assert dict(row.parts) == {"done": 7, "person": 2, "wait": 2, "work": 1, "over": 10}
 
 
-def test_rows_that_require_an_action_come_first_then_natural_order() -> None:
+def test_rows_that_require_an_action_are_sorted_first() -> None:
     """`Team 2` comes before `Team 10`."""
     rows = [
-        environment_row(status(environment_name="Team 10"), AT_WORK),
-        environment_row(status("failed", environment_name="Zoo"), AT_WORK),
-        environment_row(status(environment_name="team 2"), AT_WORK),
+        environment_row(build_status(environment_name="Team 10"), AT_WORK),
+        environment_row(build_status("failed", environment_name="Zoo"), AT_WORK),
+        environment_row(build_status(environment_name="team 2"), AT_WORK),
     ]
 
     assert [row.name for row in sort_rows(rows)] == ["Zoo", "team 2", "Team 10"]

@@ -27,7 +27,7 @@ APPROVED = f"approved-plans/e/{VERSION}.json"
 SIGNED = format_signature("a test")
 
 
-def packed(folder: Path, *, order: int = 1) -> bytes:
+def build_pack(folder: Path, *, order: int = 1) -> bytes:
     """Return an evidence file of three files, begun in either order."""
     folder.mkdir()
     pack = EvidenceFile(folder)
@@ -37,12 +37,12 @@ def packed(folder: Path, *, order: int = 1) -> bytes:
     return pack.zipped(pack.manifest({"remediation": "r"}), SIGNED, "a test")
 
 
-def found(content: bytes) -> list[str]:
+def find_differences(content: bytes) -> list[str]:
     """Return the differences."""
     return list(find_manifest_differences(io.BytesIO(content)))
 
 
-def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+def rewrite_pack(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
     """Return an evidence file with other contents, zipped with an ordinary tool."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
@@ -61,12 +61,12 @@ def remove_signature(files: dict[str, bytes]) -> None:
 
 def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
     """The order and time of writing do not matter."""
-    assert packed(tmp_path / "a") == packed(tmp_path / "b", order=-1)
+    assert build_pack(tmp_path / "a") == build_pack(tmp_path / "b", order=-1)
 
 
 def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> None:
     """The manifest has names, SHA-256, sizes, and facts about the whole."""
-    with zipfile.ZipFile(io.BytesIO(packed(tmp_path / "a"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         manifest = json.loads(archive.read(MANIFEST))
         assert archive.testzip() is None
         assert archive.read("b.jsonl") == b"1\n2\n"
@@ -79,12 +79,12 @@ def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> 
     assert set(manifest["files"]) == {"a.json", "b.jsonl", APPROVED}
 
 
-def test_a_whole_pack_has_no_differences_however_it_is_zipped(tmp_path: Path) -> None:
+def test_complete_evidence_file_has_no_differences_after_another_zip(tmp_path: Path) -> None:
     """A person may unpack and zip the files again, because only the files count."""
-    content = packed(tmp_path / "a")
+    content = build_pack(tmp_path / "a")
 
-    assert found(content) == []
-    assert found(changed(content, lambda _: None)) == []
+    assert find_differences(content) == []
+    assert find_differences(rewrite_pack(content, lambda _: None)) == []
 
 
 def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
@@ -121,16 +121,16 @@ def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: byte
         (lambda files: files.update({"c.txt": b""}), "c.txt is not in the manifest"),
     ],
 )
-def test_each_difference_is_named(
+def test_each_changed_file_is_reported(
     tmp_path: Path, change: Callable[[dict[str, bytes]], None], said: str
 ) -> None:
     """The check names what was changed, removed or added."""
-    (difference,) = found(changed(packed(tmp_path / "a"), change))
+    (difference,) = find_differences(rewrite_pack(build_pack(tmp_path / "a"), change))
 
     assert difference.startswith(said)
 
 
-def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) -> None:
+def test_plan_that_was_replaced_with_its_manifest_is_reported(tmp_path: Path) -> None:
     """The approved version is a hash of the plan, so a new manifest does not hide the change."""
 
     def exchange(files: dict[str, bytes]) -> None:
@@ -142,7 +142,7 @@ def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) ->
         }
         files[MANIFEST] = json.dumps(manifest).encode()
 
-    (difference,) = found(changed(packed(tmp_path / "a"), exchange))
+    (difference,) = find_differences(rewrite_pack(build_pack(tmp_path / "a"), exchange))
 
     assert difference == f"{APPROVED} does not have the plan version in its name"
 
@@ -157,21 +157,21 @@ def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
             files[name], manifest["files"][name] = PLAN, manifest["files"][APPROVED]
         files[MANIFEST] = json.dumps(manifest).encode()
 
-    assert len(found(changed(packed(tmp_path / "a"), renamed))) == 2
+    assert len(find_differences(rewrite_pack(build_pack(tmp_path / "a"), renamed))) == 2
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", [MANIFEST, SIGNATURE, "a.json"])
-def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
+def test_duplicate_entry_of_the_zip_is_reported(tmp_path: Path, name: str) -> None:
     """Some tools show the first of two files, and others the last."""
-    target = io.BytesIO(packed(tmp_path / "a"))
+    target = io.BytesIO(build_pack(tmp_path / "a"))
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr(name, archive.read(name))
 
-    assert found(target.getvalue()) == [f"{name} is in it twice"]
+    assert find_differences(target.getvalue()) == [f"{name} is in it twice"]
 
 
-def other_zip() -> bytes:
+def build_other_zip() -> bytes:
     """Return a zip with another file of the same name."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -199,24 +199,24 @@ def with_unlisted_file(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     "add",
     [
-        lambda content: other_zip() + content,
-        lambda content: content + other_zip()[:-22],
+        lambda content: build_other_zip() + content,
+        lambda content: content + build_other_zip()[:-22],
         with_comment,
         with_unlisted_file,
     ],
 )
-def test_bytes_of_none_of_its_files_are_a_difference(
+def test_bytes_outside_the_files_of_the_zip_are_reported(
     tmp_path: Path, add: Callable[[bytes], bytes]
 ) -> None:
     """Some tools read a zip from its beginning, others from the directory at its end."""
-    assert found(add(packed(tmp_path / "a"))) == [
+    assert find_differences(add(build_pack(tmp_path / "a"))) == [
         "the zip has bytes that belong to none of its files"
     ]
 
 
 def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
     """Such a tool writes lengths after each file."""
-    with zipfile.ZipFile(io.BytesIO(packed(tmp_path / "a"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     reader, writer = socket.socketpair()
     with reader, writer, writer.makefile("wb") as target:
@@ -227,20 +227,20 @@ def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
         writer.shutdown(socket.SHUT_WR)
         streamed = reader.makefile("rb").read()
 
-    assert found(streamed) == []
+    assert find_differences(streamed) == []
 
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
     """A disk may damage bytes."""
-    content = changed(packed(tmp_path / "a"), lambda _: None)  # stored as it is
+    content = rewrite_pack(build_pack(tmp_path / "a"), lambda _: None)  # stored as it is
 
-    (difference,) = found(content.replace(PLAN, PLAN.upper(), 1))
+    (difference,) = find_differences(content.replace(PLAN, PLAN.upper(), 1))
 
     assert difference == f"{APPROVED} is damaged"
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
-def test_what_is_no_pack_is_told_as_such(content: bytes | None) -> None:
+def test_file_that_is_not_an_evidence_file_raises_value_error(content: bytes | None) -> None:
     """Examples are another file and another zip."""
     if content is None:
         target = io.BytesIO()
@@ -249,17 +249,17 @@ def test_what_is_no_pack_is_told_as_such(content: bytes | None) -> None:
         content = target.getvalue()
 
     with pytest.raises(ValueError, match="not an evidence file"):
-        found(content)
+        find_differences(content)
 
 
-def test_a_manifest_that_is_none_is_told_as_such() -> None:
+def test_invalid_manifest_raises_value_error() -> None:
     """The manifest may have any content."""
     for text in ("[]", "{", '{"files": {"a": 1}}', '{"files": []}', "{}"):
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
             archive.writestr(MANIFEST, text)
         with pytest.raises(ValueError, match="not an evidence file"):
-            found(target.getvalue())
+            find_differences(target.getvalue())
 
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
@@ -284,21 +284,23 @@ def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: 
 
 def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> None:
     """An older evidence file has no signature file."""
-    content = packed(tmp_path / "a")
+    content = build_pack(tmp_path / "a")
 
-    older = changed(content, remove_signature)
+    older = rewrite_pack(content, remove_signature)
 
     assert read_signature(io.BytesIO(content))[1] == "a test"
     assert read_signature(io.BytesIO(older))[1] == "it has no signature file"
     assert read_time_stamp(io.BytesIO(content))[1] == "a test"
     assert read_time_stamp(io.BytesIO(older))[1] == "it has no time stamp file"
-    assert found(older) == []
+    assert find_differences(older) == []
 
 
 @pytest.mark.parametrize("text", [b"[]", b"{", b'{"value": 1}', b'{"value": "v"}', b'{"x": "y"}'])
 def test_read_signature_of_damaged_signature_raises(tmp_path: Path, text: bytes) -> None:
     """The signature file may have any content."""
-    content = changed(packed(tmp_path / "a"), lambda files: files.update({SIGNATURE: text}))
+    content = rewrite_pack(
+        build_pack(tmp_path / "a"), lambda files: files.update({SIGNATURE: text})
+    )
 
     with pytest.raises(ValueError, match="not an evidence file"):
         read_signature(io.BytesIO(content))

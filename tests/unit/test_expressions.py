@@ -25,7 +25,7 @@ def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
         "Dear @{triggerBody()?['Name_Value']}, hello",
     ],
 )
-def test_a_path_is_read_however_it_is_written(text: str) -> None:
+def test_path_is_parsed_in_every_notation(text: str) -> None:
     """Brackets, dots, question marks and interpolation have the same meaning."""
     found = _read(text)
 
@@ -49,7 +49,7 @@ def test_literal_text_is_no_expression(text: str) -> None:
     assert found == []
 
 
-def test_a_path_may_go_on_behind_a_function_that_gives_one_of_a_list() -> None:
+def test_path_behind_first_or_last_is_parsed() -> None:
     """`first(…)?['name']` reads the name of an item."""
     (_, found) = list(references_in("@first(body('List')?['value'])?['name']"))
 
@@ -61,14 +61,14 @@ def test_a_path_may_go_on_behind_a_function_that_gives_one_of_a_list() -> None:
     ]
 
 
-def test_what_only_a_run_knows_is_said_to_be_unknown() -> None:
+def test_key_that_is_an_expression_is_unknown() -> None:
     """A key or argument that is itself an expression has no name."""
     found = _read("@triggerBody()?[variables('key')]")
 
     assert found == [("triggerbody", "", [None]), ("variables", "key", [])]
 
 
-def test_the_function_around_a_reference_is_known() -> None:
+def test_enclosing_function_of_a_reference_is_parsed() -> None:
     """`length(…)` of a list reads nothing inside the list."""
     found = {one.function: one.inside for one in references_in("@length(body('List'))")}
 
@@ -85,7 +85,7 @@ def test_the_function_around_a_reference_is_known() -> None:
         ("body('List')", False),
     ],
 )
-def test_a_value_is_a_reference_only_as_a_whole(text: str, is_whole: bool) -> None:
+def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> None:
     """Interpolation makes a text of the value."""
     found: ExpressionReference | None = whole_reference(text)
 

@@ -21,7 +21,7 @@ def builder() -> Builder:
     return Builder(World())
 
 
-def test_a_call_of_a_flow_that_is_on_is_accepted_and_is_a_run(builder: Builder) -> None:
+def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
     """The caller gets a 202, the run carries the id of the URL."""
     flow = builder.http_flow("Orders")
 
@@ -32,7 +32,7 @@ def test_a_call_of_a_flow_that_is_on_is_accepted_and_is_a_run(builder: Builder) 
     assert flow.runs[0].trigger_url_id == flow.trigger_url_id
 
 
-def test_a_flow_that_is_off_refuses_the_call_and_keeps_no_trace(builder: Builder) -> None:
+def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) -> None:
     """The call gets a 400 and starts no run."""
     flow = builder.http_flow("Orders")
     turn_off(builder.world, flow)
@@ -120,8 +120,8 @@ def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None
     assert "WorkflowTriggerIsNotEnabled" in run_flow(builder.world, caller).error
 
 
-async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: Builder) -> None:
-    """A flow uses a new value only after the flow is saved."""
+async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(builder: Builder) -> None:
+    """A flow keeps the old value of an environment variable until somebody saves the flow."""
     old, new = builder.http_flow("Old"), builder.http_flow("New")
     variable, reader = builder.variable_caller(old)
     ports, environment = fakes_of(builder.world).ports, builder.environment.described()
@@ -139,7 +139,7 @@ async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: B
     assert (len(old.runs), len(new.runs)) == (1, 1)
 
 
-def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
+def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
     """A firewall that knows only the old addresses denies a flow under your key."""
     world = builder.world
     world.service_tags = {

@@ -20,26 +20,26 @@ def fakes() -> Fakes:
     return fakes_of(world)
 
 
-def row(key: str) -> StoreRow:
+def build_row(key: str) -> StoreRow:
     """Return a row to be stored."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={})
 
 
-async def work(ports: Ports) -> list[str]:
+async def run_work(ports: Ports) -> list[str]:
     """Send four external calls: list, iterate, write, write."""
     [environment] = await ports.environments.list()
     names = [flow.name async for flow in ports.workflows.list(environment)]
-    await ports.store.write(UpsertRow(row("a")))
+    await ports.store.write(UpsertRow(build_row("a")))
     ports.clock.now()
-    await ports.store.write(UpsertRow(row("b")))
+    await ports.store.write(UpsertRow(build_row("b")))
     return names
 
 
-async def test_a_plan_without_a_number_only_counts(fakes: Fakes) -> None:
+async def test_crash_plan_without_a_position_only_counts_calls(fakes: Fakes) -> None:
     """Calls of all ports count together, with iterators and without the clock."""
     plan = Plan(trace=[])
 
-    assert await work(fakes.ports.under(plan)) == ["Orders"]
+    assert await run_work(fakes.ports.under(plan)) == ["Orders"]
 
     assert plan.calls == 4
     assert plan.trace == [
@@ -66,12 +66,12 @@ async def test_the_process_dies_before_or_after_a_call(
 ) -> None:
     """Earlier writes stay, and no later write happens."""
     with pytest.raises(Killed):
-        await work(fakes.ports.under(Plan(at=at, moment=moment)))
+        await run_work(fakes.ports.under(Plan(at=at, moment=moment)))
 
     assert [key for _, _, key in fakes.store.rows] == written
 
 
-async def test_a_dead_process_reaches_nothing(fakes: Fakes) -> None:
+async def test_killed_process_cannot_write(fakes: Fakes) -> None:
     """A `finally` block cannot write after the kill, and a new process can."""
     ports = fakes.ports.under(Plan(at=1))
 
@@ -79,13 +79,13 @@ async def test_a_dead_process_reaches_nothing(fakes: Fakes) -> None:
         try:
             await ports.environments.list()
         finally:
-            await ports.store.write(InsertRow(row("late")))
+            await ports.store.write(InsertRow(build_row("late")))
 
     with pytest.raises(Killed):
         await tidy_up_at_the_end()
 
     assert fakes.store.rows == {}
-    assert await work(fakes.ports.under(Plan())) == ["Orders"]
+    assert await run_work(fakes.ports.under(Plan())) == ["Orders"]
 
 
 async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
@@ -93,8 +93,8 @@ async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
     ports = fakes.ports.under(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):
-        await ports.store.write(InsertRow(row("a")))
-    await ports.store.write(InsertRow(row("b")))
+        await ports.store.write(InsertRow(build_row("a")))
+    await ports.store.write(InsertRow(build_row("b")))
 
     assert len(fakes.store.rows) == 2
 

@@ -22,7 +22,7 @@ def fakes() -> Fakes:
     return fakes_of(World())
 
 
-def again(number: int, due: datetime | None = None) -> QueueMessage:
+def build_message(number: int, due: datetime | None = None) -> QueueMessage:
     """Return the message that asks for a number."""
     return QueueMessage(queue=QUEUE, message_id=str(number), body={"number": number}, due=due)
 
@@ -31,16 +31,16 @@ async def count_down(services: Services, message: Delivered) -> None:
     """Send the next message, due in a day; then write a row."""
     number = int(str(message.body["number"]))
     if number > 1:
-        await services.messages.send(again(number - 1, services.now + timedelta(days=1)))
+        await services.messages.send(build_message(number - 1, services.now + timedelta(days=1)))
     row = StoreRow(table="Jobs", partition="p", key=str(number), columns={})
     await services.tables.store.write(UpsertRow(row))
 
 
-async def no_timer(_services: Services) -> None:
+async def skip_timer(_services: Services) -> None:
     """Do nothing, so that only calls of messages count."""
 
 
-async def test_it_delivers_what_is_due_and_lets_time_pass(fakes: Fakes) -> None:
+async def test_driver_delivers_due_messages_and_advances_the_clock(fakes: Fakes) -> None:
     """Waiting messages arrive at their time, and traffic continues in between."""
     seen: list[datetime] = []
     began = fakes.world.clock.now()
@@ -49,7 +49,7 @@ async def test_it_delivers_what_is_due_and_lets_time_pass(fakes: Fakes) -> None:
         use_cases={QUEUE: count_down},
         meanwhile=lambda: seen.append(fakes.world.clock.now()),
     )
-    await fakes.messages.send(again(3))
+    await fakes.messages.send(build_message(3))
 
     await driver.run(began + timedelta(days=5))
 
@@ -66,8 +66,8 @@ async def test_after_a_kill_a_new_process_ends_the_work(
 ) -> None:
     """Wherever the process dies, the message comes again and every row is written."""
     plan = Plan(at=at, moment=moment)
-    driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=no_timer)
-    await fakes.messages.send(again(3))
+    driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=skip_timer)
+    await fakes.messages.send(build_message(3))
 
     await driver.run(fakes.world.clock.now() + timedelta(days=5))
 
@@ -79,7 +79,7 @@ async def test_after_a_kill_a_new_process_ends_the_work(
 async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
     """If every other settlement is lost, more messages lead to the same rows."""
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, unsettled=0.5)
-    await fakes.messages.send(again(9))
+    await fakes.messages.send(build_message(9))
 
     await driver.run(fakes.world.clock.now() + timedelta(days=20))
 
@@ -87,13 +87,13 @@ async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
     assert len(fakes.store.rows) == 9
 
 
-async def test_work_that_never_ends_is_an_error(fakes: Fakes) -> None:
+async def test_endless_messages_raise_never_ends_error(fakes: Fakes) -> None:
     """Messages that send messages without end are an error of the app."""
 
     async def forever(services: Services, message: Delivered) -> None:
-        await services.messages.send(again(int(str(message.body["number"])) + 1))
+        await services.messages.send(build_message(int(str(message.body["number"])) + 1))
 
-    await fakes.messages.send(again(0))
+    await fakes.messages.send(build_message(0))
 
     with pytest.raises(NeverEndsError):
         await Driver(fakes=fakes, use_cases={QUEUE: forever}).run(fakes.world.clock.now())

@@ -20,7 +20,9 @@ def ports(builder: Builder) -> Ports:
     return fakes_of(builder.world).ports
 
 
-async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports: Ports) -> None:
+async def test_both_lists_are_equal_after_the_platform_migration(
+    builder: Builder, ports: Ports
+) -> None:
     """During the migration the full list is longer; at its end only flows that stay are left."""
     child, parent, grandparent = builder.family("Billing")
     stuck = [
@@ -52,7 +54,7 @@ async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports
     assert await listed(cannot_migrate_only=True) == staying
 
 
-async def test_reports_may_name_nothing_but_the_flow(builder: Builder, ports: Ports) -> None:
+async def test_list_entries_may_lack_dataverse_id_and_state(builder: Builder, ports: Ports) -> None:
     """A report may lack Dataverse id and state; it always does for flows outside solutions."""
     builder.http_flow("Orders")
     builder.power_apps_v1_flow("Approve")

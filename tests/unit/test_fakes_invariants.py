@@ -71,7 +71,7 @@ def watched() -> Watched:
     return Watched()
 
 
-async def test_a_remediation_by_the_book_breaks_nothing(watched: Watched) -> None:
+async def test_world_records_no_violation_for_a_correct_remediation(watched: Watched) -> None:
     """The order is copy, on, callers updated, original off; for a cutover off, then on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
@@ -85,7 +85,7 @@ async def test_a_remediation_by_the_book_breaks_nothing(watched: Watched) -> Non
     assert watched.world.violations == []
 
 
-async def test_a_second_copy_is_seen(watched: Watched) -> None:
+async def test_world_records_violation_for_a_second_copy(watched: Watched) -> None:
     """Two copies of one original under one policy are one too many, even if both are off."""
     await watched.copy(watched.orders)
     await watched.copy(watched.orders)
@@ -94,7 +94,9 @@ async def test_a_second_copy_is_seen(watched: Watched) -> None:
     assert "copies" in seen
 
 
-async def test_a_caller_that_is_left_behind_is_seen(watched: Watched) -> None:
+async def test_world_records_violation_if_a_caller_still_holds_the_url_of_a_stopped_original(
+    watched: Watched,
+) -> None:
     """A stop of the original breaks the caller, because a setting still holds its URL."""
     await watched.update(watched.orders, OFF)
 
@@ -103,8 +105,8 @@ async def test_a_caller_that_is_left_behind_is_seen(watched: Watched) -> None:
     assert "sig" not in seen
 
 
-async def test_a_self_starting_pair_that_is_on_together_is_seen(watched: Watched) -> None:
-    """This holds even between two writes."""
+async def test_world_records_violation_if_original_and_copy_are_both_on(watched: Watched) -> None:
+    """The world records the violation even if the two flows are both on only between two writes."""
     copy = await watched.copy(watched.keyword)
     await watched.update(copy, ON)
     await watched.update(watched.keyword, OFF)
@@ -113,7 +115,7 @@ async def test_a_self_starting_pair_that_is_on_together_is_seen(watched: Watched
     assert "on together" in seen
 
 
-async def test_a_stop_within_the_quiet_period_is_seen(watched: Watched) -> None:
+async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched: Watched) -> None:
     """The check reads the time of the last run when the flow is stopped."""
     quiet = timedelta(days=7)
     call(watched.world, watched.builder.url_of(watched.orders))
@@ -124,7 +126,7 @@ async def test_a_stop_within_the_quiet_period_is_seen(watched: Watched) -> None:
     assert not stopped_too_early(watched.world, timedelta(days=6))
 
 
-async def test_a_write_where_nobody_opted_in_is_seen(watched: Watched) -> None:
+async def test_writes_outside_finds_writes_in_other_environments(watched: Watched) -> None:
     """Every write has the id of its environment."""
     await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
@@ -132,7 +134,7 @@ async def test_a_write_where_nobody_opted_in_is_seen(watched: Watched) -> None:
     assert len(writes_outside(watched.world, set())) == 1
 
 
-async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
+async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched: Watched) -> None:
     """Examples are a caller's text, an original's name, and a copy that is still on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
@@ -150,7 +152,7 @@ async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
     assert differences(watched.before, watched.world) == []
 
 
-async def test_a_signature_in_state_is_seen(watched: Watched) -> None:
+async def test_signature_in_stored_state_is_found(watched: Watched) -> None:
     """Any text can be searched for the signatures of the world."""
     url = watched.builder.url_of(watched.orders)
     row = StoreRow(table="Jobs", partition="p", key="k", columns={"url": url})

@@ -26,7 +26,7 @@ def messages(clock: ManualClock) -> FakeMessages:
     return FakeMessages(clock)
 
 
-def message(name: str, **body: object) -> QueueMessage:
+def build_message(name: str, **body: object) -> QueueMessage:
     """Return a message that is due now."""
     return QueueMessage(queue=QUEUE, message_id=name, body=body)
 
@@ -46,10 +46,10 @@ class Reader:
             raise self._failure
 
 
-async def test_a_message_is_delivered_once_when_it_is_completed(messages: FakeMessages) -> None:
+async def test_completed_message_is_delivered_once(messages: FakeMessages) -> None:
     """A message is completed when the handler returns."""
     reader = Reader()
-    await messages.send(message("a", job="1"))
+    await messages.send(build_message("a", job="1"))
 
     assert await messages.deliver_next(QUEUE, reader) is Delivery.COMPLETED
     assert await messages.deliver_next(QUEUE, reader) is Delivery.NOTHING_DUE
@@ -57,7 +57,7 @@ async def test_a_message_is_delivered_once_when_it_is_completed(messages: FakeMe
     assert [(one.message_id, one.body) for one in reader.read] == [("a", {"job": "1"})]
 
 
-async def test_a_scheduled_message_waits_for_its_time(
+async def test_scheduled_message_is_not_delivered_before_its_time(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
     """The message is counted and has a due time, but is not delivered before."""
@@ -76,24 +76,24 @@ async def test_an_equal_id_is_dropped_for_ten_minutes(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
     """The window begins at the first sending, whether the message was completed or not."""
-    await messages.send(message("a"), message("a"))
+    await messages.send(build_message("a"), build_message("a"))
     await messages.deliver_next(QUEUE, Reader())
-    await messages.send(message("a"))
+    await messages.send(build_message("a"))
     assert await messages.count(QUEUE) == 0
 
     clock.advance(DUPLICATE_WINDOW)
-    await messages.send(message("a"))
+    await messages.send(build_message("a"))
 
     assert await messages.count(QUEUE) == 1
 
 
 @pytest.mark.parametrize(("loses", "failure"), [(True, None), (False, Killed())])
-async def test_what_was_not_settled_comes_again(
+async def test_unsettled_message_is_delivered_again(
     messages: FakeMessages, loses: bool, failure: BaseException | None
 ) -> None:
     """This applies to a lost settlement and to a killed process."""
     reader = Reader(failure)
-    await messages.send(message("a"))
+    await messages.send(build_message("a"))
 
     first = await messages.deliver_next(QUEUE, reader, loses_settlement=loses)
     await messages.deliver_next(QUEUE, reader)
@@ -103,9 +103,9 @@ async def test_what_was_not_settled_comes_again(
     assert reader.read[0] is reader.read[1]
 
 
-async def test_a_message_that_always_fails_is_given_up(messages: FakeMessages) -> None:
+async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessages) -> None:
     """An error of the handler abandons the message and is raised; after ten it is dead-lettered."""
-    await messages.send(message("a"))
+    await messages.send(build_message("a"))
 
     for _ in range(10):
         with pytest.raises(ServiceUnavailable):
@@ -121,7 +121,7 @@ async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) 
 
     async def order(seed: int) -> list[str]:
         broker, reader = FakeMessages(clock, order=World(seed=seed).random), Reader()
-        await broker.send(*(message(str(number)) for number in range(5)))
+        await broker.send(*(build_message(str(number)) for number in range(5)))
         while await broker.deliver_next(QUEUE, reader) is not Delivery.NOTHING_DUE:
             pass
         return [one.message_id for one in reader.read]
@@ -133,8 +133,8 @@ async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) 
     assert len({tuple(found) for found in orders}) > 1
 
 
-@pytest.mark.parametrize("refused", [message("x" * 129), message("")])
-async def test_what_the_sdk_would_not_take_is_refused(
+@pytest.mark.parametrize("refused", [build_message("x" * 129), build_message("")])
+async def test_message_that_the_sdk_rejects_raises_value_error(
     messages: FakeMessages, refused: QueueMessage
 ) -> None:
     """The SDK takes no ids over 128 characters."""

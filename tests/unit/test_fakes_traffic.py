@@ -17,12 +17,12 @@ def builder() -> Builder:
     return Builder(World())
 
 
-def on_again(builder: Builder, flow: FakeFlow) -> None:
+def turn_on_again(builder: Builder, flow: FakeFlow) -> None:
     """Turn a flow on as its owner."""
     turn_on(builder.world, flow, builder.owner)
 
 
-def test_a_call_that_is_refused_is_lost(builder: Builder) -> None:
+def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
     """Each call that worked before and does not now is lost."""
     traffic, flow = builder.world.traffic, builder.http_flow("Orders")
     builder.system("till", builder.url_of(flow))
@@ -30,14 +30,14 @@ def test_a_call_that_is_refused_is_lost(builder: Builder) -> None:
 
     turn_off(builder.world, flow)
     traffic.beat(builder.world)
-    on_again(builder, flow)
+    turn_on_again(builder, flow)
     traffic.beat(builder.world)
 
     assert [line.system for line in traffic.lost] == ["till"]
     assert [line.outcome.status for line in traffic.ledger] == [202, 400, 202]
 
 
-def test_a_call_whose_run_fails_where_the_originals_did_not_is_lost(builder: Builder) -> None:
+def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
     """An accepted call is also lost if its run fails."""
     child, parent, _ = builder.family("Billing")
     builder.system("till", builder.url_of(parent))
@@ -50,7 +50,7 @@ def test_a_call_whose_run_fails_where_the_originals_did_not_is_lost(builder: Bui
     assert lost.outcome.is_accepted
 
 
-def test_a_system_that_never_got_through_loses_nothing(builder: Builder) -> None:
+def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None:
     """A remediation has not broken what was broken before."""
     child, parent, _ = builder.family("Billing")
     turn_off(builder.world, child)
@@ -62,7 +62,7 @@ def test_a_system_that_never_got_through_loses_nothing(builder: Builder) -> None
     assert builder.world.traffic.lost == []
 
 
-async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> None:
+async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Builder) -> None:
     """A new value in a setting, a secret or a flow changes which flow the next call reaches."""
     old, new = builder.http_flow("Old"), builder.http_flow("New")
     site = builder.app_setting_caller(old)
@@ -87,7 +87,7 @@ async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> No
     assert site.restarts == 1
 
 
-def test_a_recurrence_runs_at_once_and_then_at_its_interval(builder: Builder) -> None:
+def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder) -> None:
     """Without a start time the first run comes at activation, and missed runs are not repeated."""
     flow, clock = builder.parent("Hourly"), builder.world.clock
     interval = define.recurrence_trigger()["recurrence"]["interval"]
@@ -104,7 +104,7 @@ def test_a_recurrence_runs_at_once_and_then_at_its_interval(builder: Builder) ->
     assert len(flow.runs) == 2
 
 
-def test_a_polling_trigger_replays_what_it_missed(builder: Builder) -> None:
+def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Builder) -> None:
     """If it is turned on again, it processes the backlog; a new flow begins with the present."""
     world, flow = builder.world, builder.polling_flow("Notes")
     turn_off(world, flow)
@@ -113,19 +113,19 @@ def test_a_polling_trigger_replays_what_it_missed(builder: Builder) -> None:
 
     world.traffic.tick(world)
     assert world.traffic.not_handled
-    on_again(builder, flow)
+    turn_on_again(builder, flow)
     world.traffic.tick(world)
 
     assert world.traffic.not_handled == []
     assert (len(flow.runs), len(fresh.runs)) == (1, 0)
 
 
-def test_a_webhook_trigger_misses_what_happens_while_it_is_off(builder: Builder) -> None:
+def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
     """Events are not repeated, and two flows that are on handle one event twice."""
     world, first = builder.world, builder.keyword_flow("Keyword")
     turn_off(world, first)
     missed = world.traffic.emit(world, first)
-    on_again(builder, first)
+    turn_on_again(builder, first)
     second = builder.keyword_flow("Keyword again")
 
     doubled = world.traffic.emit(world, second)
@@ -146,7 +146,7 @@ def test_equal_seeds_make_equal_worlds() -> None:
     assert url(7) != url(8)
 
 
-async def test_turning_off_twice_is_one_switch(builder: Builder) -> None:
+async def test_second_turn_off_is_not_recorded(builder: Builder) -> None:
     """A repeated write changes nothing and is not counted as another stop."""
     flow, workflows = builder.http_flow("Orders"), fakes_of(builder.world).ports.workflows
     off = WorkflowUpdate(state=FlowState.OFF)

@@ -51,7 +51,7 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-async def test_a_created_flow_is_off_protected_and_its_owners(tenant: Tenant) -> None:
+async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant: Tenant) -> None:
     """A copy created after the link is under your key and has another URL."""
     original = tenant.builder.http_flow("Orders")
 
@@ -77,7 +77,7 @@ async def test_acting_for_the_owner_may_not_reach_the_flow_service(tenant: Tenan
         await update(tenant.environment, copy.workflow_id, for_owner, etag="*")
 
 
-async def test_a_copy_of_a_flow_without_a_row_is_owned_by_its_creator(tenant: Tenant) -> None:
+async def test_copy_of_a_flow_without_a_row_has_the_owner_of_the_original(tenant: Tenant) -> None:
     """The draft says that the owner is named by the Entra object id."""
     tenant.world.assumptions.my_flows_have_rows = False
     flow = tenant.builder.power_apps_v1_flow("Approve")

@@ -16,22 +16,22 @@ from functions.dashboard.dependency_diagram import (
 )
 
 
-def flow(name: str, **facts: bool) -> DiagramNode:
+def build_node(name: str, **facts: bool) -> DiagramNode:
     """Return a flow of the plan."""
     return replace(DiagramNode(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
 
 
-def picture(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
+def draw_group(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
     """Draw the only dependency group."""
     known = {node.id: node for node in nodes}
     (family,) = dependency_groups(known, calls, ())
     return draw(family, known)
 
 
-def test_callers_stand_above_all_that_they_call() -> None:
+def test_callers_are_drawn_above_the_flows_that_they_call() -> None:
     """A caller may also call a flow that its child calls."""
-    drawn = picture(
-        [flow("month"), flow("day"), flow("orders"), flow("stock")],
+    drawn = draw_group(
+        [build_node("month"), build_node("day"), build_node("orders"), build_node("stock")],
         [("month", "day"), ("day", "orders"), ("month", "orders"), ("day", "stock")],
     )
 
@@ -43,7 +43,9 @@ def test_callers_stand_above_all_that_they_call() -> None:
 def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
     """A flow may have any number of calls."""
     names = [f"child {number}" for number in range(broad)]
-    drawn = picture([flow("day"), *map(flow, names)], [("day", name) for name in names])
+    drawn = draw_group(
+        [build_node("day"), *map(build_node, names)], [("day", name) for name in names]
+    )
 
     for one, other in combinations(drawn.nodes, 2):
         beside = abs(one.x - other.x) >= NODE_WIDTH
@@ -55,7 +57,7 @@ def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
 
 def test_a_circle_of_calls_is_drawn() -> None:
     """The drawing has every call of the loop, and every flow once."""
-    drawn = picture(list(map(flow, "abc")), [("a", "b"), ("b", "c"), ("c", "a")])
+    drawn = draw_group(list(map(build_node, "abc")), [("a", "b"), ("b", "c"), ("c", "a")])
 
     assert len(drawn.lines) == 3
     assert sorted(one.node.id for one in drawn.nodes) == ["a", "b", "c"]
@@ -75,16 +77,18 @@ def test_a_circle_of_calls_is_drawn() -> None:
         ({}, {}, False),
     ],
 )
-def test_a_line_is_red_where_one_waits_for_the_other(
+def test_line_is_red_if_one_flow_waits_for_the_other(
     caller: dict[str, bool], called: dict[str, bool], holds: bool
 ) -> None:
     """Copies are made children first, and originals retire parents first."""
-    drawn = picture([flow("day", **caller), flow("orders", **called)], [("day", "orders")])
+    drawn = draw_group(
+        [build_node("day", **caller), build_node("orders", **called)], [("day", "orders")]
+    )
 
     assert [line.holds for line in drawn.lines] == [holds]
 
 
-def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> None:
+def test_groups_that_need_a_person_are_first_and_single_flows_are_omitted() -> None:
     """Larger groups come first among the others."""
     calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
@@ -94,11 +98,11 @@ def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> N
     assert [one.needs_person for one in found] == [True, False, False]
 
 
-def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
+def test_callers_that_are_not_flows_are_drawn_directly_above_the_called_flow() -> None:
     """These callers are not at the top of a tall group."""
     site = DiagramNode(id="site", title="orders-api", note="app setting")
-    drawn = picture(
-        [flow("month"), flow("day"), flow("orders"), site],
+    drawn = draw_group(
+        [build_node("month"), build_node("day"), build_node("orders"), site],
         [("month", "day"), ("day", "orders"), ("site", "orders")],
     )
 
@@ -106,11 +110,11 @@ def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
     assert top["site"] == top["day"]
 
 
-def test_a_line_past_a_row_leads_behind_nothing_that_stands_there() -> None:
+def test_line_across_a_row_passes_beside_its_flows() -> None:
     """The line passes beside the flows between its ends."""
     names = [f"child {number}" for number in range(3)]
-    drawn = picture(
-        list(map(flow, ["month", "day", *names, "orders"])),
+    drawn = draw_group(
+        list(map(build_node, ["month", "day", *names, "orders"])),
         [("month", "day"), *(("day", name) for name in names), ("month", "orders")]
         + [(name, "orders") for name in names],
     )

@@ -17,42 +17,42 @@ BUTTON = {"manual": {"type": "Request", "kind": "Button", "inputs": {"schema": {
 CHILD = "4ada345e-9007-eb11-a813-000d3aa3e751"
 
 
-def definition(**parts: Any) -> dict[str, Any]:
+def build_definition(**parts: Any) -> dict[str, Any]:
     """Return a workflow definition, by default with a button."""
     return {"triggers": BUTTON, "actions": {}, **parts}
 
 
 #: As a designer saves it; a Logic App's code view has nothing else that tells what it is.
-SAVED = definition(
+SAVED = build_definition(
     **{"$schema": "https://schema/workflowdefinition.json#", "contentVersion": "1.0.0.0"}
 )
 
 
-def client_data(**parts: Any) -> dict[str, Any]:
+def build_client_data(**parts: Any) -> dict[str, Any]:
     """Return Dataverse `clientdata` with this definition."""
-    properties = {"connectionReferences": {}, "definition": definition(**parts)}
+    properties = {"connectionReferences": {}, "definition": build_definition(**parts)}
     return {"properties": properties, "schemaVersion": "1.0.0.0"}
 
 
 @pytest.mark.parametrize(
     ("document", "format_"),
     [
-        (client_data(), DefinitionFormat.CLIENT_DATA),
+        (build_client_data(), DefinitionFormat.CLIENT_DATA),
         (
             {
                 "name": "x",
                 "type": "Microsoft.Flow/flows",
-                "properties": client_data()["properties"],
+                "properties": build_client_data()["properties"],
             },
             DefinitionFormat.FLOW,
         ),
-        ({"displayName": "x", "definition": definition()}, DefinitionFormat.FLOW),
-        ({"definition": definition(), "kind": "Stateful"}, DefinitionFormat.LOGIC_APP),
+        ({"displayName": "x", "definition": build_definition()}, DefinitionFormat.FLOW),
+        ({"definition": build_definition(), "kind": "Stateful"}, DefinitionFormat.LOGIC_APP),
         (
-            {"type": "Microsoft.Logic/workflows", "properties": {"definition": definition()}},
+            {"type": "Microsoft.Logic/workflows", "properties": {"definition": build_definition()}},
             DefinitionFormat.LOGIC_APP,
         ),
-        (definition(), DefinitionFormat.DEFINITION_ONLY),
+        (build_definition(), DefinitionFormat.DEFINITION_ONLY),
         ({"definition": SAVED, "parameters": {}}, DefinitionFormat.LOGIC_APP),
         ({"properties": {"definition": SAVED, "state": "Enabled"}}, DefinitionFormat.LOGIC_APP),
         (SAVED, DefinitionFormat.LOGIC_APP),
@@ -87,7 +87,7 @@ def test_the_trigger_is_read() -> None:
     """Name, kind, authentication, method and relative path stand in the definition."""
     inputs = {"triggerAuthenticationType": "All", "method": "POST", "relativePath": "/orders/{id}"}
     flow = parse_client_data(
-        definition(triggers={"When": {"type": "Request", "kind": "Http", "inputs": inputs}})
+        build_definition(triggers={"When": {"type": "Request", "kind": "Http", "inputs": inputs}})
     )
 
     (trigger,) = flow.triggers
@@ -122,7 +122,7 @@ def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str,
     }
     document = {
         "connectionReferences": references,
-        "definition": definition(triggers={"t": trigger}),
+        "definition": build_definition(triggers={"t": trigger}),
     }
 
     (found,) = parse_client_data(document).triggers
@@ -144,7 +144,7 @@ def test_actions_are_found_in_every_container_at_any_depth() -> None:
         "default": {"actions": {"d": call}},
     }
 
-    flow = parse_client_data(definition(actions=actions))
+    flow = parse_client_data(build_definition(actions=actions))
 
     assert [one.path for one in flow.child_calls[1:]] == [
         "if/a",
@@ -169,11 +169,11 @@ def test_actions_are_found_in_every_container_at_any_depth() -> None:
         ("", None),
     ],
 )
-def test_the_host_of_an_http_action_is_told_where_it_is_written(uri: str, host: str | None) -> None:
+def test_literal_host_of_an_http_action_is_parsed(uri: str, host: str | None) -> None:
     """If an expression decides the host, and not only the path, the host is unknown."""
     action = {"type": "Http", "inputs": {"method": "post", "uri": uri}}
 
-    (found,) = parse_client_data(definition(actions={"a": action})).http_actions
+    (found,) = parse_client_data(build_definition(actions={"a": action})).http_actions
 
     assert (found.method, found.host, found.uri) == ("POST", host, uri)
     assert not uri or uri not in repr(found)
@@ -200,7 +200,7 @@ def test_list_flows_as_admin_v1_is_recognised(inputs: dict[str, Any], expected: 
     host = {"connectionName": "shared_flowmanagement_1", **inputs["host"]}
     action = {"type": "ApiConnection", "inputs": {**inputs, "host": host}}
 
-    flow = parse_client_data(definition(actions={"a": action}))
+    flow = parse_client_data(build_definition(actions={"a": action}))
 
     assert flow.uses_list_flows_as_admin_v1 is expected
 
@@ -212,15 +212,15 @@ def test_environment_variables_are_named() -> None:
         "Url (cr_url)": {"type": "String", "metadata": {"schemaName": "cr_url"}},
     }
 
-    flow = parse_client_data(definition(parameters=parameters))
+    flow = parse_client_data(build_definition(parameters=parameters))
 
     assert flow.environment_variables == ("cr_url",)
 
 
-def test_what_the_platform_adds_on_save_is_no_difference() -> None:
+def test_additions_of_the_platform_on_save_are_not_a_difference() -> None:
     """Ids in metadata, versions, empty members and the order of keys do not count."""
-    written = client_data(actions={"a": {"type": "Compose", "inputs": "é"}})
-    read = client_data(
+    written = build_client_data(actions={"a": {"type": "Compose", "inputs": "é"}})
+    read = build_client_data(
         actions={
             "a": {
                 "inputs": "é",
@@ -249,8 +249,8 @@ def test_what_the_platform_adds_on_save_is_no_difference() -> None:
 )
 def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
     """A change that a maker sees in the designer counts."""
-    written = client_data(actions={"a": {"type": "Compose", "inputs": 1}})
-    read = client_data(**{"actions": {"a": {"type": "Compose", "inputs": 1}}, **change})
+    written = build_client_data(actions={"a": {"type": "Compose", "inputs": 1}})
+    read = build_client_data(**{"actions": {"a": {"type": "Compose", "inputs": 1}}, **change})
 
     assert not same_definition(json.dumps(written), json.dumps(read))
 

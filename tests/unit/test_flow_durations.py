@@ -8,7 +8,7 @@ from functions.dashboard.flow_path import build_path, explain_original_on
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.unit.test_planned_changes import CONFIRMED, job
+from tests.unit.test_planned_changes import CONFIRMED, build_job
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -24,20 +24,20 @@ def with_history(work: FlowJob, *entries: tuple[int, str, int]) -> FlowJob:
     return replace(work, history=history)
 
 
-def steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
+def compute_steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
     """Return the steps by title, `now` minutes after the start."""
     return {one.title: one for one in step_durations(work, START + timedelta(minutes=now))}
 
 
-def test_pauses_belong_to_the_step_that_they_interrupt() -> None:
+def test_pause_counts_for_the_interrupted_step() -> None:
     """A step's duration includes its blocked time; visits and requests are added up."""
     work = with_history(
-        job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED),
+        build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED),
         (0, "planned", 0), (10, "copying", 7), (20, "copied", 2), (25, "waiting", 1),
         (30, "copied", 3), (40, "blocked", 0),
     )  # fmt: skip
 
-    found = steps(work, 100)
+    found = compute_steps(work, 100)
 
     assert list(found) == ["Start", "Copy", "Verify"]
     assert found["Copy"].lasted == timedelta(minutes=10)
@@ -53,27 +53,29 @@ def test_pauses_belong_to_the_step_that_they_interrupt() -> None:
 def test_completed_job_takes_no_more_time() -> None:
     """The last step ends with the entry that completes the job."""
     work = with_history(
-        job(FlowJobState.RETIRED), (0, "copying", 0), (60, "checking_for_calls", 0),
+        build_job(FlowJobState.RETIRED), (0, "copying", 0), (60, "checking_for_calls", 0),
         (120, "retired", 0),
     )  # fmt: skip
 
-    found = steps(work, 9999)
+    found = compute_steps(work, 9999)
 
     assert sum((one.lasted for one in found.values()), timedelta()) == timedelta(hours=2)
     assert list(found) == ["Copy", "Check for calls"]
 
 
-def test_history_that_begins_with_a_pause_counts_it_for_the_step_that_continues() -> None:
+def test_pause_at_the_start_of_the_history_counts_for_the_next_step() -> None:
     """The earlier entries were removed."""
-    work = with_history(job(FlowJobState.MONITORING), (0, "waiting", 0), (30, "monitoring", 0))
+    work = with_history(
+        build_job(FlowJobState.MONITORING), (0, "waiting", 0), (30, "monitoring", 0)
+    )
 
-    assert steps(work, 40)["Monitor the copy"].lasted == timedelta(minutes=40)
+    assert compute_steps(work, 40)["Monitor the copy"].lasted == timedelta(minutes=40)
 
 
-def test_path_shows_times_of_done_steps_and_where_the_job_stopped() -> None:
+def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
     """A step that the history no longer contains is done, without a duration."""
     work = with_history(
-        job(FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS),
+        build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS),
         (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
     )  # fmt: skip
 
@@ -88,12 +90,14 @@ def test_path_shows_times_of_done_steps_and_where_the_job_stopped() -> None:
     ]  # fmt: skip
 
 
-def test_path_of_rollback_follows_its_stages() -> None:
+def test_path_of_a_rollback_shows_its_stages() -> None:
     """The path replaces that of the migration, and is done at the end."""
-    rolling = job(FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS)
+    rolling = build_job(
+        FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS
+    )
 
     looks = [one.look for one in build_path(rolling, is_stopped=False)]
-    ended = [one.look for one in build_path(job(FlowJobState.ROLLED_BACK), is_stopped=False)]
+    ended = [one.look for one in build_path(build_job(FlowJobState.ROLLED_BACK), is_stopped=False)]
 
     assert looks == ["done", "done", "now", ""]
     assert ended == ["done"] * 4
@@ -101,15 +105,15 @@ def test_path_of_rollback_follows_its_stages() -> None:
 
 def test_flow_without_a_copy_has_no_path() -> None:
     """Cancelled flows have none, either."""
-    edited = job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
+    edited = build_job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
 
     assert build_path(edited, is_stopped=False) == []
-    assert build_path(job(FlowJobState.CANCELLED), is_stopped=False) == []
+    assert build_path(build_job(FlowJobState.CANCELLED), is_stopped=False) == []
 
 
-def test_original_is_on_only_if_the_rows_say_so() -> None:
+def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
     """It may have been off before, be turned off, or have an unknown state."""
-    blocked = job(
+    blocked = build_job(
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original_was_on=True
     )
 
@@ -119,4 +123,4 @@ def test_original_is_on_only_if_the_rows_say_so() -> None:
     assert explain_original_on(replace(blocked, original_write=CONFIRMED)) == ""
     assert explain_original_on(replace(blocked, both_off_since=START)) == ""
     assert explain_original_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
-    assert explain_original_on(job(FlowJobState.RETIRED, original_was_on=True)) == ""
+    assert explain_original_on(build_job(FlowJobState.RETIRED, original_was_on=True)) == ""

@@ -41,8 +41,8 @@ def test_filter_finds_names_ids_and_status(text: str) -> None:
     assert is_owned_by(None, text) == (text == "")
 
 
-def test_flow_without_a_dataverse_row_gets_the_name_that_another_flow_has() -> None:
-    """The flow service shows only the owner's Entra id."""
+def test_owner_name_is_taken_from_another_flow_if_the_flow_has_no_row() -> None:
+    """The flow service returns only the Entra id of the owner."""
     entries = [_list_flow(name) for name in ("a", "b", "c")]
     known = FlowOwner(id="row", entra_id="entra", name="Ana Ruiz", status=OwnerStatus.ENABLED)
     owners = [known, FlowOwner(id="entra", entra_id="entra"), FlowOwner(id="x", entra_id="x")]

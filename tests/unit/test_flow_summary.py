@@ -30,7 +30,7 @@ ACTIONS = st.dictionaries(
 
 
 @st.composite
-def _flows(draw: st.DrawFn) -> str:
+def _draw_flows(draw: st.DrawFn) -> str:
     definition = draw(st.dictionaries(NAMES, VALUES)) | {"actions": draw(ACTIONS)}
     definition["triggers"] = {"manual": {"type": "Request", "kind": "Http", "metadata": {}}}
     around: dict[str, Any] = draw(
@@ -40,23 +40,23 @@ def _flows(draw: st.DrawFn) -> str:
     return json.dumps(around | {"properties": holder | {"definition": definition}})
 
 
-def _agrees(text: str) -> None:
+def _check_summary(text: str) -> None:
     definition, problem = parse_or_explain(text)
     expected = summarise(definition) if definition else None
     assert read_summary(text) == (expected, problem, definition_digest(text))
 
 
-@given(_flows())
-def test_one_decoding_tells_what_two_tell(text: str) -> None:
-    """Whatever is taken out for the digest is nothing that the summary is made of."""
-    _agrees(text)
+@given(_draw_flows())
+def test_read_summary_equals_a_separate_digest_and_summary(text: str) -> None:
+    """The members that are removed for the digest do not affect the summary."""
+    _check_summary(text)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "no JSON", "[1]", '{"a": 1.0}', '\ufeff{"triggers": {}, "actions": {}}', '{"a":' * 9_999],
 )
-def test_a_text_that_is_no_definition_has_a_digest_and_a_problem(text: str) -> None:
-    """It costs itself only."""
-    _agrees(text)
+def test_invalid_definition_has_a_digest_and_a_problem(text: str) -> None:
+    """An invalid definition yields a problem and raises no error."""
+    _check_summary(text)
     assert read_summary(text)[1] or text.startswith("\ufeff")

@@ -41,8 +41,8 @@ LISTED = [region for regions in REGIONS.values() for region in regions.split()]
 
 
 @pytest.mark.parametrize("geography", REGIONS)
-def test_a_region_lies_in_the_geography_that_its_name_tells(geography: str) -> None:
-    """All of them and no other, in any case of the letters."""
+def test_regions_of_returns_regions_named_after_the_geography(geography: str) -> None:
+    """The result contains all regions of the geography and no other, in any case of the letters."""
     regions = tuple(REGIONS[geography].split())
 
     assert regions_of(geography, LISTED) == regions
@@ -61,12 +61,12 @@ def test_a_new_region_needs_no_line_of_code() -> None:
     assert geography_of("CentralUSEUAP") not in GEOGRAPHIES  # of Microsoft's own tests
 
 
-def test_a_geography_that_is_a_region_of_another_has_that_region() -> None:
+def test_geography_inside_another_geography_has_its_own_region() -> None:
     """Singapore is Southeast Asia; that region is Asia's as well."""
     assert regions_of("singapore", LISTED) == ("SoutheastAsia",)
 
 
-def test_longer_names_are_the_same_geography() -> None:
+def test_long_and_short_names_of_a_geography_are_equal() -> None:
     """The admin API and the enterprise policy spell two of them differently."""
     assert regions_of("United Kingdom", LISTED) == regions_of("uk", LISTED)
     assert canonical("unitedarabemirates") == "uae"
@@ -86,8 +86,8 @@ def test_every_location_of_a_policy_has_regions() -> None:
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_the_regions_are_those_of_microsofts_list() -> None:
-    """All 43."""
+def test_listed_regions_equal_microsofts_list() -> None:
+    """Microsoft's list has 43 regions."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
     tags = read_service_tags(json.loads(path.read_bytes()))
 

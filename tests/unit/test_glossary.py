@@ -24,7 +24,7 @@ class Term(NamedTuple):
     meaning: str
 
 
-def terms() -> list[Term]:
+def read_terms() -> list[Term]:
     """Return every entry of the section *Terms*; each is one line."""
     text = (ROOT / "docs" / "glossary.md").read_text()
     section = text.partition("\n## Terms\n")[2].partition("\n## ")[0]
@@ -34,11 +34,11 @@ def terms() -> list[Term]:
     return [Term(one[1], one[2] or "", one[3]) for one in found if one]
 
 
-TERMS = terms()
+TERMS = read_terms()
 NAMES = [name for _, code, _ in TERMS for name in re.findall(r"`([^`]+)`", code)]
 
 
-def declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
+def find_declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
     """Yield what a syntax tree declares: classes, functions, and members as `Class.member`.
 
     Parameters and local variables are not among them.
@@ -47,7 +47,7 @@ def declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
         match child:
             case ast.ClassDef(name=name):
                 yield name
-                yield from declared_names(child, f"{name}.")
+                yield from find_declared_names(child, f"{name}.")
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield owner + name
             case ast.AnnAssign(target=ast.Name(id=name)):
@@ -62,7 +62,7 @@ def declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
 def declared() -> set[str]:
     """Return every name that the product declares."""
     paths = [path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")]
-    return {name for path in paths for name in declared_names(ast.parse(path.read_text()))}
+    return {name for path in paths for name in find_declared_names(ast.parse(path.read_text()))}
 
 
 def test_every_meaning_is_a_sentence() -> None:
@@ -78,7 +78,7 @@ def test_no_term_is_defined_twice() -> None:
     assert [term for term, count in counts.items() if count > 1] == []
 
 
-def test_brackets_after_a_term_hold_only_names() -> None:
+def test_brackets_after_a_term_contain_only_code_names() -> None:
     """A name outside backticks would be checked by no test."""
     assert NAMES
     assert [code for _, code, _ in TERMS if re.sub(r"`[^`]+`|, ", "", code)] == []
@@ -106,12 +106,12 @@ QUOTING_PAGES = {
 }
 
 
-def words_to_avoid(text: str) -> list[str]:
+def find_words_to_avoid(text: str) -> list[str]:
     """Return what the patterns of the glossary find in a text."""
     return [found[0] for word in avoided_words() for found in word.compiled.finditer(text)]
 
 
-def prose_of(page: str) -> str:
+def extract_prose(page: str) -> str:
     """Return a document without code, without the targets of links, and without quotations."""
     page = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`]*`|(?<=\])\([^)\n]*\)|\"[^\"\n]*\"", "", page)
@@ -128,16 +128,16 @@ def prose_of(page: str) -> str:
 )
 def test_no_document_uses_a_word_to_avoid(path: Path) -> None:
     """A term that was replaced does not come back."""
-    assert words_to_avoid(prose_of(path.read_text())) == []
+    assert find_words_to_avoid(extract_prose(path.read_text())) == []
 
 
-def test_prose_is_what_no_code_and_no_quotation_says() -> None:
-    """The test above reads sentences alone."""
+def test_prose_of_omits_code_links_and_quotations() -> None:
+    """The test above reads only the sentences of a page."""
     page = (
         'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'  # avoid-ok: the test needs a hit
     )
 
-    assert words_to_avoid(prose_of(page)) == ["twin"]  # avoid-ok: the test needs a hit
+    assert find_words_to_avoid(extract_prose(page)) == ["twin"]  # avoid-ok: the test needs a hit
 
 
 def test_terms_and_meanings_hold_no_word_to_avoid() -> None:

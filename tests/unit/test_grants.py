@@ -38,15 +38,15 @@ VALUES = RolePermissions(data_actions=("*",))
         ),
     ],
 )
-def test_roles_add_up_and_what_one_leaves_out_another_gives(
+def test_permissions_of_several_roles_are_combined(
     permissions: list[RolePermissions], found: PermissionLevel
 ) -> None:
     """To read a resource is no sign that somebody opted it in."""
     assert check_permissions(NEEDS, permissions) is found
 
 
-def test_a_pattern_stands_for_itself_but_for_its_stars() -> None:
-    """A dot is a dot."""
+def test_only_stars_of_an_action_pattern_are_wildcards() -> None:
+    """A dot in a pattern matches only a dot."""
     needs = RequiredPermissions(fix="", actions=("MicrosoftXWeb/sites/write",))
 
     assert (
@@ -55,8 +55,8 @@ def test_a_pattern_stands_for_itself_but_for_its_stars() -> None:
     )
 
 
-def test_a_resource_lies_in_its_group() -> None:
-    """However deep."""
+def test_resource_group_is_parsed_from_a_resource_id() -> None:
+    """The resource may be at any depth below its group."""
     group = "/subscriptions/s/resourceGroups/rg"
 
     assert resource_group(f"{group}/providers/Microsoft.Web/sites/shop") == group

@@ -18,8 +18,8 @@ GROUP = "/subscriptions/3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01/resourcegroups/rg/p
         ("A / B, and /subscriptions of a shop", "A / B, and /subscriptions of a shop"),
     ],
 )
-def test_resource_ids_are_shown_by_name(text: str, shown: str) -> None:
-    """Whatever kind of firewall issue stands before them; other text stays."""
+def test_resource_ids_are_replaced_by_their_names(text: str, shown: str) -> None:
+    """Any firewall kind may stand before the id, and other text does not change."""
     assert replace_ids_by_names(text) == shown
 
 

@@ -8,25 +8,25 @@ GUID = "8C2E3F7A-0000-4000-8000-00000000000F"
 
 
 @pytest.mark.parametrize("value", [GUID, f"Default-{GUID}", "a", "0" * 80])
-def test_guids_and_names_like_them_are_ids(value: str) -> None:
-    """The default environment's id has a word before it."""
+def test_guids_and_default_environment_names_are_identifiers(value: str) -> None:
+    """The id of the default environment has a prefix."""
     assert is_identifier(value)
 
 
 @pytest.mark.parametrize(
     "value", ["", "-a", "a/b", "a\\b", "a#b", "a?b", "a b", "a\n", "ä", "..", "0" * 81, None, 7]
 )
-def test_what_a_key_or_a_url_may_not_hold_is_no_id(value: object) -> None:
-    """Neither Table storage nor an address sees it."""
+def test_value_with_forbidden_characters_is_not_an_identifier(value: object) -> None:
+    """Such a value never reaches Table storage or a URL."""
     assert not is_identifier(value)
 
 
 @pytest.mark.parametrize("text", [f"Default-{GUID}", f"default-{GUID}", f"DEFAULT-{GUID.lower()}"])
-def test_the_default_environment_keeps_its_word(text: str) -> None:
-    """However an administrator types it, the row is found."""
+def test_default_environment_id_keeps_its_prefix(text: str) -> None:
+    """The row is found in whichever case an administrator types the id."""
     assert environment_identifier(text) == f"Default-{GUID.lower()}"
 
 
-def test_other_environments_are_in_lower_case() -> None:
-    """That is how the platform lists them."""
+def test_environment_id_is_converted_to_lower_case() -> None:
+    """The platform lists environment ids in lower case."""
     assert environment_identifier(GUID) == GUID.lower()

@@ -49,11 +49,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     folder = tmp_path_factory.mktemp("bytecode")
     variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
     for code in (LIBRARIES, FLOW_JOBS):
-        _seconds(code, variables)
+        _measure_seconds(code, variables)
     return variables
 
 
-def _started(code: str, variables: Mapping[str, str]) -> dict[str, object]:
+def _run_import(code: str, variables: Mapping[str, str]) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-c", _CODE.format(code=code)],
         cwd=ROOT,
@@ -66,31 +66,36 @@ def _started(code: str, variables: Mapping[str, str]) -> dict[str, object]:
     return told
 
 
-def _seconds(code: str, variables: Mapping[str, str]) -> float:
-    return float(str(_started(code, variables)["seconds"]))
+def _measure_seconds(code: str, variables: Mapping[str, str]) -> float:
+    return float(str(_run_import(code, variables)["seconds"]))
 
 
-def _loaded(code: str, variables: Mapping[str, str], names: tuple[str, ...]) -> set[str]:
-    modules = _started(code, variables)["modules"]
+def _find_loaded_modules(
+    code: str, variables: Mapping[str, str], names: tuple[str, ...]
+) -> set[str]:
+    modules = _run_import(code, variables)["modules"]
     assert isinstance(modules, list)
     return {name for name in names for one in modules if f"{one}.".startswith(f"{name}.")}
 
 
 def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
-    """The least of several runs, one after another: whatever else runs here slows both."""
-    runs = [(_seconds(LIBRARIES, compiled), _seconds(APP, compiled)) for _ in range(RUNS)]
+    """The test compares the shortest of several import times, because other processes slow both."""
+    runs = [
+        (_measure_seconds(LIBRARIES, compiled), _measure_seconds(APP, compiled))
+        for _ in range(RUNS)
+    ]
     libraries, app = (min(times) for times in zip(*runs, strict=True))
 
     assert app <= MOST * libraries, (app, libraries)
 
 
-def test_nothing_is_imported_before_it_is_needed(compiled: Mapping[str, str]) -> None:
-    """SDKs and handlers are imported with the first call, what is never deployed not at all."""
-    assert _loaded(APP, compiled, SDKS + OURS) == set()
+def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) -> None:
+    """SDKs and handlers are imported with the first call, and undeployed modules never."""
+    assert _find_loaded_modules(APP, compiled, SDKS + OURS) == set()
 
 
-def test_a_flow_job_imports_nothing_of_pages_and_assessments(compiled: Mapping[str, str]) -> None:
-    """Instances that only work for the queues are most of all."""
+def test_flow_job_imports_no_pages_and_no_assessment(compiled: Mapping[str, str]) -> None:
+    """Most instances of the app only work for the queues."""
     others = ("functions.endpoints", "functions.dashboard", "shared.steps.assessing", *SDKS)
 
-    assert _loaded(FLOW_JOBS, compiled, others) == set()
+    assert _find_loaded_modules(FLOW_JOBS, compiled, others) == set()

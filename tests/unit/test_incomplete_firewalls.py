@@ -51,7 +51,7 @@ def issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
     return FirewallIssueSummary(**{**facts, **more})
 
 
-def planned(identity: str, *issues: FirewallIssueSummary, **more: Any) -> EnvironmentJob:
+def build_planned_job(identity: str, *issues: FirewallIssueSummary, **more: Any) -> EnvironmentJob:
     """Return the job of an environment with an approved plan."""
     facts: dict[str, Any] = {
         "state": EnvironmentJobState.RUNNING_FLOW_JOBS,
@@ -62,7 +62,7 @@ def planned(identity: str, *issues: FirewallIssueSummary, **more: Any) -> Enviro
     return environment(identity, **{**facts, **more})
 
 
-def blocked(job: EnvironmentJob, *names: str) -> Any:
+def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:
     """Return a flow of an environment that these firewalls block."""
     return replace(
         FLOW_JOB,
@@ -74,7 +74,9 @@ def blocked(job: EnvironmentJob, *names: str) -> Any:
     )
 
 
-def version(*affected: str, number: int = 2, reason_code: str = "changed") -> ServiceTagListVersion:
+def build_list_version(
+    *affected: str, number: int = 2, reason_code: str = "changed"
+) -> ServiceTagListVersion:
     """Return a list whose added range these firewalls deny."""
     return ServiceTagListVersion(
         change_number=number,
@@ -90,20 +92,24 @@ def version(*affected: str, number: int = 2, reason_code: str = "changed") -> Se
     )
 
 
-def found(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewall]:
+def find_firewalls(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewall]:
     """Return the firewalls that follow from these rows."""
     return find_incomplete_firewalls(
         FirewallFacts(environment_jobs=jobs, **{"flow_jobs": (), **more})
     )
 
 
-def test_firewall_of_two_environments_is_listed_once_with_ranges_and_flows_of_both() -> None:
+def test_firewall_of_two_environments_is_listed_once() -> None:
     """Its missing ranges are united, and the blocked flows of each environment are counted."""
-    first = planned("env-1", issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
-    second = planned("env-2", issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
-    flows = [blocked(first, "nsg-erp"), blocked(first, "nsg-erp"), blocked(second, "nsg-erp")]
+    first = build_planned_job("env-1", issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
+    second = build_planned_job("env-2", issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
+    flows = [
+        build_blocked_flow(first, "nsg-erp"),
+        build_blocked_flow(first, "nsg-erp"),
+        build_blocked_flow(second, "nsg-erp"),
+    ]
 
-    [one] = found(first, second, flow_jobs=flows)
+    [one] = find_firewalls(first, second, flow_jobs=flows)
 
     assert one.status is FirewallStatus.BLOCKING
     assert set(one.missing_prefixes) == {"20.1.0.0/24", "20.2.0.0/24", "20.3.0.0/24"}
@@ -113,10 +119,10 @@ def test_firewall_of_two_environments_is_listed_once_with_ranges_and_flows_of_bo
     assert {each.flow_count for each in places.values()} == {7}
 
 
-def test_flow_behind_two_firewalls_counts_once_in_the_total() -> None:
+def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
     """Each firewall counts the flow, the total does not count it twice."""
-    job = planned("env-1", issue(ERP), issue("app_service:/sites/shop"))
-    flows = [blocked(job, "nsg-erp", "shop"), blocked(job, "shop")]
+    job = build_planned_job("env-1", issue(ERP), issue("app_service:/sites/shop"))
+    flows = [build_blocked_flow(job, "nsg-erp", "shop"), build_blocked_flow(job, "shop")]
     facts = FirewallFacts(environment_jobs=[job], flow_jobs=flows)
 
     blocking = find_blocking_firewalls(facts)
@@ -125,11 +131,11 @@ def test_flow_behind_two_firewalls_counts_once_in_the_total() -> None:
     assert count_flows_behind(blocking, flows) == 2
 
 
-def test_firewall_that_only_a_blocked_flow_names_is_listed() -> None:
+def test_firewall_of_a_blocked_flow_is_listed_without_an_issue() -> None:
     """A plan stores the firewalls with the most flows; a blocked flow may name another."""
-    job = planned("env-1")
+    job = build_planned_job("env-1")
 
-    [one] = found(job, flow_jobs=[blocked(job, "nsg-other")])
+    [one] = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "nsg-other")])
 
     assert (one.name, one.issue, one.blocked_count) == ("nsg-other", "", 1)
     assert one.status is FirewallStatus.BLOCKING
@@ -146,47 +152,53 @@ def test_firewall_that_only_a_blocked_flow_names_is_listed() -> None:
         (FlowJobState.CANCELLED, False),
     ],
 )
-def test_plan_counts_until_its_copies_are_verified(state: FlowJobState, is_listed: bool) -> None:
+def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
+    state: FlowJobState, is_listed: bool
+) -> None:
     """A verified copy has found its firewalls open; a flow that is rolled back needs none."""
-    job = planned("e", issue(), has_started_flow_jobs=True)
+    job = build_planned_job("e", issue(), has_started_flow_jobs=True)
     flow = replace(FLOW_JOB, environment_job_id=job.id, state=state)
 
-    assert bool(found(job, flow_jobs=[flow])) is is_listed
+    assert bool(find_firewalls(job, flow_jobs=[flow])) is is_listed
 
 
-def test_plan_counts_before_its_flows_start() -> None:
+def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
     """A plan that awaits approval and a dry run have found their firewalls closed."""
-    awaiting = planned("e", issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
-    dry_run = planned(
+    awaiting = build_planned_job("e", issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
+    dry_run = build_planned_job(
         "e", issue(), state=EnvironmentJobState.COMPLETED, mode=RemediationMode.DRY_RUN
     )
 
-    assert found(awaiting)
-    assert found(dry_run)
+    assert find_firewalls(awaiting)
+    assert find_firewalls(dry_run)
 
 
-def test_plan_that_a_later_plan_has_replaced_does_not_count() -> None:
+def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
     """The later plan has read the firewalls again."""
-    old = planned("e", issue(), id="old", planned_at=NOW - timedelta(days=9))
-    new = planned("e", issue("app_service:/sites/shop"), id="new")
+    old = build_planned_job("e", issue(), id="old", planned_at=NOW - timedelta(days=9))
+    new = build_planned_job("e", issue("app_service:/sites/shop"), id="new")
 
-    assert [one.name for one in found(old, new)] == ["shop"]
+    assert [one.name for one in find_firewalls(old, new)] == ["shop"]
 
 
 def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None:
     """The later plan has read its other firewalls again."""
     issues = (issue(), issue("app_service:/sites/shop"))
-    old = planned("e", *issues, id="old", planned_at=NOW - timedelta(days=9))
-    new = planned("e", id="new")
+    old = build_planned_job("e", *issues, id="old", planned_at=NOW - timedelta(days=9))
+    new = build_planned_job("e", id="new")
 
-    assert [one.name for one in found(old, new, flow_jobs=[blocked(old, "shop")])] == ["shop"]
+    assert [
+        one.name for one in find_firewalls(old, new, flow_jobs=[build_blocked_flow(old, "shop")])
+    ] == ["shop"]
 
 
-def test_firewall_that_lacks_ranges_of_a_changed_list_is_listed_with_the_list() -> None:
+def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
     """It leads to the environments of the affected remediations, whose flows are not counted."""
-    job = planned("env-1", state=EnvironmentJobState.COMPLETED)
+    job = build_planned_job("env-1", state=EnvironmentJobState.COMPLETED)
 
-    [one] = found(job, versions=[version(ERP), version(ERP, number=1, reason_code="")])
+    [one] = find_firewalls(
+        job, versions=[build_list_version(ERP), build_list_version(ERP, number=1, reason_code="")]
+    )
 
     assert one.status is FirewallStatus.INCOMPLETE
     assert one.change_numbers == (2,)
@@ -197,12 +209,12 @@ def test_firewall_that_lacks_ranges_of_a_changed_list_is_listed_with_the_list() 
 
 def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
     """One environment that does not ignore it needs it; a changed list counts again."""
-    jobs = [planned("env-1", issue()), planned("env-2", issue())]
+    jobs = [build_planned_job("env-1", issue()), build_planned_job("env-2", issue())]
     one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}
 
-    [partly] = found(*jobs, ignored=one_of_two)
-    [whole] = found(*jobs, ignored=one_of_two | both)
-    [again] = found(*jobs, ignored=one_of_two | both, versions=[version(ERP)])
+    [partly] = find_firewalls(*jobs, ignored=one_of_two)
+    [whole] = find_firewalls(*jobs, ignored=one_of_two | both)
+    [again] = find_firewalls(*jobs, ignored=one_of_two | both, versions=[build_list_version(ERP)])
 
     assert partly.status is FirewallStatus.INCOMPLETE
     assert {each.ignored_because for each in partly.environments} == {"own proxy", ""}
@@ -210,7 +222,7 @@ def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
     assert again.status is FirewallStatus.INCOMPLETE
 
 
-def test_firewall_that_the_app_changed_after_reading_it_is_changed() -> None:
+def test_firewall_with_an_applied_fix_has_status_changed() -> None:
     """Until it is read again, the app does not know whether it misses ranges."""
     fix = FirewallFixRecord(
         issue=ERP,
@@ -222,11 +234,11 @@ def test_firewall_that_the_app_changed_after_reading_it_is_changed() -> None:
         changed_by="ada",
         changed_at=NOW,
     )
-    job = planned("env-1", issue())
+    job = build_planned_job("env-1", issue())
 
-    [changed] = found(job, fixes=[fix])
-    [reverted] = found(job, fixes=[replace(fix, state=FirewallFixState.REVERTED)])
-    [older] = found(job, fixes=[replace(fix, changed_at=NOW - timedelta(days=5))])
+    [changed] = find_firewalls(job, fixes=[fix])
+    [reverted] = find_firewalls(job, fixes=[replace(fix, state=FirewallFixState.REVERTED)])
+    [older] = find_firewalls(job, fixes=[replace(fix, changed_at=NOW - timedelta(days=5))])
 
     assert (changed.status, changed.changed_at) == (FirewallStatus.CHANGED, NOW)
     assert reverted.status is FirewallStatus.INCOMPLETE
@@ -237,17 +249,17 @@ def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
     """A plan stores the first 50."""
     prefixes = [f"20.1.{number}.0/24" for number in range(MOST_PREFIXES_OF_ISSUE)]
 
-    [cut] = found(planned("e", issue(ERP, *prefixes)))
-    [whole] = found(planned("e", issue(ERP, *prefixes[:-1])))
+    [cut] = find_firewalls(build_planned_job("e", issue(ERP, *prefixes)))
+    [whole] = find_firewalls(build_planned_job("e", issue(ERP, *prefixes[:-1])))
 
     assert (cut.has_more_prefixes, whole.has_more_prefixes) == (True, False)
 
 
-def test_what_the_list_lacks_is_no_firewall() -> None:
+def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
     """An unknown geography or tag is not counted as a firewall."""
-    job = planned("e", issue("geography:atlantis", firewall_name=""), issue())
+    job = build_planned_job("e", issue("geography:atlantis", firewall_name=""), issue())
 
-    assert {one.name: one.is_firewall for one in found(job)} == {
+    assert {one.name: one.is_firewall for one in find_firewalls(job)} == {
         "geography:atlantis": False,
         "nsg-erp": True,
     }
@@ -255,11 +267,17 @@ def test_what_the_list_lacks_is_no_firewall() -> None:
 
 def test_most_urgent_firewall_is_first() -> None:
     """First by status, then by the number of blocked flows."""
-    job = planned("e", *(issue(f"app_service:/{name}") for name in ("a", "b", "c", "d")))
+    job = build_planned_job("e", *(issue(f"app_service:/{name}") for name in ("a", "b", "c", "d")))
     ignored = {"e": {"app_service:/a": "own proxy"}}
-    flows = [blocked(job, "d"), blocked(job, "d"), blocked(job, "c")]
+    flows = [
+        build_blocked_flow(job, "d"),
+        build_blocked_flow(job, "d"),
+        build_blocked_flow(job, "c"),
+    ]
 
-    assert [one.name for one in found(job, flow_jobs=flows, ignored=ignored)] == list("dcba")
+    assert [one.name for one in find_firewalls(job, flow_jobs=flows, ignored=ignored)] == list(
+        "dcba"
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +293,7 @@ def test_most_urgent_firewall_is_first() -> None:
 )
 def test_firewalls_are_chosen_by_status_and_text(status: str, text: str, names: set[str]) -> None:
     """A text is found in the names of the firewall, its kind and its environments."""
-    job = planned("env-1", issue(), issue("app_service:/sites/shop"))
-    every = found(job, flow_jobs=[blocked(job, "shop")])
+    job = build_planned_job("env-1", issue(), issue("app_service:/sites/shop"))
+    every = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "shop")])
 
     assert {one.name for one in select_firewalls(every, status, text)} == names

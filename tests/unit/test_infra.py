@@ -9,7 +9,15 @@ import re
 
 from shared import queues
 from tests.telemetry import log_alerts
-from tests.unit.deployed import FILES, INFRA, ROOT, Resource, predicted, resource, resources
+from tests.unit.deployed import (
+    FILES,
+    INFRA,
+    ROOT,
+    Resource,
+    find_resource,
+    find_resources,
+    read_predicted_resources,
+)
 
 QUEUES = {
     queues.KEY_EVENTS,
@@ -24,8 +32,8 @@ HOST = json.loads((ROOT / "host.json").read_text())
 # --- files and parameters -------------------------------------------------------------------------
 
 
-def test_every_module_is_a_file_of_ours() -> None:
-    """Nothing comes from a registry, and no file is left over."""
+def test_every_module_is_a_file_of_the_repository() -> None:
+    """No module comes from a registry, and no file is unused."""
     named = {
         (path.parent / name).resolve()
         for path in FILES
@@ -36,7 +44,7 @@ def test_every_module_is_a_file_of_ours() -> None:
 
 
 def test_every_parameter_is_set_by_azd_and_by_the_snapshot_of_everything() -> None:
-    """A parameter that no snapshot sets is shown to no reviewer."""
+    """A reviewer would not see a parameter that no snapshot sets."""
     declared = set(re.findall(r"^param (\w+)", (INFRA / "main.bicep").read_text(), re.M))
     by_azd = set(json.loads((INFRA / "main.parameters.json").read_text())["parameters"])
     everything = (INFRA / "snapshots" / "everything.bicepparam").read_text()
@@ -48,27 +56,27 @@ def test_every_parameter_is_set_by_azd_and_by_the_snapshot_of_everything() -> No
 # --- the app --------------------------------------------------------------------------------------
 
 
-def test_azd_finds_the_app_by_its_tag_and_nothing_else() -> None:
-    """One resource alone has the name of the service of azure.yaml: with two, azd stops."""
+def test_only_the_app_has_the_azd_service_tag() -> None:
+    """azd stops if two resources have the name of the service in azure.yaml."""
     services_section = (ROOT / "azure.yaml").read_text().partition("services:\n")[2]
     name = services_section.strip().partition(":")[0]
     tagged = {
         one["type"]: one["tags"]["azd-service-name"]
-        for one in predicted()
+        for one in read_predicted_resources()
         if "azd-service-name" in one.get("tags", {})
     }
 
     assert tagged == {"Microsoft.Web/sites": name}
 
 
-def test_nothing_is_set_that_flex_consumption_refuses() -> None:
-    """No compiler knows: the platform says so when it is deployed."""
-    site = resource("Microsoft.Web/sites", "func-")
+def test_template_sets_no_setting_that_flex_consumption_rejects() -> None:
+    """The compiler accepts these settings, and the platform rejects them at deployment."""
+    site = find_resource("Microsoft.Web/sites", "func-")
     refused = {"ftpsState", "linuxFxVersion", "alwaysOn", "FUNCTIONS_WORKER_RUNTIME"}
     refused |= {"WEBSITE_RUN_FROM_PACKAGE", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"}
     source = (INFRA / "modules/function-app.bicep").read_text()
 
-    assert resource("Microsoft.Web/serverfarms", "plan-")["sku"]["tier"] == "FlexConsumption"
+    assert find_resource("Microsoft.Web/serverfarms", "plan-")["sku"]["tier"] == "FlexConsumption"
     assert site["properties"]["siteConfig"] == {"minTlsVersion": "1.2"}
     assert [name for name in refused if name in source] == []
 
@@ -76,11 +84,11 @@ def test_nothing_is_set_that_flex_consumption_refuses() -> None:
 # --- queues ---------------------------------------------------------------------------------------
 
 
-def test_the_queues_are_those_of_the_app_and_of_the_local_service_bus() -> None:
-    """By name and by every property."""
+def test_deployed_queues_equal_those_of_the_app_and_of_the_local_service_bus() -> None:
+    """Names and all properties of the queues are equal."""
     deployed = {
         one["name"].partition("/")[2]: one["properties"]
-        for one in resources("Microsoft.ServiceBus/namespaces/queues")
+        for one in find_resources("Microsoft.ServiceBus/namespaces/queues")
     }
     emulated = json.loads((ROOT / "local_cloud/service_bus/queues.json").read_text())
     (namespace,) = emulated["UserConfig"]["Namespaces"]
@@ -94,8 +102,8 @@ def test_the_queues_are_those_of_the_app_and_of_the_local_service_bus() -> None:
     }
 
 
-def test_a_message_is_held_for_as_long_as_its_function_may_run() -> None:
-    """Otherwise another instance gets it while the first one still works on it."""
+def test_message_lock_lasts_as_long_as_the_function_timeout() -> None:
+    """With a shorter lock, a second instance would get the message during the first delivery."""
     renewed = HOST["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
 
     assert re.fullmatch(r"\d\d:\d\d:\d\d", renewed)
@@ -105,17 +113,17 @@ def test_a_message_is_held_for_as_long_as_its_function_may_run() -> None:
 # --- alerts ---------------------------------------------------------------------------------------
 
 
-def alert_rules() -> list[Resource]:
+def list_alert_rules() -> list[Resource]:
     """Return every alert rule."""
     kinds = ("scheduledQueryRules", "metricAlerts")
-    return [one for kind in kinds for one in resources(f"Microsoft.Insights/{kind}")]
+    return [one for kind in kinds for one in find_resources(f"Microsoft.Insights/{kind}")]
 
 
-def test_alert_names_and_descriptions_say_what_is_wrong_and_what_to_do() -> None:
-    """The name is the subject of an e-mail, the description its text: with a page and an entry."""
+def test_alert_contains_its_cause_and_a_runbook_link() -> None:
+    """The name is the subject of an e-mail, and the description is the text of the e-mail."""
     runbook = (ROOT / "docs/runbook.md").read_text()
 
-    for rule in alert_rules():
+    for rule in list_alert_rules():
         described = rule["properties"]["description"].replace("''", "'")
         subject = re.fullmatch(r"cmkflow - [a-z0-9 -]+ \(([a-z-]+)-\w+\)", rule["name"])
         assert subject, rule["name"]
@@ -125,11 +133,11 @@ def test_alert_names_and_descriptions_say_what_is_wrong_and_what_to_do() -> None
         assert entry, described
         assert f"\n## {entry[1]}\n" in runbook
         assert described.count(". ") >= 2
-    assert len(alert_rules()) == 8
+    assert len(list_alert_rules()) == 8
 
 
-def test_sampling_drops_nothing_that_an_alert_looks_at() -> None:
-    """Each table of the queries is a type of telemetry that is never sampled."""
+def test_telemetry_of_alert_queries_is_never_sampled() -> None:
+    """Each table of the queries has a telemetry type that sampling excludes."""
     kinds = {"traces": "Trace", "exceptions": "Exception", "requests": "Request"}
     sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
     kept = set(sampling["excludedTypes"].split(";"))

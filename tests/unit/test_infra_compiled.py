@@ -20,12 +20,12 @@ def copied(tmp_path: Path) -> Path:
     return shutil.copytree(INFRA, tmp_path / "infra")
 
 
-def test_the_compiler_says_nothing() -> None:
-    """Neither an error nor a warning of the template or of a set of parameters."""
+def test_compiler_reports_no_diagnostics() -> None:
+    """Neither the template nor a set of parameters has an error or a warning."""
     assert diagnostics(INFRA, "**/*.bicep*") == []
 
 
-def test_a_warning_is_seen(copied: Path) -> None:
+def test_compiler_warning_is_reported(copied: Path) -> None:
     """The test above fails for a parameter that nobody uses."""
     main = copied / "main.bicep"
     main.write_text(main.read_text() + "\nparam unused string = ''\n")
@@ -35,8 +35,8 @@ def test_a_warning_is_seen(copied: Path) -> None:
     assert "Warning no-unused-params" in said
 
 
-def test_every_file_is_laid_out_as_the_formatter_does(copied: Path) -> None:
-    """`bicep format FILE` puts it right."""
+def test_every_file_is_formatted(copied: Path) -> None:
+    """`bicep format FILE` formats a file."""
     for pattern in ("**/*.bicep", "**/*.bicepparam"):
         bicep("format", "--pattern", pattern, of=copied)
 
@@ -53,8 +53,8 @@ def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
         pytest.fail(f"`make snapshots` brings it up to date.\n{validated(path)}")
 
 
-def test_the_value_of_a_setting_reaches_no_snapshot(copied: Path) -> None:
-    """The compiler leaves a secure parameter as it is: what a deployment keeps shows no value."""
+def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
+    """The compiler does not resolve a secure parameter, so the snapshot contains no value."""
     given = copied / "snapshots" / "least.bicepparam"
     tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
     given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")

@@ -14,7 +14,15 @@ from shared.domain.permissions import (
     check_permissions,
 )
 from shared.kind_discovery import kinds_in
-from tests.unit.deployed import INFRA, ROOT, SETS, Resource, predicted, resource, resources
+from tests.unit.deployed import (
+    INFRA,
+    ROOT,
+    SETS,
+    Resource,
+    find_resource,
+    find_resources,
+    read_predicted_resources,
+)
 
 ROLE = "Microsoft.Authorization/roleAssignments"
 CUSTOM_ROLE = "Microsoft.Authorization/roleDefinitions"
@@ -51,30 +59,30 @@ GROUPS = {
 }
 
 
-def role_of(assignment: Resource) -> str:
+def get_role_id(assignment: Resource) -> str:
     """Return the id of the role that an assignment gives."""
     role_id: str = assignment["properties"]["roleDefinitionId"]
     return role_id.rpartition("/")[2]
 
 
-def assigned(scope: str) -> list[Resource]:
+def find_assignments(scope: str) -> list[Resource]:
     """Return the assignments whose id says that they lie at a scope."""
-    return [one for one in resources(ROLE) if scope in one["id"].partition("guid(")[0]]
+    return [one for one in find_resources(ROLE) if scope in one["id"].partition("guid(")[0]]
 
 
-def custom_roles(group: str) -> list[Resource]:
+def find_custom_roles(group: str) -> list[Resource]:
     """Return the roles of the template's own that can be assigned in a resource group."""
     return [
         one
-        for one in resources(CUSTOM_ROLE)
+        for one in find_resources(CUSTOM_ROLE)
         if all(scope.endswith(group) for scope in one["properties"]["assignableScopes"])
     ]
 
 
-def granted(group: str) -> list[RolePermissions]:
+def find_granted_permissions(group: str) -> list[RolePermissions]:
     """Return what the app may do in a resource group of a watched subscription."""
-    roles = custom_roles(group)
-    given = {role_of(one) for one in assigned(f"'{group.rpartition('/')[2]}'")}
+    roles = find_custom_roles(group)
+    given = {get_role_id(one) for one in find_assignments(f"'{group.rpartition('/')[2]}'")}
     assert given == {one["name"] for one in roles}
     return [
         *WATCHING.values(),
@@ -89,7 +97,9 @@ def granted(group: str) -> list[RolePermissions]:
     ]
 
 
-def not_granted(kinds: Iterable[Any], permissions: list[RolePermissions]) -> list[str]:
+def find_kinds_without_permissions(
+    kinds: Iterable[Any], permissions: list[RolePermissions]
+) -> list[str]:
     """Return the names of kinds that need more than they are granted."""
     return [
         one.kind
@@ -100,14 +110,17 @@ def not_granted(kinds: Iterable[Any], permissions: list[RolePermissions]) -> lis
 
 
 @pytest.mark.parametrize("package", GROUPS)
-def test_the_template_grants_what_each_kind_needs(package: str) -> None:
-    """A kind that calls Azure says in `needs` which actions it takes."""
-    assert not_granted(kinds_in(package), granted(GROUPS[package])) == []
+def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
+    """A kind that calls Azure lists its actions in `required_permissions`."""
+    assert (
+        find_kinds_without_permissions(kinds_in(package), find_granted_permissions(GROUPS[package]))
+        == []
+    )
 
 
 @pytest.mark.parametrize("package", GROUPS)
-def test_a_kind_that_needs_more_is_found_by_its_name(package: str) -> None:
-    """The test above fails for a new kind whose rights nobody added to the template."""
+def test_kind_with_missing_permissions_is_reported(package: str) -> None:
+    """The test above fails for a new kind whose permissions the template lacks."""
 
     class NamedValue:
         kind = "named_value"
@@ -117,12 +130,14 @@ def test_a_kind_that_needs_more_is_found_by_its_name(package: str) -> None:
 
     kinds = [*kinds_in(package), NamedValue]
 
-    assert not_granted(kinds, granted(GROUPS[package])) == ["named_value"]
+    assert find_kinds_without_permissions(kinds, find_granted_permissions(GROUPS[package])) == [
+        "named_value"
+    ]
 
 
 @pytest.mark.parametrize("package", GROUPS)
-def test_the_template_grants_nothing_that_no_kind_needs(package: str) -> None:
-    """A kind that is removed takes its rights with it."""
+def test_template_grants_no_unneeded_permission(package: str) -> None:
+    """If a kind is removed, its permissions must be removed from the template."""
     needs = [
         one.required_permissions
         for one in kinds_in(package)
@@ -130,7 +145,7 @@ def test_the_template_grants_nothing_that_no_kind_needs(package: str) -> None:
     ]
     permissions = [
         permission
-        for role in custom_roles(GROUPS[package])
+        for role in find_custom_roles(GROUPS[package])
         for permission in role["properties"]["permissions"]
     ]
 
@@ -142,74 +157,82 @@ def test_the_template_grants_nothing_that_no_kind_needs(package: str) -> None:
     }
 
 
-def test_in_a_watched_subscription_the_app_may_only_read() -> None:
-    """Reader and Key Vault Reader, and nothing beside them."""
-    watched = [one for one in resources(ROLE) if one["id"].startswith("[subscriptionResourceId(")]
+def test_app_may_only_read_in_a_watched_subscription() -> None:
+    """The app has the roles Reader and Key Vault Reader, and no other."""
+    watched = [
+        one for one in find_resources(ROLE) if one["id"].startswith("[subscriptionResourceId(")
+    ]
 
     assert len(watched) == 2 * len(WATCHING), "the snapshot watches two subscriptions"
-    assert {BUILT_IN[role_of(one)] for one in watched} == set(WATCHING)
+    assert {BUILT_IN[get_role_id(one)] for one in watched} == set(WATCHING)
     assert check_permissions(WATCHED, [*WATCHING.values()]) is PermissionLevel.FULL
 
 
-def test_each_assignment_is_made_of_a_custom_role_or_a_documented_one() -> None:
-    """By the name that the portal shows, in the table of the deployment."""
+def test_every_assigned_role_is_a_custom_role_or_documented() -> None:
+    """The deployment document contains the name that the portal shows."""
     page = (ROOT / "docs/deployment.md").read_text()
-    own = {one["name"] for one in resources(CUSTOM_ROLE)}
-    given = {role_of(one) for one in resources(ROLE)} - own
+    own = {one["name"] for one in find_resources(CUSTOM_ROLE)}
+    given = {get_role_id(one) for one in find_resources(ROLE)} - own
 
     assert given == set(BUILT_IN)
     assert [name for name in BUILT_IN.values() if name not in page] == []
-    for role in resources(CUSTOM_ROLE):
+    for role in find_resources(CUSTOM_ROLE):
         assert role["properties"]["roleName"].partition(" (")[0] in page
 
 
-def test_no_account_key_and_no_connection_string_works() -> None:
-    """Everything is reached with an identity."""
-    storage = resource("Microsoft.Storage/storageAccounts", "st")["properties"]
-    bus = resource("Microsoft.ServiceBus/namespaces", "sb-")["properties"]
+def test_account_keys_and_connection_strings_are_disabled() -> None:
+    """Every service is called with an identity."""
+    storage = find_resource("Microsoft.Storage/storageAccounts", "st")["properties"]
+    bus = find_resource("Microsoft.ServiceBus/namespaces", "sb-")["properties"]
 
     assert storage["allowSharedKeyAccess"] is False
     assert storage["allowBlobPublicAccess"] is False
     assert bus["disableLocalAuth"] is True
 
 
-def test_nobody_publishes_with_a_password() -> None:
-    """Neither over scm nor over ftp."""
-    policies = resources("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+def test_publishing_with_a_password_is_disabled() -> None:
+    """Basic authentication is off for both SCM and FTP."""
+    policies = find_resources("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
 
     assert {one["name"].partition("/")[2] for one in policies} == {"scm", "ftp"}
     assert [one["properties"]["allow"] for one in policies] == [False, False]
 
 
-def test_event_grid_may_send_to_the_queues_of_events_only() -> None:
-    """Not to the namespace, so to none of the others."""
+def test_event_grid_may_send_only_to_the_event_queues() -> None:
+    """Event Grid has no role at the namespace, so it cannot send to other queues."""
     senders = [
-        one for one in resources(ROLE) if "eventsPrincipalId" in one["properties"]["principalId"]
+        one
+        for one in find_resources(ROLE)
+        if "eventsPrincipalId" in one["properties"]["principalId"]
     ]
     scopes = {one["id"].partition("/queues/")[2].partition("'")[0] for one in senders}
 
     assert scopes == {"key-events", "policy-events"}
-    assert {BUILT_IN[role_of(one)] for one in senders} == {"Azure Service Bus Data Sender"}
+    assert {BUILT_IN[get_role_id(one)] for one in senders} == {"Azure Service Bus Data Sender"}
 
 
-def test_the_app_may_read_the_vaults_that_settings_refer_to() -> None:
-    """Each by its own id, and no other vault: without the parameter the role is given nowhere."""
+def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
+    """The role is assigned at each vault's id. Without the parameter, it is not assigned."""
     [role] = [
-        one for one in resources(ROLE) if BUILT_IN.get(role_of(one)) == "Key Vault Secrets User"
+        one
+        for one in find_resources(ROLE)
+        if BUILT_IN.get(get_role_id(one)) == "Key Vault Secrets User"
     ]
-    without = [BUILT_IN.get(role_of(one)) for one in resources(ROLE, "least")]
+    without = [BUILT_IN.get(get_role_id(one)) for one in find_resources(ROLE, "least")]
 
     assert "/resourceGroups/team/providers/Microsoft.KeyVault/vaults/kv-team'" in role["id"]
     assert "Key Vault Secrets User" not in without
 
 
-def test_the_app_may_only_read_and_sign_with_the_evidence_key() -> None:
-    """At the key, not at its vault; and the key can do nothing else."""
-    [key] = resources("Microsoft.KeyVault/vaults/keys")
+def test_app_may_only_read_and_sign_with_the_evidence_key() -> None:
+    """The role is assigned at the key and not at its vault. The key allows no other operation."""
+    [key] = find_resources("Microsoft.KeyVault/vaults/keys")
     [role] = [
-        one for one in resources(CUSTOM_ROLE) if "evidence key" in one["properties"]["roleName"]
+        one
+        for one in find_resources(CUSTOM_ROLE)
+        if "evidence key" in one["properties"]["roleName"]
     ]
-    [assignment] = [one for one in resources(ROLE) if role_of(one) == role["name"]]
+    [assignment] = [one for one in find_resources(ROLE) if get_role_id(one) == role["name"]]
     [permission] = role["properties"]["permissions"]
 
     assert (key["properties"]["kty"], key["properties"]["keyOps"]) == ("RSA", ["sign", "verify"])
@@ -222,49 +245,49 @@ def test_the_app_may_only_read_and_sign_with_the_evidence_key() -> None:
     }
 
 
-def test_a_deleted_vault_is_in_the_way_of_no_new_one() -> None:
-    """It keeps its name for ninety days, so the name is that of an identity, which is new too."""
-    [vault] = resources("Microsoft.KeyVault/vaults")
+def test_vault_name_changes_with_the_identity() -> None:
+    """A deleted vault keeps its name for 90 days, so the name is derived from a new identity."""
+    [vault] = find_resources("Microsoft.KeyVault/vaults")
 
     assert vault["properties"]["enablePurgeProtection"] is True
     assert vault["name"].startswith("[format('kv-{0}', uniqueString(reference(")
     assert vault["name"].endswith(".outputs.appPrincipalId.value))]")
 
 
-def test_the_system_topic_of_the_subscription_can_be_left_out() -> None:
-    """It can have one only, and may have it already."""
+def test_system_topic_of_the_subscription_is_optional() -> None:
+    """A subscription can have one such topic only, and may already have it."""
     topic = "Microsoft.EventGrid/systemTopics"
     document = json.loads((INFRA / "main.parameters.json").read_text())
 
-    assert len(resources(topic, "least")) == 1
-    assert resources(topic, "no-policy-topic") == []
+    assert len(find_resources(topic, "least")) == 1
+    assert find_resources(topic, "no-policy-topic") == []
     assert document["parameters"]["createPolicyTopic"] == {
         "value": "${CMK_CREATE_POLICY_TOPIC=true}"
     }
 
 
-def test_the_topic_of_a_vault_lies_where_the_vault_lies() -> None:
-    """Event Grid refuses another region."""
-    topic = resource("Microsoft.EventGrid/systemTopics", "evgt-keys-", "another-region")
+def test_system_topic_of_a_vault_has_the_region_of_the_vault() -> None:
+    """Event Grid rejects another region."""
+    topic = find_resource("Microsoft.EventGrid/systemTopics", "evgt-keys-", "another-region")
 
     assert topic["location"] == "francecentral"
     assert {
         one["location"]
-        for one in predicted("another-region")
+        for one in read_predicted_resources("another-region")
         if one.get("location", "global") not in ("global", "francecentral")
     } == {"swedencentral"}
 
 
-def test_the_storage_has_a_redundancy_that_every_region_knows() -> None:
-    """Zones are a choice: not every region has them."""
+def test_storage_is_locally_redundant_by_default() -> None:
+    """Zone redundancy is optional, because some regions have no zones."""
     account = "Microsoft.Storage/storageAccounts"
 
-    assert resource(account, "st", "least")["sku"] == {"name": "Standard_LRS"}
-    assert resource(account, "st")["sku"] == {"name": "Standard_ZRS"}
+    assert find_resource(account, "st", "least")["sku"] == {"name": "Standard_LRS"}
+    assert find_resource(account, "st")["sku"] == {"name": "Standard_ZRS"}
 
 
-def test_every_set_of_parameters_has_its_snapshot() -> None:
-    """And no snapshot is left over."""
+def test_every_parameter_file_has_a_snapshot() -> None:
+    """No snapshot exists without a parameter file."""
     snapshots = {path.name for path in (INFRA / "snapshots").glob("*.json")}
 
     assert snapshots == {f"{path.stem}.snapshot.json" for path in SETS}

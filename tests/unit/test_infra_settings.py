@@ -6,7 +6,7 @@ import re
 import pytest
 
 from shared.settings import SCHEDULES, Settings, find_unknown_settings, name_setting
-from tests.unit.deployed import INFRA, ROOT, arguments, members, resources
+from tests.unit.deployed import INFRA, ROOT, find_resources, parse_members, split_arguments
 
 #: Fields that say where things lie: the template knows, so nobody has to say.
 PLACES = {
@@ -33,59 +33,59 @@ def sample_settings() -> dict[str, str]:
     return values
 
 
-def schedules() -> set[str]:
+def find_schedules() -> set[str]:
     """Return the settings that the timers name."""
     return set(re.findall(r'schedule="%(\w+)%"', (ROOT / "functions/timers.py").read_text()))
 
 
-def tunables() -> dict[str, str]:
+def read_tunables() -> dict[str, str]:
     """Return what the azd environment may set, with where each value comes from."""
     document = json.loads((INFRA / "main.parameters.json").read_text())
     values: dict[str, str] = document["parameters"]["tunables"]["value"]
     return values
 
 
-def app_settings() -> list[str]:
+def read_app_settings() -> list[str]:
     """Return the arguments of the union of settings: the last one wins."""
     [settings] = [
         one
-        for one in resources("Microsoft.Web/sites/config")
+        for one in find_resources("Microsoft.Web/sites/config")
         if one["name"].endswith("/appsettings")
     ]
     union = settings["properties"]
     assert union.startswith("[union(")
-    return arguments(union[1:-1])
+    return split_arguments(union[1:-1])
 
 
-def places() -> dict[str, str]:
+def read_template_settings() -> dict[str, str]:
     """Return the settings that the template makes itself."""
-    return members(app_settings()[0])
+    return parse_members(read_app_settings()[0])
 
 
 def test_every_tunable_survives_the_next_deployment() -> None:
-    """A deployment replaces all settings: each tunable of the code is one of azd's too."""
+    """A deployment replaces all settings, so azd must set each tunable of the code."""
     fields = set(Settings.model_fields) - PLACES - NOT_IN_AZURE
 
-    assert set(tunables()) == {name_setting(field) for field in fields} | schedules()
+    assert set(read_tunables()) == {name_setting(field) for field in fields} | find_schedules()
 
 
-def test_a_tunable_is_set_in_azd_by_the_name_that_the_documents_give_it() -> None:
-    """And has no default there: an empty one is left to the code."""
-    assert tunables() == {name: f"${{{name}=}}" for name in tunables()}
+def test_tunable_has_its_documented_name_in_azd() -> None:
+    """azd has no default value for a tunable; if it is empty, the code's default applies."""
+    assert read_tunables() == {name: f"${{{name}=}}" for name in read_tunables()}
     documented = re.findall(r"`([A-Z]\w+)`", (ROOT / "docs/settings.md").read_text())
-    assert set(tunables()) <= set(documented)
+    assert set(read_tunables()) <= set(documented)
 
 
-def test_what_the_azd_environment_sets_wins_over_the_schedules_of_the_template() -> None:
-    """And an empty value is left out, so that the default of the code holds."""
-    chosen = app_settings()[-1]
+def test_value_of_the_azd_environment_overrides_the_schedule_of_the_template() -> None:
+    """An empty value is omitted, so the code's default applies."""
+    chosen = read_app_settings()[-1]
 
     assert chosen.startswith("toObject(filter(items(parameters('tunables')), ")
     assert "not(empty(lambdaVariables('tunable').value))" in chosen
 
 
 def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
-    """A webhook address is a secret: only a secure parameter stays a parameter in a snapshot."""
+    """A webhook address is a secret, and only a secure parameter stays unresolved in a snapshot."""
     for path in ("main.bicep", "modules/function-app.bicep"):
         source = (INFRA / path).read_text()
         [decorators] = re.findall(r"((?:^@.*\n)*)^param tunables ", source, re.MULTILINE)
@@ -98,35 +98,40 @@ def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
 
 def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Settings page calls other names misspelled."""
-    for name in {*tunables(), *places(), *schedules(), *sample_settings()}:
+    for name in {
+        *read_tunables(),
+        *read_template_settings(),
+        *find_schedules(),
+        *sample_settings(),
+    }:
         monkeypatch.setenv(name, "x")
 
-    assert schedules() == set(SCHEDULES)
+    assert find_schedules() == set(SCHEDULES)
     assert find_unknown_settings() == []
     monkeypatch.setenv("CMK_READ_LAGS", "x")
     assert find_unknown_settings() == ["CMK_READ_LAGS"]
 
 
-def test_every_place_is_made_by_the_template() -> None:
-    """Nothing that the app cannot do without is left to whoever deploys it."""
-    ours = {name for name in places() if name.startswith("CMK_")}
-    ours |= {"ServiceBusConnection__fullyQualifiedNamespace"} & set(places())
+def test_template_sets_every_required_setting() -> None:
+    """An administrator has to set no setting that the app requires."""
+    ours = {name for name in read_template_settings() if name.startswith("CMK_")}
+    ours |= {"ServiceBusConnection__fullyQualifiedNamespace"} & set(read_template_settings())
 
     assert ours == {name_setting(field) for field in PLACES}
 
 
-def test_the_schedules_are_those_of_the_timers_and_of_the_sample() -> None:
+def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> None:
     """A timer whose setting is missing keeps the whole app from starting."""
-    deployed = members(app_settings()[1])
+    deployed = parse_members(read_app_settings()[1])
     sample = {name: value for name, value in sample_settings().items() if name in deployed}
 
-    assert set(deployed) == schedules()
+    assert set(deployed) == find_schedules()
     assert deployed == sample
 
 
 def test_settings_of_the_host_are_documented() -> None:
-    """Those that the template makes and the code does not read."""
+    """These are settings that the template makes and that the code does not read."""
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
-    hosts = set(places()) - {name_setting(field) for field in PLACES}
+    hosts = set(read_template_settings()) - {name_setting(field) for field in PLACES}
 
     assert hosts <= set(re.findall(r"`([^`]+)`", page))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.domain.principal import Role
-from tests.unit.deployed import INFRA, ROOT, outputs, resources
+from tests.unit.deployed import INFRA, ROOT, find_resources, read_outputs
 
 ENVIRON = {
     "AZURE_ENV_NAME": "prod",
@@ -23,7 +23,7 @@ ENVIRON = {
 NAME = "applications(uniqueName='cmkflow-prod')"
 
 
-def hooks() -> ModuleType:
+def load_hooks() -> ModuleType:
     """Return the hooks, a script that stands beside the template."""
     spec = importlib.util.spec_from_file_location("sign_in", INFRA / "register_sign_in.py")
     assert spec is not None
@@ -60,11 +60,11 @@ class Graph:
         return there if is_new else None
 
 
-def test_the_registration_has_the_roles_that_the_app_knows() -> None:
+def test_registration_has_the_roles_of_the_app() -> None:
     """The roles are for people and programs; a token needs a role, and there is no secret."""
     graph = Graph()
 
-    client_id = hooks().register(graph, ENVIRON)
+    client_id = load_hooks().register(graph, ENVIRON)
 
     found = graph.kept[NAME]
     assert client_id == found["appId"]
@@ -80,7 +80,7 @@ def test_the_registration_has_the_roles_that_the_app_knows() -> None:
 
 def test_the_hooks_may_be_repeated() -> None:
     """The ids stay the same, so role assignments survive a deployment."""
-    graph, script = Graph(), hooks()
+    graph, script = Graph(), load_hooks()
     for _ in range(2):
         client_id = script.register(graph, ENVIRON)
         before = json.dumps(graph.kept, sort_keys=True)
@@ -96,18 +96,18 @@ def test_the_hooks_may_be_repeated() -> None:
     assert client_id == graph.kept[NAME]["appId"]
 
 
-def test_a_registration_that_was_made_by_hand_is_left_alone() -> None:
+def test_manually_created_registration_is_not_changed() -> None:
     """A person who deploys need not have the right to register applications or call Graph."""
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "made-by-hand", "CMK_SIGN_IN_REGISTERED_ID": "x"}
     graph = Graph()
 
-    assert hooks().register(graph, environ) is None
-    assert hooks().connect(graph, environ) is False
+    assert load_hooks().register(graph, environ) is None
+    assert load_hooks().connect(graph, environ) is False
     assert graph.calls == []
 
 
 @pytest.mark.parametrize("step", ["register", "connect"])
-def test_no_token_is_asked_for_where_the_registration_was_made_by_hand(
+def test_no_token_is_requested_for_a_manually_created_registration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
     """The identity of a pipeline gets no token for Graph."""
@@ -115,38 +115,38 @@ def test_no_token_is_asked_for_where_the_registration_was_made_by_hand(
     monkeypatch.delenv("CMK_SIGN_IN_REGISTERED_ID", raising=False)
     monkeypatch.setenv("PATH", "")  # where azd is not
 
-    hooks().main(step)
+    load_hooks().main(step)
 
     assert "made-by-hand was created manually" in capsys.readouterr().out
 
 
-def test_the_next_deployment_knows_its_own_registration() -> None:
+def test_next_deployment_updates_its_own_registration() -> None:
     """The first deployment has stored the id and its origin in the azd environment."""
     graph = Graph(cmkflow_prod="ours")
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours", "CMK_SIGN_IN_REGISTERED_ID": "ours"}
 
-    assert hooks().register(graph, environ) == "ours"
-    assert hooks().connect(graph, environ)
+    assert load_hooks().register(graph, environ) == "ours"
+    assert load_hooks().connect(graph, environ)
 
 
 def test_a_create_needs_no_read() -> None:
     """The answer has the client id; a read might not find it yet."""
     graph = Graph(lag=1000)
 
-    assert hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
+    assert load_hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
     assert "GET" not in graph.calls
 
 
-def test_a_read_that_lags_is_repeated() -> None:
+def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
     """The answer to the create was lost, and the update returns nothing."""
     slept: list[float] = []
     graph = Graph(cmkflow_prod="ours", lag=3)
 
-    assert hooks().register(graph, ENVIRON, slept.append) == "ours"
+    assert load_hooks().register(graph, ENVIRON, slept.append) == "ours"
     assert slept == [1, 2, 4]
 
     with pytest.raises(SystemExit, match="Run azd up again"):
-        hooks().register(Graph(cmkflow_prod="ours", lag=1000), ENVIRON, slept.append)
+        load_hooks().register(Graph(cmkflow_prod="ours", lag=1000), ENVIRON, slept.append)
 
 
 class _Answering(ThreadingHTTPServer):
@@ -169,7 +169,7 @@ class _Answering(ThreadingHTTPServer):
     def patch(self) -> Any:
         """Call Graph as the hooks do."""
         address = f"http://127.0.0.1:{self.server_port}"
-        call = hooks().graph("token", address, self.slept.append)
+        call = load_hooks().graph("token", address, self.slept.append)
         return call("PATCH", NAME, {"displayName": "x"})
 
 
@@ -221,7 +221,7 @@ _NO_REFERENCE = (
         ((0, ""), 1),
     ],
 )
-def test_what_a_later_try_may_not_meet_is_tried_again(answer: tuple[int, str], wait: int) -> None:
+def test_transient_error_is_retried(answer: tuple[int, str], wait: int) -> None:
     """Examples are a missing new object, throttling, and no answer."""
     with _Answering(answer, (201, '{"appId": "new"}')) as server:
         assert server.patch() == {"appId": "new"}
@@ -239,7 +239,7 @@ def test_tries_come_to_an_end() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refusal_is_final_and_says_what_to_do(status: int) -> None:
+def test_rejected_request_is_not_retried_and_names_the_fix(status: int) -> None:
     """The error names the role that has the missing right."""
     with (
         _Answering((status, "{}")) as server,
@@ -250,10 +250,12 @@ def test_a_refusal_is_final_and_says_what_to_do(status: int) -> None:
     assert server.slept == []
 
 
-def test_what_is_not_there_is_none() -> None:
+def test_read_of_a_missing_object_returns_none() -> None:
     """A missing object is None; the caller decides whether to read again."""
     with _Answering((404, "{}")) as server:
-        call = hooks().graph("token", f"http://127.0.0.1:{server.server_port}", server.slept.append)
+        call = load_hooks().graph(
+            "token", f"http://127.0.0.1:{server.server_port}", server.slept.append
+        )
         assert call("GET", NAME, None) is None
 
     assert server.slept == []
@@ -272,16 +274,16 @@ def test_azd_runs_both_hooks() -> None:
         ]
 
 
-def test_what_the_hooks_need_is_told_by_the_template() -> None:
+def test_template_has_the_outputs_that_the_hooks_need() -> None:
     """azd gives outputs to the hooks by these names."""
-    assert {"CMKFLOW_API", "CMKFLOW_TENANT_ID", "CMK_PRINCIPAL_ID"} <= set(outputs())
+    assert {"CMKFLOW_API", "CMKFLOW_TENANT_ID", "CMK_PRINCIPAL_ID"} <= set(read_outputs())
 
 
 def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> None:
     """The app rejects a caller without sign-in; the identity replaces a secret."""
     [settings] = [
         one["properties"]
-        for one in resources("Microsoft.Web/sites/config")
+        for one in find_resources("Microsoft.Web/sites/config")
         if one["name"].endswith("/authsettingsV2")
     ]
     directory = settings["identityProviders"]["azureActiveDirectory"]
@@ -301,6 +303,6 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
     """Azure rejects settings without a client id, and the app then rejects every caller."""
-    names = [one["name"] for one in resources("Microsoft.Web/sites/config", "least")]
+    names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "least")]
 
     assert [name for name in names if name.endswith("/authsettingsV2")] == []

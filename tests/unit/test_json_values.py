@@ -22,13 +22,13 @@ SERVICE = HttpService(name="flow service", credential=NumberedCredential(), scop
         (r'["\u00e9", 1.5, null]', ["é", 1.5, None]),
     ],
 )
-def test_half_a_character_becomes_a_sign_of_one(text: str, value: object) -> None:
+def test_lone_surrogate_is_replaced(text: str, value: object) -> None:
     """A text with half a character can be stored, sent and shown."""
     assert parse_json_value(text) == value
     assert json.dumps(parse_json_value(text), ensure_ascii=False).encode()
 
 
-def test_what_nests_too_deep_says_so() -> None:
+def test_deeply_nested_json_raises_json_too_deep() -> None:
     """This error is not transient, because another read gives the same text."""
     with pytest.raises(JsonTooDeep):
         parse_json_value("[" * 9**6)

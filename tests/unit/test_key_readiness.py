@@ -71,7 +71,7 @@ ENVIRONMENT = Environment(
 )
 
 
-def readiness(**changes: object) -> KeyCheckResult:
+def check_key_with(**changes: object) -> KeyCheckResult:
     """Check a key that is good except for the given facts."""
     facts = KeySnapshot(
         read_at=NOW,
@@ -87,10 +87,10 @@ def readiness(**changes: object) -> KeyCheckResult:
 
 def assess(**changes: object) -> tuple[Finding, ...]:
     """Return the findings of a key that is good except for the given facts."""
-    return readiness(**changes).findings
+    return check_key_with(**changes).findings
 
 
-def others(findings: Sequence[Finding]) -> dict[str, FindingLevel]:
+def find_other_findings(findings: Sequence[Finding]) -> dict[str, FindingLevel]:
     """Return by code the findings that are not good."""
     return {one.code: one.level for one in findings if one.level is not FindingLevel.OK}
 
@@ -122,124 +122,128 @@ def test_a_sound_key_passes_every_check() -> None:
     }
 
 
-def _policy(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+def _with_policy(**changes: object) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(policy=replace(POLICY, **changes))  # type: ignore[arg-type]  # fields
 
 
-def _vault(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+def _with_vault(**changes: object) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(vault=replace(VAULT, **changes))  # type: ignore[arg-type]  # fields
 
 
-def _roles(*roles: RoleAssignment) -> Callable[[], tuple[Finding, ...]]:
+def _with_roles(*roles: RoleAssignment) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(vault=ROLE_VAULT, roles=roles)
 
 
-def _linked(status: PolicyLinkStatus) -> Callable[[], tuple[Finding, ...]]:
+def _with_link(status: PolicyLinkStatus) -> Callable[[], tuple[Finding, ...]]:
     link = PolicyLink(policy_id=POLICY.id, system_id="", status=status)
-    return _environment(policy=link)
+    return _with_environment(policy=link)
 
 
-def _key(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+def _with_key(**changes: object) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(versions=[replace(KEY, **changes)])  # type: ignore[arg-type]  # fields
 
 
-def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+def _with_environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(environments=[replace(ENVIRONMENT, **changes)])  # type: ignore[arg-type]  # fields
 
 
 @pytest.mark.parametrize(
     ("case", "code", "level"),
     [
-        (_policy(encryption_state="Disabled"), "policy_state", FindingLevel.PROBLEM),
-        (_policy(encryption_state="NotConfigured"), "policy_state", FindingLevel.PROBLEM),
-        (_policy(encryption_state=""), "policy_state", FindingLevel.UNKNOWN),
-        (_policy(health="Warning"), "policy_health", FindingLevel.WARNING),
-        (_policy(health="Unhealthy"), "policy_health", FindingLevel.PROBLEM),
-        (_policy(health="Undetermined"), "policy_health", FindingLevel.UNKNOWN),
-        (_policy(key_version="v1"), "key_pinned", FindingLevel.WARNING),
-        (_vault(id="/vaults/other"), "policy_vault", FindingLevel.PROBLEM),
-        (_vault(soft_delete=False), "vault_soft_delete", FindingLevel.PROBLEM),
-        (_vault(purge_protection=False), "vault_purge_protection", FindingLevel.PROBLEM),
+        (_with_policy(encryption_state="Disabled"), "policy_state", FindingLevel.PROBLEM),
+        (_with_policy(encryption_state="NotConfigured"), "policy_state", FindingLevel.PROBLEM),
+        (_with_policy(encryption_state=""), "policy_state", FindingLevel.UNKNOWN),
+        (_with_policy(health="Warning"), "policy_health", FindingLevel.WARNING),
+        (_with_policy(health="Unhealthy"), "policy_health", FindingLevel.PROBLEM),
+        (_with_policy(health="Undetermined"), "policy_health", FindingLevel.UNKNOWN),
+        (_with_policy(key_version="v1"), "key_pinned", FindingLevel.WARNING),
+        (_with_vault(id="/vaults/other"), "policy_vault", FindingLevel.PROBLEM),
+        (_with_vault(soft_delete=False), "vault_soft_delete", FindingLevel.PROBLEM),
+        (_with_vault(purge_protection=False), "vault_purge_protection", FindingLevel.PROBLEM),
         (
-            _vault(public_access="Disabled", lets_trusted_services_in=False),
+            _with_vault(public_access="Disabled", lets_trusted_services_in=False),
             "vault_network",
             FindingLevel.PROBLEM,
         ),
         (
-            _vault(default_action="Deny", lets_trusted_services_in=False),
+            _with_vault(default_action="Deny", lets_trusted_services_in=False),
             "vault_network",
             FindingLevel.PROBLEM,
         ),
-        (_vault(public_access="SecuredByPerimeter"), "vault_network", FindingLevel.UNKNOWN),
-        (_vault(uses_rbac=True, key_permissions={}), "key_grants", FindingLevel.UNKNOWN),
-        (_roles(), "key_grants", FindingLevel.PROBLEM),
-        (_roles(replace(GRANT, role_id=READER)), "key_grants", FindingLevel.UNKNOWN),
-        (_roles(replace(GRANT, is_conditional=True)), "key_grants", FindingLevel.UNKNOWN),
+        (_with_vault(public_access="SecuredByPerimeter"), "vault_network", FindingLevel.UNKNOWN),
+        (_with_vault(uses_rbac=True, key_permissions={}), "key_grants", FindingLevel.UNKNOWN),
+        (_with_roles(), "key_grants", FindingLevel.PROBLEM),
+        (_with_roles(replace(GRANT, role_id=READER)), "key_grants", FindingLevel.UNKNOWN),
+        (_with_roles(replace(GRANT, is_conditional=True)), "key_grants", FindingLevel.UNKNOWN),
         (
-            _roles(replace(GRANT, scope="/vaults/kv1/keys/other")),
+            _with_roles(replace(GRANT, scope="/vaults/kv1/keys/other")),
             "key_grants",
             FindingLevel.PROBLEM,
         ),
-        (_vault(key_permissions={}), "key_grants", FindingLevel.PROBLEM),
+        (_with_vault(key_permissions={}), "key_grants", FindingLevel.PROBLEM),
         (
-            _vault(key_permissions={"principal": frozenset({"get", "wrapkey"})}),
+            _with_vault(key_permissions={"principal": frozenset({"get", "wrapkey"})}),
             "key_grants",
             FindingLevel.PROBLEM,
         ),
-        (_key(is_enabled=False), "key_enabled", FindingLevel.PROBLEM),
-        (_key(valid_from=NOW + DAY), "key_validity", FindingLevel.PROBLEM),
-        (_key(expires_at=NOW), "key_validity", FindingLevel.PROBLEM),
-        (_key(expires_at=NOW + 29 * DAY), "key_validity", FindingLevel.WARNING),
-        (_key(key_type="EC", size=None), "key_type", FindingLevel.PROBLEM),
-        (_key(size=4096), "key_type", FindingLevel.PROBLEM),
-        (_key(size=None), "key_type", FindingLevel.UNKNOWN),
-        (_key(operations=frozenset({"wrapkey", "sign"})), "key_operations", FindingLevel.PROBLEM),
-        (_key(operations=frozenset()), "key_operations", FindingLevel.UNKNOWN),
-        (_linked(PolicyLinkStatus.FAILED), "environment_link", FindingLevel.PROBLEM),
-        (_environment(geography="asia"), "environment_geography", FindingLevel.PROBLEM),
-        (_environment(geography="atlantis"), "environment_geography", FindingLevel.UNKNOWN),
-        (_environment(is_managed=False), "environment_managed", FindingLevel.PROBLEM),
-        (_environment(is_managed=None), "environment_managed", FindingLevel.UNKNOWN),
-        (_environment(sku="Trial"), "environment_type", FindingLevel.PROBLEM),
-        (_environment(sku="Teams"), "environment_type", FindingLevel.PROBLEM),
-        (_environment(sku=""), "environment_type", FindingLevel.UNKNOWN),
+        (_with_key(is_enabled=False), "key_enabled", FindingLevel.PROBLEM),
+        (_with_key(valid_from=NOW + DAY), "key_validity", FindingLevel.PROBLEM),
+        (_with_key(expires_at=NOW), "key_validity", FindingLevel.PROBLEM),
+        (_with_key(expires_at=NOW + 29 * DAY), "key_validity", FindingLevel.WARNING),
+        (_with_key(key_type="EC", size=None), "key_type", FindingLevel.PROBLEM),
+        (_with_key(size=4096), "key_type", FindingLevel.PROBLEM),
+        (_with_key(size=None), "key_type", FindingLevel.UNKNOWN),
+        (
+            _with_key(operations=frozenset({"wrapkey", "sign"})),
+            "key_operations",
+            FindingLevel.PROBLEM,
+        ),
+        (_with_key(operations=frozenset()), "key_operations", FindingLevel.UNKNOWN),
+        (_with_link(PolicyLinkStatus.FAILED), "environment_link", FindingLevel.PROBLEM),
+        (_with_environment(geography="asia"), "environment_geography", FindingLevel.PROBLEM),
+        (_with_environment(geography="atlantis"), "environment_geography", FindingLevel.UNKNOWN),
+        (_with_environment(is_managed=False), "environment_managed", FindingLevel.PROBLEM),
+        (_with_environment(is_managed=None), "environment_managed", FindingLevel.UNKNOWN),
+        (_with_environment(sku="Trial"), "environment_type", FindingLevel.PROBLEM),
+        (_with_environment(sku="Teams"), "environment_type", FindingLevel.PROBLEM),
+        (_with_environment(sku=""), "environment_type", FindingLevel.UNKNOWN),
     ],
 )
-def test_one_fault_gives_one_finding_that_says_what_to_do(
+def test_one_fault_yields_one_finding_with_a_fix(
     case: Callable[[], tuple[Finding, ...]], code: str, level: FindingLevel
 ) -> None:
     """No other finding changes."""
     findings = case()
 
-    assert others(findings) == {code: level}
+    assert find_other_findings(findings) == {code: level}
     assert all(one.fix for one in findings if one.level is not FindingLevel.OK)
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        _key(key_type="RSA-HSM", size=3072),
-        _key(expires_at=NOW + 31 * DAY),
-        _key(valid_from=NOW),
-        _vault(key_permissions={"principal": frozenset({"all"})}),
-        _vault(public_access="Disabled", default_action="Deny"),
-        _vault(lets_trusted_services_in=False),
-        _roles(replace(GRANT, role_id=READER), GRANT),
-        _roles(replace(GRANT, scope="/vaults/kv1/keys/pp-cmk")),
-        _roles(replace(GRANT, scope="/providers/microsoft.management/managementgroups/all")),
-        _linked(PolicyLinkStatus.LINKING),
-        _environment(policy=None, sku="Trial", is_managed=False, geography="asia"),
-        _policy(location="Europe"),
+        _with_key(key_type="RSA-HSM", size=3072),
+        _with_key(expires_at=NOW + 31 * DAY),
+        _with_key(valid_from=NOW),
+        _with_vault(key_permissions={"principal": frozenset({"all"})}),
+        _with_vault(public_access="Disabled", default_action="Deny"),
+        _with_vault(lets_trusted_services_in=False),
+        _with_roles(replace(GRANT, role_id=READER), GRANT),
+        _with_roles(replace(GRANT, scope="/vaults/kv1/keys/pp-cmk")),
+        _with_roles(replace(GRANT, scope="/providers/microsoft.management/managementgroups/all")),
+        _with_link(PolicyLinkStatus.LINKING),
+        _with_environment(policy=None, sku="Trial", is_managed=False, geography="asia"),
+        _with_policy(location="Europe"),
     ],
 )
-def test_what_is_allowed_gives_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
+def test_allowed_value_yields_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
     """Limits are inclusive if the documents say so, and other environments do not count."""
-    assert others(case()) == {}
+    assert find_other_findings(case()) == {}
 
 
-def test_what_cannot_be_read_is_unknown() -> None:
+def test_unreadable_vault_and_key_yield_unknown_findings() -> None:
     """Without a vault or key, no finding about them is good."""
-    levels = others(assess(vault=None, versions=None))
+    levels = find_other_findings(assess(vault=None, versions=None))
 
     assert set(levels.values()) == {FindingLevel.UNKNOWN}
     assert set(levels) == {
@@ -257,7 +261,7 @@ def test_what_cannot_be_read_is_unknown() -> None:
 
 def test_a_key_without_versions_is_a_problem() -> None:
     """The key was deleted, so its environments will be locked."""
-    assert others(assess(versions=[])) == {"key_enabled": FindingLevel.PROBLEM}
+    assert find_other_findings(assess(versions=[])) == {"key_enabled": FindingLevel.PROBLEM}
 
 
 @pytest.mark.parametrize(
@@ -274,7 +278,7 @@ def test_a_key_without_versions_is_a_problem() -> None:
         ),
     ],
 )
-def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_do(
+def test_finding_for_unusable_key_names_affected_environments_and_fix(
     changes: dict[str, object], command: str
 ) -> None:
     """All environments on the policy count, linked or not, and the fix has a command to copy."""
@@ -290,16 +294,16 @@ def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_
     assert command in found.fix
 
 
-def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
+def test_key_without_a_policy_is_checked_without_environments() -> None:
     """Without a policy no environment counts, and no role assignment can be checked."""
-    found = readiness(policy=None)
+    found = check_key_with(policy=None)
 
     assert (found.policy_id, found.environments, found.policy_replacement_steps) == ("", (), ())
-    assert others(found.findings) == {"key_grants": FindingLevel.UNKNOWN}
+    assert find_other_findings(found.findings) == {"key_grants": FindingLevel.UNKNOWN}
     assert not any(one.code.startswith(("policy_", "environment_")) for one in found.findings)
 
 
-def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> None:
+def test_pinned_policy_has_policy_replacement_steps() -> None:
     """The steps are another policy for the same key, a role, a check, and each
     environment's swap.
     """
@@ -307,9 +311,9 @@ def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> N
     link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)
     on_it = [replace(ENVIRONMENT, id=n, display_name=n, policy=link) for n in ("b", "a")]
 
-    steps = readiness(policy=pinned, environments=on_it).policy_replacement_steps
+    steps = check_key_with(policy=pinned, environments=on_it).policy_replacement_steps
 
-    assert readiness().policy_replacement_steps == ()
+    assert check_key_with().policy_replacement_steps == ()
     assert len(steps) == 7
     assert f"{pinned.id}-versionless?api-version=" in steps[1]
     assert '"key": {"name": "pp-cmk"}' in steps[1]
@@ -318,7 +322,7 @@ def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> N
     assert "28 more days" in steps[6]
 
 
-def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None:
+def test_fix_for_an_expired_pinned_version_is_not_a_rotation() -> None:
     """The fix names only a later expiry date."""
     pinned = replace(POLICY, key_version="v1")
 
@@ -332,11 +336,13 @@ def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None
     assert "--version v1 --expires" in found.fix
 
 
-def test_a_pinned_version_is_the_one_that_is_judged() -> None:
+def test_pinned_version_is_checked_instead_of_the_newest() -> None:
     """A good newest version does not help a policy that names an old version."""
     old = replace(KEY, version="v0", expires_at=NOW - DAY)
 
-    levels = others(assess(policy=replace(POLICY, key_version="v0"), versions=[KEY, old]))
+    levels = find_other_findings(
+        assess(policy=replace(POLICY, key_version="v0"), versions=[KEY, old])
+    )
 
     assert levels == {"key_pinned": FindingLevel.WARNING, "key_validity": FindingLevel.PROBLEM}
 
@@ -345,14 +351,14 @@ def test_a_pinned_version_is_the_one_that_is_judged() -> None:
     ("replaced", "level"),
     [(NOW - 27 * DAY, FindingLevel.PROBLEM), (NOW - 28 * DAY, None), (None, FindingLevel.UNKNOWN)],
 )
-def test_a_previous_version_is_kept_for_28_days(
+def test_previous_version_is_required_for_28_days(
     replaced: datetime | None, level: FindingLevel | None
 ) -> None:
     """The days count from the start of the next version."""
     newest = replace(KEY, version="v2", created_at=replaced)
     previous = replace(KEY, version="v1", is_enabled=False)
 
-    levels = others(assess(versions=[newest, previous]))
+    levels = find_other_findings(assess(versions=[newest, previous]))
 
     assert levels.get("previous_versions") is level
 
@@ -367,7 +373,7 @@ def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel 
     )
     environments = [replace(ENVIRONMENT, id=str(n), policy=elsewhere) for n in range(count)]
 
-    assert others(assess(environments=environments)).get("environment_limit") is level
+    assert find_other_findings(assess(environments=environments)).get("environment_limit") is level
 
 
 def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:

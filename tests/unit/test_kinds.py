@@ -38,13 +38,13 @@ def test_every_kind_of_a_package_is_built_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
-def test_a_kind_stands_in_the_file_of_its_name(package: str, kind: type[Any]) -> None:
+def test_kind_is_defined_in_the_file_of_its_name(package: str, kind: type[Any]) -> None:
     """A reader of a row or report finds a kind by its name."""
     assert kind.__module__ == f"{package}.{kind.kind}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_file_of_a_package_is_a_kind_or_what_kinds_share(package: str) -> None:
+def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> None:
     """A class without a kind name would never be found."""
     files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
 
@@ -57,7 +57,7 @@ def test_a_file_of_a_package_is_a_kind_or_what_kinds_share(package: str) -> None
 
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
-def test_a_kind_names_ports_as_what_they_are(package: str, kind: type[Any]) -> None:
+def test_constructor_parameters_of_a_kind_match_the_ports(package: str, kind: type[Any]) -> None:
     """Each constructor parameter has the name and type of a field of `PlatformPorts`."""
     offered = {**get_type_hints(PlatformPorts), "settings": Settings}
     needs = get_type_hints(kind.__init__)

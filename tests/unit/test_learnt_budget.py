@@ -62,7 +62,7 @@ class Service:
         return sum(one > self.clock.now() - length for one in self.made[-60:])
 
 
-async def test_a_budget_rises_slowly_to_its_most_while_nothing_is_refused() -> None:
+async def test_budget_rises_slowly_to_its_maximum_without_429() -> None:
     """The budget rises by one request a minute every ten minutes."""
     service = Service(takes=None, most=20)
 
@@ -71,12 +71,12 @@ async def test_a_budget_rises_slowly_to_its_most_while_nothing_is_refused() -> N
     assert 19 <= await service.work(4 * HOUR) <= 20
 
 
-async def test_a_budget_that_is_fixed_does_not_rise() -> None:
+async def test_fixed_budget_does_not_rise() -> None:
     """Its highest rate equals its first rate."""
     assert 4.5 <= await Service(takes=None, most=5).work(3 * HOUR) <= 5
 
 
-async def test_a_service_that_takes_no_more_refuses_one_call_a_day() -> None:
+async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
     """After the first 429 the app does not try this rate before tomorrow, even after a restart."""
     service = Service(takes=5, most=20)
 
@@ -90,7 +90,7 @@ async def test_a_service_that_takes_no_more_refuses_one_call_a_day() -> None:
     assert len(service.refused) == 2
 
 
-async def test_a_refusal_halves_what_was_learnt_and_is_obeyed() -> None:
+async def test_429_halves_the_learned_rate_and_its_wait_is_obeyed() -> None:
     """No request is sent before the service's wait ends; then the rate rises to the
     accepted one.
     """
@@ -105,7 +105,7 @@ async def test_a_refusal_halves_what_was_learnt_and_is_obeyed() -> None:
     assert 11 <= await service.work(HOUR) <= 12
 
 
-async def test_a_service_that_takes_less_than_the_setting_is_called_less() -> None:
+async def test_budget_falls_below_the_setting_if_the_service_accepts_less() -> None:
     """Each 429 takes one request off, until the service sends none."""
     service = Service(takes=3, most=20)
 
@@ -113,7 +113,7 @@ async def test_a_service_that_takes_less_than_the_setting_is_called_less() -> No
     assert len(service.refused) <= 3
 
 
-async def test_another_setting_begins_anew() -> None:
+async def test_changed_setting_resets_the_learned_rate() -> None:
     """A person who changes the setting knows more than the app has learned."""
     service = Service(takes=None, most=20)
     await service.work(2 * HOUR)
@@ -123,7 +123,7 @@ async def test_another_setting_begins_anew() -> None:
     assert 6.5 <= await service.work(HOUR / 7) <= 7
 
 
-async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
+async def test_writes_have_an_hourly_limit() -> None:
     """No hour has more writes, and a tenth is kept for urgent ones."""
     service = Service(takes=None, most=20, writes_an_hour=100)
 
@@ -133,7 +133,7 @@ async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
     assert 80 <= max(in_an_hour) <= 90
 
 
-async def test_what_is_urgent_may_write_when_others_may_not() -> None:
+async def test_urgent_write_uses_the_reserved_tenth() -> None:
     """Urgent writes use the kept tenth, and other jobs wait much longer."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
@@ -154,7 +154,7 @@ async def test_what_is_urgent_may_write_when_others_may_not() -> None:
         await service.budget.take(is_write=True)
 
 
-async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
+async def test_exhausted_invocation_may_only_revoke_rights() -> None:
     """An invocation that has used up the hour may only revoke."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
@@ -169,7 +169,7 @@ async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
         await service.budget.take(is_write=True)
 
 
-async def test_reads_are_not_counted_as_writes() -> None:
+async def test_reads_continue_after_the_hourly_writes_are_used_up() -> None:
     """Reads continue after the hour's writes are used up."""
     service = Service(takes=None, most=5, writes_an_hour=20)
 

@@ -13,7 +13,7 @@ HOST = Path(__file__).parents[2] / "host.json"
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 
 
-def job_of(lease_until: datetime | None) -> EnvironmentJob:
+def build_job(lease_until: datetime | None) -> EnvironmentJob:
     """Return a row that a delivery has, or had, until then."""
     return EnvironmentJob(
         id="job",
@@ -25,17 +25,19 @@ def job_of(lease_until: datetime | None) -> EnvironmentJob:
     )
 
 
-def test_no_function_runs_for_longer_than_is_waited_for() -> None:
-    """The host ends it then, frozen or not; a write of it may be under way for a while."""
+def test_function_timeout_is_within_the_settling_period() -> None:
+    """The host ends a function at its timeout, and a write of the function may then still be in
+    flight.
+    """
     hours, minutes, seconds = map(int, json.loads(HOST.read_text())["functionTimeout"].split(":"))
 
     longest = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     assert longest + UNDER_WAY <= SETTLES_AFTER
 
 
-def test_a_lease_that_was_not_given_back_leaves_the_row_unsettled() -> None:
-    """It counts from the end of the lease: the delivery was alive before that."""
-    row = bump_fencing_token(job_of(NOW), settles_after=SETTLES_AFTER)
+def test_unreleased_lease_leaves_a_write_in_flight() -> None:
+    """The period begins at the end of the lease, because the delivery was alive until then."""
+    row = bump_fencing_token(build_job(NOW), settles_after=SETTLES_AFTER)
 
     assert (row.fencing_token, row.leased_until) == (5, None)
     assert row.in_flight_until == NOW + SETTLES_AFTER
@@ -43,13 +45,13 @@ def test_a_lease_that_was_not_given_back_leaves_the_row_unsettled() -> None:
     assert not row.has_write_in_flight(NOW + SETTLES_AFTER)
 
 
-def test_a_lease_that_was_given_back_leaves_nothing_to_wait_for() -> None:
-    """Its delivery has ended."""
-    assert bump_fencing_token(job_of(None), settles_after=SETTLES_AFTER).in_flight_until is None
+def test_released_lease_leaves_no_write_in_flight() -> None:
+    """The delivery that released its lease has ended."""
+    assert bump_fencing_token(build_job(None), settles_after=SETTLES_AFTER).in_flight_until is None
 
 
-def test_what_is_open_for_longer_counts() -> None:
+def test_later_end_of_a_write_in_flight_is_kept() -> None:
     """A write under way does not shorten what a frozen delivery has left."""
-    row = mark_write_in_flight(mark_write_in_flight(job_of(None), NOW + UNDER_WAY), NOW)
+    row = mark_write_in_flight(mark_write_in_flight(build_job(None), NOW + UNDER_WAY), NOW)
 
     assert row.in_flight_until == NOW + UNDER_WAY

@@ -22,7 +22,7 @@ _LIST = {
 _FLOWS = "@outputs('List')?['body/value']"
 
 
-def _flow(**actions: Any) -> str:
+def _build_flow(**actions: Any) -> str:
     definition = {
         "triggers": {"manual": {"type": "Recurrence"}},
         "actions": {"List": json.loads(json.dumps(_LIST)), **actions},
@@ -30,7 +30,7 @@ def _flow(**actions: Any) -> str:
     return json.dumps({"properties": {"definition": definition}, "schemaVersion": "1.0.0.0"})
 
 
-def _loop(inside: object, over: str = _FLOWS) -> dict[str, object]:
+def _build_loop(inside: object, over: str = _FLOWS) -> dict[str, object]:
     actions = {"Use": {"type": "Compose", "inputs": inside}}
     return {"type": "Foreach", "foreach": over, "actions": actions}
 
@@ -43,9 +43,9 @@ def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
     "actions",
     [
         {},
-        {"Loop": _loop("@items('Loop')?['properties/displayName']")},
-        {"Loop": _loop("@item()?['properties']?['state']")},
-        {"Loop": _loop("@items('Loop')?['name']", "@body('List')?['value']")},
+        {"Loop": _build_loop("@items('Loop')?['properties/displayName']")},
+        {"Loop": _build_loop("@item()?['properties']?['state']")},
+        {"Loop": _build_loop("@items('Loop')?['name']", "@body('List')?['value']")},
         {"Filter": _query("@equals(item()?['name'], 'x')")},
         {"Count": {"type": "Compose", "inputs": "@length(body('List')?['value'])"}},
         {"First": {"type": "Compose", "inputs": "@{first(body('List')?['value'])?['name']}"}},
@@ -53,13 +53,13 @@ def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
         {"Other": {"type": "Compose", "inputs": "@body('Another')?['definitionSummary']"}},
         {
             "Filter": _query("@not(equals(item()?['properties/state'], 'Stopped'))"),
-            "Loop": _loop("@items('Loop')?['name']", "@body('Filter')"),
+            "Loop": _build_loop("@items('Loop')?['name']", "@body('Filter')"),
         },
     ],
 )
-def test_an_answer_of_which_v2_has_all_that_is_read_is_swapped(actions: Any) -> None:
-    """Names, titles, states and times are there in V2 too."""
-    before = _flow(**actions)
+def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: Any) -> None:
+    """V2 also returns names, titles, states and times."""
+    before = _build_flow(**actions)
 
     after = convert_list_flows(before)
 
@@ -73,15 +73,15 @@ def test_an_answer_of_which_v2_has_all_that_is_read_is_swapped(actions: Any) -> 
 @pytest.mark.parametrize(
     "actions",
     [
-        {"Loop": _loop("@items('Loop')?['properties']?['connectionReferences']")},
-        {"Loop": _loop("@items('Loop')?['properties/definitionSummary/actions']")},
-        {"Loop": _loop("@item()?['properties']?['creator']?['objectId']")},
-        {"Loop": _loop({"url": "@{items('Loop')?['properties']?['flowTriggerUri']}"})},
-        {"Loop": _loop("@items('Loop')?['id']")},
-        {"Loop": _loop("@items('Loop')?[variables('x')]")},
+        {"Loop": _build_loop("@items('Loop')?['properties']?['connectionReferences']")},
+        {"Loop": _build_loop("@items('Loop')?['properties/definitionSummary/actions']")},
+        {"Loop": _build_loop("@item()?['properties']?['creator']?['objectId']")},
+        {"Loop": _build_loop({"url": "@{items('Loop')?['properties']?['flowTriggerUri']}"})},
+        {"Loop": _build_loop("@items('Loop')?['id']")},
+        {"Loop": _build_loop("@items('Loop')?[variables('x')]")},
         {"Filter": _query("@equals(item()?['properties/creator/userId'], 'x')")},
         {
-            "Loop": _loop("@items('Loop')", _FLOWS),
+            "Loop": _build_loop("@items('Loop')", _FLOWS),
             "Read": {"type": "Compose", "inputs": "@outputs('Use')?['properties']?['creator']"},
         },
         {
@@ -95,11 +95,13 @@ def test_an_answer_of_which_v2_has_all_that_is_read_is_swapped(actions: Any) -> 
         },
         {
             "Filter": _query("@true"),
-            "Loop": _loop("@items('Loop')?['properties']?['creator']", "@body('Filter')"),
+            "Loop": _build_loop("@items('Loop')?['properties']?['creator']", "@body('Filter')"),
         },
         {
             "Parse": {"type": "ParseJson", "inputs": {"content": "@body('List')", "schema": {}}},
-            "Loop": _loop("@items('Loop')?['properties/creator']", "@body('Parse')?['value']"),
+            "Loop": _build_loop(
+                "@items('Loop')?['properties/creator']", "@body('Parse')?['value']"
+            ),
         },
         {"Post": {"type": "Http", "inputs": {"body": "@body('List')"}}},
         {"Post": {"type": "Http", "inputs": {"body": "@{outputs('List')}"}}},
@@ -108,9 +110,9 @@ def test_an_answer_of_which_v2_has_all_that_is_read_is_swapped(actions: Any) -> 
         {"Look": {"type": "Compose", "inputs": "@actions('List')['outputs']['body']['x']"}},
     ],
 )
-def test_an_answer_of_which_more_is_read_is_left_alone(actions: Any) -> None:
-    """However the missing part is reached, or if the whole goes where nobody can follow."""
-    before = _flow(**actions)
+def test_action_is_not_converted_if_v2_lacks_a_member_that_is_read(actions: Any) -> None:
+    """The flow may read the missing member in any way, or pass on the whole answer."""
+    before = _build_flow(**actions)
 
     after = convert_list_flows(before)
 
@@ -118,9 +120,9 @@ def test_an_answer_of_which_more_is_read_is_left_alone(actions: Any) -> None:
     assert after.obstacles != ()
 
 
-def test_the_obstacle_names_action_and_expression() -> None:
-    """A person finds the place without searching."""
-    before = _flow(Loop=_loop("Owner: @{items('Loop')?['properties']?['creator']}"))
+def test_obstacle_names_the_action_and_the_expression() -> None:
+    """A maker finds the place without a search."""
+    before = _build_flow(Loop=_build_loop("Owner: @{items('Loop')?['properties']?['creator']}"))
 
     after = convert_list_flows(before)
 
@@ -130,16 +132,16 @@ def test_the_obstacle_names_action_and_expression() -> None:
 
 
 def test_results_of_a_scope_around_the_list_are_an_obstacle() -> None:
-    """`result('Scope')` holds the outputs of all that is inside."""
+    """`result('Scope')` contains the outputs of all actions inside."""
     scope = {"type": "Scope", "actions": {"List": json.loads(json.dumps(_LIST))}}
-    before = _flow(List=scope, Read={"type": "Compose", "inputs": "@result('List')"})
+    before = _build_flow(List=scope, Read={"type": "Compose", "inputs": "@result('List')"})
 
     after = convert_list_flows(before)
 
     assert after.obstacles != ()
 
 
-def _older(path: str, **inputs: Any) -> dict[str, Any]:
+def _build_older_action(path: str, **inputs: Any) -> dict[str, Any]:
     connection = "@parameters('$connections')['shared_flowmanagement_1']['connectionId']"
     return {
         "type": "ApiConnection",
@@ -166,11 +168,15 @@ def _older(path: str, **inputs: Any) -> dict[str, Any]:
         ("Default%2D1", "Default-1"),
     ],
 )
-def test_the_older_connector_shape_becomes_the_newer_one(environment: str, parameter: str) -> None:
+def test_older_connector_format_is_converted_to_the_newer_one(
+    environment: str, parameter: str
+) -> None:
     """The path has no known V2; the newer shape names operation and parameter, which are known."""
     retries = {"type": "exponential", "count": 10, "interval": "PT10S"}
-    older = _older(f"/scopes/admin/environments/{environment}/flows", retryPolicy=retries)
-    before = _flow(List=older)
+    older = _build_older_action(
+        f"/scopes/admin/environments/{environment}/flows", retryPolicy=retries
+    )
+    before = _build_flow(List=older)
 
     after = convert_list_flows(before)
 
@@ -194,18 +200,18 @@ def test_the_older_connector_shape_becomes_the_newer_one(environment: str, param
 @pytest.mark.parametrize(
     "older",
     [
-        _older("/scopes/admin/environments/x/flows", queries={"$top": 5}),
-        _older("/scopes/admin/environments/@{items('Each')?['name']}/flows"),
-        _older(
+        _build_older_action("/scopes/admin/environments/x/flows", queries={"$top": 5}),
+        _build_older_action("/scopes/admin/environments/@{items('Each')?['name']}/flows"),
+        _build_older_action(
             "/scopes/admin/environments/@{encodeURIComponent('a')}@{encodeURIComponent('b')}/flows"
         ),
-        _older("@concat('/scopes/admin/environments/', 'x', '/flows')"),
-        _older("/scopes/admin/environments/x/flows") | {"type": "Http"},
+        _build_older_action("@concat('/scopes/admin/environments/', 'x', '/flows')"),
+        _build_older_action("/scopes/admin/environments/x/flows") | {"type": "Http"},
     ],
 )
-def test_an_older_shape_that_holds_more_is_an_obstacle(older: Any) -> None:
-    """What cannot be said in the newer shape surely is for its maker."""
-    before = _flow(List=older)
+def test_older_connector_format_with_more_members_is_an_obstacle(older: Any) -> None:
+    """Only a maker can convert a member that the newer format lacks."""
+    before = _build_flow(List=older)
 
     after = convert_list_flows(before)
 
@@ -213,11 +219,11 @@ def test_an_older_shape_that_holds_more_is_an_obstacle(older: Any) -> None:
     assert "older connector format" in after.obstacles[0]
 
 
-def test_a_parameter_of_its_own_is_an_obstacle() -> None:
-    """V2 may understand it otherwise."""
+def test_unknown_parameter_is_an_obstacle() -> None:
+    """V2 may interpret an unknown parameter differently."""
     strange = json.loads(json.dumps(_LIST))
     strange["inputs"]["parameters"]["$filter"] = "x"
-    before = _flow(List=strange)
+    before = _build_flow(List=strange)
 
     after = convert_list_flows(before)
 

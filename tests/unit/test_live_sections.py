@@ -40,7 +40,7 @@ class _Texts(HTMLParser):
         self.found.append(data)
 
 
-def test_nothing_is_sent_if_nothing_has_changed() -> None:
+def test_unchanged_page_sends_no_section() -> None:
     """The browser has every section."""
     page = build_page("Orders", "Bills")
 
@@ -58,7 +58,7 @@ def test_only_changed_sections_are_sent_with_the_title() -> None:
     assert 'id="rows"' not in sent
 
 
-def test_a_row_that_the_browser_has_is_sent_as_its_hash() -> None:
+def test_unchanged_row_is_sent_as_its_hash() -> None:
     """The place of a row does not matter."""
     before = build_page("Orders", "Bills")
     after = build_page("New", "Bills", "Orders")
@@ -93,7 +93,7 @@ def test_a_browser_without_hashes_gets_every_section() -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
-def test_each_section_and_part_of_a_template_has_its_end(template: Path) -> None:
+def test_every_section_of_a_template_has_an_end_marker(template: Path) -> None:
     """Without an end, it would be replaced at every update."""
     text = template.read_text()
 

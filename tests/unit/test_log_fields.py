@@ -56,13 +56,13 @@ def messages() -> Iterator[_Messages]:
         one.filters[:] = filters
 
 
-def fields(message: str) -> dict[str, object]:
+def parse_fields(message: str) -> dict[str, object]:
     """Return the fields that a query finds in the first match."""
     found = FIELDS.search(message)
     return json.loads(found[1]) if found else {}
 
 
-def test_fields_stand_at_the_end_of_the_message(messages: _Messages) -> None:
+def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
     """A person reads the text and a query reads the fields; empty fields are left out."""
     product_log("app").warning(
         "told %s", "x", extra={"reason_code": "plan", "count": 2, "environment": ""}
@@ -79,7 +79,7 @@ def test_a_stack_follows_the_fields(messages: _Messages) -> None:
         product_log("app").exception("cannot write", extra={"order": "o-1"})
 
     assert messages.sent[-1].startswith('cannot write | {"order": "o-1"}\nTraceback')
-    assert fields(messages.sent[-1]) == {"order": "o-1"}
+    assert parse_fields(messages.sent[-1]) == {"order": "o-1"}
 
 
 @pytest.mark.parametrize("log", [product_log("app"), logging.getLogger("library")])
@@ -90,19 +90,21 @@ def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
     except LookupError:
         log.exception("flow %s | %s", FORGED, '{"reason_code": "neither_on"}')
 
-    assert fields(messages.sent[-1]) == {}
+    assert parse_fields(messages.sent[-1]) == {}
     assert "Orders" in messages.sent[-1]
 
 
-def test_no_field_holds_a_secret(messages: _Messages) -> None:
+def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
     """A trigger URL in a text or a field loses its signature."""
     product_log("app").info("calling %s", URL, extra={"url": URL})
 
     assert SIGNATURE not in messages.sent[-1]
-    assert "workflows/0123456789abcdef0123456789abcdef" in str(fields(messages.sent[-1])["url"])
+    assert "workflows/0123456789abcdef0123456789abcdef" in str(
+        parse_fields(messages.sent[-1])["url"]
+    )
 
 
-def test_arguments_that_do_not_fit_are_logged_with_the_fields(messages: _Messages) -> None:
+def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) -> None:
     """An error in a log call loses no line."""
     product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
 
@@ -126,14 +128,14 @@ def test_any_text_and_any_values_can_be_read_again(
 
     sent = messages.sent[-1]
     assert len(sent.encode("utf-16-le", "surrogatepass")) // 2 < LONGEST_MESSAGE
-    read = fields(sent)
+    read = parse_fields(sent)
     assert set(read) == set(values)
     for name, value in values.items():
         is_whole = not isinstance(value, str) or len(value) <= 40
         assert read[name] == value if is_whole else str(read[name]).startswith(str(value)[:40])
 
 
-def test_every_field_is_documented_and_no_other() -> None:
+def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
     """A person who writes a query finds each field in the documents."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
@@ -154,7 +156,7 @@ def test_every_field_is_documented_and_no_other() -> None:
     assert set(re.findall(r"`(\w+)`", " ".join(cells))) == used
 
 
-def test_every_line_of_the_product_with_fields_is_logged_by_its_log() -> None:
+def test_every_log_line_with_fields_uses_product_log() -> None:
     """A plain logger would lose `extra`."""
     wrong = []
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:

@@ -43,8 +43,8 @@ def lines() -> Iterator[_Lines]:
         one.filters[:] = filters
 
 
-def test_messages_arguments_and_extras_lose_their_signatures(lines: _Lines) -> None:
-    """A URL is gone from every part of a record, and what it calls can still be told."""
+def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines) -> None:
+    """The redacted record still shows what was called."""
     log = logging.getLogger("some.library")
 
     log.warning("calling " + URL)  # noqa: G003  # what a library might do
@@ -58,8 +58,8 @@ def test_messages_arguments_and_extras_lose_their_signatures(lines: _Lines) -> N
     assert lines.text.count("https://prod-01.westeurope.logic.azure.com/…/workflows/") >= 4
 
 
-def test_stacks_lose_their_signatures(lines: _Lines) -> None:
-    """Neither the exception nor its cause tells the URL, as text or as an object."""
+def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
+    """Neither the exception nor its cause contains the URL, as text or as an object."""
     try:
         try:
             raise ValueError(URL)
@@ -72,8 +72,8 @@ def test_stacks_lose_their_signatures(lines: _Lines) -> None:
     assert "RuntimeError: while calling https://prod-01.westeurope.logic.azure.com/" in lines.text
 
 
-def test_harmless_records_stay_as_they_are(lines: _Lines) -> None:
-    """Format, arguments and exception are still apart, for handlers that group by them."""
+def test_record_without_a_signature_is_not_changed(lines: _Lines) -> None:
+    """Handlers still get the format, the arguments and the exception separately."""
     kept: list[logging.LogRecord] = []
 
     def keep(record: logging.LogRecord) -> bool:
@@ -93,8 +93,8 @@ def test_harmless_records_stay_as_they_are(lines: _Lines) -> None:
     assert isinstance(record.exc_info[1], LookupError)
 
 
-def test_a_line_that_cannot_be_formatted_is_redacted_too(lines: _Lines) -> None:
-    """Arguments that do not fit the format are no way around."""
+def test_record_that_cannot_be_formatted_is_redacted(lines: _Lines) -> None:
+    """Arguments that do not match the format cannot bypass the redaction."""
     logging.getLogger("some.library").warning("calling %d", URL)
 
     assert SIGNATURE not in lines.text

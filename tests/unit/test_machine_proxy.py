@@ -7,10 +7,10 @@ from shared.adapters.http.policies import proxies_to
 PROXY = "http://proxy.contoso.example:3128"
 
 
-def test_calls_go_by_the_proxy_that_the_environment_names(
+def test_requests_use_the_https_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All calls are https: a proxy for http alone is none for them."""
+    """All requests use HTTPS, so `HTTP_PROXY` alone does not apply."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     monkeypatch.setenv("HTTP_PROXY", PROXY)
@@ -20,8 +20,8 @@ def test_calls_go_by_the_proxy_that_the_environment_names(
     assert proxies_to("management.azure.com") == {"https": PROXY}
 
 
-def test_hosts_that_need_no_proxy_are_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A vault with a private endpoint, say."""
+def test_hosts_in_no_proxy_are_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An example is a vault with a private endpoint."""
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "localhost,.vault.azure.net")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_make_says_the_one_line_that_brings_what_is_missing(tmp_path: Path) -> None:
-    """Without Python nothing else is begun; the packages are those that README names."""
+def test_make_without_python_prints_the_install_command(tmp_path: Path) -> None:
+    """Without Python, no other command runs. The packages are those that README names."""
     for name in ("Makefile", "constraints.txt", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     for path in ROOT.glob("requirements*.txt"):

@@ -9,8 +9,10 @@ from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.microsoft_key_rule import evaluate_flow, evaluate_flows, explain_listed
 
 
-def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -> FlowDefinition:
-    """A flow that starts and calls as told."""
+def build_flow(
+    kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any
+) -> FlowDefinition:
+    """Return a flow with this trigger and these child flows."""
     actions = {
         f"run_{child}": {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in calls
@@ -19,27 +21,27 @@ def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -
     return parse_client_data({"triggers": {"t": body}, "actions": actions})
 
 
-def teams(operation: str) -> FlowDefinition:
-    """A flow started by an operation of the Teams connector."""
+def build_teams_flow(operation: str) -> FlowDefinition:
+    """Return a flow that an operation of the Teams connector starts."""
     host = {"apiId": "/apis/shared_teams", "operationId": operation}
-    return flow("", type="OpenApiConnectionWebhook", inputs={"host": host})
+    return build_flow("", type="OpenApiConnectionWebhook", inputs={"host": host})
 
 
 @pytest.mark.parametrize(
     ("definition", "in_solution", "stays", "reasons"),
     [
-        (flow("Http"), True, True, [MicrosoftKeyReason.HTTP_TRIGGER]),
-        (flow("TeamsWebhook"), None, True, [MicrosoftKeyReason.TEAMS_TRIGGER]),
-        (teams("OnMessageSelectedV2"), True, True, [MicrosoftKeyReason.TEAMS_TRIGGER]),
-        (teams("WebhookKeywordTrigger"), True, None, [MicrosoftKeyReason.TEAMS_TRIGGER]),
-        (teams("RecordingTrigger"), True, False, []),
-        (flow("PowerApp"), True, False, []),
-        (flow("PowerApp"), False, True, [MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
-        (flow("PowerApp"), None, None, [MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
-        (flow("PowerAppV2"), False, False, []),
-        (flow(calls=("c",)), True, False, []),
-        (flow("VirtualAgent"), True, False, []),
-        (flow("NobodyKnows"), True, None, [MicrosoftKeyReason.UNKNOWN]),
+        (build_flow("Http"), True, True, [MicrosoftKeyReason.HTTP_TRIGGER]),
+        (build_flow("TeamsWebhook"), None, True, [MicrosoftKeyReason.TEAMS_TRIGGER]),
+        (build_teams_flow("OnMessageSelectedV2"), True, True, [MicrosoftKeyReason.TEAMS_TRIGGER]),
+        (build_teams_flow("WebhookKeywordTrigger"), True, None, [MicrosoftKeyReason.TEAMS_TRIGGER]),
+        (build_teams_flow("RecordingTrigger"), True, False, []),
+        (build_flow("PowerApp"), True, False, []),
+        (build_flow("PowerApp"), False, True, [MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
+        (build_flow("PowerApp"), None, None, [MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
+        (build_flow("PowerAppV2"), False, False, []),
+        (build_flow(calls=("c",)), True, False, []),
+        (build_flow("VirtualAgent"), True, False, []),
+        (build_flow("NobodyKnows"), True, None, [MicrosoftKeyReason.UNKNOWN]),
     ],
 )
 def test_the_trigger_decides(
@@ -56,9 +58,9 @@ def test_the_trigger_decides(
     assert assessment.message
 
 
-def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
+def test_parent_of_a_flow_on_microsofts_key_stays() -> None:
     """Held-back children that it does not call do not count."""
-    parent = flow(calls=("c",))
+    parent = build_flow(calls=("c",))
 
     assert evaluate_flow(
         parent, in_solution=True, held_back_children={"c"}
@@ -68,8 +70,8 @@ def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
     ).stays_on_microsoft_key
 
 
-def test_a_logic_app_is_nothing_to_power_platform() -> None:
-    """An HTTP-triggered Logic App is under no key of ours."""
+def test_logic_app_does_not_stay_on_microsofts_key() -> None:
+    """An HTTP-triggered Logic App is not part of Power Platform."""
     definition = {"triggers": {"t": {"type": "Request", "kind": "Http"}}, "actions": {}}
     logic_app = parse_client_data({"definition": definition, "kind": "Stateful"})
 
@@ -78,7 +80,11 @@ def test_a_logic_app_is_nothing_to_power_platform() -> None:
 
 def test_the_platforms_list_settles_every_doubt() -> None:
     """A listed flow stays: for the reason that was in doubt, or for one that nobody can see."""
-    event, v1, plain = teams("WebhookKeywordTrigger"), flow("PowerApp"), flow()
+    event, v1, plain = (
+        build_teams_flow("WebhookKeywordTrigger"),
+        build_flow("PowerApp"),
+        build_flow(),
+    )
 
     listed = [
         explain_listed(one, evaluate_flow(one, in_solution=None)).microsoft_key_reasons
@@ -92,18 +98,18 @@ def test_the_platforms_list_settles_every_doubt() -> None:
     ]
 
 
-def test_reasons_travel_up_through_a_family() -> None:
-    """Every ancestor of a flow that stays does, in a cycle too; a missing child is a doubt."""
+def test_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
+    """Every ancestor of a flow that stays does, in a call loop, too; a missing child is a doubt."""
     definitions = {
-        "top": flow(calls=("mid",)),
-        "mid": flow(calls=("http", "top")),
-        "http": flow("Http"),
-        "doubtful": flow(calls=("gone",)),
-        "above": flow(calls=("doubtful",)),
-        "listed-parent": flow(calls=("other",)),
-        "free": flow(),
-        "riddle": flow("NobodyKnows"),
-        "above-riddle": flow(calls=("riddle",)),
+        "top": build_flow(calls=("mid",)),
+        "mid": build_flow(calls=("http", "top")),
+        "http": build_flow("Http"),
+        "doubtful": build_flow(calls=("gone",)),
+        "above": build_flow(calls=("doubtful",)),
+        "listed-parent": build_flow(calls=("other",)),
+        "free": build_flow(),
+        "riddle": build_flow("NobodyKnows"),
+        "above-riddle": build_flow(calls=("riddle",)),
     }
 
     found = evaluate_flows(
@@ -124,8 +130,8 @@ def test_reasons_travel_up_through_a_family() -> None:
 
 
 @pytest.mark.parametrize("reason", MicrosoftKeyReason)
-def test_every_category_says_all_that_is_asked_of_it(reason: MicrosoftKeyReason) -> None:
-    """Why a flow stays, what to do before the key and after it, what else becomes of it."""
+def test_every_microsoft_key_reason_has_all_texts(reason: MicrosoftKeyReason) -> None:
+    """The texts are the reason, the fixes before and after the key, and the remaining effects."""
     category = reason.category
 
     assert all((category.title, category.text, category.before, category.after))

@@ -32,22 +32,22 @@ FLOWS = (ORDERS, RETURNS, FAKE)
         ("", []),
     ],
 )
-def test_an_id_goes_before_a_name_and_a_name_before_a_beginning(
+def test_find_by_id_or_name_prefers_id_then_name_then_id_prefix(
     wanted: str, found: list[NamedItem]
 ) -> None:
-    """Part of a name means nothing: another flow may come to have it tomorrow."""
+    """Part of a name never matches, because another flow may get this name later."""
     assert find_by_id_or_name(wanted, FLOWS) == found
 
 
-def test_a_name_that_looks_like_an_id_is_a_name() -> None:
-    """Whoever called it so means it."""
+def test_name_that_looks_like_a_short_id_matches_the_name() -> None:
+    """A flow with such a name has it on purpose."""
     odd = NamedItem(id="1111", name="8c2e3f7a")
 
     assert find_by_id_or_name("8c2e3f7a", [*FLOWS, odd]) == [odd]
 
 
-def test_what_is_like_it_is_offered_the_closest_first() -> None:
-    """By name or by id, each once."""
+def test_find_similar_returns_the_closest_item_first() -> None:
+    """The search compares names and ids and returns each item once."""
     assert find_similar("Retruns", FLOWS)[0] == RETURNS
     assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
     assert find_similar("nothing like these", FLOWS) == []
@@ -55,8 +55,8 @@ def test_what_is_like_it_is_offered_the_closest_first() -> None:
     assert did_you_mean([]) == ""
 
 
-def test_short_ids_are_as_long_as_they_have_to_be() -> None:
-    """And mean the item that they stand for."""
+def test_short_ids_are_as_long_as_needed() -> None:
+    """Each short id matches its own item only."""
     shown = short_ids(one.id for one in FLOWS)
     alike = short_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
 

@@ -13,51 +13,51 @@ from tests.unit.flow_rows import FLOW_JOB
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def rank(job: FlowJob) -> str:
-    """Return where a job stands in the line."""
+def format_rank(job: FlowJob) -> str:
+    """Return the sort key of a job in the request queue."""
     need = flow_job_demand(job)
     assert need is not None
     return f"{need.priority}-{need.job_id}"
 
 
-def at(state: FlowJobState, **changes: object) -> FlowJob:
-    """Return a called flow that got so far."""
+def build_job(state: FlowJobState, **changes: object) -> FlowJob:
+    """Return the job of a called flow in this state."""
     return replace(FLOW_JOB, **{"id": "a", "state": state, "has_trigger_url": True, **changes})  # type: ignore[arg-type]
 
 
-def test_what_is_on_its_way_back_goes_first_and_what_is_not_begun_last() -> None:
-    """In between, who is furthest along."""
-    back = at(FlowJobState.ROLLING_BACK)
-    ordered = at(FlowJobState.CHECKING_FOR_CALLS, requested_command=JobCommand.ROLL_BACK)
+def test_rollbacks_are_first_and_planned_jobs_last_in_the_queue() -> None:
+    """Between them, the jobs with the furthest step are first."""
+    back = build_job(FlowJobState.ROLLING_BACK)
+    ordered = build_job(FlowJobState.CHECKING_FOR_CALLS, requested_command=JobCommand.ROLL_BACK)
     line = [
-        at(FlowJobState.PLANNED),
-        at(FlowJobState.COPYING),
-        at(FlowJobState.COPIED),
-        at(FlowJobState.CHECKING_FOR_CALLS),
+        build_job(FlowJobState.PLANNED),
+        build_job(FlowJobState.COPYING),
+        build_job(FlowJobState.COPIED),
+        build_job(FlowJobState.CHECKING_FOR_CALLS),
     ]
 
-    ranks = [rank(job) for job in (*line, ordered)]
+    ranks = [format_rank(job) for job in (*line, ordered)]
 
     assert ranks == sorted(ranks, reverse=True)
-    assert rank(back) == rank(ordered)
+    assert format_rank(back) == format_rank(ordered)
 
 
-def test_a_job_that_waits_stands_where_it_got_to() -> None:
-    """Its state says only that it waits."""
-    waits = at(FlowJobState.WAITING, resume_state=FlowJobState.COPIED)
+def test_waiting_job_has_the_demand_of_its_resume_state() -> None:
+    """The state of a waiting job does not show its step."""
+    waits = build_job(FlowJobState.WAITING, resume_state=FlowJobState.COPIED)
 
-    assert flow_job_demand(waits) == flow_job_demand(at(FlowJobState.COPIED))
+    assert flow_job_demand(waits) == flow_job_demand(build_job(FlowJobState.COPIED))
 
 
-def test_a_family_stands_together() -> None:
-    """A child beside its parent, whatever the ids of others."""
+def test_dependent_flows_are_adjacent_in_the_queue() -> None:
+    """A child is next to its parent, whatever the ids of other jobs."""
     parent, other = (
-        replace(at(FlowJobState.PLANNED), id="c"),
-        replace(at(FlowJobState.PLANNED), id="b"),
+        replace(build_job(FlowJobState.PLANNED), id="c"),
+        replace(build_job(FlowJobState.PLANNED), id="b"),
     )
-    child = replace(at(FlowJobState.PLANNED), id="a", parents=("c",))
+    child = replace(build_job(FlowJobState.PLANNED), id="a", parents=("c",))
 
-    line = sorted((parent, other, child), key=rank)
+    line = sorted((parent, other, child), key=format_rank)
 
     assert [job.id for job in line] == ["b", "a", "c"]
 
@@ -65,30 +65,36 @@ def test_a_family_stands_together() -> None:
 @pytest.mark.parametrize(
     "job",
     [
-        at(FlowJobState.CUTTING_OVER, migration_method=MigrationMethod.CUT_OVER),
-        at(FlowJobState.ROLLING_BACK, both_off_since=NOW),
+        build_job(FlowJobState.CUTTING_OVER, migration_method=MigrationMethod.CUT_OVER),
+        build_job(FlowJobState.ROLLING_BACK, both_off_since=NOW),
     ],
 )
-def test_what_may_have_neither_flow_on_waits_for_nobody(job: FlowJob) -> None:
-    """And what is kept of an hour's writes is for it."""
+def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job: FlowJob) -> None:
+    """Such a job may also use the reserved part of the hourly writes."""
     need = flow_job_demand(job)
 
     assert need is not None
     assert (need.requests, need.is_urgent) == (0, True)
 
 
-def test_a_job_that_was_not_begun_is_cancelled_without_a_call() -> None:
-    """There is nothing to be undone."""
-    assert flow_job_demand(at(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL)) is None
+def test_planned_job_is_cancelled_without_a_request() -> None:
+    """A planned job has nothing to revert."""
+    assert (
+        flow_job_demand(build_job(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL))
+        is None
+    )
 
 
-def test_a_proof_takes_most_calls() -> None:
-    """Both trigger URLs are read for it; of what starts by itself there is none."""
+def test_verification_needs_the_most_requests() -> None:
+    """The app reads both trigger URLs; a self-starting flow has none."""
     called = {
-        state: flow_job_demand(at(state)) for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
+        state: flow_job_demand(build_job(state))
+        for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
     }
     swapped = flow_job_demand(
-        at(FlowJobState.COPIED, has_trigger_url=False, migration_method=MigrationMethod.CUT_OVER)
+        build_job(
+            FlowJobState.COPIED, has_trigger_url=False, migration_method=MigrationMethod.CUT_OVER
+        )
     )
 
     assert [need.requests for need in called.values() if need] == [1, 3]
@@ -96,10 +102,10 @@ def test_a_proof_takes_most_calls() -> None:
     assert swapped.requests == 0
 
 
-def test_a_job_that_has_borrowed_goes_first() -> None:
-    """The operator's co-ownership is returned before anything else is called."""
-    borrowed = flow_job_demand(at(FlowJobState.COPIED, active_grants=("flow",)))
+def test_job_with_an_active_grant_is_first() -> None:
+    """The service account's co-ownership is revoked before any other request."""
+    borrowed = flow_job_demand(build_job(FlowJobState.COPIED, active_grants=("flow",)))
 
     assert borrowed is not None
     assert borrowed.is_urgent
-    assert borrowed.priority < rank(at(FlowJobState.CHECKING_FOR_CALLS))
+    assert borrowed.priority < format_rank(build_job(FlowJobState.CHECKING_FOR_CALLS))

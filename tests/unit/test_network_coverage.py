@@ -13,7 +13,7 @@ from shared.domain.network.geographies import GEOGRAPHIES, regions_of
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
-from tests.unit.uncovered import gaps, tag_list, uncovered
+from tests.unit.uncovered import find_required_issues, find_uncovered_prefixes, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 PREFIXES = {
@@ -27,7 +27,7 @@ TAGS = tag_list(PREFIXES)
 HOST = "api.contoso.example"
 
 
-def rule(
+def build_rule(
     *sources: str, access: RuleAction = RuleAction.ALLOW, certain: bool = True
 ) -> FirewallRule:
     """Return a rule about these sources, named after the first."""
@@ -46,10 +46,12 @@ def group(*rules: FirewallRule, hosts: str = "", default: RuleAction = RuleActio
     )
 
 
-def missing(firewall: Firewall, host: str | None = HOST) -> tuple[str, ...]:
+def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str, ...]:
     """Return the tags that a European flow which calls a host lacks at a firewall."""
     return tuple(
-        tag for gap in gaps([firewall], "europe", [host], TAGS) for tag in gap.missing_tags
+        tag
+        for gap in find_required_issues([firewall], "europe", [host], TAGS)
+        for tag in gap.missing_tags
     )
 
 
@@ -57,37 +59,41 @@ def missing(firewall: Firewall, host: str | None = HOST) -> tuple[str, ...]:
     "source", ["PowerPlatformPlex", "powerplatformplex", "AzureCloud", "Internet", "*", "0.0.0.0/0"]
 )
 def test_a_rule_for_a_wider_source_covers_every_region(source: str) -> None:
-    """The global tag, Azure as a whole and the Internet hold all regional ranges."""
-    assert missing(group(rule(source), hosts=HOST)) == ()
+    """The global tag, the AzureCloud tag and the Internet tag contain all regional ranges."""
+    assert find_missing_tags(group(build_rule(source), hosts=HOST)) == ()
 
 
-def test_a_rule_for_one_region_leaves_the_others_out() -> None:
-    """All regions of the geography have to be let in, whatever the spelling of a tag."""
-    assert missing(group(rule("powerplatformplex.WESTEUROPE"), hosts=HOST)) == (NORTH,)
-    assert missing(group(rule("AzureCloud.westeurope"), hosts=HOST)) == (NORTH,)
-    assert missing(group(rule("AzureCloud.westeurope", NORTH), hosts=HOST)) == ()
+def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
+    """The firewall must allow all regions of the geography, in any spelling of a tag."""
+    assert find_missing_tags(group(build_rule("powerplatformplex.WESTEUROPE"), hosts=HOST)) == (
+        NORTH,
+    )
+    assert find_missing_tags(group(build_rule("AzureCloud.westeurope"), hosts=HOST)) == (NORTH,)
+    assert find_missing_tags(group(build_rule("AzureCloud.westeurope", NORTH), hosts=HOST)) == ()
 
 
-def test_all_of_azure_in_a_region_is_told_without_its_addresses() -> None:
-    """A list may leave it out: it holds what the tag has there, and nothing of other regions."""
+def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() -> None:
+    """A list may omit the AzureCloud tag. The tag covers its own region and no other."""
     east, north = (
-        group(rule("AzureCloud.eastus"), hosts=HOST),
-        group(rule("AzureCloud.northeurope")),
+        group(build_rule("AzureCloud.eastus"), hosts=HOST),
+        group(build_rule("AzureCloud.northeurope")),
     )
 
     prefixes = PREFIXES[NORTH]
-    assert uncovered(east, {NORTH: prefixes}, PREFIXES) == tuple(prefixes)
-    assert uncovered(north, {NORTH: prefixes}, PREFIXES) == ()
-    assert missing(east) == (NORTH, WEST)
+    assert find_uncovered_prefixes(east, {NORTH: prefixes}, PREFIXES) == tuple(prefixes)
+    assert find_uncovered_prefixes(north, {NORTH: prefixes}, PREFIXES) == ()
+    assert find_missing_tags(east) == (NORTH, WEST)
 
 
-def test_a_denied_part_of_a_tag_is_named_in_prefixes() -> None:
-    """A rule before the allowing one takes its part of the tag away."""
+def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
+    """A denying rule before the allowing rule removes its part of the tag."""
     firewall = group(
-        rule("20.61.88.128/27", access=RuleAction.DENY), rule("PowerPlatformPlex"), hosts=HOST
+        build_rule("20.61.88.128/27", access=RuleAction.DENY),
+        build_rule("PowerPlatformPlex"),
+        hosts=HOST,
     )
 
-    [gap] = gaps([firewall], "europe", [HOST], TAGS)
+    [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
 
     assert gap.missing_tags == (WEST,)
     assert gap.missing_prefixes == ("20.61.88.128/27",)
@@ -96,80 +102,85 @@ def test_a_denied_part_of_a_tag_is_named_in_prefixes() -> None:
 
 
 def test_ipv4_rules_do_not_cover_ipv6() -> None:
-    """The versions are apart, and a gap of IPv6 alone says when it matters."""
-    firewall = group(rule("20.61.88.128/26", "4.207.189.192/26"), hosts=HOST)
+    """IPv4 and IPv6 are checked separately, and an issue of IPv6 alone says when it matters."""
+    firewall = group(build_rule("20.61.88.128/26", "4.207.189.192/26"), hosts=HOST)
 
-    [gap] = gaps([firewall], "europe", [HOST], TAGS)
+    [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
 
     assert gap.missing_prefixes == ("2603:1061:2004:7800::/55",)
     assert "Only IPv6" in gap.fix
 
 
-def test_neighbouring_prefixes_cover_a_tag_together() -> None:
-    """Two halves are as good as the whole."""
-    halves = group(rule("20.61.88.128/27"), rule("20.61.88.160/27"))
+def test_adjacent_prefixes_cover_a_tag() -> None:
+    """Two halves of a prefix cover the whole prefix."""
+    halves = group(build_rule("20.61.88.128/27"), build_rule("20.61.88.160/27"))
 
-    assert uncovered(halves, {WEST: ["20.61.88.128/26"]}, PREFIXES) == ()
+    assert find_uncovered_prefixes(halves, {WEST: ["20.61.88.128/26"]}, PREFIXES) == ()
 
 
 @pytest.mark.parametrize("source", ["[parameters('allowed')]", "SomeNewTag"])
-def test_a_source_that_cannot_be_read_is_a_doubt(source: str) -> None:
-    """Neither open nor closed: the gap says that it is not certain and for which rule."""
-    [gap] = gaps([group(rule(source), hosts=HOST)], "europe", [HOST], TAGS)
+def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
+    """The issue is not certain, and its message contains the unreadable source."""
+    [gap] = find_required_issues([group(build_rule(source), hosts=HOST)], "europe", [HOST], TAGS)
 
     assert not gap.is_certain
     assert source in gap.message
 
 
-def test_a_doubt_before_a_rule_that_allows_is_a_doubt() -> None:
-    """A denying rule that cannot be read may take away what the next one gives."""
-    unread = rule("[variables('blocked')]", access=RuleAction.DENY)
+def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncertain() -> None:
+    """An unreadable denying rule may deny what the next rule allows."""
+    unread = build_rule("[variables('blocked')]", access=RuleAction.DENY)
 
-    assert not gaps([group(unread, rule("*"), hosts=HOST)], "europe", [HOST], TAGS)[0].is_certain
+    assert not find_required_issues(
+        [group(unread, build_rule("*"), hosts=HOST)], "europe", [HOST], TAGS
+    )[0].is_certain
 
 
-def test_a_rule_about_part_of_the_traffic_settles_nothing() -> None:
-    """What a narrower rule allows may still be refused."""
-    firewall = group(rule("PowerPlatformPlex", certain=False), hosts=HOST)
+def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
+    """The firewall may still deny traffic that a narrower rule allows."""
+    firewall = group(build_rule("PowerPlatformPlex", certain=False), hosts=HOST)
 
-    [gap] = gaps([firewall], "europe", [HOST], TAGS)
+    [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
 
     assert not gap.is_certain
 
 
-def test_a_firewall_concerns_the_flows_that_call_its_hosts() -> None:
-    """Another host is another system's business."""
+def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
+    """Flows that call only other hosts have no issue with the firewall."""
     firewall = group(hosts=f"{HOST} *.shop.example")
 
-    assert missing(firewall) == (NORTH, WEST)
-    assert missing(firewall, "eu.shop.example") == (NORTH, WEST)
-    assert missing(firewall, "other.example") == ()
+    assert find_missing_tags(firewall) == (NORTH, WEST)
+    assert find_missing_tags(firewall, "eu.shop.example") == (NORTH, WEST)
+    assert find_missing_tags(firewall, "other.example") == ()
 
 
 @pytest.mark.parametrize("source", ["LogicApps", "AzureConnectors.WestEurope", "13.69.71.0/28"])
-def test_a_group_that_admits_flows_concerns_flows_with_hosts_of_nobody(source: str) -> None:
-    """It was configured for flow traffic, so it needs the new ranges too."""
-    firewall = group(rule(source))
+def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str) -> None:
+    """The group was configured for flow traffic, so it also needs the new ranges."""
+    firewall = group(build_rule(source))
 
-    assert missing(firewall) == (NORTH, WEST)
-    assert missing(firewall, None) == (NORTH, WEST)
-
-
-def test_a_group_that_admits_flows_of_another_geography_concerns_nobody_here() -> None:
-    """A European flow never got through it."""
-    assert missing(group(rule("LogicApps.EastUS"))) == ()
+    assert find_missing_tags(firewall) == (NORTH, WEST)
+    assert find_missing_tags(firewall, None) == (NORTH, WEST)
 
 
-def test_a_group_that_never_admitted_flows_concerns_nobody() -> None:
-    """A database's own group is not in the way of a flow."""
-    assert missing(group(rule("VirtualNetwork"), rule("10.0.0.0/8"))) == ()
+def test_group_that_allows_flows_of_another_geography_has_no_issue() -> None:
+    """The group never allowed a European flow."""
+    assert find_missing_tags(group(build_rule("LogicApps.EastUS"))) == ()
 
 
-def test_a_group_without_hosts_is_not_in_the_way_of_a_claimed_host() -> None:
-    """A host that another firewall claims does not lie behind this one."""
-    claiming = group(rule("*"), hosts=HOST)
+def test_group_that_never_allowed_flows_has_no_issue() -> None:
+    """Flows do not pass through the network security group of a database."""
+    assert find_missing_tags(group(build_rule("VirtualNetwork"), build_rule("10.0.0.0/8"))) == ()
 
-    assert gaps([group(rule("LogicApps")), claiming], "europe", [HOST], TAGS) == []
+
+def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> None:
+    """A host of another firewall is not behind this group."""
+    claiming = group(build_rule("*"), hosts=HOST)
+
+    assert (
+        find_required_issues([group(build_rule("LogicApps")), claiming], "europe", [HOST], TAGS)
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,39 +188,39 @@ def test_a_group_without_hosts_is_not_in_the_way_of_a_claimed_host() -> None:
 )
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
     """Their firewalls are not the customer's; not even an unknown geography matters."""
-    assert gaps([group(rule("LogicApps"))], "atlantis", [host], TAGS) == []
+    assert find_required_issues([group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
     assert ClaimedHosts([]).unchecked([host]) == ()
 
 
-def test_a_host_behind_no_known_firewall_is_named_as_unchecked() -> None:
-    """Reports can say what nobody could check."""
-    known = group(rule("*"), hosts=HOST)
+def test_host_without_a_known_firewall_is_unchecked() -> None:
+    """Reports can list the hosts that the app could not check."""
+    known = group(build_rule("*"), hosts=HOST)
 
     assert ClaimedHosts([known]).unchecked([HOST, "elsewhere.example", None]) == (
         "elsewhere.example",
     )
 
 
-def test_an_unknown_geography_is_never_covered() -> None:
-    """Without its regions nothing can be said, so the gap has to be waived by a person."""
-    [gap] = gaps([group(rule("*"), hosts=HOST)], "atlantis", [HOST], TAGS)
+def test_unknown_geography_is_an_issue() -> None:
+    """The regions of the geography are unknown, so a person has to ignore the issue."""
+    [gap] = find_required_issues([group(build_rule("*"), hosts=HOST)], "atlantis", [HOST], TAGS)
 
     assert (gap.name, gap.is_certain) == ("geography:atlantis", False)
 
 
 def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
     """The list has the tag, but nobody knows which of its addresses count."""
-    [gap] = gaps([group(rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
+    [gap] = find_required_issues([group(build_rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
 
     assert (gap.name, gap.is_certain) == ("geography:uk", False)
 
 
-def test_a_list_without_the_tag_is_never_covered() -> None:
-    """One from before the tag existed proves nothing; nor does a tag that cannot be read."""
+def test_list_without_the_tag_is_an_issue() -> None:
+    """A list that is older than the tag, or a tag that cannot be read, covers nothing."""
     old = tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
     broken = tag_list({WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]})
-    [absent] = gaps([group(rule("*"), hosts=HOST)], "europe", [HOST], old)
-    [unread] = gaps([group(rule("*"), hosts=HOST)], "europe", [HOST], broken)
+    [absent] = find_required_issues([group(build_rule("*"), hosts=HOST)], "europe", [HOST], old)
+    [unread] = find_required_issues([group(build_rule("*"), hosts=HOST)], "europe", [HOST], broken)
 
     assert absent.name == "service_tag:powerplatformplex"
     assert unread.name == "service_tag:powerplatformplex.westeurope"
@@ -217,9 +228,9 @@ def test_a_list_without_the_tag_is_never_covered() -> None:
     assert not unread.is_certain
 
 
-def test_tags_that_are_not_required_are_told_beside() -> None:
-    """Microsoft's page on IP addresses asks for them too: a setting makes them required."""
-    firewall = group(rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
+def test_missing_optional_tag_is_reported_as_not_required() -> None:
+    """Microsoft's page on IP addresses also lists these tags; a setting makes them required."""
+    firewall = group(build_rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
 
     [told] = NetworkCheck([firewall], "europe", TAGS).find_issues([HOST])
     insisting = NetworkCheck([firewall], "europe", TAGS, ["LogicApps"]).find_issues([HOST])
@@ -232,23 +243,27 @@ def test_tags_that_are_not_required_are_told_beside() -> None:
     ]
 
 
-def test_a_tag_that_is_required_and_not_in_the_list_is_never_covered() -> None:
-    """Whoever insists on it hears that nobody can check it."""
+def test_required_tag_that_is_not_in_the_list_is_an_issue() -> None:
+    """The issue shows that the app cannot check the tag."""
     found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).find_issues([HOST])
 
     assert [gap.name for gap in found] == ["service_tag:powerplatforminfra"]
 
 
-def test_a_gap_keeps_its_name() -> None:
-    """A waiver has to fit the next check, whatever the rules and the case of the id are by then."""
-    before, after = group(hosts=HOST), group(rule("LogicApps"), hosts=HOST)
+def test_name_of_an_issue_does_not_depend_on_the_rules() -> None:
+    """An ignored issue has to match the next check, whatever the rules and the case of the id."""
+    before, after = group(hosts=HOST), group(build_rule("LogicApps"), hosts=HOST)
 
-    names = {gap.name for fw in (before, after) for gap in gaps([fw], "europe", [HOST], TAGS)}
+    names = {
+        gap.name
+        for fw in (before, after)
+        for gap in find_required_issues([fw], "europe", [HOST], TAGS)
+    }
 
     assert names == {"network_security_group:/subscriptions/s/nsg"}
 
 
-def _published() -> ServiceTagList:
+def _read_published_tags() -> ServiceTagList:
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
     return read_service_tags(json.loads(path.read_bytes()))
 
@@ -256,35 +271,45 @@ def _published() -> ServiceTagList:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
-    """They are covered by the global tag, and each by its own regions alone."""
-    tags = _published()
+    """The global tag covers every geography, and the tags of its own regions do, too."""
+    tags = _read_published_tags()
     regions = tags.regions(PROTECTED_TAG)
 
     for geography in GEOGRAPHIES:
-        assert gaps([group(rule("PowerPlatformPlex"), hosts=HOST)], geography, [HOST], tags) == []
+        assert (
+            find_required_issues(
+                [group(build_rule("PowerPlatformPlex"), hosts=HOST)], geography, [HOST], tags
+            )
+            == []
+        )
     own = (f"PowerPlatformPlex.{one}" for one in regions_of("europe", regions))
-    europe = group(rule(*own), hosts=HOST)
-    assert gaps([europe], "europe", [HOST], tags) == []
-    assert gaps([europe], "unitedkingdom", [HOST], tags) != []
+    europe = group(build_rule(*own), hosts=HOST)
+    assert find_required_issues([europe], "europe", [HOST], tags) == []
+    assert find_required_issues([europe], "unitedkingdom", [HOST], tags) != []
 
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_the_published_ranges_cover_a_tag_by_arithmetic_alone() -> None:
-    """Explicit prefixes copied from the list are as good as the tag; one missing prefix shows."""
-    tags = {tag.name: tag.prefixes for tag in _published()}
+def test_published_prefixes_cover_their_tag() -> None:
+    """A rule with all prefixes of a tag covers the tag; without one prefix it does not."""
+    tags = {tag.name: tag.prefixes for tag in _read_published_tags()}
     listed = tags["PowerPlatformPlex.WestEurope"]
-    whole, partial = group(rule(*listed)), group(rule(*listed[1:]))
-    azure = group(rule("AzureCloud.centralfrance"))
+    whole, partial = group(build_rule(*listed)), group(build_rule(*listed[1:]))
+    azure = group(build_rule("AzureCloud.centralfrance"))
     france = tags["PowerPlatformPlex.FranceCentral"]
 
-    assert uncovered(whole, {WEST: listed}, tags) == ()
-    assert uncovered(partial, {WEST: listed}, tags) == AddressRanges.of(listed[:1]).prefixes()
-    assert uncovered(azure, {"PowerPlatformPlex.FranceCentral": france}, tags) == ()
+    assert find_uncovered_prefixes(whole, {WEST: listed}, tags) == ()
+    assert (
+        find_uncovered_prefixes(partial, {WEST: listed}, tags)
+        == AddressRanges.of(listed[:1]).prefixes()
+    )
+    assert find_uncovered_prefixes(azure, {"PowerPlatformPlex.FranceCentral": france}, tags) == ()
 
 
-def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
-    """Five of them by name; a host that a firewall claims, and Microsoft's own, are not others'."""
+def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
+    """At most five flows are named. Hosts with a known firewall and Microsoft's hosts are not
+    external.
+    """
     check = NetworkCheck([group(hosts=HOST)], "europe", TAGS)
     flows = {
         HOST: ["Orders"],
@@ -314,16 +339,18 @@ def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
         (RuleAction.ALLOW, (), None),
     ],
 )
-def test_a_region_without_ipv4_addresses_is_a_gap_of_a_firewall_that_takes_no_other(
+def test_region_without_ipv4_addresses_is_an_issue_of_an_ipv4_firewall(
     default: RuleAction, sources: tuple[str, ...], is_certain: bool | None
 ) -> None:
-    """Nobody knows which addresses come: certain is only what meets all of them."""
+    """The addresses are unknown, so only a rule about all addresses makes the result certain."""
     firewall = replace(
-        group(*map(rule, sources), hosts=HOST, default=default), kind="key_vault", is_ipv4_only=True
+        group(*map(build_rule, sources), hosts=HOST, default=default),
+        kind="key_vault",
+        is_ipv4_only=True,
     )
     tags = tag_list({"PowerPlatformPlex.SpainCentral": ["2603:1061:2004:8f00::/56"]})
 
-    found = gaps([firewall], "spain", [HOST], tags)
+    found = find_required_issues([firewall], "spain", [HOST], tags)
 
     assert [gap.is_certain for gap in found] == ([] if is_certain is None else [is_certain])
     for gap in found:

@@ -23,7 +23,7 @@ TAGS = {
 LISTED = ServiceTagList(ServiceTag(name=name, prefixes=(one,)) for name, one in TAGS.items())
 
 
-def firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
+def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
     """Return a firewall that lets some sources in."""
     return Firewall(
         kind="app_service",
@@ -38,27 +38,29 @@ def firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
     )
 
 
-def kept(snapshot: NetworkSnapshot) -> NetworkSnapshot:
+def store_and_read(snapshot: NetworkSnapshot) -> NetworkSnapshot:
     """Return a snapshot as it comes out of the archive."""
     text = json.dumps(asdict(snapshot), default=sorted)
     back: NetworkSnapshot = type_adapter_for(NetworkSnapshot).validate_json(text)
     return back
 
 
-def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
+def test_stored_snapshot_yields_the_same_issues() -> None:
     """The test has tags by region, tags that only a rule names, and rules beyond other
     firewalls.
     """
     walls = [
-        firewall("LogicApps"),
-        firewall("AzureCloud.WestEurope"),
-        firewall("ApiManagement.westeurope", "LogicApps"),
-        firewall("*", beyond=firewall("*", beyond=firewall(" apimanagement.WestEurope "))),
-        replace(firewall("20.1.0.0/24"), default=RuleAction.ALLOW),
+        build_firewall("LogicApps"),
+        build_firewall("AzureCloud.WestEurope"),
+        build_firewall("ApiManagement.westeurope", "LogicApps"),
+        build_firewall(
+            "*", beyond=build_firewall("*", beyond=build_firewall(" apimanagement.WestEurope "))
+        ),
+        replace(build_firewall("20.1.0.0/24"), default=RuleAction.ALLOW),
     ]
     answers = []
     for wall in walls:
-        snapshot = kept(build_snapshot([wall], LISTED))
+        snapshot = store_and_read(build_snapshot([wall], LISTED))
         whole = NetworkCheck([wall], "europe", LISTED).find_issues([HOST])
         part = NetworkCheck(snapshot.firewalls, "europe", snapshot.service_tags).find_issues([HOST])
         assert part == whole
@@ -66,16 +68,16 @@ def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
     assert len(set(answers)) > 2, "the firewalls are not all alike"
 
 
-def test_it_comes_back_as_it_was_put() -> None:
+def test_snapshot_is_read_back_unchanged() -> None:
     """An archived snapshot is read back with every field, also with a firewall beyond another."""
-    snapshot = build_snapshot([firewall("Sql", beyond=firewall("*"))], LISTED)
+    snapshot = build_snapshot([build_firewall("Sql", beyond=build_firewall("*"))], LISTED)
 
-    assert kept(snapshot) == snapshot
+    assert store_and_read(snapshot) == snapshot
 
 
-def test_only_tags_that_may_decide_are_kept() -> None:
+def test_snapshot_contains_only_relevant_tags() -> None:
     """The whole list has three thousand tags and four megabytes."""
-    names = {tag.name for tag in build_snapshot([firewall("Sql")], LISTED).tags}
+    names = {tag.name for tag in build_snapshot([build_firewall("Sql")], LISTED).tags}
 
     assert names == {
         "PowerPlatformPlex",

@@ -32,12 +32,12 @@ ITEM = PlanItem(
 JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_name="name")
 
 
-def test_an_environments_host_follows_from_its_id() -> None:
+def test_trigger_host_is_derived_from_the_environment_id() -> None:
     """The host has no dashes, and the last two characters are separate."""
     assert trigger_host(ENVIRONMENT) == EXPECTED
 
 
-def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
+def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     """The host in the trigger URL counts, even if it differs."""
     other = replace(JOB, copy_host="prod-7.westeurope.logic.azure.com")
 
@@ -63,5 +63,7 @@ def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
-    """No caller uses its URL, it gets no copy, or it keeps its URL."""
+    """A flow needs no host if no caller uses its URL, if it gets no copy, or if it
+    keeps its URL.
+    """
     assert outgoing_hosts(ENVIRONMENT, [item], {}) == ()

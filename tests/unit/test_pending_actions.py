@@ -23,24 +23,26 @@ DAY = timedelta(days=1)
 NAMES = {"environment": "Operations"}
 
 
-def blocked(now: datetime, code: str = Reason.FIREWALL_DENIES, fix: str = "Open it.") -> FlowJob:
+def build_blocked_job(
+    now: datetime, code: str = Reason.FIREWALL_DENIES, fix: str = "Open it."
+) -> FlowJob:
     """Return a flow job that was blocked at this time."""
     return stop_with_reason(
         FLOW_JOB, FlowJobState.BLOCKED, "A firewall denies calls.", fix, code=code, now=now
     )
 
 
-def test_title_names_cause_and_environment_and_no_code() -> None:
+def test_title_contains_cause_and_environment_without_a_code() -> None:
     """The short title has the same words without the environment."""
-    (one,) = pending_flow_actions([blocked(NOW), blocked(NOW)], NAMES)
+    (one,) = pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
 
     assert one.title == "2 flows blocked in Operations: a firewall denies their calls"
     assert one.short_title == "2 flows blocked: a firewall denies their calls"
 
 
-def test_cause_without_its_own_words_is_shown_by_the_words_of_its_code() -> None:
+def test_unknown_cause_is_shown_as_the_words_of_its_code() -> None:
     """Reasons of the platform and of later versions have only a code."""
-    (one,) = pending_flow_actions([blocked(NOW, "sharing_rejected")], NAMES)
+    (one,) = pending_flow_actions([build_blocked_job(NOW, "sharing_rejected")], NAMES)
     (alert,) = pending_alerts(
         [Alert(reason_code="a_newer_code", row=("t", "p", "k"), message="m", raised_at=NOW)]
     )
@@ -52,12 +54,12 @@ def test_cause_without_its_own_words_is_shown_by_the_words_of_its_code() -> None
 def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
     """A flow that was retried and blocked again counts from its last block."""
     retried = stop_with_reason(
-        resume(blocked(NOW - 5 * DAY), "Retried.", now=NOW - 2 * DAY),
+        resume(build_blocked_job(NOW - 5 * DAY), "Retried.", now=NOW - 2 * DAY),
         FlowJobState.BLOCKED, "A firewall denies calls.", "Open it.",
         code=Reason.FIREWALL_DENIES, now=NOW - 2 * DAY,
     )  # fmt: skip
 
-    (one,) = pending_flow_actions([blocked(NOW), retried], NAMES)
+    (one,) = pending_flow_actions([build_blocked_job(NOW), retried], NAMES)
 
     assert one.pending_since == NOW - 2 * DAY
 
@@ -85,11 +87,11 @@ def test_alerts_are_pending_since_the_first_was_raised() -> None:
     assert one.title == "A key may stop working (2)"
 
 
-def test_reason_of_firewalls_names_each_once_and_no_address_range() -> None:
+def test_message_names_each_firewall_once_without_address_ranges() -> None:
     """The page of the remediation has the fix of each firewall with its ranges."""
     jobs = [
         replace(
-            blocked(NOW, fix="Allow 10.0.0.0/8, 10.1.0.0/16."),
+            build_blocked_job(NOW, fix="Allow 10.0.0.0/8, 10.1.0.0/16."),
             message=f"These firewalls deny the copy of {flow}: {names}.",
         )
         for flow, names in (("Orders", "erp, sql.contoso"), ("Stock: all", "erp"))
@@ -101,10 +103,13 @@ def test_reason_of_firewalls_names_each_once_and_no_address_range() -> None:
     assert "10." not in one.fix
 
 
-def test_reason_of_different_flows_is_the_meaning_of_its_code() -> None:
+def test_message_for_different_flows_is_the_meaning_of_the_reason() -> None:
     """The message of the first flow would name only that flow."""
     jobs = [
-        replace(blocked(NOW, Reason.OWNER_UNAVAILABLE), message=f"The owner of {flow} has left.")
+        replace(
+            build_blocked_job(NOW, Reason.OWNER_UNAVAILABLE),
+            message=f"The owner of {flow} has left.",
+        )
         for flow in ("Orders", "Stock")
     ]
 
@@ -115,10 +120,10 @@ def test_reason_of_different_flows_is_the_meaning_of_its_code() -> None:
     assert both.message == Reason.OWNER_UNAVAILABLE.meaning
 
 
-def test_fix_of_different_flows_names_one_of_them_and_no_id() -> None:
+def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
     """Only the next command contains ids."""
     code = Reason.OWNER_UNAVAILABLE
-    jobs = [blocked(NOW, code), blocked(NOW, code, fix="Open another.")]
+    jobs = [build_blocked_job(NOW, code), build_blocked_job(NOW, code, fix="Open another.")]
 
     (one,) = pending_flow_actions(jobs, NAMES)
 
@@ -135,7 +140,7 @@ def test_fix_of_different_flows_names_one_of_them_and_no_id() -> None:
         (PendingActionKind.FLOWS_BLOCKED, "a_newer_code", "operator"),
     ],
 )
-def test_each_action_says_who_has_to_act(kind: PendingActionKind, code: str, actor: str) -> None:
+def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str) -> None:
     """The kind of the action decides, or else its reason code."""
     one = PendingAction(
         kind=kind, reason_code=code, count=1, message="", fix="", next_command="cmkflow status"

@@ -32,7 +32,7 @@ GAP = FirewallIssueSummary(
 )
 
 
-def item(workflow_id: str = "a", **more: Any) -> PlanItem:
+def build_item(workflow_id: str = "a", **more: Any) -> PlanItem:
     """Return an item of a plan: an HTTP flow that is to be copied."""
     base = PlanItem(
         environment_job_id="job",
@@ -59,14 +59,14 @@ def item(workflow_id: str = "a", **more: Any) -> PlanItem:
 
 def test_a_version_is_the_same_in_any_order() -> None:
     """Rows come in the order of keys, and findings in that of the search."""
-    first, second = item("a"), item("b")
+    first, second = build_item("a"), build_item("b")
     job = replace(JOB, findings=("x", "y"), firewall_issues=(GAP, replace(GAP, name="crm")))
     turned = replace(job, findings=("y", "x"), firewall_issues=tuple(reversed(job.firewall_issues)))
 
     assert plan_version(job, [first, second]) == plan_version(turned, [second, first])
 
 
-def other(value: object) -> object:
+def change_value(value: object) -> object:
     """Return another value of the same kind."""
     match value:
         case bool():
@@ -101,9 +101,9 @@ def other(value: object) -> object:
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
     """This applies to later fields, too; the code must name each field that is left out."""
-    one = item()
+    one = build_item()
 
-    changed_value = FlowOwner(id="other") if name == "owner" else other(getattr(one, name))
+    changed_value = FlowOwner(id="other") if name == "owner" else change_value(getattr(one, name))
     change: dict[str, Any] = {name: changed_value}
     changed = replace(one, **change)
 
@@ -118,21 +118,21 @@ def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
         lambda job: replace(job, firewall_issues=(GAP,)),
     ],
 )
-def test_a_version_changes_with_what_is_shown_beside_the_items(
+def test_plan_version_changes_with_facts_of_the_environment(
     change: Callable[[EnvironmentJob], EnvironmentJob],
 ) -> None:
     """Examples are the environment, a finding and a firewall."""
-    assert plan_version(JOB, [item()]) != plan_version(change(JOB), [item()])
+    assert plan_version(JOB, [build_item()]) != plan_version(change(JOB), [build_item()])
 
 
-def test_a_version_does_not_change_with_how_far_the_job_is() -> None:
+def test_plan_version_does_not_depend_on_the_progress_of_the_job() -> None:
     """An approver does not approve the state, the lease or the next check."""
     leased = replace(JOB, fencing_token=3, message_number=7, message="Tried again.")
 
-    assert plan_version(JOB, [item()]) == plan_version(leased, [item()])
+    assert plan_version(JOB, [build_item()]) == plan_version(leased, [build_item()])
 
 
-def test_every_action_has_its_words() -> None:
+def test_every_planned_action_has_a_text() -> None:
     """Every page and command that shows plans needs these words."""
     assert set(ACTION_WORDS) == set(PlannedAction)
 
@@ -165,20 +165,20 @@ def test_every_action_has_its_words() -> None:
         ({"planned_changes": ("turn the copy on", "dance")}, ("a new planned change: dance",)),
     ],
 )
-def test_only_what_asks_for_more_is_a_change(
+def test_only_a_difference_that_needs_approval_is_a_change(
     changes: dict[str, Any], said: tuple[str, ...]
 ) -> None:
     """Each change of action, definition, state, name, callers or writes is named in words."""
-    approved = item(callers=(SETTING,))
+    approved = build_item(callers=(SETTING,))
 
     assert changes_since(approved, replace(approved, **changes)) == said
 
 
-def test_parents_wait_with_a_child_however_far_up() -> None:
+def test_all_ancestors_of_a_changed_child_wait() -> None:
     """Siblings and other children of the changed flow continue."""
-    child, sibling = item("child"), item("sibling")
-    parent = item("parent", children=("child", "sibling"))
-    top = item("top", children=("parent",))
+    child, sibling = build_item("child"), build_item("sibling")
+    parent = build_item("parent", children=("child", "sibling"))
+    top = build_item("top", children=("parent",))
     items = [child, sibling, parent, top]
     now = {one.workflow_id: one for one in items} | {"child": replace(child, digest="2")}
 
@@ -195,11 +195,16 @@ def test_parents_wait_with_a_child_however_far_up() -> None:
     assert {one.approval_number for one in decided} == {1}
 
 
-def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
+def test_interrupted_approval_has_the_same_result() -> None:
     """Whichever rows were written, the other rows get the same decision."""
-    items = [item("child"), item("parent", children=("child",)), item("left"), item("free")]
-    items.append(item("above", children=("left",)))
-    now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
+    items = [
+        build_item("child"),
+        build_item("parent", children=("child",)),
+        build_item("left"),
+        build_item("free"),
+    ]
+    items.append(build_item("above", children=("left",)))
+    now = {one.workflow_id: one for one in items} | {"child": build_item("child", digest="2")}
     decision = ApprovalDecision(
         number=1, approved_by="me", excluded_from_approval=frozenset({"name-left"})
     )
@@ -214,13 +219,13 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
         assert {one.workflow_id: rest.get(one.workflow_id, one) for one in written} == whole
 
 
-def test_a_second_approval_decides_on_what_waits_only() -> None:
+def test_second_approval_decides_only_on_waiting_flows() -> None:
     """Flows in progress are not compared, although they have changed since."""
     under_way, held = (
-        item("a", approval_number=1),
-        item("b", approval_number=1, changed_since_approval=("edited",)),
+        build_item("a", approval_number=1),
+        build_item("b", approval_number=1, changed_since_approval=("edited",)),
     )
-    now = {"a": item("a", digest="9"), "b": item("b")}
+    now = {"a": build_item("a", digest="9"), "b": build_item("b")}
 
     decided = apply_approval([under_way, held], now, ApprovalDecision(number=2, approved_by="me"))
 
@@ -229,7 +234,7 @@ def test_a_second_approval_decides_on_what_waits_only() -> None:
     ] == [("b", 2, ())]
 
 
-def test_rows_from_before_stay_readable() -> None:
+def test_rows_of_earlier_versions_are_readable() -> None:
     """Fields about approvals have default values."""
     names = {"approval_number", "changed_since_approval"}
 

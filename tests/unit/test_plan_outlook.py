@@ -10,41 +10,43 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction, PlannedCaller
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, outlooks_of
 from shared.domain.plans.unknowns import OF_EVERY_COPY, unknown_of
-from tests.unit.test_plan_approval import GAP, JOB, SETTING, item
+from tests.unit.test_plan_approval import GAP, JOB, SETTING, build_item
 
 AWAITING = replace(JOB, state=EnvironmentJobState.AWAITING_APPROVAL)
 MANUAL = PlannedCaller(kind="canvas_app", label="app Expenses", manual_reason="By its maker.")
 
 
-def behind(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutlook:
+def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutlook:
     """Return the outlook of flow `a` behind a firewall whose issue names these flows."""
     issue = replace(GAP, workflow_ids=flows, flow_count=number, fix_by_app=fix_by_app)
     job = replace(AWAITING, firewall_issues=(issue,))
-    return outlooks_of(job, [item("a", http_hosts=("erp",)), item("b", http_hosts=("erp",))])["a"]
+    return outlooks_of(
+        job, [build_item("a", http_hosts=("erp",)), build_item("b", http_hosts=("erp",))]
+    )["a"]
 
 
 def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
     """The app makes a planned fix before the first copy is verified."""
-    assert behind("a").outlook is Outlook.FIREWALL
-    assert behind("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
-    assert behind("a", fix_by_app="allow the tag").firewall_issues
-    assert behind("b").outlook is Outlook.NO_PAUSE
+    assert find_outlook("a").outlook is Outlook.FIREWALL
+    assert find_outlook("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
+    assert find_outlook("a", fix_by_app="allow the tag").firewall_issues
+    assert find_outlook("b").outlook is Outlook.NO_PAUSE
 
 
-def test_flow_that_an_issue_does_not_name_pauses_if_it_calls_the_same_hosts() -> None:
+def test_unnamed_flow_behind_the_same_firewall_pauses() -> None:
     """An issue names only its first flows; if it names all, no other flow is behind it."""
-    assert behind("b", number=2).outlook is Outlook.FIREWALL
-    assert behind("b", number=1).outlook is Outlook.NO_PAUSE
+    assert find_outlook("b", number=2).outlook is Outlook.FIREWALL
+    assert find_outlook("b", number=1).outlook is Outlook.NO_PAUSE
 
 
 def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
     """The parent is copied after the flow, and the parent's child is retired after the parent."""
     job = replace(AWAITING, firewall_issues=(replace(GAP, workflow_ids=("child",)),))
     flows = [
-        item("child", http_hosts=("erp",)),
-        item("parent", children=("child", "sibling")),
-        item("sibling"),
-        item("other"),
+        build_item("child", http_hosts=("erp",)),
+        build_item("parent", children=("child", "sibling")),
+        build_item("sibling"),
+        build_item("other"),
     ]
 
     found = outlooks_of(job, flows)
@@ -62,9 +64,9 @@ def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: Own
     """Its copy cannot be created; a flow that needs no copy does not pause."""
     owner = FlowOwner(id="a", status=status)
     flows = [
-        item("child", owner=owner),
-        item("parent", children=("child",)),
-        item("edited", owner=owner, action=PlannedAction.CONVERT_TRIGGER),
+        build_item("child", owner=owner),
+        build_item("parent", children=("child",)),
+        build_item("edited", owner=owner, action=PlannedAction.CONVERT_TRIGGER),
     ]
 
     found = outlooks_of(AWAITING, flows)
@@ -74,12 +76,12 @@ def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: Own
     assert found["parent"].waits_for == ("child" if status.has_left else "")
 
 
-def test_manual_caller_pauses_its_flow_and_the_flows_that_it_runs() -> None:
+def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
     """A parent does not wait for the callers of its child."""
     flows = [
-        item("child"),
-        item("parent", children=("child",), callers=(SETTING, MANUAL)),
-        item("grandparent", children=("parent",)),
+        build_item("child"),
+        build_item("parent", children=("child",), callers=(SETTING, MANUAL)),
+        build_item("grandparent", children=("parent",)),
     ]
 
     found = outlooks_of(AWAITING, flows)
@@ -92,9 +94,9 @@ def test_manual_caller_pauses_its_flow_and_the_flows_that_it_runs() -> None:
     }
 
 
-def test_manual_caller_of_a_copy_that_stays_off_is_not_waited_for() -> None:
+def test_manual_caller_of_a_copy_that_stays_off_causes_no_pause() -> None:
     """The plan lists callers of such a flow, and does not change them."""
-    off = item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
+    off = build_item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
 
     assert outlooks_of(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
 
@@ -102,12 +104,12 @@ def test_manual_caller_of_a_copy_that_stays_off_is_not_waited_for() -> None:
 def test_each_flow_of_a_plan_has_one_outlook() -> None:
     """This includes flows without a change, and those that an earlier approval started."""
     flows = [
-        item("a"),
-        item("b", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
-        item("c", action=PlannedAction.NO_CHANGE, planned_changes=()),
-        item("d", action=PlannedAction.CONTINUE_EXISTING_JOB, planned_changes=()),
-        item("e", approval_number=1),
-        item("f", approval_number=1, changed_since_approval=("its definition was edited",)),
+        build_item("a"),
+        build_item("b", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),
+        build_item("c", action=PlannedAction.NO_CHANGE, planned_changes=()),
+        build_item("d", action=PlannedAction.CONTINUE_EXISTING_JOB, planned_changes=()),
+        build_item("e", approval_number=1),
+        build_item("f", approval_number=1, changed_since_approval=("its definition was edited",)),
     ]
 
     found = outlooks_of(AWAITING, flows)
@@ -122,7 +124,7 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
     ]
 
 
-def test_unknown_of_another_version_of_the_app_is_its_own_title() -> None:
+def test_unknown_of_another_app_version_is_shown_as_its_text() -> None:
     """Plans survive an update of the app."""
     assert unknown_of(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
     assert unknown_of("Whether it rains.").title == "Whether it rains."

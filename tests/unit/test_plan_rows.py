@@ -11,11 +11,11 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.plan_outlook import outlooks_of
 from shared.domain.plans.unknowns import UNKNOWN_CALLERS
-from tests.unit.test_plan_approval import GAP, SETTING, item
+from tests.unit.test_plan_approval import GAP, SETTING, build_item
 from tests.unit.test_plan_outlook import AWAITING, MANUAL
 
 
-def rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
+def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
     """Return the rows by group, of flows that all await approval."""
     issues = (replace(GAP, firewall_name="afw-hub", workflow_ids=(firewall,)),) if firewall else ()
     job = replace(AWAITING, firewall_issues=issues)
@@ -23,42 +23,42 @@ def rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
     return [list(group.rows) for group in group_plan_rows(items, outlooks_of(job, items), awaiting)]
 
 
-def ids(groups: list[list[PlanRow]]) -> list[list[str]]:
+def list_flow_ids(groups: list[list[PlanRow]]) -> list[list[str]]:
     """Return the flows by group."""
     return [[row.item.workflow_id for row in group] for group in groups]
 
 
-def test_groups_with_a_pause_come_first_and_flows_that_are_not_included_last() -> None:
-    """Within the same outlook in natural order."""
-    found = rows(
-        item("flow 10"),
-        item("flow 2"),
-        item("needs", action=PlannedAction.NEEDS_CHANGES),
-        item("manual", callers=(MANUAL,)),
-        item("behind"),
+def test_groups_with_a_pause_are_first_and_flows_not_included_are_last() -> None:
+    """Groups with the same outlook are in natural order."""
+    found = build_rows(
+        build_item("flow 10"),
+        build_item("flow 2"),
+        build_item("needs", action=PlannedAction.NEEDS_CHANGES),
+        build_item("manual", callers=(MANUAL,)),
+        build_item("behind"),
         firewall="behind",
     )
 
-    assert ids(found) == [["behind"], ["manual"], ["flow 2"], ["flow 10"], ["needs"]]
+    assert list_flow_ids(found) == [["behind"], ["manual"], ["flow 2"], ["flow 10"], ["needs"]]
 
 
-def test_dependent_flows_are_together_callers_before_what_they_run() -> None:
+def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
     """A child that needs changes first keeps its place in the group."""
-    found = rows(
-        item("a", children=("c",)),
-        item("b"),
-        item("c", parents=("a",), action=PlannedAction.NEEDS_CHANGES),
+    found = build_rows(
+        build_item("a", children=("c",)),
+        build_item("b"),
+        build_item("c", parents=("a",), action=PlannedAction.NEEDS_CHANGES),
     )
 
-    assert ids(found) == [["a", "c"], ["b"]]
+    assert list_flow_ids(found) == [["a", "c"], ["b"]]
     assert found[0][0].runs == ("Flow c",)
     assert found[0][1].run_by == ("Flow a",)
 
 
-def test_row_names_the_flows_that_leave_with_it_at_any_depth() -> None:
+def test_row_names_all_flows_that_are_excluded_with_it() -> None:
     """Those flows cannot be copied without this one."""
-    [[grandparent, parent, child]] = rows(
-        item("c"), item("b", children=("c",)), item("a", children=("b",))
+    [[grandparent, parent, child]] = build_rows(
+        build_item("c"), build_item("b", children=("c",)), build_item("a", children=("b",))
     )
 
     assert child.leaves_with == ("Flow a", "Flow b")
@@ -68,16 +68,21 @@ def test_row_names_the_flows_that_leave_with_it_at_any_depth() -> None:
 
 @pytest.mark.parametrize(("text", "later"), [("Flow 2", "flow 10"), ("a", "B"), ("1", "a")])
 def test_names_are_in_natural_order(text: str, later: str) -> None:
-    """Numbers by value, letters in any case."""
+    """Numbers are compared by value, and letters without their case."""
     assert compute_natural_key(text) < compute_natural_key(later)
 
 
 def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page() -> None:
     """Each row is on exactly one page, in the same order."""
-    alone = [item(f"alone {number}") for number in range(ROWS_ON_PAGE - 2)]
-    dependent = [item("parent", children=("b 1", "b 2")), item("b 1"), item("b 2")]
+    alone = [build_item(f"alone {number}") for number in range(ROWS_ON_PAGE - 2)]
+    dependent = [
+        build_item("parent", children=("b 1", "b 2")),
+        build_item("b 1"),
+        build_item("b 2"),
+    ]
     chain = [
-        item(f"x {number}", children=(f"x {number + 1}",)) for number in range(ROWS_ON_PAGE + 1)
+        build_item(f"x {number}", children=(f"x {number + 1}",))
+        for number in range(ROWS_ON_PAGE + 1)
     ]
     items = [*alone, *dependent, *chain]
     groups = group_plan_rows(items, outlooks_of(AWAITING, items), frozenset())
@@ -94,25 +99,25 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        (item("a"), "No pause known"),
-        (item("a", unknowns=(UNKNOWN_CALLERS.text,)), "Some callers may be unknown"),
-        (item("a", callers=(MANUAL,)), "Pauses: a person changes app Expenses"),
-        (item("a", action=PlannedAction.CUT_OVER), "Off for a moment at the cutover"),
-        (item("a", action=PlannedAction.COPY_OFF), "Is off, stays off"),
-        (item("a", action=PlannedAction.NEEDS_CHANGES, message="No trigger."), "No trigger."),
-        (item("a", changed_since_approval=("edited",)), "Changed since the approval"),
+        (build_item("a"), "No pause known"),
+        (build_item("a", unknowns=(UNKNOWN_CALLERS.text,)), "Some callers may be unknown"),
+        (build_item("a", callers=(MANUAL,)), "Pauses: a person changes app Expenses"),
+        (build_item("a", action=PlannedAction.CUT_OVER), "Off for a moment at the cutover"),
+        (build_item("a", action=PlannedAction.COPY_OFF), "Is off, stays off"),
+        (build_item("a", action=PlannedAction.NEEDS_CHANGES, message="No trigger."), "No trigger."),
+        (build_item("a", changed_since_approval=("edited",)), "Changed since the approval"),
     ],
 )
-def test_row_says_its_most_important_risk(one: PlanItem, words: str) -> None:
+def test_row_shows_its_most_important_risk(one: PlanItem, words: str) -> None:
     """The risk has a few words, a style and an icon."""
-    [[row]] = rows(one)
+    [[row]] = build_rows(one)
 
     assert row.risk[2] == words
 
 
-def test_row_of_a_flow_that_waits_names_the_flow_that_pauses() -> None:
+def test_row_of_a_waiting_flow_names_the_flow_that_pauses() -> None:
     """The flow that pauses names its firewall."""
-    [[parent, child]] = rows(item("a", children=("b",)), item("b"), firewall="b")
+    [[parent, child]] = build_rows(build_item("a", children=("b",)), build_item("b"), firewall="b")
 
     assert (child.risk[2], parent.risk[2]) == ("Pauses: firewall afw-hub", "Pauses with Flow b")
 
@@ -121,10 +126,10 @@ def test_row_counts_its_callers() -> None:
     """A plan that cannot name all callers adds a plus."""
     more = PlannedCaller(kind="more", label="12 more callers")
     counted = [
-        rows(item("a", callers=callers))[0][0].callers
+        build_rows(build_item("a", callers=callers))[0][0].callers
         for callers in ((), (SETTING,), (SETTING, MANUAL), (SETTING, MANUAL, more))
     ]
-    cut_over = item("a", migration_method=MigrationMethod.CUT_OVER)
+    cut_over = build_item("a", migration_method=MigrationMethod.CUT_OVER)
 
     assert counted == ["No known caller", "1 caller", "2 callers", "2+ callers"]
-    assert rows(cut_over)[0][0].callers == ""
+    assert build_rows(cut_over)[0][0].callers == ""

@@ -3,7 +3,7 @@
 from shared.domain.plans.display_text import plan_sort_key
 
 
-def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None:
+def test_changed_flows_are_first_then_flows_that_need_a_person_then_by_title() -> None:
     """An action that only a newer app knows comes after those that need a person."""
     shown = [
         ("Zebra", "no_change", ("it was edited",)),

@@ -26,7 +26,7 @@ CONFIRMED = FlowStateWrite(
 )
 
 
-def item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more: Any) -> PlanItem:
+def build_item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more: Any) -> PlanItem:
     """Return the item of a flow with two callers, with its planned changes."""
     base = PlanItem(
         environment_job_id="e",
@@ -49,7 +49,7 @@ def item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more: Any) 
     return replace(made, planned_changes=tuple(one.text for one in list_planned_changes(made)))
 
 
-def job(step: FlowJobState, **more: Any) -> FlowJob:
+def build_job(step: FlowJobState, **more: Any) -> FlowJob:
     """Return the job of that flow."""
     base = FlowJob(
         id="j",
@@ -72,13 +72,15 @@ def job(step: FlowJobState, **more: Any) -> FlowJob:
     return replace(base, **more)
 
 
-def caller(label: str, state: CallerState) -> CallerRecord:
+def build_caller_record(label: str, state: CallerState) -> CallerRecord:
     """Return the record of a caller."""
     where = Caller(kind="k", address=label, label=label, resource_id=label)
     return CallerRecord(job_id="j", id=label, caller=where, state=state)
 
 
-def made(plan: PlanItem, work: FlowJob | None, *callers: CallerRecord) -> set[str]:
+def find_completed_changes(
+    plan: PlanItem, work: FlowJob | None, *callers: CallerRecord
+) -> set[str]:
     """Return the changes that were made."""
     done = completed_changes(plan, work, callers)
     return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
@@ -91,44 +93,50 @@ COPIED = {
 }
 
 
-def test_planned_changes_of_copied_flow_are_those_of_the_copy() -> None:
+def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
     """Blocked jobs count by the step that they have reached."""
-    blocked = job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED)
+    blocked = build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED)
 
-    assert made(item(), blocked) == COPIED
-    assert made(item(), job(FlowJobState.COPYING)) == set()
-    assert made(item(), None) == set()
+    assert find_completed_changes(build_item(), blocked) == COPIED
+    assert find_completed_changes(build_item(), build_job(FlowJobState.COPYING)) == set()
+    assert find_completed_changes(build_item(), None) == set()
 
 
 def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> None:
     """A second place with the same label is pending, and nothing is known of the other caller."""
-    updating = job(FlowJobState.UPDATING_CALLERS)
-    updated = caller(SETTING, CallerState.UPDATED)
-    manual = replace(caller(SETTING, CallerState.MANUAL), id="2")
+    updating = build_job(FlowJobState.UPDATING_CALLERS)
+    updated = build_caller_record(SETTING, CallerState.UPDATED)
+    manual = replace(build_caller_record(SETTING, CallerState.MANUAL), id="2")
 
-    assert f"update {SETTING}" in made(item(), updating, updated)
-    assert f"update {SECRET}" not in made(item(), updating, updated)
-    assert f"update {SETTING}" not in made(item(), updating, updated, manual)
+    assert f"update {SETTING}" in find_completed_changes(build_item(), updating, updated)
+    assert f"update {SECRET}" not in find_completed_changes(build_item(), updating, updated)
+    assert f"update {SETTING}" not in find_completed_changes(
+        build_item(), updating, updated, manual
+    )
 
 
-def test_grant_is_made_when_it_was_recorded_and_revoked_when_none_is_left() -> None:
-    """Both by the grants in the job's row."""
-    active = job(FlowJobState.COPIED, past_grants=("w",), active_grants=("w",))
-    revoked = job(FlowJobState.COPIED, past_grants=("w",))
+def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
+    """The grants in the job's row decide whether both changes are completed."""
+    active = build_job(FlowJobState.COPIED, past_grants=("w",), active_grants=("w",))
+    revoked = build_job(FlowJobState.COPIED, past_grants=("w",))
 
-    assert {text for text in made(item(), active) - COPIED if "service account" in text} == {
-        "make the service account co-owner of Orders and of its copy, to read their URLs"
-    }
-    assert len(made(item(), revoked) - COPIED) == 2
+    assert {
+        text
+        for text in find_completed_changes(build_item(), active) - COPIED
+        if "service account" in text
+    } == {"make the service account co-owner of Orders and of its copy, to read their URLs"}
+    assert len(find_completed_changes(build_item(), revoked) - COPIED) == 2
 
 
 def test_cutover_is_made_when_writes_are_read_back() -> None:
     """A write that was only sent may not have taken effect."""
-    plan = item(MigrationMethod.CUT_OVER, action=PlannedAction.CUT_OVER)
+    plan = build_item(MigrationMethod.CUT_OVER, action=PlannedAction.CUT_OVER)
     sent = replace(CONFIRMED, is_confirmed=False)
 
-    off = made(plan, job(FlowJobState.CUTTING_OVER, original_write=CONFIRMED))
-    unsure = made(plan, job(FlowJobState.CUTTING_OVER, original_write=sent))
+    off = find_completed_changes(
+        plan, build_job(FlowJobState.CUTTING_OVER, original_write=CONFIRMED)
+    )
+    unsure = find_completed_changes(plan, build_job(FlowJobState.CUTTING_OVER, original_write=sent))
 
     assert "turn Orders off" in off
     assert "turn the copy on" not in off
@@ -137,29 +145,34 @@ def test_cutover_is_made_when_writes_are_read_back() -> None:
 
 def test_every_change_of_retired_flow_is_made() -> None:
     """Its callers are updated, and its grants are revoked."""
-    plan = item()
-    callers = [caller(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
+    plan = build_item()
+    callers = [build_caller_record(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
 
-    assert made(plan, job(FlowJobState.RETIRED, past_grants=("w",)), *callers) == {
-        *plan.planned_changes
-    }
+    assert find_completed_changes(
+        plan, build_job(FlowJobState.RETIRED, past_grants=("w",)), *callers
+    ) == {*plan.planned_changes}
 
 
 @pytest.mark.parametrize(
     "work",
     [
-        job(FlowJobState.ROLLED_BACK),
-        job(FlowJobState.ROLLING_BACK),
-        job(FlowJobState.RETIRED, requested_command=JobCommand.ROLL_BACK),
+        build_job(FlowJobState.ROLLED_BACK),
+        build_job(FlowJobState.ROLLING_BACK),
+        build_job(FlowJobState.RETIRED, requested_command=JobCommand.ROLL_BACK),
     ],
 )
-def test_no_change_counts_once_rollback_was_requested(work: FlowJob) -> None:
-    """Whatever was made is being reverted."""
-    assert made(item(), work, caller(SETTING, CallerState.UPDATED)) == set()
+def test_no_change_is_completed_after_a_rollback_is_requested(work: FlowJob) -> None:
+    """A rollback reverts all changes."""
+    assert (
+        find_completed_changes(
+            build_item(), work, build_caller_record(SETTING, CallerState.UPDATED)
+        )
+        == set()
+    )
 
 
-def test_change_that_another_version_planned_is_not_shown_as_made() -> None:
-    """Its text says nothing about what shows it."""
-    plan = replace(item(), planned_changes=("paint the flow blue",))
+def test_unknown_planned_change_is_not_shown_as_completed() -> None:
+    """The app cannot match the text of an unknown change to the job's row."""
+    plan = replace(build_item(), planned_changes=("paint the flow blue",))
 
-    assert completed_changes(plan, job(FlowJobState.RETIRED), ()) == (False,)
+    assert completed_changes(plan, build_job(FlowJobState.RETIRED), ()) == (False,)

@@ -17,7 +17,7 @@ OUTSIDE = re.compile(r"[p]latform-contract|[f]unctions-host(?:\.md| document)|[C
 
 
 @cache
-def texts() -> dict[str, str]:
+def read_texts() -> dict[str, str]:
     """Return the text of each file of the repository, by its path."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -34,38 +34,40 @@ def texts() -> dict[str, str]:
     return found
 
 
-def facts() -> dict[str, str]:
+def read_facts() -> dict[str, str]:
     """Return the text of each fact by its anchor, as GitHub makes anchors of headings."""
-    _, *parts = re.split(r"^### (.+)\n", texts()[PAGE], flags=re.MULTILINE)
+    _, *parts = re.split(r"^### (.+)\n", read_texts()[PAGE], flags=re.MULTILINE)
     headings, bodies = parts[::2], parts[1::2]
     anchors = [re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings]
     assert len(set(anchors)) == len(anchors)
     return dict(zip(anchors, bodies, strict=True))
 
 
-def cited() -> dict[str, str]:
+def find_references() -> dict[str, str]:
     """Return a file that cites it for each anchor that is cited."""
     this = str(Path(__file__).relative_to(ROOT))
     return {
         anchor: name
-        for name, text in texts().items()
+        for name, text in read_texts().items()
         if name not in {PAGE, this}
         for reference in REFERENCE.findall(text)
         for anchor in re.findall(r"#([a-z0-9-]+)", reference)
     }
 
 
-def test_a_reference_may_go_over_a_line() -> None:
-    """In a comment the next line begins with the comment's mark."""
+def test_reference_over_two_lines_is_found() -> None:
+    """In a comment, the next line begins with a comment mark."""
     text = "#: A fact (platform.md#reads-lag,\n#: #long-names)."
 
     assert REFERENCE.findall(text) == ["#reads-lag,\n#: #long-names"]
 
 
 def test_every_fact_names_its_evidence() -> None:
-    """With one of the five levels that the page explains."""
-    explained = set(re.findall(r"^\| \*\*(.+?)\*\* \|", texts()[PAGE], re.MULTILINE))
-    levels = {anchor: set(re.findall(r"\*\*(.+?)\*\*", text)) for anchor, text in facts().items()}
+    """Each fact has one of the five levels that the page explains."""
+    explained = set(re.findall(r"^\| \*\*(.+?)\*\* \|", read_texts()[PAGE], re.MULTILINE))
+    levels = {
+        anchor: set(re.findall(r"\*\*(.+?)\*\*", text)) for anchor, text in read_facts().items()
+    }
 
     assert explained == EVIDENCE
     assert {anchor for anchor, named in levels.items() if not named & EVIDENCE} == set()
@@ -73,18 +75,18 @@ def test_every_fact_names_its_evidence() -> None:
 
 
 def test_every_reference_leads_to_a_fact() -> None:
-    """A fact that is renamed or removed is renamed or removed where it is cited."""
-    known = facts()
+    """After a fact is renamed or removed, its references must change."""
+    known = read_facts()
 
-    assert {anchor: name for anchor, name in cited().items() if anchor not in known} == {}
+    assert {anchor: name for anchor, name in find_references().items() if anchor not in known} == {}
 
 
 def test_every_fact_is_cited() -> None:
-    """The page holds what the code relies on, no more."""
-    assert set(facts()) - set(cited()) == set()
+    """The page contains only facts on which the code relies."""
+    assert set(read_facts()) - set(find_references()) == set()
 
 
 @pytest.mark.parametrize("pattern", [re.compile("\N{SECTION SIGN}"), OUTSIDE])
 def test_no_reference_leads_out_of_the_repository(pattern: re.Pattern[str]) -> None:
-    """A number of a section says nothing to who does not have the document."""
-    assert [name for name, text in texts().items() if pattern.search(text)] == []
+    """A section number of an external document means nothing to a reader without the document."""
+    assert [name for name, text in read_texts().items() if pattern.search(text)] == []

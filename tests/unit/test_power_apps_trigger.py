@@ -10,7 +10,7 @@ from shared.domain.definitions.flow_definition import parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 
-def _flow(properties: dict[str, Any], inputs: object, **schema: Any) -> str:
+def _build_flow(properties: dict[str, Any], inputs: object, **schema: Any) -> str:
     trigger = {
         "type": "Request",
         "kind": "PowerApp",
@@ -29,29 +29,29 @@ def _flow(properties: dict[str, Any], inputs: object, **schema: Any) -> str:
     return json.dumps({"properties": properties_, "schemaVersion": "1.0.0.0"})
 
 
-def _text(kind: str = "string", **more: object) -> dict[str, object]:
+def _build_text_input(kind: str = "string", **more: object) -> dict[str, object]:
     return {"type": kind, "description": "Enter", "x-ms-powerflows-param-ispartial": False, **more}
 
 
-def _definition(client_data: str) -> Any:
+def _parse_definition(client_data: str) -> Any:
     return json.loads(client_data)["properties"]["definition"]
 
 
-def test_inputs_are_named_by_type_in_their_order() -> None:
+def test_inputs_get_names_by_their_type_and_order() -> None:
     """Texts, numbers and switches each count for themselves; the old name is the title."""
-    before = _flow(
+    before = _build_flow(
         {
-            "Name_Value": _text(),
-            "Sum_Value": _text("number"),
-            "City_Value": _text(),
-            "Sure_Value": _text("boolean"),
+            "Name_Value": _build_text_input(),
+            "Sum_Value": _build_text_input("number"),
+            "City_Value": _build_text_input(),
+            "Sure_Value": _build_text_input("boolean"),
         },
         "",
     )
 
     after = convert_power_apps_trigger(before)
 
-    trigger = _definition(after.client_data)["triggers"]["manual"]
+    trigger = _parse_definition(after.client_data)["triggers"]["manual"]
     schema = trigger["inputs"]["schema"]
     assert trigger["kind"] == "PowerAppV2"
     assert list(schema["properties"]) == ["text", "number", "text_1", "boolean"]
@@ -81,13 +81,13 @@ def test_inputs_are_named_by_type_in_their_order() -> None:
     ],
 )
 def test_every_expression_reads_the_new_name(reads: str, expected: str) -> None:
-    """Whichever way an input is read; headers, times and literal text stay."""
-    before = _flow({"Name_Value": _text()}, {"deep": [reads]})
+    """Each notation of an input is renamed; headers, times and literal text stay."""
+    before = _build_flow({"Name_Value": _build_text_input()}, {"deep": [reads]})
 
     after = convert_power_apps_trigger(before)
 
     assert after.obstacles == ()
-    inputs = _definition(after.client_data)["actions"]["Compose"]["inputs"]
+    inputs = _parse_definition(after.client_data)["actions"]["Compose"]["inputs"]
     assert inputs == {"deep": [expected]}
 
 
@@ -104,9 +104,9 @@ def test_every_expression_reads_the_new_name(reads: str, expected: str) -> None:
         ("@triggerOutputs()?['body/Name_Value/deep']", "Name_Value/deep"),
     ],
 )
-def test_what_cannot_be_told_is_not_converted(reads: str, says: str) -> None:
-    """The definition stays as it was, and the reason names what is read."""
-    before = _flow({"Name_Value": _text()}, reads)
+def test_ambiguous_input_is_not_converted(reads: str, says: str) -> None:
+    """The definition does not change, and the obstacle names the ambiguous expression."""
+    before = _build_flow({"Name_Value": _build_text_input()}, reads)
 
     after = convert_power_apps_trigger(before)
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_told_is_not_converted(reads: str, says: str) -> None:
 )
 def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object]) -> None:
     """Files, objects and inputs of any type would mean something else."""
-    before = _flow({"Name_Value": value}, "")
+    before = _build_flow({"Name_Value": value}, "")
 
     after = convert_power_apps_trigger(before)
 
@@ -128,29 +128,31 @@ def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object
     assert "Name_Value" in after.obstacles[0]
 
 
-def test_a_name_that_is_an_expression_is_an_obstacle() -> None:
-    """Members cannot be renamed surely."""
-    before = _flow({"Name_Value": _text()}, {"@{triggerBody()['Name_Value']}": 1})
+def test_member_name_with_an_expression_is_an_obstacle() -> None:
+    """The app cannot rename such a member safely."""
+    before = _build_flow({"Name_Value": _build_text_input()}, {"@{triggerBody()['Name_Value']}": 1})
 
     after = convert_power_apps_trigger(before)
 
     assert after.obstacles != ()
 
 
-def test_two_inputs_of_one_title_keep_their_names() -> None:
-    """A person has to tell them apart."""
-    before = _flow({"Name": _text(), "Name_Value": _text()}, "")
+def test_two_inputs_with_the_same_title_keep_their_names() -> None:
+    """A user has to distinguish the two inputs."""
+    before = _build_flow({"Name": _build_text_input(), "Name_Value": _build_text_input()}, "")
 
     after = convert_power_apps_trigger(before)
 
-    inputs = _definition(after.client_data)["triggers"]["manual"]["inputs"]["schema"]["properties"]
+    inputs = _parse_definition(after.client_data)["triggers"]["manual"]["inputs"]["schema"][
+        "properties"
+    ]
     assert [one["title"] for one in inputs.values()] == ["Name", "Name_Value"]
 
 
-def test_converting_twice_changes_nothing() -> None:
-    """The second time there is no V1 trigger."""
+def test_second_conversion_changes_nothing() -> None:
+    """A converted flow has no V1 trigger."""
     once = convert_power_apps_trigger(
-        _flow({"Name_Value": _text()}, "@triggerBody()?['Name_Value']")
+        _build_flow({"Name_Value": _build_text_input()}, "@triggerBody()?['Name_Value']")
     )
 
     twice = convert_power_apps_trigger(once.client_data)

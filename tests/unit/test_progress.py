@@ -34,8 +34,10 @@ ENVIRONMENT_JOB = EnvironmentJob(
         ("cancelled", "", "cancelled"),
     ],
 )
-def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: str) -> None:
-    """What a person is asked for comes first, then what goes on, then what went wrong."""
+def test_remediation_state_is_derived_from_its_jobs(
+    environments: str, flows: str, state: str
+) -> None:
+    """A required action comes first, then work in progress, then failures."""
     environment_jobs = [
         replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
     ]
@@ -69,7 +71,7 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
     assert compute_progress([watching], []).next_check_at is None
 
 
-def test_the_expiry_of_a_plan_is_no_next_step() -> None:
+def test_expiry_of_a_plan_is_not_the_next_check() -> None:
     """The app does nothing by itself while a plan awaits approval."""
     state = EnvironmentJobState.AWAITING_APPROVAL
     later = NOW + timedelta(days=7)
@@ -81,8 +83,10 @@ def test_the_expiry_of_a_plan_is_no_next_step() -> None:
     assert progress.approval_expires_at == later
 
 
-def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
-    """Flows in progress, those that are to begin, and those that need changes among them."""
+def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
+    """The counts include flows in progress, flows that are to begin, and flows that
+    need changes.
+    """
     counts = {
         "copy": 3,
         "cut_over": 1,

@@ -30,7 +30,7 @@ _SIGNATURE = "q7Zk3Xw9Lm2Rt5Vb8Nc1Pd4Fg6Hj0Ks-Ty_Ue2Wi4Oz0"
 
 
 def test_a_proposal_shows_old_and_new_without_signatures() -> None:
-    """The lines around a change may hold a trigger URL."""
+    """The lines around a change may contain a trigger URL."""
     action = http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
@@ -41,8 +41,8 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
     assert _SIGNATURE not in str(shown)
 
 
-def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
-    """Half a conversion is none."""
+def test_impossible_conversion_returns_its_obstacle() -> None:
+    """A preview never shows a partial conversion."""
     action = connector_action("shared_teams", "PostMessage")
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
@@ -52,8 +52,8 @@ def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
     assert (shown.diff, len(shown.obstacles)) == ("", 1)
 
 
-def test_what_nests_too_deep_to_be_changed_is_said() -> None:
-    """A definition may be read that no writer of ours goes to the bottom of."""
+def test_deeply_nested_definition_is_an_obstacle() -> None:
+    """The app can read such a definition but cannot write one."""
     text = client_data(
         "a", request_trigger("PowerApp"), {"Scope": {"type": "Scope", "actions": {}}}
     )
@@ -67,7 +67,7 @@ def test_what_nests_too_deep_to_be_changed_is_said() -> None:
 
 
 def test_both_edits_of_a_flow_are_proposed_together() -> None:
-    """One edit alone would leave it where it is."""
+    """With one edit alone, the flow would stay on Microsoft's key."""
     actions = {"List": connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
     text = client_data("a", request_trigger("PowerApp"), actions)
 
@@ -85,8 +85,10 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     ("trigger", "in_solution"),
     [(http_trigger(), False), (request_trigger("PowerApp"), True)],
 )
-def test_what_needs_no_edit_gets_none(trigger: dict[str, object], in_solution: bool) -> None:
-    """An HTTP trigger is copied; from a solution a Power Apps flow moves by itself."""
+def test_flow_that_needs_no_edit_gets_no_proposal(
+    trigger: dict[str, object], in_solution: bool
+) -> None:
+    """An HTTP flow is copied. The platform migrates a Power Apps flow in a solution."""
     text = client_data("a", trigger, {})
 
     edits = possible_edits(parse_client_data(text), in_solution=in_solution)
@@ -94,8 +96,8 @@ def test_what_needs_no_edit_gets_none(trigger: dict[str, object], in_solution: b
     assert edits == ()
 
 
-def test_a_long_difference_is_cut_and_says_so() -> None:
-    """A row of the store has an end."""
+def test_long_difference_is_cut_with_a_note() -> None:
+    """The size of a stored row is limited."""
     old = {f"A{n}": http_action(f"https://old/{n}") for n in range(400)}
     new = {f"A{n}": http_action(f"https://new/{n}") for n in range(400)}
 
@@ -109,8 +111,8 @@ def test_a_long_difference_is_cut_and_says_so() -> None:
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
-def test_conversions_of_real_flows_are_whole_or_not_made() -> None:
-    """Each converts into V2, once, touching nothing but what is named; or says why it does not."""
+def test_real_flows_are_converted_completely_or_not_at_all() -> None:
+    """Each flow is converted to V2 once with the named edits only, or has an obstacle."""
     files = read_flow_files([Path(os.environ["FLOW_CORPUS"]) / "flows"])
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
@@ -129,11 +131,11 @@ def test_conversions_of_real_flows_are_whole_or_not_made() -> None:
         after = parse_client_data(one.client_data)
         assert possible_edits(after, in_solution=False) == ()
         assert convert(one.client_data, list(ConversionKind)).client_data == one.client_data
-        assert _without_edits(one.client_data) == _without_edits(text)
+        assert _remove_edits(one.client_data) == _remove_edits(text)
     assert sum(not one.obstacles for one in converted.values()) >= len(converted) // 2
 
 
-def _without_edits(text: str) -> object:
+def _remove_edits(text: str) -> object:
     """Return the flow without its trigger's inputs, the action's, and what may be renamed."""
     document = json.loads(text.replace("ListFlowsInEnvironment_V2", "ListFlowsInEnvironment"))
     definition = document["properties"]["definition"]

@@ -17,13 +17,13 @@ def population() -> dict[str, list[Text]]:
     return reading_sample.population()
 
 
-def places(texts: list[Text]) -> set[str]:
+def list_files(texts: list[Text]) -> set[str]:
     """Return the files that texts are in."""
     return {one.where.partition(":")[0] for one in texts}
 
 
 def test_sample_has_the_promised_number_of_each_group() -> None:
-    """And no text twice."""
+    """No text appears twice."""
     sample = reading_sample.draw(7)
 
     assert {group: len(texts) for group, texts in sample.items()} == COUNTS
@@ -40,30 +40,30 @@ def test_sample_of_a_seed_is_reproducible() -> None:
 
 
 def test_docstrings_and_names_come_from_every_folder(population: dict[str, list[Text]]) -> None:
-    """Each folder of code, each package of the product."""
-    folders = {place.partition("/")[0] for place in places(population["Docstrings"])}
+    """The sample covers each folder of code and each package of the product."""
+    folders = {place.partition("/")[0] for place in list_files(population["Docstrings"])}
     packages = {path.parent for path in (ROOT / "shared").rglob("*.py")}
-    names = {(ROOT / place).parent for place in places(population["Names of functions"])}
+    names = {(ROOT / place).parent for place in list_files(population["Names of functions"])}
 
     assert folders == {*reading_sample.CODE}
     assert [one for one in packages if one not in names and len([*one.glob("*.py")]) > 1] == []
 
 
 def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -> None:
-    """Each page that a reader can open."""
+    """The sample covers each page that a reader can open."""
     pages = {
         str(path.relative_to(ROOT))
         for path in reading_sample.files(reading_sample.DOCUMENTS, r"\.md$")
     }
 
-    assert pages - places(population["Sentences of documents"]) == set()
+    assert pages - list_files(population["Sentences of documents"]) == set()
 
 
 def test_screen_texts_come_from_pages_commands_and_reasons(
     population: dict[str, list[Text]],
 ) -> None:
-    """From Python and from templates."""
-    found = places(population["Texts on screen"])
+    """The texts come from Python files and from templates."""
+    found = list_files(population["Texts on screen"])
 
     assert "shared/reason.py" in found
     assert any(re.fullmatch(r"functions/dashboard/\w+\.html\.j2", place) for place in found)
@@ -71,7 +71,7 @@ def test_screen_texts_come_from_pages_commands_and_reasons(
     assert any(place.startswith("cmkflow/") for place in found)
 
 
-def test_every_text_is_where_the_sample_says(population: dict[str, list[Text]]) -> None:
+def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) -> None:
     """A reader opens the file to decide whether the text is right."""
     for one in population["Names of functions"]:
         path, _, line = one.where.partition(":")
@@ -79,8 +79,8 @@ def test_every_text_is_where_the_sample_says(population: dict[str, list[Text]]) 
         assert f"def {name}" in (ROOT / path).read_text().splitlines()[int(line) - 1], one
 
 
-def test_a_cell_ends_no_column() -> None:
-    """Text with a bar or over several lines stays in its cell."""
+def test_text_with_a_bar_or_a_newline_stays_in_its_cell() -> None:
+    """Bars are escaped and newlines are removed."""
     table = reading_sample.markdown({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
 
     assert "| one \\| two three |" in table

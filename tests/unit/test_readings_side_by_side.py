@@ -33,7 +33,9 @@ class Reader:
         return place.upper()
 
 
-async def found(search: CallerSearchPosition, reader: Reader, *, stop_at: str = "") -> list[str]:
+async def run_search(
+    search: CallerSearchPosition, reader: Reader, *, stop_at: str = ""
+) -> list[str]:
     """Search, and stop as a search does whose budget is used up."""
     answers: list[str] = []
     readings = read_remaining_ahead(search, PLACES[::-1], str, reader.read)
@@ -48,11 +50,11 @@ async def found(search: CallerSearchPosition, reader: Reader, *, stop_at: str = 
     return answers
 
 
-async def test_every_place_is_read_once_in_order_some_at_a_time() -> None:
-    """What one refuses is told of that one only."""
+async def test_every_place_is_read_once_in_order_with_limited_concurrency() -> None:
+    """An error of one place is reported for this place only."""
     reader = Reader("app-03")
 
-    answers = await found(CallerSearchPosition(), reader)
+    answers = await run_search(CallerSearchPosition(), reader)
 
     expected = [place.upper() for place in PLACES]
     expected[3] = "app-03 is refused"
@@ -61,13 +63,13 @@ async def test_every_place_is_read_once_in_order_some_at_a_time() -> None:
     assert 1 < reader.most <= SIDE_BY_SIDE
 
 
-async def test_a_search_that_stops_goes_on_with_the_place_that_was_due() -> None:
-    """What was read ahead of it is given up and read again."""
+async def test_stopped_search_continues_with_the_next_unread_place() -> None:
+    """Places that were read ahead are discarded and read again."""
     search, reader = CallerSearchPosition(), Reader()
 
-    first = await found(search, reader, stop_at="app-05")
+    first = await run_search(search, reader, stop_at="app-05")
     assert search.continue_after == "app-04"
     assert reader.under_way == 0
     assert len(reader.asked) < 5 + SIDE_BY_SIDE + 1
 
-    assert first + await found(search, reader) == [place.upper() for place in PLACES]
+    assert first + await run_search(search, reader) == [place.upper() for place in PLACES]

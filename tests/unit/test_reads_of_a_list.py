@@ -53,10 +53,10 @@ class AzureTransport(ScriptedTransport):
             return Scripted(body={"value": [site(f"app-{number}") for number in range(APPS)]})
         if f"/{GONE}/" in url:
             return Scripted(status=404, body={"error": {"code": "NotFound", "message": "gone"}})
-        return Scripted(body=_config_of(url.partition("/sites/")[2].partition("/")[0]))
+        return Scripted(body=_build_config(url.partition("/sites/")[2].partition("/")[0]))
 
 
-def _config_of(name: str) -> Mapping[str, object]:
+def _build_config(name: str) -> Mapping[str, object]:
     return web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag") | {"name": name})
 
 
@@ -86,8 +86,8 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
     )
 
 
-async def test_what_waits_side_by_side_counts_once() -> None:
-    """A delivery waits for three minutes at most, however many of its reads wait together."""
+async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
+    """A delivery waits three minutes at most, however many of its reads wait together."""
     clock = _SharedClock()
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)

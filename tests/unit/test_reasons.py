@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 OF_THE_PLATFORM = {"PlatformError", "PlatformErrorCode", "TokenRejected"}
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
+def iterate_nodes() -> Iterator[tuple[str, ast.AST]]:
     """Yield every part of the product's source, with the file that it stands in."""
     for folder in ("shared", "functions"):
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -20,14 +20,14 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
                 yield path.name, node
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
+def iterate_calls() -> Iterator[tuple[str, str, ast.Call]]:
     """Yield file, function and the rest of every call."""
-    for name, node in nodes():
+    for name, node in iterate_nodes():
         if isinstance(node, ast.Call):
             yield name, ast.unparse(node.func), node
 
 
-def keyword(call: ast.Call, name: str) -> ast.expr | None:
+def find_keyword(call: ast.Call, name: str) -> ast.expr | None:
     """Return what a call gives by this name."""
     return next((one.value for one in call.keywords if one.arg == name), None)
 
@@ -38,15 +38,15 @@ def is_text(node: ast.expr | None) -> bool:
 
 
 def test_no_reason_is_a_bare_string() -> None:
-    """Neither where it is raised nor where it is asked for."""
+    """The code uses members of `Reason`, both to stop a job and to compare."""
     given = [
         f"{name}: {function}"
-        for name, function, call in calls()
-        if is_text(keyword(call, "code")) and function not in OF_THE_PLATFORM
+        for name, function, call in iterate_calls()
+        if is_text(find_keyword(call, "code")) and function not in OF_THE_PLATFORM
     ]
     asked = [
         f"{name}: {ast.unparse(node)}"
-        for name, node in nodes()
+        for name, node in iterate_nodes()
         if isinstance(node, ast.Compare)
         and ast.unparse(node.left).endswith(".code")
         and any(is_text(other) for other in node.comparators)
@@ -55,18 +55,20 @@ def test_no_reason_is_a_bare_string() -> None:
     assert given + asked == []
 
 
-def test_every_reason_is_given_somewhere() -> None:
-    """One that nobody gives has no row to wait in."""
-    named = {ast.unparse(node) for _, node in nodes() if isinstance(node, ast.Attribute)}
+def test_every_reason_is_used() -> None:
+    """The code uses every member of `Reason`."""
+    named = {ast.unparse(node) for _, node in iterate_nodes() if isinstance(node, ast.Attribute)}
 
     assert [reason for reason in Reason if f"Reason.{reason.name}" not in named] == []
 
 
-def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
-    """By a wake-up or by a search for all that have it; relatives are found by what ends them."""
+def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
+    """A job is woken directly, by a search for its reason, or by the condition that clears the
+    reason.
+    """
     woken = {
         ast.unparse(node)
-        for _, function, call in calls()
+        for _, function, call in iterate_calls()
         if function.endswith((".wake_up", "_with_code", "Condition"))
         for node in (*call.args, *(one.value for one in call.keywords))
     }
@@ -79,8 +81,8 @@ def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
     )
 
 
-def test_a_reason_with_an_instruction_gives_it_unless_there_is_a_better_one() -> None:
-    """Whoever knows more says more."""
+def test_job_blocked_uses_the_fix_of_its_reason_unless_it_has_its_own() -> None:
+    """A step may give a more precise fix."""
     standing = JobBlocked("why", code=Reason.TRIGGER_CHANGED)
     better = JobBlocked("why", code=Reason.TRIGGER_CHANGED, fix="Do this.")
 

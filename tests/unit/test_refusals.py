@@ -14,15 +14,15 @@ from shared.domain.platform_errors import (
 
 
 def test_no_code_has_two_meanings() -> None:
-    """Each code and each alias stands once."""
+    """Each code and each alias appears once."""
     codes = [code for refusal in REFUSALS for code in refusal.codes]
 
     assert len(codes) == len(set(codes))
 
 
 @pytest.mark.parametrize("code", [code for refusal in REFUSALS for code in refusal.codes])
-def test_a_code_is_known_without_any_message(code: str) -> None:
-    """Services leave messages out, or write them in another language."""
+def test_error_code_is_recognised_without_a_message(code: str) -> None:
+    """A service may omit the message, or write it in another language."""
     assert code in find_error_code(code).codes
     assert most_specific_code(code) == code
 
@@ -56,15 +56,15 @@ def test_a_code_is_known_without_any_message(code: str) -> None:
         ),
     ],
 )
-def test_a_code_that_says_little_gives_way_to_the_message(
-    code: str, message: str, kind: str
-) -> None:
-    """A code that the message quotes is known in every language; else its words are."""
+def test_message_decides_for_a_generic_code(code: str, message: str, kind: str) -> None:
+    """A code that the message quotes is recognised in every language; otherwise its
+    words decide.
+    """
     assert find_error_code(code, message).code == kind
 
 
-def test_a_code_that_says_what_is_wrong_outdoes_the_message() -> None:
-    """Words that stand in a message by chance change nothing."""
+def test_specific_code_overrides_the_message() -> None:
+    """Words that a message contains by chance change nothing."""
     message = "Not the limit of 600 flows."
 
     assert (
@@ -72,8 +72,8 @@ def test_a_code_that_says_what_is_wrong_outdoes_the_message() -> None:
     )
 
 
-def test_an_unknown_refusal_keeps_its_code_and_has_an_instruction() -> None:
-    """Nobody is left with a code alone."""
+def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
+    """No error is shown as a code alone."""
     assert find_error_code("SomethingNew", "text") is OTHER
     assert most_specific_code("SomethingNew", "text") == "SomethingNew"
     assert "retry" in fix_for("SomethingNew")
@@ -82,16 +82,16 @@ def test_an_unknown_refusal_keeps_its_code_and_has_an_instruction() -> None:
 @pytest.mark.parametrize(
     "prefix", ["", "/providers/Microsoft.PowerApps/apis/shared_x/connections/"]
 )
-def test_a_refused_connection_is_named(prefix: str) -> None:
-    """By its name or its resource id; older wordings name none."""
+def test_rejected_connection_is_parsed_from_the_message(prefix: str) -> None:
+    """The message contains the name or the resource id; older messages contain neither."""
     message = f"The caller object id is 'a'. Connection '{prefix}x-1' to 'shared_x' cannot be used."
 
     assert parse_connection(message) == ("x-1", "shared_x")
     assert parse_connection("no") == ("", "")
 
 
-def test_a_child_flow_is_known_by_the_id_in_quotes() -> None:
-    """Whatever its case."""
+def test_child_flow_id_is_parsed_from_the_quotes() -> None:
+    """The id may be in any case."""
     identity = "0F8C5C1E-3A55-4F0E-9A1D-6A1F0C1B2D3E"
 
     assert (

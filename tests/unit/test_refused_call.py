@@ -16,7 +16,7 @@ SENTENCE = (
 )
 
 
-def action(message: str, *, code: str = "BadRequest", name: str = "Call") -> FailedAction:
+def build_action(message: str, *, code: str = "BadRequest", name: str = "Call") -> FailedAction:
     """Return an action that failed."""
     return FailedAction(name=name, code=code, message=message)
 
@@ -30,34 +30,38 @@ def run(minutes: int, status: str) -> FlowRun:
 @pytest.mark.parametrize(
     ("failed", "symptom"),
     [
-        (action(SENTENCE), BlockedCallSymptom.CONNECTION_REFUSED),
-        (action(REFUSED), BlockedCallSymptom.CONNECTION_REFUSED),
+        (build_action(SENTENCE), BlockedCallSymptom.CONNECTION_REFUSED),
+        (build_action(REFUSED), BlockedCallSymptom.CONNECTION_REFUSED),
         (
-            action(SENTENCE.upper(), code="ServiceUnavailable"),
+            build_action(SENTENCE.upper(), code="ServiceUnavailable"),
             BlockedCallSymptom.CONNECTION_REFUSED,
         ),
-        (action("", code="ActionTimedOut"), BlockedCallSymptom.TIMED_OUT),
-        (action("A connection attempt failed because …"), BlockedCallSymptom.TIMED_OUT),
+        (build_action("", code="ActionTimedOut"), BlockedCallSymptom.TIMED_OUT),
+        (build_action("A connection attempt failed because …"), BlockedCallSymptom.TIMED_OUT),
         (
-            action("The server did not respond within the timeout limit."),
+            build_action("The server did not respond within the timeout limit."),
             BlockedCallSymptom.TIMED_OUT,
         ),
-        (action("The request was refused: 403 Forbidden"), None),
-        (action("", code="NotFound"), None),
+        (build_action("The request was refused: 403 Forbidden"), None),
+        (build_action("", code="NotFound"), None),
     ],
 )
-def test_the_text_tells_whatever_the_code_is(
+def test_symptom_is_derived_from_the_text_of_the_error(
     failed: FailedAction, symptom: BlockedCallSymptom | None
 ) -> None:
-    """An answer of the system, even a refusal in words, came through the firewall."""
+    """An answer of the called system, even a rejection, came through the firewall."""
     assert find_symptom(failed) is symptom
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
-    """A connector has its own way out; packets that are dropped are dropped later too."""
+    """A connector uses other addresses, and a firewall that drops packets drops later ones, too."""
     failed, earlier, later = run(0, "Failed"), run(-1, "Succeeded"), run(1, "Succeeded")
     hosts = {"Call": "erp.example", "Wait": "slow.example"}
-    actions = [action(SENTENCE), action("timed out", name="Wait"), action(SENTENCE, name="Mail")]
+    actions = [
+        build_action(SENTENCE),
+        build_action("timed out", name="Wait"),
+        build_action(SENTENCE, name="Mail"),
+    ]
 
     before = symptoms_by_host(failed, actions, hosts, [failed, earlier])
     after = symptoms_by_host(failed, actions, hosts, [later, failed, earlier])

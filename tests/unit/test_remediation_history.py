@@ -13,38 +13,47 @@ from functions.dashboard.remediation_history import (
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.show_flow import FlowView
-from tests.unit.remediation_rows import NOW, blocked, environment, flow, page_of, remediation_of
+from tests.unit.remediation_rows import (
+    NOW,
+    build_blocked_flow,
+    build_environment_job,
+    build_flow,
+    build_page,
+    build_remediation,
+)
 
 NAMES = {"env-1": "Env-1"}
 
 
-def entry(second: int, state: str = "copying", message: str = "") -> HistoryEntry:
-    """An entry at this second."""
+def build_entry(second: int, state: str = "copying", message: str = "") -> HistoryEntry:
+    """Return an entry at this second."""
     return HistoryEntry(changed_at=NOW + timedelta(seconds=second), state=state, message=message)
 
 
-def many(number: int) -> list[FlowView]:
-    """Flows with three entries each, which alternate with those of the others."""
+def build_flows(number: int) -> list[FlowView]:
+    """Return flows with three entries each, which alternate with the entries of the others."""
     return [
-        flow(
+        build_flow(
             f"Flow {one}",
             FlowJobState.COPIED,
-            history=tuple(entry(step * number + one, message=f"{one}.{step}") for step in range(3)),
+            history=tuple(
+                build_entry(step * number + one, message=f"{one}.{step}") for step in range(3)
+            ),
         )
         for one in range(number)
     ]
 
 
-def shown(flows: list[FlowView], kind: str = "all", start: int = 0) -> HistoryPage:
+def build_history_page(flows: list[FlowView], kind: str = "all", start: int = 0) -> HistoryPage:
     """Return a page of the history."""
-    return history_page(remediation_of(flows), NAMES, HistoryFilter(kind=kind, start=start))
+    return history_page(build_remediation(flows), NAMES, HistoryFilter(kind=kind, start=start))
 
 
 def test_every_entry_is_on_one_page_newest_first() -> None:
-    """However many flows there are."""
-    flows, found = many(50), []
+    """The pages contain every entry for any number of flows."""
+    flows, found = build_flows(50), []
     for start in range(0, 150, ENTRIES_ON_PAGE):
-        page = shown(flows, start=start)
+        page = build_history_page(flows, start=start)
         assert page.total == 150
         found += [line.entry.message for line in page.lines]
 
@@ -52,9 +61,14 @@ def test_every_entry_is_on_one_page_newest_first() -> None:
 
 
 def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
-    """The latest has none, nor has one that did not last a second."""
-    history = (entry(0), entry(36), entry(36, "copied"), entry(7236, "verified"))
-    page = shown([flow("a", FlowJobState.VERIFIED, history=history)])
+    """The last entry has no duration, and an entry of less than a second has none."""
+    history = (
+        build_entry(0),
+        build_entry(36),
+        build_entry(36, "copied"),
+        build_entry(7236, "verified"),
+    )
+    page = build_history_page([build_flow("a", FlowJobState.VERIFIED, history=history)])
 
     assert [line.lasted for line in page.lines] == [
         None,
@@ -65,37 +79,52 @@ def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
 
 
 def test_filters_select_entries_of_all_jobs() -> None:
-    """What asks for a person, what is done, and what concerns whole environments."""
-    where = environment(history=(entry(0, "discovering"), entry(9, "completed")))
+    """The filters are required actions, completed work, and entries of whole environments."""
+    where = build_environment_job(
+        history=(build_entry(0, "discovering"), build_entry(9, "completed"))
+    )
     flows = [
-        blocked("a", where=where, history=(entry(1), entry(2, "blocked", "Its owner has left."))),
-        flow("b", FlowJobState.RETIRED, where=where, history=(entry(3), entry(4, "retired"))),
+        build_blocked_flow(
+            "a",
+            where=where,
+            history=(build_entry(1), build_entry(2, "blocked", "Its owner has left.")),
+        ),
+        build_flow(
+            "b",
+            FlowJobState.RETIRED,
+            where=where,
+            history=(build_entry(3), build_entry(4, "retired")),
+        ),
     ]
 
     def titles(kind: str) -> list[str]:
-        return [f"{line.title} {line.entry.state}" for line in shown(flows, kind).lines]
+        return [
+            f"{line.title} {line.entry.state}" for line in build_history_page(flows, kind).lines
+        ]
 
     assert titles("person") == ["a blocked"]
     assert titles("done") == ["b retired"]
     assert titles("environment") == ["Env-1 completed", "Env-1 discovering"]
-    assert len(titles("all")) == shown(flows).total == 6
+    assert len(titles("all")) == build_history_page(flows).total == 6
 
 
 def test_an_environment_is_not_shown_as_done_while_flows_are_blocked() -> None:
-    """Its job is completed as soon as no flow continues."""
-    where = environment(history=(entry(9, "completed"),))
-    [line, _] = shown([blocked("a", where=where)]).lines
+    """The environment job is completed as soon as no flow job continues."""
+    where = build_environment_job(history=(build_entry(9, "completed"),))
+    [line, _] = build_history_page([build_blocked_flow("a", where=where)]).lines
 
     assert line.entry.state == "completed"
     assert line.look == "over"
 
 
 def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
-    """And says if rows no longer have the first ones."""
-    flows = many(50)
-    full = flow("a", FlowJobState.COPIED, history=tuple(map(entry, range(HISTORY_LENGTH))))
-    page = page_of(flows)
-    older = page_of(flows, history=HistoryFilter(start=120))
+    """The page also says if the first entries are no longer stored."""
+    flows = build_flows(50)
+    full = build_flow(
+        "a", FlowJobState.COPIED, history=tuple(map(build_entry, range(HISTORY_LENGTH)))
+    )
+    page = build_page(flows)
+    older = build_page(flows, history=HistoryFilter(start=120))
 
     assert ">2026-03-10 09:02:29</time>" in page
     assert "1 to 40 of 150" in page
@@ -103,12 +132,12 @@ def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
     assert "121 to 150 of 150" in older
     assert "Older</a>" not in older
     assert "keeps the last" not in page
-    assert f"The app keeps the last {HISTORY_LENGTH} entries" in page_of([*flows, full])
+    assert f"The app keeps the last {HISTORY_LENGTH} entries" in build_page([*flows, full])
 
 
 def test_an_entry_of_an_unknown_state_is_shown() -> None:
     """A newer version of the app may have written it."""
-    job = flow("a", FlowJobState.COPIED, history=(entry(1, "levitating"),))
+    job = build_flow("a", FlowJobState.COPIED, history=(build_entry(1, "levitating"),))
     other = replace(job, item=None)
 
-    assert "levitating" in page_of([other])
+    assert "levitating" in build_page([other])

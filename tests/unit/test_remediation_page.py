@@ -16,12 +16,12 @@ from shared.domain.principal import Role
 from shared.use_cases.show_flow import FlowView
 from tests.unit.remediation_rows import (
     blocked,
+    build_page,
     denied,
     environment,
     flow,
     issue,
     needs_changes,
-    page_of,
     planned,
 )
 
@@ -29,34 +29,34 @@ STATES = FlowJobState
 LEAVES_ONE = environment(not_migrated={"needs_changes": 1})
 
 
-def lead(page: str) -> str:
+def find_lead(page: str) -> str:
     """Return the sentences below the title."""
     found = re.search(r'<p class="lead">(.*?)</p>', page)
     assert found is not None
     return unescape(found[1])
 
 
-def chip(page: str) -> str:
+def find_chip(page: str) -> str:
     """Return the state beside the title."""
     found = re.search(r'<h1.*?<span class="chip is-(\w+)">.*?</svg>([^<]+)', page)
     assert found is not None
     return f"{found[1]}: {unescape(found[2])}"
 
 
-def counts(page: str) -> list[tuple[str, int, str]]:
+def find_counts(page: str) -> list[tuple[str, int, str]]:
     """Return the filter, the number and the words of each count."""
     part = r'href="[^"]*\?state=(\w+)#flows"><b class="num">.*?</svg>([\d,]+)</b><span>([^<]+)'
     return [(key, int(number.replace(",", "")), unescape(words))
             for key, number, words in re.findall(part, page)]  # fmt: skip
 
 
-def titles(page: str) -> list[str]:
+def find_titles(page: str) -> list[str]:
     """Return the titles of the lines."""
     return [unescape(one) for one in re.findall(r"<li[^>]*><b><a [^>]*>([^<]+)</a>", page)]
 
 
-def every_kind() -> list[FlowView]:
-    """One or two flows of each part."""
+def build_every_kind() -> list[FlowView]:
+    """Return one or two flows of each state."""
     return [
         blocked("off", "both_off", stopped_at=STATES.CUTTING_OVER,
                 migration_method=MigrationMethod.CUT_OVER),
@@ -78,51 +78,51 @@ def every_kind() -> list[FlowView]:
     ]  # fmt: skip
 
 
-def test_counts_add_up_and_each_leads_to_as_many_flows() -> None:
-    """Every flow is in one part only."""
-    flows = every_kind()
-    found = counts(page_of(flows))
+def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
+    """Every flow is in exactly one count."""
+    flows = build_every_kind()
+    found = find_counts(build_page(flows))
 
     assert sum(number for _, number, _ in found) == len(flows)
     assert found[0][0] == "both_off"
     for key, number, _ in found:
-        assert len(titles(page_of(flows, flows=FlowFilter(state=key)))) == number, key
+        assert len(find_titles(build_page(flows, flows=FlowFilter(state=key)))) == number, key
 
 
-def test_the_first_page_has_each_flow_once() -> None:
-    """With the cause that blocks it, or with the flows of its part."""
-    flows = every_kind()
+def test_page_lists_each_flow_once() -> None:
+    """A flow is listed with the cause that blocks it, or with the flows of its state."""
+    flows = build_every_kind()
 
-    assert sorted(titles(page_of(flows))) == sorted(one.title for one in flows)
+    assert sorted(find_titles(build_page(flows))) == sorted(one.title for one in flows)
 
 
-def test_head_says_what_is_blocked_what_to_do_and_that_originals_work() -> None:
-    """In numbers that are those of the counts."""
-    page = page_of([blocked("a"), blocked("b"), needs_changes("c"), flow("d", STATES.RETIRED)])
+def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
+    """The numbers of the lead equal the counts of the page."""
+    page = build_page([blocked("a"), blocked("b"), needs_changes("c"), flow("d", STATES.RETIRED)])
 
-    assert lead(page) == (
+    assert find_lead(page) == (
         "3 flows require an action: 2 are blocked and can be retried once their cause is fixed, "
         "1 needs changes and a new remediation. The originals of all 3 work as before. "
         "1 of 4 flows is migrated."
     )
-    assert chip(page) == "bad: Blocked since 2026-03-09 09:00 UTC"
+    assert find_chip(page) == "bad: Blocked since 2026-03-09 09:00 UTC"
 
 
-def test_nothing_is_said_about_originals_that_the_app_may_have_turned_off() -> None:
-    """A cutover that stopped halfway."""
-    page = page_of([blocked("a", stopped_at=STATES.CUTTING_OVER), needs_changes("b")])
+def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
+    """The cutover of the flow has stopped before its end."""
+    page = build_page([blocked("a", stopped_at=STATES.CUTTING_OVER), needs_changes("b")])
 
-    assert "2 flows require an action" in lead(page)
-    assert "original" not in lead(page)
+    assert "2 flows require an action" in find_lead(page)
+    assert "original" not in find_lead(page)
 
 
-def test_both_off_comes_first_in_red() -> None:
-    """In the state, the counts and the causes."""
-    page = page_of([flow("d", STATES.RETIRED), blocked("a"), blocked("z", "both_off")])
+def test_both_off_is_shown_first_in_red() -> None:
+    """Both off is first in the state, the counts and the causes."""
+    page = build_page([flow("d", STATES.RETIRED), blocked("a"), blocked("z", "both_off")])
 
-    assert chip(page) == "bad: Both off: 1 flow"
-    assert counts(page)[0] == ("both_off", 1, "does not run: both off")
-    assert titles(page)[0] == "z"
+    assert find_chip(page) == "bad: Both off: 1 flow"
+    assert find_counts(page)[0] == ("both_off", 1, "does not run: both off")
+    assert find_titles(page)[0] == "z"
     assert "Originals that were on do not run now." in page
 
 
@@ -162,44 +162,44 @@ def test_both_off_comes_first_in_red() -> None:
 def test_headline_of_each_outcome(
     flows: list[FlowView], mode: RemediationMode, state: str, sentence: str
 ) -> None:
-    """What is left comes first."""
-    page = page_of(flows, mode=mode)
+    """The flows that are not migrated come first in the headline."""
+    page = build_page(flows, mode=mode)
 
-    assert chip(page) == state
-    assert lead(page).startswith(sentence)
+    assert find_chip(page) == state
+    assert find_lead(page).startswith(sentence)
 
 
-def test_a_dry_run_says_that_nothing_was_changed() -> None:
+def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
     """Nothing is required of a person."""
     where = environment(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
-    page = page_of(
+    page = build_page(
         [planned("a", where=where), needs_changes("b", where=where)], mode=RemediationMode.DRY_RUN
     )
 
-    assert chip(page) == "idle: Completed · nothing was changed"
-    assert lead(page).startswith("Nothing was changed. Of 2 flows, 1 need")
+    assert find_chip(page) == "idle: Completed · nothing was changed"
+    assert find_lead(page).startswith("Nothing was changed. Of 2 flows, 1 need")
     assert "What would require an action" in page
 
 
-def test_a_plan_that_awaits_approval_leads_to_the_plan() -> None:
-    """Its button is the first one."""
+def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
+    """The link to the plan is the first button."""
     where = environment(
         state=EnvironmentJobState.AWAITING_APPROVAL,
         has_started_flow_jobs=False,
         awaiting_approval_count=2,
     )
-    page = page_of([planned("a", where=where), planned("b", where=where)])
+    page = build_page([planned("a", where=where), planned("b", where=where)])
 
-    assert chip(page) == "warn: Awaiting approval"
-    assert lead(page).startswith("2 flows await approval.")
+    assert find_chip(page) == "warn: Awaiting approval"
+    assert find_lead(page).startswith("2 flows await approval.")
     assert re.search(r'<a class="button primary" href="[^"]+/plan">Review the plan</a>', page)
 
 
-def test_a_firewall_cause_is_shown_once_for_all_environments() -> None:
-    """With the number of firewalls and of address ranges, and a name on each line."""
+def test_firewall_cause_is_shown_once_for_all_environments() -> None:
+    """The cause shows the number of firewalls and of address ranges, and each firewall's name."""
     first = environment(firewall_issues=(issue("erp", 20), issue("edge", 23)))
     second = environment("env-2", firewall_issues=(issue("erp", 20),))
-    page = page_of([
+    page = build_page([
         denied("a", "erp", where=first), denied("b", "edge", "erp", where=first),
         denied("c", "erp", where=second),
     ])  # fmt: skip
@@ -213,10 +213,10 @@ def test_a_firewall_cause_is_shown_once_for_all_environments() -> None:
     assert folded.count("20 missing address ranges") == 2
 
 
-def test_flows_with_the_same_cause_share_it_and_keep_their_own_fixes() -> None:
+def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
     """A fix that is the same for all is shown once."""
-    same = page_of([blocked("a"), blocked("b")])
-    other = page_of([blocked("a"), blocked("b", fix="Enable the owner.", message="It is off.")])
+    same = build_page([blocked("a"), blocked("b")])
+    other = build_page([blocked("a"), blocked("b", fix="Enable the owner.", message="It is off.")])
 
     assert same.count("Name another owner.") == 1
     assert other.count("<h3>Owner unavailable: 2 flows</h3>") == 1
@@ -224,47 +224,49 @@ def test_flows_with_the_same_cause_share_it_and_keep_their_own_fixes() -> None:
     assert other.count("<b>Fix:</b> Enable the owner.") == 1
 
 
-def test_a_cause_with_many_flows_leads_to_all_of_them() -> None:
+def test_cause_with_many_flows_links_to_the_full_list() -> None:
     """The list of a cause is paged; every flow is on one page."""
     flows = [blocked(f"Flow {number}") for number in range(1, 131)]
-    page = page_of(flows)
+    page = build_page(flows)
     pages = [
-        page_of(flows, flows=FlowFilter(reason_code="owner_unavailable"), start=start)
+        build_page(flows, flows=FlowFilter(reason_code="owner_unavailable"), start=start)
         for start in (0, 100)
     ]
 
-    assert titles(page) == [f"Flow {number}" for number in range(1, 21)]
+    assert find_titles(page) == [f"Flow {number}" for number in range(1, 21)]
     assert re.search(r'\?reason_code=owner_unavailable#flows">Show all 130 flows', page)
-    assert [len(titles(one)) for one in pages] == [100, 30]
-    assert [title for one in pages for title in titles(one)] == [one.title for one in flows]
+    assert [len(find_titles(one)) for one in pages] == [100, 30]
+    assert [title for one in pages for title in find_titles(one)] == [one.title for one in flows]
 
 
-def test_flows_that_were_left_can_be_planned_again() -> None:
-    """Those of a part or a cause, unless a form would be too long or nothing was to be changed."""
+def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
+    """The form has the flows of a state or a cause, unless it is too long or
+    nothing was to change.
+    """
     where = environment(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     cancelled = [flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
     title = "Start a remediation for {}</summary>"
 
-    assert title.format("2 flows") in page_of([needs_changes("a"), needs_changes("b")])
-    assert title.format("1 flow") in page_of([flow("a", STATES.ROLLED_BACK)])
-    assert "Start a remediation" not in page_of(cancelled)
-    assert "Start a remediation" not in page_of(
+    assert title.format("2 flows") in build_page([needs_changes("a"), needs_changes("b")])
+    assert title.format("1 flow") in build_page([flow("a", STATES.ROLLED_BACK)])
+    assert "Start a remediation" not in build_page(cancelled)
+    assert "Start a remediation" not in build_page(
         [needs_changes("a", where=where)], mode=RemediationMode.DRY_RUN
     )
 
 
 def test_a_search_finds_flows_by_name_and_by_id() -> None:
-    """Only these are listed."""
+    """The page lists only the flows that match the search."""
     flows = [flow("Orders", STATES.COPYING), flow("Bills", STATES.RETIRED)]
 
-    assert titles(page_of(flows, flows=FlowFilter(search="order"))) == ["Orders"]
-    assert titles(page_of(flows, flows=FlowFilter(search="ID-BILLS"))) == ["Bills"]
-    assert "No flow matches the filter." in page_of(flows, flows=FlowFilter(search="none"))
+    assert find_titles(build_page(flows, flows=FlowFilter(search="order"))) == ["Orders"]
+    assert find_titles(build_page(flows, flows=FlowFilter(search="ID-BILLS"))) == ["Bills"]
+    assert "No flow matches the filter." in build_page(flows, flows=FlowFilter(search="none"))
 
 
 def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
     """Each first shows what it does; only roll back is red."""
-    page = page_of([blocked("a"), flow("b", STATES.RETIRED)])
+    page = build_page([blocked("a"), flow("b", STATES.RETIRED)])
     visible, _, menu = page.partition('<summary class="button">More</summary>')
     menu = menu.partition('<div id="counts"')[0]
 
@@ -277,9 +279,9 @@ def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
     ]  # fmt: skip
 
 
-def test_a_reader_sees_why_there_is_no_button() -> None:
-    """For each action."""
-    page = page_of([blocked("a"), blocked("b", "manual_caller")], roles=frozenset({Role.READER}))
+def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
+    """A reader has no right to start an action."""
+    page = build_page([blocked("a"), blocked("b", "manual_caller")], roles=frozenset({Role.READER}))
 
     assert '<form method="post"' not in page
     assert page.count("This action requires the role operator.") >= 3
@@ -288,7 +290,7 @@ def test_a_reader_sees_why_there_is_no_button() -> None:
 def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
     """Steps are shown only where they apply, under their own names."""
     cut = flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
-    page = page_of([cut, flow("back", STATES.ROLLING_BACK), flow("early", STATES.PREPARING,
+    page = build_page([cut, flow("back", STATES.ROLLING_BACK), flow("early", STATES.PREPARING,
                     migration_method=MigrationMethod.ADD_TO_SOLUTION)])  # fmt: skip
 
     assert re.findall(r'class="steps5" role="img" aria-label="([^"]+)"', page) == [
@@ -304,7 +306,7 @@ def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
         state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(issue("erp", 3),)
     )
     copying, verified = (
-        page_of([replace(flow("a", state, where=where), environment_job=where)])
+        build_page([replace(flow("a", state, where=where), environment_job=where)])
         for state in (STATES.COPYING, STATES.VERIFIED)
     )
 
@@ -313,11 +315,11 @@ def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
     assert "When the plan was made, 1 firewall denied the new addresses." in verified
 
 
-def test_firewalls_name_a_few_flows_and_count_the_others() -> None:
-    """However many they are."""
+def test_firewall_lists_a_few_flows_and_counts_the_others() -> None:
+    """A firewall may have any number of flows."""
     names = [denied(f"f{number}", "erp") for number in range(8)]
     ids = tuple(one.workflow_id for one in names)
     where = environment(firewall_issues=(issue("erp", 3, workflow_ids=ids, flow_count=60),))
-    page = page_of([replace(one, environment_job=where) for one in names])
+    page = build_page([replace(one, environment_job=where) for one in names])
 
     assert "and 55 more flows." in page

@@ -16,7 +16,7 @@ from tests.unit.flow_rows import FLOW_JOB
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def test_changes_the_fields_it_names_and_no_other() -> None:
+def test_replace_changes_only_the_named_fields() -> None:
     before = dataclasses.replace(FLOW_JOB)
 
     changed = replace(FLOW_JOB, next_check_at=NOW, is_woken=True, notes=("a note",))
@@ -27,10 +27,10 @@ def test_changes_the_fields_it_names_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("kind", [FlowJob, EnvironmentJob, Deletion])
-def test_each_kind_of_job_is_changed_that_way(kind: type[DurableJob[Any]]) -> None:
+def test_every_job_class_uses_the_same_replace(kind: type[DurableJob[Any]]) -> None:
     assert kind.__replace__ is DurableJob.__replace__
 
 
-def test_refuses_a_name_of_no_field() -> None:
+def test_replace_rejects_an_unknown_field() -> None:
     with pytest.raises(TypeError, match=r"FlowJob has no fields \['colour'\]"):
         replace(FLOW_JOB, colour="red")  # type: ignore[call-arg]

@@ -17,31 +17,31 @@ APART = {ROOT / "tests/third_party_clients/clients", ROOT / "tests/browser"}
 OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"}
 
 
-def canonical(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a distribution's name as registries compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def installed_by(file: str) -> set[str]:
+def list_installed_packages(file: str) -> set[str]:
     """Return the distributions that a requirements file brings, with all that they bring."""
     found: set[str] = set()
     waiting = []
     for line in (ROOT / file).read_text().splitlines():
         if nested := re.match(r"-r (\S+)", line):
-            found |= installed_by(nested[1])
+            found |= list_installed_packages(nested[1])
         elif line.startswith("-e "):
             waiting += PROJECT["dependencies"]
         elif pinned := re.match(r"[\w.-]+(?===)", line):
             waiting.append(pinned[0])
     while waiting:
-        name = canonical(re.split(r"[^\w.-]", waiting.pop())[0])
+        name = normalize_name(re.split(r"[^\w.-]", waiting.pop())[0])
         if name not in found:
             found.add(name)
             waiting += [one for one in metadata.requires(name) or () if ";" not in one]
     return found
 
 
-def imported_by(folder: str) -> dict[str, Path]:
+def find_imported_packages(folder: str) -> dict[str, Path]:
     """Return the packages of others that the modules of a folder import, each with one of them."""
     found: dict[str, Path] = {}
     for path in (ROOT / folder).rglob("*.py"):
@@ -73,15 +73,16 @@ def distributions() -> Mapping[str, list[str]]:
         ("tests", "requirements-test.txt"),
     ],
 )
-def test_what_is_imported_is_installed(
+def test_every_imported_package_is_in_the_requirements(
     folder: str, file: str, distributions: Mapping[str, list[str]]
 ) -> None:
-    """Not by chance, through a package that only lint or types need."""
-    installed = installed_by(file)
+    """The package must not come from the requirements of lint or types alone."""
+    installed = list_installed_packages(file)
     missing = {
         f"{path.relative_to(ROOT)} imports {name}"
-        for name, path in imported_by(folder).items()
-        if name not in OURS and not installed & set(map(canonical, distributions.get(name, ())))
+        for name, path in find_imported_packages(folder).items()
+        if name not in OURS
+        and not installed & set(map(normalize_name, distributions.get(name, ())))
     }
 
     assert missing == set()

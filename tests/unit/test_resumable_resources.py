@@ -41,7 +41,7 @@ class RepeatedPages:
         return ResultPage(items=({"id": cursor},), cursor={"": "a", "a": "b", "b": "a"}[cursor])
 
 
-async def test_a_list_that_repeats_its_pages_is_forgotten_and_read_again() -> None:
+async def test_stored_list_with_repeated_pages_is_deleted() -> None:
     """Its stored pages would make every later read endless; other lists are kept."""
     repeated, stored = RepeatedPages(), Stored()
     stored.pages["another list "] = {"items": []}

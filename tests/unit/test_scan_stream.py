@@ -21,7 +21,7 @@ _LINES = ("ö" * 31 + "\n") * (1024 * 32)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
 @pytest.mark.parametrize("boundary", [_LONG // 2, _LONG // 2 - BYTES_AFTER])
 @pytest.mark.parametrize("ids", [None, {URL_ID.encode()}])
-def test_a_url_at_the_end_of_a_part_is_found_once(
+def test_url_at_the_boundary_of_a_chunk_is_found_once(
     encoding: str, boundary: int, ids: set[bytes] | None
 ) -> None:
     """Its offset, its line and its shape are the same as elsewhere."""
@@ -37,7 +37,7 @@ def test_a_url_at_the_end_of_a_part_is_found_once(
         assert not found.reference.manual_reason
 
 
-def test_a_long_hex_number_is_searched_to_its_end() -> None:
+def test_url_id_inside_a_long_hex_number_is_found() -> None:
     """A file may consist of nothing else."""
     data = b"0" * (_LONG + 5) + URL_ID.encode() + b"0" * (2 * BYTES_BEFORE)
 
@@ -59,7 +59,7 @@ class _Endless(io.RawIOBase):
         return (b"one line of text\n" * (taken // 17 + 1))[:taken]
 
 
-def test_a_large_file_takes_no_more_memory_than_a_small_one() -> None:
+def test_memory_use_does_not_depend_on_the_file_size() -> None:
     """Log files do not fit into memory."""
 
     def measure(size: int) -> int:

@@ -21,15 +21,19 @@ BEN = DataversePrincipal(table=USERS, id="b")
 TEAM = DataversePrincipal(table=TEAMS, id="a")
 
 
-def share(principal: DataversePrincipal, *rights: str) -> Share:
+def build_share(principal: DataversePrincipal, *rights: str) -> Share:
     """Return a share with these rights."""
     return Share(principal=principal, rights=frozenset(rights))
 
 
-def test_a_copy_lacks_what_is_missing_and_what_is_different() -> None:
-    """Who has the same rights is done; who else is there does not count."""
-    wanted = [share(ANN, "ReadAccess"), share(BEN, "ReadAccess"), share(TEAM, "ReadAccess")]
-    held = [share(ANN, "ReadAccess"), share(BEN, "ReadAccess", "WriteAccess")]
+def test_missing_shares_contains_missing_and_different_shares() -> None:
+    """A share with equal rights is not missing, and additional shares of the copy do not count."""
+    wanted = [
+        build_share(ANN, "ReadAccess"),
+        build_share(BEN, "ReadAccess"),
+        build_share(TEAM, "ReadAccess"),
+    ]
+    held = [build_share(ANN, "ReadAccess"), build_share(BEN, "ReadAccess", "WriteAccess")]
 
     found = {one.share.principal: one.has_others for one in missing_shares(wanted, held)}
 
@@ -37,12 +41,16 @@ def test_a_copy_lacks_what_is_missing_and_what_is_different() -> None:
     assert missing_shares([], held) == []
 
 
-def test_each_principal_is_carried_once_and_some_are_not() -> None:
-    """Rights that come twice are joined; a share without a right is none."""
-    shares = [share(ANN, "ReadAccess"), share(ANN, "WriteAccess"), share(BEN, "ReadAccess")]
+def test_shares_to_copy_contains_each_principal_once() -> None:
+    """Rights of the same principal are joined, and a share without rights is omitted."""
+    shares = [
+        build_share(ANN, "ReadAccess"),
+        build_share(ANN, "WriteAccess"),
+        build_share(BEN, "ReadAccess"),
+    ]
 
-    assert shares_to_copy([*shares, share(TEAM)], {BEN}) == (
-        share(ANN, "ReadAccess", "WriteAccess"),
+    assert shares_to_copy([*shares, build_share(TEAM)], {BEN}) == (
+        build_share(ANN, "ReadAccess", "WriteAccess"),
     )
 
 
@@ -56,16 +64,18 @@ def test_each_principal_is_carried_once_and_some_are_not() -> None:
         ("SomethingNew", False, False),
     ],
 )
-def test_a_role_is_never_more_than_it_says(role: str, can_write: bool, can_share: bool) -> None:
-    """An unknown one may read."""
+def test_rights_of_grants_only_the_rights_of_the_role(
+    role: str, can_write: bool, can_share: bool
+) -> None:
+    """An unknown role may only read."""
     rights = rights_of(role)
 
     assert "ReadAccess" in rights
     assert ("WriteAccess" in rights, "ShareAccess" in rights) == (can_write, can_share)
 
 
-def test_the_owner_and_the_operator_are_no_co_owners() -> None:
-    """Whatever the case of the ids."""
+def test_owner_and_service_account_are_not_co_owners() -> None:
+    """The ids are compared without their case."""
     permissions = [
         FlowPermission(permission_id=who, principal_id=who, role="CanEdit")
         for who in ("AA", "bb", "cc")
@@ -75,7 +85,7 @@ def test_the_owner_and_the_operator_are_no_co_owners() -> None:
 
 
 def test_built_in_and_managed_solutions_are_not_joined() -> None:
-    """Whatever the case of their names; the rest by name."""
+    """Names of solutions are compared without their case."""
     named = [("Default", False), ("active", False), ("Basic", False), ("Zoo", False), ("B", True)]
     solutions = [
         Solution(id=name, unique_name=name, title=name, is_managed=managed)
@@ -85,8 +95,8 @@ def test_built_in_and_managed_solutions_are_not_joined() -> None:
     assert [one.unique_name for one in solutions_for_copy(solutions)] == ["apples", "Zoo"]
 
 
-def test_only_what_people_start_has_run_only_users() -> None:
-    """A system that posts to a URL is on no such list."""
+def test_only_flows_that_people_start_have_run_only_users() -> None:
+    """A system that posts to a trigger URL is not a run-only user."""
     assert TriggerCategory.BUTTON.can_have_run_only_users
     assert not TriggerCategory.HTTP.can_have_run_only_users
     assert not TriggerCategory.RECURRENCE.can_have_run_only_users

@@ -18,8 +18,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 type Edge = tuple[str, str]
 
 
-def edges_in(picture: str) -> set[Edge]:
-    """Return what leads to what; what leads from a group leads from each state that it holds."""
+def parse_edges(picture: str) -> set[Edge]:
+    """Return the transitions of a picture. A transition from a group starts in each
+    of its states.
+    """
     groups: dict[str, set[str]] = {}
     edges: set[Edge] = set()
     inside = ""
@@ -44,13 +46,13 @@ def edges_in(picture: str) -> set[Edge]:
         ("A delete of a retired original", DeletionState, DELETION_STATES),
     ],
 )
-def test_a_picture_shows_the_transitions_of_its_table(
+def test_picture_shows_all_transitions_of_its_table(
     title: str, states: type[StrEnum], table: Mapping[Any, TransitionProperties[Any]]
 ) -> None:
-    """All of them and no other, but for pauses: of those it shows what it likes."""
+    """The picture shows no other transition, and may omit pauses."""
     section = PAGE.partition(f"## {title}\n")[2]
     picture = section.partition("```mermaid\nstateDiagram-v2\n")[2].partition("```")[0]
-    drawn = {(states(before), states(after)) for before, after in edges_in(picture)}
+    drawn = {(states(before), states(after)) for before, after in parse_edges(picture)}
     pauses = {state for state in states if table[state].resumes_later}
 
     for before, after in drawn:

@@ -31,8 +31,8 @@ TABLES: Mapping[type[StrEnum], Mapping[Any, StateProperties]] = {
 
 
 @pytest.mark.parametrize("states", TABLES, ids=lambda states: states.__name__)
-def test_every_state_has_its_row(states: type[StrEnum]) -> None:
-    """Whoever adds a state answers what its table asks."""
+def test_every_state_has_a_row(states: type[StrEnum]) -> None:
+    """A new state needs a row in its table."""
     assert list(TABLES[states]) == list(states)
 
 
@@ -40,10 +40,10 @@ def test_every_state_has_its_row(states: type[StrEnum]) -> None:
     ("states", "steps"),
     [(FlowJobState, run_flow_job.STEPS), (EnvironmentJobState, run_environment_job.STEPS)],
 )
-def test_there_is_a_step_for_each_open_state_and_no_other(
+def test_every_open_state_has_exactly_one_step(
     states: type[StrEnum], steps: Mapping[StrEnum, object]
 ) -> None:
-    """A state without its step would raise at each delivery; a step without its state is dead."""
+    """A state without a step raises at each delivery, and a step without a state is dead code."""
     table = TABLES[states]
 
     assert steps.keys() == {
@@ -52,8 +52,8 @@ def test_there_is_a_step_for_each_open_state_and_no_other(
 
 
 @pytest.mark.parametrize("state", FlowJobState)
-def test_what_a_table_says_of_a_state_fits_together(state: FlowJobState) -> None:
-    """An end leads nowhere by itself; an accepted edit goes where the work may go."""
+def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
+    """An inactive state has no next state, and an accepted edit continues in an allowed state."""
     facts = FLOW_STATES[state]
 
     assert not (facts.next and facts.is_inactive)
@@ -76,7 +76,7 @@ def test_what_a_table_says_of_a_state_fits_together(state: FlowJobState) -> None
 def test_a_transition_that_is_not_in_the_table_raises(
     before: FlowJobState, after: FlowJobState
 ) -> None:
-    """It is a defect, and it names both states."""
+    """The error is a defect of the app and names both states."""
     with pytest.raises(InvalidTransition, match=f"{before} -> {after}"):
         check_transition(FLOW_STATES, before, after)
 
@@ -90,16 +90,18 @@ def test_a_transition_that_is_not_in_the_table_raises(
         (FlowJobState.RETIRED, FlowJobState.ROLLING_BACK),
     ],
 )
-def test_what_the_table_says_may_be(before: FlowJobState, after: FlowJobState) -> None:
-    """Steps, pauses of open work, the way back."""
+def test_transition_in_the_table_is_accepted(before: FlowJobState, after: FlowJobState) -> None:
+    """Examples are steps, pauses of open jobs, and rollbacks."""
     check_transition(FLOW_STATES, before, after)
 
 
 RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 
 
-def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
-    """An order whose delivery met a busy service comes later; it did not begin the work anew."""
+def test_inactive_job_that_waits_stays_inactive() -> None:
+    """A requested action that met a busy service is retried later without a new
+    start of the job.
+    """
     soon = NOW + timedelta(minutes=1)
     later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
 
@@ -111,8 +113,8 @@ def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
 
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
-def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: FlowJobState) -> None:
-    """Nothing of it stands in the way of a child's rollback."""
+def test_flow_that_was_changed_in_place_has_no_calling_copy(state: FlowJobState) -> None:
+    """Such a flow does not stop the rollback of a child."""
     assert replace(RETIRED, state=state).state_properties.is_copy_off
 
 
@@ -123,23 +125,23 @@ def with_lines(job: FlowJob, *texts: str) -> FlowJob:
     return job
 
 
-def calls_of(job: FlowJob) -> list[tuple[str, int]]:
+def list_request_counts(job: FlowJob) -> list[tuple[str, int]]:
     """Return the text of each line, and the calls that it took."""
     return [(line.message, line.requests) for line in job.history]
 
 
-def test_calls_count_for_the_line_that_was_the_last_when_they_were_made() -> None:
-    """Also where a step goes on with a row from before the last write, or says the same again."""
+def test_requests_count_for_the_latest_entry_at_their_time() -> None:
+    """This holds if a step continues with an older row, or repeats the same message."""
     first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
     kept = with_request_count(first, first, 2)
 
-    assert calls_of(kept) == [("a", 0), ("b", 2)]
-    assert calls_of(with_request_count(with_lines(first, "c"), kept, 3)) == [
+    assert list_request_counts(kept) == [("a", 0), ("b", 2)]
+    assert list_request_counts(with_request_count(with_lines(first, "c"), kept, 3)) == [
         ("a", 0),
         ("b", 5),
         ("c", 0),
     ]
-    assert calls_of(with_request_count(with_lines(kept, "b"), kept, 1)) == [
+    assert list_request_counts(with_request_count(with_lines(kept, "b"), kept, 1)) == [
         ("a", 0),
         ("b", 3),
         ("b", 0),
@@ -147,22 +149,22 @@ def test_calls_count_for_the_line_that_was_the_last_when_they_were_made() -> Non
 
 
 @pytest.mark.parametrize("more", [1, HISTORY_LENGTH])
-def test_calls_of_a_full_history_stay_with_their_lines(more: int) -> None:
-    """The oldest lines make room, and their calls go with them."""
+def test_requests_of_a_full_history_stay_with_their_entries(more: int) -> None:
+    """The oldest entries are removed with their requests."""
     full = with_lines(FLOW_JOB, *map(str, range(HISTORY_LENGTH)))
     after = with_request_count(with_lines(full, *["new"] * more), full, 7)
 
     assert len(after.history) == HISTORY_LENGTH
     last = (str(HISTORY_LENGTH - 1), 7)
-    assert (last in calls_of(after)) == (more < HISTORY_LENGTH)
+    assert (last in list_request_counts(after)) == (more < HISTORY_LENGTH)
     assert sum(line.requests for line in after.history) == (7 if more < HISTORY_LENGTH else 0)
 
 
-def test_a_row_from_before_calls_were_counted_is_read() -> None:
-    """Its lines have none."""
+def test_history_without_request_counts_is_readable() -> None:
+    """Entries of such a row have no requests."""
     rows = type_adapter_for(FlowJob)
     row = rows.dump_python(with_lines(FLOW_JOB, "a"), mode="json")
     for line in row["history"]:
         del line["requests"]
 
-    assert calls_of(rows.validate_python(row))[-1] == ("a", 0)
+    assert list_request_counts(rows.validate_python(row))[-1] == ("a", 0)

@@ -73,7 +73,7 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def printed(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
+def print_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
     """Return what a terminal of this width shows at `NOW`."""
     monkeypatch.setattr(timestamps, "now", lambda: NOW)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
@@ -86,11 +86,11 @@ def printed(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> st
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_it_says_what_to_do_and_what_comes_by_itself(
+def test_status_shows_required_actions_and_automatic_steps(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No line is longer than the terminal, and each command stands whole in a line."""
-    text = printed(ANSWER, monkeypatch, width)
+    """No line is longer than the terminal, and no command is broken over two lines."""
+    text = print_status(ANSWER, monkeypatch, width)
 
     assert all(len(line) <= width for line in text.splitlines())
     assert re.match("Action required · 2 +updated 12:00 UTC\n", text)
@@ -106,16 +106,18 @@ def test_it_says_what_to_do_and_what_comes_by_itself(
     assert re.search(r"updating_callers\s.*in 30 min", text)
 
 
-def test_where_nothing_waits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty tenant is no empty screen."""
-    text = printed(EMPTY, monkeypatch)
+def test_status_of_an_empty_tenant_shows_no_required_action(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The screen of an empty tenant is not empty."""
+    text = print_status(EMPTY, monkeypatch)
 
     assert text.startswith("No action required")
 
 
-def test_flows_that_are_not_migrated_are_in_the_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_line_counts_flows_not_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flows in progress and excluded flows need no decision."""
     left = {"over_flow_limit": 2, "in_progress": 3, "excluded": 1}
-    text = printed(EMPTY | {"not_migrated": left}, monkeypatch)
+    text = print_status(EMPTY | {"not_migrated": left}, monkeypatch)
 
     assert text.startswith("No action required, 2 flows not migrated")

@@ -98,7 +98,7 @@ class _Job:
 
 @pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])
 async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int]) -> None:
-    """No minute has more calls than allowed, 96 % are used, and nobody starves."""
+    """No minute has more requests than allowed, 96 % are used, and no job waits forever."""
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in skews]
     budgets = [StoredRequestBudget(one, one.clock, LIMIT) for one in machines]
@@ -132,7 +132,7 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
 
 
 async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
-    """Once each has heard a few answers; and neither is ahead of the store."""
+    """This holds after a few answers of the store, and neither clock is ahead of the store."""
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in (10, -10)]
     for _ in range(2_000):
@@ -143,8 +143,8 @@ async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
         assert all(world.now() - 2 * SECOND < time <= world.now() for time in times)
 
 
-async def test_clock_goes_by_the_machine_until_the_store_has_answered() -> None:
-    """And an answer without a time, or of another server, changes nothing."""
+async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
+    """An answer without a time, or of another server, changes nothing."""
     local = ManualClock()
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
@@ -158,8 +158,8 @@ async def test_clock_goes_by_the_machine_until_the_store_has_answered() -> None:
     assert clock.now() == START + 60 * MINUTE
 
 
-async def test_one_wrong_answer_is_forgotten() -> None:
-    """A date of the far future counts for two periods of ten minutes at most."""
+async def test_one_wrong_date_is_discarded() -> None:
+    """A date in the far future applies for two periods of ten minutes at most."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 1)
     one.clock.record_time(answer(format_datetime(START + timedelta(days=1), usegmt=True)))
@@ -171,7 +171,7 @@ async def test_one_wrong_answer_is_forgotten() -> None:
 
 
 async def test_time_does_not_go_back_by_more_than_a_second() -> None:
-    """When an estimate begins anew it may be a little worse than the last one."""
+    """A new estimate may be slightly worse than the last one."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 3)
     times = []

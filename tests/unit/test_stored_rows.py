@@ -14,16 +14,16 @@ from tests.stored_rows import FOLDER
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 
 
-def stored(version: int) -> list[StoreRow]:
+def read_stored_rows(version: int) -> list[StoreRow]:
     """Return the rows that a version stored."""
     return [StoreRow(**one) for one in json.loads((FOLDER / f"version-{version}.json").read_text())]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_of_a_version_are_read(version: int) -> None:
-    """Each row of each table, and none is lost on the way."""
+    """Each row of each table is read without a loss."""
     store = MemoryStore()
-    rows = stored(version)
+    rows = read_stored_rows(version)
     store.rows = {(row.table, row.partition, row.key): row for row in rows}
     tables = Tables(VersionedStore(store, [], ""))
 
@@ -35,5 +35,5 @@ async def test_rows_of_a_version_are_read(version: int) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_row_has_its_version(version: int) -> None:
-    """A row without one was stored by no version of the schema."""
-    assert {row.columns[COLUMN] for row in stored(version)} == {version}
+    """Every version of the schema writes its version into each row."""
+    assert {row.columns[COLUMN] for row in read_stored_rows(version)} == {version}

@@ -8,7 +8,7 @@ OLD, NEW = "5a5d4547-81dd-ee11-904c-002248ec1439", "6a5d4547-81dd-ee11-904c-0022
 
 
 def test_only_the_value_of_the_name_changes() -> None:
-    """Byte for byte: the id may stand elsewhere, and the name may be another's."""
+    """All other bytes stay: the id may occur elsewhere, and another object may have the name."""
     text = json.dumps(
         {
             "a": {"subscriptionRequest/name": OLD.upper(), "x": f"{OLD} é"},

@@ -34,7 +34,7 @@ OLD, NEW = plan(1), plan(2)
 
 
 def test_an_older_plan_of_the_environment_is_superseded() -> None:
-    """The oldest first; the last one stands."""
+    """The oldest plan comes first, and the last plan is kept."""
     assert find_superseded([NEW, plan(0), OLD], ()) == [plan(0), OLD]
 
 
@@ -51,13 +51,13 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
     ],
     ids=["approved", "made jobs", "waits", "blocked", "failed", "lent", "elsewhere"],
 )
-def test_a_plan_that_somebody_may_need_is_not(old: EnvironmentJob) -> None:
-    """For evidence, a rollback, an approval or a retry."""
+def test_plan_that_may_still_be_needed_is_not_superseded(old: EnvironmentJob) -> None:
+    """The plan may be needed for evidence, a rollback, an approval or a retry."""
     assert find_superseded([old, NEW], ()) == []
 
 
-def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
-    """Also where it made none of them, and only took them up."""
+def test_plan_with_flow_jobs_is_not_superseded() -> None:
+    """This also holds if the plan only continues existing flow jobs."""
     adopted = replace(
         OLD, has_started_flow_jobs=True, planned_action_counts={"continue_existing_job": 1}
     )
@@ -67,22 +67,22 @@ def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
 
 
 def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
-    """It is part of the current plan, beside the last one of all flows."""
+    """Such a plan is part of the current plan, beside the last plan of all flows."""
     named = replace(NEW, flow_ids=("flow",))
 
     assert find_superseded([OLD, named], ()) == []
     assert find_superseded([OLD, named, plan(3)], ()) == [OLD, named]
 
 
-def test_a_plan_that_only_looks_is_superseded_by_a_later_one_alone() -> None:
-    """Where the current plan is older, and writes, the newest look stands too."""
+def test_assessment_is_superseded_only_by_a_later_assessment() -> None:
+    """If the current plan is older and applies changes, the newest assessment is kept, too."""
     looks = [replace(plan(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
 
     assert find_superseded([OLD, *looks], ()) == [looks[0]]
 
 
-def test_a_plan_that_is_being_removed_says_so_once() -> None:
-    """A removal that goes on the next day changes nothing more."""
+def test_removal_of_a_plan_is_recorded_once() -> None:
+    """A removal that continues on the next day changes nothing more."""
     begun = mark_removal_started(OLD, FIRST + 9 * DAY)
 
     assert begun.plan_kept is PlanKept.BEING_REMOVED

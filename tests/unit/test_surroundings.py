@@ -16,7 +16,7 @@ URL = (
 )
 
 
-def intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
+def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
     """Return an intent of one delivery."""
     return CallerEditIntent(
         job_id="job",
@@ -29,11 +29,13 @@ def intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIn
     )
 
 
-def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
-    """Changed, added and taken away; not what somebody has changed once more."""
+def test_value_from_before_the_later_delivery_is_reverted() -> None:
+    """The value may have been changed, added or removed; a value that was changed again does not
+    count.
+    """
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
-    noted = UnchangedContentDigests.at([intent(2, 0, later), intent(1, 0, first)])
+    noted = UnchangedContentDigests.at([build_intent(2, 0, later), build_intent(1, 0, first)])
 
     assert noted.find_reverted_addresses({**first, "again": "3"}, {}) == {
         "changed",
@@ -43,56 +45,64 @@ def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
     assert noted.find_reverted_addresses(later, {}) == set()
 
 
-def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
-    """Intents hold changes only, in the order of the job and not of its callers."""
+def test_unrecorded_value_equals_the_last_recorded_value() -> None:
+    """Intents contain changes only, in the order of the job and not of its callers."""
     first = {"one": "1", "two": "1"}
     then = {"one": "2"}
     news = changed_digests(first, then)
-    overtaken = [intent(1, 7, news), intent(1, 3, first)]
-    noted = UnchangedContentDigests.at([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
+    overtaken = [build_intent(1, 7, news), build_intent(1, 3, first)]
+    noted = UnchangedContentDigests.at([*overtaken, build_intent(2, 8, {"one": "3", "two": "1"})])
 
     assert news == {"one": "2", "two": ""}
     assert noted.find_reverted_addresses({"one": "2"}, {}) == {"one", "two"}
 
 
-def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() -> None:
-    """A rollback that comes after the frozen delivery woke reads what that one wrote."""
-    read = [intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "2"}), intent(3, 2, {"one": "1"})]
+def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
+    """A rollback after the frozen delivery woke up reads what this delivery wrote."""
+    read = [
+        build_intent(1, 0, {"one": "1"}),
+        build_intent(2, 1, {"one": "2"}),
+        build_intent(3, 2, {"one": "1"}),
+    ]
     noted = UnchangedContentDigests.at(read)
 
     assert noted.find_reverted_addresses({"one": "1"}, {}) == {"one"}
     assert noted.find_reverted_addresses({"one": "3"}, {}) == set()
 
 
-def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
-    """If what stands there now is not somebody else's: they may have read it."""
-    noted = UnchangedContentDigests.at([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
+def test_unread_version_counts_as_reverted() -> None:
+    """This does not hold if the present value is another person's, who may have
+    read the version.
+    """
+    noted = UnchangedContentDigests.at(
+        [build_intent(1, 0, {"one": "1"}), build_intent(2, 1, {"one": "1"})]
+    )
 
     assert noted.find_reverted_addresses({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
     assert noted.find_reverted_addresses({"one": "1"}, {"one": ["1", "1"]}) == set()
     assert noted.find_reverted_addresses({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
 
 
-def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
-    """An address that it did not read is."""
+def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
+    """An address that the delivery did not read is missing."""
     noted = UnchangedContentDigests.at(
-        [intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})]
+        [build_intent(1, 0, {"caller-0": "1", "one": "1"}), build_intent(2, 1, {"x": "1"})]
     )
 
     assert noted.find_reverted_addresses({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
 
 
-def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
-    """Nor of rows from before anything was noted."""
-    alone = UnchangedContentDigests.at([intent(1, 0, {"one": "1"})])
-    before = UnchangedContentDigests.at([intent(1, 0, {}), intent(2, 1, {})])
+def test_single_delivery_yields_no_reverted_addresses() -> None:
+    """Rows without recorded digests yield none, either."""
+    alone = UnchangedContentDigests.at([build_intent(1, 0, {"one": "1"})])
+    before = UnchangedContentDigests.at([build_intent(1, 0, {}), build_intent(2, 1, {})])
 
     assert alone.find_reverted_addresses({"one": "2"}, {}) == set()
     assert before.find_reverted_addresses({"one": "2"}, {}) == set()
 
 
-def test_a_text_without_its_urls_is_the_same_wherever_they_lead() -> None:
-    """What stands beside them is not; and no two places have one digest."""
+def test_digest_of_a_text_does_not_depend_on_its_trigger_urls() -> None:
+    """The text beside the URLs changes the digest, and no two places have the same digest."""
     original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
 
     def of(text: str) -> str:

@@ -18,8 +18,8 @@ STEERING = ("\x1b[2J", "\x9b2J", "\x1b]0;pwned\x07", "\u202e", "\u2066", "\r", "
 
 
 @pytest.mark.parametrize("text", STEERING)
-def test_what_steers_a_terminal_is_replaced(text: str) -> None:
-    """One sign for each character: nothing is hidden, and styles stay where they are."""
+def test_control_characters_are_replaced(text: str) -> None:
+    """Each character is replaced by one sign, so nothing is hidden and styles stay in place."""
     shown = remove_unprintable(f"Orders{text}Invoices")
 
     assert shown.startswith("Orders�")
@@ -30,12 +30,12 @@ def test_what_steers_a_terminal_is_replaced(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Bestellung löschen", "خبر", "👩‍🚀 ❤️", "नमस्‍ते", "a\tb\nc", "a\xa0b"]
 )
-def test_text_of_any_script_stays_as_it_is(text: str) -> None:
-    """Joiners hold emoji and letters together; lines end."""
+def test_text_of_any_script_is_not_changed(text: str) -> None:
+    """Joiners of emoji and letters stay, and so do newlines."""
     assert remove_unprintable(text) == text
 
 
-def _shown(*renderables: object) -> str:
+def _print_to_text(*renderables: object) -> str:
     terminal = Terminal()
     terminal.width = 200  # a panel is drawn as wide as that
     terminal.file = io.StringIO()
@@ -44,33 +44,35 @@ def _shown(*renderables: object) -> str:
 
 
 @pytest.mark.parametrize("text", STEERING)
-def test_it_is_replaced_wherever_rich_may_put_it(text: str) -> None:
-    """In cells, titles, groups, panels, styled pieces, and where a string is printed."""
+def test_control_characters_are_replaced_in_every_rich_element(text: str) -> None:
+    """The elements are cells, titles, groups, panels, styled texts and printed strings."""
     table = Table(text, title=text)
     table.add_row(Text(text, style="bold"))
     table.add_row(text)
-    shown = _shown(
+    shown = _print_to_text(
         Group(Text.assemble((text, "red"), "  ", text), Panel(Text(text), title=text)), table, text
     )
 
     assert shown == remove_unprintable(shown)
 
 
-def test_a_name_is_not_taken_for_markup() -> None:
-    """Neither a style nor a link nor an emoji comes out of a name."""
-    assert _shown("[link=https://evil.example]Orders[/] :smile:").strip() == (
+def test_name_is_not_interpreted_as_markup() -> None:
+    """A name yields no style, no link and no emoji."""
+    assert _print_to_text("[link=https://evil.example]Orders[/] :smile:").strip() == (
         "[link=https://evil.example]Orders[/] :smile:"
     )
 
 
-def test_a_line_for_a_person_is_replaced_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """Errors repeat what others have named."""
+def test_control_characters_in_an_error_line_are_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Error messages contain names from the tenant."""
     echo("No flow \x1b[31m", err=True)
 
     assert capsys.readouterr().err == "No flow �[31m\n"
 
 
-def test_nothing_else_writes_to_a_terminal() -> None:
+def test_only_one_module_writes_to_the_terminal() -> None:
     """The command line and the demo print through one module."""
     folders = (
         ROOT / "cmkflow",
@@ -95,13 +97,13 @@ def test_nothing_else_writes_to_a_terminal() -> None:
 
 
 def test_no_signature_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not of a file that was exported, in whichever way it is shown."""
+    """The content of an exported file is redacted in every way in which it is shown."""
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     table = Table()
     table.add_row(Text.assemble(("Flow ", "bold"), (url, "red")))
 
     echo(url)
 
-    shown = _shown(table, url) + capsys.readouterr().out
+    shown = _print_to_text(table, url) + capsys.readouterr().out
     assert shown.count("https://p.logic.azure.com/…/workflows/") >= 2
     assert "sss" not in shown

@@ -8,19 +8,19 @@ TESTS = Path(__file__).parents[1]
 _CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter"}
 
 
-def test_no_module_of_tests_reads_the_clock_when_it_is_imported() -> None:
+def test_no_test_module_reads_the_clock_at_import() -> None:
     """A suite may reach a test long after its collection, when such a time is no longer near."""
     found = [
         f"{path.relative_to(TESTS)}:{call.lineno}"
         for path in sorted(TESTS.rglob("*.py"))
-        for call in calls_at_import(ast.parse(path.read_text()))
+        for call in find_calls_at_import(ast.parse(path.read_text()))
         if isinstance(call.func, ast.Attribute) and call.func.attr in _CLOCKS
     ]
 
     assert found == []
 
 
-def test_a_time_in_a_constant_is_found_and_one_in_a_function_is_not() -> None:
+def test_clock_read_is_found_in_a_constant_and_not_in_a_function() -> None:
     """The check reads constants, class bodies and default values, and no function body."""
     module = ast.parse(
         "SOON = datetime.now(UTC)\n"
@@ -29,10 +29,10 @@ def test_a_time_in_a_constant_is_found_and_one_in_a_function_is_not() -> None:
         "later = lambda: datetime.now(UTC)\n"
     )
 
-    assert sorted(call.lineno for call in calls_at_import(module)) == [1, 3, 4]
+    assert sorted(call.lineno for call in find_calls_at_import(module)) == [1, 3, 4]
 
 
-def calls_at_import(node: ast.AST) -> Iterator[ast.Call]:
+def find_calls_at_import(node: ast.AST) -> Iterator[ast.Call]:
     """Yield the calls that run when a module is imported."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         parts: list[ast.AST] = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
@@ -41,4 +41,4 @@ def calls_at_import(node: ast.AST) -> Iterator[ast.Call]:
         if isinstance(node, ast.Call):
             yield node
     for part in parts:
-        yield from calls_at_import(part)
+        yield from find_calls_at_import(part)

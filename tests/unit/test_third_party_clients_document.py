@@ -6,7 +6,7 @@ from tests.third_party_clients.documented import PAGE, read_answers, with_table
 
 
 def test_no_recorded_call_of_a_client_fails() -> None:
-    """A run that failed may have written them."""
+    """A failed run may have written the recorded calls."""
     answers = read_answers()
 
     assert len(answers) == 6
@@ -23,6 +23,6 @@ def test_the_page_counts_the_recorded_calls() -> None:
 
 
 def test_a_page_without_the_table_is_rejected() -> None:
-    """A table that is written nowhere would be missed by nobody."""
+    """Otherwise nobody would notice a missing table."""
     with pytest.raises(ValueError, match="0 tables"):
         with_table("# Third-party clients\n", read_answers())

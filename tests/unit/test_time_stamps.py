@@ -44,7 +44,7 @@ def test_answer_to_another_query_is_rejected() -> None:
 
 
 def test_answer_without_certificate_is_rejected() -> None:
-    """Nobody could verify it later."""
+    """Without the certificate, nobody could verify the time stamp later."""
     query = build_query(CONTENT)
     # The last member of the query is `certReq`, TRUE; without it, it is FALSE.
     short = bytearray(query.as_bytes()[:-3])
@@ -55,7 +55,7 @@ def test_answer_without_certificate_is_rejected() -> None:
 
 
 def test_rejection_has_the_reason_of_the_authority() -> None:
-    """An operator reads it in the evidence file."""
+    """The evidence file shows this reason."""
     query = build_query(CONTENT)
 
     with pytest.raises(ValueError, match="rejected: The query is malformed"):
@@ -83,7 +83,7 @@ def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
     assert verify_time_stamp(ANSWER, CONTENT).at == NOW
 
 
-def test_time_stamp_outside_the_life_of_its_certificate_is_not_valid() -> None:
+def test_time_stamp_outside_the_validity_of_its_certificate_is_rejected() -> None:
     """A certificate that has expired since does not matter."""
     late = NOW + timedelta(days=4000)
     answer = AUTHORITY.answer(build_query(CONTENT).as_bytes(), late)
@@ -93,7 +93,7 @@ def test_time_stamp_outside_the_life_of_its_certificate_is_not_valid() -> None:
 
 
 @given(position=st.integers(0, len(ANSWER) - 1), bit=st.integers(0, 7))
-def test_changed_bit_never_changes_what_is_shown(position: int, bit: int) -> None:
+def test_changed_bit_makes_the_answer_invalid_or_keeps_its_time(position: int, bit: int) -> None:
     """Any answer is either not valid, or shows the same time."""
     changed = bytearray(ANSWER)
     changed[position] ^= 1 << bit
@@ -112,7 +112,7 @@ def test_certificates_are_read_from_pem() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs the program openssl")
-def test_openssl_accepts_and_rejects_the_same(tmp_path: Path) -> None:
+def test_openssl_accepts_and_rejects_the_same_answers(tmp_path: Path) -> None:
     """OpenSSL reads the answer, the content and the root from files."""
     (tmp_path / "timestamp.tsr").write_bytes(ANSWER)
     (tmp_path / "signature.json").write_bytes(CONTENT)

@@ -34,7 +34,7 @@ _DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-categories.md"
 def test_kind_and_type_decide_without_a_connector(
     type_: str, kind: str | None, category: TriggerCategory
 ) -> None:
-    """`kind` tells the request triggers apart, `type` the others."""
+    """`kind` distinguishes request triggers, and `type` distinguishes the others."""
     assert classify_trigger(type=type_, kind=kind) is category
 
 
@@ -66,7 +66,7 @@ def test_kind_and_type_decide_without_a_connector(
 def test_the_operation_decides_for_teams(
     type_: str, kind: str | None, operation: str | None, category: TriggerCategory
 ) -> None:
-    """Teams triggers go by their operation, later versions of it too, new ones by their type."""
+    """A known operation in any version decides; for a new operation, the type decides."""
     found = classify_trigger(
         type=type_, kind=kind, connector="shared_teams", operation_id=operation
     )
@@ -74,8 +74,8 @@ def test_the_operation_decides_for_teams(
     assert found is category
 
 
-def test_operations_of_other_connectors_do_not_count_as_teams() -> None:
-    """An equal operation id of another connector leaves the trigger what it is."""
+def test_equal_operation_of_another_connector_is_not_a_teams_trigger() -> None:
+    """The connector decides, and not the operation id alone."""
     found = classify_trigger(
         type="OpenApiConnection", connector="shared_other", operation_id="OnNewChannelMessage"
     )
@@ -84,8 +84,8 @@ def test_operations_of_other_connectors_do_not_count_as_teams() -> None:
 
 
 @pytest.mark.parametrize("category", TriggerCategory)
-def test_a_category_is_called_or_starts_itself(category: TriggerCategory) -> None:
-    """Both at once is impossible, and only a flow without a trigger is neither."""
+def test_every_category_is_either_called_or_self_starting(category: TriggerCategory) -> None:
+    """Only the category of flows without a trigger is neither."""
     assert not (category.is_called and category.is_self_starting)
     is_either = category.is_called or category.is_self_starting
     assert is_either == (category is not TriggerCategory.NONE)

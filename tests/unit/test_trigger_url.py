@@ -45,7 +45,7 @@ TO_NEW = {OLD_ID: NEW}
         ("a.01.environment.api.powerplatform.com", False),
     ],
 )
-def test_a_host_that_flows_have_left_is_known(host: str, is_retired: bool) -> None:
+def test_retired_host_is_recognised(host: str, is_retired: bool) -> None:
     """Sovereign clouds keep their hosts (platform.md#retired-hosts)."""
     url = parse_trigger_url(f"https://{host}/workflows/{'a' * 32}/triggers/manual/paths/invoke?a=1")
 
@@ -53,7 +53,7 @@ def test_a_host_that_flows_have_left_is_known(host: str, is_retired: bool) -> No
     assert url.is_retired is is_retired
 
 
-def test_a_url_is_taken_apart() -> None:
+def test_trigger_url_is_parsed() -> None:
     """Host, workflow id, trigger, form and the hash of the signature are read."""
     url = parse_trigger_url(OLD)
 
@@ -141,12 +141,12 @@ def test_no_representation_shows_the_signature() -> None:
         (json.dumps({"u": OLD}).replace("/", "\\/"), json.dumps({"u": NEW}).replace("/", "\\/")),
     ],
 )
-def test_a_url_is_replaced_where_it_stands(old: str, new: str) -> None:
-    """The platform's part changes; path, parameters, order and escapes of the caller stay."""
+def test_trigger_url_is_replaced_in_place(old: str, new: str) -> None:
+    """Only the platform's part changes; the caller's path, parameters, order and escapes stay."""
     assert replace_trigger_urls(old, TO_NEW) == new
 
 
-def test_a_copy_without_a_signature_takes_the_old_one_away() -> None:
+def test_url_of_a_copy_without_a_signature_removes_the_old_signature() -> None:
     """No `sp`, `sv` or `sig` stays, wherever it was."""
     old = f"{OLD_HEAD}?sv=1.0&sig={OLD_SIG}&a=1&api-version=2016-06-01&sp=%2Ft&b=2"
 
@@ -155,7 +155,7 @@ def test_a_copy_without_a_signature_takes_the_old_one_away() -> None:
     )
 
 
-def test_the_double_slash_of_the_environment_hosts_is_taken_over() -> None:
+def test_double_slash_of_environment_hosts_is_kept() -> None:
     """A relative path that begins with a slash is doubled by the newer hosts.
 
     See platform.md#double-slash.
@@ -178,7 +178,7 @@ def test_the_double_slash_of_the_environment_hosts_is_taken_over() -> None:
         f"https%3A%2F%2F{OLD.removeprefix('https://')}",
     ],
 )
-def test_a_url_that_cannot_be_replaced_as_a_whole_is_reported_and_left_alone(text: str) -> None:
+def test_partly_replaceable_url_is_reported_and_not_changed(text: str) -> None:
     """Half a replacement would give the caller a URL that does not work."""
     assert [match.is_replaceable for match in find_trigger_urls(text)] == [False]
     assert replace_trigger_urls(text, TO_NEW) == text
@@ -193,7 +193,7 @@ def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
     assert not bad or bad not in str(error.value)
 
 
-def test_json_keeps_its_spelling() -> None:
+def test_replacement_in_json_keeps_the_original_spelling() -> None:
     """Whitespace, key order, escapes and numbers of the source stay as they were written."""
     source = '{ "n" : 1.0e2,\t"u":"\\u0068i %s" , "é":"\\u00e9\\/", "a": [ ] }\r\n'
     old = OLD.replace("&", "\\u0026")
@@ -242,7 +242,7 @@ def test_every_signature_is_masked_and_restored(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["design=loud", "sig", "sig=", "sig={{x}}", '"sigma": "x"'])
-def test_what_is_no_signature_is_not_masked(text: str) -> None:
+def test_parameter_that_is_not_a_signature_is_not_masked(text: str) -> None:
     """Names that end in the same letters, and values that are inserted later, stay."""
     assert mask_signatures(text) == text
 
@@ -258,7 +258,7 @@ def test_the_mask_and_the_match_agree_on_the_hash() -> None:
 
 
 @pytest.mark.parametrize("signatures", [{}, {hash_signature(OLD_SIG): NEW_SIG}])
-def test_a_signature_that_no_longer_fits_is_a_conflict(signatures: dict[str, str]) -> None:
+def test_changed_signature_raises_signature_changed(signatures: dict[str, str]) -> None:
     """A new key must not replace a URL that a person may have changed."""
     with pytest.raises(SignatureChanged) as error:
         unmask_signatures(mask_signatures(OLD), signatures)

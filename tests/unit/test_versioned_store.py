@@ -16,16 +16,16 @@ from tests.fakes.memory_store import MemoryStore
 NEW = StoreRow(table="remediations", partition="remediation", key="r", columns={"chunks": 0})
 
 
-def versioned(store: MemoryStore) -> VersionedStore:
+def build_versioned_store(store: MemoryStore) -> VersionedStore:
     """Return the store with its check."""
     return VersionedStore(store, [table.name for table in Tables(store)], "Use a new one.")
 
 
-async def rejected(store: MemoryStore) -> JobBlocked:
+async def find_rejections(store: MemoryStore) -> JobBlocked:
     """Return how each use of a store is rejected."""
     before = dict(store.rows)
     for _ in range(2):  # it stays rejected
-        checked = versioned(store)
+        checked = build_versioned_store(store)
         with pytest.raises(JobBlocked):
             await checked.write(InsertRow(NEW))
         with pytest.raises(JobBlocked):
@@ -36,15 +36,15 @@ async def rejected(store: MemoryStore) -> JobBlocked:
     return caught.value
 
 
-async def test_row_of_an_empty_store_gets_the_version_and_is_read_without_it() -> None:
-    """What uses the store sees its own columns only."""
+async def test_row_is_stored_with_the_version_and_read_without_it() -> None:
+    """Users of the store get their own columns only."""
     store = MemoryStore()
 
-    (written,) = await versioned(store).write(InsertRow(NEW))
+    (written,) = await build_versioned_store(store).write(InsertRow(NEW))
 
     assert store.rows["remediations", "remediation", "r"].columns == {"chunks": 0, COLUMN: 1}
-    assert await versioned(store).get("remediations", "remediation", "r") == written
-    assert [row async for row in versioned(store).query("remediations")] == [written]
+    assert await build_versioned_store(store).get("remediations", "remediation", "r") == written
+    assert [row async for row in build_versioned_store(store).query("remediations")] == [written]
     assert written.columns == NEW.columns
 
 
@@ -54,7 +54,7 @@ async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 
-    error = await rejected(store)
+    error = await find_rejections(store)
 
     assert error.reason == (
         f"The store was written by an earlier version of the app (table {table})."
@@ -68,32 +68,35 @@ async def test_store_with_a_row_without_version_is_rejected(table: str) -> None:
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 
-    assert f"(table {table})" in (await rejected(store)).reason
+    assert f"(table {table})" in (await find_rejections(store)).reason
 
 
 async def test_store_of_a_later_version_is_rejected() -> None:
     """After an older version of the app was deployed again."""
     store = MemoryStore()
-    await versioned(store).write(InsertRow(NEW))
+    await build_versioned_store(store).write(InsertRow(NEW))
     mark = store.rows["schema", "schema", "version"]
     store.rows["schema", "schema", "version"] = replace(mark, columns={COLUMN: 2})
 
-    assert "schema version 2" in (await rejected(store)).reason
+    assert "schema version 2" in (await find_rejections(store)).reason
 
 
-async def test_instances_that_start_at_once_all_accept_an_empty_store() -> None:
-    """One of them marks it; the rows of another are no sign of an earlier version."""
+async def test_instances_that_start_together_accept_an_empty_store() -> None:
+    """One instance writes the mark, and rows of another do not look like an earlier version."""
     store = MemoryStore()
 
     await asyncio.gather(
-        *(versioned(store).write(InsertRow(replace(NEW, key=f"r{number}"))) for number in range(5))
+        *(
+            build_versioned_store(store).write(InsertRow(replace(NEW, key=f"r{number}")))
+            for number in range(5)
+        )
     )
 
-    assert len([row async for row in versioned(store).query("remediations")]) == 5
+    assert len([row async for row in build_versioned_store(store).query("remediations")]) == 5
 
 
-async def test_instance_that_finds_rows_of_another_accepts_them() -> None:
-    """It looked for the mark just before the other wrote it."""
+async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> None:
+    """The instance read the mark just before the other wrote it."""
 
     class Late(MemoryStore):
         looks = 0
@@ -105,16 +108,16 @@ async def test_instance_that_finds_rows_of_another_accepts_them() -> None:
 
     store = Late()
     store.looks = 1
-    await versioned(store).write(InsertRow(NEW))
+    await build_versioned_store(store).write(InsertRow(NEW))
     store.looks = 0
 
-    assert await versioned(store).get("remediations", "remediation", "r") is not None
+    assert await build_versioned_store(store).get("remediations", "remediation", "r") is not None
 
 
 async def test_checked_store_is_not_checked_again() -> None:
     """One read at the start of an instance."""
     store, reads = MemoryStore(), list[str]()
-    checked = versioned(store)
+    checked = build_versioned_store(store)
     await checked.write(InsertRow(NEW))
     store.get = reads.append  # type: ignore[method-assign,assignment]
 
@@ -124,7 +127,7 @@ async def test_checked_store_is_not_checked_again() -> None:
 
 
 def test_remedy_names_every_queue() -> None:
-    """Their messages are about rows that are gone."""
+    """Messages in the queues refer to rows that no longer exist."""
     names = {queues.KEY_EVENTS, queues.POLICY_EVENTS, queues.ENVIRONMENT_JOBS, queues.FLOW_JOBS}
     texts = " ".join(map(str, _store.__code__.co_consts))
 

@@ -16,13 +16,13 @@ from shared.domain.plans.row_limits import (
 )
 from shared.tables import Tables
 from tests.fakes.memory_store import MemoryStore
-from tests.unit.test_plan_approval import JOB, item
+from tests.unit.test_plan_approval import JOB, build_item
 
 #: Longer than names usually are, in characters that take two places of UTF-16.
 LONG = "\N{GRINNING FACE}" * 60
 
 
-def gap(number: int, flows: int) -> FirewallIssueSummary:
+def build_issue(number: int, flows: int) -> FirewallIssueSummary:
     """Return a gap of a firewall that stands in the way of so many flows."""
     return FirewallIssueSummary(
         name=f"gap {number:04} {'n' * 100}",
@@ -34,7 +34,7 @@ def gap(number: int, flows: int) -> FirewallIssueSummary:
     )
 
 
-def callers(count: int) -> tuple[PlannedCaller, ...]:
+def build_callers(count: int) -> tuple[PlannedCaller, ...]:
     """Return callers with long names."""
     return tuple(
         PlannedCaller(kind="app_setting", label=f"setting {'S' * 80} of the app {number:05}")
@@ -42,7 +42,7 @@ def callers(count: int) -> tuple[PlannedCaller, ...]:
     )
 
 
-async def stored_job(job: EnvironmentJob) -> EnvironmentJob:
+async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
     """Return the job as it reads back from a store with the limits of Tables."""
     table = Tables(MemoryStore()).environment_jobs
     await table.insert(job)
@@ -50,23 +50,23 @@ async def stored_job(job: EnvironmentJob) -> EnvironmentJob:
     return stored
 
 
-async def stored_items(items: list[PlanItem]) -> list[PlanItem]:
+async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
     """Return items as they read back from a store with the limits of Tables."""
     table = Tables(MemoryStore()).plan_items
     await table.upsert(*items)
     return await table.all()
 
 
-async def test_an_environment_job_with_many_gaps_and_findings_can_be_kept() -> None:
+async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> None:
     """A thousand firewalls before a thousand flows each, and 10,000 findings, fit one row."""
     findings = fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
     job = replace(
-        with_network(replace(JOB, findings=findings), [gap(n, 1000) for n in range(1000)]),
+        with_network(replace(JOB, findings=findings), [build_issue(n, 1000) for n in range(1000)]),
         flow_ids=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
         excluded_from_approval=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
     )
 
-    stored = await stored_job(job)
+    stored = await store_and_read_job(job)
 
     assert stored == job
     assert len(stored.firewall_issues) == MOST_GAPS
@@ -77,19 +77,21 @@ async def test_an_environment_job_with_many_gaps_and_findings_can_be_kept() -> N
     assert "more findings are not shown" in stored.findings[-2]
 
 
-def test_what_fits_is_shown_as_it_is() -> None:
-    """Nothing is counted where nothing is left out."""
-    few = callers(3)
+def test_short_lists_are_not_cut() -> None:
+    """No count is added if no item is omitted."""
+    few = build_callers(3)
 
     assert fitting_findings(["a", "b"]) == ("a", "b")
     assert fitting_callers(few) == few
-    assert with_network(JOB, [gap(1, 2)]).firewall_issues == (replace(gap(1, 2), flow_count=2),)
-    assert with_network(JOB, [gap(1, 2)]).findings == ()
+    assert with_network(JOB, [build_issue(1, 2)]).firewall_issues == (
+        replace(build_issue(1, 2), flow_count=2),
+    )
+    assert with_network(JOB, [build_issue(1, 2)]).findings == ()
 
 
-def test_the_gaps_of_the_most_flows_are_shown() -> None:
-    """Those are opened first."""
-    gaps = [gap(number, number % 7) for number in range(MOST_GAPS + 20)]
+def test_issues_with_the_most_flows_are_kept() -> None:
+    """These firewall issues are the most important ones."""
+    gaps = [build_issue(number, number % 7) for number in range(MOST_GAPS + 20)]
 
     shown = with_network(JOB, gaps).firewall_issues
 
@@ -97,11 +99,11 @@ def test_the_gaps_of_the_most_flows_are_shown() -> None:
     assert min(one.flow_count for one in shown) >= 1
 
 
-async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small_requests() -> None:
-    """A batch of Tables takes 4 MiB, whatever its rows hold."""
-    many = fitting_callers(callers(5000))
+async def test_500_large_plan_items_are_stored_in_small_requests() -> None:
+    """A batch of Tables accepts 4 MiB, whatever its rows contain."""
+    many = fitting_callers(build_callers(5000))
     items = [
-        item(
+        build_item(
             f"{number:04}",
             callers=many,
             planned_changes=tuple(f"update {caller.label}" for caller in many),
@@ -110,7 +112,7 @@ async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small
         for number in range(500)
     ]
 
-    stored = await stored_items(items)
+    stored = await store_and_read_items(items)
 
     assert stored == items
     assert len(many) == MOST_CALLERS + 1
@@ -118,8 +120,8 @@ async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small
 
 
 @pytest.mark.parametrize("text", [LONG, "\N{GRINNING FACE}" * 16_000])
-async def test_characters_that_take_two_places_fit_as_well(text: str) -> None:
-    """Table storage counts UTF-16, of which an emoji takes two."""
-    one = item("a", display_name=text, conversion_preview=text)
+async def test_characters_of_two_utf16_units_fit(text: str) -> None:
+    """Table storage counts UTF-16 code units, of which an emoji takes two."""
+    one = build_item("a", display_name=text, conversion_preview=text)
 
-    assert await stored_items([one]) == [one]
+    assert await store_and_read_items([one]) == [one]

@@ -37,13 +37,13 @@ EFFECTS = {"Write", "build_write_for_owner", "FlowToSave"}
 def test_no_write_is_made_outside_an_effect() -> None:
     """A write that is named here goes into the `call` of a `Write`: ADR 22."""
     paths = [path for room in ("steps", "use_cases") for path in Path("shared", room).rglob("*.py")]
-    found = {stray for path in paths for stray in strays(path.read_text("utf-8"), str(path))}
+    found = {stray for path in paths for stray in find_strays(path.read_text("utf-8"), str(path))}
 
     assert found == set()
 
 
-def test_every_write_method_of_a_port_is_known_here() -> None:
-    """A new one belongs into `WRITES`."""
+def test_every_write_method_of_a_port_is_listed() -> None:
+    """A new write method belongs in `WRITES`."""
     known = frozenset[str]().union(*WRITES.values())
     others = {"Store", "Archive", "Messages", "Notices", "Channel", "Clock", "CallBlocks"}
     methods = {
@@ -72,12 +72,12 @@ def test_every_write_method_of_a_port_is_known_here() -> None:
         ("Write(permit=work.services.workflows.update, call=go)", ["f:workflows.update"]),
     ],
 )
-def test_what_counts_as_outside(source: str, found: list[str]) -> None:
+def test_write_outside_an_effect_is_found(source: str, found: list[str]) -> None:
     """A write that is stored under a name counts where the name is used."""
-    assert list(strays(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
+    assert list(find_strays(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
 
 
-def strays(source: str, path: str) -> Iterator[str]:
+def find_strays(source: str, path: str) -> Iterator[str]:
     """Yield each write of a port that is not the `call` of an effect, as `path:function:method`."""
     module = _Module(ast.parse(source))
     for node in ast.walk(module.tree):

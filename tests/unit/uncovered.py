@@ -20,7 +20,7 @@ def tag_list(prefixes: Prefixes) -> ServiceTagList:
     )
 
 
-def gaps(
+def find_required_issues(
     firewalls: Sequence[Firewall],
     geography: str,
     hosts: Collection[str | None],
@@ -32,7 +32,7 @@ def gaps(
     return [gap for gap in found if gap.is_required]
 
 
-def judged(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
+def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
     """Return the verdict on a firewall and a tag of the list."""
     asked = tags.addresses(tag)
     assert asked is not None
@@ -41,7 +41,9 @@ def judged(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
     )
 
 
-def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[str, ...]:
+def find_uncovered_prefixes(
+    firewall: Firewall, required: Prefixes, tags: Prefixes
+) -> tuple[str, ...]:
     """Return the prefixes that a firewall does not let in for certain.
 
     `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.

@@ -8,7 +8,7 @@ from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json
 from tests.kinds.firewalls.api_management import api, ip_filter, policy, service
-from tests.unit.uncovered import judged, tag_list
+from tests.unit.uncovered import judge_tag, tag_list
 
 TAG = "PowerPlatformPlex.WestEurope"
 TAGS = tag_list({TAG: ["20.61.88.128/26", "2603:1061:2004:7800::/56"]})
@@ -25,7 +25,7 @@ async def read(*resources: Json) -> dict[str, Firewall]:
 
 async def verdict(*inbound: str) -> str:
     """Return the verdict on a service with these inbound policies."""
-    return judged((await read(service(), policy(*inbound)))[""], TAG, TAGS).verdict
+    return judge_tag((await read(service(), policy(*inbound)))[""], TAG, TAGS).verdict
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_an_api_has_filters_of_its_own_beside_those_of_its_service() -> No
         policy("<base />", api_name="plain"),
     )
 
-    verdicts = {name: judged(one, TAG, TAGS).verdict for name, one in found.items()}
+    verdicts = {name: judge_tag(one, TAG, TAGS).verdict for name, one in found.items()}
     assert verdicts == {"": "allowed", " → narrow": "partly_allowed", " → alone": "allowed"}
     assert found[" → narrow"].id.endswith("/service/apis#narrow")
     assert {host for one in found.values() for host in one.hosts} == {HOST, "apis.azure-api.net"}
@@ -75,4 +75,4 @@ async def test_a_service_without_public_access_lets_nobody_in() -> None:
     """Without public access the verdict is denied, whatever the policy allows."""
     found = await read(service(publicNetworkAccess="Disabled"), policy(ip_filter(ALL)))
 
-    assert judged(found[""], TAG, TAGS).verdict == "denied"
+    assert judge_tag(found[""], TAG, TAGS).verdict == "denied"

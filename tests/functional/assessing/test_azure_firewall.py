@@ -20,7 +20,7 @@ from tests.kinds.firewalls.azure_firewall import (
     policy,
     public_address,
 )
-from tests.unit.uncovered import gaps, tag_list
+from tests.unit.uncovered import find_required_issues, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 W, N = "20.61.88.128/26", "4.207.189.192/26"
@@ -43,7 +43,11 @@ async def published(*groups: Json, more: Sequence[Json] = ()) -> Firewall:
 
 def missing(*firewalls: Firewall) -> list[str]:
     """Return the service tags that a European flow lacks."""
-    return [tag for gap in gaps(firewalls, "europe", [HOST], TAGS) for tag in gap.missing_tags]
+    return [
+        tag
+        for gap in find_required_issues(firewalls, "europe", [HOST], TAGS)
+        for tag in gap.missing_tags
+    ]
 
 
 def dnat(*rules: Json, priority: int = 100, policy_name: str = "edge-policy") -> Json:
@@ -76,7 +80,7 @@ async def test_a_gap_says_that_an_ip_group_is_the_way() -> None:
         },
     )
 
-    [gap] = gaps(
+    [gap] = find_required_issues(
         [await published(dnat(nat_rule("flows", W)), more=[table])], "europe", [HOST], TAGS
     )
 
@@ -145,7 +149,9 @@ async def test_a_network_rule_that_refuses_the_translated_traffic_is_a_doubt(
     deny = network_rule("deny", N, destinationAddresses=[destination], destinationPorts=["8443"])
     denying = group("edge-policy", "late", 900, collection("c", 1, deny, action="Deny"))
 
-    found = gaps([await published(dnat(nat_rule("flows", W, N)), denying)], "europe", [HOST], TAGS)
+    found = find_required_issues(
+        [await published(dnat(nat_rule("flows", W, N)), denying)], "europe", [HOST], TAGS
+    )
 
     assert [(gap.is_certain, gap.missing_tags) for gap in found] == (
         [(False, (NORTH,))] if is_doubt else []
@@ -242,7 +248,9 @@ async def test_rules_that_cannot_be_read_are_a_doubt_everywhere(broken: Json) ->
     """Unreadable rules may allow or deny the address, so the issue is not certain."""
     unread = group("edge-policy", "odd", 900) | {"properties": {"priority": 900, **broken}}
 
-    found = gaps([await published(dnat(nat_rule("flows", W, N)), unread)], "europe", [HOST], TAGS)
+    found = find_required_issues(
+        [await published(dnat(nat_rule("flows", W, N)), unread)], "europe", [HOST], TAGS
+    )
 
     assert [gap.is_certain for gap in found] == [False]
 
@@ -251,7 +259,7 @@ async def test_a_group_of_addresses_that_is_not_there_is_a_doubt() -> None:
     """The members of a missing IP group are unknown, so the issue is not certain."""
     gone = ip_group("gone")["id"]
 
-    [gap] = gaps(
+    [gap] = find_required_issues(
         [await published(dnat(nat_rule("flows", W, sourceIpGroups=[gone])))],
         "europe",
         [HOST],

@@ -18,7 +18,7 @@ from tests.kinds.case import HOST, Json, resource
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.unit.uncovered import gaps, tag_list
+from tests.unit.uncovered import find_required_issues, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 TAGS = tag_list(
@@ -33,7 +33,7 @@ TAGS = tag_list(
 
 def missing(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
     """Return the service tags that a European flow lacks."""
-    found = gaps(firewalls, "europe", [host], TAGS)
+    found = find_required_issues(firewalls, "europe", [host], TAGS)
     return [tag for gap in found for tag in gap.missing_tags]
 
 
@@ -126,7 +126,7 @@ def test_each_destination_of_a_group_is_a_firewall_of_its_own() -> None:
         )
     )
 
-    found = gaps(firewalls, "europe", ["api.contoso.example"], TAGS)
+    found = find_required_issues(firewalls, "europe", ["api.contoso.example"], TAGS)
 
     assert [gap.firewall_name for gap in found] == ["edge → 10.9.0.4"]
     assert found[0].is_certain
@@ -201,7 +201,7 @@ def test_what_a_rule_leaves_open_is_a_doubt(properties: Json) -> None:
     rule = security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
     [firewall] = read_group(security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"}))
 
-    [gap] = gaps([firewall], "europe", ["api.contoso.example"], TAGS)
+    [gap] = find_required_issues([firewall], "europe", ["api.contoso.example"], TAGS)
 
     assert gap.missing_tags == (NORTH, WEST)
     assert gap.is_certain == ("access" in properties)
@@ -315,7 +315,11 @@ def test_every_real_group_can_be_read() -> None:
 
     assert len(groups) == 9
     assert names(firewalls["c7n-nsg"][0])[-1] == "DenyAllInBound"
-    found = [gap for read in firewalls.values() for gap in gaps(read, "europe", [None], TAGS)]
+    found = [
+        gap
+        for read in firewalls.values()
+        for gap in find_required_issues(read, "europe", [None], TAGS)
+    ]
     assert all(gap.missing_tags for gap in found)
 
 

@@ -20,7 +20,7 @@ from tests.kinds.firewalls import (
     sql_server,
     storage_account,
 )
-from tests.unit.uncovered import judged, tag_list
+from tests.unit.uncovered import judge_tag, tag_list
 
 TAG, WEST = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
 RANGES = ["20.61.88.128/26", "2603:1061:2004:7800::/56"]
@@ -39,12 +39,12 @@ async def read(kind: str, *resources: Json) -> Firewall:
 
 def verdict(firewall: Firewall, tag: str = WEST) -> str:
     """Return the verdict on a tag."""
-    return judged(firewall, tag, TAGS).verdict
+    return judge_tag(firewall, tag, TAGS).verdict
 
 
 async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
     """A service without IPv6 addresses needs no IPv6 rule."""
-    found = judged(await read("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS)
+    found = judge_tag(await read("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS)
 
     assert (found.verdict, found.by_version) == ("allowed", {"ipv4": Verdict.ALLOWED})
 
@@ -83,7 +83,7 @@ async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -
     other = await read("storage_account", storage_account.account(rules, "eastus"))
     closed = await read("storage_account", storage_account.account(location="westeurope"))
 
-    found = judged(own, WEST, TAGS)
+    found = judge_tag(own, WEST, TAGS)
     assert (found.verdict, found.message) == (
         "unknown",
         "depends_on: rules do not apply to callers in westeurope",
@@ -151,7 +151,7 @@ async def test_a_database_server_keeps_out_others_than_its_ranges(
     azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
     perimeter = server(publicNetworkAccess="SecuredByPerimeter")
 
-    found = judged(await read(kind, server(), part), WEST, TAGS)
+    found = judge_tag(await read(kind, server(), part), WEST, TAGS)
 
     assert found.missing_prefixes == ("20.61.88.128/31",)
     assert verdict(await read(kind, server())) == "denied"

@@ -25,7 +25,7 @@ from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls import azure_firewall, key_vault, sql_server
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.unit.uncovered import gaps, tag_list
+from tests.unit.uncovered import find_required_issues, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 TAGS = tag_list(
@@ -55,7 +55,7 @@ class Estate:
         """Return what firewalls lack for European flows."""
         kinds = build_firewall_kinds(fakes_of(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
-        return gaps(found, "europe", self._hosts, TAGS)
+        return find_required_issues(found, "europe", self._hosts, TAGS)
 
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return what closes one."""
