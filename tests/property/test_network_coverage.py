@@ -11,7 +11,7 @@ from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.verdict import Verdict, verdict_on
-from tests.unit.uncovered import tag_list, find_uncovered_prefixes
+from tests.unit.uncovered import find_uncovered_prefixes, tag_list
 
 #: A neighbourhood small enough to ask about each address, in both versions.
 V4 = st.builds(lambda host, bits: f"10.0.0.{host}/{bits}", st.integers(0, 31), st.integers(27, 32))

@@ -93,7 +93,7 @@ def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
     def add_folders(files: dict[str, bytes]) -> None:
         files |= {"approved-plans/": b"", "approved-plans/e/": b""}
 
-    assert found(changed(packed(tmp_path / "a"), add_folders)) == []
+    assert find_differences(rewrite_pack(build_pack(tmp_path / "a"), add_folders)) == []
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,11 @@ def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
 )
 def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: bytes) -> None:
     """A folder with content, or whose name the manifest does not contain, was added."""
-    with_folder = changed(packed(tmp_path / "a"), lambda files: files.update({name: content}))
+    with_folder = rewrite_pack(
+        build_pack(tmp_path / "a"), lambda files: files.update({name: content})
+    )
 
-    assert found(with_folder) == [f"{name} is not in the manifest"]
+    assert find_differences(with_folder) == [f"{name} is not in the manifest"]
 
 
 @pytest.mark.parametrize(

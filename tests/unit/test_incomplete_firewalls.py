@@ -32,7 +32,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.reason import Reason
 from tests.unit.flow_rows import FLOW_JOB
-from tests.unit.remediation_rows import NOW, environment
+from tests.unit.remediation_rows import NOW, build_environment_job
 
 ERP = "network_security_group:/subscriptions/1/nsg-erp"
 
@@ -59,7 +59,7 @@ def build_planned_job(identity: str, *issues: FirewallIssueSummary, **more: Any)
         "not_migrated": {},
         "firewall_issues": issues,
     }
-    return environment(identity, **{**facts, **more})
+    return build_environment_job(identity, **{**facts, **more})
 
 
 def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:

@@ -15,18 +15,18 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.domain.principal import Role
 from shared.use_cases.show_flow import FlowView
 from tests.unit.remediation_rows import (
-    blocked,
+    build_blocked_flow,
+    build_denied_flow,
+    build_environment_job,
+    build_flow,
+    build_issue,
+    build_needs_changes_flow,
     build_page,
-    denied,
-    environment,
-    flow,
-    issue,
-    needs_changes,
-    planned,
+    build_planned_flow,
 )
 
 STATES = FlowJobState
-LEAVES_ONE = environment(not_migrated={"needs_changes": 1})
+LEAVES_ONE = build_environment_job(not_migrated={"needs_changes": 1})
 
 
 def find_lead(page: str) -> str:
@@ -46,8 +46,10 @@ def find_chip(page: str) -> str:
 def find_counts(page: str) -> list[tuple[str, int, str]]:
     """Return the filter, the number and the words of each count."""
     part = r'href="[^"]*\?state=(\w+)#flows"><b class="num">.*?</svg>([\d,]+)</b><span>([^<]+)'
-    return [(key, int(number.replace(",", "")), unescape(words))
-            for key, number, words in re.findall(part, page)]  # fmt: skip
+    return [
+        (key, int(number.replace(",", "")), unescape(words))
+        for key, number, words in re.findall(part, page)
+    ]
 
 
 def find_titles(page: str) -> list[str]:
@@ -58,24 +60,37 @@ def find_titles(page: str) -> list[str]:
 def build_every_kind() -> list[FlowView]:
     """Return one or two flows of each state."""
     return [
-        blocked("off", "both_off", stopped_at=STATES.CUTTING_OVER,
-                migration_method=MigrationMethod.CUT_OVER),
-        blocked("owner"),
-        flow("failed", STATES.FAILED, stopped_at=STATES.COPYING, reason_code="internal_error"),
-        flow("called", STATES.WAITING, stopped_at=STATES.CHECKING_FOR_CALLS,
-             reason_code="late_caller"),
-        needs_changes("loop"),
-        flow("copying", STATES.COPYING),
-        flow("back soon", STATES.ROLLING_BACK),
-        planned("moved"),
-        flow("stopped", STATES.CANCELLED),
-        flow("back", STATES.ROLLED_BACK),
-        planned("left out", action=PlannedAction.NO_CHANGE,
-                not_migrated_reason=NotMigratedReason.EXCLUDED),
-        flow("early", STATES.PREPARED),
-        flow("old", STATES.RETIRED),
-        planned("done before", action=PlannedAction.NO_CHANGE),
-    ]  # fmt: skip
+        build_blocked_flow(
+            "off",
+            "both_off",
+            stopped_at=STATES.CUTTING_OVER,
+            migration_method=MigrationMethod.CUT_OVER,
+        ),
+        build_blocked_flow("owner"),
+        build_flow(
+            "failed", STATES.FAILED, stopped_at=STATES.COPYING, reason_code="internal_error"
+        ),
+        build_flow(
+            "called",
+            STATES.WAITING,
+            stopped_at=STATES.CHECKING_FOR_CALLS,
+            reason_code="late_caller",
+        ),
+        build_needs_changes_flow("loop"),
+        build_flow("copying", STATES.COPYING),
+        build_flow("back soon", STATES.ROLLING_BACK),
+        build_planned_flow("moved"),
+        build_flow("stopped", STATES.CANCELLED),
+        build_flow("back", STATES.ROLLED_BACK),
+        build_planned_flow(
+            "left out",
+            action=PlannedAction.NO_CHANGE,
+            not_migrated_reason=NotMigratedReason.EXCLUDED,
+        ),
+        build_flow("early", STATES.PREPARED),
+        build_flow("old", STATES.RETIRED),
+        build_planned_flow("done before", action=PlannedAction.NO_CHANGE),
+    ]
 
 
 def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
@@ -98,7 +113,14 @@ def test_page_lists_each_flow_once() -> None:
 
 def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
     """The numbers of the lead equal the counts of the page."""
-    page = build_page([blocked("a"), blocked("b"), needs_changes("c"), flow("d", STATES.RETIRED)])
+    page = build_page(
+        [
+            build_blocked_flow("a"),
+            build_blocked_flow("b"),
+            build_needs_changes_flow("c"),
+            build_flow("d", STATES.RETIRED),
+        ]
+    )
 
     assert find_lead(page) == (
         "3 flows require an action: 2 are blocked and can be retried once their cause is fixed, "
@@ -110,7 +132,9 @@ def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
 
 def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
     """The cutover of the flow has stopped before its end."""
-    page = build_page([blocked("a", stopped_at=STATES.CUTTING_OVER), needs_changes("b")])
+    page = build_page(
+        [build_blocked_flow("a", stopped_at=STATES.CUTTING_OVER), build_needs_changes_flow("b")]
+    )
 
     assert "2 flows require an action" in find_lead(page)
     assert "original" not in find_lead(page)
@@ -118,7 +142,13 @@ def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
 
 def test_both_off_is_shown_first_in_red() -> None:
     """Both off is first in the state, the counts and the causes."""
-    page = build_page([flow("d", STATES.RETIRED), blocked("a"), blocked("z", "both_off")])
+    page = build_page(
+        [
+            build_flow("d", STATES.RETIRED),
+            build_blocked_flow("a"),
+            build_blocked_flow("z", "both_off"),
+        ]
+    )
 
     assert find_chip(page) == "bad: Both off: 1 flow"
     assert find_counts(page)[0] == ("both_off", 1, "does not run: both off")
@@ -131,28 +161,28 @@ def test_both_off_is_shown_first_in_red() -> None:
     [
         (
             [
-                flow("a", STATES.RETIRED, where=LEAVES_ONE),
-                flow("b", STATES.CANCELLED, where=LEAVES_ONE),
-                needs_changes("c", where=LEAVES_ONE),
+                build_flow("a", STATES.RETIRED, where=LEAVES_ONE),
+                build_flow("b", STATES.CANCELLED, where=LEAVES_ONE),
+                build_needs_changes_flow("c", where=LEAVES_ONE),
             ],
             RemediationMode.APPLY,
             "warn: Completed · 2 not migrated",
             "2 of 3 flows are not migrated: 1 needs changes first and 1 was cancelled.",
         ),
         (
-            [flow("a", STATES.ROLLED_BACK), flow("b", STATES.ROLLED_BACK)],
+            [build_flow("a", STATES.ROLLED_BACK), build_flow("b", STATES.ROLLED_BACK)],
             RemediationMode.APPLY,
             "warn: Completed · 2 not migrated",
             "All 2 flows are rolled back and still on Microsoft's key.",
         ),
         (
-            [flow("a", STATES.RETIRED), flow("b", STATES.RETIRED)],
+            [build_flow("a", STATES.RETIRED), build_flow("b", STATES.RETIRED)],
             RemediationMode.APPLY,
             "ok: Completed",
             "All 2 flows are migrated.",
         ),
         (
-            [flow("a", STATES.RETIRED), flow("b", STATES.COPYING)],
+            [build_flow("a", STATES.RETIRED), build_flow("b", STATES.COPYING)],
             RemediationMode.APPLY,
             "info: In progress",
             "1 flow is in progress. 1 of 2 flows is migrated.",
@@ -171,9 +201,10 @@ def test_headline_of_each_outcome(
 
 def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
     """Nothing is required of a person."""
-    where = environment(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
+    where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     page = build_page(
-        [planned("a", where=where), needs_changes("b", where=where)], mode=RemediationMode.DRY_RUN
+        [build_planned_flow("a", where=where), build_needs_changes_flow("b", where=where)],
+        mode=RemediationMode.DRY_RUN,
     )
 
     assert find_chip(page) == "idle: Completed · nothing was changed"
@@ -183,12 +214,12 @@ def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
 
 def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
     """The link to the plan is the first button."""
-    where = environment(
+    where = build_environment_job(
         state=EnvironmentJobState.AWAITING_APPROVAL,
         has_started_flow_jobs=False,
         awaiting_approval_count=2,
     )
-    page = build_page([planned("a", where=where), planned("b", where=where)])
+    page = build_page([build_planned_flow("a", where=where), build_planned_flow("b", where=where)])
 
     assert find_chip(page) == "warn: Awaiting approval"
     assert find_lead(page).startswith("2 flows await approval.")
@@ -197,12 +228,15 @@ def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
 
 def test_firewall_cause_is_shown_once_for_all_environments() -> None:
     """The cause shows the number of firewalls and of address ranges, and each firewall's name."""
-    first = environment(firewall_issues=(issue("erp", 20), issue("edge", 23)))
-    second = environment("env-2", firewall_issues=(issue("erp", 20),))
-    page = build_page([
-        denied("a", "erp", where=first), denied("b", "edge", "erp", where=first),
-        denied("c", "erp", where=second),
-    ])  # fmt: skip
+    first = build_environment_job(firewall_issues=(build_issue("erp", 20), build_issue("edge", 23)))
+    second = build_environment_job("env-2", firewall_issues=(build_issue("erp", 20),))
+    page = build_page(
+        [
+            build_denied_flow("a", "erp", where=first),
+            build_denied_flow("b", "edge", "erp", where=first),
+            build_denied_flow("c", "erp", where=second),
+        ]
+    )
 
     assert page.count("<h3>Firewall: 3 flows</h3>") == 1
     assert "2 firewalls deny 23 address ranges of the copies." in page
@@ -215,8 +249,13 @@ def test_firewall_cause_is_shown_once_for_all_environments() -> None:
 
 def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
     """A fix that is the same for all is shown once."""
-    same = build_page([blocked("a"), blocked("b")])
-    other = build_page([blocked("a"), blocked("b", fix="Enable the owner.", message="It is off.")])
+    same = build_page([build_blocked_flow("a"), build_blocked_flow("b")])
+    other = build_page(
+        [
+            build_blocked_flow("a"),
+            build_blocked_flow("b", fix="Enable the owner.", message="It is off."),
+        ]
+    )
 
     assert same.count("Name another owner.") == 1
     assert other.count("<h3>Owner unavailable: 2 flows</h3>") == 1
@@ -226,7 +265,7 @@ def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
 
 def test_cause_with_many_flows_links_to_the_full_list() -> None:
     """The list of a cause is paged; every flow is on one page."""
-    flows = [blocked(f"Flow {number}") for number in range(1, 131)]
+    flows = [build_blocked_flow(f"Flow {number}") for number in range(1, 131)]
     page = build_page(flows)
     pages = [
         build_page(flows, flows=FlowFilter(reason_code="owner_unavailable"), start=start)
@@ -243,21 +282,23 @@ def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
     """The form has the flows of a state or a cause, unless it is too long or
     nothing was to change.
     """
-    where = environment(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
-    cancelled = [flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
+    where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
+    cancelled = [build_flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
     title = "Start a remediation for {}</summary>"
 
-    assert title.format("2 flows") in build_page([needs_changes("a"), needs_changes("b")])
-    assert title.format("1 flow") in build_page([flow("a", STATES.ROLLED_BACK)])
+    assert title.format("2 flows") in build_page(
+        [build_needs_changes_flow("a"), build_needs_changes_flow("b")]
+    )
+    assert title.format("1 flow") in build_page([build_flow("a", STATES.ROLLED_BACK)])
     assert "Start a remediation" not in build_page(cancelled)
     assert "Start a remediation" not in build_page(
-        [needs_changes("a", where=where)], mode=RemediationMode.DRY_RUN
+        [build_needs_changes_flow("a", where=where)], mode=RemediationMode.DRY_RUN
     )
 
 
 def test_a_search_finds_flows_by_name_and_by_id() -> None:
     """The page lists only the flows that match the search."""
-    flows = [flow("Orders", STATES.COPYING), flow("Bills", STATES.RETIRED)]
+    flows = [build_flow("Orders", STATES.COPYING), build_flow("Bills", STATES.RETIRED)]
 
     assert find_titles(build_page(flows, flows=FlowFilter(search="order"))) == ["Orders"]
     assert find_titles(build_page(flows, flows=FlowFilter(search="ID-BILLS"))) == ["Bills"]
@@ -266,7 +307,7 @@ def test_a_search_finds_flows_by_name_and_by_id() -> None:
 
 def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
     """Each first shows what it does; only roll back is red."""
-    page = build_page([blocked("a"), flow("b", STATES.RETIRED)])
+    page = build_page([build_blocked_flow("a"), build_flow("b", STATES.RETIRED)])
     visible, _, menu = page.partition('<summary class="button">More</summary>')
     menu = menu.partition('<div id="counts"')[0]
 
@@ -275,13 +316,17 @@ def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
     assert "rollback" not in visible
     assert re.findall(r'action="/api/remediations/[^/]+/(\w+)"', menu) == ["cancel", "rollback"]
     assert re.findall(r"<button class=\"button ([^\"]*)\">([^<]+)", menu) == [
-        ("", "Cancel remaining flows"), ("danger", "Roll back all flows"),
-    ]  # fmt: skip
+        ("", "Cancel remaining flows"),
+        ("danger", "Roll back all flows"),
+    ]
 
 
 def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
     """A reader has no right to start an action."""
-    page = build_page([blocked("a"), blocked("b", "manual_caller")], roles=frozenset({Role.READER}))
+    page = build_page(
+        [build_blocked_flow("a"), build_blocked_flow("b", "manual_caller")],
+        roles=frozenset({Role.READER}),
+    )
 
     assert '<form method="post"' not in page
     assert page.count("This action requires the role operator.") >= 3
@@ -289,9 +334,14 @@ def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
 
 def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
     """Steps are shown only where they apply, under their own names."""
-    cut = flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
-    page = build_page([cut, flow("back", STATES.ROLLING_BACK), flow("early", STATES.PREPARING,
-                    migration_method=MigrationMethod.ADD_TO_SOLUTION)])  # fmt: skip
+    cut = build_flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
+    page = build_page(
+        [
+            cut,
+            build_flow("back", STATES.ROLLING_BACK),
+            build_flow("early", STATES.PREPARING, migration_method=MigrationMethod.ADD_TO_SOLUTION),
+        ]
+    )
 
     assert re.findall(r'class="steps5" role="img" aria-label="([^"]+)"', page) == [
         "3 of 5 steps done, next: Monitored"
@@ -302,11 +352,11 @@ def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
 
 def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
     """As on the Network page: a verified copy has found its firewalls open."""
-    where = environment(
-        state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(issue("erp", 3),)
+    where = build_environment_job(
+        state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(build_issue("erp", 3),)
     )
     copying, verified = (
-        build_page([replace(flow("a", state, where=where), environment_job=where)])
+        build_page([replace(build_flow("a", state, where=where), environment_job=where)])
         for state in (STATES.COPYING, STATES.VERIFIED)
     )
 
@@ -317,9 +367,11 @@ def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
 
 def test_firewall_lists_a_few_flows_and_counts_the_others() -> None:
     """A firewall may have any number of flows."""
-    names = [denied(f"f{number}", "erp") for number in range(8)]
+    names = [build_denied_flow(f"f{number}", "erp") for number in range(8)]
     ids = tuple(one.workflow_id for one in names)
-    where = environment(firewall_issues=(issue("erp", 3, workflow_ids=ids, flow_count=60),))
+    where = build_environment_job(
+        firewall_issues=(build_issue("erp", 3, workflow_ids=ids, flow_count=60),)
+    )
     page = build_page([replace(one, environment_job=where) for one in names])
 
     assert "and 55 more flows." in page
