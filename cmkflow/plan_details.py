@@ -1,6 +1,6 @@
 """Format every planned change of a plan. `Text` prevents markup in names from being interpreted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from rich.console import RenderableType
@@ -16,11 +16,15 @@ _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_ch
 
 
 def plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
-    """Yield all flows with their planned changes, and the firewalls and hosts of the plan."""
+    """Yield these flows with their planned changes, the firewalls that block them, and the hosts of
+    the plan.
+    """
     for item in items:
         yield Text()
         yield from _format_item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
-    yield from _format_network(plan["environment_job"]["firewall_issues"])
+    flow_ids = {item["workflow_id"] for item in items}
+    issues = plan["environment_job"]["firewall_issues"]
+    yield from _format_network([one for one in issues if _may_block(one, flow_ids)])
     for one in plan["trigger_hosts"]:
         doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
         flows = format_number(len(one["flows"]), "flow")
@@ -57,6 +61,12 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
         yield from (
             Text(f"  | {line}", style="dim") for line in item["conversion_preview"].splitlines()
         )
+
+
+def _may_block(issue: Any, flow_ids: Set[str]) -> bool:
+    """Return whether an issue names one of the flows, or does not name all that it blocks."""
+    named = issue["workflow_ids"]
+    return not named or issue["flow_count"] > len(named) or not flow_ids.isdisjoint(named)
 
 
 def _format_network(issues: Any) -> Iterator[RenderableType]:

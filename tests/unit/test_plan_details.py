@@ -1,0 +1,51 @@
+"""The details of a plan on the command line."""
+
+from typing import Any
+
+from cmkflow.paragraphs import Paragraph
+from cmkflow.plan_details import plan_details
+
+
+def issue(name: str, *flows: str, count: int) -> dict[str, Any]:
+    """Return a firewall that blocks this number of flows, of which it names some."""
+    return {
+        "name": f"nsg:{name}",
+        "firewall_name": name,
+        "workflow_ids": list(flows),
+        "flow_count": count,
+        "fix": "Allow it.",
+        "fix_by_app": "",
+    }
+
+
+def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
+    """A plan names the first flows of a firewall: the others may be among those that are shown."""
+    item = {
+        "workflow_id": "a",
+        "display_name": "Orders",
+        "action": "copy",
+        "message": "",
+        "fix": "",
+        "conversion_preview": "",
+        **dict.fromkeys(
+            ("callers", "changed_since_approval", "notes", "planned_changes", "unknowns"), ()
+        ),
+    }
+    issues = [
+        issue("its-own", "a", "b", count=2),
+        issue("of-another", "b", count=1),
+        issue("of-many", "b", count=60),
+    ]
+    plan = {
+        "awaiting_flow_ids": [],
+        "environment_job": {"firewall_issues": issues},
+        "trigger_hosts": [],
+        "external_hosts": [],
+    }
+
+    shown = [one.text for one in plan_details(plan, [item]) if isinstance(one, Paragraph)]
+
+    assert [one for one in shown if one.startswith("Firewall ")] == [
+        "Firewall its-own blocks 2 flows: nsg:its-own",
+        "Firewall of-many blocks 60 flows: nsg:of-many",
+    ]
