@@ -120,7 +120,7 @@ class EvidenceReport:
             code=job.reason_code,
             state=str(job.state),
             verified_at=verified.changed_at if verified else None,
-            updated_callers=sum(one.state == "updated" for one in flow.callers),
+            updated_callers=sum(one.state in ("updated", "changed") for one in flow.callers),
             pending_callers=len(flow.pending_callers),
             original_digest=job.original_digest,
             copy_digest=job.copy_digest,

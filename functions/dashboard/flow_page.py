@@ -32,6 +32,7 @@ _CALLER_STATES: Mapping[CallerState, tuple[str, str]] = {
     CallerState.UPDATED: ("done", "calls the copy"),
     CallerState.NOT_NEEDED: ("done", "no longer calls the original"),
     CallerState.MANUAL: ("person", "a person must change it"),
+    CallerState.CHANGED: ("done", "no longer calls the original"),
     CallerState.REVERTED: ("over", "calls the original again"),
 }
 

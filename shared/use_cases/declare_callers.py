@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.alerts import readable
 from shared.domain.callers.declared_caller import DECLARED_CALLER, DeclaredCaller
-from shared.errors import FlowNotFound, NotFound
+from shared.errors import FlowNotFound, NotFound, UnreadableRow
 from shared.services import Services
 from shared.use_cases.confirm_caller import (
     check_removal,
@@ -35,27 +35,41 @@ async def declare_callers(
     """
     ids = await _find_flow_ids(services, declared)
     before = {one.id: one for one in await list_declared_callers(services)}
-    found = [_build_caller(caller, before.get(caller.id), ids) for caller in declared]
+    found = [_with_ids(caller, ids) for caller in declared]
     for caller in found:
         if old := before.get(caller.id):
             await check_removal(services, old, but_not=caller.flows)
-    await services.tables.declared_callers.upsert(*found)
+    found = [await _store(services, caller) for caller in found]
     await index_declared_callers(
         services, [before[one.id] for one in found if one.id in before], found
     )
     return found
 
 
-def _build_caller(
-    caller: DeclaredCaller, before: DeclaredCaller | None, ids: Mapping[tuple[str, str], str]
-) -> DeclaredCaller:
-    """Return a caller with the ids of its flows, and with their confirmations."""
-    known = {flow.id: flow for flow in before.flows} if before else {}
+async def _store(services: Services, caller: DeclaredCaller) -> DeclaredCaller:
+    """Store a caller with the confirmations that its row has by now, and return it."""
+    try:
+        stored = await services.tables.declared_callers.change(
+            DECLARED_CALLER, caller.id, lambda old: _keep_confirmations(caller, old)
+        )
+    except UnreadableRow:
+        await services.tables.declared_callers.upsert(caller)
+        return caller
+    return stored.item if stored else caller
+
+
+def _with_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) -> DeclaredCaller:
+    """Return a caller with the ids of its flows, each flow once."""
     flows = [
         replace(flow, flow_id=ids.get((flow.environment_id, flow.flow_id), ""))
         for flow in caller.flows
     ]
-    return replace(caller, flows=tuple({one.id: known.get(one.id, one) for one in flows}.values()))
+    return replace(caller, flows=tuple({one.id: one for one in flows}.values()))
+
+
+def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> DeclaredCaller:
+    known = {flow.id: flow for flow in old.flows} if old else {}
+    return replace(caller, flows=tuple(known.get(one.id, one) for one in caller.flows))
 
 
 async def remove_declared_caller(services: Services, name: str) -> None:

@@ -22,6 +22,7 @@ class CallerState(StrEnum):
     UPDATED = "updated"
     NOT_NEEDED = "not_needed"  #: it no longer held a reference to the original
     MANUAL = "manual"  #: only a person can change it
+    CHANGED = "changed"  #: a person changed it: it no longer holds a reference to the original
     REVERTED = "reverted"
 
 
@@ -35,6 +36,11 @@ class CallerRecord:
     state: CallerState = CallerState.FOUND
     #: As in `CallerEditIntent`; only in rows from before intents were recorded.
     edits: str = NO_EDITS
+
+    @property
+    def is_manual(self) -> bool:
+        """Return whether only a person can change the caller, or has changed it."""
+        return self.state in {CallerState.MANUAL, CallerState.CHANGED}
 
     @property
     def is_pending(self) -> bool:

@@ -13,7 +13,7 @@ from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.preparation import describe_changes
 
-_UPDATED = frozenset({CallerState.UPDATED, CallerState.NOT_NEEDED})
+_UPDATED = frozenset({CallerState.UPDATED, CallerState.NOT_NEEDED, CallerState.CHANGED})
 #: Steps in which the copy is complete: created, in its solutions, shared and turned on or off.
 _HAS_COPY = frozenset(
     {

@@ -15,6 +15,7 @@ from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import (
     find_manual_caller_of_copy,
+    holds_original,
     read_job_copied_or_undone,
 )
 from shared.steps.updating_callers.save_places import (
@@ -48,7 +49,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
 
 async def check_manual_callers(work: StepContext) -> None:
     """Raise `JobBlocked` for a caller that a person changed to the copy: only a person can revert
-    it.
+    it. Store which manual callers call the original again.
     """
     caller = await find_manual_caller_of_copy(work.services, work.job)
     if caller:
@@ -57,6 +58,9 @@ async def check_manual_callers(work: StepContext) -> None:
             fix=f"{caller.revert_reason or 'Change it to the original yourself.'} Then retry.",
             code=Reason.MANUAL_CALLER,
         )
+    for record in await work.callers.all():
+        if record.is_manual and await holds_original(work.services, work.job, record.caller):
+            await _mark_reverted(work, record)
 
 
 async def _revert(

@@ -85,9 +85,12 @@ async def has_callers_left(work: StepContext) -> bool:
             continue  # it became a parent: this original is retired after it
         if record.state is not CallerState.FOUND:
             if not await holds_original(work.services, work.job, record.caller):
+                if record.state is CallerState.MANUAL:
+                    await work.callers.upsert(replace(record, state=CallerState.CHANGED))
                 continue
             reason = await find_manual_reason(work.services, work.job, record.caller)
             if reason:
+                await work.callers.upsert(replace(record, state=CallerState.MANUAL))
                 raise JobBlocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
                     fix=f"{reason} Then retry.",
@@ -197,8 +200,7 @@ async def _holds_reference(
 async def find_manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
     """Return a caller that a person changed to the copy, which only a person can revert."""
     for record in await services.tables.callers.all(job.id):
-        is_manual = record.state is CallerState.MANUAL
-        if is_manual and await holds_copy(services, job, record.caller):
+        if record.is_manual and await holds_copy(services, job, record.caller):
             return record.caller
     return None
 
@@ -211,9 +213,7 @@ async def has_manual_caller(services: Services, job: FlowJob) -> bool:
     if job.is_rolling_back:
         return await find_manual_caller_of_copy(services, job) is not None
     for record in await services.tables.callers.all(job.id):
-        is_manual = record.state is CallerState.MANUAL and await find_manual_reason(
-            services, job, record.caller
-        )
+        is_manual = record.is_manual and await find_manual_reason(services, job, record.caller)
         if is_manual and await holds_original(services, job, record.caller):
             return True
     return False

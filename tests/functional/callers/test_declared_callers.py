@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.callers.caller_records import CallerState
 from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked
@@ -64,6 +65,30 @@ async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object)
     assert (confirmed.calls_copy, confirmed.retried_count) == (True, 1)
     assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert not original.is_on
+
+
+async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -> None:
+    """The record, and so pages and evidence, follows the caller in both directions."""
+    scenario = Scenario()
+    await declare_callers(scenario.services, [till_of(by_name(scenario.build.http_flow("Orders")))])
+    await applied(scenario)
+    job = await scenario.job("Orders")
+
+    async def state() -> CallerState:
+        [record] = await scenario.services.tables.callers.all(job.id)
+        assert record.is_pending is (record.state is CallerState.MANUAL)
+        return record.state
+
+    before = await state()
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await scenario.run(30 * DAY)
+    changed = await state()
+    await scenario.roll_back()
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    await scenario.run(30 * DAY)
+
+    assert (before, changed) == (CallerState.MANUAL, CallerState.CHANGED)
+    assert await state() is CallerState.REVERTED
 
 
 async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
@@ -206,6 +231,11 @@ async def test_one_unreadable_row_costs_only_itself() -> None:
     assert "declared caller Till of Alex" in {one.label for one in callers}
     assert any("a declared caller" in one for one in findings)
     assert [one.name for one in await list_declared_callers(scenario.services)] == ["Till"]
+    await declare_callers(scenario.services, [till_of(by_url(original), name="Broken")])
+    assert [one.name for one in await list_declared_callers(scenario.services)] == [
+        "Broken",
+        "Till",
+    ]
 
 
 async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> None:
