@@ -14,8 +14,8 @@ _SHOWN = (
     "has revoked its certificate."
 )
 _UNVERIFIED = (
-    "Not shown: that the signature existed at that time, because anyone can make a time stamp. To "
-    "verify it, use --tsa-certificates."
+    "The time stamp was not verified, so it does not show when the file was signed. To verify "
+    "it, use --tsa-certificates."
 )
 
 

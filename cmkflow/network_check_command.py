@@ -202,7 +202,7 @@ def _parse_tags(names: str) -> list[str]:
     tags = [one.strip() for one in names.split(",") if one.strip()]
     if unknown := [one for one in tags if one not in TAGS_BESIDE]:
         known = ", ".join(TAGS_BESIDE)
-        raise typer.BadParameter(f"Unknown tag {', '.join(unknown)}. Use {known}.")
+        raise typer.BadParameter(f"Unknown tag: {', '.join(unknown)}. Known tags: {known}.")
     return tags
 
 

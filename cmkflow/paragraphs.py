@@ -71,7 +71,7 @@ class Paragraph:
     style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines: one in a pipe."""
+        """Yield wrapped lines for a terminal, or one unwrapped line for other outputs."""
         lead = " " * self.indent + (f"{self.label:<{_LABEL}}" if self.label else "")
         text = Text(remove_unprintable(self.text), style=self.style)
         if not console.is_terminal:

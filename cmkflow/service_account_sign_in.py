@@ -23,7 +23,7 @@ from shared.adapters.http.client import HttpClient, HttpService, default_transpo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretWriterIdentity:
-    """The identity that writes the secret."""
+    """The Azure identity that stores the service account's token cache in Key Vault."""
 
     #: True for this machine's managed identity, False for the account of `az login`.
     is_managed: bool

@@ -14,7 +14,7 @@ from shared.use_cases.check_keys import check_keys as check
 
 
 class KeyCheckRequest(RequestModel):
-    """Which key to check; by default, the keys of all watched policies."""
+    """The key to check. Without one, the app checks the keys of all policies that it knows."""
 
     model_config = ConfigDict(
         json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}

@@ -175,8 +175,8 @@ class Reason(StrEnum):
     FLOW_STATE_NOT_CHANGED = (
         "flow_state_not_changed",
         (
-            "A flow did not turn on or off although the platform accepted it. In a cutover, the "
-            "original is on again."
+            "The platform accepted a request to turn a flow on or off, but its state did not "
+            "change. In a cutover, the app has turned the original on again."
         ),
         "Read the flow checker, turn the flow on or off yourself, then retry.",
     )
@@ -207,8 +207,8 @@ class Reason(StrEnum):
         "agents_not_confirmed",
         ("Copilot Studio agents run the flow that is to be turned off."),
         (
-            "Have their makers choose the other flow and publish; then `cmkflow environment "
-            "ignore ENVIRONMENT NAME --justification TEXT`."
+            "Ask the makers of the agents to select the flow that stays on and to publish the "
+            "agents. Then run `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
         ),
     )
     COPY_CHANGED = (
@@ -329,7 +329,7 @@ class Reason(StrEnum):
     )
     CONVERSION_DIFFERS = (
         "conversion_differs",
-        "The platform stored the converted definition differently.",
+        "The platform stored a definition that differs from the one that the app wrote.",
         (
             "Compare the definition with the archive, correct and save it, then retry; report the "
             "difference to the project."
@@ -556,7 +556,10 @@ class Reason(StrEnum):
     ADDRESS_RANGES_CHANGED = (
         "address_ranges_changed",
         "Microsoft's address ranges changed, and firewalls deny the new ones.",
-        ("Open the firewalls that `cmkflow network tag-changes` shows, or ignore each issue."),
+        (
+            "Allow the new address ranges in the firewalls that `cmkflow network tag-changes` "
+            "shows, or ignore each issue."
+        ),
     )
     ADDRESS_RANGES_OUTDATED = (
         "address_ranges_outdated",

@@ -239,7 +239,10 @@ def _compute_places(
 
 
 def _format_svg_path(points: Sequence[tuple[int, int]]) -> str:
-    """Return the SVG path from the bottom of the first point to the top of the last."""
+    """Return the SVG path of an arrow that connects the nodes at these points.
+
+    It leads downwards. For a call loop, it leads up from the first node to the last.
+    """
     (x, top), *rest = points
     y = top + NODE_HEIGHT
     if rest[-1][1] <= top:  # the line goes up or sideways: a call loop

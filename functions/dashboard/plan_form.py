@@ -46,14 +46,14 @@ class PlanForm:
         """Return the flows that are left out so far, with all flows that run them."""
         return PlanSelection(awaiting=self.awaiting, left_out=self.left_out).excluded
 
-    def has_tick(self, row: PlanRow) -> bool:
+    def has_checkbox(self, row: PlanRow) -> bool:
         """Return whether a row has a tick: it runs no flow that another page leaves out."""
         return row.awaits and row.item.workflow_id not in self.selection.excluded
 
     @cached_property
     def ticks(self) -> list[PlanRow]:
         """Return the rows with a tick."""
-        return [row for row in self.rows if self.has_tick(row)]
+        return [row for row in self.rows if self.has_checkbox(row)]
 
     @cached_property
     def elsewhere(self) -> list[PlanItem]:

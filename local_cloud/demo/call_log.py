@@ -70,11 +70,11 @@ class TrafficCallLog:
     runs: Counter[str] = field(default_factory=Counter)
 
     def record_call(self, call: LoggedCall) -> None:
-        """Note a call before it is made."""
+        """Record a call before it is made."""
         self.calls[call.tracking_id] = call
 
     def record_held_url(self, caller: str, text: str) -> None:
-        """Note what a system holds before it calls."""
+        """Record whether the URL that a system is about to call differs from its first URL."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         if self.held_first.setdefault(caller, digest) == digest:
             self.moved.discard(caller)

@@ -78,7 +78,7 @@ class Traffic:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def read_held_url(self, system: ExternalSystem) -> str:
-        """What stands at this moment where a system holds its URL."""
+        """Return the text that a system currently stores as its URL."""
         return await system.holder.read(self._platform)
 
     async def _repeat(self, seconds: float, act: Any, argument: Any) -> None:

@@ -17,7 +17,7 @@ from local_cloud.service_bus.server import HOST, open_server
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT; says on stdout, as one line of JSON, where it listens."""
+    """Serve until SIGTERM or SIGINT; say on stdout, as one line of JSON, where it listens."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.service_bus", description=__doc__)
     parser.add_argument("--config", type=Path, default=PRODUCT_QUEUES, help="a Config.json")
     parser.add_argument("--database", type=Path, help="a SQLite file; without: in memory")

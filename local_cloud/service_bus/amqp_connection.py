@@ -65,10 +65,10 @@ class Turns(Protocol):
     """Ends each turn of the event loop with deliveries, a commit, and only then the writing."""
 
     def connection_opened(self, connection: "AmqpConnection") -> None:
-        """Counts *connection* in."""
+        """Count *connection* in."""
 
     def connection_closed(self, connection: "AmqpConnection") -> None:
-        """Counts *connection* out."""
+        """Count *connection* out."""
 
     def end_turn_soon(self) -> None:
         """Asks for the end of the turn; more than once is as good as once."""
@@ -94,13 +94,13 @@ class AmqpConnection(asyncio.Protocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the socket."""
+        """Take the socket."""
         assert isinstance(transport, asyncio.Transport)
         self._socket = transport
         self._turns.connection_opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Does what the client says, as far as it has arrived."""
+        """Do what the client says, as far as it has arrived."""
         if self._is_over:
             return
         self._reader.feed(data)
@@ -111,7 +111,7 @@ class AmqpConnection(asyncio.Protocol):
         self._turns.end_turn_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
-        """Forgets the links; the locks of their messages stay until they expire."""
+        """Forget the links; the locks of their messages stay until they expire."""
         self._turns.connection_closed(self)
         self._is_over = True
         self._sessions.clear()
@@ -120,15 +120,15 @@ class AmqpConnection(asyncio.Protocol):
     # --- what the server calls
 
     def delivering_links(self) -> list[ReceiveLink | ReplyLink]:
-        """Returns the links that hand messages or replies out."""
+        """Return the links that hand messages or replies out."""
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
     def seconds_to_heartbeat(self, now: float) -> float:
-        """Returns how long it may be silent from *now* on (monotonic, in seconds), or infinity."""
+        """Return the seconds from *now* until a heartbeat is due; infinity if none is wanted."""
         return self._written_at + self._heartbeat_seconds - now
 
     def write(self, now: float) -> None:
-        """Writes what has gathered, or a heartbeat if it is time for one."""
+        """Write what has gathered, or a heartbeat if it is time for one."""
         if not self._pending and self.seconds_to_heartbeat(now) <= 0:
             self._pending += EMPTY_FRAME
         if self._pending:
@@ -139,7 +139,7 @@ class AmqpConnection(asyncio.Protocol):
             self._socket.close()
 
     def close(self) -> None:
-        """Drops the connection at once, whether or not the client still reads."""
+        """Drop the connection at once, whether or not the client still reads."""
         self._socket.abort()
 
     # --- how a connection begins and ends
@@ -267,7 +267,7 @@ class AmqpConnection(asyncio.Protocol):
         self._pair(end.session, node)
 
     def _pair(self, session: Session, node: str) -> None:
-        """Gives each request link of a node its reply link.
+        """Give each request link of a node its reply link.
 
         The reply-to of a request is the node, and the SDK's threads may attach several pairs in
         one session; the order in which they are attached tells which links belong together.
@@ -298,7 +298,7 @@ class AmqpConnection(asyncio.Protocol):
 
 
 def _node(terminus: list[bytes]) -> str:
-    """Returns the node that a link is for: clients send whole URLs, and in any case."""
+    """Return the node that a link is for: clients send whole URLs, and in any case."""
     address = decode(terminus[0]) if terminus else None
     if address is None:
         return ""

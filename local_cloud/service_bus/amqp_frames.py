@@ -93,12 +93,12 @@ class Frame:
     payload: bytes
 
     def encoded(self, name: str) -> bytes:
-        """Returns the field *name* as it was sent. `ValueError` if the frame has no such field."""
+        """Return the field *name* as it was sent. `ValueError` if the frame has no such field."""
         index = FIELDS[self.performative].index(name)
         return self.fields[index] if index < len(self.fields) else NULL
 
     def value(self, name: str, default: Any = None) -> Any:
-        """Returns the field *name*, or *default* if it was left out.
+        """Return the field *name*, or *default* if it was left out.
 
         Raises `MalformedValue`.
         """
@@ -106,14 +106,14 @@ class Frame:
         return default if value is None else value
 
     def number(self, name: str, default: int = 0) -> int:
-        """Returns the field *name*, which is a number. Raises `MalformedValue`."""
+        """Return the field *name*, which is a number. Raises `MalformedValue`."""
         value = self.value(name, default)
         if not isinstance(value, int):
             raise MalformedValue(f"{name} is {value!r}, not a number")
         return value
 
     def flag(self, name: str) -> bool:
-        """Returns the field *name*, which is true or false; left out, it is false."""
+        """Return the Boolean field *name*, or False if the frame omits it."""
         return bool(self.value(name, default=False))
 
 
@@ -128,11 +128,11 @@ class FrameReader:
         self._buffer += data
 
     def protocol_header(self) -> bytes | None:
-        """Takes the eight bytes that come before the frames of a protocol, when all are there."""
+        """Remove and return the 8-byte protocol header, or return None until it has arrived."""
         return self._take(8) if len(self._buffer) >= 8 else None
 
     def frames(self) -> Iterator[Frame]:
-        """Yields the frames that are complete; the caller may stop in between.
+        """Yield the frames that are complete; the caller may stop in between.
 
         Heartbeats, which have no content, are passed over. Raises `MalformedFrame`.
         """
@@ -156,7 +156,7 @@ class FrameReader:
 def write_frame(
     performative: Performative, *, channel: int = 0, payload: bytes = b"", **fields: bytes
 ) -> bytes:
-    """Returns a frame with these encoded *fields*; what is not named is null, so its default.
+    """Return a frame with these encoded *fields*; what is not named is null, so its default.
 
     `ValueError` if the performative has no such field.
     """

@@ -81,14 +81,14 @@ class ReplyLink:
         self._end = end
 
     def deliver_one(self) -> bool:
-        """Sends the next reply if there is one and the client has room for it."""
+        """Send the next reply if there is one and the client has room for it."""
         if not (self.waiting and self._end.can_deliver):
             return False
         self._end.deliver(uuid4().bytes, self.waiting.popleft(), is_settled=True)
         return True
 
     def finish_drain(self) -> None:
-        """Gives unused credit back, if the client has asked for it."""
+        """Give unused credit back, if the client has asked for it."""
         self._end.finish_drain()
 
 
@@ -106,7 +106,7 @@ class SendLink:
         self._end.keep_credit(_SEND_CREDIT)
 
     def _enqueue(self, delivery: Delivery) -> AmqpOutcome:
-        """Enqueues a message, or all messages of a batch."""
+        """Enqueue a message, or all messages of a batch."""
         size = len(delivery.payload)
         if size > MAX_MESSAGE_SIZE:
             why = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
@@ -133,7 +133,7 @@ class ReceiveLink:
         end.on_outcome = self._settle
 
     def deliver_one(self) -> bool:
-        """Sends the next message if there is one and the client has room for it."""
+        """Send the next message if there is one and the client has room for it."""
         if not self._end.can_deliver:
             return False
         if self._deletes_on_delivery:
@@ -151,11 +151,11 @@ class ReceiveLink:
         return True
 
     def finish_drain(self) -> None:
-        """Gives unused credit back, if the client has asked for it."""
+        """Give unused credit back, if the client has asked for it."""
         self._end.finish_drain()
 
     def _settle(self, tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
-        """Settles a message as the client says and confirms with the same outcome.
+        """Settle a message as the client says and confirm with the same outcome.
 
         Since 7.15 the SDK waits for that confirmation; a refusal is `rejected` with an error.
         """
@@ -183,14 +183,14 @@ class ReceiveLink:
 
 
 def parse_amendment(properties: dict[str, bytes]) -> Amendment | None:
-    """Returns what changes the application properties that a receiver names, or None."""
+    """Return what changes the application properties that a receiver names, or None."""
     if not properties:
         return None
     return lambda payload: with_properties(payload, properties)
 
 
 def accept_any_token(request: AmqpRequest) -> bytes:
-    """Answers a request to `$cbs`: every token is good, which is why only this machine gets in."""
+    """Answer a request to `$cbs`: every token is good, which is why only this machine gets in."""
     return write_message(
         correlation_id=request.message_id,
         properties={"status-code": int32(200), "status-description": string("OK")},
@@ -199,7 +199,7 @@ def accept_any_token(request: AmqpRequest) -> bytes:
 
 
 def _parse_dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
-    """Reads the reason, and what else the client wants said, from the error of a rejection."""
+    """Read the reason, and what else the client wants said, from the error of a rejection."""
     if error == NULL:
         return DeadLettering(reason=None, description=None), None
     _, fields = described_value(error)

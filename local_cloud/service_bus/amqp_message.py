@@ -85,7 +85,7 @@ class AmqpRequest:
 
 
 def read_sent(payload: bytes) -> SentMessage:
-    """Returns *payload* with what the broker must know of it. Raises `MalformedMessage`."""
+    """Return *payload* with what the broker must know of it. Raises `MalformedMessage`."""
     message_id = time_to_live = scheduled_for = None
     for section in _split_sections(payload):
         try:
@@ -113,7 +113,7 @@ def read_sent(payload: bytes) -> SentMessage:
 
 
 def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
-    """Returns the messages in a transfer: those of a batch, or the one message that it is.
+    """Return the messages in a transfer: those of a batch, or the one message that it is.
 
     The format of a transfer says which it is; a batch is a message whose Data sections are
     messages. Raises `MalformedMessage`.
@@ -131,7 +131,7 @@ def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
 
 
 def read_request(payload: bytes) -> AmqpRequest:
-    """Returns the request that *payload* is. Raises `MalformedMessage`."""
+    """Return the request that *payload* is. Raises `MalformedMessage`."""
     sections = {section.code: section.value for section in _split_sections(payload)}
     try:
         return AmqpRequest(
@@ -144,7 +144,7 @@ def read_request(payload: bytes) -> AmqpRequest:
 
 
 def write_message(*, correlation_id: bytes, properties: Mapping[str, bytes], body: bytes) -> bytes:
-    """Returns the reply to a request; identifier, property values and body are encoded."""
+    """Return the reply to a request; identifier, property values and body are encoded."""
     return b"".join(
         (
             encode_described(_Code.PROPERTIES, list_of([*[NULL] * 5, correlation_id])),
@@ -155,7 +155,7 @@ def write_message(*, correlation_id: bytes, properties: Mapping[str, bytes], bod
 
 
 def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
-    """Returns the message with these application properties added or changed.
+    """Return the message with these application properties added or changed.
 
     Their values are encoded; all other bytes stay.
     """
@@ -170,7 +170,7 @@ def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
 
 
 def write_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
-    """Returns *message* as a receiver gets it: the sender's bytes with the broker's marks."""
+    """Return *message* as a receiver gets it: the sender's bytes with the broker's marks."""
     payload = message.sent.payload
     if message.dead_lettering is not None:
         payload = with_properties(payload, _build_reasons(message.dead_lettering))
@@ -184,17 +184,17 @@ def write_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
 
 
 def moment(milliseconds: int) -> datetime:
-    """Returns the time that an AMQP timestamp stands for."""
+    """Return the time that an AMQP timestamp stands for."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def amqp_timestamp(at: datetime) -> bytes:
-    """Returns *at* as an AMQP timestamp: milliseconds since 1970."""
+    """Return *at* as an AMQP timestamp: milliseconds since 1970."""
     return timestamp((at - _EPOCH) // timedelta(milliseconds=1))
 
 
 def _parts(payload: bytes) -> dict[_Code, list[bytes]]:
-    """Returns the values of the sections, by their code; a body may have several of one."""
+    """Return the values of the sections, by their code; a body may have several of one."""
     parts: dict[_Code, list[bytes]] = {}
     for section in _split_sections(payload):
         parts.setdefault(section.code, []).append(section.value)

@@ -34,11 +34,11 @@ class AmqpOutcome:
     fields: tuple[bytes, ...] = ()
 
     def field(self, index: int) -> bytes:
-        """Returns a field; null if it was left out."""
+        """Return a field; null if it was left out."""
         return self.fields[index] if index < len(self.fields) else NULL
 
     def encoded(self) -> bytes:
-        """Returns the delivery state that says so."""
+        """Return the delivery state that says so."""
         return encode_described(self.code, list_of(self.fields))
 
 
@@ -46,20 +46,20 @@ ACCEPTED = AmqpOutcome(code=AmqpOutcomeCode.ACCEPTED)
 
 
 def build_rejected_outcome(condition: str, description: str) -> AmqpOutcome:
-    """Returns the outcome of what is refused, with why."""
+    """Return the outcome of what is refused, with why."""
     return AmqpOutcome(
         code=AmqpOutcomeCode.REJECTED, fields=(encode_error(condition, description),)
     )
 
 
 def encode_error(condition: str, description: str) -> bytes:
-    """Returns an encoded error. The SDK reads all three fields of one, so none is left out."""
+    """Return an encoded error. The SDK reads all three fields of one, so none is left out."""
     info = map_of({symbol("com.microsoft:origin"): string("local")})
     return encode_described(_ERROR, list_of([symbol(condition), string(description), info]))
 
 
 def read_outcome(state: bytes) -> AmqpOutcome | None:
-    """Returns the outcome that a delivery state is; None for null and for states under way.
+    """Return the outcome that a delivery state is; None for null and for states under way.
 
     Raises `MalformedValue`.
     """

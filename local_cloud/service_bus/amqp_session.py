@@ -54,7 +54,7 @@ class ReceivingEnd:
         self._parts: list[bytes] = []
 
     def keep_credit(self, credit: int) -> None:
-        """Lets the client send up to *credit* messages, once half of that is used up."""
+        """Let the client send up to *credit* messages, once half of that is used up."""
         if self._credit <= credit // 2:
             self._credit = credit
             self.session.send_flow(
@@ -64,7 +64,7 @@ class ReceivingEnd:
             )
 
     def settle(self, delivery: Delivery, outcome: AmqpOutcome) -> None:
-        """Tells the client what has become of its message, unless it does not want to know."""
+        """Tell the client what has become of its message, unless it does not want to know."""
         if not delivery.is_settled:
             self.session.send(
                 Performative.DISPOSITION,
@@ -114,7 +114,7 @@ class SendingEnd:
         return self.credit > 0 and self.session.has_room
 
     def deliver(self, tag: bytes, payload: bytes, *, is_settled: bool) -> None:
-        """Sends a message, in as many frames as it takes; *tag* comes back with its outcome."""
+        """Send a message, in as many frames as it takes; *tag* comes back with its outcome."""
         self.credit -= 1
         self._delivery_count = (self._delivery_count + 1) & _SERIAL
         self.session.transfer(self, self._handle, tag, payload, is_settled=is_settled)
@@ -129,7 +129,7 @@ class SendingEnd:
             self._send_flow()
 
     def finish_drain(self) -> None:
-        """Gives unused credit back, if the client has asked for it."""
+        """Give unused credit back, if the client has asked for it."""
         if self._must_drain:
             self._must_drain = False
             self._delivery_count = (self._delivery_count + self.credit) & _SERIAL
@@ -189,11 +189,11 @@ class Session:
         return self._client_window > 0 and not self._waiting
 
     def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
-        """Sends a frame on this session's channel."""
+        """Send a frame on this session's channel."""
         self._write(write_frame(performative, channel=self._channel, payload=payload, **fields))
 
     def send_flow(self, **fields: bytes) -> None:
-        """Sends the state of the session, and that of a link."""
+        """Send the state of the session, and that of a link."""
         self.send(
             Performative.FLOW,
             next_incoming_id=uint(self._next_incoming_id),
@@ -206,7 +206,7 @@ class Session:
     def transfer(
         self, end: SendingEnd, handle: bytes, tag: bytes, payload: bytes, *, is_settled: bool
     ) -> None:
-        """Sends a message, or what of it the client's window has room for; the rest follows."""
+        """Send a message, or what of it the client's window has room for; the rest follows."""
         delivery_id = self._next_delivery_id
         self._next_delivery_id = (delivery_id + 1) & _SERIAL
         if not is_settled:
@@ -229,7 +229,7 @@ class Session:
         self._send_waiting()
 
     def accept(self, end: LinkEnd, max_message_size: int) -> None:
-        """Attaches a link as the client asked: clients look for the termini that they named.
+        """Attach a link as the client asked: clients look for the termini that they named.
 
         *max_message_size* in bytes, of what the client sends.
         """
@@ -242,7 +242,7 @@ class Session:
         )
 
     def refuse(self, end: LinkEnd, condition: str, description: str) -> None:
-        """Detaches a link with an error, after an attach without termini, as the standard has it.
+        """Detach a link with an error, after an attach without termini, as the standard has it.
 
         What the client has already sent on it is passed over.
         """

@@ -70,7 +70,7 @@ _UNREADABLE = (IndexError, KeyError, TypeError, ValueError, RecursionError, stru
 
 
 def end_of(encoded: bytes, start: int = 0) -> int:
-    """Returns where the value that begins at *start* ends. Raises `MalformedValue`."""
+    """Return where the value that begins at *start* ends. Raises `MalformedValue`."""
     try:
         while encoded[start] == Constructor.DESCRIBED:
             if encoded[start + 1] == Constructor.DESCRIBED:
@@ -85,7 +85,7 @@ def end_of(encoded: bytes, start: int = 0) -> int:
 
 
 def decode(encoded: bytes) -> Any:
-    """Returns the value that *encoded* holds from end to end. Raises `MalformedValue`.
+    """Return the value that *encoded* holds from end to end. Raises `MalformedValue`.
 
     Strings are `str` and symbols `Symbol`, binaries `bytes`, timestamps milliseconds since 1970; a
     described value is the pair of its descriptor and itself. Decimals stay bytes.
@@ -99,7 +99,7 @@ def decode(encoded: bytes) -> Any:
 
 
 def elements(encoded: bytes) -> list[bytes]:
-    """Returns the elements of an encoded list, or the keys and values of a map, still encoded.
+    """Return the elements of an encoded list, or the keys and values of a map, still encoded.
 
     Null is an empty list, as the standard has it of fields. Raises `MalformedValue`.
     """
@@ -123,7 +123,7 @@ def elements(encoded: bytes) -> list[bytes]:
 
 
 def entries(encoded: bytes) -> dict[Any, bytes]:
-    """Returns the entries of an encoded map: keys decoded, values not. Raises `MalformedValue`."""
+    """Return the entries of an encoded map: keys decoded, values not. Raises `MalformedValue`."""
     parts = elements(encoded)
     keys = [decode(key) for key in parts[::2]]
     try:
@@ -133,7 +133,7 @@ def entries(encoded: bytes) -> dict[Any, bytes]:
 
 
 def described_value(encoded: bytes) -> tuple[int, bytes]:
-    """Returns the numeric descriptor of a described value, and the value itself, still encoded.
+    """Return the numeric descriptor of a described value, and the value itself, still encoded.
 
     Raises `MalformedValue`, also for the symbolic descriptors that the standard allows beside the
     numeric ones: no client of Service Bus sends them.
@@ -148,7 +148,7 @@ def described_value(encoded: bytes) -> tuple[int, bytes]:
 
 
 def text(encoded: bytes) -> str | None:
-    """Returns an encoded string or symbol, or None for null. Raises `MalformedValue`."""
+    """Return an encoded string or symbol, or None for null. Raises `MalformedValue`."""
     value = decode(encoded)
     if not isinstance(value, str | None):
         raise MalformedValue(f"{value!r} is not a text")
@@ -156,7 +156,7 @@ def text(encoded: bytes) -> str | None:
 
 
 def content(encoded: bytes) -> bytes:
-    """Returns the bytes of an encoded binary, string or symbol. Raises `MalformedValue`."""
+    """Return the bytes of an encoded binary, string or symbol. Raises `MalformedValue`."""
     width = _SIZE_WIDTHS.get(encoded[0] >> 4) if encoded else None
     if width is None or encoded[0] >> 4 not in {0xA, 0xB}:
         raise MalformedValue("the value holds no bytes")
@@ -230,12 +230,12 @@ NULL = bytes([Constructor.NULL])
 
 
 def boolean(value: bool) -> bytes:
-    """Returns an encoded boolean."""
+    """Return an encoded boolean."""
     return bytes([Constructor.TRUE if value else Constructor.FALSE])
 
 
 def number(constructor: Constructor, value: int) -> bytes:
-    """Returns *value* as the number that *constructor* names. `ValueError` if it does not fit."""
+    """Return *value* as the number that *constructor* names. `ValueError` if it does not fit."""
     try:
         return bytes([constructor]) + struct.pack(_NUMBERS[constructor], value)
     except struct.error as error:
@@ -243,67 +243,67 @@ def number(constructor: Constructor, value: int) -> bytes:
 
 
 def ubyte(value: int) -> bytes:
-    """Returns an encoded number of 8 bits."""
+    """Return an encoded number of 8 bits."""
     return number(Constructor.UBYTE, value)
 
 
 def ushort(value: int) -> bytes:
-    """Returns an encoded number of 16 bits."""
+    """Return an encoded number of 16 bits."""
     return number(Constructor.USHORT, value)
 
 
 def uint(value: int) -> bytes:
-    """Returns an encoded number of 32 bits."""
+    """Return an encoded number of 32 bits."""
     return number(Constructor.UINT, value)
 
 
 def int32(value: int) -> bytes:
-    """Returns an encoded number of 32 bits with a sign."""
+    """Return an encoded number of 32 bits with a sign."""
     return number(Constructor.INT, value)
 
 
 def long(value: int) -> bytes:
-    """Returns an encoded number of 64 bits with a sign."""
+    """Return an encoded number of 64 bits with a sign."""
     return number(Constructor.LONG, value)
 
 
 def timestamp(milliseconds: int) -> bytes:
-    """Returns an encoded moment, in milliseconds since 1970."""
+    """Return an encoded moment, in milliseconds since 1970."""
     return number(Constructor.TIMESTAMP, milliseconds)
 
 
 def uuid(value: UUID) -> bytes:
-    """Returns an encoded UUID."""
+    """Return an encoded UUID."""
     return bytes([Constructor.UUID]) + value.bytes
 
 
 def binary(value: bytes) -> bytes:
-    """Returns encoded bytes."""
+    """Return encoded bytes."""
     return _encode_with_size(0xA0, value)
 
 
 def string(value: str) -> bytes:
-    """Returns an encoded string."""
+    """Return an encoded string."""
     return _encode_with_size(0xA1, value.encode())
 
 
 def symbol(value: str) -> bytes:
-    """Returns an encoded symbol; its characters are ASCII."""
+    """Return an encoded symbol; its characters are ASCII."""
     return _encode_with_size(0xA3, value.encode("ascii"))
 
 
 def list_of(values: Sequence[bytes]) -> bytes:
-    """Returns an encoded list of encoded *values*."""
+    """Return an encoded list of encoded *values*."""
     return _encode_compound(0xC0, len(values), b"".join(values))
 
 
 def map_of(values: Mapping[bytes, bytes]) -> bytes:
-    """Returns an encoded map of encoded keys and values."""
+    """Return an encoded map of encoded keys and values."""
     return _encode_compound(0xC1, 2 * len(values), b"".join(_flatten(values)))
 
 
 def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
-    """Returns an encoded array of encoded *values*, each of which has that *constructor*."""
+    """Return an encoded array of encoded *values*, each of which has that *constructor*."""
     if any(value[0] != constructor for value in values):
         raise ValueError(f"the values of an array all begin with 0x{constructor:02x}")
     inner = bytes([constructor]) + b"".join(value[1:] for value in values)
@@ -311,7 +311,7 @@ def encode_array(values: Sequence[bytes], constructor: int) -> bytes:
 
 
 def encode_described(descriptor: int, encoded: bytes) -> bytes:
-    """Returns an encoded value behind a numeric descriptor, which has to fit into a byte."""
+    """Return an encoded value behind a numeric descriptor, which has to fit into a byte."""
     return bytes([Constructor.DESCRIBED, Constructor.ULONG_SMALL, descriptor]) + encoded
 
 

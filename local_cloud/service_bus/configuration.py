@@ -81,7 +81,7 @@ class _Configuration(_Section):
 
 
 def read_configuration(path: Path) -> Sequence[QueueSettings]:
-    """Returns the queues that the file at *path* describes.
+    """Return the queues that the file at *path* describes.
 
     Raises `InvalidConfiguration` for a file that is not such a configuration, that asks for
     topics, sessions or forwarding, or that names one queue twice; `OSError` if it can't be read.

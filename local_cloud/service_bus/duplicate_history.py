@@ -10,10 +10,10 @@ class HistoryJournal(Protocol):
     """Keeps the MessageIds beyond the process."""
 
     def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
-        """Keeps a MessageId."""
+        """Keep a MessageId."""
 
     def forget(self, queue: str, message_id: str) -> None:
-        """Drops one whose time has passed."""
+        """Drop one whose time has passed."""
 
 
 class DuplicateHistory:
@@ -30,7 +30,7 @@ class DuplicateHistory:
         self._seen: OrderedDict[str, datetime] = OrderedDict()
 
     def has_seen(self, message_id: str | None, now: datetime) -> bool:
-        """Says whether *message_id* is a duplicate; if it is not, it is remembered from now on."""
+        """Say whether *message_id* is a duplicate; if it is not, it is remembered from now on."""
         if self._window is None or message_id is None:
             return False
         self._forget_before(now - self._window)
@@ -41,7 +41,7 @@ class DuplicateHistory:
         return False
 
     def restore(self, seen: Iterable[tuple[str, datetime]]) -> None:
-        """Takes back what the journal kept, in any order."""
+        """Take back what the journal kept, in any order."""
         self._seen = OrderedDict(sorted(seen, key=lambda entry: entry[1]))
 
     def _forget_before(self, limit: datetime) -> None:

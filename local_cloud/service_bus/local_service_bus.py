@@ -17,12 +17,12 @@ from local_cloud.service_bus.server import ServiceBusServer, open_server
 
 
 def utc_now() -> datetime:
-    """Returns the time of this machine."""
+    """Return the time of this machine."""
     return datetime.now(UTC)
 
 
 def build_connection_string(port: int) -> str:
-    """Returns what `ServiceBusClient.from_connection_string` takes to reach *port* here."""
+    """Return what `ServiceBusClient.from_connection_string` takes to reach *port* here."""
     return (
         f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=local;SharedAccessKey=local;"
         "UseDevelopmentEmulator=true;"
@@ -80,7 +80,7 @@ class LocalServiceBus:
         return build_connection_string(self.port)
 
     def counts(self, queue: str) -> QueueCounts:
-        """Returns how many messages *queue* holds. Raises `EntityNotFound`."""
+        """Return how many messages *queue* holds. Raises `EntityNotFound`."""
 
         async def count() -> QueueCounts:
             return self._server.result().namespace.queue(queue).counts()
@@ -88,7 +88,7 @@ class LocalServiceBus:
         return asyncio.run_coroutine_threadsafe(count(), self._loop).result()
 
     def clock_moved(self) -> None:
-        """Looks at the clock again, at once, after somebody has moved it."""
+        """Look at the clock again, at once, after somebody has moved it."""
         self._loop.call_soon_threadsafe(self._server.result().end_turn_soon)
 
     def _run(self) -> None:

@@ -49,7 +49,7 @@ class _NotOffered(ValueError):
 
 
 def answer(queue: Queue, request: AmqpRequest) -> bytes:
-    """Returns the reply to *request*; refusals, too, are replies."""
+    """Return the reply to *request*; refusals, too, are replies."""
     operation = str(request.properties.get("operation"))
     try:
         perform = _OPERATIONS.get(operation.removeprefix(_OPERATION_PREFIX))

@@ -34,7 +34,7 @@ class Namespace:
         return iter(self._queues.values())
 
     def queue(self, path: str) -> Queue:
-        """Returns the queue at *path*, such as `Name` or `name/$DeadLetterQueue`, in any case.
+        """Return the queue at *path*, such as `Name` or `name/$DeadLetterQueue`, in any case.
 
         Raises `EntityNotFound`.
         """
@@ -49,6 +49,6 @@ class Namespace:
             queue.advance()
 
     def next_change(self) -> datetime | None:
-        """Returns when `advance` will have something to do, or None."""
+        """Return when `advance` will have something to do, or None."""
         changes = (queue.next_change() for queue in self)
         return min((change for change in changes if change is not None), default=None)

@@ -34,13 +34,13 @@ class Journal(HistoryJournal, Protocol):
     """Keeps what a queue must not forget, from the next commit on."""
 
     def save(self, queue: str, message: QueuedMessage) -> None:
-        """Keeps *message*, in place of what was kept under its sequence number."""
+        """Keep *message*, in place of what was kept under its sequence number."""
 
     def remove(self, queue: str, sequence_number: int) -> None:
-        """Forgets the message of that number."""
+        """Forget the message of that number."""
 
     def count_up(self, queue: str, last_sequence_number: int) -> None:
-        """Keeps the last number given out, so that none is given out twice."""
+        """Keep the last number given out, so that none is given out twice."""
 
 
 class Queue:
@@ -76,7 +76,7 @@ class Queue:
     # --- sending
 
     def enqueue(self, sent: SentMessage) -> int:
-        """Takes a message in and returns its sequence number.
+        """Take a message in and return its sequence number.
 
         A duplicate is dropped without a sign, as Service Bus does: its number leads nowhere.
         """
@@ -99,7 +99,7 @@ class Queue:
         return number
 
     def cancel_scheduled(self, sequence_number: int) -> None:
-        """Removes a scheduled message. Raises `MessageNotFound` if it is none, or no longer."""
+        """Remove a scheduled message. Raises `MessageNotFound` if it is none, or no longer."""
         self.advance()
         message = self._messages.get(sequence_number)
         if message is None or message.scheduled_for is None:
@@ -109,19 +109,19 @@ class Queue:
     # --- receiving and settling
 
     def receive(self) -> tuple[QueuedMessage, Lock] | None:
-        """Locks the oldest message that can be received and returns it, or None."""
+        """Lock the oldest message that can be received and return it, or None."""
         message = self._take()
         return None if message is None else (message, self.lock(message))
 
     def receive_and_delete(self) -> QueuedMessage | None:
-        """Removes the oldest message that can be received and returns it, or None."""
+        """Remove the oldest message that can be received and return it, or None."""
         message = self._take()
         if message is not None:
             self._drop(message.sequence_number)
         return message
 
     def receive_deferred(self, sequence_numbers: Sequence[int]) -> list[QueuedMessage]:
-        """Returns the deferred messages of these numbers, for `lock` or `delete` to take.
+        """Return the deferred messages of these numbers, for `lock` or `delete` to take.
 
         One whose time is up expires now: until somebody asks for it, a deferred message stays.
         Raises `MessageNotFound` if one of them is not there, is not deferred or is locked.
@@ -137,7 +137,7 @@ class Queue:
         return [message for message in found if message is not None]
 
     def lock(self, message: QueuedMessage) -> Lock:
-        """Locks a message of `receive_deferred`."""
+        """Lock a message of `receive_deferred`."""
         lock = Lock(
             sequence_number=message.sequence_number,
             token=uuid4(),
@@ -147,11 +147,11 @@ class Queue:
         return lock
 
     def delete(self, message: QueuedMessage) -> None:
-        """Removes a message of `receive_deferred`."""
+        """Remove a message of `receive_deferred`."""
         self._drop(message.sequence_number)
 
     def renew_lock(self, token: UUID) -> datetime:
-        """Starts the lock's time again and returns its new end. Raises `MessageLockLost`."""
+        """Start the lock's time again and return its new end. Raises `MessageLockLost`."""
         self.advance()
         lock = self._locks.get(token)
         if lock is None:
@@ -161,11 +161,11 @@ class Queue:
         return renewed.locked_until
 
     def complete(self, token: UUID) -> None:
-        """Removes the locked message. Raises `MessageLockLost`."""
+        """Remove the locked message. Raises `MessageLockLost`."""
         self._drop(self._unlock(token))
 
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
-        """Gives the locked message back as a failed delivery. Raises `MessageLockLost`.
+        """Give the locked message back as a failed delivery. Raises `MessageLockLost`.
 
         A message that was deferred is deferred again.
         """
@@ -174,7 +174,7 @@ class Queue:
         self._fail(number)
 
     def defer(self, token: UUID, amend: Amendment | None = None) -> None:
-        """Sets the locked message aside, to be received by its number only.
+        """Set the locked message aside, to be received by its number only.
 
         Raises `MessageLockLost`.
         """
@@ -183,13 +183,13 @@ class Queue:
         self._save(replace(self._messages[number], is_deferred=True))
 
     def release(self, token: UUID) -> None:
-        """Gives the locked message back as if never delivered. Raises `MessageLockLost`."""
+        """Give the locked message back as if never delivered. Raises `MessageLockLost`."""
         self._give_back(self._unlock(token))
 
     def dead_letter(
         self, token: UUID, dead_lettering: DeadLettering, amend: Amendment | None = None
     ) -> None:
-        """Moves the locked message to the dead-letter queue. Raises `MessageLockLost`.
+        """Move the locked message to the dead-letter queue. Raises `MessageLockLost`.
 
         In a dead-letter queue the message stays and takes the new reason.
         """
@@ -200,13 +200,13 @@ class Queue:
     # --- looking
 
     def peek(self, from_sequence_number: int, count: int) -> list[QueuedMessage]:
-        """Returns up to *count* messages in order, locked and scheduled ones too."""
+        """Return up to *count* messages in order, locked and scheduled ones too."""
         self.advance()
         numbers = (number for number in self._messages if number >= from_sequence_number)
         return [self._messages[number] for number in heapq.nsmallest(count, numbers)]
 
     def counts(self) -> QueueCounts:
-        """Returns how many messages are where."""
+        """Return how many messages are where."""
         self.advance()
         states = Counter(
             message.state
@@ -224,7 +224,7 @@ class Queue:
     # --- time
 
     def advance(self) -> None:
-        """Does what time has brought: scheduled messages, lost locks, expired messages."""
+        """Do what time has brought: scheduled messages, lost locks, expired messages."""
         now = self._now()
         for number in _list_due(self._schedule, now):
             self._activate(number, now)
@@ -239,7 +239,7 @@ class Queue:
                 self._expire(number)
 
     def next_change(self) -> datetime | None:
-        """Returns when `advance` will have something to do, or None."""
+        """Return when `advance` will have something to do, or None."""
         heads = [heap[0][0] for heap in (self._schedule, self._lock_ends, self._expiries) if heap]
         return min(heads, default=None)
 
@@ -251,7 +251,7 @@ class Queue:
         seen: Iterable[tuple[str, datetime]] = (),
         last_sequence_number: int = 0,
     ) -> None:
-        """Takes back what the journal kept."""
+        """Take back what the journal kept."""
         self._last_sequence_number = last_sequence_number
         self._history.restore(seen)
         for message in messages:

@@ -56,7 +56,7 @@ class SqliteQueueStore:
     """The journal of all queues. Belongs to the thread that makes it."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens or creates the database at *path*, for itself alone; None keeps it in memory.
+        """Open or create the database at *path*, for itself alone; None keeps it in memory.
 
         Raises `QueueStoreUnavailable`.
         """
@@ -69,27 +69,27 @@ class SqliteQueueStore:
         self._last_numbers: dict[str, int] = {}
 
     def save(self, queue: str, message: QueuedMessage) -> None:
-        """Keeps *message*, in place of what was kept under its sequence number."""
+        """Keep *message*, in place of what was kept under its sequence number."""
         self._messages[queue, message.sequence_number] = message
 
     def remove(self, queue: str, sequence_number: int) -> None:
-        """Forgets the message of that number."""
+        """Forget the message of that number."""
         self._messages[queue, sequence_number] = None
 
     def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
-        """Keeps a MessageId for duplicate detection."""
+        """Keep a MessageId for duplicate detection."""
         self._seen[queue, message_id] = seen_at
 
     def forget(self, queue: str, message_id: str) -> None:
-        """Drops a MessageId whose time has passed."""
+        """Drop a MessageId whose time has passed."""
         self._seen[queue, message_id] = None
 
     def count_up(self, queue: str, last_sequence_number: int) -> None:
-        """Keeps the last number given out, so that none is given out twice."""
+        """Keep the last number given out, so that none is given out twice."""
         self._last_numbers[queue] = last_sequence_number
 
     def commit(self) -> None:
-        """Writes all changes since the last commit, or none of them."""
+        """Write all changes since the last commit, or none of them."""
         if not (self._messages or self._seen or self._last_numbers):
             return
         with self._database:
@@ -122,21 +122,21 @@ class SqliteQueueStore:
         )
 
     def messages(self, queue: str) -> Iterator[QueuedMessage]:
-        """Yields the committed messages of *queue* in order."""
+        """Yield the committed messages of *queue* in order."""
         rows = self._database.execute(
             "SELECT * FROM message WHERE queue = ? ORDER BY sequence_number", (queue,)
         )
         return map(_build_message, rows)
 
     def seen_message_ids(self, queue: str) -> Iterator[tuple[str, datetime]]:
-        """Yields the committed MessageIds of *queue* and when each was seen."""
+        """Yield the committed MessageIds of *queue* and when each was seen."""
         rows = self._database.execute(
             "SELECT message_id, seen_at FROM seen_message_id WHERE queue = ?", (queue,)
         )
         return ((message_id, _parse_moment(seen_at)) for message_id, seen_at in rows)
 
     def last_sequence_number(self, queue: str) -> int:
-        """Returns the last number that *queue* has given out; 0 for a new queue."""
+        """Return the last number that *queue* has given out; 0 for a new queue."""
         row = self._database.execute(
             "SELECT number FROM last_sequence_number WHERE queue = ?", (queue,)
         ).fetchone()

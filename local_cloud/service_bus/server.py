@@ -33,7 +33,7 @@ class ServiceBusServer:
         self._alarm: asyncio.TimerHandle | None = None
 
     async def listen(self, port: int) -> asyncio.Server:
-        """Starts to listen on *port*; 0 takes a free one. `OSError` if it is taken."""
+        """Start to listen on *port*; 0 takes a free one. `OSError` if it is taken."""
         listener = await self._loop.create_server(
             lambda: AmqpConnection(self.namespace, self), HOST, port
         )
@@ -42,11 +42,11 @@ class ServiceBusServer:
         return listener
 
     def connection_opened(self, connection: AmqpConnection) -> None:
-        """Counts *connection* in."""
+        """Count *connection* in."""
         self._connections.append(connection)
 
     def connection_closed(self, connection: AmqpConnection) -> None:
-        """Counts *connection* out."""
+        """Count *connection* out."""
         self._connections.remove(connection)
 
     def end_turn_soon(self) -> None:
@@ -55,7 +55,7 @@ class ServiceBusServer:
             self._turn = self._loop.call_soon(self._end_turn)
 
     def close(self) -> None:
-        """Drops every connection and stops the timers."""
+        """Drop every connection and stop the timers."""
         for handle in (self._turn, self._alarm):
             if handle is not None:
                 handle.cancel()
@@ -73,7 +73,7 @@ class ServiceBusServer:
         self._set_alarm()
 
     def _deliver(self) -> None:
-        """Gives each receiver one message after the other, another one first each turn."""
+        """Give each receiver one message after the other, another one first each turn."""
         self._connections.rotate(-1)
         links = [link for each in self._connections for link in each.delivering_links()]
         hungry = links
@@ -98,7 +98,7 @@ class ServiceBusServer:
 async def open_server(
     queues: Sequence[QueueSettings], *, database: Path | None, port: int, clock: Clock
 ) -> AsyncIterator[ServiceBusServer]:
-    """Opens the store and serves *queues* until the block ends, then commits and closes.
+    """Open the store and serve *queues* until the block ends, then commit and close.
 
     Without a *database* the messages live in memory. A *port* of 0 takes a free one.
     """

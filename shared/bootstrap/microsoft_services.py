@@ -92,7 +92,7 @@ class MicrosoftServices:
             FlowServiceNonSolutionFlows,
             FlowServiceReports,
         )
-        from shared.adapters.flow_service.placement import FlowServicePlacement
+        from shared.adapters.flow_service.placement import FlowServiceSolutionPlacement
         from shared.adapters.http.client import HttpService
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
@@ -108,7 +108,7 @@ class MicrosoftServices:
             flow_pages=self._flow_pages(),
             flow_access=self._flow_access(secrets),
             flow_switch=FlowServiceNonSolutionFlows(self.flow_service),
-            flow_placement=FlowServicePlacement(self.flow_service),
+            flow_placement=FlowServiceSolutionPlacement(self.flow_service),
             workflows=DataverseWorkflows(dataverse),
             connection_references=DataverseConnectionReferences(dataverse),
             flow_sharing=DataverseSharing(dataverse),

@@ -108,7 +108,7 @@ class LeasedJob[J: DurableJob[Any]]:
         """Renew the lease. Raises `LeaseLost`."""
         await self._write(lambda: self.job, self._with_lease)
 
-    async def require_lease(self, needs: timedelta) -> None:
+    async def ensure_lease(self, needs: timedelta) -> None:
         """Return if a write that takes up to `needs` may start. Raises `LeaseLost`."""
         if not self.job.is_leased(self.services.now + needs):
             await self.renew()

@@ -123,7 +123,7 @@ class StepContext:
 
     async def check_lease(self) -> None:
         """Return if the lease lasts for as long as a write takes; else raise `LeaseLost`."""
-        await self.held.require_lease(WRITE_TAKES)
+        await self.held.ensure_lease(WRITE_TAKES)
 
     async def related(self, ids: Iterable[str]) -> list[FlowJob]:
         """Return the jobs with these names; jobs that do not exist are omitted."""

@@ -24,7 +24,7 @@ async def read_environment_settings(services: Services, environment_id: str) -> 
 async def read_switch(services: Services) -> KillSwitch | None:
     """Return the kill switch; None: it was never set and is off.
 
-    A row that cannot be read counts as on.
+    If its row cannot be read, it is treated as on.
     """
     try:
         kept = await services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
@@ -52,7 +52,7 @@ async def check_write_allowed(
         until = services.now + services.settings.wait_poll_interval
         text = "The kill switch is on: the app writes nothing."
         if not switch.changed_by:
-            text = f"{switch.justification} It counts as on: the app writes nothing."
+            text = f"{switch.justification} The app treats it as on and writes nothing."
         raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
     settings = settings or await read_environment_settings(services, environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:

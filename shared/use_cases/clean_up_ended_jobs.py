@@ -143,7 +143,7 @@ async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) 
 
     async def permit() -> None:
         await check_write_allowed(services, home, anytime=True)
-        await held.require_lease(WRITE_TAKES)
+        await held.ensure_lease(WRITE_TAKES)
 
     await take_back(services, (home, flow_name), permit)
 

@@ -295,7 +295,7 @@ async def _require_unused(services: Services, records: Sequence[FirewallFixRecor
         firewall_id = record.issue.partition(":")[2]
         for one in surveys:
             for hosts, remediations in one.calling.items():
-                if one.network.concerns(firewall_id, hosts):
+                if one.network.may_pass_through(firewall_id, hosts):
                     flows.update(remediations)
     if flows:
         listed = ", ".join(f"{number} of {name}" for name, number in sorted(flows.items()))

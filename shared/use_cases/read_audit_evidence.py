@@ -56,7 +56,7 @@ class AuditReader:
     #: The first seal of an entry of the remediation, in `_seals`; None: no entry is sealed.
     _newest: int | None = None
 
-    async def entries(self) -> AsyncIterator[tuple[AuditEntry, str]]:
+    async def read_entries(self) -> AsyncIterator[tuple[AuditEntry, str]]:
         """Yield audit entries about the remediation or its environments since its start, newest
         first, each with its stored text.
 

@@ -180,8 +180,9 @@ def _can_continue(before: FlowJob, after: FlowJob) -> bool:
 
 
 def _changes_more_than_copy(job: FlowJob) -> bool:
-    """Return whether the next step changes more than the copy; requested actions are read before
-    it.
+    """Return whether the next step changes something other than the copy.
+
+    The job reads requested actions before such a step.
     """
     return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.domain.kill_switch import KillSwitch
-from shared.domain.plans.environment_status import EnvironmentStatus, environment_statuses
+from shared.domain.plans.environment_status import EnvironmentStatus, build_environment_statuses
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
@@ -73,7 +73,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     plans = await read_current_plans(services, jobs, reading)
     statuses = {
         one.environment_id: one
-        for one in environment_statuses(jobs, plans, known.flow_jobs, known.closed)
+        for one in build_environment_statuses(jobs, plans, known.flow_jobs, known.closed)
     }
     assessments = await _read_last_assessments(services, jobs, reading)
     elsewhere = await services.environments.list() if with_platform else []

@@ -99,7 +99,10 @@ class PlanView:
 
     @property
     def external_hosts(self) -> tuple[ExternalHost, ...]:
-        """Return the hosts whose owners must be asked."""
+        """Return the called hosts whose firewalls the app cannot read.
+
+        Their owners have to confirm that the new addresses are allowed.
+        """
         return self.environment_job.external_hosts
 
     @property

@@ -16,8 +16,8 @@ from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
     EnvironmentStatus,
     OngoingFlows,
+    build_environment_statuses,
     count_by_state,
-    environment_statuses,
     ongoing_flows,
 )
 from shared.domain.plans.incomplete_firewalls import (
@@ -148,7 +148,7 @@ async def show_status(services: Services) -> TenantStatus:
     pending = await read_pending_actions(services)
     known = await read_known_jobs(services, reading)
     jobs = await read_newest_environment_jobs(services, known, reading)
-    environments = environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
+    environments = build_environment_statuses(jobs, pending.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
         left.update(one.not_migrated)

@@ -209,7 +209,7 @@ def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
 
     assert find_chip(page) == "idle: Completed · nothing was changed"
     assert find_lead(page).startswith("Nothing was changed. Of 2 flows, 1 need")
-    assert "What would require an action" in page
+    assert "Actions that would be required" in page
 
 
 def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:

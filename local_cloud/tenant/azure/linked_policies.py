@@ -1,4 +1,4 @@
-"""Enterprise policies as Power Platform sees them: Resource Manager's resources, by system id."""
+"""Find the enterprise policies by the system id that Power Platform uses."""
 
 from local_cloud.tenant.azure.key_health import lock_reason
 from local_cloud.tenant.azure.state import POLICIES, Azure

@@ -152,7 +152,10 @@ def _has_port(rule: JsonObject, port: int) -> bool:
 
 
 def _leads_to(rule: JsonObject, address: str) -> bool:
-    """Say whether the rule's destination holds the address; an application group never does."""
+    """Return whether the rule's destination contains the address.
+
+    Application security groups count as not containing it.
+    """
     if rule.get("destinationApplicationSecurityGroups"):
         return False
     inside = parse_ranges([address])

@@ -1,4 +1,4 @@
-"""One flow of the flow service: read, create, change, start, stop, delete.
+"""Serve requests to read, create, change, start, stop and delete one flow.
 
 See platform.md#flow-read, #connector-shapes.
 """

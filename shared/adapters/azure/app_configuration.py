@@ -33,7 +33,7 @@ class _KeyValue(Wire):
     locked: bool = False
 
     def to_domain(self, store_url: str) -> KeyValue:
-        """Return the domain object."""
+        """Return the item as a `KeyValue`."""
         return KeyValue(
             store_url=store_url,
             key=self.key,

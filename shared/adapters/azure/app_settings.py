@@ -27,7 +27,7 @@ class SiteEntity(Wire):
     properties: _SiteProperties = _SiteProperties()
 
     def to_domain(self) -> Site:
-        """Return the domain object."""
+        """Return the app or slot as a `Site`."""
         names = [self.properties.default_host_name, *(self.properties.host_names or ())]
         hosts = dict.fromkeys(name.lower() for name in names if name)
         return Site(id=self.id, name=self.name, hosts=tuple(hosts))

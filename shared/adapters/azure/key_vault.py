@@ -49,7 +49,7 @@ class VaultClient:
         return read_object(self._service, await self._http.send(self._service, call))
 
     async def put(self, url: str, body: Mapping[str, object]) -> None:
-        """Write an item."""
+        """Create or update the item at a URL, such as a secret."""
         call = ServiceRequest(method="PUT", url=url, params=_VERSION, body=body)
         await self._http.send(self._service, call)
 

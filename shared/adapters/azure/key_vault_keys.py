@@ -54,7 +54,7 @@ class VaultProtectionEntity(Wire):
     properties: _Vault
 
     def to_domain(self) -> KeyVault:
-        """Return the domain object."""
+        """Return the vault as a `KeyVault`."""
         vault = self.properties
         rules = vault.network_acls
         return KeyVault(

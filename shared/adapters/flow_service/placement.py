@@ -10,7 +10,7 @@ from shared.adapters.http.client import ServiceRequest
 from shared.ports import SolutionPlacement
 
 
-class FlowServicePlacement(SolutionPlacement):
+class FlowServiceSolutionPlacement(SolutionPlacement):
     """`SolutionPlacement` by the flow service in the admin scope."""
 
     def __init__(self, service: FlowService) -> None:

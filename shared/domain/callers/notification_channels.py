@@ -1,4 +1,4 @@
-"""Find the app's own settings among the callers: a channel's webhook may be a flow."""
+"""Find the app's notification settings whose webhook address is a flow's trigger URL."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -106,7 +106,7 @@ class NetworkCheck:
         """Return every issue with a required tag, whichever flows it affects."""
         return [*self._unknown_issues, *(issue for _, _, issue in self._required_issues)]
 
-    def concerns(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
+    def may_pass_through(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
         """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
         calls = HostMatcher(hosts, self._claimed)
         return calls.may_be_refused and any(

@@ -79,7 +79,7 @@ class EnvironmentStatus:
         return self.migrated_count + self.prepared_count + sum(self.not_migrated.values())
 
 
-def environment_statuses(
+def build_environment_statuses(
     environment_jobs: Iterable[EnvironmentJob],
     plans: Mapping[str, CurrentPlan],
     jobs: Iterable[FlowJob],

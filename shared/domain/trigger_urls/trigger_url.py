@@ -130,7 +130,7 @@ def redact(text: str) -> str:
 
 
 def _build_trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
-    signature = layout.parameter("sig")
+    signature = layout.find_parameter("sig")
     # Both parse the same text, so the hash is the one in the mask.
     hashes = signatures_in(text[signature.start : signature.end]) if signature else {}
     trigger = layout.trigger

@@ -98,7 +98,7 @@ class UrlLayout:
     #: False if the caller completes the URL, or if one of the two above is true.
     is_replaceable: bool
 
-    def parameter(self, name: str) -> UrlParameter | None:
+    def find_parameter(self, name: str) -> UrlParameter | None:
         """Return the first parameter with this name."""
         return next((one for one in self.parameters if one.name == name), None)
 

@@ -39,10 +39,10 @@ class NetworkView:
         """Return every required issue, whichever flows it affects."""
         return self.check.find_required_issues()
 
-    def concerns(self, firewall_id: str, hosts: Sequence[str]) -> bool:
+    def may_pass_through(self, firewall_id: str, hosts: Sequence[str]) -> bool:
         """Return whether a flow that calls these hosts passes, or may pass, through a firewall."""
         called = [None if host == ANY_HOST else host for host in hosts]
-        return self.check.concerns(firewall_id, called)
+        return self.check.may_pass_through(firewall_id, called)
 
     def find_external_hosts(
         self, flows_by_host: Mapping[str, Sequence[str]]

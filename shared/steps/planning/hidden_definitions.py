@@ -101,7 +101,7 @@ class HiddenDefinitions:
         services, job = self._held.services, self._held.job
         # As for a revocation: neither changes what the flow does, so any time of day is allowed.
         await check_write_allowed(services, job.environment_id, anytime=True)
-        await self._held.require_lease(WRITE_TAKES)
+        await self._held.ensure_lease(WRITE_TAKES)
 
     @property
     def _tries(self) -> int:

@@ -259,7 +259,7 @@ async def test_unreadable_kill_switch_counts_as_on(scenario: Scenario) -> None:
 
     page = await overview()
 
-    assert "The kill switch counts as on." in page.text
+    assert "The app cannot read the kill switch and treats it as on." in page.text
     assert "turned the kill switch on at" not in page.text
     off = await send(
         kill_switch_api.turn_kill_switch_off, {"changed_by": "Eve", "justification": "Fixed."}
