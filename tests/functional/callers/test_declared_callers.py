@@ -151,6 +151,24 @@ async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaratio
     assert after.flows[0].current_flow_id == (await scenario.job("Orders")).copy_id
 
 
+async def test_the_next_copy_is_confirmed_like_the_first() -> None:
+    """After another key change, the copy is the original, and both jobs have the same name."""
+    scenario = Scenario()
+    await declare_callers(scenario.services, [till_of(by_name(scenario.build.http_flow("Orders")))])
+    await applied(scenario)
+    await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+    first = await scenario.job("Orders")
+    second = replace(
+        first, id="second", original_id=first.copy_id, copy_id="copy-of-copy", policy_id="next"
+    )
+    await scenario.services.tables.flow_jobs.upsert(second)
+
+    confirmed = await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
+
+    assert confirmed.caller.flows[0].current_flow_id == "copy-of-copy"
+    assert confirmed.caller.flows[0].flow_id == first.original_id
+
+
 async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> None:
     """A confirmation in another process does not need a retry by a person."""
     scenario = Scenario()
