@@ -16,7 +16,8 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
-from cmkflow.assessment_page import REASONS, page_of
+from cmkflow.assessment_answer import format_answer
+from cmkflow.assessment_page import format_reasons, page_of
 from cmkflow.finding_text import finding_text
 from cmkflow.listing import Column, Facts, Listing
 from cmkflow.named_files import named_file, write_page
@@ -185,6 +186,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
         {
             "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
             "Key": assessment["phase"],
+            "Answer": format_answer(assessment),
             "Effort": (
                 f"{format_number(effort['copies'], 'flow')} to copy, "
                 f"{format_number(effort['callers'], 'caller')} to change, "
@@ -217,7 +219,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
 
 def _format_reasons(flow: Any) -> str:
     doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
-    return doubt + ", ".join(REASONS.get(one, one) for one in flow["microsoft_key_reasons"])
+    return doubt + format_reasons(flow["microsoft_key_reasons"])
 
 
 def _format_flow_note(flow: Any) -> str:

@@ -1,10 +1,12 @@
 """List what people have to do about an assessment, numbered and the smallest effort first."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cmkflow.run_archive_tables import format_number
+from shared.domain.assessment.assessment import RemediationStatus
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 #: Sections that decide whether a key can be applied; the others describe its consequences.
@@ -14,6 +16,8 @@ _REMOVABLE = {
     str(MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION),
     str(MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1),
 }
+#: Code of the findings about flows that a remediation has started with.
+IN_REMEDIATION = "flows_in_remediation"
 #: What a firewall finding and a finding about calls that fail today have as their code.
 _FIREWALL, _RETIRED_URL = "firewall", "retired_url"
 _NAMED = 4
@@ -45,6 +49,7 @@ def to_do_list(assessment: Any) -> list[ToDo]:
     problems = [one for one in found if one[1]["level"] == "problem"]
     first = [*_list_key_problems(problems), *_list_broken_callers(assessment, problems)]
     rest = [
+        *_list_flows_needing_action(assessment),
         *_list_firewall_work(found),
         *_list_app_work(problems),
         *_list_maker_changes(assessment),
@@ -52,7 +57,24 @@ def to_do_list(assessment: Any) -> list[ToDo]:
         *_list_other_findings(problems),
     ]
     rest.sort(key=lambda one: len(one.details))
-    return [*first, *rest, *_list_missing_checks(found), *_list_copies(assessment)]
+    last = [*_list_copies(assessment), *_list_deletions(assessment)]
+    return [*first, *rest, *_list_missing_checks(found), *last]
+
+
+def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
+    """Return the flows with one of these statuses; without one, a flow's status is unknown."""
+    return [flow for flow in flows if flow.get("remediation_status", "unknown") in statuses]
+
+
+def filter_unstarted(flows: Iterable[Any]) -> list[Any]:
+    """Return the flows that a new remediation has to migrate, as far as is known."""
+    statuses = [one for one in RemediationStatus if one.needs_remediation]
+    return filter_by_status(flows, *statuses)
+
+
+def filter_retired(flows: Iterable[Any]) -> list[Any]:
+    """Return the retired originals with a working copy."""
+    return filter_by_status(flows, *(one for one in RemediationStatus if one.is_retired))
 
 
 def can_be_changed_now(assessment: Any, flow: Any) -> bool:
@@ -95,6 +117,17 @@ def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -
         )
 
 
+def _list_flows_needing_action(assessment: Any) -> Iterable[ToDo]:
+    mine = filter_by_status(assessment["flows"], RemediationStatus.ACTION_REQUIRED)
+    if mine:
+        title = f"Act on {format_number(len(mine), 'flow')} of a remediation"
+        names = _format_names(flow["display_name"] for flow in mine)
+        text = f"{names}: a remediation cannot continue, or a retired original has changed."
+        yield ToDo(
+            look="person", title=title, text=text, who="Administrator", details=_list_advice(mine)
+        )
+
+
 def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for _, finding in found if is_firewall(finding)]
     if mine:
@@ -114,7 +147,8 @@ def _list_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
 
 
 def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
-    mine = [flow for flow in assessment["flows"] if can_be_changed_now(assessment, flow)]
+    flows = filter_unstarted(assessment["flows"])
+    mine = [flow for flow in flows if can_be_changed_now(assessment, flow)]
     if mine:
         title = f"Change {format_number(len(mine), 'flow')} before the key is applied"
         names = _format_names(flow["display_name"] for flow in mine)
@@ -123,7 +157,7 @@ def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
 
 
 def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
-    mine = [flow for flow in assessment["flows"] if flow["is_managed"]]
+    mine = [flow for flow in filter_unstarted(assessment["flows"]) if flow["is_managed"]]
     if mine:
         title = f"Ask the publishers of {format_number(len(mine), 'flow')}"
         names = _format_names(flow["display_name"] for flow in mine)
@@ -139,7 +173,7 @@ def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         for topic, finding in problems
         if topic not in {*DECIDING, "canvas_apps"}
         and not is_firewall(finding)
-        and finding.get("code") != _RETIRED_URL
+        and finding.get("code") not in {_RETIRED_URL, IN_REMEDIATION}
     ]
     if mine:
         title = f"Fix {format_number(len(mine), 'other problem')}"
@@ -166,6 +200,23 @@ def _list_copies(assessment: Any) -> Iterable[ToDo]:
         f"then waits {format_number(effort['no_call_days'], 'day')} without calls."
     )
     yield ToDo(look="work", title=title, text=text, who="cmkflow")
+
+
+def _list_deletions(assessment: Any) -> Iterable[ToDo]:
+    mine = filter_by_status(assessment["flows"], RemediationStatus.RETIRED)
+    if mine:
+        number = format_number(len(mine), "retired original")
+        advices = Counter(flow["recommendations"][0] for flow in mine)
+        yield ToDo(
+            look="over",
+            title=f"Optional: schedule the deletion of {number}",
+            text="Their copies work. Until then the platform counts them on Microsoft's key.",
+            who="Approver",
+            details=[
+                (f"{format_number(count, 'retired original')} of a remediation.", advice)
+                for advice, count in advices.items()
+            ],
+        )
 
 
 def _to_do(look: str, title: str, text: str, who: str, findings: Sequence[Any]) -> ToDo:

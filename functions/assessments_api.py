@@ -11,7 +11,11 @@ from functions.http_headers import LOCATION, RETRY_AFTER
 from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import ApiResponse, build_json_response
 from shared.bootstrap import services
-from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
+from shared.domain.assessment.assessment import (
+    AssessmentPhase,
+    AssessmentTopic,
+    RemediationStatus,
+)
 from shared.domain.finding import FindingLevel
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -88,6 +92,8 @@ class AssessedFlowResponse(ApiResponse):
     co_owners: tuple[str, ...]
     co_owners_unknown_reason: str
     run_only_users: str
+    remediation_status: RemediationStatus
+    remediation_id: str
 
 
 class FindingResponse(ApiResponse):

@@ -15,6 +15,7 @@ from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from shared.services import Services
+from shared.steps.assessing.add_remediations import add_remediations
 from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
@@ -78,6 +79,7 @@ async def assess(
     flows: list[AssessedFlow] = [*assess_flows(facts)]
     if not flows:
         return build_assessment(facts, flows, rates)
+    flows = await add_remediations(services, facts, flows)
     searched, shares = await asyncio.gather(
         search(everywhere) if search else search_callers(services, everywhere, since=callers_since),
         read_shares(services, environment, flows),

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow, AssessmentPhase
+from shared.domain.assessment.assessment import (
+    AssessedCaller,
+    AssessedFlow,
+    AssessmentPhase,
+    RemediationStatus,
+)
 from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
 from shared.domain.assessment.estimate import (
     CALLER_CALLS,
@@ -258,6 +263,36 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
     assert "One, Two" in get_by_code(flow_findings(there, found), "flow_cycle").message
 
 
+def test_call_loop_of_retired_originals_is_no_finding() -> None:
+    """No remediation copies them again, so nobody has to remove a call."""
+    there = build_facts(
+        build_flow("One", TriggerCategory.HTTP, "two"),
+        build_flow("Two", TriggerCategory.HTTP, "one"),
+        microsoft_key_lists=build_lists("one", "two"),
+    )
+    retired = [
+        replace(one, remediation_status=RemediationStatus.RETIRED) for one in assess_flows(there)
+    ]
+
+    codes = {one.code for one in flow_findings(there, retired)}
+
+    assert "flow_cycle" not in codes
+    assert "flows_staying" not in codes
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [(None, FindingLevel.PROBLEM), (PolicyLinkStatus.LINKED, FindingLevel.WARNING)],
+)
+def test_environment_limit_is_a_problem_only_before_the_key(
+    status: PolicyLinkStatus | None, level: FindingLevel
+) -> None:
+    """A key that is applied is within the limit that Microsoft's support has set."""
+    found = eligibility_findings(build_facts(status=status, keyed_environments=40))
+
+    assert get_by_code(found, "environment_limit").level is level
+
+
 def test_parent_of_a_child_in_another_environment_is_undetermined() -> None:
     """The child may be in another environment."""
     (found,) = assess_flows(build_facts(build_flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
@@ -347,7 +382,7 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
     [
         (None, FindingLevel.UNKNOWN, "so is the last day"),
         (10, FindingLevel.WARNING, "until 2026-03-21 at the latest"),
-        (31, FindingLevel.PROBLEM, "ended about 2026-02-28"),
+        (31, FindingLevel.WARNING, "ended about 2026-02-28"),
     ],
 )
 def test_the_ticket_for_run_history_has_a_last_day(

@@ -19,6 +19,27 @@ class AssessmentPhase(StrEnum):
     UNKNOWN = "unknown"  #: linked, but the platform's lists could not be read
 
 
+class RemediationStatus(StrEnum):
+    """What a remediation has done with a flow, as far as the app's rows say."""
+
+    UNKNOWN = "unknown"  #: the rows were not read, or are unreadable
+    NOT_STARTED = "not_started"  #: no job, or one that changes nothing any more
+    IN_PROGRESS = "in_progress"
+    ACTION_REQUIRED = "action_required"  #: a person must act on the job or the original
+    RETIRED = "retired"  #: the original is off, and its copy works
+    DELETION_SCHEDULED = "deletion_scheduled"  #: retired, with a scheduled deletion
+
+    @property
+    def is_retired(self) -> bool:
+        """Return whether the original is off and its copy works."""
+        return self in {RemediationStatus.RETIRED, RemediationStatus.DELETION_SCHEDULED}
+
+    @property
+    def needs_remediation(self) -> bool:
+        """Return whether a new remediation has to migrate the flow, as far as is known."""
+        return self in {RemediationStatus.UNKNOWN, RemediationStatus.NOT_STARTED}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedCaller:
     """A caller of a flow that stays on Microsoft's key."""
@@ -70,6 +91,9 @@ class AssessedFlow:
     co_owners_unknown_reason: str = "Co-owners were not read."
     #: What is known about run-only users.
     run_only_users: str = ""
+    remediation_status: RemediationStatus = RemediationStatus.UNKNOWN
+    #: The remediation of its flow job; empty: it has none, or it is unknown.
+    remediation_id: str = ""
 
 
 class AssessmentTopic(StrEnum):
@@ -128,6 +152,7 @@ class EnvironmentAssessment:
     phase: AssessmentPhase
     #: Cloud flows found; None: they could not be read.
     flow_count: int | None
+    #: Retired originals with a working copy included.
     flows: tuple[AssessedFlow, ...]
     sections: tuple[AssessmentSection, ...]
     estimate: EffortEstimate

@@ -70,7 +70,7 @@ def _environment_limit_finding(facts: EnvironmentSnapshot) -> Finding:
     are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
     text = f"Including this one, {count} {are} on customer-managed keys"
     ticket = "Ask Microsoft's support to raise the limit before the next environment is added."
-    if count > ENVIRONMENT_LIMIT:
+    if count > ENVIRONMENT_LIMIT and facts.environment.policy is None:
         return problem("environment_limit", f"{text}: above {ENVIRONMENT_LIMIT}.", ticket)
     limit = f"{text}; the default limit for Power Automate is {ENVIRONMENT_LIMIT}."
     if count >= ENVIRONMENT_WARNING:

@@ -38,10 +38,12 @@ def estimate_effort(
 ) -> EffortEstimate:
     """Return the effort of copying these flows.
 
-    Flows that may stay are counted; flows of managed solutions are not. `has_read_all` False: some
-    flows that stay may not have been read.
+    Flows that may stay are counted; flows of managed solutions, and flows whose job has started or
+    is complete, are not. `has_read_all` False: some flows that stay may not have been read.
     """
-    copied = [flow for flow in flows if not flow.is_managed]
+    copied = [
+        flow for flow in flows if flow.remediation_status.needs_remediation and not flow.is_managed
+    ]
     callers = {(one.kind, one.label): one for flow in copied for one in flow.callers}
     manual = sum(bool(caller.manual_reason) for caller in callers.values())
     flow_service = FLOW_SERVICE_CALLS * len(copied)

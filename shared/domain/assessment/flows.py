@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.recommendations import recommend
+from shared.domain.assessment.remediated_flows import remediation_findings
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, passed, problem, unknown, warning
@@ -103,8 +104,9 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
         for text in facts.differences:
             yield warning(code, text, "The definition could not be read, so the reason is unknown.")
         return
-    certain = sum(flow.stays_on_microsoft_key is True for flow in flows)
-    doubtful = len(flows) - certain
+    rest = [flow for flow in flows if flow.remediation_status.needs_remediation]
+    certain = sum(flow.stays_on_microsoft_key is True for flow in rest)
+    doubtful = len(rest) - certain
     total = f"of {len(facts.flows)} cloud flows"
     if certain:
         text = f"{certain} {total} stay on Microsoft's key."
@@ -116,16 +118,21 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
         )
     if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
         yield passed(code, f"None {total} stays on Microsoft's key.")
+    yield from remediation_findings(flows, total)
     yield from _list_differences(facts, facts.flows)
-    for cycle in _build_graph(facts.flows).call_loops:
-        names = ", ".join(_display_names(facts.flows, cycle))
-        yield problem(
-            "flow_cycle",
-            f"These flows run one another in a call loop: {names}.",
-            "Remove one of the calls before you start a remediation.",
-        )
-    answers = _evaluate_all_flows(facts, facts.flows)
-    for flow in facts.flows.values():
+    yield from _call_loop_findings(facts.flows, {flow.workflow_id for flow in rest})
+    retired = {flow.workflow_id for flow in flows if flow.remediation_status.is_retired}
+    yield from _definition_findings(facts, facts.flows, retired)
+
+
+def _definition_findings(
+    facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts], retired: Collection[str]
+) -> Iterator[Finding]:
+    """Yield the flows whose definition cannot be read, without retired originals."""
+    answers = _evaluate_all_flows(facts, flows)
+    for flow in flows.values():
+        if flow.workflow_id in retired:
+            continue
         if flow.summary is None and answers[flow.workflow_id].stays_on_microsoft_key is not False:
             yield unknown(
                 "definition",
@@ -133,6 +140,21 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
                 "Open the flow in Power Automate and save it once; then assess again.",
                 flow.workflow_id,
             )
+
+
+def _call_loop_findings(
+    flows: Mapping[str, FlowFacts], to_migrate: Collection[str]
+) -> Iterator[Finding]:
+    """Yield the call loops with flows that a remediation has to migrate; others do no harm."""
+    for cycle in _build_graph(flows).call_loops:
+        if set(cycle).isdisjoint(to_migrate):
+            continue
+        names = ", ".join(_display_names(flows, cycle))
+        yield problem(
+            "flow_cycle",
+            f"These flows run one another in a call loop: {names}.",
+            "Remove one of the calls before you start a remediation.",
+        )
 
 
 def retired_url_findings(

@@ -7,14 +7,22 @@ platform.md#non-oauth-connections, #machine-groups.
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 
-from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
+from shared.domain.assessment.assessment import (
+    AssessedFlow,
+    AssessmentPhase,
+    RemediationStatus,
+)
 from shared.domain.assessment.flows import phase_for
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.finding import Finding, passed, problem, unknown, warning
+from shared.domain.finding import Finding, passed, unknown, warning
 
 #: How long after the migration a support ticket can ask for the run history.
 TICKET_WINDOW = timedelta(days=30)
+_DELETION = (
+    "Schedule the deletion: `cmkflow deletion schedule REMEDIATION --date DATE`. An approver has "
+    "to approve it. A deleted flow can be restored for 21 days."
+)
 _FEATURES_WITHOUT_DATA = (
     "tenant-wide reporting in the admin center",
     "data export to Data Lake",
@@ -160,7 +168,8 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     # The app may have been deployed after the key was applied, so this is the latest possible day.
     last = facts.linked_at + TICKET_WINDOW
     if facts.read_at > last:
-        yield problem(
+        # Not a problem: no action is possible.
+        yield warning(
             code,
             f"{text} The 30 days for a support ticket ended about {last:%Y-%m-%d}.",
             "Read what you need from archives or from Dataverse.",
@@ -184,13 +193,20 @@ def finish_line_findings(
         else:
             yield unknown(code, "Not all flows could be read.", "Assess again.")
         return
+    if remaining := sum(flow.remediation_status is RemediationStatus.RETIRED for flow in flows):
+        are = "original remains" if remaining == 1 else "originals remain"
+        yield warning(
+            code,
+            f"{remaining} retired {are} until you delete them. Until then the portal may warn: "
+            "'Power Automate flows are still protected with the Microsoft Managed Key'.",
+            _DELETION,
+        )
+        return
     yield warning(
         code,
         "An original that is turned off but not deleted may cause the portal's warning 'Power "
         "Automate flows are still protected with the Microsoft Managed Key'.",
-        "When its copy works and its runs are archived, schedule its deletion: `cmkflow "
-        "deletion schedule REMEDIATION --date DATE`. An approver has to approve it. A deleted flow "
-        "can be restored for 21 days.",
+        f"When its copy works and its runs are archived: {_DELETION}",
     )
 
 

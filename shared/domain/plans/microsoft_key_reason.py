@@ -150,7 +150,7 @@ _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
     unprepared="Its action has to be changed to V2, before or after the key is applied.",
 )
 _PARENT_OF_MMK_FLOW = MicrosoftKeyRule(
-    title="parent of such a flow",
+    title="runs a child flow on Microsoft's key",
     holds=_runs_flow_that_stays,
     text="It runs a child flow that stays on Microsoft's key.",
     in_doubt="It runs a child flow that may stay on Microsoft's key.",

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from shared.alerts import tell_unreadable
 from shared.domain.environment import Environment
-from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -23,6 +22,7 @@ from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
 from shared.steps.flows.firewall_fixes import propose_fix
+from shared.steps.flows.read_flow_jobs import read_flow_jobs
 from shared.steps.write_permission import read_environment_settings
 
 
@@ -61,17 +61,10 @@ async def make_plan(
 async def _read_jobs(
     services: Services, job: EnvironmentJob, discovery: DiscoveryResult
 ) -> dict[str, FlowJob | UnreadableRow]:
-    """Return the jobs of the flows that stay, by workflow id, with one query for all."""
-    flows = {
-        derive_flow_job_id(job.environment_id, flow.workflow_id, job.policy_id): flow.workflow_id
-        for flow in discovery.flows_on_microsoft_key
-    }
-    found: dict[str, FlowJob | UnreadableRow] = {}
-    async for row in services.tables.flow_jobs.scan(job.environment_id):
-        identity = row.row[2] if isinstance(row, UnreadableRow) else row.item.id
-        if identity in flows:
-            found[flows[identity]] = row if isinstance(row, UnreadableRow) else row.item
-    return found
+    """Return the jobs of the flows that stay, by workflow id."""
+    ids = [flow.workflow_id for flow in discovery.flows_on_microsoft_key]
+    found = read_flow_jobs(services, job.environment_id, job.policy_id, ids)
+    return {identity: one async for identity, one in found}
 
 
 async def find_firewall_issues(

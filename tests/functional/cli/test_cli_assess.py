@@ -154,6 +154,7 @@ FLOW: dict[str, Any] = {
     "co_owners": [],
     "co_owners_unknown_reason": "",
     "run_only_users": "",
+    "remediation_status": "not_started",
 }
 
 
@@ -274,6 +275,98 @@ def test_answer_says_what_the_key_leaves() -> None:
         "the new addresses and 1 fact is unknown."
     )
     assert answer_of(after).startswith("The key is applied, but 1 flow stays on Microsoft's key.")
+
+
+RETIRED = FLOW | {
+    "stays_on_microsoft_key": True,
+    "microsoft_key_reasons": ["parent_of_microsoft_key_flow"],
+    "remediation_status": "retired",
+    "recommendations": ["Delete it: `cmkflow deletion schedule r --date DATE`."],
+}
+
+
+@pytest.mark.parametrize(
+    ("flows", "findings", "answer"),
+    [
+        (
+            [RETIRED] * 29,
+            [],
+            "Yes: no flow needs a remediation; 29 retired originals remain on Microsoft's key. ",
+        ),
+        (
+            [RETIRED],
+            [finding("unknown")],
+            (
+                "Yes: no flow needs a remediation; 1 retired original remains on Microsoft's key. "
+                "Not sure: 1 fact is unknown."
+            ),
+        ),
+        (
+            [RETIRED],
+            [finding("problem", "firewall", "nsg")],
+            (
+                "The key is applied, but 1 firewall denies the new addresses; no flow needs a "
+                "remediation; 1 retired original remains on Microsoft's key."
+            ),
+        ),
+        (
+            [
+                RETIRED,
+                RETIRED | {"remediation_status": "deletion_scheduled"},
+                RETIRED | {"remediation_status": "in_progress"},
+                RETIRED | {"remediation_status": "action_required"},
+                RETIRED | {"remediation_status": "unknown"},
+            ],
+            [finding("problem", "flows_in_remediation"), finding("problem")],
+            (
+                "The key is applied, but 1 flow stays on Microsoft's key, 1 flow needs an action "
+                "in a remediation, 1 flow is in progress in a remediation and 1 more problem must "
+                "be fixed; 2 retired originals remain on Microsoft's key."
+            ),
+        ),
+    ],
+)
+def test_answer_counts_retired_originals_apart(
+    flows: list[Any], findings: list[Any], answer: str
+) -> None:
+    """An original with a working copy needs no remediation."""
+    sections = [section("network", *findings)] if findings else []
+
+    page = page_of([assessment(phase="after_key", sections=sections, flows=flows, flow_count=60)])
+
+    assert answer_of(page).startswith(answer)
+
+
+def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
+    """What is in progress is no to-do; what a person must act on is one."""
+    flows = [
+        *[RETIRED] * 29,
+        RETIRED | {"remediation_status": "deletion_scheduled"},
+        RETIRED | {"remediation_status": "in_progress"},
+        RETIRED | {"display_name": "Invoices", "remediation_status": "action_required"},
+    ]
+
+    found = assessment(phase="after_key", flows=flows, flow_count=64)
+    found["estimate"] = found["estimate"] | {"unknown_reason": ""}
+
+    page = page_of([found])
+
+    assert re.findall(r"<h3>(\d+\. [^<]+)</h3>", page) == [
+        "1. Act on 1 flow of a remediation",
+        "2. Optional: schedule the deletion of 29 retired originals",
+    ]
+    parts = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', page)
+    assert parts == [
+        ("32", "are on your key"),
+        ("1", "are in progress"),
+        ("1", "need an action"),
+        ("30", "are retired; their copies work"),
+    ]
+    assert "2 flows stay or may stay on Microsoft&#39;s key" in page
+    assert "30 retired originals remain on Microsoft&#39;s key" in page
+    assert "Runs a child flow on Microsoft&#39;s key: 1 flow" in page
+    assert "Retired: 29 flows" in page
+    assert "What the remediation will take" not in page
 
 
 def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:

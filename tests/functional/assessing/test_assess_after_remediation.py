@@ -1,0 +1,151 @@
+"""Assessments during and after a remediation: the app's rows say what is already done."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from cmkflow.assessment_answer import format_answer
+from functions.assessments_api import show_assessment
+from shared.bootstrap import provide
+from shared.domain.assessment.assessment import (
+    AssessmentTopic,
+    EnvironmentAssessment,
+    RemediationStatus,
+)
+from shared.domain.finding import FindingLevel
+from shared.domain.flow import FlowState
+from shared.ports import UpsertRow
+from shared.use_cases.assess import assess
+from tests.functional.deleting.deletion_scenario import order, original, retired_scenario
+from tests.functional.scenarios.app_calls import call
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
+
+
+async def assessed(scenario: Scenario) -> EnvironmentAssessment:
+    """Assess the scenario's environment."""
+    return await assess(scenario.services, scenario.build.environment.id)
+
+
+def statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
+    """Return the status of each flow on Microsoft's key, by the first word of its name."""
+    return {flow.display_name.split()[0]: flow.remediation_status for flow in found.flows}
+
+
+async def test_retired_originals_with_working_copies_need_no_remediation() -> None:
+    """They are counted apart, and their deletion is the only thing left."""
+    scenario = await retired_scenario()
+    scenario.build.http_flow("Invoices")
+
+    found = await assessed(scenario)
+
+    assert statuses(found) == {
+        "Orders": RemediationStatus.RETIRED,
+        "Invoices": RemediationStatus.NOT_STARTED,
+    }
+    assert found.estimate.copies == 1
+    (retired,) = (flow for flow in found.flows if flow.display_name.startswith("Orders"))
+    assert retired.remediation_id == scenario.remediation.id
+    command = f"cmkflow deletion schedule {scenario.remediation.id} --date DATE"
+    assert retired.recommendations == (f"It remains until you delete it: `{command}`.",)
+    texts = [one.message for section in found.sections for one in section.findings]
+    assert "1 of 3 cloud flows stay on Microsoft's key." in texts
+    assert "1 of 3 cloud flows is a retired original on Microsoft's key; its copy works." in texts
+
+
+async def test_api_and_answer_after_a_complete_remediation() -> None:
+    """No flow needs a remediation, and nothing must be fixed."""
+    scenario = await retired_scenario()
+    provide(scenario.services)
+
+    reply = await call(show_assessment, id=scenario.build.environment.id)
+
+    (flow,) = reply.document["flows"]
+    assert flow["remediation_status"] == "retired"
+    assert flow["remediation_id"] == scenario.remediation.id
+    assert reply.document["estimate"]["copies"] == 0
+    answer = format_answer(reply.document)
+    assert "no flow needs a remediation; 1 retired original remains on Microsoft's key" in answer
+    assert "flow stays" not in answer
+
+
+async def test_scheduled_deletion_is_shown_with_its_original() -> None:
+    """No further deletion is recommended."""
+    scenario = await retired_scenario()
+    await order(scenario)
+
+    (flow,) = (await assessed(scenario)).flows
+
+    assert flow.remediation_status is RemediationStatus.DELETION_SCHEDULED
+    assert flow.recommendations == (
+        f"Its deletion is scheduled: `cmkflow deletion list {scenario.remediation.id}`.",
+    )
+
+
+async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
+    """An original without a working copy is a problem, not a success."""
+    scenario = await retired_scenario()
+    job = await scenario.job("Orders")
+    scenario.build.environment.flows[job.copy_id].state = FlowState.OFF
+
+    found = await assessed(scenario)
+
+    (flow,) = found.flows
+    assert flow.remediation_status is RemediationStatus.ACTION_REQUIRED
+    assert "is off. Turn it on" in flow.recommendations[0]
+    (section,) = (one for one in found.sections if one.topic is AssessmentTopic.FLOWS)
+    levels = {one.code: one.level for one in section.findings}
+    assert levels["flows_in_remediation"] is FindingLevel.PROBLEM
+
+
+async def test_deleted_copy_and_original_that_is_on_again_require_an_action() -> None:
+    """Each fault has its own recommendation."""
+    scenario = await retired_scenario()
+    job = await scenario.job("Orders")
+    del scenario.build.environment.flows[job.copy_id]
+    original(scenario, "Orders").state = FlowState.ON
+
+    (flow,) = (await assessed(scenario)).flows
+
+    assert flow.remediation_status is RemediationStatus.ACTION_REQUIRED
+    assert [text.split(".")[0] for text in flow.recommendations] == [
+        "The retired original is on again",
+        "Its copy was not found",
+    ]
+
+
+async def test_flow_whose_job_works_is_in_progress() -> None:
+    """It is not counted as a flow to copy."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(hours=1))
+
+    found = await assessed(scenario)
+
+    assert statuses(found)["Orders"] is RemediationStatus.IN_PROGRESS
+    assert found.estimate.copies == 0
+
+
+async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
+    """It counts as a flow that stays, as before the remediation."""
+    scenario = await retired_scenario()
+    await scenario.roll_back()
+
+    (flow,) = (one for one in (await assessed(scenario)).flows if one.display_name == "Orders")
+
+    assert flow.remediation_status is RemediationStatus.NOT_STARTED
+    assert "was rolled back" in flow.recommendations[0]
+
+
+async def test_unreadable_flow_job_leaves_the_status_unknown() -> None:
+    """The flow counts as one that stays, and a finding says what is unknown."""
+    scenario = await retired_scenario()
+    store = scenario.fakes.store
+    row = store.rows[scenario.services.tables.flow_jobs.name_of(await scenario.job("Orders"))]
+    await store.write(UpsertRow(replace(row, columns={**row.columns, "data0": "{garbage"})))
+
+    found = await assessed(scenario)
+
+    assert statuses(found) == {"Orders": RemediationStatus.UNKNOWN}
+    assert found.estimate.copies == 1
+    texts = [one.message for section in found.sections for one in section.findings]
+    assert any("its flow job cannot be read" in text for text in texts)

@@ -1,0 +1,94 @@
+"""Store requests of an assessment: their number does not grow with the retired originals."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.assessment.assessment import RemediationStatus
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.flow import FlowState
+from shared.domain.ids import derive_flow_job_id
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.ports import StoreRow
+from shared.tables import Tables
+from shared.use_cases.assess import assess
+from tests.fakes.builder import Builder
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.ports import fakes_of
+from tests.fakes.services import services_of
+from tests.fakes.test_world import World
+
+FEW, MANY = 3, 150
+
+
+class CountedStore(MemoryStore):
+    """A store that counts its reads by table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: Counter[str] = Counter()
+
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
+        """Count the read and return the row."""
+        self.reads[table] += 1
+        return await super().get(table, partition, key)
+
+    async def query(self, table: str, *of: Any, **options: Any) -> AsyncIterator[StoreRow]:
+        """Count the query and yield its rows."""
+        self.reads[table] += 1
+        async for row in super().query(table, *of, **options):
+            yield row
+
+
+async def count_reads(number: int) -> Counter[str]:
+    """Return the reads of an assessment of an environment with this many retired originals."""
+    world, store = World(), CountedStore()
+    build = Builder(world)
+    services = replace(services_of(fakes_of(world).ports), tables=Tables(store))
+    jobs = []
+    for one in range(number):
+        flow, copy = build.http_flow(f"Flow {one}"), build.http_flow(f"Copy {one}")
+        flow.state, copy.is_protected = FlowState.OFF, True
+        jobs.append((flow, copy))
+    build.link()
+    environment = await services.environments.get(build.environment.id)
+    assert environment.policy is not None
+    policy = environment.policy.policy_id
+    await services.tables.flow_jobs.upsert(
+        *(
+            FlowJob(
+                id=derive_flow_job_id(environment.id, flow.workflow_id, policy),
+                environment_id=environment.id,
+                policy_id=policy,
+                remediation_id="done",
+                environment_job_id="done",
+                original_id=flow.workflow_id,
+                flow_name=flow.flow_name,
+                display_name=flow.name,
+                category=TriggerCategory.HTTP,
+                trigger_name="manual",
+                has_trigger_url=True,
+                in_solution=True,
+                migration_method=MigrationMethod.UPDATE_CALLERS,
+                original_digest="",
+                state=FlowJobState.RETIRED,
+                copy_id=copy.workflow_id,
+            )
+            for flow, copy in jobs
+        )
+    )
+    store.reads.clear()
+    found = await assess(services, environment.id)
+    assert [one.remediation_status for one in found.flows] == [RemediationStatus.RETIRED] * number
+    return store.reads
+
+
+def test_reads_do_not_grow_with_the_retired_originals() -> None:
+    """One query each reads all flow jobs and all deletions."""
+    few, many = asyncio.run(count_reads(FEW)), asyncio.run(count_reads(MANY))
+
+    assert few["deletions"] == 1
+    assert many == few
