@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -282,7 +283,8 @@ async def test_throttled_list_raises_after_two_waits() -> None:
         "https://elsewhere.example\\.api.flow.microsoft.com/x",
         "https://elsewhere.example#.api.flow.microsoft.com",
         "https://[",
-        "/relative",
+        "//elsewhere.example/x",
+        "//[",
         URL,
     ],
 )
@@ -294,6 +296,17 @@ async def test_next_link_to_another_host_or_to_the_same_page_is_not_followed(lin
         _ = [item async for item in HttpClient(transport).items(build_service(), READ)]
 
     assert len(transport.requests) == 1
+
+
+async def test_relative_next_link_is_followed_on_the_same_host() -> None:
+    """App Configuration sends the path of the next page only."""
+    first, second = {"value": [1], "nextLink": "/more?after=1"}, {"value": [2]}
+    transport = ScriptedTransport(Scripted(body=first), Scripted(body=second))
+
+    items = [item async for item in HttpClient(transport).items(build_service(), READ)]
+
+    assert items == [1, 2]
+    assert transport.requests[1].url == urljoin(URL, "/more?after=1")
 
 
 @pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])

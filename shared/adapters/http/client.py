@@ -277,7 +277,8 @@ class HttpClient:
         document = read_object(service, await self.send(service, call))
         items, following = read_page(service, document, member=member, link=link)
         if following:
-            following = urljoin(call.url, following)
+            if following.startswith("/") and not following.startswith("//"):
+                following = urljoin(call.url, following)  # platform.md#app-configuration
             check_next(service, call.url, following)
         return items, following
 
